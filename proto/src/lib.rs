@@ -1,0 +1,11 @@
+//! Liên Thông's contract: what every replica must compute alike.
+//!
+//! Nothing here opens a file or a socket, reads a clock, draws a random number or iterates anything
+//! unordered. A record's way through it: a cell becomes a [`value::Value`], values become a change with
+//! commitments, a change becomes a leaf of its replica's log, and admitted changes merge into registers.
+
+pub mod bytes;
+pub mod hash;
+pub mod ids;
+pub mod time;
+pub mod value;
