@@ -5,6 +5,7 @@
 //! commitments, a change becomes a leaf of its replica's log, and admitted changes merge into registers.
 
 pub mod bytes;
+pub mod catalogue;
 pub mod hash;
 pub mod ids;
 pub mod time;
