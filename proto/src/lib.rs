@@ -4,9 +4,15 @@
 //! unordered. A record's way through it: a cell becomes a [`value::Value`], values become a change with
 //! commitments, a change becomes a leaf of its replica's log, and admitted changes merge into registers.
 
+pub mod batch;
 pub mod bytes;
 pub mod catalogue;
+pub mod change;
+pub mod entry;
 pub mod hash;
 pub mod ids;
+pub mod limits;
+pub mod merge;
 pub mod time;
 pub mod value;
+pub mod verdict;

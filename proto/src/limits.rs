@@ -1,0 +1,24 @@
+//! Every bound of the protocol, each with its unit and reason. Checked before anything is allocated.
+
+/// Bytes of one encoded entry: a record is a row of a form, not a document.
+pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a batch after decompression: bounds what one peer makes the other hold.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Entries in a batch: bounds the work behind one signature.
+pub const BATCH_ENTRIES_MAX: usize = 1_024;
+/// Fields in one entry, reserved ones included.
+pub const ENTRY_FIELDS_MAX: usize = 1_024;
+/// Bytes of a path: `field/itemkey/subfield`.
+pub const PATH_BYTES_MAX: usize = 256;
+/// log2 of the zstd window accepted: 1 MiB, the size of a batch.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 20;
+/// Replicas in one register: more writers of one field are quarantined.
+pub const REGISTER_REPLICAS_MAX: usize = 64;
+/// Bytes of one gRPC message: a batch that does not compress, and its checkpoint.
+pub const MESSAGE_BYTES_MAX: usize = BATCH_BYTES_MAX + 64 * 1024;
+/// Unacknowledged batch bytes a node keeps in flight.
+pub const FLIGHT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Entries a sender gathers into a batch: past this, zstd gains little.
+pub const BATCH_ENTRIES_AIM: usize = 512;
+/// Bytes a sender gathers into a batch before compression.
+pub const BATCH_BYTES_AIM: usize = 512 * 1024;
