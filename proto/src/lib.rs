@@ -9,6 +9,7 @@ pub mod bytes;
 pub mod catalogue;
 pub mod change;
 pub mod entry;
+pub mod event;
 pub mod hash;
 pub mod ids;
 pub mod limits;

@@ -1,0 +1,17 @@
+//! The merged state: registers as dots and log positions in the view, values in the log.
+//!
+//! A change enters by [`Dataset::apply`] with its verdict, becomes visible to readers by
+//! [`Dataset::publish`] once the log is synced, and reaches the view by [`Dataset::flush`]. The view can
+//! be thrown away at any time: everything here is a function of changes and verdicts.
+
+mod dictionary;
+mod entries;
+mod record;
+mod state;
+mod table;
+
+pub use dictionary::Dictionary;
+pub use entries::{EntryAt, EntryError, EntrySource, Payload};
+pub use record::{Conflict, Record, RecordError, SiblingView, SourceView};
+pub use state::{RecordState, Source};
+pub use table::{Admitted, Dataset, DatasetError, Totals};

@@ -1,0 +1,249 @@
+//! A record as people read it: shown values, concurrent values, where each came from.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lienthong_proto::bytes::Malformed;
+use lienthong_proto::catalogue::{Catalogue, CodeList, Policy};
+use lienthong_proto::change::{Change, path};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::ids::{Dot, RecordId, UnitCode};
+use lienthong_proto::merge::{Candidate, in_conflict, shown_value};
+use lienthong_proto::value::Value;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use super::{EntryError, EntrySource, RecordState};
+
+/// Why a record cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// An entry it needs cannot be read.
+    #[error("record {record}: change {dot} cannot be read")]
+    Entry {
+        /// The record.
+        record: RecordId,
+        /// The change.
+        dot: Dot,
+        /// Why.
+        #[source]
+        source: EntryError,
+    },
+    /// An entry it needs is not understood.
+    #[error("record {record}: change {dot} is not understood")]
+    Malformed {
+        /// The record.
+        record: RecordId,
+        /// The change.
+        dot: Dot,
+        /// Why.
+        #[source]
+        source: Malformed,
+    },
+}
+
+/// A record, read.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its type.
+    pub record_type: String,
+    /// Its id.
+    pub id: RecordId,
+    /// Its owner.
+    pub owner: Option<UnitCode>,
+    registers: BTreeMap<String, (Policy, Vec<Candidate>, Option<Value>)>,
+    sources: Vec<Dot>,
+    fields: Vec<String>,
+}
+
+/// One of several concurrent values.
+#[derive(Debug, Clone, Serialize)]
+pub struct SiblingView {
+    /// What it states.
+    pub value: Json,
+    /// Who.
+    pub unit: String,
+    /// On which replica.
+    pub replica: String,
+    /// When, RFC 3339 UTC.
+    pub at: String,
+    /// Waits for the owner's decision.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub proposal: bool,
+}
+
+/// A field with several concurrent values.
+#[derive(Debug, Clone, Serialize)]
+pub struct Conflict {
+    /// The field.
+    pub field: String,
+    /// Its values.
+    pub siblings: Vec<SiblingView>,
+}
+
+/// A change with a live value.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceView {
+    /// On which replica.
+    pub replica: String,
+    /// Its place in that replica's log.
+    pub sequence: u64,
+}
+
+impl Record {
+    /// Reads a record's values from the log.
+    ///
+    /// # Errors
+    /// [`RecordError`] naming the change that cannot be read.
+    pub fn read(
+        entries: &EntrySource,
+        catalogue: &Catalogue,
+        record_type: &str,
+        id: RecordId,
+        state: &RecordState,
+    ) -> Result<Self, RecordError> {
+        let mut values: HashMap<(Dot, String), Value> = HashMap::new();
+        for (dot, source) in &state.sources {
+            let (record, dot) = (id, *dot);
+            let bytes =
+                entries.entry(source.at).map_err(|source| RecordError::Entry { record, dot, source })?;
+            let change = Entry::decode(&bytes)
+                .and_then(|entry| Change::of(&entry))
+                .map_err(|source| RecordError::Malformed { record, dot, source })?;
+            if change.dot != dot || change.record != id {
+                return Err(RecordError::Malformed { record, dot, source: Malformed("another change") });
+            }
+            values.extend(change.writes.into_iter().map(|write| ((dot, write.path), write.value)));
+        }
+        let owner = state.owner().cloned();
+        let declared = catalogue.record_type(record_type);
+        let mut registers = BTreeMap::new();
+        for (name, register) in &state.registers {
+            let candidates: Vec<Candidate> = register
+                .siblings
+                .iter()
+                .filter_map(|sibling| {
+                    let source = state.sources.get(&sibling.dot)?;
+                    Some(Candidate {
+                        dot: source.dot,
+                        effective: source.effective,
+                        unit: source.unit.clone(),
+                        proposal: source.proposal,
+                        value: values.remove(&(source.dot, name.clone()))?,
+                    })
+                })
+                .collect();
+            let field = declared.and_then(|declared| declared.field(name));
+            let policy = match field {
+                Some(field) => field.policy,
+                None if name == path::UNIT => Policy::Province,
+                None => Policy::Latest,
+            };
+            let codes: Option<&CodeList> =
+                field.and_then(|field| field.codes.as_deref()).and_then(|codes| catalogue.code_list(codes));
+            let value = shown_value(policy, owner.as_ref(), codes, &candidates);
+            registers.insert(name.clone(), (policy, candidates, value));
+        }
+        let fields = declared.map(|t| t.fields.iter().map(|f| f.name.clone()).collect()).unwrap_or_default();
+        let sources = state.sources.keys().copied().collect();
+        Ok(Self { record_type: record_type.to_owned(), id, owner, registers, sources, fields })
+    }
+
+    /// The live values of a register and the policy that picks among them.
+    #[must_use]
+    pub fn candidates(&self, path: &str) -> Option<(Policy, &[Candidate])> {
+        self.registers.get(path).map(|(policy, candidates, _)| (*policy, candidates.as_slice()))
+    }
+
+    /// The value shown of a register.
+    #[must_use]
+    pub fn shown(&self, path: &str) -> Option<&Value> {
+        self.registers.get(path).and_then(|(_, _, value)| value.as_ref())
+    }
+
+    /// The shown values of all registers that are fields.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.registers
+            .iter()
+            .filter(|(name, _)| !name.starts_with('_'))
+            .filter_map(|(name, (_, _, value))| Some((name.as_str(), value.as_ref()?)))
+    }
+
+    /// The changes with live values.
+    #[must_use]
+    pub fn sources(&self) -> &[Dot] {
+        &self.sources
+    }
+
+    /// The fields with something to decide.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        self.registers
+            .iter()
+            .filter(|(_, (policy, candidates, _))| in_conflict(*policy, candidates))
+            .map(|(name, (_, candidates, _))| Conflict {
+                field: name.clone(),
+                siblings: candidates.iter().map(sibling_view).collect(),
+            })
+            .collect()
+    }
+
+    /// The fields as one JSON object, in the catalogue's order; items as arrays of objects.
+    #[must_use]
+    pub fn fields_json(&self) -> Map<String, Json> {
+        let mut plain: BTreeMap<&str, Json> = BTreeMap::new();
+        let mut items: BTreeMap<&str, BTreeMap<&str, Map<String, Json>>> = BTreeMap::new();
+        for (name, value) in self.values() {
+            let mut parts = name.splitn(3, '/');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(field), Some(item), Some(subfield)) => {
+                    let entry = items.entry(field).or_default().entry(item).or_default();
+                    entry.insert(subfield.to_owned(), value.to_json());
+                }
+                _ => {
+                    plain.insert(name, value.to_json());
+                }
+            }
+        }
+        for (field, items) in items {
+            let kept = items.into_values().filter(|item| item.get("_gone") != Some(&Json::Bool(true)));
+            plain.insert(field, Json::from(kept.map(Json::Object).collect::<Vec<_>>()));
+        }
+        let mut fields = Map::new();
+        for name in &self.fields {
+            if let Some(value) = plain.remove(name.as_str()) {
+                fields.insert(name.clone(), value);
+            }
+        }
+        fields.extend(plain.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        fields
+    }
+
+    /// The record as the command line prints it (DESIGN 12).
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let sources: Vec<SourceView> = self
+            .sources
+            .iter()
+            .map(|dot| SourceView { replica: dot.replica.to_string(), sequence: dot.sequence.0 })
+            .collect();
+        serde_json::json!({
+            "type": self.record_type,
+            "id": self.id,
+            "unit": self.owner,
+            "fields": self.fields_json(),
+            "conflicts": self.conflicts(),
+            "defects": [],
+            "sources": sources,
+        })
+    }
+}
+
+fn sibling_view(candidate: &Candidate) -> SiblingView {
+    SiblingView {
+        value: candidate.value.to_json(),
+        unit: candidate.unit.to_string(),
+        replica: candidate.dot.replica.to_string(),
+        at: candidate.effective.at().rfc3339(),
+        proposal: candidate.proposal,
+    }
+}

@@ -1,0 +1,285 @@
+//! The state of one record, and its bytes in the view.
+
+use std::collections::BTreeMap;
+
+use lienthong_proto::bytes::{Malformed, Reader, Writer};
+use lienthong_proto::change::{Change, Context, path};
+use lienthong_proto::hash::{Digest, sha256};
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::merge::{Applied, Register, Sibling};
+use lienthong_proto::time::Hlc;
+
+use super::{Dictionary, EntryAt};
+use crate::log::FramePosition;
+
+/// A change that has a live value in the record, and what ranking it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The change.
+    pub dot: Dot,
+    /// The unit its replica belongs to.
+    pub unit: UnitCode,
+    /// The stamp that counts.
+    pub effective: Hlc,
+    /// Its writer does not own the record.
+    pub proposal: bool,
+    /// The owner it states, if it does.
+    pub states_owner: Option<UnitCode>,
+    /// Where it can be read.
+    pub at: EntryAt,
+}
+
+/// The registers of one record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordState {
+    /// The changes with live values, by dot.
+    pub sources: BTreeMap<Dot, Source>,
+    /// The registers, by path.
+    pub registers: BTreeMap<String, Register<()>>,
+}
+
+const WHOLE: u8 = 1;
+const GENERAL: u8 = 2;
+const PROPOSAL: u8 = 1;
+const STATES_OWNER: u8 = 2;
+
+impl RecordState {
+    /// Applies a change; returns the paths that now hold more than one live value.
+    pub fn apply(&mut self, change: &Change, source: Source) -> Vec<String> {
+        let dot = change.dot;
+        let mut contested = Vec::new();
+        let mut live = false;
+        for write in &change.writes {
+            let register = self.registers.entry(write.path.clone()).or_default();
+            let applied = if source.proposal {
+                let own = Context::new(write.context.iter().filter(|pair| pair.0 == dot.replica));
+                register.apply(dot, &own, ())
+            } else {
+                register.apply(dot, &write.context, ())
+            };
+            live |= applied != Applied::Superseded;
+            if register.siblings.len() > 1 {
+                contested.push(write.path.clone());
+            }
+        }
+        if live {
+            self.sources.insert(dot, source);
+        }
+        let registers = &self.registers;
+        self.sources.retain(|dot, _| {
+            registers.values().any(|register| register.siblings.iter().any(|sibling| sibling.dot == *dot))
+        });
+        contested
+    }
+
+    /// Whether nothing was ever applied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.registers.is_empty()
+    }
+
+    /// The owning unit: of the live statements the firm one, the province's before others, the latest.
+    #[must_use]
+    pub fn owner(&self) -> Option<&UnitCode> {
+        self.registers
+            .get(path::UNIT)?
+            .siblings
+            .iter()
+            .filter_map(|sibling| self.sources.get(&sibling.dot))
+            .max_by_key(|source| (!source.proposal, source.unit.is_province(), source.effective, source.dot))
+            .and_then(|source| source.states_owner.as_ref())
+    }
+
+    /// Digest of the registers: equal for replicas that applied the same changes, in whatever order.
+    #[must_use]
+    pub fn digest(&self, record: RecordId) -> Digest {
+        let mut out = Writer::with_capacity(256);
+        out.raw(&record.0);
+        for (path, register) in &self.registers {
+            out.text(path);
+            register.superseded.encode(&mut out);
+            out.varint(register.siblings.len() as u64);
+            for sibling in &register.siblings {
+                out.raw(&sibling.dot.replica.0);
+                out.u64(sibling.dot.sequence.0);
+            }
+        }
+        sha256(&[out.as_slice()])
+    }
+
+    /// Digests of what `replica` has live here, one for each register.
+    pub fn own_digests(&self, record: RecordId, replica: ReplicaId) -> impl Iterator<Item = Digest> + '_ {
+        self.registers.iter().flat_map(move |(path, register)| {
+            register.siblings.iter().filter(move |sibling| sibling.dot.replica == replica).map(move |sibling| {
+                sha256(&[&record.0, path.as_bytes(), &[0], &sibling.dot.sequence.0.to_be_bytes()])
+            })
+        })
+    }
+
+    /// The bytes kept in the view.
+    #[must_use]
+    pub fn encode(&self, words: &Dictionary) -> Vec<u8> {
+        let mut out = Writer::with_capacity(64);
+        if let Some(shape) = self.shape() {
+            out.u8(WHOLE);
+            out.varint(u64::from(words.number(shape.as_bytes())));
+            for source in self.sources.values() {
+                encode_source(source, words, &mut out);
+            }
+            return out.into_bytes();
+        }
+        out.u8(GENERAL);
+        out.varint(self.sources.len() as u64);
+        for source in self.sources.values() {
+            encode_source(source, words, &mut out);
+        }
+        out.varint(self.registers.len() as u64);
+        for (path, register) in &self.registers {
+            encode_path(path, words, &mut out);
+            out.varint(register.superseded.len() as u64);
+            for (replica, sequence) in register.superseded.iter() {
+                out.varint(u64::from(words.number(&replica.0)));
+                out.varint(sequence);
+            }
+            out.varint(register.siblings.len() as u64);
+            for sibling in &register.siblings {
+                out.varint(u64::from(words.number(&sibling.dot.replica.0)));
+                out.varint(sibling.dot.sequence.0);
+            }
+        }
+        out.into_bytes()
+    }
+
+    /// Reads what [`RecordState::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the bytes or the dictionary do not fit.
+    pub fn decode(bytes: &[u8], words: &Dictionary) -> Result<Self, Malformed> {
+        let mut input = Reader::new(bytes);
+        let state = match input.u8()? {
+            WHOLE => {
+                let shape = word(words, input.varint()?)?;
+                let shape = std::str::from_utf8(&shape).map_err(|_| Malformed("shape"))?;
+                let source = decode_source(&mut input, words)?;
+                let dot = source.dot;
+                let sibling = || vec![Sibling { dot, at: () }];
+                let register = || Register { superseded: Context::default(), siblings: sibling() };
+                let registers = shape.split('\n').map(|path| (path.to_owned(), register())).collect();
+                Self { sources: BTreeMap::from([(dot, source)]), registers }
+            }
+            GENERAL => decode_general(&mut input, words)?,
+            _ => return Err(Malformed("record state form")),
+        };
+        input.end()?;
+        Ok(state)
+    }
+
+    /// The paths in one text, if one change wrote every register, nothing was superseded and no item
+    /// keys would flood the dictionary.
+    fn shape(&self) -> Option<String> {
+        if self.sources.len() != 1 {
+            return None;
+        }
+        let mut shape = String::new();
+        for (path, register) in &self.registers {
+            if register.siblings.len() != 1 || !register.superseded.is_empty() || path.contains('/') {
+                return None;
+            }
+            if !shape.is_empty() {
+                shape.push('\n');
+            }
+            shape.push_str(path);
+        }
+        (!shape.is_empty()).then_some(shape)
+    }
+}
+
+fn encode_source(source: &Source, words: &Dictionary, out: &mut Writer) {
+    let flags = u8::from(source.proposal) * PROPOSAL + u8::from(source.states_owner.is_some()) * STATES_OWNER;
+    out.u8(flags);
+    out.varint(u64::from(words.number(&source.dot.replica.0)));
+    out.varint(source.dot.sequence.0);
+    out.varint(u64::from(words.number(source.unit.as_str().as_bytes())));
+    if let Some(owner) = &source.states_owner {
+        out.varint(u64::from(words.number(owner.as_str().as_bytes())));
+    }
+    out.u64(source.effective.0);
+    out.varint(source.at.frame.pack());
+    out.varint(u64::from(source.at.index));
+}
+
+fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Result<Source, Malformed> {
+    let flags = input.u8()?;
+    let replica = replica(words, input.varint()?)?;
+    let sequence = Sequence(input.varint()?);
+    let unit_code = unit(words, input.varint()?)?;
+    let states_owner =
+        if flags & STATES_OWNER == 0 { None } else { Some(unit(words, input.varint()?)?) };
+    let effective = Hlc(input.u64()?);
+    let frame = FramePosition::unpack(input.varint()?);
+    let index = u16::try_from(input.varint()?).map_err(|_| Malformed("entry index"))?;
+    Ok(Source {
+        dot: Dot { replica, sequence },
+        unit: unit_code,
+        effective,
+        proposal: flags & PROPOSAL != 0,
+        states_owner,
+        at: EntryAt { frame, index },
+    })
+}
+
+fn decode_general(input: &mut Reader<'_>, words: &Dictionary) -> Result<RecordState, Malformed> {
+    let mut state = RecordState::default();
+    for _ in 0..input.varint()? {
+        let source = decode_source(input, words)?;
+        state.sources.insert(source.dot, source);
+    }
+    for _ in 0..input.varint()? {
+        let path = decode_path(input, words)?;
+        let mut register = Register::default();
+        for _ in 0..input.varint()? {
+            let replica = replica(words, input.varint()?)?;
+            register.superseded.raise(replica, input.varint()?);
+        }
+        for _ in 0..input.varint()? {
+            let replica = replica(words, input.varint()?)?;
+            let dot = Dot { replica, sequence: Sequence(input.varint()?) };
+            register.siblings.push(Sibling { dot, at: () });
+        }
+        state.registers.insert(path, register);
+    }
+    Ok(state)
+}
+
+/// Paths with item keys stand as they are; field names by number.
+fn encode_path(path: &str, words: &Dictionary, out: &mut Writer) {
+    if path.contains('/') {
+        out.varint(0);
+        out.text(path);
+    } else {
+        out.varint(u64::from(words.number(path.as_bytes())) + 1);
+    }
+}
+
+fn decode_path(input: &mut Reader<'_>, words: &Dictionary) -> Result<String, Malformed> {
+    match input.varint()? {
+        0 => Ok(input.text()?.to_owned()),
+        number => {
+            let name = word(words, number - 1)?;
+            String::from_utf8(name.to_vec()).map_err(|_| Malformed("path"))
+        }
+    }
+}
+
+fn word(words: &Dictionary, number: u64) -> Result<std::sync::Arc<[u8]>, Malformed> {
+    words.word(number).ok_or(Malformed("number without a word"))
+}
+
+fn replica(words: &Dictionary, number: u64) -> Result<ReplicaId, Malformed> {
+    ReplicaId::from_slice(&word(words, number)?).ok_or(Malformed("replica"))
+}
+
+fn unit(words: &Dictionary, number: u64) -> Result<UnitCode, Malformed> {
+    let text = word(words, number)?;
+    std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed("unit"))
+}

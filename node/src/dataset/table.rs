@@ -1,0 +1,444 @@
+//! All records: the published state, the writer's pending state, and what waits for the view.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroUsize;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use lienthong_proto::bytes::{Malformed, Reader, Writer as Bytes};
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::change::Change;
+use lienthong_proto::hash::{Digest, sha256};
+use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use lienthong_proto::merge::in_conflict;
+use parking_lot::{Mutex, RwLock};
+
+use super::record::{Record, RecordError};
+use super::{Dictionary, EntryError, EntrySource, RecordState, Source};
+use crate::log::LogReader;
+use crate::store::{Batch, Keyspace, View, ViewError};
+
+/// A change the hub's verdict (or its own writer) admitted, and where it stands.
+#[derive(Debug)]
+pub struct Admitted<'a> {
+    /// The change.
+    pub change: &'a Change,
+    /// What ranking it needs.
+    pub source: Source,
+}
+
+/// Why the dataset cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// The view fails.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The log fails.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// A state in the view is not readable: the view needs a rebuild.
+    #[error("a record's state in the view is not readable")]
+    State(#[from] Malformed),
+    /// A record cannot be shown.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Counts kept while changes are applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records.
+    pub records: u64,
+    /// Records by owning unit.
+    pub by_unit: BTreeMap<UnitCode, u64>,
+    /// Registers with different concurrent values.
+    pub conflicts_open: u64,
+}
+
+/// Type number, then record id: records of a type stand together in the view.
+type Key = [u8; 20];
+
+#[derive(Debug, Default)]
+struct Published {
+    overlay: BTreeMap<Key, Arc<RecordState>>,
+    totals: Totals,
+    /// Record key, then path.
+    conflicts: BTreeSet<(Key, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    records: HashMap<Key, Arc<RecordState>>,
+    contested: Vec<(Key, String)>,
+    settled: Vec<(Key, String, bool)>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    view: Arc<dyn View>,
+    words: Dictionary,
+    entries: EntrySource,
+    published: RwLock<Published>,
+    pending: Mutex<Pending>,
+}
+
+/// The merged state of one replica. Any number of readers, one writer.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    inner: Arc<Inner>,
+}
+
+impl Dataset {
+    /// Opens the dataset a view holds, over the log its positions lead to.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn open(view: Arc<dyn View>, log: LogReader, frames: NonZeroUsize) -> Result<Self, DatasetError> {
+        let words = Dictionary::load(view.as_ref())?;
+        let mut published = Published::default();
+        if let Some(bytes) = view.get(Keyspace::Meta, TOTALS)? {
+            published.totals = decode_totals(&bytes)?;
+        }
+        view.scan_prefix(Keyspace::Conflict, &[], &mut |key, _| {
+            if let Some(conflict) = decode_conflict(key) {
+                published.conflicts.insert(conflict);
+            }
+            true
+        })?;
+        let inner = Inner {
+            view,
+            words,
+            entries: EntrySource::new(log, frames),
+            published: RwLock::new(published),
+            pending: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Where entries are read from.
+    #[must_use]
+    pub fn entries(&self) -> &EntrySource {
+        &self.inner.entries
+    }
+
+    /// The view behind it.
+    #[must_use]
+    pub fn view(&self) -> &Arc<dyn View> {
+        &self.inner.view
+    }
+
+    /// The counts.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.inner.published.read().totals.clone()
+    }
+
+    /// How many records wait for the view.
+    #[must_use]
+    pub fn unflushed(&self) -> usize {
+        self.inner.published.read().overlay.len()
+    }
+
+    /// A record's state as readers see it.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn state(&self, record_type: &str, id: RecordId) -> Result<Option<Arc<RecordState>>, DatasetError> {
+        match self.inner.words.find(record_type.as_bytes()) {
+            Some(number) => self.published_state(&key(number, id)),
+            None => Ok(None),
+        }
+    }
+
+    /// The writer's: a record's state with everything applied, published or not.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn pending_state(&self, record_type: &str, id: RecordId) -> Result<Option<Arc<RecordState>>, DatasetError> {
+        let Some(number) = self.inner.words.find(record_type.as_bytes()) else { return Ok(None) };
+        let key = key(number, id);
+        if let Some(state) = self.inner.pending.lock().records.get(&key) {
+            return Ok(Some(Arc::clone(state)));
+        }
+        self.published_state(&key)
+    }
+
+    fn published_state(&self, key: &Key) -> Result<Option<Arc<RecordState>>, DatasetError> {
+        if let Some(state) = self.inner.published.read().overlay.get(key) {
+            return Ok(Some(Arc::clone(state)));
+        }
+        match self.inner.view.get(Keyspace::Record, key)? {
+            Some(bytes) => Ok(Some(Arc::new(RecordState::decode(&bytes, &self.inner.words)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// The writer's: applies an admitted change; readers see it after [`Dataset::publish`].
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the record's state cannot be read.
+    pub fn apply(&self, admitted: Admitted<'_>) -> Result<(), DatasetError> {
+        let change = admitted.change;
+        let number = self.inner.words.number(change.record_type.as_bytes());
+        let key = key(number, change.record);
+        let known = self.pending_state(&change.record_type, change.record)?;
+        let mut state = known.as_deref().cloned().unwrap_or_default();
+        let many = |state: &RecordState, path: &str| {
+            state.registers.get(path).is_some_and(|register| register.siblings.len() > 1)
+        };
+        let before: Vec<&str> =
+            change.writes.iter().map(|w| w.path.as_str()).filter(|path| many(&state, path)).collect();
+        let before: Vec<String> = before.into_iter().map(str::to_owned).collect();
+        let mut contested = state.apply(change, admitted.source);
+        contested.extend(before);
+        let mut pending = self.inner.pending.lock();
+        pending.contested.extend(contested.into_iter().map(|path| (key, path)));
+        pending.records.insert(key, Arc::new(state));
+        Ok(())
+    }
+
+    /// The writer's: drops what was applied and not published (its log write failed).
+    pub fn discard(&self) {
+        *self.inner.pending.lock() = Pending::default();
+    }
+
+    /// The writer's: shows everything applied to readers. Call it once the log is synced.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if a value needed to recognise a conflict cannot be read.
+    pub fn publish(&self, catalogue: &Catalogue) -> Result<(), DatasetError> {
+        let mut taken = {
+            let mut pending = self.inner.pending.lock();
+            (std::mem::take(&mut pending.records), std::mem::take(&mut pending.contested))
+        };
+        for (key, state) in taken.0.drain() {
+            let before = self.published_state(&key)?;
+            let mut published = self.inner.published.write();
+            let owner_before = before.as_ref().and_then(|state| state.owner());
+            count(&mut published.totals, before.is_some(), owner_before, state.owner());
+            published.overlay.insert(key, state);
+        }
+        taken.1.sort_unstable();
+        taken.1.dedup();
+        for (key, path) in taken.1 {
+            self.settle(catalogue, key, path)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&self, catalogue: &Catalogue, key: Key, path: String) -> Result<(), DatasetError> {
+        let Some(state) = self.published_state(&key)? else { return Ok(()) };
+        let (record_type, id) = self.split(&key)?;
+        let record = Record::read(&self.inner.entries, catalogue, &record_type, id, &state)?;
+        let open = record.candidates(&path).is_some_and(|(policy, candidates)| in_conflict(policy, candidates));
+        let mut published = self.inner.published.write();
+        let entry = (key, path);
+        let changed =
+            if open { published.conflicts.insert(entry.clone()) } else { published.conflicts.remove(&entry) };
+        published.totals.conflicts_open = published.conflicts.len() as u64;
+        drop(published);
+        if changed {
+            self.inner.pending.lock().settled.push((entry.0, entry.1, open));
+        }
+        Ok(())
+    }
+
+    /// The writer's: brings everything published to the view, with `extra` and the applied sequence in
+    /// the same all-or-nothing batch.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view refuses; what waits stays waiting.
+    pub fn flush(&self, applied: u64, mut extra: Batch) -> Result<(), DatasetError> {
+        let taken: Vec<(Key, Arc<RecordState>)> = {
+            let published = self.inner.published.read();
+            extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
+            published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
+        };
+        for (key, state) in &taken {
+            extra.put(Keyspace::Record, key, &state.encode(&self.inner.words));
+        }
+        let settled = std::mem::take(&mut self.inner.pending.lock().settled);
+        for (key, path, open) in &settled {
+            let mut name = key.to_vec();
+            name.extend_from_slice(path.as_bytes());
+            if *open {
+                extra.put(Keyspace::Conflict, &name, &[]);
+            } else {
+                extra.delete(Keyspace::Conflict, &name);
+            }
+        }
+        self.inner.words.store(&mut extra);
+        extra.set_applied(applied);
+        self.inner.view.commit(extra)?;
+        let mut published = self.inner.published.write();
+        for (key, state) in taken {
+            if published.overlay.get(&key).is_some_and(|now| Arc::ptr_eq(now, &state)) {
+                published.overlay.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    /// A record as people read it.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if its state or values cannot be read.
+    pub fn record(
+        &self,
+        catalogue: &Catalogue,
+        record_type: &str,
+        id: RecordId,
+    ) -> Result<Option<Record>, DatasetError> {
+        match self.state(record_type, id)? {
+            Some(state) => {
+                Ok(Some(Record::read(&self.inner.entries, catalogue, record_type, id, &state)?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Record ids of a type with their states, after `after`, at most `limit`, in id order.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn page(
+        &self,
+        record_type: &str,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, Arc<RecordState>)>, DatasetError> {
+        let Some(number) = self.inner.words.find(record_type.as_bytes()) else { return Ok(Vec::new()) };
+        let prefix = number.to_be_bytes();
+        let start = after.map(|id| key(number, id));
+        let mut page: BTreeMap<Key, Arc<RecordState>> = BTreeMap::new();
+        let mut fault = None;
+        let visit = &mut |found: &[u8], bytes: &[u8]| {
+            let Ok(key) = Key::try_from(found) else { return true };
+            match RecordState::decode(bytes, &self.inner.words) {
+                Ok(state) => {
+                    page.insert(key, Arc::new(state));
+                    page.len() < limit
+                }
+                Err(malformed) => {
+                    fault = Some(malformed);
+                    false
+                }
+            }
+        };
+        let from = start.as_ref().map_or(Bound::Included(&prefix[..]), |key| Bound::Excluded(&key[..]));
+        self.inner.view.scan(Keyspace::Record, from, &prefix, visit)?;
+        if let Some(malformed) = fault {
+            return Err(malformed.into());
+        }
+        // Beyond the last key of a full page, records of the overlay belong to later pages.
+        let last = if page.len() >= limit { page.keys().next_back().copied() } else { None };
+        let low = start.map_or(Bound::Included(key(number, RecordId([0; 16]))), Bound::Excluded);
+        let high = Bound::Included(last.unwrap_or_else(|| key(number, RecordId([0xff; 16]))));
+        for (key, state) in self.inner.published.read().overlay.range((low, high)) {
+            page.insert(*key, Arc::clone(state));
+        }
+        Ok(page.into_iter().take(limit).filter_map(|(key, state)| Some((id_of(&key)?, state))).collect())
+    }
+
+    /// The open conflicts as (type, record, path), in key order.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<(String, RecordId, String)> {
+        let published = self.inner.published.read();
+        published
+            .conflicts
+            .iter()
+            .filter_map(|(key, path)| {
+                let (record_type, id) = self.split(key).ok()?;
+                Some((record_type, id, path.clone()))
+            })
+            .collect()
+    }
+
+    /// Digest of everything live that `replica` wrote into records of the given types: equal at the
+    /// replica and at the hub once both applied the same. Order-free: the sum of the registers' digests.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn own_digest(&self, types: &[String], replica: ReplicaId) -> Result<Digest, DatasetError> {
+        let mut sum = [0u64; 4];
+        for record_type in types {
+            let mut after = None;
+            loop {
+                let page = self.page(record_type, after, 1_000)?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(*last);
+                for (id, state) in &page {
+                    for digest in state.own_digests(*id, replica) {
+                        for (total, part) in sum.iter_mut().zip(digest.as_chunks::<8>().0) {
+                            *total = total.wrapping_add(u64::from_be_bytes(*part));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(sha256(&[sum.map(u64::to_be_bytes).as_flattened()]))
+    }
+
+    fn split(&self, key: &Key) -> Result<(String, RecordId), Malformed> {
+        let mut input = Reader::new(key);
+        let number = u64::from(input.u32()?);
+        let word = self.inner.words.word(number).ok_or(Malformed("type number"))?;
+        let record_type = String::from_utf8(word.to_vec()).map_err(|_| Malformed("type name"))?;
+        Ok((record_type, RecordId(input.array()?)))
+    }
+}
+
+const TOTALS: &[u8] = b"totals";
+
+fn key(number: u32, id: RecordId) -> Key {
+    let mut key = [0; 20];
+    let (head, tail) = key.split_at_mut(4);
+    head.copy_from_slice(&number.to_be_bytes());
+    tail.copy_from_slice(&id.0);
+    key
+}
+
+fn id_of(key: &Key) -> Option<RecordId> {
+    RecordId::from_slice(key.get(4..)?)
+}
+
+fn decode_conflict(bytes: &[u8]) -> Option<(Key, String)> {
+    let (key, path) = bytes.split_at_checked(20)?;
+    Some((key.try_into().ok()?, String::from_utf8(path.to_vec()).ok()?))
+}
+
+fn count(totals: &mut Totals, known: bool, before: Option<&UnitCode>, after: Option<&UnitCode>) {
+    if !known {
+        totals.records += 1;
+    }
+    if before == after {
+        return;
+    }
+    if let Some(held) = before.and_then(|unit| totals.by_unit.get_mut(unit)) {
+        *held = held.saturating_sub(1);
+    }
+    if let Some(unit) = after {
+        *totals.by_unit.entry(unit.clone()).or_default() += 1;
+    }
+}
+
+fn encode_totals(totals: &Totals) -> Vec<u8> {
+    let mut out = Bytes::default();
+    out.u64(totals.records);
+    out.u64(totals.conflicts_open);
+    for (unit, count) in &totals.by_unit {
+        out.text(unit.as_str());
+        out.u64(*count);
+    }
+    out.into_bytes()
+}
+
+fn decode_totals(bytes: &[u8]) -> Result<Totals, Malformed> {
+    let mut input = Reader::new(bytes);
+    let mut totals = Totals { records: input.u64()?, conflicts_open: input.u64()?, ..Totals::default() };
+    while !input.is_empty() {
+        let unit = input.text()?.parse().map_err(|_| Malformed("unit"))?;
+        totals.by_unit.insert(unit, input.u64()?);
+    }
+    Ok(totals)
+}

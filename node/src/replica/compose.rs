@@ -1,0 +1,173 @@
+//! From stated values to the writes of a change: identity, references, and the three-way comparison.
+
+use std::collections::BTreeMap;
+
+use lienthong_proto::catalogue::{Catalogue, FieldKind, KeyScope, RecordType};
+use lienthong_proto::change::{Context, Write, path, record_id};
+use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use lienthong_proto::value::Value;
+
+use crate::dataset::{Dataset, DatasetError, Record};
+
+/// Values somebody states for one record.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The record's type.
+    pub record_type: String,
+    /// The unit that owns it, if it is new.
+    pub owner: UnitCode,
+    /// What is stated, by path. References may still be the text of the natural key they mean.
+    pub values: BTreeMap<String, Value>,
+    /// How it is stated.
+    pub intent: Intent,
+    /// Who states it.
+    pub author: String,
+}
+
+/// How values are stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// A sheet's row: only what differs from every known value is written.
+    Capture,
+    /// A person's or program's word: everything not already the only value is written.
+    Assert,
+}
+
+/// What composing found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// The record.
+    pub record: RecordId,
+    /// It did not exist.
+    pub created: bool,
+    /// What is to be written; empty if nothing is new.
+    pub writes: Vec<Write>,
+}
+
+/// Why values cannot become a change.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// No such type.
+    #[error("record type {0} is not in the catalogue")]
+    TypeUnknown(String),
+    /// A key field has no value.
+    #[error("key field {0} has no value")]
+    KeyMissing(String),
+    /// The state cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+}
+
+/// Composes the writes of a draft against what `dataset` holds.
+///
+/// # Errors
+/// [`ComposeError`] naming the type or key field at fault.
+pub fn compose(
+    dataset: &Dataset,
+    catalogue: &Catalogue,
+    provincial_key: &[u8],
+    writer: ReplicaId,
+    draft: &Draft,
+) -> Result<Composed, ComposeError> {
+    let declared = catalogue
+        .record_type(&draft.record_type)
+        .ok_or_else(|| ComposeError::TypeUnknown(draft.record_type.clone()))?;
+    let values = resolve_references(catalogue, provincial_key, declared, draft);
+    let record = identify(provincial_key, declared, &draft.owner, &values)?;
+    let Some(state) = dataset.pending_state(&draft.record_type, record)? else {
+        let mut writes: Vec<Write> = values
+            .into_iter()
+            .map(|(path, value)| Write { path, value, context: Context::default() })
+            .collect();
+        let owner = Value::Unit(draft.owner.clone());
+        writes.push(Write { path: path::UNIT.to_owned(), value: owner, context: Context::default() });
+        return Ok(Composed { record, created: true, writes });
+    };
+    let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, &state)
+        .map_err(DatasetError::from)?;
+    let mut writes = Vec::new();
+    for (path, value) in values {
+        let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
+        let stands = match draft.intent {
+            Intent::Capture => live.iter().any(|candidate| candidate.value == value),
+            Intent::Assert => matches!(live, [only] if only.value == value),
+        };
+        if stands {
+            continue;
+        }
+        let mut context = Context::default();
+        if let Some(register) = state.registers.get(&path) {
+            context = register.context();
+            // The writer's own last write, even where another's has superseded it here.
+            if let Some(own) = register.superseded.seen(writer) {
+                context.raise(writer, own);
+            }
+        }
+        writes.push(Write { path, value, context });
+    }
+    Ok(Composed { record, created: false, writes })
+}
+
+/// A record's id from the key values of a draft.
+fn identify(
+    provincial_key: &[u8],
+    declared: &RecordType,
+    owner: &UnitCode,
+    values: &BTreeMap<String, Value>,
+) -> Result<RecordId, ComposeError> {
+    let mut key = Vec::with_capacity(declared.key.fields.len());
+    for field in &declared.key.fields {
+        match values.get(field).map(Value::to_text) {
+            Some(text) if !text.is_empty() => key.push(text),
+            _ => return Err(ComposeError::KeyMissing(field.clone())),
+        }
+    }
+    let unit = (declared.key.scope == KeyScope::Unit).then_some(owner);
+    Ok(record_id(provincial_key, &declared.name, unit, &key))
+}
+
+/// The id a reader means by `text`: 32 hexadecimal digits, or the natural key, its parts set apart by `|`.
+#[must_use]
+pub fn meant_id(provincial_key: &[u8], declared: &RecordType, owner: &UnitCode, text: &str) -> RecordId {
+    if let Ok(id) = text.parse() {
+        return id;
+    }
+    let parts: Vec<String> = text.split('|').map(|part| part.trim().to_owned()).collect();
+    let unit = (declared.key.scope == KeyScope::Unit).then_some(owner);
+    record_id(provincial_key, &declared.name, unit, &parts)
+}
+
+fn resolve_references(
+    catalogue: &Catalogue,
+    provincial_key: &[u8],
+    declared: &RecordType,
+    draft: &Draft,
+) -> BTreeMap<String, Value> {
+    let resolve = |field: &lienthong_proto::catalogue::Field, value: Value| match value {
+        Value::Text(text) => field
+            .target
+            .as_deref()
+            .and_then(|target| catalogue.record_type(target))
+            .map_or(Value::Text(text.clone()), |target| {
+                Value::Reference(meant_id(provincial_key, target, &draft.owner, &text))
+            }),
+        other => other,
+    };
+    draft
+        .values
+        .iter()
+        .map(|(path, value)| {
+            let value = value.clone();
+            let value = match declared.field(path) {
+                Some(field) if field.member_kind() == FieldKind::Reference => match value {
+                    Value::List(values) => {
+                        Value::List(values.into_iter().map(|value| resolve(field, value)).collect())
+                    }
+                    single => resolve(field, single),
+                },
+                _ => value,
+            };
+            (path.clone(), value)
+        })
+        .collect()
+}

@@ -1,0 +1,577 @@
+//! The writer's side of a replica, in the one order that keeps what was accepted:
+//! stage → append → fdatasync → publish → answer → view.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use lienthong_proto::batch;
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::change::{Change, Meta};
+use lienthong_proto::entry::{BuildError, Entry, EntryKind};
+use lienthong_proto::event::Event;
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::limits;
+use lienthong_proto::merkle::Frontier;
+use lienthong_proto::time::{HlcClock, UnixMillis};
+use rand::RngCore as _;
+use tokio::sync::watch;
+
+use super::{ComposeError, Composed, Draft, Numbers, compose};
+use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Payload, Source};
+use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
+use crate::store::{Batch, Keyspace, View, ViewError};
+
+/// Who writes this log, and the key that makes record ids.
+#[derive(Clone)]
+pub struct Author {
+    /// The replica.
+    pub replica: ReplicaId,
+    /// Its unit.
+    pub unit: UnitCode,
+    /// The provincial key, 32 bytes.
+    pub provincial_key: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for Author {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Author").field("replica", &self.replica).field("unit", &self.unit).finish_non_exhaustive()
+    }
+}
+
+/// Size and root of the log, as far as it is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Head {
+    /// Entries.
+    pub size: u64,
+    /// Their root.
+    pub root: Digest,
+}
+
+/// Bounds of a journal.
+#[derive(Debug, Clone, Copy)]
+pub struct JournalOptions {
+    /// Opened frames kept for readers, each at most 1 MiB.
+    pub frames_cached: std::num::NonZeroUsize,
+    /// Records that may wait for the view.
+    pub unflushed_max: usize,
+}
+
+/// Why the journal cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The log refused an entry.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The log did not reach the disk: nothing of the group was accepted.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An entry cannot be read.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// An entry is not understood.
+    #[error("entry {sequence} of the log is not understood")]
+    Malformed {
+        /// Which.
+        sequence: Sequence,
+        /// Why.
+        #[source]
+        source: lienthong_proto::bytes::Malformed,
+    },
+    /// The state fails.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The view fails.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// Values cannot become a change.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// A change cannot become an entry.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A batch cannot be packed.
+    #[error(transparent)]
+    Pack(#[from] batch::BatchError),
+    /// The leaf hashes beside the log cannot be written.
+    #[error("the file of leaf hashes cannot be written")]
+    Hashes(#[source] std::io::Error),
+}
+
+/// What staging a draft did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The record.
+    pub record: RecordId,
+    /// It is new.
+    pub created: bool,
+    /// Something was written.
+    pub written: bool,
+}
+
+struct Staged {
+    change: Option<Change>,
+    bytes: Vec<u8>,
+    leaf: Digest,
+}
+
+/// The one writer of a log and of the state merged from it.
+pub struct Journal {
+    log: LogWriter,
+    reader: LogReader,
+    hashes: Arc<HashFile>,
+    frontier: Frontier,
+    leaves: Vec<Digest>,
+    dataset: Dataset,
+    catalogue: Arc<Catalogue>,
+    clock: HlcClock,
+    numbers: Numbers,
+    author: Author,
+    staged: Vec<Staged>,
+    staged_records: HashSet<RecordId>,
+    head: watch::Sender<Head>,
+    options: JournalOptions,
+}
+
+impl Journal {
+    /// A journal over an opened log and view: what the view lacks is applied from the log by `replay`,
+    /// which is handed every entry of this log after the applied one with its payload's frame.
+    ///
+    /// # Errors
+    /// [`JournalError`] if log or view cannot be read.
+    pub fn open(
+        log: LogWriter,
+        reader: LogReader,
+        hashes: HashFile,
+        view: Arc<dyn View>,
+        catalogue: Arc<Catalogue>,
+        author: Author,
+        options: JournalOptions,
+        replay: &mut dyn FnMut(&Self, Replayed<'_>) -> Result<(), JournalError>,
+    ) -> Result<Self, JournalError> {
+        let dataset = Dataset::open(Arc::clone(&view), reader.clone(), options.frames_cached)?;
+        let applied = view.applied()?.unwrap_or(0);
+        let (frontier, numbers) = load_meta(view.as_ref(), applied)?;
+        let head = Head { size: frontier.size(), root: frontier.root() };
+        let mut journal = Self {
+            log,
+            reader,
+            hashes: Arc::new(hashes),
+            frontier,
+            leaves: Vec::new(),
+            dataset,
+            catalogue,
+            clock: HlcClock::default(),
+            numbers,
+            author,
+            staged: Vec::new(),
+            staged_records: HashSet::new(),
+            head: watch::channel(head).0,
+            options,
+        };
+        journal.replay(applied, replay)?;
+        Ok(journal)
+    }
+
+    fn replay(
+        &mut self,
+        applied: u64,
+        replay: &mut dyn FnMut(&Self, Replayed<'_>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let held = self.hashes.len();
+        // Leaf hashes beyond the applied entries are made again; if the file is short, from its end on.
+        let from = applied.min(held);
+        let mut frames = Vec::new();
+        for frame in self.reader.clone().scan(Sequence(from)) {
+            let (position, frame) = frame?;
+            frames.push(position);
+            self.replay_frame(position, &frame.payload, frame.first, from, applied, replay)?;
+            if self.dataset.unflushed() >= self.options.unflushed_max {
+                self.publish()?;
+                self.flush()?;
+            }
+        }
+        self.publish()?;
+        self.flush()
+    }
+
+    fn replay_frame(
+        &mut self,
+        position: FramePosition,
+        payload: &bytes::Bytes,
+        first: Sequence,
+        hashes_from: u64,
+        applied: u64,
+        replay: &mut dyn FnMut(&Self, Replayed<'_>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let malformed = |sequence: u64| {
+            move |source| JournalError::Malformed { sequence: Sequence(sequence), source }
+        };
+        let parsed = Payload::parse(payload).map_err(malformed(first.0))?;
+        let plain;
+        let (entries, packed) = match parsed {
+            Payload::Entry(entry) => (vec![entry], None),
+            Payload::Accepted { entry, packed } => (vec![entry], Some(packed)),
+            Payload::Batch(packed) => {
+                plain = batch::unpack(packed)?;
+                (batch::entries(&plain).map_err(malformed(first.0))?, None)
+            }
+        };
+        for (index, bytes) in entries.into_iter().enumerate() {
+            let sequence = first.0 + index as u64;
+            let entry = Entry::decode(bytes).map_err(malformed(sequence))?;
+            let leaf = entry.leaf_hash();
+            if sequence >= hashes_from && sequence >= self.hashes.len() {
+                self.hashes.append(&[leaf]).map_err(JournalError::Hashes)?;
+            }
+            if sequence < applied {
+                continue;
+            }
+            self.frontier.push(leaf);
+            if entry.header.kind == EntryKind::Change {
+                self.replay_change(position, index, &entry).map_err(|fault| match fault {
+                    ReplayFault::Malformed(source) => malformed(sequence)(source),
+                    ReplayFault::Dataset(fault) => fault.into(),
+                })?;
+            }
+            replay(self, Replayed { entry: &entry, position, packed })?;
+        }
+        Ok(())
+    }
+
+    fn replay_change(
+        &mut self,
+        frame: FramePosition,
+        index: usize,
+        entry: &Entry<'_>,
+    ) -> Result<(), ReplayFault> {
+        let change = Change::of(entry).map_err(ReplayFault::Malformed)?;
+        self.numbers.seen(&change.record_type, change.number);
+        self.clock.observe(change.meta.hlc, change.meta.hlc.at());
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        let source = self.own_source(&change, EntryAt { frame, index });
+        self.dataset.apply(Admitted { change: &change, source }).map_err(ReplayFault::Dataset)
+    }
+
+    fn own_source(&self, change: &Change, at: EntryAt) -> Source {
+        Source {
+            dot: change.dot,
+            unit: self.author.unit.clone(),
+            effective: change.meta.hlc,
+            proposal: false,
+            states_owner: change.unit().cloned(),
+            at,
+        }
+    }
+
+    /// The state merged from this log.
+    #[must_use]
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// The catalogue in force.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Who writes here.
+    #[must_use]
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// The log's readers.
+    #[must_use]
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// The leaf hashes.
+    #[must_use]
+    pub fn hashes(&self) -> &Arc<HashFile> {
+        &self.hashes
+    }
+
+    /// Size and root as they grow.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Head> {
+        self.head.subscribe()
+    }
+
+    /// The next sequence, staged entries included.
+    #[must_use]
+    pub fn next(&self) -> Sequence {
+        Sequence(self.log.next_sequence().0 + self.staged.len() as u64)
+    }
+
+    /// Whether a record has a staged change: its state is not readable until the group is committed.
+    #[must_use]
+    pub fn is_staged(&self, record: &RecordId) -> bool {
+        self.staged_records.contains(record)
+    }
+
+    /// How many entries are staged.
+    #[must_use]
+    pub fn staged(&self) -> usize {
+        self.staged.len()
+    }
+
+    /// Composes a draft and stages its change.
+    ///
+    /// # Errors
+    /// [`JournalError`]; nothing is staged then.
+    pub fn stage(&mut self, draft: &Draft, now: UnixMillis) -> Result<Stage, JournalError> {
+        let composed = self.compose(draft)?;
+        let composed = if self.is_staged(&composed.record) {
+            self.commit()?;
+            self.compose(draft)?
+        } else {
+            composed
+        };
+        let stage =
+            Stage { record: composed.record, created: composed.created, written: !composed.writes.is_empty() };
+        if stage.written {
+            self.stage_change(draft, composed, now)?;
+        }
+        Ok(stage)
+    }
+
+    fn compose(&self, draft: &Draft) -> Result<Composed, ComposeError> {
+        compose(&self.dataset, &self.catalogue, &self.author.provincial_key, self.author.replica, draft)
+    }
+
+    fn stage_change(&mut self, draft: &Draft, composed: Composed, now: UnixMillis) -> Result<(), JournalError> {
+        let hlc = self.clock.tick(now);
+        let digest = self.catalogue.digest();
+        let mut catalogue = [0; 8];
+        catalogue.copy_from_slice(digest.split_at(8).0);
+        let mut numbers = self.numbers.clone();
+        let change = Change {
+            dot: Dot { replica: self.author.replica, sequence: self.next() },
+            record: composed.record,
+            record_type: draft.record_type.clone(),
+            year: year_of(now),
+            number: numbers.next(&draft.record_type),
+            meta: Meta { hlc, author: draft.author.clone(), catalogue },
+            origin: None,
+            writes: composed.writes,
+        };
+        let (bytes, leaf) = change.build(&secret())?;
+        self.numbers = numbers;
+        self.staged_records.insert(change.record);
+        self.staged.push(Staged { change: Some(change), bytes, leaf });
+        Ok(())
+    }
+
+    /// Stages an event; returns its place.
+    ///
+    /// # Errors
+    /// [`JournalError::Build`] if it exceeds a limit.
+    pub fn stage_event(&mut self, event: &Event) -> Result<Sequence, JournalError> {
+        let sequence = self.next();
+        let (bytes, leaf) = event.build(Dot { replica: self.author.replica, sequence }, &secret())?;
+        self.staged.push(Staged { change: None, bytes, leaf });
+        Ok(sequence)
+    }
+
+    /// Appends one entry with a foreign batch beside it (an acceptance); returns where it stands.
+    ///
+    /// Staged entries come first.
+    ///
+    /// # Errors
+    /// [`JournalError::Append`] if the log refuses.
+    pub fn append_accepted(
+        &mut self,
+        entry: &[u8],
+        leaf: Digest,
+        packed: &[u8],
+    ) -> Result<FramePosition, JournalError> {
+        self.append_staged()?;
+        let payload = Payload::Accepted { entry, packed };
+        let position = self.log.append_parts(1, &[&payload.prefix(), entry, packed])?;
+        self.leaves.push(leaf);
+        Ok(position)
+    }
+
+    /// Applies a foreign change that an acceptance admitted.
+    ///
+    /// # Errors
+    /// [`JournalError::Dataset`] if the state cannot be read.
+    pub fn apply(&self, admitted: Admitted<'_>) -> Result<(), JournalError> {
+        Ok(self.dataset.apply(admitted)?)
+    }
+
+    fn append_staged(&mut self) -> Result<(), JournalError> {
+        let mut staged = std::mem::take(&mut self.staged);
+        self.staged_records.clear();
+        let mut rest = staged.as_mut_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest
+                .iter()
+                .take(limits::BATCH_ENTRIES_AIM)
+                .take_while(|entry| {
+                    bytes += entry.bytes.len() + 4;
+                    bytes <= limits::BATCH_BYTES_AIM
+                })
+                .count()
+                .max(1);
+            let (group, tail) = rest.split_at_mut(fits);
+            self.append_group(group)?;
+            rest = tail;
+        }
+        Ok(())
+    }
+
+    fn append_group(&mut self, group: &[Staged]) -> Result<(), JournalError> {
+        let position = match group {
+            [single] => {
+                let payload = Payload::Entry(&single.bytes);
+                self.log.append_parts(1, &[&payload.prefix(), &single.bytes])?
+            }
+            several => {
+                let packed = batch::pack(several.iter().map(|entry| entry.bytes.as_slice()))?;
+                let payload = Payload::Batch(&packed);
+                let count = u32::try_from(several.len()).unwrap_or(u32::MAX);
+                self.log.append_parts(count, &[&payload.prefix(), &packed])?
+            }
+        };
+        for (index, entry) in group.iter().enumerate() {
+            self.leaves.push(entry.leaf);
+            if let Some(change) = &entry.change {
+                let at = EntryAt { frame: position, index: u16::try_from(index).unwrap_or(u16::MAX) };
+                let source = self.own_source(change, at);
+                self.dataset.apply(Admitted { change, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything staged and appended durable, then visible. After an error nothing of the group
+    /// was accepted, and the journal takes no more writes.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the log did not reach the disk.
+    pub fn commit(&mut self) -> Result<Head, JournalError> {
+        self.append_staged()?;
+        if self.leaves.is_empty() {
+            return Ok(*self.head.borrow());
+        }
+        self.log.sync()?;
+        for leaf in &self.leaves {
+            self.frontier.push(*leaf);
+        }
+        self.hashes.append(&self.leaves).map_err(JournalError::Hashes)?;
+        self.leaves.clear();
+        self.publish()?;
+        let head = *self.head.borrow();
+        self.log.set_anchor(head.root, &self.frontier.encode());
+        Ok(head)
+    }
+
+    fn publish(&mut self) -> Result<(), JournalError> {
+        self.dataset.publish(&self.catalogue)?;
+        self.head.send_replace(Head { size: self.frontier.size(), root: self.frontier.root() });
+        Ok(())
+    }
+
+    /// Whether the state that waits for the view has reached its bound.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.dataset.unflushed() >= self.options.unflushed_max
+    }
+
+    /// Brings the state to the view.
+    ///
+    /// # Errors
+    /// [`JournalError::Dataset`] if the view refuses.
+    pub fn flush(&mut self) -> Result<(), JournalError> {
+        self.flush_with(Batch::default())
+    }
+
+    /// Brings the state to the view, with further changes of the view in the same batch.
+    ///
+    /// # Errors
+    /// [`JournalError::Dataset`] if the view refuses.
+    pub fn flush_with(&mut self, mut extra: Batch) -> Result<(), JournalError> {
+        extra.put(Keyspace::Meta, FRONTIER, &self.frontier.encode());
+        extra.put(Keyspace::Meta, NUMBERS, &self.numbers.encode());
+        self.dataset.flush(self.frontier.size(), extra)?;
+        Ok(())
+    }
+
+    /// Writes and syncs the anchor.
+    ///
+    /// # Errors
+    /// [`JournalError::Sync`] if it does not reach the disk.
+    pub fn write_anchor(&mut self) -> Result<(), JournalError> {
+        self.log.write_anchor()?;
+        Ok(())
+    }
+
+    /// The right edge of the tree.
+    #[must_use]
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+}
+
+/// One entry of the log, as replay meets it.
+pub struct Replayed<'a> {
+    /// The entry.
+    pub entry: &'a Entry<'a>,
+    /// Its frame.
+    pub position: FramePosition,
+    /// The batch beside it.
+    pub packed: Option<&'a [u8]>,
+}
+
+enum ReplayFault {
+    Malformed(lienthong_proto::bytes::Malformed),
+    Dataset(DatasetError),
+}
+
+const FRONTIER: &[u8] = b"frontier";
+const NUMBERS: &[u8] = b"numbers";
+
+fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers), JournalError> {
+    let state = |source| JournalError::Dataset(DatasetError::State(source));
+    let frontier = match view.get(Keyspace::Meta, FRONTIER)? {
+        Some(bytes) => Frontier::decode(&bytes).map_err(state)?,
+        None => Frontier::new(),
+    };
+    if frontier.size() != applied {
+        return Err(state(lienthong_proto::bytes::Malformed("frontier of another size")));
+    }
+    let numbers = match view.get(Keyspace::Meta, NUMBERS)? {
+        Some(bytes) => Numbers::decode(&bytes).map_err(state)?,
+        None => Numbers::default(),
+    };
+    Ok((frontier, numbers))
+}
+
+/// A fresh random 16-byte secret.
+#[must_use]
+pub fn secret() -> [u8; 16] {
+    let mut secret = [0; 16];
+    rand::rng().fill_bytes(&mut secret);
+    secret
+}
+
+fn year_of(now: UnixMillis) -> u16 {
+    let days = i32::try_from(now.seconds() / 86_400).unwrap_or(0);
+    lienthong_proto::value::civil(days).and_then(|date| u16::try_from(date.year()).ok()).unwrap_or(0)
+}
+
+/// Opens nothing: the folder of a store's log, given its data folder.
+#[must_use]
+pub fn log_dir(data: &Path) -> std::path::PathBuf {
+    data.join("log")
+}
+

@@ -1,0 +1,11 @@
+//! A replica: the one log of this store, the state merged from it, and the one writer.
+
+mod compose;
+mod journal;
+mod numbers;
+mod writer;
+
+pub use compose::{ComposeError, Composed, Draft, Intent, compose, meant_id};
+pub use journal::{Author, Head, Journal, JournalError, JournalOptions, Replayed, Stage, log_dir, secret};
+pub use numbers::Numbers;
+pub use writer::{Outcome, Replica, WriteError, Written};

@@ -1,0 +1,347 @@
+//! The replica's handle: any number of callers, one writer thread, one fdatasync for all who wait.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{RecordId, Sequence};
+use lienthong_proto::time::UnixMillis;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Author, ComposeError, Draft, Head, Journal, JournalError};
+use crate::dataset::Dataset;
+use crate::log::{HashFile, LogReader};
+
+/// What became of one draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The record.
+    pub record: RecordId,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// Whether a draft wrote anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The record is new.
+    Created,
+    /// Some fields were written.
+    Updated,
+    /// Everything stood already.
+    Unchanged,
+}
+
+/// Why a write was not accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The draft itself is at fault; nothing of it was written.
+    #[error("{0}")]
+    Draft(Arc<ComposeError>),
+    /// The draft makes an entry beyond the limits; nothing of it was written.
+    #[error("the record is too large: {0}")]
+    TooLarge(String),
+    /// The store failed: nothing of the group was accepted, and it takes no more writes until restarted.
+    #[error("the store no longer takes writes: {0}")]
+    Failed(Arc<str>),
+}
+
+enum Command {
+    Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
+    Event(Event, oneshot::Sender<Result<Sequence, WriteError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// How many commands may wait for the writer.
+const COMMANDS_MAX: usize = 256;
+/// How many entries one group commit may hold.
+const GROUP_MAX: usize = 4_096;
+/// The anchor is written at most this often.
+const ANCHOR_MILLIS: u64 = 1_000;
+
+/// A running replica.
+#[derive(Clone)]
+pub struct Replica {
+    commands: mpsc::Sender<Command>,
+    dataset: Dataset,
+    reader: LogReader,
+    hashes: Arc<HashFile>,
+    head: watch::Receiver<Head>,
+    author: Author,
+    catalogue: Arc<Catalogue>,
+    failed: watch::Receiver<Option<Arc<str>>>,
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("author", &self.author).finish_non_exhaustive()
+    }
+}
+
+impl Replica {
+    /// Starts the writer thread of a journal; `clock` tells it the time.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no thread to give.
+    pub fn start(
+        journal: Journal,
+        clock: fn() -> UnixMillis,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (commands, queue) = mpsc::channel(COMMANDS_MAX);
+        let (failure, failed) = watch::channel(None);
+        let replica = Self {
+            commands,
+            dataset: journal.dataset().clone(),
+            reader: journal.reader().clone(),
+            hashes: Arc::clone(journal.hashes()),
+            head: journal.head(),
+            author: journal.author().clone(),
+            catalogue: Arc::clone(journal.catalogue()),
+            failed,
+        };
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || Writer { journal, clock, anchored: 0, failure }.run(queue))?;
+        Ok((replica, thread))
+    }
+
+    /// Writes drafts durably; each gets its own answer, in order.
+    pub async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
+        let count = drafts.len();
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Write(drafts, answer)).await.is_err() {
+            return self.refusals(count);
+        }
+        answered.await.unwrap_or_else(|_| self.refusals(count))
+    }
+
+    /// As [`Replica::write`], from a thread that may block.
+    #[must_use]
+    pub fn write_blocking(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
+        let count = drafts.len();
+        let (answer, answered) = oneshot::channel();
+        if self.commands.blocking_send(Command::Write(drafts, answer)).is_err() {
+            return self.refusals(count);
+        }
+        answered.blocking_recv().unwrap_or_else(|_| self.refusals(count))
+    }
+
+    /// Logs an event durably.
+    ///
+    /// # Errors
+    /// [`WriteError`] if it was not accepted.
+    pub async fn event(&self, event: Event) -> Result<Sequence, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Event(event, answer)).await.is_err() {
+            return Err(self.refusal());
+        }
+        answered.await.unwrap_or_else(|_| Err(self.refusal()))
+    }
+
+    /// As [`Replica::event`], from a thread that may block.
+    ///
+    /// # Errors
+    /// [`WriteError`] if it was not accepted.
+    pub fn event_blocking(&self, event: Event) -> Result<Sequence, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.blocking_send(Command::Event(event, answer)).is_err() {
+            return Err(self.refusal());
+        }
+        answered.blocking_recv().unwrap_or_else(|_| Err(self.refusal()))
+    }
+
+    /// Ends the writer: what was accepted is in the view and anchored.
+    pub async fn close(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Close(answer)).await.is_ok() {
+            let _ = answered.await;
+        }
+    }
+
+    /// The merged state.
+    #[must_use]
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// The log's readers.
+    #[must_use]
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// The leaf hashes.
+    #[must_use]
+    pub fn hashes(&self) -> &Arc<HashFile> {
+        &self.hashes
+    }
+
+    /// Size and root as they grow.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// Who writes here.
+    #[must_use]
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// The catalogue in force.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Why writes are refused, once they are.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.failed.borrow().clone()
+    }
+
+    fn refusal(&self) -> WriteError {
+        WriteError::Failed(self.failure().unwrap_or_else(|| Arc::from("it is shutting down")))
+    }
+
+    fn refusals(&self, count: usize) -> Vec<Result<Written, WriteError>> {
+        std::iter::repeat_with(|| Err(self.refusal())).take(count).collect()
+    }
+}
+
+enum Answer {
+    Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
+    Event(Result<Sequence, WriteError>, oneshot::Sender<Result<Sequence, WriteError>>),
+}
+
+struct Writer {
+    journal: Journal,
+    clock: fn() -> UnixMillis,
+    anchored: u64,
+    failure: watch::Sender<Option<Arc<str>>>,
+}
+
+impl Writer {
+    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut answers = Vec::new();
+            let mut closing = None;
+            let mut next = Some(first);
+            let mut outcome = Ok(());
+            while let Some(command) = next {
+                match command {
+                    Command::Close(answer) => {
+                        closing = Some(answer);
+                        break;
+                    }
+                    command => outcome = self.take(command, &mut answers),
+                }
+                if outcome.is_err() || self.journal.staged() >= GROUP_MAX {
+                    break;
+                }
+                next = queue.try_recv().ok();
+            }
+            let outcome = outcome.and_then(|()| self.journal.commit().map(|_| ()));
+            if let Err(error) = outcome {
+                self.fail(&error, answers);
+                return;
+            }
+            deliver(answers);
+            if let Err(error) = self.settle(closing.is_some(), queue.is_empty()) {
+                self.fail(&error, Vec::new());
+                return;
+            }
+            if let Some(answer) = closing {
+                let _ = answer.send(());
+                return;
+            }
+        }
+        if let Err(error) = self.settle(true, true) {
+            self.fail(&error, Vec::new());
+        }
+    }
+
+    /// Stages one command; its answer waits for the commit.
+    fn take(&mut self, command: Command, answers: &mut Vec<Answer>) -> Result<(), JournalError> {
+        match command {
+            Command::Write(drafts, sender) => {
+                let mut results = Vec::with_capacity(drafts.len());
+                for draft in &drafts {
+                    results.push(self.stage(draft)?);
+                }
+                answers.push(Answer::Write(results, sender));
+            }
+            Command::Event(event, sender) => {
+                let result = match self.journal.stage_event(&event) {
+                    Err(JournalError::Build(error)) => Err(WriteError::TooLarge(error.to_string())),
+                    other => Ok(other?),
+                };
+                answers.push(Answer::Event(result, sender));
+            }
+            Command::Close(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Faults of the draft are its own answer; faults of the store end the writer.
+    fn stage(&mut self, draft: &Draft) -> Result<Result<Written, WriteError>, JournalError> {
+        match self.journal.stage(draft, (self.clock)()) {
+            Ok(stage) => {
+                let outcome = match (stage.created, stage.written) {
+                    (true, _) => Outcome::Created,
+                    (false, true) => Outcome::Updated,
+                    (false, false) => Outcome::Unchanged,
+                };
+                Ok(Ok(Written { record: stage.record, outcome }))
+            }
+            Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),
+            Err(JournalError::Compose(error)) => Ok(Err(WriteError::Draft(Arc::new(error)))),
+            Err(JournalError::Build(error)) => Ok(Err(WriteError::TooLarge(error.to_string()))),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Brings the state to the view when enough waits or nobody does; anchors once a second and at the end.
+    fn settle(&mut self, closing: bool, idle: bool) -> Result<(), JournalError> {
+        if closing || idle || self.journal.wants_flush() {
+            self.journal.flush()?;
+        }
+        let now = (self.clock)().0;
+        if closing || now.saturating_sub(self.anchored) >= ANCHOR_MILLIS {
+            self.journal.write_anchor()?;
+            self.anchored = now;
+        }
+        Ok(())
+    }
+
+    fn fail(&self, error: &JournalError, answers: Vec<Answer>) {
+        let mut reason = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            reason.push_str(": ");
+            reason.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        tracing::error!(reason, "the store failed; no more writes are taken");
+        let reason: Arc<str> = reason.into();
+        self.failure.send_replace(Some(Arc::clone(&reason)));
+        let refused = answers.into_iter().map(|answer| match answer {
+            Answer::Write(results, sender) => {
+                let refusals = results.iter().map(|_| Err(WriteError::Failed(Arc::clone(&reason)))).collect();
+                Answer::Write(refusals, sender)
+            }
+            Answer::Event(_, sender) => Answer::Event(Err(WriteError::Failed(Arc::clone(&reason))), sender),
+        });
+        deliver(refused.collect());
+    }
+}
+
+fn deliver(answers: Vec<Answer>) {
+    for answer in answers {
+        match answer {
+            Answer::Write(results, sender) => drop(sender.send(results)),
+            Answer::Event(result, sender) => drop(sender.send(result)),
+        }
+    }
+}
