@@ -8,5 +8,6 @@ pub mod bytes;
 pub mod catalogue;
 pub mod hash;
 pub mod ids;
+pub mod merkle;
 pub mod time;
 pub mod value;
