@@ -6,8 +6,12 @@
 
 pub mod bytes;
 pub mod catalogue;
+pub mod checkpoint;
+pub mod cosignature;
+pub mod fingerprint;
 pub mod hash;
 pub mod ids;
 pub mod merkle;
+pub mod note;
 pub mod time;
 pub mod value;
