@@ -7,6 +7,8 @@
 pub mod bytes;
 pub mod catalogue;
 pub mod checkpoint;
+#[cfg(test)]
+mod checkpoint_vectors;
 pub mod cosignature;
 pub mod fingerprint;
 pub mod hash;

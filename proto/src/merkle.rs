@@ -192,7 +192,7 @@ fn subtree<H: Hashes + ?Sized>(hashes: &H, start: u64, end: u64) -> Option<Diges
     if count == 1 {
         return hashes.leaf(start);
     }
-    if count.is_power_of_two() && count.ilog2() % 8 == 0 && start % count == 0 {
+    if count.is_power_of_two() && count.ilog2().is_multiple_of(8) && start.is_multiple_of(count) {
         let level = u8::try_from(count.ilog2() / 8).ok()?;
         if let Some(root) = hashes.tile(level, start / count) {
             return Some(root);
