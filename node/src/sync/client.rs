@@ -1,0 +1,418 @@
+//! The thin client: does what the machine says, over one stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::cosignature::verify_cosignature;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::wire::sync as wire;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::{Action, BatchBuilder, Event, Evidence, Machine, NoticeLine, Phase, ReceiptLine, Roots as _, Settings};
+use crate::identity::{self, NodeIdentity};
+use crate::replica::Head;
+use crate::rpc::sync::sync_client::SyncClient as Rpc;
+
+/// What people see of synchronisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncStatus {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Entries the hub has acknowledged.
+    pub acknowledged: u64,
+    /// When the hub was last heard.
+    pub last_sync: Option<UnixMillis>,
+    /// Why the last attempt failed.
+    pub fault: Option<String>,
+}
+
+/// Lets others watch and nudge the client.
+#[derive(Debug, Clone)]
+pub struct SyncHandle {
+    status: watch::Receiver<SyncStatus>,
+    nudge: mpsc::Sender<()>,
+}
+
+impl SyncHandle {
+    /// The current state.
+    #[must_use]
+    pub fn status(&self) -> SyncStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Follows the state.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<SyncStatus> {
+        self.status.clone()
+    }
+
+    /// Dials now, if it was waiting.
+    pub fn dial_now(&self) {
+        let _ = self.nudge.try_send(());
+    }
+}
+
+/// What the client works with.
+pub struct SyncClient {
+    /// Who we are and whom we trust.
+    pub identity: Arc<NodeIdentity>,
+    /// Makes batches and checkpoints.
+    pub builder: BatchBuilder,
+    /// Keeps receipts and notices.
+    pub evidence: Arc<Evidence>,
+    /// The log as it grows.
+    pub head: watch::Receiver<Head>,
+    /// First bytes of the catalogue's digest.
+    pub catalogue: Vec<u8>,
+    /// Rhythms.
+    pub settings: Settings,
+    /// Tells the time.
+    pub clock: fn() -> UnixMillis,
+    /// Called once when the log proves regressed: stop writing.
+    pub regress: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Starts the client; it ends with `stop`.
+#[must_use]
+pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::task::JoinHandle<()>) {
+    let acknowledged = client.evidence.last_receipt().map_or(0, |receipt| receipt.size);
+    let now = (client.clock)();
+    let head = *client.head.borrow();
+    let machine = Machine::new(client.settings, head, acknowledged.min(head.size), now);
+    let status = SyncStatus { phase: machine.phase(), acknowledged, last_sync: None, fault: None };
+    let (status_sender, status) = watch::channel(status);
+    let (nudge, nudged) = mpsc::channel(1);
+    let (events, inbox) = mpsc::channel(64);
+    let driver = Driver { client, machine, status: status_sender, events, connection: None, generation: 0 };
+    let task = tokio::spawn(driver.run(inbox, nudged, stop));
+    (SyncHandle { status, nudge }, task)
+}
+
+/// Something a spawned piece of work reports; stale ones carry an older generation.
+struct Report {
+    generation: u64,
+    what: What,
+}
+
+enum What {
+    Opened(mpsc::Sender<wire::Up>),
+    Down(wire::Down),
+    Sent { end: u64, bytes: usize },
+    Lost(String),
+}
+
+struct Driver {
+    client: SyncClient,
+    machine: Machine,
+    status: watch::Sender<SyncStatus>,
+    events: mpsc::Sender<Report>,
+    connection: Option<Connection>,
+    generation: u64,
+}
+
+struct Connection {
+    up: Option<mpsc::Sender<wire::Up>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Report>,
+        mut nudged: mpsc::Receiver<()>,
+        stop: CancellationToken,
+    ) {
+        let mut head = self.client.head.clone();
+        loop {
+            let now = (self.client.clock)();
+            let wait = self.machine.wake_at().map(|at| Duration::from_millis(at.since(now)));
+            let event = tokio::select! {
+                () = stop.cancelled() => return,
+                Some(report) = inbox.recv() => self.report(report),
+                Ok(()) = head.changed() => Some(Event::Grown(*head.borrow_and_update())),
+                Some(()) = nudged.recv() => Some(Event::DialNow),
+                () = sleep(wait) => Some(Event::Tick),
+            };
+            if let Some(event) = event {
+                self.step(event).await;
+            }
+        }
+    }
+
+    async fn step(&mut self, event: Event) {
+        let now = (self.client.clock)();
+        let actions = self.machine.handle(now, rand::random(), event, &self.client.builder);
+        for action in actions {
+            self.act(action).await;
+        }
+        let (phase, acknowledged) = (self.machine.phase(), self.machine.acknowledged());
+        self.status.send_if_modified(|status| {
+            let changed = status.phase != phase || status.acknowledged != acknowledged;
+            status.phase = phase;
+            status.acknowledged = acknowledged;
+            changed
+        });
+    }
+
+    /// Turns a report into the machine's event, keeping what must be kept first.
+    fn report(&mut self, report: Report) -> Option<Event> {
+        if report.generation != self.generation {
+            return None;
+        }
+        match report.what {
+            What::Opened(up) => {
+                if let Some(connection) = &mut self.connection {
+                    connection.up = Some(up);
+                }
+                Some(Event::Connected)
+            }
+            What::Sent { end, bytes } => Some(Event::Sent { end, bytes }),
+            What::Lost(reason) => {
+                tracing::debug!(reason, "the connection to the hub is lost");
+                self.status.send_modify(|status| status.fault = Some(reason));
+                self.connection = None;
+                Some(Event::Lost)
+            }
+            What::Down(down) => {
+                let now = (self.client.clock)();
+                self.status.send_modify(|status| {
+                    status.last_sync = Some(now);
+                    status.fault = None;
+                });
+                self.down(down)
+            }
+        }
+    }
+
+    fn down(&mut self, down: wire::Down) -> Option<Event> {
+        use wire::down::Message;
+        match down.message? {
+            Message::Welcome(welcome) => {
+                if let Some(receipt) = &welcome.receipt {
+                    self.keep_receipt(receipt);
+                }
+                let root = welcome.held_root.as_ref().try_into().unwrap_or([0; 32]);
+                let held = Head { size: welcome.held_size, root };
+                Some(Event::Welcome { held, flight_bytes_max: welcome.flight_bytes_max })
+            }
+            Message::Receipt(receipt) => {
+                if self.keep_receipt(&receipt) {
+                    Some(Event::Receipt { size: receipt.size })
+                } else {
+                    Some(Event::Heard)
+                }
+            }
+            Message::Notice(notice) => {
+                self.keep_notice(notice);
+                Some(Event::Heard)
+            }
+            Message::Fenced(fenced) => {
+                tracing::error!(vi = fenced.vi, en = fenced.en, "the hub has fenced this replica");
+                self.status.send_modify(|status| status.fault = Some(fenced.vi));
+                Some(Event::Fenced)
+            }
+            Message::Busy(busy) => {
+                self.connection = None;
+                Some(Event::Busy { retry_after_millis: busy.retry_after_millis })
+            }
+        }
+    }
+
+    /// Keeps a receipt whose cosignature holds over our own checkpoint of that size; others are not believed.
+    fn keep_receipt(&self, receipt: &wire::Receipt) -> bool {
+        let client = &self.client;
+        if client.evidence.last_receipt().is_some_and(|kept| kept.size >= receipt.size) {
+            return true;
+        }
+        let Some(root) = client.builder.root_at(receipt.size) else { return false };
+        let checkpoint = Checkpoint { origin: client.identity.origin(), size: receipt.size, root };
+        let name = client.identity.cosigner_name();
+        let key = client.identity.cosigner_key();
+        if let Err(error) = verify_cosignature(&receipt.cosignature, &checkpoint, key, &name) {
+            tracing::error!(%error, size = receipt.size, "the hub's receipt does not hold");
+            return false;
+        }
+        let line = ReceiptLine {
+            size: receipt.size,
+            checkpoint: checkpoint.body(),
+            cosignature: receipt.cosignature.clone(),
+            ledger_index: receipt.ledger_index,
+            at: receipt.at_millis,
+            proven: false,
+        };
+        if let Err(error) = client.evidence.keep_receipt(&line) {
+            tracing::error!(%error, "a receipt cannot be kept");
+        }
+        true
+    }
+
+    fn keep_notice(&self, notice: wire::Notice) {
+        let line = NoticeLine {
+            number: notice.number,
+            at: notice.at_millis,
+            kind: notice.kind,
+            sequence: notice.sequence,
+            reason: notice.reason,
+            record_type: notice.record_type,
+            vi: notice.vi,
+            en: notice.en,
+        };
+        match self.client.evidence.keep_notice(&line) {
+            Ok(()) => {
+                let cursor = self.client.evidence.notice_cursor();
+                let taken = wire::up::Message::NoticesTaken(wire::NoticesTaken { cursor });
+                if let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.as_ref()) {
+                    // A full queue loses only the acknowledgement: the hub then sends the notice again.
+                    let _ = up.try_send(wire::Up { message: Some(taken) });
+                }
+            }
+            Err(error) => tracing::error!(%error, "a notice cannot be kept"),
+        }
+    }
+
+    async fn act(&mut self, action: Action) {
+        match action {
+            Action::Dial => self.dial(),
+            Action::HangUp => {
+                self.generation += 1;
+                self.connection = None;
+            }
+            Action::Hello(head) => self.send(self.hello(head)).await,
+            Action::Heartbeat => {
+                let head = *self.client.head.borrow();
+                if let Ok(checkpoint) = self.client.builder.checkpoint(head.size) {
+                    let clock_millis = (self.client.clock)().0;
+                    let heartbeat = wire::Heartbeat { checkpoint, clock_millis };
+                    self.send(wire::up::Message::Heartbeat(heartbeat)).await;
+                }
+            }
+            Action::ProveFork { size } => {
+                if let Ok(checkpoint) = self.client.builder.checkpoint(size) {
+                    self.send(wire::up::Message::Prefix(wire::Prefix { checkpoint })).await;
+                }
+            }
+            Action::SendBatch { from } => self.send_batch(from),
+            Action::Regress => {
+                tracing::error!("this log contradicts what the hub holds; it takes no more writes");
+                (self.client.regress)();
+            }
+        }
+    }
+
+    fn hello(&self, head: Head) -> wire::up::Message {
+        wire::up::Message::Hello(wire::Hello {
+            protocol: crate::sync_protocol(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            replica: self.client.identity.replica().0.to_vec().into(),
+            log_size: head.size,
+            log_root: head.root.to_vec().into(),
+            notice_cursor: self.client.evidence.notice_cursor(),
+            catalogue: self.client.catalogue.clone().into(),
+            clock_millis: (self.client.clock)().0,
+        })
+    }
+
+    async fn send(&self, message: wire::up::Message) {
+        if let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.as_ref()) {
+            let _ = up.send(wire::Up { message: Some(message) }).await;
+        }
+    }
+
+    fn dial(&mut self) {
+        self.generation += 1;
+        let generation = self.generation;
+        let identity = Arc::clone(&self.client.identity);
+        let events = self.events.clone();
+        let task = tokio::spawn(async move {
+            let reason = match connect(&identity).await {
+                Ok((up, down)) => {
+                    let opened = Report { generation, what: What::Opened(up) };
+                    if events.send(opened).await.is_err() {
+                        return;
+                    }
+                    read_down(down, generation, &events).await
+                }
+                Err(reason) => reason,
+            };
+            let _ = events.send(Report { generation, what: What::Lost(reason) }).await;
+        });
+        self.connection = Some(Connection { up: None, task });
+    }
+
+    fn send_batch(&self, from: u64) {
+        let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.clone()) else { return };
+        let builder = self.client.builder.clone();
+        let events = self.events.clone();
+        let generation = self.generation;
+        tokio::spawn(async move {
+            let made = tokio::task::spawn_blocking(move || builder.batch(from)).await;
+            let what = match made {
+                Ok(Ok(batch)) => {
+                    let (end, bytes) = (batch.first + u64::from(batch.count), batch.packed.len());
+                    let message = wire::up::Message::Batch(wire::Batch {
+                        first: batch.first,
+                        count: batch.count,
+                        packed: batch.packed,
+                        checkpoint: batch.checkpoint,
+                    });
+                    match up.send(wire::Up { message: Some(message) }).await {
+                        Ok(()) => What::Sent { end, bytes },
+                        Err(_) => return,
+                    }
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, from, "no batch can be made of the log");
+                    What::Lost(error.to_string())
+                }
+                Err(error) => What::Lost(error.to_string()),
+            };
+            let _ = events.send(Report { generation, what }).await;
+        });
+    }
+}
+
+/// How many messages may wait to be sent.
+const UP_QUEUE: usize = 16;
+
+async fn connect(
+    identity: &NodeIdentity,
+) -> Result<(mpsc::Sender<wire::Up>, Streaming<wire::Down>), String> {
+    let channel: Channel = identity::connect(identity).await.map_err(|error| error.to_string())?;
+    let mut rpc = Rpc::new(channel).max_decoding_message_size(lienthong_proto::limits::MESSAGE_BYTES_MAX);
+    let (up, queue) = mpsc::channel(UP_QUEUE);
+    let outgoing = tokio_stream::wrappers::ReceiverStream::new(queue);
+    let response = rpc.exchange(outgoing).await.map_err(|status| status.message().to_owned())?;
+    Ok((up, response.into_inner()))
+}
+
+async fn read_down(mut down: Streaming<wire::Down>, generation: u64, events: &mpsc::Sender<Report>) -> String {
+    loop {
+        match down.message().await {
+            Ok(Some(message)) => {
+                let report = Report { generation, what: What::Down(message) };
+                if events.send(report).await.is_err() {
+                    return String::new();
+                }
+            }
+            Ok(None) => return "the hub closed the stream".to_owned(),
+            Err(status) => return status.message().to_owned(),
+        }
+    }
+}
+
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}

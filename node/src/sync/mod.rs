@@ -1,0 +1,12 @@
+//! Synchronisation from the node's side: a state machine without I/O, and the thin client that does what
+//! it says.
+
+mod batches;
+mod client;
+mod evidence;
+mod machine;
+
+pub use batches::{BatchBuilder, BatchFault, OutBatch};
+pub use client::{SyncClient, SyncHandle, SyncStatus, run};
+pub use evidence::{Evidence, EvidenceError, NoticeLine, ReceiptLine};
+pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
