@@ -372,8 +372,8 @@ mod tests {
 
     #[test]
     fn inclusion_holds_and_every_tampering_fails() {
-        let all = leaves(40);
-        for size in 1..=40u64 {
+        let all = leaves(300);
+        for size in (1..=40).chain([255, 256, 257, 300u64]) {
             let root = naive(&all[..size as usize]);
             for index in 0..size {
                 let leaf = all[index as usize];
@@ -392,8 +392,8 @@ mod tests {
 
     #[test]
     fn consistency_holds_and_every_tampering_fails() {
-        let all = leaves(40);
-        for new in 0..=40u64 {
+        let all = leaves(300);
+        for new in (0..=40).chain([255, 256, 257, 300u64]) {
             let new_root = naive(&all[..new as usize]);
             for old in 0..=new {
                 let old_root = naive(&all[..old as usize]);
