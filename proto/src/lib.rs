@@ -9,6 +9,7 @@ pub mod bytes;
 pub mod catalogue;
 pub mod change;
 pub mod checkpoint;
+#[cfg(test)]
 mod checkpoint_vectors;
 pub mod cosignature;
 pub mod entry;

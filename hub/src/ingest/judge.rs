@@ -1,0 +1,142 @@
+//! The verdict on a change: judged once, when it is accepted, and recorded (DESIGN 6).
+
+use std::collections::HashMap;
+
+use lienthong_node::dataset::{Dataset, DatasetError, Record};
+use lienthong_proto::catalogue::{Catalogue, Class};
+use lienthong_proto::change::{Change, path};
+use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::limits;
+use lienthong_proto::text;
+use lienthong_proto::value::Value;
+use lienthong_proto::verdict::{QuarantineReason, Verdict};
+
+/// What judging found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// The verdict.
+    Verdict(Verdict),
+    /// The record it concerns has changes that are not synced yet: commit, then ask again.
+    NotSynced,
+}
+
+/// Judges the changes of one batch, in order.
+pub struct Judge<'a> {
+    dataset: &'a Dataset,
+    catalogue: &'a Catalogue,
+    unit: &'a UnitCode,
+    /// Records this batch creates, with their owners.
+    created: HashMap<RecordId, UnitCode>,
+    /// Records whose state is pending in this group.
+    unsynced: &'a dyn Fn(&RecordId) -> bool,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of changes written by a replica of `unit`.
+    #[must_use]
+    pub fn new(
+        dataset: &'a Dataset,
+        catalogue: &'a Catalogue,
+        unit: &'a UnitCode,
+        unsynced: &'a dyn Fn(&RecordId) -> bool,
+    ) -> Self {
+        Self { dataset, catalogue, unit, created: HashMap::new(), unsynced }
+    }
+
+    /// The verdict on the next change of the batch.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the state cannot be read.
+    pub fn judge(&mut self, change: &Change) -> Result<Judgement, DatasetError> {
+        let quarantined = |reason| Ok(Judgement::Verdict(Verdict::Quarantined(reason)));
+        let Some(declared) = self.catalogue.record_type(&change.record_type) else {
+            return quarantined(QuarantineReason::TypeUnknown);
+        };
+        let forbidden = change.writes.iter().any(|write| {
+            let class = declared.field(&write.path).map(|field| field.class);
+            class == Some(Class::C4) || is_classified(&write.path, &write.value)
+        });
+        if forbidden {
+            return quarantined(QuarantineReason::Forbidden);
+        }
+        if let Some(owner) = self.created.get(&change.record) {
+            let owner = owner.clone();
+            return Ok(Judgement::Verdict(self.against_owner(&owner, change)));
+        }
+        let Some(state) = self.dataset.pending_state(&change.record_type, change.record)? else {
+            return Ok(Judgement::Verdict(self.creation(change)));
+        };
+        let full = |name: &str| {
+            state.registers.get(name).is_some_and(|r| r.siblings.len() >= limits::REGISTER_REPLICAS_MAX)
+        };
+        if change.writes.iter().any(|write| full(&write.path)) {
+            return quarantined(QuarantineReason::RegisterFull);
+        }
+        let Some(owner) = state.owner().cloned() else {
+            return Ok(Judgement::Verdict(self.creation(change)));
+        };
+        if owner != *self.unit && !self.unit.is_province() && !declared.guard.is_empty() {
+            if (self.unsynced)(&change.record) {
+                return Ok(Judgement::NotSynced);
+            }
+            let record = Record::read(
+                self.dataset.entries(),
+                self.catalogue,
+                &change.record_type,
+                change.record,
+                &state,
+            )?;
+            if other_identity(&declared.guard, &record, change) {
+                return quarantined(QuarantineReason::IdentityGuard);
+            }
+        }
+        Ok(Judgement::Verdict(self.against_owner(&owner, change)))
+    }
+
+    fn creation(&mut self, change: &Change) -> Verdict {
+        match change.unit() {
+            Some(owner) if owner == self.unit || self.unit.is_province() => {
+                self.created.insert(change.record, owner.clone());
+                Verdict::Applied
+            }
+            Some(_) => Verdict::Quarantined(QuarantineReason::ForeignOwner),
+            None => Verdict::Quarantined(QuarantineReason::KeyMissing),
+        }
+    }
+
+    fn against_owner(&self, owner: &UnitCode, change: &Change) -> Verdict {
+        if self.unit.is_province() {
+            return Verdict::Applied;
+        }
+        match change.unit() {
+            _ if owner != self.unit => Verdict::Proposal,
+            Some(stated) if stated != owner => Verdict::Quarantined(QuarantineReason::OwnerChange),
+            _ => Verdict::Applied,
+        }
+    }
+}
+
+/// Whether the change states every identifying field, and each differently from the record (X05).
+fn other_identity(guard: &[String], record: &Record, change: &Change) -> bool {
+    guard.iter().all(|field| {
+        let stated = change.writes.iter().find(|write| write.path == *field).map(|write| &write.value);
+        match (stated, record.shown(field)) {
+            (Some(Value::Text(stated)), Some(Value::Text(known))) => {
+                text::fold_name(stated) != text::fold_name(known)
+            }
+            (Some(stated), Some(known)) => stated != known,
+            _ => false,
+        }
+    })
+}
+
+/// Whether a value marks its record as secret (mật and above).
+fn is_classified(name: &str, value: &Value) -> bool {
+    name == "do_mat" && matches!(value, Value::Code(code) if code != "THUONG")
+}
+
+/// The reserved paths that are registers.
+#[must_use]
+pub fn is_register(name: &str) -> bool {
+    !name.starts_with('_') || name == path::UNIT || name == path::WITHDRAWN
+}

@@ -1,0 +1,161 @@
+//! Verifies a batch against what is held of its log. Pure: many run at once.
+
+use bytes::Bytes;
+use lienthong_proto::batch::{self, BatchError};
+use lienthong_proto::bytes::Malformed;
+use lienthong_proto::change::Change;
+use lienthong_proto::checkpoint::{CheckpointError, SignedCheckpoint};
+use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::event::Event;
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{ReplicaId, Sequence};
+use lienthong_proto::limits;
+use lienthong_proto::merkle::Frontier;
+
+/// What is held of a replica's log: enough to check what comes next.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Whose log.
+    pub replica: ReplicaId,
+    /// The log's name in checkpoints.
+    pub origin: String,
+    /// Its key.
+    pub key: [u8; 32],
+    /// The right edge of its tree.
+    pub frontier: Frontier,
+}
+
+/// A batch as it came.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// Its first sequence.
+    pub first: u64,
+    /// How many entries it says it has.
+    pub count: u32,
+    /// They, packed.
+    pub packed: Bytes,
+    /// The sender's signed checkpoint at its end.
+    pub checkpoint: String,
+}
+
+/// What an entry of a batch turned out to be.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A change.
+    Change(Box<Change>),
+    /// An event.
+    Event(Box<Event>),
+    /// Something its envelope allows and this version does not understand.
+    Opaque,
+}
+
+/// A batch whose chain holds.
+#[derive(Debug, Clone)]
+pub struct VerifiedBatch {
+    /// Whose.
+    pub replica: ReplicaId,
+    /// First sequence.
+    pub first: Sequence,
+    /// The bytes to log, as they came.
+    pub packed: Bytes,
+    /// What is in it, in order.
+    pub contents: Vec<Content>,
+    /// The log's right edge with it.
+    pub frontier: Frontier,
+    /// The root with it.
+    pub root: Digest,
+    /// The sender's signed checkpoint at its end.
+    pub checkpoint: String,
+}
+
+/// Why a batch breaks the chain of its log. The sender is stopped; nothing was taken.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It does not continue what is held.
+    #[error("the batch begins at {found}, expected {expected}")]
+    Gap {
+        /// The next sequence.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// It does not decompress within its limits.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// An entry's envelope is broken.
+    #[error("entry {sequence}: {source}")]
+    Entry {
+        /// Which.
+        sequence: u64,
+        /// Why.
+        source: Malformed,
+    },
+    /// An entry says it is another log's, or stands at another place.
+    #[error("entry {0} names another place or replica")]
+    Misplaced(u64),
+    /// More or fewer entries than announced, or none.
+    #[error("the batch has {found} entries, announced were {announced}")]
+    Count {
+        /// As announced.
+        announced: u32,
+        /// As found.
+        found: usize,
+    },
+    /// The checkpoint is not a good one of this log.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint's size or root is not the batch's.
+    #[error("the checkpoint is not that of the batch's entries")]
+    Root,
+}
+
+/// Verifies that a batch continues a log.
+///
+/// # Errors
+/// [`VerifyError`] if the chain breaks; contents that are merely not understood do not break it.
+pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyError> {
+    let expected = held.frontier.size();
+    if envelope.first != expected {
+        return Err(VerifyError::Gap { expected, found: envelope.first });
+    }
+    let plain = batch::unpack(&envelope.packed)?;
+    let entries =
+        batch::entries(&plain).map_err(|source| VerifyError::Entry { sequence: envelope.first, source })?;
+    if entries.is_empty() || entries.len() != envelope.count as usize || entries.len() > limits::BATCH_ENTRIES_MAX {
+        return Err(VerifyError::Count { announced: envelope.count, found: entries.len() });
+    }
+    let mut frontier = held.frontier.clone();
+    let mut contents = Vec::with_capacity(entries.len());
+    for bytes in entries {
+        let sequence = frontier.size();
+        let entry = Entry::decode(bytes).map_err(|source| VerifyError::Entry { sequence, source })?;
+        let dot = entry.header.dot;
+        if dot.replica != held.replica || dot.sequence.0 != sequence {
+            return Err(VerifyError::Misplaced(sequence));
+        }
+        frontier.push(entry.leaf_hash());
+        contents.push(match entry.header.kind {
+            EntryKind::Change => {
+                Change::of(&entry).map_or(Content::Opaque, |change| Content::Change(Box::new(change)))
+            }
+            EntryKind::Event => {
+                Event::of(&entry).map_or(Content::Opaque, |event| Content::Event(Box::new(event)))
+            }
+            EntryKind::Acceptance => Content::Opaque,
+        });
+    }
+    let signed = SignedCheckpoint::verify(envelope.checkpoint.as_bytes(), &held.origin, held.key)?;
+    let root = frontier.root();
+    if signed.checkpoint().size != frontier.size() || signed.checkpoint().root != root {
+        return Err(VerifyError::Root);
+    }
+    Ok(VerifiedBatch {
+        replica: held.replica,
+        first: Sequence(envelope.first),
+        packed: envelope.packed.clone(),
+        contents,
+        frontier,
+        root,
+        checkpoint: envelope.checkpoint.clone(),
+    })
+}

@@ -1,0 +1,387 @@
+//! The books beside the dataset.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lienthong_node::dataset::EntryAt;
+use lienthong_node::log::FramePosition;
+use lienthong_node::store::{Batch, Keyspace, View, ViewError};
+use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use lienthong_proto::verdict::{QuarantineReason, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::ingest::Content;
+
+/// What the ledger holds of one replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldReplica {
+    /// Its unit.
+    pub unit: UnitCode,
+    /// The right edge of its tree.
+    pub frontier: Frontier,
+    /// Its root.
+    pub root: Digest,
+    /// Its own signed checkpoint; empty while nothing is held.
+    pub checkpoint: String,
+    /// The ledger's entry of the last acceptance.
+    pub ledger_index: u64,
+    /// When that was.
+    pub at: UnixMillis,
+    /// Its last import.
+    pub last_import: Option<ImportLine>,
+}
+
+/// What a unit's import came to, without values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportLine {
+    /// When, milliseconds.
+    pub at: u64,
+    /// Rows read.
+    pub rows: i64,
+    /// Rows rejected.
+    pub rejected: i64,
+    /// Reason classes with their counts, as `CLASS=n` joined by `,`.
+    pub reasons: String,
+}
+
+/// A change in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The change.
+    pub dot: Dot,
+    /// Whose.
+    pub unit: UnitCode,
+    /// Why.
+    pub reason: QuarantineReason,
+    /// The record's type, if readable.
+    pub record_type: String,
+    /// The record, if readable.
+    pub record: Option<RecordId>,
+    /// When the hub took it.
+    pub accepted_at: UnixMillis,
+    /// Where it stands.
+    pub at: EntryAt,
+}
+
+/// Something a replica must be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeEntry {
+    /// Grows for each replica.
+    pub number: u64,
+    /// The hub's time, milliseconds.
+    pub at: u64,
+    /// `QUARANTINED`, `RELEASED`, `PROPOSAL`.
+    pub kind: String,
+    /// The change, in the replica's log.
+    pub sequence: u64,
+    /// Reason class.
+    pub reason: String,
+    /// The record's type.
+    pub record_type: String,
+    /// Vietnamese.
+    pub vi: String,
+    /// English.
+    pub en: String,
+}
+
+/// Everything the hub must know of its replicas at hand.
+#[derive(Debug, Clone, Default)]
+pub struct Books {
+    /// By replica.
+    pub replicas: BTreeMap<ReplicaId, HeldReplica>,
+    /// By place in the ledger: acceptance, entry.
+    pub quarantine: Arc<BTreeMap<(u64, u16), Quarantined>>,
+    /// By replica, in order.
+    pub notices: Arc<BTreeMap<ReplicaId, Vec<NoticeEntry>>>,
+    changed: bool,
+}
+
+/// Notices of one acceptance are numbered below the next acceptance's.
+const NOTICES_PER_ENTRY: u64 = 4_096;
+
+impl HeldReplica {
+    /// A replica of `unit` of which nothing is held yet.
+    #[must_use]
+    pub fn empty(unit: UnitCode) -> Self {
+        Self {
+            unit,
+            frontier: Frontier::new(),
+            root: EMPTY_ROOT,
+            checkpoint: String::new(),
+            ledger_index: 0,
+            at: UnixMillis(0),
+            last_import: None,
+        }
+    }
+}
+
+impl Books {
+    /// Loads the books a view holds.
+    ///
+    /// # Errors
+    /// [`ViewError`] if it cannot be read; what is not understood is left out (a rebuild brings it back).
+    pub fn load(view: &dyn View) -> Result<Self, ViewError> {
+        let mut books = Self::default();
+        view.scan_prefix(Keyspace::Replica, &[], &mut |key, bytes| {
+            if let (Some(replica), Some(held)) = (ReplicaId::from_slice(key), decode_held(bytes)) {
+                books.replicas.insert(replica, held);
+            }
+            true
+        })?;
+        let quarantine = Arc::make_mut(&mut books.quarantine);
+        view.scan_prefix(Keyspace::Quarantine, &[], &mut |key, bytes| {
+            if let (Some(number), Some(waiting)) = (decode_number(key), decode_quarantined(bytes)) {
+                quarantine.insert(number, waiting);
+            }
+            true
+        })?;
+        let notices = Arc::make_mut(&mut books.notices);
+        view.scan_prefix(Keyspace::Notice, &[], &mut |key, bytes| {
+            let replica = key.get(..16).and_then(ReplicaId::from_slice);
+            if let (Some(replica), Ok(notice)) = (replica, serde_json::from_slice(bytes)) {
+                notices.entry(replica).or_default().push(notice);
+            }
+            true
+        })?;
+        Ok(books)
+    }
+
+    /// How many changes of a unit wait in quarantine.
+    #[must_use]
+    pub fn quarantined_of(&self, unit: &UnitCode) -> usize {
+        self.quarantine.values().filter(|waiting| waiting.unit == *unit).count()
+    }
+
+    /// How many notices there are in all.
+    #[must_use]
+    pub fn notice_count(&self) -> u64 {
+        self.notices.values().map(|notices| notices.len() as u64).sum()
+    }
+
+    /// The notices of a replica from a number on.
+    #[must_use]
+    pub fn notices_from(&self, replica: ReplicaId, from: u64) -> Vec<NoticeEntry> {
+        let notices = self.notices.get(&replica).map_or(&[][..], Vec::as_slice);
+        notices.iter().filter(|notice| notice.number >= from).cloned().collect()
+    }
+
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Takes an event of the ledger into account.
+    pub fn note_event(&mut self, event: &Event, view: &mut Batch) {
+        if event.kind == "enrolment"
+            && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
+                (event.fields.get("replica"), event.fields.get("unit"))
+            && let Ok(replica) = replica.parse::<ReplicaId>()
+        {
+            let held = self.replicas.entry(replica).or_insert_with(|| HeldReplica::empty(unit.clone()));
+            view.put(Keyspace::Replica, &replica.0, &encode_held(held));
+            self.changed = true;
+        }
+    }
+
+    /// Takes an accepted entry into account, whatever its verdict.
+    pub fn note_content(
+        &mut self,
+        _unit: &UnitCode,
+        acceptance: &Acceptance,
+        content: &Content,
+        _index: u16,
+        _view: &mut Batch,
+    ) {
+        let Content::Event(event) = content else { return };
+        if event.kind != "import" {
+            return;
+        }
+        let number = |name: &str| match event.fields.get(name) {
+            Some(Value::Integer(number)) => *number,
+            _ => 0,
+        };
+        let reasons = match event.fields.get("reasons") {
+            Some(Value::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        if let Some(held) = self.replicas.get_mut(&acceptance.replica) {
+            let (rows, rejected) = (number("rows"), number("rejected"));
+            held.last_import = Some(ImportLine { at: event.at.0, rows, rejected, reasons });
+            self.changed = true;
+        }
+    }
+
+    /// Books a verdict other than *applied*: the quarantine, and what the writer is told.
+    #[allow(clippy::too_many_arguments)]
+    pub fn note_verdict(
+        &mut self,
+        unit: &UnitCode,
+        acceptance: &Acceptance,
+        content: &Content,
+        verdict: &Verdict,
+        ledger_index: u64,
+        at: EntryAt,
+        view: &mut Batch,
+    ) {
+        let sequence = acceptance.first.0 + u64::from(at.index);
+        let (record_type, record) = match content {
+            Content::Change(change) => (change.record_type.clone(), Some(change.record)),
+            _ => (String::new(), None),
+        };
+        let (kind, reason, vi, en) = match verdict {
+            Verdict::Applied => return,
+            Verdict::Proposal => (
+                "PROPOSAL",
+                "PROPOSAL",
+                "chờ xử lý: bản ghi này do đơn vị khác quản lý".to_owned(),
+                "waiting: another unit keeps this record".to_owned(),
+            ),
+            Verdict::Quarantined(reason) => {
+                let waiting = Quarantined {
+                    dot: Dot { replica: acceptance.replica, sequence: Sequence(sequence) },
+                    unit: unit.clone(),
+                    reason: *reason,
+                    record_type: record_type.clone(),
+                    record,
+                    accepted_at: acceptance.at,
+                    at,
+                };
+                let number = (ledger_index, at.index);
+                view.put(Keyspace::Quarantine, &encode_number(number), &encode_quarantined(&waiting));
+                Arc::make_mut(&mut self.quarantine).insert(number, waiting);
+                ("QUARANTINED", reason.code(), reason.vi().to_owned(), reason.en().to_owned())
+            }
+        };
+        let notice = NoticeEntry {
+            number: ledger_index * NOTICES_PER_ENTRY + u64::from(at.index),
+            at: acceptance.at.0,
+            kind: kind.to_owned(),
+            sequence,
+            reason: reason.to_owned(),
+            record_type,
+            vi,
+            en,
+        };
+        self.tell(acceptance.replica, notice, view);
+    }
+
+    /// A change left quarantine.
+    pub fn released(
+        &mut self,
+        number: (u64, u16),
+        waiting: &Quarantined,
+        ledger_index: u64,
+        at: UnixMillis,
+        view: &mut Batch,
+    ) {
+        Arc::make_mut(&mut self.quarantine).remove(&number);
+        view.delete(Keyspace::Quarantine, &encode_number(number));
+        let notice = NoticeEntry {
+            number: ledger_index * NOTICES_PER_ENTRY,
+            at: at.0,
+            kind: "RELEASED".to_owned(),
+            sequence: waiting.dot.sequence.0,
+            reason: waiting.reason.code().to_owned(),
+            record_type: waiting.record_type.clone(),
+            vi: "tỉnh đã nhập bản ghi này".to_owned(),
+            en: "the province has merged this record".to_owned(),
+        };
+        self.tell(waiting.dot.replica, notice, view);
+    }
+
+    fn tell(&mut self, replica: ReplicaId, notice: NoticeEntry, view: &mut Batch) {
+        let mut key = replica.0.to_vec();
+        key.extend_from_slice(&notice.number.to_be_bytes());
+        if let Ok(bytes) = serde_json::to_vec(&notice) {
+            view.put(Keyspace::Notice, &key, &bytes);
+        }
+        Arc::make_mut(&mut self.notices).entry(replica).or_default().push(notice);
+        self.changed = true;
+    }
+
+    /// What is held of a replica, after an acceptance.
+    pub fn hold(
+        &mut self,
+        replica: ReplicaId,
+        held: HeldReplica,
+        first: Sequence,
+        position: FramePosition,
+        view: &mut Batch,
+    ) {
+        view.put(Keyspace::Replica, &replica.0, &encode_held(&held));
+        let mut key = replica.0.to_vec();
+        key.extend_from_slice(&first.0.to_be_bytes());
+        view.put(Keyspace::Index, &key, &position.pack().to_be_bytes());
+        self.replicas.insert(replica, held);
+        self.changed = true;
+    }
+}
+
+fn encode_number(number: (u64, u16)) -> Vec<u8> {
+    let mut key = number.0.to_be_bytes().to_vec();
+    key.extend_from_slice(&number.1.to_be_bytes());
+    key
+}
+
+fn decode_number(key: &[u8]) -> Option<(u64, u16)> {
+    let (ledger, place) = key.split_at_checked(8)?;
+    Some((u64::from_be_bytes(ledger.try_into().ok()?), u16::from_be_bytes(place.try_into().ok()?)))
+}
+
+fn encode_held(held: &HeldReplica) -> Vec<u8> {
+    let mut out = lienthong_proto::bytes::Writer::default();
+    out.text(held.unit.as_str());
+    out.framed(&held.frontier.encode());
+    out.raw(&held.root);
+    out.text(&held.checkpoint);
+    out.u64(held.ledger_index);
+    out.u64(held.at.0);
+    out.framed(&serde_json::to_vec(&held.last_import).unwrap_or_default());
+    out.into_bytes()
+}
+
+fn decode_held(bytes: &[u8]) -> Option<HeldReplica> {
+    let mut input = lienthong_proto::bytes::Reader::new(bytes);
+    Some(HeldReplica {
+        unit: input.text().ok()?.parse().ok()?,
+        frontier: Frontier::decode(input.framed().ok()?).ok()?,
+        root: input.array().ok()?,
+        checkpoint: input.text().ok()?.to_owned(),
+        ledger_index: input.u64().ok()?,
+        at: UnixMillis(input.u64().ok()?),
+        last_import: serde_json::from_slice(input.framed().ok()?).ok()?,
+    })
+}
+
+fn encode_quarantined(waiting: &Quarantined) -> Vec<u8> {
+    let mut out = lienthong_proto::bytes::Writer::default();
+    out.raw(&waiting.dot.replica.0);
+    out.u64(waiting.dot.sequence.0);
+    out.text(waiting.unit.as_str());
+    out.u8(waiting.reason as u8);
+    out.text(&waiting.record_type);
+    out.framed(waiting.record.as_ref().map_or(&[][..], |record| &record.0));
+    out.u64(waiting.accepted_at.0);
+    out.u64(waiting.at.frame.pack());
+    out.u16(waiting.at.index);
+    out.into_bytes()
+}
+
+fn decode_quarantined(bytes: &[u8]) -> Option<Quarantined> {
+    let mut input = lienthong_proto::bytes::Reader::new(bytes);
+    let replica = ReplicaId(input.array().ok()?);
+    let dot = Dot { replica, sequence: Sequence(input.u64().ok()?) };
+    Some(Quarantined {
+        dot,
+        unit: input.text().ok()?.parse().ok()?,
+        reason: QuarantineReason::from_byte(input.u8().ok()?)?,
+        record_type: input.text().ok()?.to_owned(),
+        record: RecordId::from_slice(input.framed().ok()?),
+        accepted_at: UnixMillis(input.u64().ok()?),
+        at: EntryAt { frame: FramePosition::unpack(input.u64().ok()?), index: input.u16().ok()? },
+    })
+}

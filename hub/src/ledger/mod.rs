@@ -1,0 +1,8 @@
+//! The hub's log as everybody's book: what is held of each replica, what waits in quarantine, what each
+//! unit must be told. Everything here is a function of the ledger, and is rebuilt from it.
+
+mod books;
+mod open;
+
+pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
+pub use open::{LedgerError, LedgerOptions, Opened, open};

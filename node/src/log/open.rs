@@ -1,0 +1,343 @@
+//! Opening a log: what is whole, what was never finished, what is damaged.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lienthong_proto::ids::{ReplicaId, Sequence};
+
+use super::anchor::AnchorFile;
+use super::frame::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, SegmentHeader, segment_name};
+use super::reader::{SegmentState, Shared};
+use super::{Anchor, Disk, LogReader, LogWriter};
+
+/// What opening found.
+#[derive(Debug)]
+pub struct Opened {
+    /// For the one writer.
+    pub writer: LogWriter,
+    /// For everyone else.
+    pub reader: LogReader,
+    /// An unfinished write that was cut away.
+    pub cut: Option<CutTail>,
+    /// The last anchor.
+    pub anchor: Option<Anchor>,
+}
+
+impl std::fmt::Debug for LogWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogWriter")
+            .field("next", &self.next_sequence())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An unfinished write at the end of the log: nobody was told it was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutTail {
+    /// The segment.
+    pub segment: u32,
+    /// Where the log ends now.
+    pub offset: u64,
+    /// How many bytes were cut.
+    pub bytes: u64,
+}
+
+/// One damaged place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("segment {segment} is damaged at byte {offset}, entry {sequence}: {reason}")]
+pub struct Fault {
+    /// The segment.
+    pub segment: u32,
+    /// The byte.
+    pub offset: u64,
+    /// The entry expected there.
+    pub sequence: u64,
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
+/// Why a log does not open for writing.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The operating system failed.
+    #[error("the log in {path} cannot be opened")]
+    Io {
+        /// The folder.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Part of what was accepted is not readable: read-only until repaired.
+    #[error("the log is damaged: {0}")]
+    Damaged(#[from] Fault),
+    /// The log is another replica's.
+    #[error("the log is replica {found}'s, not {expected}'s")]
+    OtherReplica {
+        /// As opened.
+        expected: ReplicaId,
+        /// As found.
+        found: ReplicaId,
+    },
+}
+
+/// Opens a replica's log for writing, cutting an unfinished write away.
+///
+/// # Errors
+/// [`OpenError`]; a damaged log is left as it is.
+pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenError> {
+    let io = |source| OpenError::Io {
+        path: dir.display().to_string(),
+        source,
+    };
+    std::fs::create_dir_all(dir).map_err(io)?;
+    let (anchor_file, anchor) = AnchorFile::open(dir).map_err(io)?;
+    let mut walk = Walk::new(dir, replica, anchor.as_ref().map_or(0, |anchor| anchor.next));
+    walk.run()?;
+    if walk.next < walk.anchored {
+        let reason = "the log ends before its anchor";
+        let (segment, offset) = (walk.number.saturating_sub(1), 0);
+        return Err(Fault {
+            segment,
+            offset,
+            sequence: walk.next,
+            reason,
+        }
+        .into());
+    }
+    if let Some(cut) = walk.cut {
+        cut_tail(dir, cut).map_err(io)?;
+    }
+    let shared = Arc::new(Shared::default());
+    shared.next.store(walk.next, Ordering::Release);
+    *shared.segments.write() = walk.segments;
+    let writer = LogWriter::new(dir, disk, replica, Arc::clone(&shared), anchor_file).map_err(io)?;
+    Ok(Opened {
+        writer,
+        reader: LogReader { shared },
+        cut: walk.cut,
+        anchor,
+    })
+}
+
+/// Reads a whole log without changing it and names every fault; an unfinished tail is none.
+///
+/// # Errors
+/// [`OpenError::Io`] if the folder cannot be read.
+pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), OpenError> {
+    let io = |source| OpenError::Io {
+        path: dir.display().to_string(),
+        source,
+    };
+    let (_, anchor) = AnchorFile::open(dir).map_err(io)?;
+    let anchored = anchor.map_or(0, |anchor| anchor.next);
+    let mut walk = Walk::new(dir, replica, anchored);
+    match walk.run() {
+        Ok(()) if walk.next < anchored => {
+            let reason = "the log ends before its anchor";
+            let fault = Fault {
+                segment: walk.number,
+                offset: 0,
+                sequence: walk.next,
+                reason,
+            };
+            Ok((Sequence(walk.next), vec![fault]))
+        }
+        Ok(()) => Ok((Sequence(walk.next), Vec::new())),
+        Err(OpenError::Damaged(fault)) => Ok((Sequence(walk.next), vec![fault])),
+        Err(other) => Err(other),
+    }
+}
+
+fn cut_tail(dir: &Path, cut: CutTail) -> io::Result<()> {
+    let path = dir.join(segment_name(cut.segment));
+    if cut.offset < SEGMENT_HEADER as u64 {
+        std::fs::remove_file(&path)?;
+        return File::open(dir)?.sync_all();
+    }
+    let file = std::fs::OpenOptions::new().write(true).open(&path)?;
+    file.set_len(cut.offset)?;
+    file.sync_all()
+}
+
+struct Walk<'a> {
+    dir: &'a Path,
+    replica: ReplicaId,
+    anchored: u64,
+    number: u32,
+    next: u64,
+    segments: Vec<Arc<SegmentState>>,
+    cut: Option<CutTail>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(dir: &'a Path, replica: ReplicaId, anchored: u64) -> Self {
+        Self {
+            dir,
+            replica,
+            anchored,
+            number: 0,
+            next: 0,
+            segments: Vec::new(),
+            cut: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), OpenError> {
+        while self.cut.is_none() {
+            let path = self.dir.join(segment_name(self.number));
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(source) => {
+                    return Err(OpenError::Io {
+                        path: path.display().to_string(),
+                        source,
+                    });
+                }
+            };
+            self.segment(file).map_err(|stop| match stop {
+                Stop::Io(source) => OpenError::Io {
+                    path: path.display().to_string(),
+                    source,
+                },
+                Stop::Open(error) => error,
+            })?;
+            self.number += 1;
+        }
+        // A hole in the numbering means a lost file.
+        if self.later_segment() {
+            return Err(self.fault(0, "a segment file is missing").into());
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, file: File) -> Result<(), Stop> {
+        let length = file.metadata()?.len();
+        let mut input = BufReader::with_capacity(256 * 1024, file.try_clone()?);
+        let mut header = vec![0; SEGMENT_HEADER.min(usize::try_from(length).unwrap_or(usize::MAX))];
+        input.read_exact(&mut header)?;
+        let Some(header) = SegmentHeader::decode(&header) else {
+            return self.stop_at(0, length, "the segment's header");
+        };
+        if header.replica != self.replica {
+            let (expected, found) = (self.replica, header.replica);
+            return Err(Stop::Open(OpenError::OtherReplica { expected, found }));
+        }
+        if header.number != self.number || header.first != self.next {
+            return Err(Stop::Open(
+                self.fault(0, "the segment does not continue the one before")
+                    .into(),
+            ));
+        }
+        let state = SegmentState::new(file, self.next, length);
+        let mut offset = SEGMENT_HEADER as u64;
+        let mut payload = Vec::new();
+        while offset < length {
+            match read_frame(&mut input, length - offset, &mut payload)? {
+                Some(frame) if frame.first == self.next => {
+                    state.index(self.next, u32::try_from(offset).unwrap_or(u32::MAX));
+                    self.next += u64::from(frame.count);
+                    offset += (FRAME_HEADER + payload.len()) as u64;
+                }
+                _ => {
+                    state.published.store(offset, Ordering::Release);
+                    self.segments.push(Arc::new(state));
+                    return self.stop_at(offset, length, "a frame's checksum or sequence");
+                }
+            }
+        }
+        self.segments.push(Arc::new(state));
+        Ok(())
+    }
+
+    /// A bad frame: unfinished, if it is beyond the anchor and nothing good follows; otherwise damage.
+    fn stop_at(&mut self, offset: u64, length: u64, reason: &'static str) -> Result<(), Stop> {
+        if self.next < self.anchored || self.later_segment() || self.good_frame_after(offset)? {
+            return Err(Stop::Open(self.fault(offset, reason).into()));
+        }
+        self.cut = Some(CutTail {
+            segment: self.number,
+            offset,
+            bytes: length - offset,
+        });
+        Ok(())
+    }
+
+    fn later_segment(&self) -> bool {
+        let last = self.number;
+        std::fs::read_dir(self.dir).is_ok_and(|files| {
+            files.flatten().any(|file| {
+                let name = file.file_name();
+                let number = name.to_str().and_then(|name| name.strip_suffix(".seg"));
+                number
+                    .and_then(|number| number.parse::<u32>().ok())
+                    .is_some_and(|number| number > last)
+            })
+        })
+    }
+
+    fn good_frame_after(&self, offset: u64) -> io::Result<bool> {
+        let mut file = File::open(self.dir.join(segment_name(self.number)))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut rest = Vec::new();
+        file.read_to_end(&mut rest)?;
+        for start in 1..rest.len().saturating_sub(FRAME_HEADER) {
+            let Some(tail) = rest.get(start..) else { break };
+            let Some(header) = FrameHeader::decode(tail) else {
+                continue;
+            };
+            // A frame worth the checksum continues the log from near here.
+            let near = header.first >= self.next && header.first - self.next < 1 << 24;
+            let payload = tail.get(FRAME_HEADER..FRAME_HEADER + header.length);
+            if near && payload.is_some_and(|payload| header.holds(payload)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn fault(&self, offset: u64, reason: &'static str) -> Fault {
+        Fault {
+            segment: self.number,
+            offset,
+            sequence: self.next,
+            reason,
+        }
+    }
+}
+
+fn read_frame(
+    input: &mut BufReader<File>,
+    left: u64,
+    payload: &mut Vec<u8>,
+) -> io::Result<Option<FrameHeader>> {
+    if left < FRAME_HEADER as u64 {
+        return Ok(None);
+    }
+    let mut header = [0; FRAME_HEADER];
+    input.read_exact(&mut header)?;
+    let Some(header) = FrameHeader::decode(&header) else {
+        return Ok(None);
+    };
+    if (FRAME_HEADER + header.length) as u64 > left {
+        return Ok(None);
+    }
+    payload.resize(header.length, 0);
+    input.read_exact(payload)?;
+    Ok(header.holds(payload).then_some(header))
+}
+
+enum Stop {
+    Io(io::Error),
+    Open(OpenError),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

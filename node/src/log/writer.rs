@@ -1,0 +1,308 @@
+//! Writing: buffered appends, one fdatasync for all of them, then shown to readers.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{ReplicaId, Sequence};
+
+use super::anchor::AnchorFile;
+use super::frame::{FRAME_HEADER, SEGMENT_HEADER, SegmentHeader, encode_frame, segment_name};
+use super::reader::{SegmentState, Shared};
+use super::{Anchor, Disk, FRAME_PAYLOAD_MAX, FramePosition};
+
+/// A segment is closed once it has grown past this.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Buffered bytes are written out past this, so that a large group needs little memory.
+const BUFFER_BYTES: usize = 1024 * 1024;
+
+/// Why an entry was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The payload is beyond the limit; the log goes on.
+    #[error("a frame of {0} bytes is too large")]
+    TooLarge(usize),
+    /// The disk is full. Nothing since the last sync is accepted.
+    #[error("the disk is full: free some space, then start again")]
+    DiskFull(#[source] io::Error),
+    /// A write failed. Nothing since the last sync is accepted.
+    #[error("the log cannot be written")]
+    Io(#[source] io::Error),
+    /// An earlier write or sync failed.
+    #[error("an earlier write failed; the log takes no more until it is opened again")]
+    Ended,
+}
+
+/// Why what was appended is not durable.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// A buffered write failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// fdatasync failed: it must never be tried again.
+    #[error("the disk did not confirm a write")]
+    Sync(#[source] io::Error),
+}
+
+/// The one writer of a log.
+pub struct LogWriter {
+    dir: PathBuf,
+    disk: Disk,
+    replica: ReplicaId,
+    shared: Arc<Shared>,
+    current: Option<Current>,
+    next: u64,
+    synced: u64,
+    anchor_file: AnchorFile,
+    anchor: Option<Anchor>,
+    ended: bool,
+}
+
+struct Current {
+    number: u32,
+    file: File,
+    state: Arc<SegmentState>,
+    /// Bytes written to the file.
+    written: u64,
+    buffer: Vec<u8>,
+    /// The folder does not yet surely know the file.
+    fresh: bool,
+}
+
+impl LogWriter {
+    pub(crate) fn new(
+        dir: &Path,
+        disk: Disk,
+        replica: ReplicaId,
+        shared: Arc<Shared>,
+        anchor_file: AnchorFile,
+    ) -> io::Result<Self> {
+        let next = shared.next.load(Ordering::Acquire);
+        let last = {
+            let segments = shared.segments.read();
+            segments
+                .last()
+                .map(|state| (segments.len() - 1, Arc::clone(state)))
+        };
+        let current = match last {
+            Some((number, state)) => {
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                let file = OpenOptions::new()
+                    .append(true)
+                    .open(dir.join(segment_name(number)))?;
+                let written = state.published.load(Ordering::Acquire);
+                Some(Current {
+                    number,
+                    file,
+                    state,
+                    written,
+                    buffer: Vec::new(),
+                    fresh: false,
+                })
+            }
+            None => None,
+        };
+        let dir = dir.to_owned();
+        Ok(Self {
+            dir,
+            disk,
+            replica,
+            shared,
+            current,
+            next,
+            synced: next,
+            anchor_file,
+            anchor: None,
+            ended: false,
+        })
+    }
+
+    /// Whose log it is.
+    #[must_use]
+    pub fn replica(&self) -> ReplicaId {
+        self.replica
+    }
+
+    /// The sequence the next appended entry gets.
+    #[must_use]
+    pub fn next_sequence(&self) -> Sequence {
+        Sequence(self.next)
+    }
+
+    /// Appends a frame of `count` entries whose payload is `parts` put together. It is neither durable nor
+    /// visible before [`LogWriter::sync`].
+    ///
+    /// # Errors
+    /// [`AppendError`]; all but *too large* end the writer.
+    pub fn append_parts(&mut self, count: u32, parts: &[&[u8]]) -> Result<FramePosition, AppendError> {
+        if self.ended {
+            return Err(AppendError::Ended);
+        }
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length > FRAME_PAYLOAD_MAX {
+            return Err(AppendError::TooLarge(length));
+        }
+        let appended = self.append_frame(count, parts);
+        appended.map_err(|error| {
+            self.ended = true;
+            full_or_io(error)
+        })
+    }
+
+    fn append_frame(&mut self, count: u32, parts: &[&[u8]]) -> io::Result<FramePosition> {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.end() >= SEGMENT_BYTES)
+        {
+            self.roll()?;
+        }
+        let disk = self.disk.clone();
+        let first = self.next;
+        let Some(current) = &mut self.current else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let offset =
+            u32::try_from(current.end()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        encode_frame(first, count, parts, &mut current.buffer);
+        current.state.index(first, offset);
+        if current.buffer.len() >= BUFFER_BYTES {
+            current.write_out(&disk)?;
+        }
+        self.next += u64::from(count);
+        Ok(FramePosition {
+            segment: current.number,
+            offset,
+        })
+    }
+
+    /// Closes the current segment and begins the next.
+    fn roll(&mut self) -> io::Result<()> {
+        if let Some(current) = &mut self.current {
+            current.write_out(&self.disk)?;
+            self.disk.sync(&current.file)?;
+            if std::mem::take(&mut current.fresh) {
+                self.disk.sync(&File::open(&self.dir)?)?;
+            }
+        }
+        let number = self.current.as_ref().map_or(0, |current| current.number + 1);
+        let path = self.dir.join(segment_name(number));
+        self.disk.permit()?;
+        let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        let header = SegmentHeader {
+            replica: self.replica,
+            first: self.next,
+            number,
+        }
+        .encode();
+        self.disk.write(&mut file, &header)?;
+        let published = SEGMENT_HEADER as u64;
+        let state = Arc::new(SegmentState::new(File::open(&path)?, self.next, published));
+        self.shared.segments.write().push(Arc::clone(&state));
+        self.current = Some(Current {
+            number,
+            file,
+            state,
+            written: published,
+            buffer: Vec::new(),
+            fresh: true,
+        });
+        Ok(())
+    }
+
+    /// Makes everything appended durable by one fdatasync, then shows it to readers.
+    ///
+    /// # Errors
+    /// [`SyncError`] ends the writer: nothing since the last sync is accepted.
+    pub fn sync(&mut self) -> Result<(), SyncError> {
+        if self.ended {
+            return Err(AppendError::Ended.into());
+        }
+        if self.synced == self.next {
+            return Ok(());
+        }
+        let disk = self.disk.clone();
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        if let Err(error) = current.write_out(&disk) {
+            self.ended = true;
+            return Err(full_or_io(error).into());
+        }
+        let synced = disk.sync(&current.file).and_then(|()| {
+            if std::mem::take(&mut current.fresh) {
+                disk.sync(&File::open(&self.dir)?)
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = synced {
+            self.ended = true;
+            return Err(SyncError::Sync(error));
+        }
+        // Earlier segments of this group were written out and synced when they were closed.
+        let written = current.written;
+        for state in self.shared.segments.read().iter().rev().skip(1) {
+            let length = state.file.metadata().map(|file| file.len()).unwrap_or(0);
+            if state.published.swap(length, Ordering::AcqRel) == length {
+                break;
+            }
+        }
+        current.state.published.store(written, Ordering::Release);
+        self.synced = self.next;
+        self.shared.next.store(self.next, Ordering::Release);
+        Ok(())
+    }
+
+    /// What the next [`LogWriter::write_anchor`] will say of everything synced so far.
+    pub fn set_anchor(&mut self, root: Digest, frontier: &[u8]) {
+        let frontier = frontier.to_vec();
+        self.anchor = Some(Anchor {
+            replica: self.replica,
+            next: self.synced,
+            root,
+            frontier,
+        });
+    }
+
+    /// Writes and syncs the anchor, if there is anything new to say.
+    ///
+    /// # Errors
+    /// [`SyncError`] ends the writer.
+    pub fn write_anchor(&mut self) -> Result<(), SyncError> {
+        let Some(anchor) = self.anchor.take() else {
+            return Ok(());
+        };
+        self.anchor_file.write(&self.disk, &anchor).map_err(|error| {
+            self.ended = true;
+            SyncError::Sync(error)
+        })
+    }
+}
+
+impl Current {
+    fn end(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    fn write_out(&mut self, disk: &Disk) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        disk.write(&mut self.file, &self.buffer)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_BYTES + FRAME_HEADER);
+        Ok(())
+    }
+}
+
+fn full_or_io(error: io::Error) -> AppendError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::DiskFull(error),
+        _ => AppendError::Io(error),
+    }
+}

@@ -1,0 +1,136 @@
+//! What every engine promises.
+
+use std::ops::Bound;
+
+/// The parts of a view; the one list of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Keyspace {
+    /// Counters and edges.
+    Meta = 0,
+    /// Type number, record id → registers.
+    Record = 1,
+    /// Number → word.
+    Dictionary = 2,
+    /// Replica → what is held of it.
+    Replica = 3,
+    /// Ledger place → a quarantined change.
+    Quarantine = 4,
+    /// Replica, number → a notice.
+    Notice = 5,
+    /// Record key, path → nothing: an open conflict.
+    Conflict = 6,
+    /// Replica, first sequence → the batch's frame.
+    Index = 7,
+}
+
+/// Why a view does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The engine failed.
+    #[error("the view's engine failed: {0}")]
+    Engine(String),
+    /// A value is not what was written under its key: the view must be rebuilt.
+    #[error("the view is damaged; it is rebuilt from the log at the next start")]
+    Damaged,
+    /// A value is beyond the engine's bound.
+    #[error("a value of {0} bytes is too large for the view")]
+    TooLarge(usize),
+}
+
+/// Writes that become visible together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub(crate) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) applied: Option<u64>,
+}
+
+impl Batch {
+    /// Sets a key.
+    pub fn put(&mut self, keyspace: Keyspace, key: &[u8], value: &[u8]) {
+        self.writes.push((full_key(keyspace, key), Some(value.to_vec())));
+    }
+
+    /// Removes a key.
+    pub fn delete(&mut self, keyspace: Keyspace, key: &[u8]) {
+        self.writes.push((full_key(keyspace, key), None));
+    }
+
+    /// The log size this batch brings the view to.
+    pub fn set_applied(&mut self, applied: u64) {
+        self.applied = Some(applied);
+    }
+
+    /// The writes in key order, the last of each key only, the applied size among them.
+    pub(crate) fn into_sorted(mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        if let Some(applied) = self.applied {
+            self.put(Keyspace::Meta, APPLIED, &applied.to_be_bytes());
+        }
+        // A stable sort keeps the writes of one key in order; of each run the last counts.
+        self.writes.sort_by(|a, b| a.0.cmp(&b.0));
+        self.writes.reverse();
+        self.writes.dedup_by(|earlier, later| earlier.0 == later.0);
+        self.writes.reverse();
+        self.writes
+    }
+}
+
+pub(crate) const APPLIED: &[u8] = b"applied";
+
+pub(crate) fn full_key(keyspace: Keyspace, key: &[u8]) -> Vec<u8> {
+    let mut full = Vec::with_capacity(key.len() + 1);
+    full.push(keyspace as u8);
+    full.extend_from_slice(key);
+    full
+}
+
+/// Called with key and value; `false` ends the scan.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
+
+/// An ordered key-value store with all-or-nothing commits.
+pub trait View: Send + Sync + std::fmt::Debug {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`ViewError`] if it cannot be read.
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError>;
+
+    /// Visits the keys that begin with `prefix`, from `from` on, in order.
+    ///
+    /// # Errors
+    /// [`ViewError`] if it cannot be read.
+    fn scan(
+        &self,
+        keyspace: Keyspace,
+        from: Bound<&[u8]>,
+        prefix: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ViewError>;
+
+    /// Writes a batch, all or nothing.
+    ///
+    /// # Errors
+    /// [`ViewError`]; nothing was written then.
+    fn commit(&self, batch: Batch) -> Result<(), ViewError>;
+
+    /// Visits the keys that begin with `prefix`, in order.
+    ///
+    /// # Errors
+    /// [`ViewError`] if it cannot be read.
+    fn scan_prefix(&self, keyspace: Keyspace, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), ViewError> {
+        self.scan(keyspace, Bound::Included(prefix), prefix, visit)
+    }
+
+    /// The log size the view was brought to.
+    ///
+    /// # Errors
+    /// [`ViewError`] if it cannot be read.
+    fn applied(&self) -> Result<Option<u64>, ViewError> {
+        match self.get(Keyspace::Meta, APPLIED)? {
+            Some(bytes) => Ok(Some(u64::from_be_bytes(
+                bytes.as_slice().try_into().map_err(|_| ViewError::Damaged)?,
+            ))),
+            None => Ok(None),
+        }
+    }
+}
