@@ -21,6 +21,8 @@ pub mod limits;
 pub mod merge;
 pub mod merkle;
 pub mod note;
+pub mod text;
 pub mod time;
 pub mod value;
 pub mod verdict;
+pub mod wire;

@@ -1,0 +1,410 @@
+//! Loads and checks the catalogue's files.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::{CodeList, Field, FieldKind, RecordType, Unit, UnitKind};
+use crate::hash::{Digest, sha256};
+use crate::ids::UnitCode;
+
+static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+
+/// Record types, code lists and units, checked against each other.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    types: BTreeMap<String, RecordType>,
+    codes: BTreeMap<String, CodeList>,
+    units: Units,
+    digest: Digest,
+}
+
+/// Why a catalogue is refused: the file and what is wrong in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("catalogue file {file}: {reason}")]
+pub struct CatalogueError {
+    /// Which file.
+    pub file: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+static EMBEDDED: LazyLock<Result<Catalogue, CatalogueError>> = LazyLock::new(|| {
+    Catalogue::load(
+        FILES
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned())),
+    )
+});
+
+impl Catalogue {
+    /// The catalogue that comes with the program.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] never in a tested build: the embedded files are checked by a test.
+    pub fn embedded() -> Result<&'static Self, CatalogueError> {
+        EMBEDDED.as_ref().map_err(Clone::clone)
+    }
+
+    /// The embedded files with `files` added or replacing them.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] naming the file at fault.
+    pub fn with_overrides(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
+        let embedded = FILES
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let all: BTreeMap<String, String> = embedded.chain(files).collect();
+        Self::load(all)
+    }
+
+    /// Loads `records/*.toml`, `codes/*.toml` and `units/*.csv`.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] naming the file at fault.
+    pub fn load(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
+        let files: BTreeMap<String, String> = files.into_iter().collect();
+        let mut catalogue = Self {
+            types: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            units: Units::default(),
+            digest: digest_of(&files),
+        };
+        for (path, text) in &files {
+            let fault = |reason: String| CatalogueError {
+                file: path.clone(),
+                reason,
+            };
+            let stem = path
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.split('.').next())
+                .unwrap_or_default();
+            if path.starts_with("records/") {
+                let parsed: RecordType = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
+                if parsed.name != stem {
+                    return Err(fault(format!("declares {}, the file is {stem}", parsed.name)));
+                }
+                catalogue.types.insert(parsed.name.clone(), parsed);
+            } else if path.starts_with("codes/") {
+                let parsed: CodeList = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
+                if parsed.name != stem {
+                    return Err(fault(format!("declares {}, the file is {stem}", parsed.name)));
+                }
+                catalogue.codes.insert(parsed.name.clone(), parsed);
+            } else if path.starts_with("units/") {
+                catalogue.units.read(stem, text).map_err(fault)?;
+            } else {
+                return Err(fault("is in no known folder".to_owned()));
+            }
+        }
+        catalogue.check()?;
+        Ok(catalogue)
+    }
+
+    fn check(&self) -> Result<(), CatalogueError> {
+        for record_type in self.types.values() {
+            let file = format!("records/{}.toml", record_type.name);
+            let fault = |reason: String| CatalogueError {
+                file: file.clone(),
+                reason,
+            };
+            let named = |name: &String| record_type.fields.iter().any(|field| field.name == *name);
+            for key in record_type
+                .key
+                .fields
+                .iter()
+                .chain(&record_type.guard)
+                .chain(&record_type.unit_field)
+            {
+                if !named(key) {
+                    return Err(fault(format!("names the field {key}, which it does not declare")));
+                }
+            }
+            let mut seen = std::collections::BTreeSet::new();
+            for field in &record_type.fields {
+                if !seen.insert(field.name.as_str()) {
+                    return Err(fault(format!("declares the field {} twice", field.name)));
+                }
+                self.check_field(field).map_err(fault)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_field(&self, field: &Field) -> Result<(), String> {
+        let name = &field.name;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if name.is_empty() || name.starts_with('_') || !name.chars().all(plain) {
+            return Err(format!(
+                "field name {name:?} is not of small letters, digits and '_'"
+            ));
+        }
+        let kind = field.member_kind();
+        if kind == FieldKind::Code
+            && !field
+                .codes
+                .as_ref()
+                .is_some_and(|codes| self.codes.contains_key(codes))
+        {
+            return Err(format!("field {name} needs a known code list in `codes`"));
+        }
+        if kind == FieldKind::Reference
+            && !field
+                .target
+                .as_ref()
+                .is_some_and(|target| self.types.contains_key(target))
+        {
+            return Err(format!("field {name} needs a known record type in `target`"));
+        }
+        if field.kind == FieldKind::List && field.of.is_none() {
+            return Err(format!("list {name} needs `of`"));
+        }
+        if field.kind == FieldKind::Items {
+            let known = |key: &String| field.fields.iter().any(|subfield| subfield.name == *key);
+            if field.item_key.is_empty() || !field.item_key.iter().all(known) {
+                return Err(format!("items {name} need an `item_key` of their own fields"));
+            }
+        }
+        field
+            .fields
+            .iter()
+            .try_for_each(|subfield| self.check_field(subfield))
+    }
+
+    /// A record type.
+    #[must_use]
+    pub fn record_type(&self, name: &str) -> Option<&RecordType> {
+        self.types.get(name)
+    }
+
+    /// All record types, by name.
+    pub fn record_types(&self) -> impl Iterator<Item = &RecordType> {
+        self.types.values()
+    }
+
+    /// The record type whose name is nearest to what was typed.
+    #[must_use]
+    pub fn nearest_type(&self, name: &str) -> Option<&str> {
+        let score = |known: &&String| (strsim::jaro_winkler(name, known) * 1_000.0) as u32;
+        self.types.keys().max_by_key(score).map(String::as_str)
+    }
+
+    /// A code list.
+    #[must_use]
+    pub fn code_list(&self, name: &str) -> Option<&CodeList> {
+        self.codes.get(name)
+    }
+
+    /// The units.
+    #[must_use]
+    pub fn units(&self) -> &Units {
+        &self.units
+    }
+
+    /// SHA-256 over the files, by path.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl CodeList {
+    /// A code's place in the list.
+    #[must_use]
+    pub fn ordinal(&self, code: &str) -> Option<usize> {
+        self.codes.iter().position(|known| known.code == code)
+    }
+}
+
+fn digest_of(files: &BTreeMap<String, String>) -> Digest {
+    let mut out = crate::bytes::Writer::default();
+    for (path, text) in files {
+        out.text(path);
+        out.text(text);
+    }
+    sha256(&[out.as_slice()])
+}
+
+/// The units of the province, and the names of all others for telling them.
+#[derive(Debug, Clone, Default)]
+pub struct Units {
+    own: BTreeMap<UnitCode, Unit>,
+    elsewhere: BTreeMap<String, (String, String)>,
+}
+
+impl Units {
+    /// A unit of the province.
+    #[must_use]
+    pub fn get(&self, code: &UnitCode) -> Option<&Unit> {
+        self.own.get(code)
+    }
+
+    /// All units of the province, by code.
+    pub fn iter(&self) -> impl Iterator<Item = &Unit> {
+        self.own.values()
+    }
+
+    /// The units a commune code of before 1/7/2025 went into.
+    #[must_use]
+    pub fn by_old_code(&self, code: &str) -> Vec<&Unit> {
+        let had = |codes: &[String]| codes.iter().any(|old| old == code);
+        self.own
+            .values()
+            .filter(|unit| had(&unit.old_codes) || had(&unit.partial_old_codes))
+            .collect()
+    }
+
+    /// Name and province of a commune outside the province.
+    #[must_use]
+    pub fn elsewhere(&self, code: &str) -> Option<(&str, &str)> {
+        let known = self.own.keys().any(|own| own.as_str() == code);
+        let found = self
+            .elsewhere
+            .get(code)
+            .map(|(name, province)| (name.as_str(), province.as_str()));
+        if known { None } else { found }
+    }
+
+    /// What people call a unit: "Phường Phố Hiến", "Xã Tân Hưng".
+    #[must_use]
+    pub fn title(&self, code: &UnitCode) -> String {
+        let Some(unit) = self.own.get(code) else {
+            return code.to_string();
+        };
+        match unit.kind {
+            UnitKind::Commune => format!("Xã {}", unit.name),
+            UnitKind::Ward => format!("Phường {}", unit.name),
+            UnitKind::Province | UnitKind::Affiliated | UnitKind::Agency => unit.name.clone(),
+        }
+    }
+
+    fn read(&mut self, stem: &str, text: &str) -> Result<(), String> {
+        let mut rows = csv::Reader::from_reader(text.as_bytes());
+        for row in rows.records() {
+            let row = row.map_err(|error| error.to_string())?;
+            let cell = |index: usize| row.get(index).unwrap_or_default().to_owned();
+            if stem == "viet_nam" {
+                self.elsewhere.insert(cell(0), (cell(1), cell(4)));
+                continue;
+            }
+            let code: UnitCode = cell(0).parse().map_err(|error| format!("{}: {error}", cell(0)))?;
+            let kind = match cell(1).as_str() {
+                "tỉnh" => UnitKind::Province,
+                "xã" => UnitKind::Commune,
+                "phường" => UnitKind::Ward,
+                "trực thuộc" => UnitKind::Affiliated,
+                other => return Err(format!("{code}: unknown kind {other:?}")),
+            };
+            let list = |text: String| text.split_whitespace().map(str::to_owned).collect();
+            let unit = Unit {
+                code: code.clone(),
+                name: cell(2),
+                kind,
+                old_codes: list(cell(3)),
+                partial_old_codes: list(cell(4)),
+            };
+            if self.own.insert(code.clone(), unit).is_some() {
+                return Err(format!("unit {code} stands twice"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn embedded() -> &'static Catalogue {
+        Catalogue::embedded().unwrap()
+    }
+
+    #[test]
+    fn the_embedded_catalogue_holds_and_has_every_type_of_the_sector() {
+        let expected = "bao_cao_ky can_bo chuong_trinh chuyen_sinh_hoat cuoc_kiem_tra dang_vien dau_hieu don_thu \
+                        ha_tang_cntt ho_so ke_khai ket_luan ky_luat nghi_quyet_chuyen_de quan_triet \
+                        su_dung_he_thong tham_muu thong_tin_phoi_hop to_chuc_dang vi_pham_nho xac_minh_ts";
+        let names: Vec<&str> = embedded().record_types().map(|t| t.name.as_str()).collect();
+        assert_eq!(names.join(" "), expected);
+    }
+
+    #[test]
+    fn the_units_are_the_104_the_affiliated_and_the_province() {
+        let units = embedded().units();
+        let count = |kind| units.iter().filter(|unit| unit.kind == kind).count();
+        assert_eq!((count(UnitKind::Commune), count(UnitKind::Ward)), (93, 11));
+        assert_eq!((count(UnitKind::Affiliated), count(UnitKind::Province)), (4, 1));
+        assert_eq!(units.title(&"11953".parse().unwrap()), "Phường Phố Hiến");
+        assert_eq!(units.elsewhere("00004"), Some(("Ba Đình", "Hà Nội")));
+        assert_eq!(units.elsewhere("11953"), None);
+        assert_eq!(units.by_old_code("12322").len(), 2, "a commune that was split");
+    }
+
+    #[test]
+    fn every_rule_compiles_and_names_only_fields_of_its_type() {
+        for record_type in embedded().record_types() {
+            for rule in record_type.rules.iter().filter_map(|rule| rule.cel.as_deref()) {
+                let program = cel::Program::compile(rule).unwrap();
+                for variable in program.references().variables() {
+                    assert!(
+                        record_type.field(variable).is_some(),
+                        "{}: {variable}",
+                        record_type.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn headers_lead_to_one_field_only() {
+        for record_type in embedded().record_types() {
+            let mut seen = BTreeMap::new();
+            for field in &record_type.fields {
+                for header in field.aliases.iter().chain([&field.name, &field.label.vi]) {
+                    let folded = crate::text::fold(header);
+                    let before = seen.insert(folded, field.name.clone());
+                    assert!(
+                        before.is_none_or(|b| b == field.name),
+                        "{}: {header}",
+                        record_type.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_faulty_file_is_named_with_its_fault() {
+        let faulty = |path: &str, text: &str| {
+            let files = [(path.to_owned(), text.to_owned())];
+            Catalogue::with_overrides(files).unwrap_err()
+        };
+        let head = "name = \"x\"\nlabel = { vi = \"x\", en = \"x\" }\n";
+        let key = "key = { fields = [\"a\"], scope = \"unit\" }\n";
+        let field = "[[field]]\nname = \"a\"\nlabel = { vi = \"a\", en = \"a\" }\nclass = \"C1\"\n";
+        let cases = [
+            format!("{head}{key}{field}type = \"code\"\ncodes = \"nowhere\"\n"),
+            format!("{head}{key}{field}type = \"text\"\n{field}type = \"text\"\n"),
+            format!("{head}key = {{ fields = [\"b\"], scope = \"unit\" }}\n{field}type = \"text\"\n"),
+            format!("{head}{key}{field}type = \"nonsense\"\n"),
+        ];
+        for text in cases {
+            assert_eq!(faulty("records/x.toml", &text).file, "records/x.toml");
+        }
+        assert_eq!(faulty("elsewhere/x.toml", "").file, "elsewhere/x.toml");
+    }
+
+    #[test]
+    fn the_digest_is_of_the_files_not_of_their_order() {
+        let files = [(
+            "codes/a.toml",
+            "name = \"a\"\ncode = []\nlabel = { vi = \"\", en = \"\" }",
+        )];
+        let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+        let one = Catalogue::load(files.iter().map(owned)).unwrap();
+        let two = Catalogue::load(files.iter().rev().map(owned)).unwrap();
+        assert_eq!(one.digest(), two.digest());
+        assert_ne!(one.digest(), embedded().digest());
+    }
+}

@@ -1,0 +1,10 @@
+//! Vietnamese text hygiene: one form for storing, folds for comparing and searching.
+
+mod fold;
+mod guard;
+mod normal;
+mod tone;
+
+pub use fold::{fold, fold_name};
+pub use guard::{control_character, formula_like, is_placeholder, neutralise_formula};
+pub use normal::{normalise, normalise_long, title_case_name};
