@@ -1,7 +1,18 @@
 //! A replica of Liên Thông: capture, store, synchronise.
 //!
-//! A record's way: a cell of a sheet is judged ([`capture`]), composed with what is known ([`replica`]),
-//! logged durably ([`log`]), merged ([`dataset`]) into the view ([`store`]) and sent ([`sync`]).
+//! A record's way: a cell of a sheet is judged, composed with what is known ([`replica`]), logged durably
+//! ([`log`]), merged ([`dataset`]) into the view ([`store`]) and sent ([`sync`]).
 
+pub mod dataset;
+pub mod identity;
 pub mod log;
+pub mod replica;
+pub mod rpc;
 pub mod store;
+pub mod sync;
+
+/// The version of the synchronisation protocol this program speaks.
+#[must_use]
+pub const fn sync_protocol() -> u32 {
+    1
+}

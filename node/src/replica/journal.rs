@@ -36,7 +36,10 @@ pub struct Author {
 
 impl std::fmt::Debug for Author {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Author").field("replica", &self.replica).field("unit", &self.unit).finish_non_exhaustive()
+        f.debug_struct("Author")
+            .field("replica", &self.replica)
+            .field("unit", &self.unit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,7 +159,10 @@ impl Journal {
         let dataset = Dataset::open(Arc::clone(&view), reader.clone(), options.frames_cached)?;
         let applied = view.applied()?.unwrap_or(0);
         let (frontier, numbers) = load_meta(view.as_ref(), applied)?;
-        let head = Head { size: frontier.size(), root: frontier.root() };
+        let head = Head {
+            size: frontier.size(),
+            root: frontier.root(),
+        };
         let mut journal = Self {
             log,
             reader,
@@ -209,7 +215,10 @@ impl Journal {
         replay: &mut dyn FnMut(&Self, Replayed<'_>) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
         let malformed = |sequence: u64| {
-            move |source| JournalError::Malformed { sequence: Sequence(sequence), source }
+            move |source| JournalError::Malformed {
+                sequence: Sequence(sequence),
+                source,
+            }
         };
         let parsed = Payload::parse(payload).map_err(malformed(first.0))?;
         let plain;
@@ -233,12 +242,20 @@ impl Journal {
             }
             self.frontier.push(leaf);
             if entry.header.kind == EntryKind::Change {
-                self.replay_change(position, index, &entry).map_err(|fault| match fault {
-                    ReplayFault::Malformed(source) => malformed(sequence)(source),
-                    ReplayFault::Dataset(fault) => fault.into(),
-                })?;
+                self.replay_change(position, index, &entry)
+                    .map_err(|fault| match fault {
+                        ReplayFault::Malformed(source) => malformed(sequence)(source),
+                        ReplayFault::Dataset(fault) => fault.into(),
+                    })?;
             }
-            replay(self, Replayed { entry: &entry, position, packed })?;
+            replay(
+                self,
+                Replayed {
+                    entry: &entry,
+                    position,
+                    packed,
+                },
+            )?;
         }
         Ok(())
     }
@@ -254,7 +271,12 @@ impl Journal {
         self.clock.observe(change.meta.hlc, change.meta.hlc.at());
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let source = self.own_source(&change, EntryAt { frame, index });
-        self.dataset.apply(Admitted { change: &change, source }).map_err(ReplayFault::Dataset)
+        self.dataset
+            .apply(Admitted {
+                change: &change,
+                source,
+            })
+            .map_err(ReplayFault::Dataset)
     }
 
     fn own_source(&self, change: &Change, at: EntryAt) -> Source {
@@ -334,8 +356,11 @@ impl Journal {
         } else {
             composed
         };
-        let stage =
-            Stage { record: composed.record, created: composed.created, written: !composed.writes.is_empty() };
+        let stage = Stage {
+            record: composed.record,
+            created: composed.created,
+            written: !composed.writes.is_empty(),
+        };
         if stage.written {
             self.stage_change(draft, composed, now)?;
         }
@@ -343,29 +368,51 @@ impl Journal {
     }
 
     fn compose(&self, draft: &Draft) -> Result<Composed, ComposeError> {
-        compose(&self.dataset, &self.catalogue, &self.author.provincial_key, self.author.replica, draft)
+        compose(
+            &self.dataset,
+            &self.catalogue,
+            &self.author.provincial_key,
+            self.author.replica,
+            draft,
+        )
     }
 
-    fn stage_change(&mut self, draft: &Draft, composed: Composed, now: UnixMillis) -> Result<(), JournalError> {
+    fn stage_change(
+        &mut self,
+        draft: &Draft,
+        composed: Composed,
+        now: UnixMillis,
+    ) -> Result<(), JournalError> {
         let hlc = self.clock.tick(now);
         let digest = self.catalogue.digest();
         let mut catalogue = [0; 8];
         catalogue.copy_from_slice(digest.split_at(8).0);
         let mut numbers = self.numbers.clone();
         let change = Change {
-            dot: Dot { replica: self.author.replica, sequence: self.next() },
+            dot: Dot {
+                replica: self.author.replica,
+                sequence: self.next(),
+            },
             record: composed.record,
             record_type: draft.record_type.clone(),
             year: year_of(now),
             number: numbers.next(&draft.record_type),
-            meta: Meta { hlc, author: draft.author.clone(), catalogue },
+            meta: Meta {
+                hlc,
+                author: draft.author.clone(),
+                catalogue,
+            },
             origin: None,
             writes: composed.writes,
         };
         let (bytes, leaf) = change.build(&secret())?;
         self.numbers = numbers;
         self.staged_records.insert(change.record);
-        self.staged.push(Staged { change: Some(change), bytes, leaf });
+        self.staged.push(Staged {
+            change: Some(change),
+            bytes,
+            leaf,
+        });
         Ok(())
     }
 
@@ -375,8 +422,18 @@ impl Journal {
     /// [`JournalError::Build`] if it exceeds a limit.
     pub fn stage_event(&mut self, event: &Event) -> Result<Sequence, JournalError> {
         let sequence = self.next();
-        let (bytes, leaf) = event.build(Dot { replica: self.author.replica, sequence }, &secret())?;
-        self.staged.push(Staged { change: None, bytes, leaf });
+        let (bytes, leaf) = event.build(
+            Dot {
+                replica: self.author.replica,
+                sequence,
+            },
+            &secret(),
+        )?;
+        self.staged.push(Staged {
+            change: None,
+            bytes,
+            leaf,
+        });
         Ok(sequence)
     }
 
@@ -445,7 +502,10 @@ impl Journal {
         for (index, entry) in group.iter().enumerate() {
             self.leaves.push(entry.leaf);
             if let Some(change) = &entry.change {
-                let at = EntryAt { frame: position, index: u16::try_from(index).unwrap_or(u16::MAX) };
+                let at = EntryAt {
+                    frame: position,
+                    index: u16::try_from(index).unwrap_or(u16::MAX),
+                };
                 let source = self.own_source(change, at);
                 self.dataset.apply(Admitted { change, source })?;
             }
@@ -477,7 +537,10 @@ impl Journal {
 
     fn publish(&mut self) -> Result<(), JournalError> {
         self.dataset.publish(&self.catalogue)?;
-        self.head.send_replace(Head { size: self.frontier.size(), root: self.frontier.root() });
+        self.head.send_replace(Head {
+            size: self.frontier.size(),
+            root: self.frontier.root(),
+        });
         Ok(())
     }
 
@@ -547,7 +610,9 @@ fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers), Journ
         None => Frontier::new(),
     };
     if frontier.size() != applied {
-        return Err(state(lienthong_proto::bytes::Malformed("frontier of another size")));
+        return Err(state(lienthong_proto::bytes::Malformed(
+            "frontier of another size",
+        )));
     }
     let numbers = match view.get(Keyspace::Meta, NUMBERS)? {
         Some(bytes) => Numbers::decode(&bytes).map_err(state)?,
@@ -566,7 +631,9 @@ pub fn secret() -> [u8; 16] {
 
 fn year_of(now: UnixMillis) -> u16 {
     let days = i32::try_from(now.seconds() / 86_400).unwrap_or(0);
-    lienthong_proto::value::civil(days).and_then(|date| u16::try_from(date.year()).ok()).unwrap_or(0)
+    lienthong_proto::value::civil(days)
+        .and_then(|date| u16::try_from(date.year()).ok())
+        .unwrap_or(0)
 }
 
 /// Opens nothing: the folder of a store's log, given its data folder.
@@ -574,4 +641,3 @@ fn year_of(now: UnixMillis) -> u16 {
 pub fn log_dir(data: &Path) -> std::path::PathBuf {
     data.join("log")
 }
-

@@ -1,0 +1,120 @@
+//! Connections to the hub: TLS 1.3, the pinned root only, no resumption.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use lienthong_proto::hash::{Digest, sha256};
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::NodeIdentity;
+
+/// The protocol of synchronisation: a client certificate is demanded.
+pub const ALPN_SYNC: &[u8] = b"h2";
+/// The protocol of enrolment: no client certificate yet.
+pub const ALPN_ENROL: &[u8] = b"lienthong-enrol/1";
+/// A dial is given up after this.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The address is none.
+    #[error("{0:?} is no host:port")]
+    Address(String),
+    /// The own keys or certificates are unusable.
+    #[error("the node's certificate or key is unusable: {0}")]
+    Own(String),
+    /// The other side is not there, or not who it should be.
+    #[error("{address}: {reason}")]
+    Connect {
+        /// Whom.
+        address: String,
+        /// Why, causes included.
+        reason: String,
+    },
+}
+
+/// aws-lc-rs with the post-quantum key exchange first.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// SHA-256 of a certificate's public key (SPKI).
+#[must_use]
+pub fn spki_hash(certificate: &CertificateDer<'_>) -> Option<Digest> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(sha256(&[parsed.public_key().raw]))
+}
+
+/// Dials the hub with the node's certificate.
+///
+/// # Errors
+/// [`DialError`] saying what fails and where.
+pub async fn connect(identity: &NodeIdentity) -> Result<Channel, DialError> {
+    let own = |reason: String| DialError::Own(reason);
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(identity.root())
+        .map_err(|error| own(error.to_string()))?;
+    let key = identity.tls_key().map_err(|reason| own(reason.to_owned()))?;
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| own(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(identity.chain(), key)
+        .map_err(|error| own(error.to_string()))?;
+    config.alpn_protocols = vec![ALPN_SYNC.to_vec()];
+    config.resumption = Resumption::disabled();
+    dial(&identity.profile().hub, Arc::new(config)).await
+}
+
+/// Dials `host:port` with a TLS configuration.
+pub(crate) async fn dial(address: &str, config: Arc<ClientConfig>) -> Result<Channel, DialError> {
+    let bad = || DialError::Address(address.to_owned());
+    let (host, _) = address.rsplit_once(':').ok_or_else(bad)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| bad())?;
+    let endpoint = Endpoint::from_shared(format!("https://{address}"))
+        .map_err(|_| bad())?
+        .connect_timeout(DIAL_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(false);
+    let connector = tokio_rustls::TlsConnector::from(config);
+    let target = address.to_owned();
+    let service = tower::service_fn(move |_: Uri| {
+        let (connector, name, target) = (connector.clone(), name.clone(), target.clone());
+        async move {
+            let tcp = TcpStream::connect(&target).await?;
+            tcp.set_nodelay(true)?;
+            let tls = connector.connect(name, tcp).await?;
+            if tls.get_ref().1.alpn_protocol().is_none() {
+                return Err(std::io::Error::other(
+                    "the other side does not speak this protocol",
+                ));
+            }
+            Ok::<_, std::io::Error>(TokioIo::new(tls))
+        }
+    });
+    endpoint.connect_with_connector(service).await.map_err(|error| {
+        let mut reason = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            reason = format!("{reason}: {cause}");
+            source = cause.source();
+        }
+        DialError::Connect {
+            address: address.to_owned(),
+            reason,
+        }
+    })
+}

@@ -1,0 +1,202 @@
+//! Enrolment: a one-time token becomes keys and a certificate.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lienthong_proto::hash::{Digest, Signer as _, SigningKey, sha256};
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::wire::enrol as wire;
+use rand::RngCore as _;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::client::Resumption;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::dial::dial;
+use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Token, provider, spki_hash};
+use crate::rpc::enrol::enrolment_client::EnrolmentClient;
+
+/// Why enrolment failed. Nothing was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The folder is enrolled already.
+    #[error("máy này đã ghi danh cho đơn vị {0} · this folder is enrolled for unit {0} already")]
+    AlreadyEnrolled(String),
+    /// No connection.
+    #[error("không nối được tới tỉnh · the hub cannot be reached: {0}")]
+    Dial(#[from] DialError),
+    /// The hub said no.
+    #[error("{0}")]
+    Refused(String),
+    /// The hub's answer does not fit the token.
+    #[error("câu trả lời của máy chủ không khớp mã ghi danh · the hub's answer does not fit the token: {0}")]
+    Reply(&'static str),
+    /// Keys cannot be made.
+    #[error("no keys can be made: {0}")]
+    Keys(String),
+    /// The identity cannot be kept.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+/// What the log key signs to prove that the node holds it.
+#[must_use]
+pub fn proof_message(token_id: &[u8], replica: &ReplicaId, csr: &[u8]) -> Vec<u8> {
+    [b"lienthong enrol v1\n", token_id, &replica.0, &sha256(&[csr])].concat()
+}
+
+/// Enrols `data` at `hub` (`host:port`) with a token.
+///
+/// # Errors
+/// [`EnrolError`]; nothing was kept then, and the token may be spent only if the hub answered.
+pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, EnrolError> {
+    if let Some(known) = NodeIdentity::load(data)? {
+        return Err(EnrolError::AlreadyEnrolled(known.unit().to_string()));
+    }
+    let keys = |error: rcgen::Error| EnrolError::Keys(error.to_string());
+    let tls = KeyPair::generate().map_err(keys)?;
+    let csr = CertificateParams::default()
+        .serialize_request(&tls)
+        .map_err(keys)?;
+    let mut seed = [0; 32];
+    let mut replica = ReplicaId([0; 16]);
+    rand::rng().fill_bytes(&mut seed);
+    rand::rng().fill_bytes(&mut replica.0);
+    let log_key = SigningKey::from_seed(&seed).map_err(|error| EnrolError::Keys(error.to_string()))?;
+    let request = wire::EnrolRequest {
+        token_id: token.id.to_vec().into(),
+        token_secret: token.secret.to_vec().into(),
+        replica: replica.0.to_vec().into(),
+        csr: csr.der().to_vec().into(),
+        log_key: log_key.public_key().to_vec().into(),
+        proof: log_key
+            .sign(&proof_message(&token.id, &replica, csr.der()))
+            .to_vec()
+            .into(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let channel = dial(hub, Arc::new(enrol_config(token)?)).await?;
+    let reply = EnrolmentClient::new(channel)
+        .enrol(request)
+        .await
+        .map_err(|status| EnrolError::Refused(status.message().to_owned()))?
+        .into_inner();
+    let profile = checked(hub, token, replica, &reply)?;
+    NodeIdentity::store(data, &profile, &seed, &tls.serialize_der(), &reply.provincial_key)?;
+    Ok(profile)
+}
+
+fn checked(
+    hub: &str,
+    token: &Token,
+    replica: ReplicaId,
+    reply: &wire::EnrolReply,
+) -> Result<Profile, EnrolError> {
+    if sha256(&[&reply.ledger_key]) != token.ledger {
+        return Err(EnrolError::Reply("another ledger key"));
+    }
+    let root = CertificateDer::from(reply.root.to_vec());
+    if spki_hash(&root) != Some(token.root) {
+        return Err(EnrolError::Reply("another root certificate"));
+    }
+    if reply.chain.is_empty() || reply.provincial_key.len() != 32 || reply.cosigner_key.len() != 32 {
+        return Err(EnrolError::Reply("a certificate or key is missing"));
+    }
+    Ok(Profile {
+        version: 1,
+        hub: hub.to_owned(),
+        unit: reply.unit.parse().map_err(|_| EnrolError::Reply("unit"))?,
+        unit_name: reply.unit_name.clone(),
+        role: reply.role.clone(),
+        replica,
+        domain: reply.domain.clone(),
+        province: reply.province.clone(),
+        hub_replica: ReplicaId::from_slice(&reply.hub_replica).ok_or(EnrolError::Reply("hub replica"))?,
+        ledger_key: hex::encode(&reply.ledger_key),
+        cosigner_key: hex::encode(&reply.cosigner_key),
+        recovery_key: hex::encode(&reply.recovery_key),
+        chain: reply.chain.iter().map(hex::encode).collect(),
+        root: hex::encode(&reply.root),
+    })
+}
+
+fn enrol_config(token: &Token) -> Result<ClientConfig, EnrolError> {
+    let verifier = PinnedRoot {
+        root: token.root,
+        provider: provider(),
+    };
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| EnrolError::Keys(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN_ENROL.to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// Trusts exactly the root whose public key the token names; everything else is checked as usual.
+#[derive(Debug)]
+struct PinnedRoot {
+    root: Digest,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for PinnedRoot {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let pinned = |certificate: &&CertificateDer<'_>| spki_hash(certificate) == Some(self.root);
+        let root = intermediates.iter().find(pinned).ok_or_else(unknown)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone().into_owned())?;
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

@@ -1,0 +1,274 @@
+//! The node's identity on disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lienthong_proto::hash::{BadSeed, SigningKey};
+use lienthong_proto::ids::{ReplicaId, UnitCode};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+
+use super::{read_private, write_private};
+
+/// What enrolment settled; kept as JSON.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Profile {
+    /// Format of this file.
+    pub version: u32,
+    /// Where the hub listens, `host:port`.
+    pub hub: String,
+    /// The own unit.
+    pub unit: UnitCode,
+    /// Its name.
+    pub unit_name: String,
+    /// The role the token gave.
+    pub role: String,
+    /// The own replica.
+    pub replica: ReplicaId,
+    /// Domain of origins and certificates.
+    pub domain: String,
+    /// The province's code.
+    pub province: String,
+    /// The hub's replica.
+    pub hub_replica: ReplicaId,
+    /// The ledger's Ed25519 key, hex.
+    pub ledger_key: String,
+    /// The receipts' Ed25519 key, hex.
+    pub cosigner_key: String,
+    /// The offline recovery key's public half, hex.
+    pub recovery_key: String,
+    /// Certificates, DER in hex, the own first.
+    pub chain: Vec<String>,
+    /// The hub's root, DER in hex.
+    pub root: String,
+}
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Profile")
+            .field("unit", &self.unit)
+            .field("replica", &self.replica)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an identity is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} does not hold what it should: {reason}")]
+    Malformed {
+        /// Which.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The log key's seed is unusable.
+    #[error(transparent)]
+    Seed(#[from] BadSeed),
+}
+
+/// Keys and certificate of an enrolled node.
+pub struct NodeIdentity {
+    profile: Profile,
+    log_key: Arc<SigningKey>,
+    provincial_key: Arc<[u8]>,
+    tls_key: Vec<u8>,
+    chain: Vec<CertificateDer<'static>>,
+    root: CertificateDer<'static>,
+    ledger_key: [u8; 32],
+    cosigner_key: [u8; 32],
+}
+
+impl std::fmt::Debug for NodeIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeIdentity")
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+fn folder(data: &Path) -> PathBuf {
+    data.join("identity")
+}
+
+impl NodeIdentity {
+    /// The identity of a data folder, if it is enrolled.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if it is there and not usable.
+    pub fn load(data: &Path) -> Result<Option<Self>, IdentityError> {
+        let dir = folder(data);
+        let profile_path = dir.join("profile.json");
+        if !profile_path.exists() {
+            return Ok(None);
+        }
+        let read = |name: &str| {
+            let path = dir.join(name);
+            read_private(&path).map_err(|source| IdentityError::Io {
+                path: path.display().to_string(),
+                source,
+            })
+        };
+        let malformed = |reason: String| IdentityError::Malformed {
+            path: dir.display().to_string(),
+            reason,
+        };
+        let profile: Profile =
+            serde_json::from_slice(&read("profile.json")?).map_err(|error| malformed(error.to_string()))?;
+        let seed: [u8; 32] = read("log.seed")?
+            .try_into()
+            .map_err(|_| malformed("log.seed is not 32 bytes".to_owned()))?;
+        let der = |text: &String| hex::decode(text).map(CertificateDer::from);
+        let chain = profile.chain.iter().map(der).collect::<Result<_, _>>();
+        let key = |text: &String| {
+            let mut key = [0; 32];
+            hex::decode_to_slice(text, &mut key)
+                .map_err(|error| malformed(error.to_string()))
+                .map(|()| key)
+        };
+        Ok(Some(Self {
+            log_key: Arc::new(SigningKey::from_seed(&seed)?),
+            provincial_key: read("provincial.key")?.into(),
+            tls_key: read("tls.key")?,
+            chain: chain.map_err(|error| malformed(error.to_string()))?,
+            root: der(&profile.root).map_err(|error| malformed(error.to_string()))?,
+            ledger_key: key(&profile.ledger_key)?,
+            cosigner_key: key(&profile.cosigner_key)?,
+            profile,
+        }))
+    }
+
+    /// Keeps a fresh identity; the profile last, so that a crash leaves none rather than half of one.
+    ///
+    /// # Errors
+    /// [`IdentityError::Io`].
+    pub(crate) fn store(
+        data: &Path,
+        profile: &Profile,
+        seed: &[u8; 32],
+        tls_key: &[u8],
+        provincial_key: &[u8],
+    ) -> Result<(), IdentityError> {
+        let dir = folder(data);
+        let io = |path: &Path, source| IdentityError::Io {
+            path: path.display().to_string(),
+            source,
+        };
+        std::fs::create_dir_all(&dir).map_err(|source| io(&dir, source))?;
+        let profile_json = serde_json::to_vec_pretty(profile).map_err(|error| IdentityError::Malformed {
+            path: "profile.json".into(),
+            reason: error.to_string(),
+        })?;
+        let files = [
+            ("log.seed", &seed[..]),
+            ("tls.key", tls_key),
+            ("provincial.key", provincial_key),
+            ("profile.json", &profile_json),
+        ];
+        for (name, bytes) in files {
+            let path = dir.join(name);
+            write_private(&path, bytes).map_err(|source| io(&path, source))?;
+        }
+        Ok(())
+    }
+
+    /// What enrolment settled.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The own replica.
+    #[must_use]
+    pub fn replica(&self) -> ReplicaId {
+        self.profile.replica
+    }
+
+    /// The own unit.
+    #[must_use]
+    pub fn unit(&self) -> &UnitCode {
+        &self.profile.unit
+    }
+
+    /// Signs the log's checkpoints.
+    #[must_use]
+    pub fn log_key(&self) -> &Arc<SigningKey> {
+        &self.log_key
+    }
+
+    /// Makes record ids.
+    #[must_use]
+    pub fn provincial_key(&self) -> &Arc<[u8]> {
+        &self.provincial_key
+    }
+
+    /// The own log's name in checkpoints.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let Profile {
+            domain,
+            province,
+            unit,
+            replica,
+            ..
+        } = &self.profile;
+        format!("{domain}/{province}/{unit}/{replica}")
+    }
+
+    /// The ledger's name in checkpoints.
+    #[must_use]
+    pub fn ledger_origin(&self) -> String {
+        let Profile {
+            domain,
+            province,
+            hub_replica,
+            ..
+        } = &self.profile;
+        format!("{domain}/{province}/{province}/{hub_replica}")
+    }
+
+    /// The name the hub cosigns receipts with.
+    #[must_use]
+    pub fn cosigner_name(&self) -> String {
+        cosigner_name(&self.profile.domain, &self.profile.province)
+    }
+
+    /// The key the hub cosigns receipts with.
+    #[must_use]
+    pub fn cosigner_key(&self) -> [u8; 32] {
+        self.cosigner_key
+    }
+
+    /// The ledger's key.
+    #[must_use]
+    pub fn ledger_key(&self) -> [u8; 32] {
+        self.ledger_key
+    }
+
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.chain.clone()
+    }
+
+    pub(crate) fn root(&self) -> CertificateDer<'static> {
+        self.root.clone()
+    }
+
+    pub(crate) fn tls_key(&self) -> Result<PrivateKeyDer<'static>, &'static str> {
+        PrivateKeyDer::try_from(self.tls_key.clone())
+    }
+}
+
+/// The name of a hub's receipt key.
+#[must_use]
+pub fn cosigner_name(domain: &str, province: &str) -> String {
+    format!("{domain}/{province}/receipts")
+}
