@@ -33,12 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             };
             if name.ends_with(".toml") || name.ends_with(".csv") {
-                writeln!(
-                    list,
-                    "({:?}, include_str!({:?})),",
-                    format!("{folder}/{name}"),
-                    path
-                )?;
+                writeln!(list, "({:?}, include_str!({:?})),", format!("{folder}/{name}"), path)?;
             }
         }
     }

@@ -44,14 +44,10 @@ pub fn pack_plain(plain: &[u8]) -> Result<Vec<u8>, BatchError> {
 /// [`BatchError::Compression`] for a bomb, a window beyond 1 MiB, or bytes that are not zstd.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, BatchError> {
     let mut inner = zstd::bulk::Decompressor::new().map_err(BatchError::Compression)?;
-    inner
-        .window_log_max(limits::ZSTD_WINDOW_LOG_MAX)
-        .map_err(BatchError::Compression)?;
+    inner.window_log_max(limits::ZSTD_WINDOW_LOG_MAX).map_err(BatchError::Compression)?;
     let declared = zstd::bulk::Decompressor::upper_bound(packed).unwrap_or(limits::BATCH_BYTES_MAX);
     let capacity = declared.min(limits::BATCH_BYTES_MAX);
-    inner
-        .decompress(packed, capacity)
-        .map_err(BatchError::Compression)
+    inner.decompress(packed, capacity).map_err(BatchError::Compression)
 }
 
 /// The entries of a batch's plain bytes, in order.

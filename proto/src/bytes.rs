@@ -15,9 +15,7 @@ impl Writer {
     /// A writer with room for `capacity` bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(capacity),
-        }
+        Self { bytes: Vec::with_capacity(capacity) }
     }
 
     /// One byte.
@@ -223,10 +221,6 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed`] if bytes are left over.
     pub fn end(&self) -> Result<(), Malformed> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed("bytes left over"))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed("bytes left over")) }
     }
 }

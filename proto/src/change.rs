@@ -165,14 +165,8 @@ impl Change {
     pub fn build(&self, secret: &[u8; 16]) -> Result<(Vec<u8>, Digest), BuildError> {
         let mut fields = Vec::with_capacity(self.writes.len() + 6);
         fields.push((path::ID.to_owned(), value_bytes(&Value::Reference(self.record))));
-        fields.push((
-            path::TYPE.to_owned(),
-            value_bytes(&Value::Text(self.record_type.clone())),
-        ));
-        fields.push((
-            path::YEAR.to_owned(),
-            value_bytes(&Value::Integer(i64::from(self.year))),
-        ));
+        fields.push((path::TYPE.to_owned(), value_bytes(&Value::Text(self.record_type.clone()))));
+        fields.push((path::YEAR.to_owned(), value_bytes(&Value::Integer(i64::from(self.year)))));
         let number = i64::try_from(self.number).unwrap_or(i64::MAX);
         fields.push((path::NUMBER.to_owned(), value_bytes(&Value::Integer(number))));
         let mut meta = Writer::default();
@@ -192,14 +186,7 @@ impl Change {
             write.context.encode(&mut out);
             fields.push((write.path.clone(), out.into_bytes()));
         }
-        build(
-            Header {
-                kind: EntryKind::Change,
-                dot: self.dot,
-            },
-            secret,
-            fields,
-        )
+        build(Header { kind: EntryKind::Change, dot: self.dot }, secret, fields)
     }
 
     /// Reads the change of an entry.
@@ -222,27 +209,16 @@ impl Change {
                 path::META => {
                     let hlc = Hlc(input.u64()?);
                     let author = input.text()?.to_owned();
-                    facts.meta = Some(Meta {
-                        hlc,
-                        author,
-                        catalogue: input.array()?,
-                    });
+                    facts.meta = Some(Meta { hlc, author, catalogue: input.array()? });
                 }
                 path::ORIGIN => {
                     let replica = ReplicaId(input.array()?);
-                    facts.origin = Some(Dot {
-                        replica,
-                        sequence: Sequence(input.u64()?),
-                    });
+                    facts.origin = Some(Dot { replica, sequence: Sequence(input.u64()?) });
                 }
                 _ => {
                     let value = Value::decode(&mut input)?;
                     let context = Context::decode(&mut input)?;
-                    writes.push(Write {
-                        path: name.to_owned(),
-                        value,
-                        context,
-                    });
+                    writes.push(Write { path: name.to_owned(), value, context });
                 }
             }
             input.end()?;
@@ -253,13 +229,10 @@ impl Change {
     /// The owning unit this change states, if it does.
     #[must_use]
     pub fn unit(&self) -> Option<&UnitCode> {
-        self.writes
-            .iter()
-            .find(|write| write.path == path::UNIT)
-            .and_then(|write| match &write.value {
-                Value::Unit(unit) => Some(unit),
-                _ => None,
-            })
+        self.writes.iter().find(|write| write.path == path::UNIT).and_then(|write| match &write.value {
+            Value::Unit(unit) => Some(unit),
+            _ => None,
+        })
     }
 }
 
@@ -290,16 +263,7 @@ impl Facts {
         let year = u16::try_from(year).map_err(|_| Malformed("_year"))?;
         let number = u64::try_from(number).map_err(|_| Malformed("_n"))?;
         let meta = self.meta.ok_or(Malformed("_meta"))?;
-        Ok(Change {
-            dot,
-            record,
-            record_type,
-            year,
-            number,
-            meta,
-            origin: self.origin,
-            writes,
-        })
+        Ok(Change { dot, record, record_type, year, number, meta, origin: self.origin, writes })
     }
 }
 
@@ -337,19 +301,12 @@ mod tests {
 
     fn change() -> Change {
         Change {
-            dot: Dot {
-                replica: ReplicaId([3; 16]),
-                sequence: Sequence(4),
-            },
+            dot: Dot { replica: ReplicaId([3; 16]), sequence: Sequence(4) },
             record: RecordId([9; 16]),
             record_type: "dang_vien".into(),
             year: 2026,
             number: 2,
-            meta: Meta {
-                hlc: Hlc(77),
-                author: "lan".into(),
-                catalogue: [1; 8],
-            },
+            meta: Meta { hlc: Hlc(77), author: "lan".into(), catalogue: [1; 8] },
             origin: None,
             writes: vec![
                 Write {
@@ -378,18 +335,9 @@ mod tests {
     fn ids_meet_for_equal_keys_and_keep_units_apart_where_told() {
         let key = ["033099000001".to_owned()];
         let unit: UnitCode = "11953".parse().unwrap();
-        assert_eq!(
-            record_id(b"k", "dang_vien", None, &key),
-            record_id(b"k", "dang_vien", None, &key)
-        );
-        assert_ne!(
-            record_id(b"k", "don_thu", Some(&unit), &key),
-            record_id(b"k", "don_thu", None, &key)
-        );
+        assert_eq!(record_id(b"k", "dang_vien", None, &key), record_id(b"k", "dang_vien", None, &key));
+        assert_ne!(record_id(b"k", "don_thu", Some(&unit), &key), record_id(b"k", "don_thu", None, &key));
         let split = ["0330".to_owned(), "99000001".to_owned()];
-        assert_ne!(
-            record_id(b"k", "dang_vien", None, &split),
-            record_id(b"k", "dang_vien", None, &key)
-        );
+        assert_ne!(record_id(b"k", "dang_vien", None, &split), record_id(b"k", "dang_vien", None, &key));
     }
 }

@@ -98,11 +98,7 @@ impl FromStr for Origin {
         if id.to_string() != *replica {
             return Err(wrong());
         }
-        Ok(Self {
-            text: text.to_owned(),
-            unit,
-            replica: id,
-        })
+        Ok(Self { text: text.to_owned(), unit, replica: id })
     }
 }
 
@@ -136,11 +132,7 @@ impl Checkpoint {
         let size = size.parse().map_err(|_| CheckpointError::Malformed("size"))?;
         let root = STANDARD.decode(root).ok().and_then(|bytes| bytes.try_into().ok());
         let root = root.ok_or(CheckpointError::Malformed("root"))?;
-        let read = Self {
-            origin: origin.to_owned(),
-            size,
-            root,
-        };
+        let read = Self { origin: origin.to_owned(), size, root };
         // Writing it again catches leading zeros, a plus sign and extension lines at once.
         if !is_name(origin) || read.body() != body {
             return Err(CheckpointError::Malformed("not canonical"));
@@ -155,10 +147,7 @@ impl Checkpoint {
     pub fn sign(&self, signer: &dyn Signer) -> Result<SignedCheckpoint, CheckpointError> {
         let mut note = Note::new(&self.body())?;
         note.sign(&self.origin, signer)?;
-        Ok(SignedCheckpoint {
-            checkpoint: self.clone(),
-            note,
-        })
+        Ok(SignedCheckpoint { checkpoint: self.clone(), note })
     }
 }
 
@@ -220,33 +209,18 @@ mod tests {
         let unit: UnitCode = "12004".parse().unwrap();
         let origin = Origin::new("kiemtra.vn", "33", &unit, ReplicaId([0xab; 16])).unwrap();
         assert_eq!(origin.as_str().parse::<Origin>(), Ok(origin.clone()));
-        for bad in [
-            origin.as_str().to_uppercase(),
-            "a b/33/x/00".into(),
-            format!("{origin}/x"),
-        ] {
+        for bad in [origin.as_str().to_uppercase(), "a b/33/x/00".into(), format!("{origin}/x")] {
             assert!(bad.parse::<Origin>().is_err());
         }
-        let checkpoint = Checkpoint {
-            origin: origin.to_string(),
-            size: 7,
-            root: [9; 32],
-        };
+        let checkpoint = Checkpoint { origin: origin.to_string(), size: 7, root: [9; 32] };
         let signed = checkpoint.sign(&signer).unwrap();
         let text = signed.to_string();
         let key = signer.public_key();
-        assert_eq!(
-            SignedCheckpoint::verify(text.as_bytes(), origin.as_str(), key),
-            Ok(signed)
-        );
+        assert_eq!(SignedCheckpoint::verify(text.as_bytes(), origin.as_str(), key), Ok(signed));
         assert!(SignedCheckpoint::verify(text.as_bytes(), origin.as_str(), [1; 32]).is_err());
         assert!(SignedCheckpoint::verify(text.as_bytes(), "other", key).is_err());
         let body = checkpoint.body();
-        for bad in [
-            body.replace("\n7\n", "\n07\n"),
-            body.replace("\n7\n", "\n+7\n"),
-            format!("{body}x\n"),
-        ] {
+        for bad in [body.replace("\n7\n", "\n07\n"), body.replace("\n7\n", "\n+7\n"), format!("{body}x\n")] {
             assert!(Checkpoint::parse_body(&bad).is_err());
         }
     }

@@ -16,17 +16,9 @@ fn hexes(proof: &[Digest]) -> Vec<String> {
 #[test]
 fn merkle_vectors_are_recomputed() {
     let file: Value = serde_json::from_str(include_str!("../../tests/vectors/merkle.json")).unwrap();
-    let leaves: Vec<Digest> = (0..300)
-        .map(|i| merkle::leaf_hash(format!("leaf {i}").as_bytes()))
-        .collect();
+    let leaves: Vec<Digest> = (0..300).map(|i| merkle::leaf_hash(format!("leaf {i}").as_bytes())).collect();
     let leaves = leaves.as_slice();
-    let list = |name: &str| {
-        file[name]
-            .as_array()
-            .filter(|list| !list.is_empty())
-            .cloned()
-            .unwrap()
-    };
+    let list = |name: &str| file[name].as_array().filter(|list| !list.is_empty()).cloned().unwrap();
     for case in list("roots") {
         let root = merkle::root_at(leaves, case["size"].as_u64().unwrap()).unwrap();
         assert_eq!(case["root"], json!(hex::encode(root)));
@@ -46,30 +38,17 @@ fn merkle_vectors_are_recomputed() {
 #[test]
 fn checkpoint_vectors_are_recomputed() {
     let file: Value = serde_json::from_str(include_str!("../../tests/vectors/checkpoint.json")).unwrap();
-    let (log, hub) = (
-        SigningKey::from_seed(&[1; 32]).unwrap(),
-        SigningKey::from_seed(&[2; 32]).unwrap(),
-    );
+    let (log, hub) = (SigningKey::from_seed(&[1; 32]).unwrap(), SigningKey::from_seed(&[2; 32]).unwrap());
     let unit = "12004".parse().unwrap();
     let origin = Origin::new("lienthong.example", "33", &unit, ReplicaId([0x11; 16])).unwrap();
     let (origin, name) = (origin.as_str(), "lienthong.example/33/receipt");
     let root = merkle::leaf_hash(b"leaf 0");
-    let checkpoint = Checkpoint {
-        origin: origin.to_owned(),
-        size: 1,
-        root,
-    };
+    let checkpoint = Checkpoint { origin: origin.to_owned(), size: 1, root };
     let signed = checkpoint.sign(&log).unwrap();
     let line = cosign(&checkpoint, 1_800_000_000, name, &hub).unwrap();
     let text = signed.to_string();
-    assert_eq!(
-        SignedCheckpoint::verify(text.as_bytes(), origin, log.public_key()),
-        Ok(signed)
-    );
-    assert_eq!(
-        verify_cosignature(&line, &checkpoint, hub.public_key(), name),
-        Ok(1_800_000_000)
-    );
+    assert_eq!(SignedCheckpoint::verify(text.as_bytes(), origin, log.public_key()), Ok(signed));
+    assert_eq!(verify_cosignature(&line, &checkpoint, hub.public_key(), name), Ok(1_800_000_000));
     let vkey = |name: &str, algorithm, key| Verifier::new(name, algorithm, key).unwrap().to_string();
     let computed = json!({
         "log_seed": hex::encode([1; 32]),

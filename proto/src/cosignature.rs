@@ -22,12 +22,7 @@ pub fn cosign(
     let id = Verifier::new(name, Algorithm::Cosignature, signer.public_key())?.id();
     let signature = signer.sign(message(&checkpoint.body(), time_seconds).as_bytes());
     let bytes = [time_seconds.to_be_bytes().as_slice(), &signature].concat();
-    Ok(Signature {
-        name: name.to_owned(),
-        id,
-        bytes,
-    }
-    .to_string())
+    Ok(Signature { name: name.to_owned(), id, bytes }.to_string())
 }
 
 /// The time of a cosignature line that holds over the checkpoint.
@@ -44,10 +39,7 @@ pub fn verify_cosignature(
     note.add(Signature::parse(line)?)?;
     let known = [Verifier::new(name, Algorithm::Cosignature, key)?];
     let verified = note.verify(&known)?;
-    verified
-        .first()
-        .map(|verified| verified.time)
-        .ok_or(NoteError::Unsigned)
+    verified.first().map(|verified| verified.time).ok_or(NoteError::Unsigned)
 }
 
 #[cfg(test)]
@@ -59,20 +51,10 @@ mod tests {
     fn holds_for_its_checkpoint_time_and_key_only() {
         let signer = SigningKey::from_seed(&[4; 32]).unwrap();
         let key = signer.public_key();
-        let mut checkpoint = Checkpoint {
-            origin: "a.vn/log".into(),
-            size: 7,
-            root: [9; 32],
-        };
+        let mut checkpoint = Checkpoint { origin: "a.vn/log".into(), size: 7, root: [9; 32] };
         let line = cosign(&checkpoint, 1_800_000_000, "hub", &signer).unwrap();
-        assert_eq!(
-            verify_cosignature(&line, &checkpoint, key, "hub"),
-            Ok(1_800_000_000)
-        );
-        assert_eq!(
-            verify_cosignature(&line, &checkpoint, key, "bub"),
-            Err(NoteError::Unsigned)
-        );
+        assert_eq!(verify_cosignature(&line, &checkpoint, key, "hub"), Ok(1_800_000_000));
+        assert_eq!(verify_cosignature(&line, &checkpoint, key, "bub"), Err(NoteError::Unsigned));
         let mut later = Signature::parse(&line).unwrap();
         later.bytes[7] ^= 1;
         assert!(verify_cosignature(&later.to_string(), &checkpoint, key, "hub").is_err());

@@ -66,10 +66,7 @@ impl Header {
         let kind = EntryKind::from_byte(input.u8()?)?;
         let replica = ReplicaId(input.array()?);
         let sequence = Sequence(input.u64()?);
-        Ok(Self {
-            kind,
-            dot: Dot { replica, sequence },
-        })
+        Ok(Self { kind, dot: Dot { replica, sequence } })
     }
 }
 
@@ -90,14 +87,7 @@ pub fn salt(secret: &[u8; 16], path: &str) -> Salt {
 pub fn commitment(salt: &Salt, path: &str, content: &[u8]) -> Digest {
     let path_length = u16::try_from(path.len()).unwrap_or(u16::MAX).to_be_bytes();
     let content_length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes();
-    sha256(&[
-        &[0x03],
-        salt,
-        &path_length,
-        path.as_bytes(),
-        &content_length,
-        content,
-    ])
+    sha256(&[&[0x03], salt, &path_length, path.as_bytes(), &content_length, content])
 }
 
 /// One field of an entry as it stands in its bytes.
@@ -157,12 +147,7 @@ impl<'a> Entry<'a> {
             _ => return Err(Malformed("unknown entry form")),
         };
         input.end()?;
-        Ok(Self {
-            header,
-            header_bytes,
-            parts,
-            whole,
-        })
+        Ok(Self { header, header_bytes, parts, whole })
     }
 
     fn decode_full(input: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Malformed> {
@@ -172,11 +157,7 @@ impl<'a> Entry<'a> {
         let mut last: Option<&str> = None;
         for _ in 0..count {
             let path = checked_path(input.text()?, &mut last)?;
-            parts.push(Part::Open {
-                salt: salt(&secret, path),
-                path,
-                content: input.framed()?,
-            });
+            parts.push(Part::Open { salt: salt(&secret, path), path, content: input.framed()? });
         }
         Ok(parts)
     }
@@ -191,11 +172,7 @@ impl<'a> Entry<'a> {
                 1 => {
                     let salt = input.array()?;
                     let path = checked_path(input.text()?, &mut last)?;
-                    Part::Open {
-                        salt,
-                        path,
-                        content: input.framed()?,
-                    }
+                    Part::Open { salt, path, content: input.framed()? }
                 }
                 _ => return Err(Malformed("unknown part form")),
             });
@@ -218,9 +195,7 @@ impl<'a> Entry<'a> {
     /// The content of a path, if it is readable here.
     #[must_use]
     pub fn content(&self, wanted: &str) -> Option<&'a [u8]> {
-        self.opened()
-            .find(|(path, _)| *path == wanted)
-            .map(|(_, content)| content)
+        self.opened().find(|(path, _)| *path == wanted).map(|(_, content)| content)
     }
 
     /// The readable paths and contents, in order.
@@ -268,24 +243,12 @@ impl<'a> Entry<'a> {
 fn leaf_hash(kind: EntryKind, header: &[u8], commitments: &[Digest]) -> Digest {
     let header_length = u16::try_from(header.len()).unwrap_or(u16::MAX).to_be_bytes();
     let count = u16::try_from(commitments.len()).unwrap_or(u16::MAX).to_be_bytes();
-    sha256(&[
-        &[0x00],
-        b"LT1",
-        &[kind as u8],
-        &header_length,
-        header,
-        &count,
-        commitments.as_flattened(),
-    ])
+    sha256(&[&[0x00], b"LT1", &[kind as u8], &header_length, header, &count, commitments.as_flattened()])
 }
 
 fn field_count(input: &mut Reader<'_>) -> Result<usize, Malformed> {
     let count = usize::try_from(input.varint()?).map_err(|_| Malformed("field count"))?;
-    if count > limits::ENTRY_FIELDS_MAX {
-        Err(Malformed("too many fields"))
-    } else {
-        Ok(count)
-    }
+    if count > limits::ENTRY_FIELDS_MAX { Err(Malformed("too many fields")) } else { Ok(count) }
 }
 
 fn checked_path<'a>(path: &'a str, last: &mut Option<&'a str>) -> Result<&'a str, Malformed> {
@@ -337,9 +300,7 @@ pub fn build(
             return Err(BuildError::DuplicatePath(a.0.clone()));
         }
     }
-    let long = fields
-        .iter()
-        .any(|(path, _)| path.is_empty() || path.len() > limits::PATH_BYTES_MAX);
+    let long = fields.iter().any(|(path, _)| path.is_empty() || path.len() > limits::PATH_BYTES_MAX);
     if long || fields.len() > limits::ENTRY_FIELDS_MAX {
         return Err(BuildError::Shape);
     }
@@ -357,16 +318,10 @@ pub fn build(
         commitments.push(commitment(&salt(secret, path), path, content));
     }
     if out.len() > limits::ENTRY_BYTES_MAX {
-        return Err(BuildError::TooLarge {
-            bytes: out.len(),
-            max: limits::ENTRY_BYTES_MAX,
-        });
+        return Err(BuildError::TooLarge { bytes: out.len(), max: limits::ENTRY_BYTES_MAX });
     }
     commitments.sort_unstable();
-    Ok((
-        out.into_bytes(),
-        leaf_hash(header.kind, &header_bytes, &commitments),
-    ))
+    Ok((out.into_bytes(), leaf_hash(header.kind, &header_bytes, &commitments)))
 }
 
 #[cfg(test)]
@@ -374,22 +329,12 @@ mod tests {
     use super::*;
 
     fn header() -> Header {
-        let dot = Dot {
-            replica: ReplicaId([1; 16]),
-            sequence: Sequence(7),
-        };
-        Header {
-            kind: EntryKind::Change,
-            dot,
-        }
+        let dot = Dot { replica: ReplicaId([1; 16]), sequence: Sequence(7) };
+        Header { kind: EntryKind::Change, dot }
     }
 
     fn fields() -> Vec<(String, Vec<u8>)> {
-        vec![
-            ("b".into(), vec![2]),
-            ("a".into(), vec![1, 1]),
-            ("_id".into(), vec![9; 17]),
-        ]
+        vec![("b".into(), vec![2]), ("a".into(), vec![1, 1]), ("_id".into(), vec![9; 17])]
     }
 
     #[test]
@@ -414,16 +359,9 @@ mod tests {
     #[test]
     fn a_path_twice_and_disorder_are_refused() {
         let twice = vec![("a".to_owned(), vec![1]), ("a".to_owned(), vec![2])];
-        assert!(matches!(
-            build(header(), &[5; 16], twice),
-            Err(BuildError::DuplicatePath(_))
-        ));
-        let (mut bytes, _) = build(
-            header(),
-            &[5; 16],
-            vec![("a".into(), vec![]), ("b".into(), vec![])],
-        )
-        .unwrap();
+        assert!(matches!(build(header(), &[5; 16], twice), Err(BuildError::DuplicatePath(_))));
+        let (mut bytes, _) =
+            build(header(), &[5; 16], vec![("a".into(), vec![]), ("b".into(), vec![])]).unwrap();
         let length = bytes.len();
         bytes.swap(length - 2, length - 5);
         assert!(Entry::decode(&bytes).is_err());
@@ -435,10 +373,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut other = bytes.clone();
             other[at] ^= 1;
-            assert!(
-                Entry::decode(&other).map_or(true, |entry| entry.leaf_hash() != leaf),
-                "byte {at}"
-            );
+            assert!(Entry::decode(&other).map_or(true, |entry| entry.leaf_hash() != leaf), "byte {at}");
         }
     }
 }

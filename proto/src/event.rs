@@ -39,19 +39,8 @@ impl Event {
             (AT.to_owned(), content(&Value::Timestamp(self.at))),
             (ACTOR.to_owned(), content(&Value::Text(self.actor.clone()))),
         ];
-        fields.extend(
-            self.fields
-                .iter()
-                .map(|(path, value)| (path.clone(), content(value))),
-        );
-        build(
-            Header {
-                kind: EntryKind::Event,
-                dot,
-            },
-            secret,
-            fields,
-        )
+        fields.extend(self.fields.iter().map(|(path, value)| (path.clone(), content(value))));
+        build(Header { kind: EntryKind::Event, dot }, secret, fields)
     }
 
     /// Reads an event's entry.
@@ -78,12 +67,7 @@ impl Event {
             }
         }
         let kind = kind.ok_or(Malformed(EVENT))?;
-        Ok(Self {
-            kind,
-            at: at.ok_or(Malformed(AT))?,
-            actor: actor.ok_or(Malformed(ACTOR))?,
-            fields,
-        })
+        Ok(Self { kind, at: at.ok_or(Malformed(AT))?, actor: actor.ok_or(Malformed(ACTOR))?, fields })
     }
 }
 
@@ -132,14 +116,7 @@ impl Acceptance {
             (VERDICTS.to_owned(), verdicts.into_bytes()),
             (CHECKPOINT.to_owned(), self.checkpoint.clone().into_bytes()),
         ];
-        build(
-            Header {
-                kind: EntryKind::Acceptance,
-                dot,
-            },
-            secret,
-            fields,
-        )
+        build(Header { kind: EntryKind::Acceptance, dot }, secret, fields)
     }
 
     /// Reads an acceptance's entry.
@@ -164,15 +141,7 @@ impl Acceptance {
         }
         let checkpoint = entry.content(CHECKPOINT).ok_or(Malformed(CHECKPOINT))?.to_vec();
         let checkpoint = String::from_utf8(checkpoint).map_err(|_| Malformed(CHECKPOINT))?;
-        Ok(Self {
-            replica,
-            first,
-            size,
-            root,
-            at,
-            verdicts,
-            checkpoint,
-        })
+        Ok(Self { replica, first, size, root, at, verdicts, checkpoint })
     }
 }
 
@@ -187,10 +156,7 @@ mod tests {
     use super::*;
     use crate::verdict::QuarantineReason;
 
-    const DOT: Dot = Dot {
-        replica: ReplicaId([4; 16]),
-        sequence: Sequence(1),
-    };
+    const DOT: Dot = Dot { replica: ReplicaId([4; 16]), sequence: Sequence(1) };
 
     #[test]
     fn an_acceptance_comes_back() {
@@ -207,21 +173,13 @@ mod tests {
             checkpoint: "x\n9\n".into(),
         };
         let (bytes, _) = acceptance.build(DOT, &[0; 16]).unwrap();
-        assert_eq!(
-            Acceptance::of(&Entry::decode(&bytes).unwrap()).unwrap(),
-            acceptance
-        );
+        assert_eq!(Acceptance::of(&Entry::decode(&bytes).unwrap()).unwrap(), acceptance);
     }
 
     #[test]
     fn an_event_comes_back() {
         let fields = BTreeMap::from([("rows".to_owned(), Value::Integer(3))]);
-        let event = Event {
-            kind: "import".into(),
-            at: UnixMillis(8),
-            actor: "lan".into(),
-            fields,
-        };
+        let event = Event { kind: "import".into(), at: UnixMillis(8), actor: "lan".into(), fields };
         let (bytes, _) = event.build(DOT, &[0; 16]).unwrap();
         assert_eq!(Event::of(&Entry::decode(&bytes).unwrap()).unwrap(), event);
     }

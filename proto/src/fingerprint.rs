@@ -5,36 +5,23 @@
 
 use crate::hash::Digest;
 
-const ONSETS: [&str; 16] = [
-    "b", "c", "h", "m", "n", "t", "v", "x", "ch", "d", "g", "kh", "ng", "nh", "ph", "th",
-];
+const ONSETS: [&str; 16] =
+    ["b", "c", "h", "m", "n", "t", "v", "x", "ch", "d", "g", "kh", "ng", "nh", "ph", "th"];
 const VOWELS: [&str; 4] = ["a", "e", "i", "o"];
 
 /// Eight words, separated by spaces, of a key's hash.
 #[must_use]
 pub fn words(hash: &Digest) -> String {
-    let mut bits = hash
-        .iter()
-        .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1));
+    let mut bits = hash.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1));
     let words: Vec<String> = (0..8)
-        .map(|_| {
-            word(
-                bits.by_ref()
-                    .take(11)
-                    .fold(0, |number, bit| number << 1 | usize::from(bit)),
-            )
-        })
+        .map(|_| word(bits.by_ref().take(11).fold(0, |number, bit| number << 1 | usize::from(bit))))
         .collect();
     words.join(" ")
 }
 
 /// The word of an 11-bit number: onset (4 bits), vowel (2), onset (3, of the first eight), vowel (2).
 fn word(number: usize) -> String {
-    [
-        syllable(number >> 7, number >> 5),
-        syllable(number >> 2 & 7, number),
-    ]
-    .concat()
+    [syllable(number >> 7, number >> 5), syllable(number >> 2 & 7, number)].concat()
 }
 
 fn syllable(onset: usize, vowel: usize) -> String {

@@ -31,9 +31,7 @@ pub fn hmac_sha256(key: &[u8], pieces: &[&[u8]]) -> Digest {
 /// Whether `signature` is `key`'s Ed25519 signature over `message`.
 #[must_use]
 pub fn ed25519_verify(key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
-    signature::UnparsedPublicKey::new(&signature::ED25519, key)
-        .verify(message, signature)
-        .is_ok()
+    signature::UnparsedPublicKey::new(&signature::ED25519, key).verify(message, signature).is_ok()
 }
 
 fn into_digest(hash: &digest::Digest) -> Digest {
@@ -88,8 +86,6 @@ impl Signer for SigningKey {
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("public", &hex::encode(self.public))
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("public", &hex::encode(self.public)).finish_non_exhaustive()
     }
 }

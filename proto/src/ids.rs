@@ -137,17 +137,12 @@ impl FromStr for UnitCode {
     fn from_str(text: &str) -> Result<Self, MalformedId> {
         let fits = !text.is_empty()
             && text.len() <= Self::BYTES_MAX
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
             && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(MalformedId {
-                what: "unit code",
-                expected: "1 to 32 letters, digits, '-' or '.'",
-            })
+            Err(MalformedId { what: "unit code", expected: "1 to 32 letters, digits, '-' or '.'" })
         }
     }
 }
@@ -160,8 +155,6 @@ impl fmt::Display for UnitCode {
 
 impl<'de> Deserialize<'de> for UnitCode {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -30,10 +30,7 @@ pub struct Register<L> {
 
 impl<L> Default for Register<L> {
     fn default() -> Self {
-        Self {
-            superseded: Context::default(),
-            siblings: Vec::new(),
-        }
+        Self { superseded: Context::default(), siblings: Vec::new() }
     }
 }
 
@@ -139,10 +136,7 @@ pub fn shown_value(
                 value => members.push(value.clone()),
             }
         }
-        if candidates
-            .iter()
-            .any(|candidate| matches!(candidate.value, Value::List(_)))
-        {
+        if candidates.iter().any(|candidate| matches!(candidate.value, Value::List(_))) {
             members.sort_unstable();
             members.dedup();
             return Some(Value::List(members));
@@ -158,9 +152,7 @@ pub fn in_conflict(policy: Policy, candidates: &[Candidate]) -> bool {
         return false;
     }
     let mut values = candidates.iter().map(|candidate| &candidate.value);
-    values
-        .next()
-        .is_some_and(|first| values.any(|value| value != first))
+    values.next().is_some_and(|first| values.any(|value| value != first))
 }
 
 fn rank(value: &Value, codes: Option<&CodeList>) -> i64 {

@@ -67,12 +67,7 @@ impl Frontier {
     /// The root over all leaves.
     #[must_use]
     pub fn root(&self) -> Digest {
-        let joined = self
-            .edge
-            .iter()
-            .rev()
-            .copied()
-            .reduce(|right, left| node_hash(&left, &right));
+        let joined = self.edge.iter().rev().copied().reduce(|right, left| node_hash(&left, &right));
         joined.unwrap_or(EMPTY_ROOT)
     }
 
@@ -97,9 +92,7 @@ impl Frontier {
         if size > SIZE_MAX {
             return Err(Malformed("tree size"));
         }
-        let edge = (0..size.count_ones())
-            .map(|_| reader.array())
-            .collect::<Result<_, _>>()?;
+        let edge = (0..size.count_ones()).map(|_| reader.array()).collect::<Result<_, _>>()?;
         reader.end()?;
         Ok(Self { size, edge })
     }
@@ -126,11 +119,7 @@ impl Hashes for [Digest] {
 /// Root of the first `size` leaves; `None` if a hash is missing.
 #[must_use]
 pub fn root_at<H: Hashes + ?Sized>(hashes: &H, size: u64) -> Option<Digest> {
-    if size == 0 {
-        Some(EMPTY_ROOT)
-    } else {
-        subtree(hashes, 0, size)
-    }
+    if size == 0 { Some(EMPTY_ROOT) } else { subtree(hashes, 0, size) }
 }
 
 /// Proof that leaf `index` is in the tree of `size` leaves; `None` if it is not or a hash is missing.
@@ -199,10 +188,7 @@ fn subtree<H: Hashes + ?Sized>(hashes: &H, start: u64, end: u64) -> Option<Diges
         }
     }
     let middle = start + split(count);
-    Some(node_hash(
-        &subtree(hashes, start, middle)?,
-        &subtree(hashes, middle, end)?,
-    ))
+    Some(node_hash(&subtree(hashes, start, middle)?, &subtree(hashes, middle, end)?))
 }
 
 /// Why a proof does not hold.
@@ -252,11 +238,7 @@ pub fn verify_inclusion(
     if last != 0 {
         return Err(ProofError::Length(proof.len()));
     }
-    if hash == *root {
-        Ok(())
-    } else {
-        Err(ProofError::Root)
-    }
+    if hash == *root { Ok(()) } else { Err(ProofError::Root) }
 }
 
 /// Goes up to the next node that has a sibling; whether that sibling is on the left.
@@ -285,10 +267,7 @@ pub fn verify_consistency(
     proof: &[Digest],
 ) -> Result<(), ProofError> {
     if old_size > new_size {
-        return Err(ProofError::Range {
-            first: old_size,
-            size: new_size,
-        });
+        return Err(ProofError::Range { first: old_size, size: new_size });
     }
     if old_size == 0 || old_size == new_size {
         if !proof.is_empty() {
@@ -296,18 +275,11 @@ pub fn verify_consistency(
         }
         let expected = if old_size == 0 { &EMPTY_ROOT } else { new_root };
         let empty_holds = new_size != 0 || *new_root == EMPTY_ROOT;
-        return if old_root == expected && empty_holds {
-            Ok(())
-        } else {
-            Err(ProofError::Root)
-        };
+        return if old_root == expected && empty_holds { Ok(()) } else { Err(ProofError::Root) };
     }
     let whole = old_size.is_power_of_two();
-    let (first, rest) = if whole {
-        (old_root, proof)
-    } else {
-        proof.split_first().ok_or(ProofError::Length(0))?
-    };
+    let (first, rest) =
+        if whole { (old_root, proof) } else { proof.split_first().ok_or(ProofError::Length(0))? };
     let skip = (old_size - 1).trailing_ones();
     let (mut place, mut last) = ((old_size - 1) >> skip, (new_size - 1) >> skip);
     let (mut old, mut new) = (*first, *first);
@@ -325,11 +297,7 @@ pub fn verify_consistency(
     if last != 0 {
         return Err(ProofError::Length(proof.len()));
     }
-    if old == *old_root && new == *new_root {
-        Ok(())
-    } else {
-        Err(ProofError::Root)
-    }
+    if old == *old_root && new == *new_root { Ok(()) } else { Err(ProofError::Root) }
 }
 
 #[cfg(test)]
@@ -429,10 +397,7 @@ mod tests {
 
     #[test]
     fn tiles_stand_for_their_leaves() {
-        let tiled = Tiled {
-            all: leaves(1000),
-            from: 768,
-        };
+        let tiled = Tiled { all: leaves(1000), from: 768 };
         assert_eq!(root_at(&tiled, 1000), Some(naive(&tiled.all)));
         let proof = inclusion_proof(&tiled, 900, 1000);
         assert_eq!(proof, inclusion_proof(tiled.all.as_slice(), 900, 1000));

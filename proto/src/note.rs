@@ -75,11 +75,7 @@ impl Verifier {
         if !is_name(name) {
             return Err(NoteError::Key("name"));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            algorithm,
-            key,
-        })
+        Ok(Self { name: name.to_owned(), algorithm, key })
     }
 
     /// The key's name.
@@ -124,13 +120,7 @@ impl Verifier {
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = [&[self.algorithm.byte()], self.key.as_slice()].concat();
-        write!(
-            f,
-            "{}+{}+{}",
-            self.name,
-            hex::encode(self.id()),
-            STANDARD.encode(key)
-        )
+        write!(f, "{}+{}+{}", self.name, hex::encode(self.id()), STANDARD.encode(key))
     }
 }
 
@@ -149,11 +139,7 @@ impl FromStr for Verifier {
             4 => Algorithm::Cosignature,
             _ => return Err(NoteError::Key("algorithm")),
         };
-        let verifier = Self::new(
-            name,
-            algorithm,
-            key.try_into().map_err(|_| NoteError::Key("length"))?,
-        )?;
+        let verifier = Self::new(name, algorithm, key.try_into().map_err(|_| NoteError::Key("length"))?)?;
         if hex::encode(verifier.id()) != id {
             return Err(NoteError::Key("id"));
         }
@@ -179,17 +165,13 @@ impl Signature {
     /// [`NoteError::Malformed`] if it has not the form of one.
     pub fn parse(line: &str) -> Result<Self, NoteError> {
         let malformed = NoteError::Malformed("signature line");
-        let (name, body) = line
-            .strip_prefix("— ")
-            .and_then(|rest| rest.split_once(' '))
-            .ok_or(malformed.clone())?;
+        let (name, body) =
+            line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(malformed.clone())?;
         let bytes = STANDARD.decode(body).map_err(|_| malformed.clone())?;
         match bytes.split_first_chunk::<4>() {
-            Some((id, bytes)) if is_name(name) && !bytes.is_empty() => Ok(Self {
-                name: name.to_owned(),
-                id: *id,
-                bytes: bytes.to_vec(),
-            }),
+            Some((id, bytes)) if is_name(name) && !bytes.is_empty() => {
+                Ok(Self { name: name.to_owned(), id: *id, bytes: bytes.to_vec() })
+            }
             _ => Err(malformed),
         }
     }
@@ -230,10 +212,7 @@ impl Note {
         if !text.ends_with('\n') || text.contains(|c: char| c.is_control() && c != '\n') {
             return Err(NoteError::Malformed("text"));
         }
-        Ok(Self {
-            text: text.to_owned(),
-            signatures: Vec::new(),
-        })
+        Ok(Self { text: text.to_owned(), signatures: Vec::new() })
     }
 
     /// Reads a note; nothing is verified yet.
@@ -248,9 +227,7 @@ impl Note {
         let at = all.rfind("\n\n").ok_or(NoteError::Malformed("no blank line"))?;
         let (text, lines) = all.split_at_checked(at + 1).ok_or(NoteError::Malformed("text"))?;
         let mut note = Self::new(text)?;
-        let lines = lines
-            .strip_prefix('\n')
-            .and_then(|lines| lines.strip_suffix('\n'));
+        let lines = lines.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n'));
         for line in lines.ok_or(NoteError::Malformed("no signature"))?.split('\n') {
             note.add(Signature::parse(line)?)?;
         }
@@ -288,11 +265,7 @@ impl Note {
     pub fn sign(&mut self, name: &str, signer: &dyn Signer) -> Result<(), NoteError> {
         let id = Verifier::new(name, Algorithm::Ed25519, signer.public_key())?.id();
         let bytes = signer.sign(self.text.as_bytes()).to_vec();
-        self.add(Signature {
-            name: name.to_owned(),
-            id,
-            bytes,
-        })
+        self.add(Signature { name: name.to_owned(), id, bytes })
     }
 
     /// The known keys that signed, each once, with its latest time. Unknown keys are ignored.
@@ -303,10 +276,7 @@ impl Note {
     pub fn verify<'a>(&self, known: &'a [Verifier]) -> Result<Vec<Verified<'a>>, NoteError> {
         let mut found: Vec<Verified<'a>> = Vec::new();
         for line in &self.signatures {
-            for key in known
-                .iter()
-                .filter(|key| key.name == line.name && key.id() == line.id)
-            {
+            for key in known.iter().filter(|key| key.name == line.name && key.id() == line.id) {
                 let time = key
                     .check(&self.text, &line.bytes)
                     .ok_or_else(|| NoteError::BadSignature(key.name.clone()))?;
@@ -316,11 +286,7 @@ impl Note {
                 }
             }
         }
-        if found.is_empty() {
-            Err(NoteError::Unsigned)
-        } else {
-            Ok(found)
-        }
+        if found.is_empty() { Err(NoteError::Unsigned) } else { Ok(found) }
     }
 }
 
@@ -351,18 +317,9 @@ mod tests {
         assert_eq!(read.verify(&[other]), Err(NoteError::Unsigned));
         let changed = note.to_string().replace("two", "six");
         let changed = Note::parse(changed.as_bytes()).unwrap();
-        assert_eq!(
-            changed.verify(&[key]),
-            Err(NoteError::BadSignature("a.vn/log".into()))
-        );
-        for bad in [
-            "",
-            "a\n",
-            "a\n\n",
-            "a\n\n— x AAAA\n",
-            "a\tb\n\n— x AAAAAAAA\n",
-            "a\n\n— x AAAAAAAA",
-        ] {
+        assert_eq!(changed.verify(&[key]), Err(NoteError::BadSignature("a.vn/log".into())));
+        for bad in ["", "a\n", "a\n\n", "a\n\n— x AAAA\n", "a\tb\n\n— x AAAAAAAA\n", "a\n\n— x AAAAAAAA"]
+        {
             assert!(Note::parse(bad.as_bytes()).is_err(), "{bad:?}");
         }
         let many = format!("a\n\n{}", "— x AAAAAAAA\n".repeat(17));

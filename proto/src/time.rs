@@ -82,11 +82,7 @@ impl HlcClock {
     pub fn tick(&mut self, now: UnixMillis) -> Hlc {
         let wall = Hlc::new(now, 0);
         let far_ahead = self.last.at().since(now) > ADOPT_AHEAD_MILLIS_MAX;
-        self.last = if wall > self.last || far_ahead {
-            wall
-        } else {
-            Hlc(self.last.0 + 1)
-        };
+        self.last = if wall > self.last || far_ahead { wall } else { Hlc(self.last.0 + 1) };
         self.last
     }
 

@@ -179,16 +179,13 @@ pub fn date_text(days: i32) -> String {
 /// The civil date of a day number; `None` beyond the years −9999 to 9999.
 #[must_use]
 pub fn civil(days: i32) -> Option<jiff::civil::Date> {
-    jiff::civil::date(1970, 1, 1)
-        .checked_add(jiff::Span::new().try_days(days).ok()?)
-        .ok()
+    jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).ok()?).ok()
 }
 
 /// Days since 1970-01-01 of a civil date.
 #[must_use]
 pub fn days_of(date: jiff::civil::Date) -> i32 {
-    date.since(jiff::civil::date(1970, 1, 1))
-        .map_or(0, |span| span.get_days())
+    date.since(jiff::civil::date(1970, 1, 1)).map_or(0, |span| span.get_days())
 }
 
 fn tagged_text(out: &mut Writer, tag: u8, text: &str) {

@@ -24,8 +24,6 @@ use super::verify::Content;
 use super::{Judge, Judgement, VerifiedBatch};
 use crate::ledger::{Books, HeldReplica as Held, Quarantined};
 
-pub use crate::ledger::HeldReplica;
-
 /// What the hub answers to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
@@ -179,7 +177,8 @@ impl CommitterHandle {
     }
 
     async fn ask<T>(&self, command: Command, answered: oneshot::Receiver<T>) -> Result<T, CommitError> {
-        let refusal = || CommitError::Failed(self.failure().unwrap_or_else(|| Arc::from("it is shutting down")));
+        let refusal =
+            || CommitError::Failed(self.failure().unwrap_or_else(|| Arc::from("it is shutting down")));
         self.commands.send(command).await.map_err(|_| refusal())?;
         answered.await.map_err(|_| refusal())
     }
@@ -219,8 +218,13 @@ impl Committer {
         let (failure, failed) = watch::channel(None);
         let (noticed_sender, noticed) = watch::channel(0);
         let published = Arc::new(RwLock::new(books.clone()));
-        let handle =
-            CommitterHandle { commands, books: Arc::clone(&published), head: journal.head(), noticed, failed };
+        let handle = CommitterHandle {
+            commands,
+            books: Arc::clone(&published),
+            head: journal.head(),
+            noticed,
+            failed,
+        };
         let committer = Self {
             journal,
             books,
@@ -426,9 +430,7 @@ impl Committer {
             }
             self.books.note_content(unit, acceptance, content, index, &mut self.view);
             if let Some(verdict) = verdict {
-                self.books.note_verdict(
-                    unit, acceptance, content, verdict, ledger.0, at, &mut self.view,
-                );
+                self.books.note_verdict(unit, acceptance, content, verdict, ledger.0, at, &mut self.view);
             }
         }
         Ok(())
@@ -573,4 +575,3 @@ fn release_event(release: &Release, waiting: &Quarantined, at: UnixMillis) -> Ev
     ]);
     Event { kind: "release".to_owned(), at, actor: release.actor.clone(), fields }
 }
-

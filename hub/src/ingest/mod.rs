@@ -7,6 +7,6 @@ mod committer;
 mod judge;
 mod verify;
 
-pub use committer::{Accepted, CommitError, Committer, CommitterHandle, HeldReplica, Release};
+pub use committer::{Accepted, CommitError, Committer, CommitterHandle, QUARANTINE_MAX, Release, source_of};
 pub use judge::{Judge, Judgement};
-pub use verify::{Envelope, Held, VerifiedBatch, VerifyError, verify};
+pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};

@@ -121,7 +121,10 @@ pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyE
     let plain = batch::unpack(&envelope.packed)?;
     let entries =
         batch::entries(&plain).map_err(|source| VerifyError::Entry { sequence: envelope.first, source })?;
-    if entries.is_empty() || entries.len() != envelope.count as usize || entries.len() > limits::BATCH_ENTRIES_MAX {
+    if entries.is_empty()
+        || entries.len() != envelope.count as usize
+        || entries.len() > limits::BATCH_ENTRIES_MAX
+    {
         return Err(VerifyError::Count { announced: envelope.count, found: entries.len() });
     }
     let mut frontier = held.frontier.clone();

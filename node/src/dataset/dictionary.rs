@@ -33,9 +33,7 @@ impl Dictionary {
             true
         })?;
         inner.stored = inner.words.len();
-        Ok(Self {
-            inner: Arc::new(RwLock::new(inner)),
-        })
+        Ok(Self { inner: Arc::new(RwLock::new(inner)) })
     }
 
     /// The number of a word, given out if it is new.
@@ -56,11 +54,7 @@ impl Dictionary {
     /// The word behind a number.
     #[must_use]
     pub fn word(&self, number: u64) -> Option<Arc<[u8]>> {
-        self.inner
-            .read()
-            .words
-            .get(usize::try_from(number).ok()?)
-            .cloned()
+        self.inner.read().words.get(usize::try_from(number).ok()?).cloned()
     }
 
     /// Adds the words the view does not hold yet to a batch.

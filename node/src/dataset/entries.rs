@@ -80,10 +80,7 @@ impl<'a> Payload<'a> {
         match form {
             ENTRY if rest.is_empty() => Ok(Self::Entry(head)),
             BATCH if rest.is_empty() => Ok(Self::Batch(head)),
-            ACCEPTED => Ok(Self::Accepted {
-                entry: head,
-                packed: rest,
-            }),
+            ACCEPTED => Ok(Self::Accepted { entry: head, packed: rest }),
             _ => Err(Malformed("unknown payload form")),
         }
     }
@@ -107,10 +104,7 @@ impl EntrySource {
     /// A source over `log` that keeps at most `frames` opened frames (each at most 1 MiB).
     #[must_use]
     pub fn new(log: LogReader, frames: NonZeroUsize) -> Self {
-        Self {
-            log,
-            opened: Arc::new(Mutex::new(LruCache::new(frames))),
-        }
+        Self { log, opened: Arc::new(Mutex::new(LruCache::new(frames))) }
     }
 
     /// The log behind it.
@@ -149,10 +143,7 @@ fn open_payload(payload: &Bytes) -> Result<Opened, EntryError> {
         Payload::Entry(entry) => {
             let plain = payload.slice_ref(entry);
             let end = u32::try_from(entry.len()).map_err(|_| Malformed("entry length"))?;
-            Ok(Opened {
-                plain,
-                ranges: vec![(0, end)],
-            })
+            Ok(Opened { plain, ranges: vec![(0, end)] })
         }
         Payload::Batch(packed) | Payload::Accepted { packed, .. } => {
             let plain = batch::unpack(packed)?;
@@ -163,10 +154,7 @@ fn open_payload(payload: &Bytes) -> Result<Opened, EntryError> {
                 at = start + u32::try_from(entry.len()).map_err(|_| Malformed("entry length"))?;
                 ranges.push((start, at));
             }
-            Ok(Opened {
-                plain: Bytes::from(plain),
-                ranges,
-            })
+            Ok(Opened { plain: Bytes::from(plain), ranges })
         }
     }
 }

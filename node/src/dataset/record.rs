@@ -105,25 +105,14 @@ impl Record {
         for (dot, source) in &state.sources {
             let (record, dot) = (id, *dot);
             let bytes =
-                entries
-                    .entry(source.at)
-                    .map_err(|source| RecordError::Entry { record, dot, source })?;
+                entries.entry(source.at).map_err(|source| RecordError::Entry { record, dot, source })?;
             let change = Entry::decode(&bytes)
                 .and_then(|entry| Change::of(&entry))
                 .map_err(|source| RecordError::Malformed { record, dot, source })?;
             if change.dot != dot || change.record != id {
-                return Err(RecordError::Malformed {
-                    record,
-                    dot,
-                    source: Malformed("another change"),
-                });
+                return Err(RecordError::Malformed { record, dot, source: Malformed("another change") });
             }
-            values.extend(
-                change
-                    .writes
-                    .into_iter()
-                    .map(|write| ((dot, write.path), write.value)),
-            );
+            values.extend(change.writes.into_iter().map(|write| ((dot, write.path), write.value)));
         }
         let owner = state.owner().cloned();
         let declared = catalogue.record_type(record_type);
@@ -149,32 +138,20 @@ impl Record {
                 None if name == path::UNIT => Policy::Province,
                 None => Policy::Latest,
             };
-            let codes: Option<&CodeList> = field
-                .and_then(|field| field.codes.as_deref())
-                .and_then(|codes| catalogue.code_list(codes));
+            let codes: Option<&CodeList> =
+                field.and_then(|field| field.codes.as_deref()).and_then(|codes| catalogue.code_list(codes));
             let value = shown_value(policy, owner.as_ref(), codes, &candidates);
             registers.insert(name.clone(), (policy, candidates, value));
         }
-        let fields = declared
-            .map(|t| t.fields.iter().map(|f| f.name.clone()).collect())
-            .unwrap_or_default();
+        let fields = declared.map(|t| t.fields.iter().map(|f| f.name.clone()).collect()).unwrap_or_default();
         let sources = state.sources.keys().copied().collect();
-        Ok(Self {
-            record_type: record_type.to_owned(),
-            id,
-            owner,
-            registers,
-            sources,
-            fields,
-        })
+        Ok(Self { record_type: record_type.to_owned(), id, owner, registers, sources, fields })
     }
 
     /// The live values of a register and the policy that picks among them.
     #[must_use]
     pub fn candidates(&self, path: &str) -> Option<(Policy, &[Candidate])> {
-        self.registers
-            .get(path)
-            .map(|(policy, candidates, _)| (*policy, candidates.as_slice()))
+        self.registers.get(path).map(|(policy, candidates, _)| (*policy, candidates.as_slice()))
     }
 
     /// The value shown of a register.
@@ -228,9 +205,7 @@ impl Record {
             }
         }
         for (field, items) in items {
-            let kept = items
-                .into_values()
-                .filter(|item| item.get("_gone") != Some(&Json::Bool(true)));
+            let kept = items.into_values().filter(|item| item.get("_gone") != Some(&Json::Bool(true)));
             plain.insert(field, Json::from(kept.map(Json::Object).collect::<Vec<_>>()));
         }
         let mut fields = Map::new();
@@ -249,10 +224,7 @@ impl Record {
         let sources: Vec<SourceView> = self
             .sources
             .iter()
-            .map(|dot| SourceView {
-                replica: dot.replica.to_string(),
-                sequence: dot.sequence.0,
-            })
+            .map(|dot| SourceView { replica: dot.replica.to_string(), sequence: dot.sequence.0 })
             .collect();
         serde_json::json!({
             "type": self.record_type,

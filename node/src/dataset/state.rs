@@ -67,9 +67,7 @@ impl RecordState {
         }
         let registers = &self.registers;
         self.sources.retain(|dot, _| {
-            registers
-                .values()
-                .any(|register| register.siblings.iter().any(|sibling| sibling.dot == *dot))
+            registers.values().any(|register| register.siblings.iter().any(|sibling| sibling.dot == *dot))
         });
         contested
     }
@@ -88,14 +86,7 @@ impl RecordState {
             .siblings
             .iter()
             .filter_map(|sibling| self.sources.get(&sibling.dot))
-            .max_by_key(|source| {
-                (
-                    !source.proposal,
-                    source.unit.is_province(),
-                    source.effective,
-                    source.dot,
-                )
-            })
+            .max_by_key(|source| (!source.proposal, source.unit.is_province(), source.effective, source.dot))
             .and_then(|source| source.states_owner.as_ref())
     }
 
@@ -119,18 +110,11 @@ impl RecordState {
     /// Digests of what `replica` has live here, one for each register.
     pub fn own_digests(&self, record: RecordId, replica: ReplicaId) -> impl Iterator<Item = Digest> + '_ {
         self.registers.iter().flat_map(move |(path, register)| {
-            register
-                .siblings
-                .iter()
-                .filter(move |sibling| sibling.dot.replica == replica)
-                .map(move |sibling| {
-                    sha256(&[
-                        &record.0,
-                        path.as_bytes(),
-                        &[0],
-                        &sibling.dot.sequence.0.to_be_bytes(),
-                    ])
-                })
+            register.siblings.iter().filter(move |sibling| sibling.dot.replica == replica).map(
+                move |sibling| {
+                    sha256(&[&record.0, path.as_bytes(), &[0], &sibling.dot.sequence.0.to_be_bytes()])
+                },
+            )
         })
     }
 
@@ -181,18 +165,9 @@ impl RecordState {
                 let source = decode_source(&mut input, words)?;
                 let dot = source.dot;
                 let sibling = || vec![Sibling { dot, at: () }];
-                let register = || Register {
-                    superseded: Context::default(),
-                    siblings: sibling(),
-                };
-                let registers = shape
-                    .split('\n')
-                    .map(|path| (path.to_owned(), register()))
-                    .collect();
-                Self {
-                    sources: BTreeMap::from([(dot, source)]),
-                    registers,
-                }
+                let register = || Register { superseded: Context::default(), siblings: sibling() };
+                let registers = shape.split('\n').map(|path| (path.to_owned(), register())).collect();
+                Self { sources: BTreeMap::from([(dot, source)]), registers }
             }
             GENERAL => decode_general(&mut input, words)?,
             _ => return Err(Malformed("record state form")),
@@ -240,11 +215,7 @@ fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Result<Source, M
     let replica = replica(words, input.varint()?)?;
     let sequence = Sequence(input.varint()?);
     let unit_code = unit(words, input.varint()?)?;
-    let states_owner = if flags & STATES_OWNER == 0 {
-        None
-    } else {
-        Some(unit(words, input.varint()?)?)
-    };
+    let states_owner = if flags & STATES_OWNER == 0 { None } else { Some(unit(words, input.varint()?)?) };
     let effective = Hlc(input.u64()?);
     let frame = FramePosition::unpack(input.varint()?);
     let index = u16::try_from(input.varint()?).map_err(|_| Malformed("entry index"))?;
@@ -273,10 +244,7 @@ fn decode_general(input: &mut Reader<'_>, words: &Dictionary) -> Result<RecordSt
         }
         for _ in 0..input.varint()? {
             let replica = replica(words, input.varint()?)?;
-            let dot = Dot {
-                replica,
-                sequence: Sequence(input.varint()?),
-            };
+            let dot = Dot { replica, sequence: Sequence(input.varint()?) };
             register.siblings.push(Sibling { dot, at: () });
         }
         state.registers.insert(path, register);
@@ -314,8 +282,5 @@ fn replica(words: &Dictionary, number: u64) -> Result<ReplicaId, Malformed> {
 
 fn unit(words: &Dictionary, number: u64) -> Result<UnitCode, Malformed> {
     let text = word(words, number)?;
-    std::str::from_utf8(&text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(Malformed("unit"))
+    std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed("unit"))
 }

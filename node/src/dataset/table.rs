@@ -112,9 +112,7 @@ impl Dataset {
             published: RwLock::new(published),
             pending: Mutex::default(),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Where entries are read from.
@@ -192,24 +190,15 @@ impl Dataset {
         let known = self.pending_state(&change.record_type, change.record)?;
         let mut state = known.as_deref().cloned().unwrap_or_default();
         let many = |state: &RecordState, path: &str| {
-            state
-                .registers
-                .get(path)
-                .is_some_and(|register| register.siblings.len() > 1)
+            state.registers.get(path).is_some_and(|register| register.siblings.len() > 1)
         };
-        let before: Vec<&str> = change
-            .writes
-            .iter()
-            .map(|w| w.path.as_str())
-            .filter(|path| many(&state, path))
-            .collect();
+        let before: Vec<&str> =
+            change.writes.iter().map(|w| w.path.as_str()).filter(|path| many(&state, path)).collect();
         let before: Vec<String> = before.into_iter().map(str::to_owned).collect();
         let mut contested = state.apply(change, admitted.source);
         contested.extend(before);
         let mut pending = self.inner.pending.lock();
-        pending
-            .contested
-            .extend(contested.into_iter().map(|path| (key, path)));
+        pending.contested.extend(contested.into_iter().map(|path| (key, path)));
         pending.records.insert(key, Arc::new(state));
         Ok(())
     }
@@ -226,21 +215,13 @@ impl Dataset {
     pub fn publish(&self, catalogue: &Catalogue) -> Result<(), DatasetError> {
         let mut taken = {
             let mut pending = self.inner.pending.lock();
-            (
-                std::mem::take(&mut pending.records),
-                std::mem::take(&mut pending.contested),
-            )
+            (std::mem::take(&mut pending.records), std::mem::take(&mut pending.contested))
         };
         for (key, state) in taken.0.drain() {
             let before = self.published_state(&key)?;
             let mut published = self.inner.published.write();
             let owner_before = before.as_ref().and_then(|state| state.owner());
-            count(
-                &mut published.totals,
-                before.is_some(),
-                owner_before,
-                state.owner(),
-            );
+            count(&mut published.totals, before.is_some(), owner_before, state.owner());
             published.overlay.insert(key, state);
         }
         taken.1.sort_unstable();
@@ -257,16 +238,12 @@ impl Dataset {
         };
         let (record_type, id) = self.split(&key)?;
         let record = Record::read(&self.inner.entries, catalogue, &record_type, id, &state)?;
-        let open = record
-            .candidates(&path)
-            .is_some_and(|(policy, candidates)| in_conflict(policy, candidates));
+        let open =
+            record.candidates(&path).is_some_and(|(policy, candidates)| in_conflict(policy, candidates));
         let mut published = self.inner.published.write();
         let entry = (key, path);
-        let changed = if open {
-            published.conflicts.insert(entry.clone())
-        } else {
-            published.conflicts.remove(&entry)
-        };
+        let changed =
+            if open { published.conflicts.insert(entry.clone()) } else { published.conflicts.remove(&entry) };
         published.totals.conflicts_open = published.conflicts.len() as u64;
         drop(published);
         if changed {
@@ -284,11 +261,7 @@ impl Dataset {
         let taken: Vec<(Key, Arc<RecordState>)> = {
             let published = self.inner.published.read();
             extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
-            published
-                .overlay
-                .iter()
-                .map(|(key, state)| (*key, Arc::clone(state)))
-                .collect()
+            published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
         };
         for (key, state) in &taken {
             extra.put(Keyspace::Record, key, &state.encode(&self.inner.words));
@@ -308,11 +281,7 @@ impl Dataset {
         self.inner.view.commit(extra)?;
         let mut published = self.inner.published.write();
         for (key, state) in taken {
-            if published
-                .overlay
-                .get(&key)
-                .is_some_and(|now| Arc::ptr_eq(now, &state))
-            {
+            if published.overlay.get(&key).is_some_and(|now| Arc::ptr_eq(now, &state)) {
                 published.overlay.remove(&key);
             }
         }
@@ -330,13 +299,7 @@ impl Dataset {
         id: RecordId,
     ) -> Result<Option<Record>, DatasetError> {
         match self.state(record_type, id)? {
-            Some(state) => Ok(Some(Record::read(
-                &self.inner.entries,
-                catalogue,
-                record_type,
-                id,
-                &state,
-            )?)),
+            Some(state) => Ok(Some(Record::read(&self.inner.entries, catalogue, record_type, id, &state)?)),
             None => Ok(None),
         }
     }
@@ -373,29 +336,19 @@ impl Dataset {
                 }
             }
         };
-        let from = start
-            .as_ref()
-            .map_or(Bound::Included(&prefix[..]), |key| Bound::Excluded(&key[..]));
+        let from = start.as_ref().map_or(Bound::Included(&prefix[..]), |key| Bound::Excluded(&key[..]));
         self.inner.view.scan(Keyspace::Record, from, &prefix, visit)?;
         if let Some(malformed) = fault {
             return Err(malformed.into());
         }
         // Beyond the last key of a full page, records of the overlay belong to later pages.
-        let last = if page.len() >= limit {
-            page.keys().next_back().copied()
-        } else {
-            None
-        };
+        let last = if page.len() >= limit { page.keys().next_back().copied() } else { None };
         let low = start.map_or(Bound::Included(key(number, RecordId([0; 16]))), Bound::Excluded);
         let high = Bound::Included(last.unwrap_or_else(|| key(number, RecordId([0xff; 16]))));
         for (key, state) in self.inner.published.read().overlay.range((low, high)) {
             page.insert(*key, Arc::clone(state));
         }
-        Ok(page
-            .into_iter()
-            .take(limit)
-            .filter_map(|(key, state)| Some((id_of(&key)?, state)))
-            .collect())
+        Ok(page.into_iter().take(limit).filter_map(|(key, state)| Some((id_of(&key)?, state))).collect())
     }
 
     /// The open conflicts as (type, record, path), in key order.
@@ -493,11 +446,7 @@ fn encode_totals(totals: &Totals) -> Vec<u8> {
 
 fn decode_totals(bytes: &[u8]) -> Result<Totals, Malformed> {
     let mut input = Reader::new(bytes);
-    let mut totals = Totals {
-        records: input.u64()?,
-        conflicts_open: input.u64()?,
-        ..Totals::default()
-    };
+    let mut totals = Totals { records: input.u64()?, conflicts_open: input.u64()?, ..Totals::default() };
     while !input.is_empty() {
         let unit = input.text()?.parse().map_err(|_| Malformed("unit"))?;
         totals.by_unit.insert(unit, input.u64()?);

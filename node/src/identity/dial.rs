@@ -61,9 +61,7 @@ pub fn spki_hash(certificate: &CertificateDer<'_>) -> Option<Digest> {
 pub async fn connect(identity: &NodeIdentity) -> Result<Channel, DialError> {
     let own = |reason: String| DialError::Own(reason);
     let mut roots = RootCertStore::empty();
-    roots
-        .add(identity.root())
-        .map_err(|error| own(error.to_string()))?;
+    roots.add(identity.root()).map_err(|error| own(error.to_string()))?;
     let key = identity.tls_key().map_err(|reason| own(reason.to_owned()))?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -98,9 +96,7 @@ pub(crate) async fn dial(address: &str, config: Arc<ClientConfig>) -> Result<Cha
             tcp.set_nodelay(true)?;
             let tls = connector.connect(name, tcp).await?;
             if tls.get_ref().1.alpn_protocol().is_none() {
-                return Err(std::io::Error::other(
-                    "the other side does not speak this protocol",
-                ));
+                return Err(std::io::Error::other("the other side does not speak this protocol"));
             }
             Ok::<_, std::io::Error>(TokioIo::new(tls))
         }
@@ -112,9 +108,6 @@ pub(crate) async fn dial(address: &str, config: Arc<ClientConfig>) -> Result<Cha
             reason = format!("{reason}: {cause}");
             source = cause.source();
         }
-        DialError::Connect {
-            address: address.to_owned(),
-            reason,
-        }
+        DialError::Connect { address: address.to_owned(), reason }
     })
 }

@@ -58,9 +58,7 @@ pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, Enr
     }
     let keys = |error: rcgen::Error| EnrolError::Keys(error.to_string());
     let tls = KeyPair::generate().map_err(keys)?;
-    let csr = CertificateParams::default()
-        .serialize_request(&tls)
-        .map_err(keys)?;
+    let csr = CertificateParams::default().serialize_request(&tls).map_err(keys)?;
     let mut seed = [0; 32];
     let mut replica = ReplicaId([0; 16]);
     rand::rng().fill_bytes(&mut seed);
@@ -72,10 +70,7 @@ pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, Enr
         replica: replica.0.to_vec().into(),
         csr: csr.der().to_vec().into(),
         log_key: log_key.public_key().to_vec().into(),
-        proof: log_key
-            .sign(&proof_message(&token.id, &replica, csr.der()))
-            .to_vec()
-            .into(),
+        proof: log_key.sign(&proof_message(&token.id, &replica, csr.der())).to_vec().into(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let channel = dial(hub, Arc::new(enrol_config(token)?)).await?;
@@ -124,10 +119,7 @@ fn checked(
 }
 
 fn enrol_config(token: &Token) -> Result<ClientConfig, EnrolError> {
-    let verifier = PinnedRoot {
-        root: token.root,
-        provider: provider(),
-    };
+    let verifier = PinnedRoot { root: token.root, provider: provider() };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| EnrolError::Keys(error.to_string()))?
@@ -172,12 +164,7 @@ impl ServerCertVerifier for PinnedRoot {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -186,17 +173,10 @@ impl ServerCertVerifier for PinnedRoot {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

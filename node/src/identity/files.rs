@@ -13,12 +13,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let temporary = path.with_extension("new");
     let mut options = OpenOptions::new();
-    let mut file = options
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
@@ -32,11 +27,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn read_private(path: &Path) -> io::Result<Vec<u8>> {
     let mode = std::fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
-        let reason = format!(
-            "{} may be read by others (mode {:o}): chmod 600 it",
-            path.display(),
-            mode & 0o777
-        );
+        let reason =
+            format!("{} may be read by others (mode {:o}): chmod 600 it", path.display(), mode & 0o777);
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
     }
     std::fs::read(path)

@@ -90,9 +90,7 @@ pub struct NodeIdentity {
 
 impl std::fmt::Debug for NodeIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeIdentity")
-            .field("profile", &self.profile)
-            .finish_non_exhaustive()
+        f.debug_struct("NodeIdentity").field("profile", &self.profile).finish_non_exhaustive()
     }
 }
 
@@ -113,27 +111,19 @@ impl NodeIdentity {
         }
         let read = |name: &str| {
             let path = dir.join(name);
-            read_private(&path).map_err(|source| IdentityError::Io {
-                path: path.display().to_string(),
-                source,
-            })
+            read_private(&path)
+                .map_err(|source| IdentityError::Io { path: path.display().to_string(), source })
         };
-        let malformed = |reason: String| IdentityError::Malformed {
-            path: dir.display().to_string(),
-            reason,
-        };
+        let malformed = |reason: String| IdentityError::Malformed { path: dir.display().to_string(), reason };
         let profile: Profile =
             serde_json::from_slice(&read("profile.json")?).map_err(|error| malformed(error.to_string()))?;
-        let seed: [u8; 32] = read("log.seed")?
-            .try_into()
-            .map_err(|_| malformed("log.seed is not 32 bytes".to_owned()))?;
+        let seed: [u8; 32] =
+            read("log.seed")?.try_into().map_err(|_| malformed("log.seed is not 32 bytes".to_owned()))?;
         let der = |text: &String| hex::decode(text).map(CertificateDer::from);
         let chain = profile.chain.iter().map(der).collect::<Result<_, _>>();
         let key = |text: &String| {
             let mut key = [0; 32];
-            hex::decode_to_slice(text, &mut key)
-                .map_err(|error| malformed(error.to_string()))
-                .map(|()| key)
+            hex::decode_to_slice(text, &mut key).map_err(|error| malformed(error.to_string())).map(|()| key)
         };
         Ok(Some(Self {
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
@@ -159,10 +149,7 @@ impl NodeIdentity {
         provincial_key: &[u8],
     ) -> Result<(), IdentityError> {
         let dir = folder(data);
-        let io = |path: &Path, source| IdentityError::Io {
-            path: path.display().to_string(),
-            source,
-        };
+        let io = |path: &Path, source| IdentityError::Io { path: path.display().to_string(), source };
         std::fs::create_dir_all(&dir).map_err(|source| io(&dir, source))?;
         let profile_json = serde_json::to_vec_pretty(profile).map_err(|error| IdentityError::Malformed {
             path: "profile.json".into(),
@@ -214,25 +201,14 @@ impl NodeIdentity {
     /// The own log's name in checkpoints.
     #[must_use]
     pub fn origin(&self) -> String {
-        let Profile {
-            domain,
-            province,
-            unit,
-            replica,
-            ..
-        } = &self.profile;
+        let Profile { domain, province, unit, replica, .. } = &self.profile;
         format!("{domain}/{province}/{unit}/{replica}")
     }
 
     /// The ledger's name in checkpoints.
     #[must_use]
     pub fn ledger_origin(&self) -> String {
-        let Profile {
-            domain,
-            province,
-            hub_replica,
-            ..
-        } = &self.profile;
+        let Profile { domain, province, hub_replica, .. } = &self.profile;
         format!("{domain}/{province}/{province}/{hub_replica}")
     }
 

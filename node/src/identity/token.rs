@@ -28,21 +28,14 @@ pub struct TokenSyntax;
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [id, secret] = [hex::encode(self.id), hex::encode(self.secret)];
-        write!(
-            f,
-            "lt1.{id}.{secret}.{}.{}",
-            hex::encode(self.root),
-            hex::encode(self.ledger)
-        )
+        write!(f, "lt1.{id}.{secret}.{}.{}", hex::encode(self.root), hex::encode(self.ledger))
     }
 }
 
 /// The secret stays out of logs.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token")
-            .field("id", &hex::encode(self.id))
-            .finish_non_exhaustive()
+        f.debug_struct("Token").field("id", &hex::encode(self.id)).finish_non_exhaustive()
     }
 }
 
@@ -56,14 +49,7 @@ impl FromStr for Token {
             Ok(out)
         }
         let mut parts = line.trim().split('.');
-        match (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) {
+        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some("lt1"), Some(id), Some(secret), Some(root), Some(ledger), None) => Ok(Self {
                 id: bytes(id)?,
                 secret: bytes(secret)?,
@@ -81,12 +67,7 @@ mod tests {
 
     #[test]
     fn a_token_survives_copying_and_nothing_else_is_one() {
-        let token = Token {
-            id: [1; 8],
-            secret: [2; 16],
-            root: [3; 32],
-            ledger: [4; 32],
-        };
+        let token = Token { id: [1; 8], secret: [2; 16], root: [3; 32], ledger: [4; 32] };
         let line = token.to_string();
         assert_eq!(format!(" {line}\n").parse(), Ok(token.clone()));
         for cut in 0..line.len() {

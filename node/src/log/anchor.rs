@@ -34,17 +34,9 @@ impl AnchorFile {
     /// Opens the file and reads the newer valid slot.
     pub(crate) fn open(dir: &Path) -> io::Result<(Self, Option<Anchor>)> {
         let path = dir.join("anchor");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)?;
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
         let bytes = std::fs::read(&path)?;
-        let newest = bytes
-            .chunks(SLOT)
-            .filter_map(decode)
-            .max_by_key(|(counter, _)| *counter);
+        let newest = bytes.chunks(SLOT).filter_map(decode).max_by_key(|(counter, _)| *counter);
         let counter = newest.as_ref().map_or(0, |(counter, _)| *counter);
         Ok((Self { file, counter }, newest.map(|(_, anchor)| anchor)))
     }
@@ -84,13 +76,6 @@ fn decode(slot: &[u8]) -> Option<(u64, Anchor)> {
     let frontier = input.framed().ok()?.to_vec();
     let length = slot.len() - input.left();
     let crc = input.u32().ok()?;
-    (crc32c::crc32c(slot.get(..length)?) == crc).then_some((
-        counter,
-        Anchor {
-            replica,
-            next,
-            root,
-            frontier,
-        },
-    ))
+    (crc32c::crc32c(slot.get(..length)?) == crc)
+        .then_some((counter, Anchor { replica, next, root, frontier }))
 }

@@ -32,18 +32,12 @@ impl Disk {
     #[must_use]
     pub fn failing(call: u32, kind: io::ErrorKind, short: bool) -> Self {
         let left = AtomicI64::new(i64::from(call));
-        Self {
-            fault: Some(Arc::new(Plan { left, kind, short })),
-        }
+        Self { fault: Some(Arc::new(Plan { left, kind, short })) }
     }
 
     pub(crate) fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = self.permit() {
-            if self
-                .fault
-                .as_ref()
-                .is_some_and(|plan| plan.short && plan.left.load(Ordering::Relaxed) == -1)
-            {
+            if self.fault.as_ref().is_some_and(|plan| plan.short && plan.left.load(Ordering::Relaxed) == -1) {
                 file.write_all(bytes.split_at(bytes.len() / 2).0)?;
             }
             return Err(error);
@@ -58,10 +52,6 @@ impl Disk {
 
     pub(crate) fn permit(&self) -> io::Result<()> {
         let Some(plan) = &self.fault else { return Ok(()) };
-        if plan.left.fetch_sub(1, Ordering::Relaxed) > 0 {
-            Ok(())
-        } else {
-            Err(plan.kind.into())
-        }
+        if plan.left.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(plan.kind.into()) }
     }
 }

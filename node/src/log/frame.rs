@@ -32,10 +32,7 @@ impl FramePosition {
     #[must_use]
     pub fn unpack(number: u64) -> Self {
         let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
-        Self {
-            segment: u32::from_be_bytes([a, b, c, d]),
-            offset: u32::from_be_bytes([e, f, g, h]),
-        }
+        Self { segment: u32::from_be_bytes([a, b, c, d]), offset: u32::from_be_bytes([e, f, g, h]) }
     }
 }
 
@@ -63,12 +60,8 @@ impl FrameHeader {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut input = Reader::new(bytes);
         let length = usize::try_from(input.u32().ok()?).ok()?;
-        let header = Self {
-            length,
-            crc: input.u32().ok()?,
-            first: input.u64().ok()?,
-            count: input.u32().ok()?,
-        };
+        let header =
+            Self { length, crc: input.u32().ok()?, first: input.u64().ok()?, count: input.u32().ok()? };
         // A frame of zero entries is what a zeroed page looks like.
         (length <= FRAME_PAYLOAD_MAX && header.count > 0).then_some(header)
     }
@@ -81,9 +74,7 @@ impl FrameHeader {
 fn checksum(first: u64, count: u32, parts: &[&[u8]]) -> u32 {
     let mut crc = crc32c::crc32c(&first.to_be_bytes());
     crc = crc32c::crc32c_append(crc, &count.to_be_bytes());
-    parts
-        .iter()
-        .fold(crc, |crc, part| crc32c::crc32c_append(crc, part))
+    parts.iter().fold(crc, |crc, part| crc32c::crc32c_append(crc, part))
 }
 
 /// Appends a frame's bytes to `out`.
@@ -119,19 +110,13 @@ impl SegmentHeader {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, crc) = bytes
-            .get(..SEGMENT_HEADER)?
-            .split_at_checked(SEGMENT_HEADER - 4)?;
+        let (body, crc) = bytes.get(..SEGMENT_HEADER)?.split_at_checked(SEGMENT_HEADER - 4)?;
         let mut input = Reader::new(body);
         if input.take(8).ok()? != MAGIC || crc32c::crc32c(body).to_be_bytes() != crc {
             return None;
         }
         let replica = ReplicaId(input.array().ok()?);
-        Some(Self {
-            replica,
-            first: input.u64().ok()?,
-            number: input.u32().ok()?,
-        })
+        Some(Self { replica, first: input.u64().ok()?, number: input.u32().ok()? })
     }
 }
 

@@ -37,22 +37,14 @@ impl HashFile {
         std::fs::create_dir_all(dir)?;
         let open = |level: usize| {
             let path = dir.join(format!("hashes.{level}"));
-            OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(path)
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
         };
         let files = [open(0)?, open(1)?, open(2)?];
         let [leaves, ..] = &files;
         let length = (leaves.metadata()?.len() / 32).min(entries);
         let hashes = Self {
             files,
-            inner: Mutex::new(Inner {
-                lengths: [0; LEVELS],
-                groups: [Frontier::new(), Frontier::new()],
-            }),
+            inner: Mutex::new(Inner { lengths: [0; LEVELS], groups: [Frontier::new(), Frontier::new()] }),
         };
         hashes.restore(length)?;
         Ok(hashes)
@@ -99,10 +91,7 @@ impl HashFile {
 
     fn push(&self, leaves: &[Digest], write: bool) -> io::Result<()> {
         let mut inner = self.inner.lock();
-        let Inner {
-            lengths: [zero, one, two],
-            groups: [lower, upper],
-        } = &mut *inner;
+        let Inner { lengths: [zero, one, two], groups: [lower, upper] } = &mut *inner;
         let [file, file_one, file_two] = &self.files;
         if write {
             file.write_all_at(leaves.as_flattened(), *zero * 32)?;
@@ -131,10 +120,7 @@ impl HashFile {
             return None;
         }
         let mut digest = [0; 32];
-        self.files
-            .get(level)?
-            .read_exact_at(&mut digest, index * 32)
-            .ok()?;
+        self.files.get(level)?.read_exact_at(&mut digest, index * 32).ok()?;
         Some(digest)
     }
 }
@@ -145,10 +131,6 @@ impl Hashes for HashFile {
     }
 
     fn tile(&self, level: u8, index: u64) -> Option<Digest> {
-        if level == 0 {
-            None
-        } else {
-            self.read(usize::from(level), index)
-        }
+        if level == 0 { None } else { self.read(usize::from(level), index) }
     }
 }

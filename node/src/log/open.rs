@@ -28,9 +28,7 @@ pub struct Opened {
 
 impl std::fmt::Debug for LogWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogWriter")
-            .field("next", &self.next_sequence())
-            .finish_non_exhaustive()
+        f.debug_struct("LogWriter").field("next", &self.next_sequence()).finish_non_exhaustive()
     }
 }
 
@@ -89,10 +87,7 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`]; a damaged log is left as it is.
 pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenError> {
-    let io = |source| OpenError::Io {
-        path: dir.display().to_string(),
-        source,
-    };
+    let io = |source| OpenError::Io { path: dir.display().to_string(), source };
     std::fs::create_dir_all(dir).map_err(io)?;
     let (anchor_file, anchor) = AnchorFile::open(dir).map_err(io)?;
     let mut walk = Walk::new(dir, replica, anchor.as_ref().map_or(0, |anchor| anchor.next));
@@ -100,13 +95,7 @@ pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenEr
     if walk.next < walk.anchored {
         let reason = "the log ends before its anchor";
         let (segment, offset) = (walk.number.saturating_sub(1), 0);
-        return Err(Fault {
-            segment,
-            offset,
-            sequence: walk.next,
-            reason,
-        }
-        .into());
+        return Err(Fault { segment, offset, sequence: walk.next, reason }.into());
     }
     if let Some(cut) = walk.cut {
         cut_tail(dir, cut).map_err(io)?;
@@ -115,12 +104,7 @@ pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenEr
     shared.next.store(walk.next, Ordering::Release);
     *shared.segments.write() = walk.segments;
     let writer = LogWriter::new(dir, disk, replica, Arc::clone(&shared), anchor_file).map_err(io)?;
-    Ok(Opened {
-        writer,
-        reader: LogReader { shared },
-        cut: walk.cut,
-        anchor,
-    })
+    Ok(Opened { writer, reader: LogReader { shared }, cut: walk.cut, anchor })
 }
 
 /// Reads a whole log without changing it and names every fault; an unfinished tail is none.
@@ -128,22 +112,14 @@ pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenEr
 /// # Errors
 /// [`OpenError::Io`] if the folder cannot be read.
 pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), OpenError> {
-    let io = |source| OpenError::Io {
-        path: dir.display().to_string(),
-        source,
-    };
+    let io = |source| OpenError::Io { path: dir.display().to_string(), source };
     let (_, anchor) = AnchorFile::open(dir).map_err(io)?;
     let anchored = anchor.map_or(0, |anchor| anchor.next);
     let mut walk = Walk::new(dir, replica, anchored);
     match walk.run() {
         Ok(()) if walk.next < anchored => {
             let reason = "the log ends before its anchor";
-            let fault = Fault {
-                segment: walk.number,
-                offset: 0,
-                sequence: walk.next,
-                reason,
-            };
+            let fault = Fault { segment: walk.number, offset: 0, sequence: walk.next, reason };
             Ok((Sequence(walk.next), vec![fault]))
         }
         Ok(()) => Ok((Sequence(walk.next), Vec::new())),
@@ -175,15 +151,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(dir: &'a Path, replica: ReplicaId, anchored: u64) -> Self {
-        Self {
-            dir,
-            replica,
-            anchored,
-            number: 0,
-            next: 0,
-            segments: Vec::new(),
-            cut: None,
-        }
+        Self { dir, replica, anchored, number: 0, next: 0, segments: Vec::new(), cut: None }
     }
 
     fn run(&mut self) -> Result<(), OpenError> {
@@ -193,17 +161,11 @@ impl<'a> Walk<'a> {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 Err(source) => {
-                    return Err(OpenError::Io {
-                        path: path.display().to_string(),
-                        source,
-                    });
+                    return Err(OpenError::Io { path: path.display().to_string(), source });
                 }
             };
             self.segment(file).map_err(|stop| match stop {
-                Stop::Io(source) => OpenError::Io {
-                    path: path.display().to_string(),
-                    source,
-                },
+                Stop::Io(source) => OpenError::Io { path: path.display().to_string(), source },
                 Stop::Open(error) => error,
             })?;
             self.number += 1;
@@ -228,10 +190,7 @@ impl<'a> Walk<'a> {
             return Err(Stop::Open(OpenError::OtherReplica { expected, found }));
         }
         if header.number != self.number || header.first != self.next {
-            return Err(Stop::Open(
-                self.fault(0, "the segment does not continue the one before")
-                    .into(),
-            ));
+            return Err(Stop::Open(self.fault(0, "the segment does not continue the one before").into()));
         }
         let state = SegmentState::new(file, self.next, length);
         let mut offset = SEGMENT_HEADER as u64;
@@ -259,11 +218,7 @@ impl<'a> Walk<'a> {
         if self.next < self.anchored || self.later_segment() || self.good_frame_after(offset)? {
             return Err(Stop::Open(self.fault(offset, reason).into()));
         }
-        self.cut = Some(CutTail {
-            segment: self.number,
-            offset,
-            bytes: length - offset,
-        });
+        self.cut = Some(CutTail { segment: self.number, offset, bytes: length - offset });
         Ok(())
     }
 
@@ -273,9 +228,7 @@ impl<'a> Walk<'a> {
             files.flatten().any(|file| {
                 let name = file.file_name();
                 let number = name.to_str().and_then(|name| name.strip_suffix(".seg"));
-                number
-                    .and_then(|number| number.parse::<u32>().ok())
-                    .is_some_and(|number| number > last)
+                number.and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number > last)
             })
         })
     }
@@ -301,12 +254,7 @@ impl<'a> Walk<'a> {
     }
 
     fn fault(&self, offset: u64, reason: &'static str) -> Fault {
-        Fault {
-            segment: self.number,
-            offset,
-            sequence: self.next,
-            reason,
-        }
+        Fault { segment: self.number, offset, sequence: self.next, reason }
     }
 }
 

@@ -61,12 +61,7 @@ impl SegmentState {
     pub(crate) fn new(file: File, first: u64, published: u64) -> Self {
         let start = u32::try_from(SEGMENT_HEADER).unwrap_or(0);
         let points = RwLock::new(vec![(first, start)]);
-        Self {
-            file,
-            first,
-            published: AtomicU64::new(published),
-            points,
-        }
+        Self { file, first, published: AtomicU64::new(published), points }
     }
 
     pub(crate) fn index(&self, sequence: u64, offset: u32) {
@@ -115,24 +110,14 @@ impl LogReader {
     /// [`ReadError`] if there is none there, or its checksum does not hold.
     pub fn frame(&self, position: FramePosition) -> Result<Frame, ReadError> {
         let FramePosition { segment, offset } = position;
-        let state = self
-            .shared
-            .segment(segment)
-            .ok_or(ReadError::Missing { segment, offset })?;
+        let state = self.shared.segment(segment).ok_or(ReadError::Missing { segment, offset })?;
         let end = state.published.load(Ordering::Acquire);
         if u64::from(offset) + FRAME_HEADER as u64 > end {
             return Err(ReadError::Missing { segment, offset });
         }
-        let io = |source| ReadError::Io {
-            segment,
-            offset,
-            source,
-        };
+        let io = |source| ReadError::Io { segment, offset, source };
         let mut header = [0; FRAME_HEADER];
-        state
-            .file
-            .read_exact_at(&mut header, u64::from(offset))
-            .map_err(io)?;
+        state.file.read_exact_at(&mut header, u64::from(offset)).map_err(io)?;
         let damaged = ReadError::Damaged { segment, offset };
         let Some(header) = FrameHeader::decode(&header) else {
             return Err(damaged);
@@ -146,33 +131,19 @@ impl LogReader {
         if !header.holds(&payload) {
             return Err(damaged);
         }
-        Ok(Frame {
-            first: Sequence(header.first),
-            count: header.count,
-            payload: Bytes::from(payload),
-        })
+        Ok(Frame { first: Sequence(header.first), count: header.count, payload: Bytes::from(payload) })
     }
 
     /// The frames from the one that holds `from` on, up to what is synced now.
     #[must_use]
     pub fn scan(self, from: Sequence) -> Scan {
         let segments = self.shared.segments.read();
-        let at = segments
-            .partition_point(|segment| segment.first <= from.0)
-            .saturating_sub(1);
+        let at = segments.partition_point(|segment| segment.first <= from.0).saturating_sub(1);
         let offset = segments.get(at).map_or(0, |segment| segment.nearest(from.0));
         drop(segments);
         let end = self.next().0;
-        let position = FramePosition {
-            segment: u32::try_from(at).unwrap_or(u32::MAX),
-            offset,
-        };
-        Scan {
-            reader: self,
-            from: from.0,
-            end,
-            position,
-        }
+        let position = FramePosition { segment: u32::try_from(at).unwrap_or(u32::MAX), offset };
+        Scan { reader: self, from: from.0, end, position }
     }
 
     /// The frame that holds an entry.
@@ -204,10 +175,7 @@ impl Iterator for Scan {
             let state = self.reader.shared.segment(self.position.segment)?;
             if u64::from(self.position.offset) >= state.published.load(Ordering::Acquire) {
                 let start = u32::try_from(SEGMENT_HEADER).unwrap_or(0);
-                self.position = FramePosition {
-                    segment: self.position.segment + 1,
-                    offset: start,
-                };
+                self.position = FramePosition { segment: self.position.segment + 1, offset: start };
                 continue;
             }
             let position = self.position;

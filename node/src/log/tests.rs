@@ -14,12 +14,7 @@ fn opened(dir: &Path) -> Opened {
 }
 
 fn payloads(opened: &Opened) -> Vec<Vec<u8>> {
-    opened
-        .reader
-        .clone()
-        .scan(Sequence(0))
-        .map(|frame| frame.unwrap().1.payload.to_vec())
-        .collect()
+    opened.reader.clone().scan(Sequence(0)).map(|frame| frame.unwrap().1.payload.to_vec()).collect()
 }
 
 fn written(dir: &Path, frames: u8) {
@@ -57,11 +52,7 @@ fn p1_a_tail_cut_at_any_byte_loses_only_what_was_never_anchored() {
         std::fs::write(&path, &whole[..length]).unwrap();
         let log = opened(dir.path());
         let kept = payloads(&log);
-        assert!(
-            kept.iter()
-                .enumerate()
-                .all(|(n, payload)| payload == &vec![n as u8; 10])
-        );
+        assert!(kept.iter().enumerate().all(|(n, payload)| payload == &vec![n as u8; 10]));
         assert_eq!(kept.len(), length.saturating_sub(40) / 30, "cut at {length}");
         drop(log);
         std::fs::write(&path, &whole).unwrap();
@@ -104,20 +95,11 @@ fn p1_damage_before_the_anchor_is_never_taken_for_an_unfinished_write() {
     let whole = std::fs::read(&path).unwrap();
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
-        assert!(
-            matches!(
-                open(dir.path(), REPLICA, Disk::real()),
-                Err(OpenError::Damaged(_))
-            ),
-            "{length}"
-        );
+        assert!(matches!(open(dir.path(), REPLICA, Disk::real()), Err(OpenError::Damaged(_))), "{length}");
         assert_eq!(verify(dir.path(), REPLICA).unwrap().1.len(), 1);
     }
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(
-        open(dir.path(), REPLICA, Disk::real()),
-        Err(OpenError::Damaged(_))
-    ));
+    assert!(matches!(open(dir.path(), REPLICA, Disk::real()), Err(OpenError::Damaged(_))));
 }
 
 #[test]
@@ -130,10 +112,7 @@ fn p1_whatever_call_fails_what_was_confirmed_is_there_and_the_writer_has_ended()
             for n in 0..6u8 {
                 let appended = log.writer.append_parts(1, &[&[n; 10]]).is_ok();
                 if !appended || log.writer.sync().is_err() {
-                    assert!(
-                        log.writer.append_parts(1, &[b"x"]).is_err(),
-                        "it goes on after a fault"
-                    );
+                    assert!(log.writer.append_parts(1, &[b"x"]).is_err(), "it goes on after a fault");
                     break;
                 }
                 confirmed = n + 1;
@@ -142,15 +121,8 @@ fn p1_whatever_call_fails_what_was_confirmed_is_there_and_the_writer_has_ended()
             }
             drop(log);
             let kept = payloads(&opened(dir.path()));
-            assert!(
-                kept.len() >= usize::from(confirmed),
-                "call {call}: {confirmed} confirmed"
-            );
-            assert!(
-                kept.iter()
-                    .enumerate()
-                    .all(|(n, payload)| payload == &vec![n as u8; 10])
-            );
+            assert!(kept.len() >= usize::from(confirmed), "call {call}: {confirmed} confirmed");
+            assert!(kept.iter().enumerate().all(|(n, payload)| payload == &vec![n as u8; 10]));
         }
     }
 }

@@ -83,25 +83,14 @@ impl LogWriter {
         let next = shared.next.load(Ordering::Acquire);
         let last = {
             let segments = shared.segments.read();
-            segments
-                .last()
-                .map(|state| (segments.len() - 1, Arc::clone(state)))
+            segments.last().map(|state| (segments.len() - 1, Arc::clone(state)))
         };
         let current = match last {
             Some((number, state)) => {
                 let number = u32::try_from(number).unwrap_or(u32::MAX);
-                let file = OpenOptions::new()
-                    .append(true)
-                    .open(dir.join(segment_name(number)))?;
+                let file = OpenOptions::new().append(true).open(dir.join(segment_name(number)))?;
                 let written = state.published.load(Ordering::Acquire);
-                Some(Current {
-                    number,
-                    file,
-                    state,
-                    written,
-                    buffer: Vec::new(),
-                    fresh: false,
-                })
+                Some(Current { number, file, state, written, buffer: Vec::new(), fresh: false })
             }
             None => None,
         };
@@ -153,11 +142,7 @@ impl LogWriter {
     }
 
     fn append_frame(&mut self, count: u32, parts: &[&[u8]]) -> io::Result<FramePosition> {
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|current| current.end() >= SEGMENT_BYTES)
-        {
+        if self.current.as_ref().is_none_or(|current| current.end() >= SEGMENT_BYTES) {
             self.roll()?;
         }
         let disk = self.disk.clone();
@@ -173,10 +158,7 @@ impl LogWriter {
             current.write_out(&disk)?;
         }
         self.next += u64::from(count);
-        Ok(FramePosition {
-            segment: current.number,
-            offset,
-        })
+        Ok(FramePosition { segment: current.number, offset })
     }
 
     /// Closes the current segment and begins the next.
@@ -192,24 +174,13 @@ impl LogWriter {
         let path = self.dir.join(segment_name(number));
         self.disk.permit()?;
         let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-        let header = SegmentHeader {
-            replica: self.replica,
-            first: self.next,
-            number,
-        }
-        .encode();
+        let header = SegmentHeader { replica: self.replica, first: self.next, number }.encode();
         self.disk.write(&mut file, &header)?;
         let published = SEGMENT_HEADER as u64;
         let state = Arc::new(SegmentState::new(File::open(&path)?, self.next, published));
         self.shared.segments.write().push(Arc::clone(&state));
-        self.current = Some(Current {
-            number,
-            file,
-            state,
-            written: published,
-            buffer: Vec::new(),
-            fresh: true,
-        });
+        self.current =
+            Some(Current { number, file, state, written: published, buffer: Vec::new(), fresh: true });
         Ok(())
     }
 
@@ -233,11 +204,7 @@ impl LogWriter {
             return Err(full_or_io(error).into());
         }
         let synced = disk.sync(&current.file).and_then(|()| {
-            if std::mem::take(&mut current.fresh) {
-                disk.sync(&File::open(&self.dir)?)
-            } else {
-                Ok(())
-            }
+            if std::mem::take(&mut current.fresh) { disk.sync(&File::open(&self.dir)?) } else { Ok(()) }
         });
         if let Err(error) = synced {
             self.ended = true;
@@ -260,12 +227,7 @@ impl LogWriter {
     /// What the next [`LogWriter::write_anchor`] will say of everything synced so far.
     pub fn set_anchor(&mut self, root: Digest, frontier: &[u8]) {
         let frontier = frontier.to_vec();
-        self.anchor = Some(Anchor {
-            replica: self.replica,
-            next: self.synced,
-            root,
-            frontier,
-        });
+        self.anchor = Some(Anchor { replica: self.replica, next: self.synced, root, frontier });
     }
 
     /// Writes and syncs the anchor, if there is anything new to say.

@@ -77,31 +77,17 @@ pub fn compose(
     let Some(state) = dataset.pending_state(&draft.record_type, record)? else {
         let mut writes: Vec<Write> = values
             .into_iter()
-            .map(|(path, value)| Write {
-                path,
-                value,
-                context: Context::default(),
-            })
+            .map(|(path, value)| Write { path, value, context: Context::default() })
             .collect();
         let owner = Value::Unit(draft.owner.clone());
-        writes.push(Write {
-            path: path::UNIT.to_owned(),
-            value: owner,
-            context: Context::default(),
-        });
-        return Ok(Composed {
-            record,
-            created: true,
-            writes,
-        });
+        writes.push(Write { path: path::UNIT.to_owned(), value: owner, context: Context::default() });
+        return Ok(Composed { record, created: true, writes });
     };
     let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, &state)
         .map_err(DatasetError::from)?;
     let mut writes = Vec::new();
     for (path, value) in values {
-        let live = known
-            .candidates(&path)
-            .map_or(&[][..], |(_, candidates)| candidates);
+        let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
         let stands = match draft.intent {
             Intent::Capture => live.iter().any(|candidate| candidate.value == value),
             Intent::Assert => matches!(live, [only] if only.value == value),
@@ -119,11 +105,7 @@ pub fn compose(
         }
         writes.push(Write { path, value, context });
     }
-    Ok(Composed {
-        record,
-        created: false,
-        writes,
-    })
+    Ok(Composed { record, created: false, writes })
 }
 
 /// A record's id from the key values of a draft.

@@ -141,8 +141,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal over an opened log and view: what the view lacks is applied from the log by `replay`,
-    /// which is handed every entry of this log after the applied one with its payload's frame.
+    /// A journal over an opened log and view: what the view lacks is applied from the log, and `replay`
+    /// is handed each such entry.
     ///
     /// # Errors
     /// [`JournalError`] if log or view cannot be read.
@@ -154,15 +154,12 @@ impl Journal {
         catalogue: Arc<Catalogue>,
         author: Author,
         options: JournalOptions,
-        replay: &mut dyn FnMut(&Self, Replayed<'_>) -> Result<(), JournalError>,
+        replay: &mut dyn Replay,
     ) -> Result<Self, JournalError> {
         let dataset = Dataset::open(Arc::clone(&view), reader.clone(), options.frames_cached)?;
         let applied = view.applied()?.unwrap_or(0);
         let (frontier, numbers) = load_meta(view.as_ref(), applied)?;
-        let head = Head {
-            size: frontier.size(),
-            root: frontier.root(),
-        };
+        let head = Head { size: frontier.size(), root: frontier.root() };
         let mut journal = Self {
             log,
             reader,
@@ -183,26 +180,20 @@ impl Journal {
         Ok(journal)
     }
 
-    fn replay(
-        &mut self,
-        applied: u64,
-        replay: &mut dyn FnMut(&Self, Replayed<'_>) -> Result<(), JournalError>,
-    ) -> Result<(), JournalError> {
+    fn replay(&mut self, applied: u64, replay: &mut dyn Replay) -> Result<(), JournalError> {
         let held = self.hashes.len();
         // Leaf hashes beyond the applied entries are made again; if the file is short, from its end on.
         let from = applied.min(held);
-        let mut frames = Vec::new();
         for frame in self.reader.clone().scan(Sequence(from)) {
             let (position, frame) = frame?;
-            frames.push(position);
             self.replay_frame(position, &frame.payload, frame.first, from, applied, replay)?;
             if self.dataset.unflushed() >= self.options.unflushed_max {
                 self.publish()?;
-                self.flush()?;
+                self.flush_with(replay.view())?;
             }
         }
         self.publish()?;
-        self.flush()
+        self.flush_with(replay.view())
     }
 
     fn replay_frame(
@@ -212,14 +203,10 @@ impl Journal {
         first: Sequence,
         hashes_from: u64,
         applied: u64,
-        replay: &mut dyn FnMut(&Self, Replayed<'_>) -> Result<(), JournalError>,
+        replay: &mut dyn Replay,
     ) -> Result<(), JournalError> {
-        let malformed = |sequence: u64| {
-            move |source| JournalError::Malformed {
-                sequence: Sequence(sequence),
-                source,
-            }
-        };
+        let malformed =
+            |sequence: u64| move |source| JournalError::Malformed { sequence: Sequence(sequence), source };
         let parsed = Payload::parse(payload).map_err(malformed(first.0))?;
         let plain;
         let (entries, packed) = match parsed {
@@ -242,20 +229,12 @@ impl Journal {
             }
             self.frontier.push(leaf);
             if entry.header.kind == EntryKind::Change {
-                self.replay_change(position, index, &entry)
-                    .map_err(|fault| match fault {
-                        ReplayFault::Malformed(source) => malformed(sequence)(source),
-                        ReplayFault::Dataset(fault) => fault.into(),
-                    })?;
+                self.replay_change(position, index, &entry).map_err(|fault| match fault {
+                    ReplayFault::Malformed(source) => malformed(sequence)(source),
+                    ReplayFault::Dataset(fault) => fault.into(),
+                })?;
             }
-            replay(
-                self,
-                Replayed {
-                    entry: &entry,
-                    position,
-                    packed,
-                },
-            )?;
+            replay.entry(self, Replayed { entry: &entry, position, packed })?;
         }
         Ok(())
     }
@@ -271,12 +250,7 @@ impl Journal {
         self.clock.observe(change.meta.hlc, change.meta.hlc.at());
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let source = self.own_source(&change, EntryAt { frame, index });
-        self.dataset
-            .apply(Admitted {
-                change: &change,
-                source,
-            })
-            .map_err(ReplayFault::Dataset)
+        self.dataset.apply(Admitted { change: &change, source }).map_err(ReplayFault::Dataset)
     }
 
     fn own_source(&self, change: &Change, at: EntryAt) -> Source {
@@ -368,13 +342,7 @@ impl Journal {
     }
 
     fn compose(&self, draft: &Draft) -> Result<Composed, ComposeError> {
-        compose(
-            &self.dataset,
-            &self.catalogue,
-            &self.author.provincial_key,
-            self.author.replica,
-            draft,
-        )
+        compose(&self.dataset, &self.catalogue, &self.author.provincial_key, self.author.replica, draft)
     }
 
     fn stage_change(
@@ -389,30 +357,19 @@ impl Journal {
         catalogue.copy_from_slice(digest.split_at(8).0);
         let mut numbers = self.numbers.clone();
         let change = Change {
-            dot: Dot {
-                replica: self.author.replica,
-                sequence: self.next(),
-            },
+            dot: Dot { replica: self.author.replica, sequence: self.next() },
             record: composed.record,
             record_type: draft.record_type.clone(),
             year: year_of(now),
             number: numbers.next(&draft.record_type),
-            meta: Meta {
-                hlc,
-                author: draft.author.clone(),
-                catalogue,
-            },
+            meta: Meta { hlc, author: draft.author.clone(), catalogue },
             origin: None,
             writes: composed.writes,
         };
         let (bytes, leaf) = change.build(&secret())?;
         self.numbers = numbers;
         self.staged_records.insert(change.record);
-        self.staged.push(Staged {
-            change: Some(change),
-            bytes,
-            leaf,
-        });
+        self.staged.push(Staged { change: Some(change), bytes, leaf });
         Ok(())
     }
 
@@ -422,18 +379,8 @@ impl Journal {
     /// [`JournalError::Build`] if it exceeds a limit.
     pub fn stage_event(&mut self, event: &Event) -> Result<Sequence, JournalError> {
         let sequence = self.next();
-        let (bytes, leaf) = event.build(
-            Dot {
-                replica: self.author.replica,
-                sequence,
-            },
-            &secret(),
-        )?;
-        self.staged.push(Staged {
-            change: None,
-            bytes,
-            leaf,
-        });
+        let (bytes, leaf) = event.build(Dot { replica: self.author.replica, sequence }, &secret())?;
+        self.staged.push(Staged { change: None, bytes, leaf });
         Ok(sequence)
     }
 
@@ -502,10 +449,7 @@ impl Journal {
         for (index, entry) in group.iter().enumerate() {
             self.leaves.push(entry.leaf);
             if let Some(change) = &entry.change {
-                let at = EntryAt {
-                    frame: position,
-                    index: u16::try_from(index).unwrap_or(u16::MAX),
-                };
+                let at = EntryAt { frame: position, index: u16::try_from(index).unwrap_or(u16::MAX) };
                 let source = self.own_source(change, at);
                 self.dataset.apply(Admitted { change, source })?;
             }
@@ -537,10 +481,7 @@ impl Journal {
 
     fn publish(&mut self) -> Result<(), JournalError> {
         self.dataset.publish(&self.catalogue)?;
-        self.head.send_replace(Head {
-            size: self.frontier.size(),
-            root: self.frontier.root(),
-        });
+        self.head.send_replace(Head { size: self.frontier.size(), root: self.frontier.root() });
         Ok(())
     }
 
@@ -595,6 +536,32 @@ pub struct Replayed<'a> {
     pub packed: Option<&'a [u8]>,
 }
 
+/// What else a keeper of the log makes of its entries while they are replayed.
+pub trait Replay {
+    /// Takes the next entry into account.
+    ///
+    /// # Errors
+    /// [`JournalError`] ends the opening.
+    fn entry(&mut self, journal: &Journal, replayed: Replayed<'_>) -> Result<(), JournalError>;
+
+    /// What is to be written to the view together with the state of the entries taken so far.
+    fn view(&mut self) -> Batch;
+}
+
+/// A keeper that makes nothing else of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoReplay;
+
+impl Replay for NoReplay {
+    fn entry(&mut self, _: &Journal, _: Replayed<'_>) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn view(&mut self) -> Batch {
+        Batch::default()
+    }
+}
+
 enum ReplayFault {
     Malformed(lienthong_proto::bytes::Malformed),
     Dataset(DatasetError),
@@ -610,9 +577,7 @@ fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers), Journ
         None => Frontier::new(),
     };
     if frontier.size() != applied {
-        return Err(state(lienthong_proto::bytes::Malformed(
-            "frontier of another size",
-        )));
+        return Err(state(lienthong_proto::bytes::Malformed("frontier of another size")));
     }
     let numbers = match view.get(Keyspace::Meta, NUMBERS)? {
         Some(bytes) => Numbers::decode(&bytes).map_err(state)?,
@@ -631,9 +596,7 @@ pub fn secret() -> [u8; 16] {
 
 fn year_of(now: UnixMillis) -> u16 {
     let days = i32::try_from(now.seconds() / 86_400).unwrap_or(0);
-    lienthong_proto::value::civil(days)
-        .and_then(|date| u16::try_from(date.year()).ok())
-        .unwrap_or(0)
+    lienthong_proto::value::civil(days).and_then(|date| u16::try_from(date.year()).ok()).unwrap_or(0)
 }
 
 /// Opens nothing: the folder of a store's log, given its data folder.

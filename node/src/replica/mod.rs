@@ -6,6 +6,8 @@ mod numbers;
 mod writer;
 
 pub use compose::{ComposeError, Composed, Draft, Intent, compose, meant_id};
-pub use journal::{Author, Head, Journal, JournalError, JournalOptions, Replayed, Stage, log_dir, secret};
+pub use journal::{
+    Author, Head, Journal, JournalError, JournalOptions, NoReplay, Replay, Replayed, Stage, log_dir, secret,
+};
 pub use numbers::Numbers;
 pub use writer::{Outcome, Replica, WriteError, Written};

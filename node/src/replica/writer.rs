@@ -75,9 +75,7 @@ pub struct Replica {
 
 impl std::fmt::Debug for Replica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replica")
-            .field("author", &self.author)
-            .finish_non_exhaustive()
+        f.debug_struct("Replica").field("author", &self.author).finish_non_exhaustive()
     }
 }
 
@@ -101,15 +99,7 @@ impl Replica {
         };
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || {
-                Writer {
-                    journal,
-                    clock,
-                    anchored: 0,
-                    failure,
-                }
-                .run(queue)
-            })?;
+            .spawn(move || Writer { journal, clock, anchored: 0, failure }.run(queue))?;
         Ok((replica, thread))
     }
 
@@ -128,11 +118,7 @@ impl Replica {
     pub fn write_blocking(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
         let count = drafts.len();
         let (answer, answered) = oneshot::channel();
-        if self
-            .commands
-            .blocking_send(Command::Write(drafts, answer))
-            .is_err()
-        {
+        if self.commands.blocking_send(Command::Write(drafts, answer)).is_err() {
             return self.refusals(count);
         }
         answered.blocking_recv().unwrap_or_else(|_| self.refusals(count))
@@ -156,11 +142,7 @@ impl Replica {
     /// [`WriteError`] if it was not accepted.
     pub fn event_blocking(&self, event: Event) -> Result<Sequence, WriteError> {
         let (answer, answered) = oneshot::channel();
-        if self
-            .commands
-            .blocking_send(Command::Event(event, answer))
-            .is_err()
-        {
+        if self.commands.blocking_send(Command::Event(event, answer)).is_err() {
             return Err(self.refusal());
         }
         answered.blocking_recv().unwrap_or_else(|_| Err(self.refusal()))
@@ -221,21 +203,13 @@ impl Replica {
     }
 
     fn refusals(&self, count: usize) -> Vec<Result<Written, WriteError>> {
-        std::iter::repeat_with(|| Err(self.refusal()))
-            .take(count)
-            .collect()
+        std::iter::repeat_with(|| Err(self.refusal())).take(count).collect()
     }
 }
 
 enum Answer {
-    Write(
-        Vec<Result<Written, WriteError>>,
-        oneshot::Sender<Vec<Result<Written, WriteError>>>,
-    ),
-    Event(
-        Result<Sequence, WriteError>,
-        oneshot::Sender<Result<Sequence, WriteError>>,
-    ),
+    Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
+    Event(Result<Sequence, WriteError>, oneshot::Sender<Result<Sequence, WriteError>>),
 }
 
 struct Writer {
@@ -316,10 +290,7 @@ impl Writer {
                     (false, true) => Outcome::Updated,
                     (false, false) => Outcome::Unchanged,
                 };
-                Ok(Ok(Written {
-                    record: stage.record,
-                    outcome,
-                }))
+                Ok(Ok(Written { record: stage.record, outcome }))
             }
             Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),
             Err(JournalError::Compose(error)) => Ok(Err(WriteError::Draft(Arc::new(error)))),
@@ -354,10 +325,7 @@ impl Writer {
         self.failure.send_replace(Some(Arc::clone(&reason)));
         let refused = answers.into_iter().map(|answer| match answer {
             Answer::Write(results, sender) => {
-                let refusals = results
-                    .iter()
-                    .map(|_| Err(WriteError::Failed(Arc::clone(&reason))))
-                    .collect();
+                let refusals = results.iter().map(|_| Err(WriteError::Failed(Arc::clone(&reason)))).collect();
                 Answer::Write(refusals, sender)
             }
             Answer::Event(_, sender) => Answer::Event(Err(WriteError::Failed(Arc::clone(&reason))), sender),

@@ -1,11 +1,5 @@
 //! The generated gRPC stubs, client and server.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::pedantic,
-    clippy::unwrap_used
-)]
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::unwrap_used)]
 
 /// Enrolment.
 pub mod enrol {

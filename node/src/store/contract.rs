@@ -11,10 +11,7 @@ fn engines() -> Vec<(Box<dyn View>, Option<tempfile::TempDir>)> {
     let dir = tempfile::tempdir().unwrap();
     let sled = SledView::open(&dir.path().join("view"), 1 << 20).unwrap();
     assert!(sled.set_aside.is_none());
-    vec![
-        (Box::new(MemoryView::default()), None),
-        (Box::new(sled.view), Some(dir)),
-    ]
+    vec![(Box::new(MemoryView::default()), None), (Box::new(sled.view), Some(dir))]
 }
 
 fn all(view: &dyn View, keyspace: Keyspace, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -38,10 +35,7 @@ fn keyspaces_are_apart_and_scans_keep_to_their_prefix() {
         batch.set_applied(7);
         view.commit(batch).unwrap();
         assert_eq!(all(view.as_ref(), Keyspace::Record, b"a").len(), 2);
-        assert_eq!(
-            view.get(Keyspace::Notice, b"a1").unwrap().as_deref(),
-            Some(&b"n"[..])
-        );
+        assert_eq!(view.get(Keyspace::Notice, b"a1").unwrap().as_deref(), Some(&b"n"[..]));
         assert_eq!(view.applied().unwrap(), Some(7));
         let mut after = Vec::new();
         view.scan(Keyspace::Record, Bound::Excluded(b"a1"), b"", &mut |key, _| {
@@ -61,10 +55,7 @@ fn the_last_write_of_a_key_in_a_batch_counts() {
         batch.delete(Keyspace::Meta, b"k");
         batch.put(Keyspace::Meta, b"k", b"2");
         view.commit(batch).unwrap();
-        assert_eq!(
-            view.get(Keyspace::Meta, b"k").unwrap().as_deref(),
-            Some(&b"2"[..])
-        );
+        assert_eq!(view.get(Keyspace::Meta, b"k").unwrap().as_deref(), Some(&b"2"[..]));
     }
 }
 

@@ -17,10 +17,7 @@ pub struct MemoryView {
 
 impl Default for MemoryView {
     fn default() -> Self {
-        Self {
-            map: RwLock::default(),
-            commits_left: AtomicI64::new(i64::MAX),
-        }
+        Self { map: RwLock::default(), commits_left: AtomicI64::new(i64::MAX) }
     }
 }
 
@@ -28,10 +25,7 @@ impl MemoryView {
     /// A view whose commits fail after the first `commits`.
     #[must_use]
     pub fn failing_after(commits: u32) -> Self {
-        Self {
-            map: RwLock::default(),
-            commits_left: AtomicI64::new(i64::from(commits)),
-        }
+        Self { map: RwLock::default(), commits_left: AtomicI64::new(i64::from(commits)) }
     }
 }
 

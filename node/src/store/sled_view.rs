@@ -35,29 +35,20 @@ impl SledView {
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<ViewOpened, ViewError> {
         match try_open(dir, cache_bytes) {
             Ok(view) if view.applied().is_ok() => {
-                return Ok(ViewOpened {
-                    view,
-                    set_aside: None,
-                });
+                return Ok(ViewOpened { view, set_aside: None });
             }
             Ok(view) => drop(view),
             Err(error) => tracing::warn!(%error, "the view does not open; it is set aside and rebuilt"),
         }
         let aside = set_aside(dir).map_err(|error| ViewError::Engine(error.to_string()))?;
         let view = try_open(dir, cache_bytes)?;
-        Ok(ViewOpened {
-            view,
-            set_aside: Some(aside),
-        })
+        Ok(ViewOpened { view, set_aside: Some(aside) })
     }
 }
 
 fn try_open(dir: &Path, cache_bytes: u64) -> Result<SledView, ViewError> {
     remove_stray_snapshots(dir);
-    let config = sled::Config::new()
-        .path(dir)
-        .cache_capacity(cache_bytes)
-        .flush_every_ms(Some(1_000));
+    let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(1_000));
     // sled 0.34 panics on some damage at open (issue 1387).
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(Ok(tree)) => Ok(SledView { tree }),
@@ -79,10 +70,7 @@ fn remove_stray_snapshots(dir: &Path) {
 
 /// Moves a view's folder away.
 pub(crate) fn set_aside(dir: &Path) -> std::io::Result<PathBuf> {
-    let name = dir
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     for number in 1..1_000 {
         let aside = dir.with_file_name(format!("{name}.damaged-{number}"));
         if !aside.exists() {
@@ -106,11 +94,7 @@ fn unseal<'a>(key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8], ViewError> {
     let (head, value) = sealed.split_at_checked(5).ok_or(ViewError::Damaged)?;
     let (magic, crc) = head.split_at(1);
     let expected = crc32c::crc32c_append(crc32c::crc32c(key), value).to_be_bytes();
-    if magic == [MAGIC] && crc == expected {
-        Ok(value)
-    } else {
-        Err(ViewError::Damaged)
-    }
+    if magic == [MAGIC] && crc == expected { Ok(value) } else { Err(ViewError::Damaged) }
 }
 
 /// sled 0.34 also panics on damage it meets while reading.

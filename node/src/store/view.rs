@@ -127,9 +127,9 @@ pub trait View: Send + Sync + std::fmt::Debug {
     /// [`ViewError`] if it cannot be read.
     fn applied(&self) -> Result<Option<u64>, ViewError> {
         match self.get(Keyspace::Meta, APPLIED)? {
-            Some(bytes) => Ok(Some(u64::from_be_bytes(
-                bytes.as_slice().try_into().map_err(|_| ViewError::Damaged)?,
-            ))),
+            Some(bytes) => {
+                Ok(Some(u64::from_be_bytes(bytes.as_slice().try_into().map_err(|_| ViewError::Damaged)?)))
+            }
             None => Ok(None),
         }
     }

@@ -61,12 +61,7 @@ impl BatchBuilder {
     /// A builder over a log, signing as `origin`.
     #[must_use]
     pub fn new(reader: LogReader, hashes: Arc<HashFile>, origin: String, key: Arc<SigningKey>) -> Self {
-        Self {
-            reader,
-            hashes,
-            origin,
-            key,
-        }
+        Self { reader, hashes, origin, key }
     }
 
     /// The signed checkpoint at `size`.
@@ -75,11 +70,7 @@ impl BatchBuilder {
     /// [`BatchFault`] if the log is shorter.
     pub fn checkpoint(&self, size: u64) -> Result<String, BatchFault> {
         let root = self.root_at(size).ok_or(BatchFault::Missing(size))?;
-        let checkpoint = Checkpoint {
-            origin: self.origin.clone(),
-            size,
-            root,
-        };
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
         Ok(checkpoint.sign(self.key.as_ref())?.note().to_string())
     }
 
@@ -125,12 +116,7 @@ impl BatchBuilder {
             None => (count, Bytes::from(batch::pack_plain(&plain)?)),
         };
         let checkpoint = self.checkpoint(from + u64::from(count))?;
-        Ok(OutBatch {
-            first: from,
-            count,
-            packed,
-            checkpoint,
-        })
+        Ok(OutBatch { first: from, count, packed, checkpoint })
     }
 }
 

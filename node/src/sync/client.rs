@@ -85,23 +85,11 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
     let now = (client.clock)();
     let head = *client.head.borrow();
     let machine = Machine::new(client.settings, head, acknowledged.min(head.size), now);
-    let status = SyncStatus {
-        phase: machine.phase(),
-        acknowledged,
-        last_sync: None,
-        fault: None,
-    };
+    let status = SyncStatus { phase: machine.phase(), acknowledged, last_sync: None, fault: None };
     let (status_sender, status) = watch::channel(status);
     let (nudge, nudged) = mpsc::channel(1);
     let (events, inbox) = mpsc::channel(64);
-    let driver = Driver {
-        client,
-        machine,
-        status: status_sender,
-        events,
-        connection: None,
-        generation: 0,
-    };
+    let driver = Driver { client, machine, status: status_sender, events, connection: None, generation: 0 };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)
 }
@@ -149,10 +137,7 @@ impl Driver {
         let mut head = self.client.head.clone();
         loop {
             let now = (self.client.clock)();
-            let wait = self
-                .machine
-                .wake_at()
-                .map(|at| Duration::from_millis(at.since(now)));
+            let wait = self.machine.wake_at().map(|at| Duration::from_millis(at.since(now)));
             let event = tokio::select! {
                 () = stop.cancelled() => return,
                 Some(report) = inbox.recv() => self.report(report),
@@ -168,9 +153,7 @@ impl Driver {
 
     async fn step(&mut self, event: Event) {
         let now = (self.client.clock)();
-        let actions = self
-            .machine
-            .handle(now, rand::random(), event, &self.client.builder);
+        let actions = self.machine.handle(now, rand::random(), event, &self.client.builder);
         for action in actions {
             self.act(action).await;
         }
@@ -221,14 +204,8 @@ impl Driver {
                     self.keep_receipt(receipt);
                 }
                 let root = welcome.held_root.as_ref().try_into().unwrap_or([0; 32]);
-                let held = Head {
-                    size: welcome.held_size,
-                    root,
-                };
-                Some(Event::Welcome {
-                    held,
-                    flight_bytes_max: welcome.flight_bytes_max,
-                })
+                let held = Head { size: welcome.held_size, root };
+                Some(Event::Welcome { held, flight_bytes_max: welcome.flight_bytes_max })
             }
             Message::Receipt(receipt) => {
                 if self.keep_receipt(&receipt) {
@@ -248,9 +225,7 @@ impl Driver {
             }
             Message::Busy(busy) => {
                 self.connection = None;
-                Some(Event::Busy {
-                    retry_after_millis: busy.retry_after_millis,
-                })
+                Some(Event::Busy { retry_after_millis: busy.retry_after_millis })
             }
         }
     }
@@ -258,21 +233,13 @@ impl Driver {
     /// Keeps a receipt whose cosignature holds over our own checkpoint of that size; others are not believed.
     fn keep_receipt(&self, receipt: &wire::Receipt) -> bool {
         let client = &self.client;
-        if client
-            .evidence
-            .last_receipt()
-            .is_some_and(|kept| kept.size >= receipt.size)
-        {
+        if client.evidence.last_receipt().is_some_and(|kept| kept.size >= receipt.size) {
             return true;
         }
         let Some(root) = client.builder.root_at(receipt.size) else {
             return false;
         };
-        let checkpoint = Checkpoint {
-            origin: client.identity.origin(),
-            size: receipt.size,
-            root,
-        };
+        let checkpoint = Checkpoint { origin: client.identity.origin(), size: receipt.size, root };
         let name = client.identity.cosigner_name();
         let key = client.identity.cosigner_key();
         if let Err(error) = verify_cosignature(&receipt.cosignature, &checkpoint, key, &name) {
@@ -308,11 +275,7 @@ impl Driver {
             Ok(()) => {
                 let cursor = self.client.evidence.notice_cursor();
                 let taken = wire::up::Message::NoticesTaken(wire::NoticesTaken { cursor });
-                if let Some(up) = self
-                    .connection
-                    .as_ref()
-                    .and_then(|connection| connection.up.as_ref())
-                {
+                if let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.as_ref()) {
                     // A full queue loses only the acknowledgement: the hub then sends the notice again.
                     let _ = up.try_send(wire::Up { message: Some(taken) });
                 }
@@ -333,17 +296,13 @@ impl Driver {
                 let head = *self.client.head.borrow();
                 if let Ok(checkpoint) = self.client.builder.checkpoint(head.size) {
                     let clock_millis = (self.client.clock)().0;
-                    let heartbeat = wire::Heartbeat {
-                        checkpoint,
-                        clock_millis,
-                    };
+                    let heartbeat = wire::Heartbeat { checkpoint, clock_millis };
                     self.send(wire::up::Message::Heartbeat(heartbeat)).await;
                 }
             }
             Action::ProveFork { size } => {
                 if let Ok(checkpoint) = self.client.builder.checkpoint(size) {
-                    self.send(wire::up::Message::Prefix(wire::Prefix { checkpoint }))
-                        .await;
+                    self.send(wire::up::Message::Prefix(wire::Prefix { checkpoint })).await;
                 }
             }
             Action::SendBatch { from } => self.send_batch(from),
@@ -368,16 +327,8 @@ impl Driver {
     }
 
     async fn send(&self, message: wire::up::Message) {
-        if let Some(up) = self
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.up.as_ref())
-        {
-            let _ = up
-                .send(wire::Up {
-                    message: Some(message),
-                })
-                .await;
+        if let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.as_ref()) {
+            let _ = up.send(wire::Up { message: Some(message) }).await;
         }
     }
 
@@ -389,10 +340,7 @@ impl Driver {
         let task = tokio::spawn(async move {
             let reason = match connect(&identity).await {
                 Ok((up, down)) => {
-                    let opened = Report {
-                        generation,
-                        what: What::Opened(up),
-                    };
+                    let opened = Report { generation, what: What::Opened(up) };
                     if events.send(opened).await.is_err() {
                         return;
                     }
@@ -400,22 +348,13 @@ impl Driver {
                 }
                 Err(reason) => reason,
             };
-            let _ = events
-                .send(Report {
-                    generation,
-                    what: What::Lost(reason),
-                })
-                .await;
+            let _ = events.send(Report { generation, what: What::Lost(reason) }).await;
         });
         self.connection = Some(Connection { up: None, task });
     }
 
     fn send_batch(&self, from: u64) {
-        let Some(up) = self
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.up.clone())
-        else {
+        let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.clone()) else {
             return;
         };
         let builder = self.client.builder.clone();
@@ -432,12 +371,7 @@ impl Driver {
                         packed: batch.packed,
                         checkpoint: batch.checkpoint,
                     });
-                    match up
-                        .send(wire::Up {
-                            message: Some(message),
-                        })
-                        .await
-                    {
+                    match up.send(wire::Up { message: Some(message) }).await {
                         Ok(()) => What::Sent { end, bytes },
                         Err(_) => return,
                     }
@@ -457,16 +391,11 @@ impl Driver {
 const UP_QUEUE: usize = 16;
 
 async fn connect(identity: &NodeIdentity) -> Result<(mpsc::Sender<wire::Up>, Streaming<wire::Down>), String> {
-    let channel: Channel = identity::connect(identity)
-        .await
-        .map_err(|error| error.to_string())?;
+    let channel: Channel = identity::connect(identity).await.map_err(|error| error.to_string())?;
     let mut rpc = Rpc::new(channel).max_decoding_message_size(lienthong_proto::limits::MESSAGE_BYTES_MAX);
     let (up, queue) = mpsc::channel(UP_QUEUE);
     let outgoing = tokio_stream::wrappers::ReceiverStream::new(queue);
-    let response = rpc
-        .exchange(outgoing)
-        .await
-        .map_err(|status| status.message().to_owned())?;
+    let response = rpc.exchange(outgoing).await.map_err(|status| status.message().to_owned())?;
     Ok((up, response.into_inner()))
 }
 
@@ -478,10 +407,7 @@ async fn read_down(
     loop {
         match down.message().await {
             Ok(Some(message)) => {
-                let report = Report {
-                    generation,
-                    what: What::Down(message),
-                };
+                let report = Report { generation, what: What::Down(message) };
                 if events.send(report).await.is_err() {
                     return String::new();
                 }

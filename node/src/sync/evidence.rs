@@ -78,10 +78,7 @@ impl Evidence {
         let receipts = Lines::open(data.join("receipts.jsonl"))?;
         let notices = Lines::open(data.join("notices.jsonl"))?;
         let last_receipt = receipts.read::<ReceiptLine>()?.pop();
-        let cursor = notices
-            .read::<NoticeLine>()?
-            .last()
-            .map_or(0, |notice| notice.number + 1);
+        let cursor = notices.read::<NoticeLine>()?.last().map_or(0, |notice| notice.number + 1);
         Ok(Self {
             receipts: Mutex::new(receipts),
             notices: Mutex::new(notices),
@@ -145,17 +142,9 @@ impl Evidence {
 
 impl Lines {
     fn open(path: PathBuf) -> Result<Self, EvidenceError> {
-        let fault = |source| EvidenceError {
-            path: path.display().to_string(),
-            source,
-        };
+        let fault = |source| EvidenceError { path: path.display().to_string(), source };
         let mut options = OpenOptions::new();
-        let mut file = options
-            .create(true)
-            .append(true)
-            .read(true)
-            .open(&path)
-            .map_err(fault)?;
+        let mut file = options.create(true).append(true).read(true).open(&path).map_err(fault)?;
         let bytes = std::fs::read(&path).map_err(fault)?;
         if bytes.last().is_some_and(|last| *last != b'\n') {
             file.write_all(b"\n").map_err(fault)?;
@@ -165,25 +154,15 @@ impl Lines {
 
     fn append<T: Serialize>(&mut self, line: &T, sync: bool) -> Result<(), EvidenceError> {
         let path = self.path.display().to_string();
-        let fault = |source| EvidenceError {
-            path: path.clone(),
-            source,
-        };
+        let fault = |source| EvidenceError { path: path.clone(), source };
         let mut text = serde_json::to_vec(line).map_err(|error| fault(error.into()))?;
         text.push(b'\n');
         self.file.write_all(&text).map_err(fault)?;
-        if sync {
-            self.file.sync_data().map_err(fault)
-        } else {
-            Ok(())
-        }
+        if sync { self.file.sync_data().map_err(fault) } else { Ok(()) }
     }
 
     fn read<T: for<'de> Deserialize<'de>>(&self) -> Result<Vec<T>, EvidenceError> {
-        let fault = |source| EvidenceError {
-            path: self.path.display().to_string(),
-            source,
-        };
+        let fault = |source| EvidenceError { path: self.path.display().to_string(), source };
         let file = File::open(&self.path).map_err(fault)?;
         let mut lines = Vec::new();
         for line in BufReader::new(file).lines() {

@@ -47,10 +47,7 @@ impl Backoff {
     /// The next wait; `random` is any number.
     pub fn next(&mut self, settings: &Settings, random: u64) -> u64 {
         let (first, longest) = settings.retry_millis;
-        let ceiling = first
-            .saturating_mul(1 << self.attempts.min(20))
-            .min(longest)
-            .max(1);
+        let ceiling = first.saturating_mul(1 << self.attempts.min(20)).min(longest).max(1);
         self.attempts = self.attempts.saturating_add(1);
         random % ceiling + 1
     }
@@ -214,10 +211,7 @@ impl Machine {
         if self.phase == Phase::Regressed {
             return Vec::new();
         }
-        if matches!(
-            event,
-            Event::Welcome { .. } | Event::Receipt { .. } | Event::Heard | Event::Connected
-        ) {
+        if matches!(event, Event::Welcome { .. } | Event::Receipt { .. } | Event::Heard | Event::Connected) {
             self.heard = now;
         }
         match event {
@@ -236,10 +230,9 @@ impl Machine {
                 self.phase = Phase::Regressed;
                 vec![Action::HangUp, Action::Regress]
             }
-            Event::Welcome {
-                held,
-                flight_bytes_max,
-            } if self.phase == Phase::Greeting => self.welcome(now, held, flight_bytes_max, roots),
+            Event::Welcome { held, flight_bytes_max } if self.phase == Phase::Greeting => {
+                self.welcome(now, held, flight_bytes_max, roots)
+            }
             Event::Receipt { size } if self.phase == Phase::Streaming => self.receipt(now, size),
             Event::Grown(head) => {
                 self.head = head;
@@ -378,29 +371,15 @@ mod tests {
     }
 
     fn head(size: u8) -> Head {
-        Head {
-            size: u64::from(size),
-            root: [size; 32],
-        }
+        Head { size: u64::from(size), root: [size; 32] }
     }
 
     fn streaming(size: u8, held: u8) -> (Machine, Log) {
         let log = log(size);
         let mut machine = Machine::new(Settings::default(), head(size), 0, NOW);
         assert_eq!(machine.handle(NOW, 0, Event::Tick, &log), [Action::Dial]);
-        assert_eq!(
-            machine.handle(NOW, 0, Event::Connected, &log),
-            [Action::Hello(head(size))]
-        );
-        machine.handle(
-            NOW,
-            0,
-            Event::Welcome {
-                held: head(held),
-                flight_bytes_max: 1 << 20,
-            },
-            &log,
-        );
+        assert_eq!(machine.handle(NOW, 0, Event::Connected, &log), [Action::Hello(head(size))]);
+        machine.handle(NOW, 0, Event::Welcome { held: head(held), flight_bytes_max: 1 << 20 }, &log);
         (machine, log)
     }
 
@@ -410,14 +389,8 @@ mod tests {
         let mut machine = Machine::new(Settings::default(), head(5), 0, NOW);
         machine.handle(NOW, 0, Event::Tick, &log);
         machine.handle(NOW, 0, Event::Connected, &log);
-        let welcome = Event::Welcome {
-            held: head(3),
-            flight_bytes_max: 1,
-        };
-        assert_eq!(
-            machine.handle(NOW, 0, welcome, &log),
-            [Action::SendBatch { from: 3 }]
-        );
+        let welcome = Event::Welcome { held: head(3), flight_bytes_max: 1 };
+        assert_eq!(machine.handle(NOW, 0, welcome, &log), [Action::SendBatch { from: 3 }]);
         assert_eq!(machine.acknowledged(), 3);
     }
 
@@ -427,23 +400,14 @@ mod tests {
         let mut machine = Machine::new(Settings::default(), head(2), 2, NOW);
         machine.handle(NOW, 0, Event::Tick, &short);
         machine.handle(NOW, 0, Event::Connected, &short);
-        let welcome = Event::Welcome {
-            held: head(3),
-            flight_bytes_max: 1,
-        };
+        let welcome = Event::Welcome { held: head(3), flight_bytes_max: 1 };
         assert!(machine.handle(NOW, 0, welcome, &short).contains(&Action::Regress));
         assert!(machine.handle(NOW, 0, Event::DialNow, &short).is_empty());
 
         let mut machine = Machine::new(Settings::default(), head(2), 2, NOW);
         machine.handle(NOW, 0, Event::Tick, &short);
         machine.handle(NOW, 0, Event::Connected, &short);
-        let other = Event::Welcome {
-            held: Head {
-                size: 1,
-                root: [9; 32],
-            },
-            flight_bytes_max: 1,
-        };
+        let other = Event::Welcome { held: Head { size: 1, root: [9; 32] }, flight_bytes_max: 1 };
         let actions = machine.handle(NOW, 0, other, &short);
         assert_eq!(actions, [Action::ProveFork { size: 1 }, Action::Regress]);
     }
@@ -451,20 +415,9 @@ mod tests {
     #[test]
     fn keeps_to_the_window_and_goes_on_with_receipts() {
         let (mut machine, log) = streaming(5, 0);
-        let first = machine.handle(
-            NOW,
-            0,
-            Event::Sent {
-                end: 2,
-                bytes: 2 << 20,
-            },
-            &log,
-        );
+        let first = machine.handle(NOW, 0, Event::Sent { end: 2, bytes: 2 << 20 }, &log);
         assert!(first.is_empty(), "the window is full");
-        assert_eq!(
-            machine.handle(NOW, 0, Event::Receipt { size: 2 }, &log),
-            [Action::SendBatch { from: 2 }]
-        );
+        assert_eq!(machine.handle(NOW, 0, Event::Receipt { size: 2 }, &log), [Action::SendBatch { from: 2 }]);
     }
 
     #[test]
@@ -482,11 +435,7 @@ mod tests {
         let settings = Settings::default();
         let mut backoff = Backoff::default();
         let waits: Vec<u64> = (0..40).map(|n| backoff.next(&settings, n * 7_919)).collect();
-        assert!(
-            waits
-                .iter()
-                .all(|wait| (1..=settings.retry_millis.1).contains(wait))
-        );
+        assert!(waits.iter().all(|wait| (1..=settings.retry_millis.1).contains(wait)));
     }
 
     #[test]

@@ -29,11 +29,7 @@ pub struct CatalogueError {
 }
 
 static EMBEDDED: LazyLock<Result<Catalogue, CatalogueError>> = LazyLock::new(|| {
-    Catalogue::load(
-        FILES
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned())),
-    )
+    Catalogue::load(FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())))
 });
 
 impl Catalogue {
@@ -50,9 +46,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] naming the file at fault.
     pub fn with_overrides(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
-        let embedded = FILES
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let embedded = FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
         let all: BTreeMap<String, String> = embedded.chain(files).collect();
         Self::load(all)
     }
@@ -70,15 +64,8 @@ impl Catalogue {
             digest: digest_of(&files),
         };
         for (path, text) in &files {
-            let fault = |reason: String| CatalogueError {
-                file: path.clone(),
-                reason,
-            };
-            let stem = path
-                .rsplit('/')
-                .next()
-                .and_then(|name| name.split('.').next())
-                .unwrap_or_default();
+            let fault = |reason: String| CatalogueError { file: path.clone(), reason };
+            let stem = path.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
             if path.starts_with("records/") {
                 let parsed: RecordType = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
                 if parsed.name != stem {
@@ -104,17 +91,9 @@ impl Catalogue {
     fn check(&self) -> Result<(), CatalogueError> {
         for record_type in self.types.values() {
             let file = format!("records/{}.toml", record_type.name);
-            let fault = |reason: String| CatalogueError {
-                file: file.clone(),
-                reason,
-            };
+            let fault = |reason: String| CatalogueError { file: file.clone(), reason };
             let named = |name: &String| record_type.fields.iter().any(|field| field.name == *name);
-            for key in record_type
-                .key
-                .fields
-                .iter()
-                .chain(&record_type.guard)
-                .chain(&record_type.unit_field)
+            for key in record_type.key.fields.iter().chain(&record_type.guard).chain(&record_type.unit_field)
             {
                 if !named(key) {
                     return Err(fault(format!("names the field {key}, which it does not declare")));
@@ -135,24 +114,16 @@ impl Catalogue {
         let name = &field.name;
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || name.starts_with('_') || !name.chars().all(plain) {
-            return Err(format!(
-                "field name {name:?} is not of small letters, digits and '_'"
-            ));
+            return Err(format!("field name {name:?} is not of small letters, digits and '_'"));
         }
         let kind = field.member_kind();
         if kind == FieldKind::Code
-            && !field
-                .codes
-                .as_ref()
-                .is_some_and(|codes| self.codes.contains_key(codes))
+            && !field.codes.as_ref().is_some_and(|codes| self.codes.contains_key(codes))
         {
             return Err(format!("field {name} needs a known code list in `codes`"));
         }
         if kind == FieldKind::Reference
-            && !field
-                .target
-                .as_ref()
-                .is_some_and(|target| self.types.contains_key(target))
+            && !field.target.as_ref().is_some_and(|target| self.types.contains_key(target))
         {
             return Err(format!("field {name} needs a known record type in `target`"));
         }
@@ -165,10 +136,7 @@ impl Catalogue {
                 return Err(format!("items {name} need an `item_key` of their own fields"));
             }
         }
-        field
-            .fields
-            .iter()
-            .try_for_each(|subfield| self.check_field(subfield))
+        field.fields.iter().try_for_each(|subfield| self.check_field(subfield))
     }
 
     /// A record type.
@@ -248,20 +216,14 @@ impl Units {
     #[must_use]
     pub fn by_old_code(&self, code: &str) -> Vec<&Unit> {
         let had = |codes: &[String]| codes.iter().any(|old| old == code);
-        self.own
-            .values()
-            .filter(|unit| had(&unit.old_codes) || had(&unit.partial_old_codes))
-            .collect()
+        self.own.values().filter(|unit| had(&unit.old_codes) || had(&unit.partial_old_codes)).collect()
     }
 
     /// Name and province of a commune outside the province.
     #[must_use]
     pub fn elsewhere(&self, code: &str) -> Option<(&str, &str)> {
         let known = self.own.keys().any(|own| own.as_str() == code);
-        let found = self
-            .elsewhere
-            .get(code)
-            .map(|(name, province)| (name.as_str(), province.as_str()));
+        let found = self.elsewhere.get(code).map(|(name, province)| (name.as_str(), province.as_str()));
         if known { None } else { found }
     }
 
@@ -346,11 +308,7 @@ mod tests {
             for rule in record_type.rules.iter().filter_map(|rule| rule.cel.as_deref()) {
                 let program = cel::Program::compile(rule).unwrap();
                 for variable in program.references().variables() {
-                    assert!(
-                        record_type.field(variable).is_some(),
-                        "{}: {variable}",
-                        record_type.name
-                    );
+                    assert!(record_type.field(variable).is_some(), "{}: {variable}", record_type.name);
                 }
             }
         }
@@ -364,11 +322,7 @@ mod tests {
                 for header in field.aliases.iter().chain([&field.name, &field.label.vi]) {
                     let folded = crate::text::fold(header);
                     let before = seen.insert(folded, field.name.clone());
-                    assert!(
-                        before.is_none_or(|b| b == field.name),
-                        "{}: {header}",
-                        record_type.name
-                    );
+                    assert!(before.is_none_or(|b| b == field.name), "{}: {header}", record_type.name);
                 }
             }
         }
@@ -397,10 +351,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_of_the_files_not_of_their_order() {
-        let files = [(
-            "codes/a.toml",
-            "name = \"a\"\ncode = []\nlabel = { vi = \"\", en = \"\" }",
-        )];
+        let files = [("codes/a.toml", "name = \"a\"\ncode = []\nlabel = { vi = \"\", en = \"\" }")];
         let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
         let one = Catalogue::load(files.iter().map(owned)).unwrap();
         let two = Catalogue::load(files.iter().rev().map(owned)).unwrap();

@@ -293,11 +293,7 @@ impl Field {
     /// The kind its single values have: of a list its members', otherwise its own.
     #[must_use]
     pub fn member_kind(&self) -> FieldKind {
-        if self.kind == FieldKind::List {
-            self.of.unwrap_or(FieldKind::Text)
-        } else {
-            self.kind
-        }
+        if self.kind == FieldKind::List { self.of.unwrap_or(FieldKind::Text) } else { self.kind }
     }
 }
 

@@ -7,8 +7,7 @@ use super::fold;
 /// The first control character of a text; line breaks and tabs are none.
 #[must_use]
 pub fn control_character(text: &str) -> Option<char> {
-    text.chars()
-        .find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
 /// Whether a spreadsheet would take a text for a formula.
@@ -20,28 +19,18 @@ pub fn formula_like(text: &str) -> bool {
 /// The text as an export may carry it: a leading apostrophe before what looks like a formula.
 #[must_use]
 pub fn neutralise_formula(text: &str) -> Cow<'_, str> {
-    if formula_like(text) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    if formula_like(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 /// Whether a cell only says that there is nothing (DOMAIN 2.4).
 #[must_use]
 pub fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
-    if text
-        .chars()
-        .all(|c| matches!(c, '-' | '–' | '—' | '.' | '…' | '/'))
-    {
+    if text.chars().all(|c| matches!(c, '-' | '–' | '—' | '.' | '…' | '/')) {
         return true;
     }
     text.len() <= 16
-        && matches!(
-            fold(text).as_str(),
-            "khong" | "khong co" | "chua co" | "x" | "n a" | "na" | "null"
-        )
+        && matches!(fold(text).as_str(), "khong" | "khong co" | "chua co" | "x" | "n a" | "na" | "null")
 }
 
 #[cfg(test)]
@@ -50,19 +39,7 @@ mod tests {
 
     #[test]
     fn placeholders_say_nothing_and_zero_is_a_value() {
-        for text in [
-            "",
-            "-",
-            "--",
-            "...",
-            "x",
-            "N/A",
-            "không",
-            "Không có",
-            "chưa có",
-            "NULL",
-            " – ",
-        ] {
+        for text in ["", "-", "--", "...", "x", "N/A", "không", "Không có", "chưa có", "NULL", " – "] {
             assert!(is_placeholder(text), "{text:?}");
         }
         for text in ["0", "Không Văn An", "xã", "có"] {

@@ -63,11 +63,7 @@ fn is_plain(text: &str) -> bool {
 
 fn compose(text: &str) -> String {
     let visible = text.chars().filter(|c| !is_invisible(*c));
-    if is_nfc(text) {
-        visible.collect()
-    } else {
-        visible.nfc().collect()
-    }
+    if is_nfc(text) { visible.collect() } else { visible.nfc().collect() }
 }
 
 fn is_invisible(c: char) -> bool {

@@ -1,0 +1,155 @@
+//! Makes a hub: authority, certificate, ledger and receipt keys, recovery kit. Once.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use lienthong_node::identity::{spki_hash, write_private};
+use lienthong_proto::fingerprint;
+use lienthong_proto::hash::{BadSeed, Signer as _, SigningKey};
+use lienthong_proto::ids::{ReplicaId, UnitCode};
+use rand::RngCore as _;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+};
+use zeroize::Zeroizing;
+
+use super::secrets::folder;
+use super::{HubProfile, Seal, SealError, seal_kit};
+
+/// What a hub is made with.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// The province's code.
+    pub province: UnitCode,
+    /// Domain of origins and certificates.
+    pub domain: String,
+    /// Names and addresses nodes will dial, besides `localhost` and `127.0.0.1`.
+    pub names: Vec<String>,
+}
+
+/// What was made.
+#[derive(Debug, Clone)]
+pub struct InitReport {
+    /// The hub's own replica.
+    pub replica: ReplicaId,
+    /// Eight words of the root's key, to compare by phone.
+    pub fingerprint: String,
+    /// The recovery kit: to be taken off the machine.
+    pub kit: PathBuf,
+    /// Opens the kit; shown once, kept nowhere.
+    pub kit_passphrase: String,
+}
+
+/// Why no hub was made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is one.
+    #[error("{0} đã được khởi tạo; không ghi đè · is initialised already; nothing was overwritten")]
+    Exists(String),
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A certificate cannot be made, for instance of a name that is none.
+    #[error("no certificate can be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// Something cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A key cannot be made.
+    #[error(transparent)]
+    Seed(#[from] BadSeed),
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Makes a hub in `data`.
+///
+/// # Errors
+/// [`InitError`]; a hub that is there is never touched.
+pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError> {
+    let dir = folder(data);
+    if dir.join("profile.json").exists() {
+        return Err(InitError::Exists(data.display().to_string()));
+    }
+    let io = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| InitError::Io { path, source }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+    let authority_key = KeyPair::generate()?;
+    let authority = authority_params(options)?.self_signed(&authority_key)?;
+    let server_key = KeyPair::generate()?;
+    let issuer = rcgen::Issuer::from_ca_cert_der(authority.der(), &authority_key)?;
+    let server = server_params(options)?.signed_by(&server_key, &issuer)?;
+    let seal_key = Zeroizing::new(random::<32>());
+    let seal = Seal::new(seal_key.as_ref())?;
+    let [ledger, cosigner, recovery] = [random::<32>(), random::<32>(), random::<32>()];
+    let provincial: [u8; 32] = random();
+    let profile = HubProfile {
+        version: 1,
+        province: options.province.clone(),
+        domain: options.domain.clone(),
+        replica: ReplicaId(random()),
+        names: options.names.clone(),
+        recovery_key: hex::encode(SigningKey::from_seed(&recovery)?.public_key()),
+    };
+    let passphrase = fingerprint::words(&random());
+    let kit_path = data.join("recovery-kit.lienthong");
+    let kit = serde_json::json!({
+        "profile": profile,
+        "authority_key": authority_key.serialize_pem(),
+        "authority": authority.pem(),
+        "ledger": hex::encode(ledger),
+        "cosigner": hex::encode(cosigner),
+        "recovery": hex::encode(recovery),
+        "provincial": hex::encode(provincial),
+    });
+    let kit = seal_kit(&passphrase, kit.to_string().as_bytes())?;
+    write_private(&kit_path, &kit).map_err(io(&kit_path))?;
+    let plain = |name: &str, bytes: &[u8]| {
+        let path = dir.join(name);
+        write_private(&path, bytes).map_err(io(&path))
+    };
+    plain("seal.key", seal_key.as_ref())?;
+    plain("authority.pem", authority.pem().as_bytes())?;
+    plain("authority.der", authority.der())?;
+    plain("server.der", server.der())?;
+    seal.write(&dir, "authority.key", authority_key.serialize_pem().as_bytes())?;
+    seal.write(&dir, "server.key", server_key.serialized_der())?;
+    seal.write(&dir, "ledger.seed", &ledger)?;
+    seal.write(&dir, "cosigner.seed", &cosigner)?;
+    seal.write(&dir, "provincial.key", &provincial)?;
+    // Last: a hub without its profile is none, so a crash on the way leaves nothing half made.
+    let profile_json = serde_json::to_vec_pretty(&profile).unwrap_or_default();
+    plain("profile.json", &profile_json)?;
+    let fingerprint = spki_hash(authority.der()).map(|hash| fingerprint::words(&hash)).unwrap_or_default();
+    Ok(InitReport { replica: profile.replica, fingerprint, kit: kit_path, kit_passphrase: passphrase })
+}
+
+fn authority_params(options: &InitOptions) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, format!("Liên Thông {}", options.province));
+    Ok(params)
+}
+
+fn server_params(options: &InitOptions) -> Result<CertificateParams, rcgen::Error> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    names.extend(options.names.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, "lienthong-hub");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}

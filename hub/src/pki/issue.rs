@@ -1,0 +1,117 @@
+//! Certificates for nodes, and who a certificate says its holder is.
+
+use std::time::Duration;
+
+use lienthong_node::identity::spki_hash;
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::time::UnixMillis;
+use rcgen::{
+    CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType,
+};
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::HubSecrets;
+
+/// How long a node's certificate is valid.
+const VALID: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// A node's clock may be behind by this much.
+const BACKDATED: Duration = Duration::from_secs(24 * 3_600);
+
+/// Why no certificate was issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The request or the authority is unusable.
+    #[error(transparent)]
+    Certificate(#[from] rcgen::Error),
+    /// The clock is beyond the range of certificates.
+    #[error("the hub's clock is out of range")]
+    Clock,
+}
+
+/// Issues certificates with the hub's authority.
+pub struct Issuer {
+    issuer: rcgen::Issuer<'static, KeyPair>,
+    domain: String,
+}
+
+impl std::fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Issuer")
+    }
+}
+
+impl Issuer {
+    /// The issuer of a hub.
+    ///
+    /// # Errors
+    /// [`IssueError`] if the authority's files do not fit.
+    pub fn new(secrets: &HubSecrets) -> Result<Self, IssueError> {
+        let key = KeyPair::from_pem(&secrets.authority_key)?;
+        let issuer = rcgen::Issuer::from_ca_cert_pem(&secrets.authority_pem, key)?;
+        Ok(Self { issuer, domain: secrets.profile.domain.clone() })
+    }
+
+    /// A certificate for the key of a request; nothing else of the request counts.
+    ///
+    /// # Errors
+    /// [`IssueError`] if the request is none.
+    pub fn issue(
+        &self,
+        csr: &[u8],
+        unit: &UnitCode,
+        replica: ReplicaId,
+        now: UnixMillis,
+    ) -> Result<CertificateDer<'static>, IssueError> {
+        let request = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr))?;
+        let mut params = CertificateParams::new(Vec::<String>::new())?;
+        params.distinguished_name.push(DnType::CommonName, unit.as_str());
+        let name = format!("spiffe://{}/unit/{unit}/replica/{replica}", self.domain);
+        params.subject_alt_names = vec![SanType::URI(name.try_into()?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let day = |seconds: u64| {
+            let days = i32::try_from(seconds / 86_400).ok()?;
+            let date = lienthong_proto::value::civil(days)?;
+            let (month, day) = (u8::try_from(date.month()).ok()?, u8::try_from(date.day()).ok()?);
+            Some(rcgen::date_time_ymd(i32::from(date.year()), month, day))
+        };
+        params.not_before =
+            day(now.seconds().saturating_sub(BACKDATED.as_secs())).ok_or(IssueError::Clock)?;
+        params.not_after = day(now.seconds() + VALID.as_secs() + 86_400).ok_or(IssueError::Clock)?;
+        Ok(params.signed_by(&request.public_key, &self.issuer)?.der().clone())
+    }
+}
+
+/// Who a client certificate says it is; believed only together with the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerIdentity {
+    /// Its unit.
+    pub unit: UnitCode,
+    /// Its replica.
+    pub replica: ReplicaId,
+    /// SHA-256 of its public key.
+    pub key_hash: Digest,
+}
+
+/// Reads a verified client certificate.
+#[must_use]
+pub fn peer_identity(certificate: &CertificateDer<'_>) -> Option<PeerIdentity> {
+    let key_hash = spki_hash(certificate)?;
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let names = parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+        _ => None,
+    })?;
+    let [GeneralName::URI(uri)] = names.as_slice() else {
+        return None;
+    };
+    let mut parts = uri.strip_prefix("spiffe://")?.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some("unit"), Some(unit), Some("replica"), Some(replica), None) => {
+            Some(PeerIdentity { unit: unit.parse().ok()?, replica: replica.parse().ok()?, key_hash })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,155 @@
+//! The hub's keys in `DATA/secrets`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lienthong_node::identity::read_private;
+use lienthong_proto::hash::{BadSeed, Signer as _, SigningKey};
+use lienthong_proto::ids::{ReplicaId, UnitCode};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+
+use super::{Seal, SealError};
+
+/// What is public of the hub.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HubProfile {
+    /// Format of this file.
+    pub version: u32,
+    /// The province's code.
+    pub province: UnitCode,
+    /// Domain of origins and certificates.
+    pub domain: String,
+    /// The hub's own replica.
+    pub replica: ReplicaId,
+    /// Names and addresses in the hub's certificate.
+    pub names: Vec<String>,
+    /// The offline recovery key's public half, hex.
+    pub recovery_key: String,
+}
+
+/// Why the secrets are not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// There are none.
+    #[error(
+        "{0} chưa được khởi tạo: hãy chạy `lienthong-hub init` · is not initialised: run `lienthong-hub init` first"
+    )]
+    Uninitialised(String),
+    /// A sealed file does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A file does not hold what it should.
+    #[error("{0} does not hold what it should")]
+    Malformed(&'static str),
+    /// A key's seed is unusable.
+    #[error(transparent)]
+    Seed(#[from] BadSeed),
+}
+
+/// The hub's keys, opened.
+pub struct HubSecrets {
+    /// What is public.
+    pub profile: HubProfile,
+    /// Seals further files.
+    pub seal: Seal,
+    /// Where they stand.
+    pub dir: PathBuf,
+    /// Signs ledger checkpoints.
+    pub ledger_key: Arc<SigningKey>,
+    /// Cosigns receipts.
+    pub cosigner_key: Arc<SigningKey>,
+    /// Makes record ids.
+    pub provincial_key: Arc<[u8]>,
+    /// The authority's key, PKCS#8 PEM.
+    pub(crate) authority_key: String,
+    /// The authority's certificate, PEM and DER.
+    pub(crate) authority_pem: String,
+    /// The root in DER.
+    pub root: CertificateDer<'static>,
+    /// The hub's own certificate.
+    pub server: CertificateDer<'static>,
+    server_key: Vec<u8>,
+}
+
+impl std::fmt::Debug for HubSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HubSecrets").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+/// The folder of a hub's secrets.
+#[must_use]
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("secrets")
+}
+
+impl HubSecrets {
+    /// Opens the secrets of a data folder.
+    ///
+    /// # Errors
+    /// [`SecretsError`] if there are none, or they do not open.
+    pub fn load(data: &Path) -> Result<Self, SecretsError> {
+        let dir = folder(data);
+        if !dir.join("profile.json").exists() {
+            return Err(SecretsError::Uninitialised(data.display().to_string()));
+        }
+        let plain = |name: &str| {
+            let path = dir.join(name);
+            read_private(&path).map_err(|source| SealError::Io { path: path.display().to_string(), source })
+        };
+        let seal = Seal::new(&plain("seal.key")?)?;
+        let seed = |name: &'static str| -> Result<Arc<SigningKey>, SecretsError> {
+            let seed = seal.read(&dir, name)?.try_into().map_err(|_| SecretsError::Malformed(name))?;
+            Ok(Arc::new(SigningKey::from_seed(&seed)?))
+        };
+        let text = |bytes: Vec<u8>, name| String::from_utf8(bytes).map_err(|_| SecretsError::Malformed(name));
+        Ok(Self {
+            profile: serde_json::from_slice(&plain("profile.json")?)
+                .map_err(|_| SecretsError::Malformed("profile.json"))?,
+            ledger_key: seed("ledger.seed")?,
+            cosigner_key: seed("cosigner.seed")?,
+            provincial_key: seal.read(&dir, "provincial.key")?.into(),
+            authority_key: text(seal.read(&dir, "authority.key")?, "authority.key")?,
+            authority_pem: text(plain("authority.pem")?, "authority.pem")?,
+            root: CertificateDer::from(plain("authority.der")?),
+            server: CertificateDer::from(plain("server.der")?),
+            server_key: seal.read(&dir, "server.key")?,
+            seal,
+            dir,
+        })
+    }
+
+    /// The key of the hub's own certificate.
+    ///
+    /// # Errors
+    /// [`SecretsError::Malformed`] if it is no private key.
+    pub fn server_key(&self) -> Result<PrivateKeyDer<'static>, SecretsError> {
+        PrivateKeyDer::try_from(self.server_key.clone()).map_err(|_| SecretsError::Malformed("server.key"))
+    }
+
+    /// The ledger's name in checkpoints.
+    #[must_use]
+    pub fn ledger_origin(&self) -> String {
+        self.origin(&self.profile.province, self.profile.replica)
+    }
+
+    /// The name of a replica's log in checkpoints.
+    #[must_use]
+    pub fn origin(&self, unit: &UnitCode, replica: ReplicaId) -> String {
+        let HubProfile { domain, province, .. } = &self.profile;
+        format!("{domain}/{province}/{unit}/{replica}")
+    }
+
+    /// The name receipts are cosigned with.
+    #[must_use]
+    pub fn cosigner_name(&self) -> String {
+        lienthong_node::identity::cosigner_name(&self.profile.domain, self.profile.province.as_str())
+    }
+
+    /// The ledger's public key.
+    #[must_use]
+    pub fn ledger_public(&self) -> [u8; 32] {
+        self.ledger_key.public_key()
+    }
+}
