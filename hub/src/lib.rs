@@ -3,6 +3,10 @@
 //! A batch's way: a connection ([`pki`] says whose) brings it, [`ingest`] verifies, judges and commits it
 //! to the [`ledger`], and every reader sees it.
 
+pub mod accept;
+pub mod app;
 pub mod ingest;
 pub mod ledger;
+pub mod live;
 pub mod pki;
+pub mod rpc;

@@ -5,6 +5,7 @@
 
 pub mod dataset;
 pub mod identity;
+pub mod lock;
 pub mod log;
 pub mod replica;
 pub mod rpc;

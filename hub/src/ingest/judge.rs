@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lienthong_node::dataset::{Dataset, DatasetError, Record};
 use lienthong_proto::catalogue::{Catalogue, Class};
-use lienthong_proto::change::{Change, path};
+use lienthong_proto::change::Change;
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::limits;
 use lienthong_proto::text;
@@ -133,10 +133,4 @@ fn other_identity(guard: &[String], record: &Record, change: &Change) -> bool {
 /// Whether a value marks its record as secret (mật and above).
 fn is_classified(name: &str, value: &Value) -> bool {
     name == "do_mat" && matches!(value, Value::Code(code) if code != "THUONG")
-}
-
-/// The reserved paths that are registers.
-#[must_use]
-pub fn is_register(name: &str) -> bool {
-    !name.starts_with('_') || name == path::UNIT || name == path::WITHDRAWN
 }

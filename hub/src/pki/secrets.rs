@@ -79,8 +79,7 @@ impl std::fmt::Debug for HubSecrets {
 }
 
 /// The folder of a hub's secrets.
-#[must_use]
-pub fn folder(data: &Path) -> PathBuf {
+pub(super) fn folder(data: &Path) -> PathBuf {
     data.join("secrets")
 }
 

@@ -1,0 +1,231 @@
+//! The accept loop: handshakes apart from each other, bounded in number and time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, provider};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::Connected;
+
+use crate::pki::{HubSecrets, PeerIdentity, SecretsError, peer_identity};
+
+/// Bounds of the listener.
+#[derive(Debug, Clone, Copy)]
+pub struct AcceptLimits {
+    /// Handshakes at once.
+    pub handshakes_max: usize,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Time for a handshake.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for AcceptLimits {
+    fn default() -> Self {
+        Self { handshakes_max: 64, connections_max: 8_192, handshake_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// Why the listener's TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate or key is unusable.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+    /// The client verifier cannot be built.
+    #[error(transparent)]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+    /// The hub's own key is unusable.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+}
+
+/// TLS 1.3 only, no resumption; a client certificate for everything but enrolment.
+#[derive(Debug, Clone)]
+pub struct TlsConfigs {
+    sync: Arc<ServerConfig>,
+    enrol: Arc<ServerConfig>,
+}
+
+impl TlsConfigs {
+    /// The configurations of a hub.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn new(secrets: &HubSecrets) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(secrets.root.clone())?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+        let chain = vec![secrets.server.clone(), secrets.root.clone()];
+        let builder = || {
+            ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])
+        };
+        let mut sync = builder()?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.clone(), secrets.server_key()?)?;
+        let mut enrol = builder()?.with_no_client_auth().with_single_cert(chain, secrets.server_key()?)?;
+        for (config, alpn) in [(&mut sync, ALPN_SYNC), (&mut enrol, ALPN_ENROL)] {
+            config.alpn_protocols = vec![alpn.to_vec()];
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            config.max_early_data_size = 0;
+        }
+        Ok(Self { sync: Arc::new(sync), enrol: Arc::new(enrol) })
+    }
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// From where.
+    pub address: SocketAddr,
+    /// Who, by a certificate of our authority; nobody yet when enrolling.
+    pub identity: Option<PeerIdentity>,
+}
+
+/// A finished connection.
+pub struct HubStream {
+    inner: Box<TlsStream<TcpStream>>,
+    peer: Peer,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Finished connections, by what they are for.
+pub struct Incoming {
+    /// With a client certificate.
+    pub sync: mpsc::Receiver<io::Result<HubStream>>,
+    /// Without, for enrolment only.
+    pub enrol: mpsc::Receiver<io::Result<HubStream>>,
+}
+
+/// Accepts until `stop`.
+#[must_use]
+pub fn accept(
+    listener: TcpListener,
+    tls: TlsConfigs,
+    limits: AcceptLimits,
+    stop: CancellationToken,
+) -> Incoming {
+    let (sync_sender, sync) = mpsc::channel(64);
+    let (enrol_sender, enrol) = mpsc::channel(8);
+    let door = Arc::new(Door { tls, limits, sync: sync_sender, enrol: enrol_sender });
+    let handshakes = Arc::new(Semaphore::new(limits.handshakes_max));
+    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    tokio::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (tcp, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: give others time to close theirs.
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let Ok(connection) = Arc::clone(&connections).try_acquire_owned() else {
+                tracing::warn!(%address, "too many connections: one was refused");
+                continue;
+            };
+            // Waiting here holds back accepting only while every handshake place is taken, 5 s at most.
+            let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else { return };
+            let door = Arc::clone(&door);
+            tokio::spawn(async move {
+                let finished = tokio::time::timeout(door.limits.handshake_timeout, door.greet(tcp, address));
+                match finished.await {
+                    Ok(Ok((inner, identity, enrolling))) => {
+                        drop(handshake);
+                        let peer = Peer { address, identity };
+                        let stream = HubStream { inner: Box::new(inner), peer, _permit: connection };
+                        let queue = if enrolling { &door.enrol } else { &door.sync };
+                        let _ = queue.send(Ok(stream)).await;
+                    }
+                    Ok(Err(error)) => tracing::debug!(%address, %error, "a handshake failed"),
+                    Err(_) => tracing::debug!(%address, "a handshake took too long"),
+                }
+            });
+        }
+    });
+    Incoming { sync, enrol }
+}
+
+struct Door {
+    tls: TlsConfigs,
+    limits: AcceptLimits,
+    sync: mpsc::Sender<io::Result<HubStream>>,
+    enrol: mpsc::Sender<io::Result<HubStream>>,
+}
+
+impl Door {
+    async fn greet(
+        &self,
+        tcp: TcpStream,
+        _address: SocketAddr,
+    ) -> io::Result<(TlsStream<TcpStream>, Option<PeerIdentity>, bool)> {
+        tcp.set_nodelay(true)?;
+        let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
+        let enrolling =
+            start.client_hello().alpn().is_some_and(|mut protocols| protocols.any(|p| p == ALPN_ENROL));
+        let config = if enrolling { &self.tls.enrol } else { &self.tls.sync };
+        let stream = start.into_stream(Arc::clone(config)).await?;
+        let session = stream.get_ref().1;
+        if session.alpn_protocol().is_none() {
+            return Err(io::Error::other("no protocol was agreed on"));
+        }
+        if enrolling {
+            return Ok((stream, None, true));
+        }
+        let identity = session
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .and_then(peer_identity)
+            .ok_or_else(|| io::Error::other("the certificate names no unit and replica"))?;
+        Ok((stream, Some(identity), false))
+    }
+}
+
+impl Connected for HubStream {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for HubStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for HubStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,267 @@
+//! The hub put together, and what ends with it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lienthong_node::dataset::Dataset;
+use lienthong_node::lock::{DataLock, LockError};
+use lienthong_node::log::{HashFile, LogReader};
+use lienthong_node::replica::{Author, Head};
+use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
+use lienthong_node::rpc::sync::sync_server::SyncServer;
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{ReplicaId, Sequence};
+use lienthong_proto::limits;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
+use crate::ingest::{CommitError, Committer, CommitterHandle};
+use crate::ledger::{self, LedgerError, LedgerOptions};
+use crate::live::Live;
+use crate::pki::{HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens};
+use crate::rpc::{EnrolmentService, SyncService};
+
+/// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
+const BATCHES_AT_ONCE: usize = 32;
+
+/// Why a hub does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process has the folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The secrets do not open.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The tokens do not open.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// The registry does not open.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The authority is unusable.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// The ledger does not open.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A thread or socket is refused.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was wanted.
+        what: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// A hub at work.
+pub struct Hub {
+    /// Its folder.
+    pub data: PathBuf,
+    /// Its keys.
+    pub secrets: HubSecrets,
+    /// Who is enrolled.
+    pub registry: Registry,
+    /// Enrolment tokens.
+    pub tokens: Tokens,
+    /// Issues certificates.
+    pub issuer: Issuer,
+    /// The catalogue in force.
+    pub catalogue: Arc<Catalogue>,
+    /// The ledger's writer.
+    pub committer: CommitterHandle,
+    /// The merged records.
+    pub dataset: Dataset,
+    /// The ledger's readers.
+    pub reader: LogReader,
+    /// The ledger's leaf hashes.
+    pub hashes: Arc<HashFile>,
+    /// Connected nodes.
+    pub live: Live,
+    /// Ends everything.
+    pub stop: CancellationToken,
+    /// What opening remarked.
+    pub remarks: Vec<String>,
+    batches: Arc<Semaphore>,
+    clock: fn() -> UnixMillis,
+    _lock: DataLock,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// Opens the hub in `data`; nothing listens yet.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn open(
+        data: &Path,
+        catalogue: Arc<Catalogue>,
+        options: &LedgerOptions,
+        clock: fn() -> UnixMillis,
+    ) -> Result<Arc<Self>, StartError> {
+        let secrets = HubSecrets::load(data)?;
+        let lock = DataLock::take(data, "lienthong-hub")?;
+        let registry = Registry::open(&secrets)?;
+        let tokens = Tokens::open(&secrets)?;
+        let issuer = Issuer::new(&secrets)?;
+        let author = Author {
+            replica: secrets.profile.replica,
+            unit: secrets.profile.province.clone(),
+            provincial_key: Arc::clone(&secrets.provincial_key),
+        };
+        let opened = ledger::open(data, author, Arc::clone(&catalogue), options)?;
+        let dataset = opened.journal.dataset().clone();
+        let reader = opened.journal.reader().clone();
+        let hashes = Arc::clone(opened.journal.hashes());
+        let (committer, _thread) = Committer::start(opened.journal, opened.books, clock)
+            .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
+        Ok(Arc::new(Self {
+            data: data.to_owned(),
+            secrets,
+            registry,
+            tokens,
+            issuer,
+            catalogue,
+            committer,
+            dataset,
+            reader,
+            hashes,
+            live: Live::default(),
+            stop: CancellationToken::new(),
+            remarks: opened.remarks,
+            batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
+            clock,
+            _lock: lock,
+        }))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        (self.clock)()
+    }
+
+    /// The ledger's size and root.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        *self.committer.head().borrow()
+    }
+
+    /// The ledger's current checkpoint, signed.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if the ledger's name is none.
+    pub fn ledger_checkpoint(&self) -> Result<String, CheckpointError> {
+        let Head { size, root } = self.head();
+        let checkpoint = Checkpoint { origin: self.secrets.ledger_origin(), size, root };
+        Ok(checkpoint.sign(self.secrets.ledger_key.as_ref())?.note().to_string())
+    }
+
+    /// Logs an event in the ledger.
+    ///
+    /// # Errors
+    /// [`CommitError`] if the ledger does not take it.
+    pub async fn event(
+        &self,
+        kind: &str,
+        actor: &str,
+        fields: BTreeMap<String, Value>,
+    ) -> Result<Sequence, CommitError> {
+        let event = Event { kind: kind.to_owned(), at: self.now(), actor: actor.to_owned(), fields };
+        self.committer.event(event).await
+    }
+
+    /// Fences a replica: its log contradicts what is held. Logged, kept with both proofs, and loud.
+    pub async fn fence(&self, replica: ReplicaId, proofs: &[String]) {
+        tracing::error!(%replica, "a replica's log contradicts what is held: it is fenced");
+        if let Err(error) = self.registry.fence(replica, proofs, self.now()) {
+            tracing::warn!(%error, %replica, "the replica was not active any more");
+            return;
+        }
+        let mut fields = BTreeMap::from([("replica".to_owned(), Value::Text(replica.to_string()))]);
+        for (number, proof) in proofs.iter().enumerate() {
+            fields.insert(format!("proof_{number}"), Value::Text(proof.clone()));
+        }
+        if let Err(error) = self.event("fence", "hub", fields).await {
+            tracing::error!(%error, "the fence is not in the ledger");
+        }
+    }
+
+    /// A place for one more batch in memory.
+    pub async fn budget(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.batches).acquire_owned().await.ok()
+    }
+
+    /// Listens for nodes on `listen` until stopped; returns the address taken.
+    ///
+    /// # Errors
+    /// [`StartError`] if the address is not to be had.
+    pub async fn listen(self: &Arc<Self>, listen: &str) -> Result<SocketAddr, StartError> {
+        let io = |source| StartError::Io { what: format!("listening on {listen}"), source };
+        let listener = TcpListener::bind(listen).await.map_err(io)?;
+        let address = listener.local_addr().map_err(io)?;
+        let tls = TlsConfigs::new(&self.secrets)?;
+        let incoming = accept(listener, tls, AcceptLimits::default(), self.stop.clone());
+        let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
+            .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
+        let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
+            .max_decoding_message_size(64 * 1024);
+        let builder = || {
+            tonic::transport::Server::builder()
+                .max_concurrent_streams(Some(32))
+                .http2_keepalive_interval(Some(Duration::from_secs(60)))
+                .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+                .initial_stream_window_size(Some(512 * 1024))
+                .initial_connection_window_size(Some(1024 * 1024))
+        };
+        let stop = self.stop.clone();
+        let server = builder()
+            .add_service(sync)
+            .serve_with_incoming_shutdown(ReceiverStream::new(incoming.sync), async move {
+                stop.cancelled().await
+            });
+        let stop = self.stop.clone();
+        let enrolment = builder()
+            .timeout(Duration::from_secs(30))
+            .add_service(enrol)
+            .serve_with_incoming_shutdown(ReceiverStream::new(incoming.enrol), async move {
+                stop.cancelled().await
+            });
+        tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the synchronisation server ended");
+            }
+        });
+        tokio::spawn(async move {
+            if let Err(error) = enrolment.await {
+                tracing::error!(%error, "the enrolment server ended");
+            }
+        });
+        Ok(address)
+    }
+
+    /// Stops: no more connections, what was accepted reaches the view.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.committer.close().await;
+    }
+}

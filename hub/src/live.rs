@@ -1,0 +1,72 @@
+//! What is known of connected nodes only from their connections: nothing here survives a restart.
+
+use std::collections::HashMap;
+
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::wire::sync::Hello;
+use parking_lot::RwLock;
+
+/// One replica's connection, as last known.
+#[derive(Debug, Clone, Default)]
+pub struct LiveReplica {
+    /// How many streams it has open.
+    pub streams: u32,
+    /// When it was last heard.
+    pub last_seen: Option<UnixMillis>,
+    /// The log size it last announced.
+    pub announced: Option<u64>,
+    /// Its clock less the hub's, milliseconds.
+    pub skew_millis: Option<i64>,
+    /// Its program's version.
+    pub program: String,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Live {
+    replicas: RwLock<HashMap<ReplicaId, LiveReplica>>,
+}
+
+impl Live {
+    /// A replica greeted.
+    pub fn greeted(&self, replica: ReplicaId, hello: &Hello, now: UnixMillis) {
+        let mut replicas = self.replicas.write();
+        let live = replicas.entry(replica).or_default();
+        live.streams += 1;
+        live.last_seen = Some(now);
+        live.announced = Some(hello.log_size);
+        live.skew_millis = Some(hello.clock_millis.cast_signed() - now.0.cast_signed());
+        live.program.clone_from(&hello.program);
+    }
+
+    /// A replica said something.
+    pub fn heard(&self, replica: ReplicaId, now: UnixMillis) {
+        if let Some(live) = self.replicas.write().get_mut(&replica) {
+            live.last_seen = Some(now);
+        }
+    }
+
+    /// A replica announced its log's size.
+    pub fn announced(&self, replica: ReplicaId, size: u64, skew_millis: i64, now: UnixMillis) {
+        if let Some(live) = self.replicas.write().get_mut(&replica) {
+            live.announced = Some(size);
+            live.skew_millis = Some(skew_millis);
+            live.last_seen = Some(now);
+        }
+    }
+
+    /// A replica's stream ended.
+    pub fn left(&self, replica: ReplicaId, now: UnixMillis) {
+        if let Some(live) = self.replicas.write().get_mut(&replica) {
+            live.streams = live.streams.saturating_sub(1);
+            live.last_seen = Some(now);
+        }
+    }
+
+    /// What is known of a replica.
+    #[must_use]
+    pub fn get(&self, replica: ReplicaId) -> Option<LiveReplica> {
+        self.replicas.read().get(&replica).cloned()
+    }
+}

@@ -1,0 +1,114 @@
+//! Enrolment: a token, a proof of the log key, a certificate.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lienthong_node::identity::proof_message;
+use lienthong_node::rpc::enrol::enrolment_server::Enrolment;
+use lienthong_proto::hash::{Signer as _, ed25519_verify, sha256};
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::value::Value;
+use lienthong_proto::wire::enrol as wire;
+use tonic::{Request, Response, Status};
+use x509_parser::prelude::FromDer as _;
+
+use crate::app::Hub;
+use crate::pki::{Enrolled, RegistryError, ReplicaState, TokenError};
+
+/// Serves enrolment for a hub.
+pub struct EnrolmentService {
+    hub: Arc<Hub>,
+    /// One at a time is plenty, and makes guessing slow.
+    turn: tokio::sync::Semaphore,
+}
+
+impl EnrolmentService {
+    /// The service of a hub.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self { hub, turn: tokio::sync::Semaphore::new(1) }
+    }
+
+    async fn enrolled(&self, request: wire::EnrolRequest) -> Result<wire::EnrolReply, Status> {
+        let malformed =
+            || Status::invalid_argument("yêu cầu ghi danh không đúng dạng · malformed enrolment request");
+        let hub = &self.hub;
+        let replica = ReplicaId::from_slice(&request.replica).ok_or_else(malformed)?;
+        let log_key: [u8; 32] = request.log_key.as_ref().try_into().map_err(|_| malformed())?;
+        let proven = proof_message(&request.token_id, &replica, &request.csr);
+        if !ed25519_verify(&log_key, &proven, &request.proof) {
+            return Err(malformed());
+        }
+        let tls_key_hash = request_key_hash(&request.csr).ok_or_else(malformed)?;
+        let now = hub.now();
+        let (unit, role) = hub.tokens.redeem(&request.token_id, &request.token_secret, now).map_err(
+            |error| match error {
+                TokenError::Seal(fault) => internal(&fault),
+                refusal => Status::permission_denied(refusal.to_string()),
+            },
+        )?;
+        let certificate = hub.issuer.issue(&request.csr, &unit, replica, now).map_err(|_| malformed())?;
+        let entry = Enrolled {
+            replica,
+            unit: unit.clone(),
+            role,
+            tls_key_hash: hex::encode(tls_key_hash),
+            log_key: hex::encode(log_key),
+            enrolled_at: now.0,
+            state: ReplicaState::Active,
+        };
+        // The ledger first: an enrolment that is not in it must not exist.
+        let fields = BTreeMap::from([
+            ("replica".to_owned(), Value::Text(replica.to_string())),
+            ("unit".to_owned(), Value::Unit(unit.clone())),
+            ("role".to_owned(), Value::Text(role.to_string())),
+            ("log_key".to_owned(), Value::Text(entry.log_key.clone())),
+            ("tls_key_hash".to_owned(), Value::Text(entry.tls_key_hash.clone())),
+        ]);
+        hub.event("enrolment", "token", fields).await.map_err(|error| internal(&error))?;
+        hub.registry.enrol(entry).map_err(|error| match error {
+            RegistryError::Taken => Status::already_exists("máy này đã được ghi danh · enrolled already"),
+            other => internal(&other),
+        })?;
+        tracing::info!(%unit, %replica, "a replica was enrolled");
+        let secrets = &hub.secrets;
+        Ok(wire::EnrolReply {
+            chain: vec![certificate.to_vec().into()],
+            root: secrets.root.to_vec().into(),
+            unit_name: hub.catalogue.units().title(&unit),
+            unit: unit.to_string(),
+            role: role.to_string(),
+            domain: secrets.profile.domain.clone(),
+            province: secrets.profile.province.to_string(),
+            hub_replica: secrets.profile.replica.0.to_vec().into(),
+            ledger_key: secrets.ledger_public().to_vec().into(),
+            cosigner_key: secrets.cosigner_key.public_key().to_vec().into(),
+            recovery_key: hex::decode(&secrets.profile.recovery_key).unwrap_or_default().into(),
+            provincial_key: secrets.provincial_key.to_vec().into(),
+            clock_millis: now.0,
+        })
+    }
+}
+
+fn internal(error: &dyn std::error::Error) -> Status {
+    tracing::error!(%error, "enrolment failed");
+    Status::internal("máy chủ gặp lỗi; hãy báo tỉnh · the hub failed; tell the province")
+}
+
+/// SHA-256 of the public key in a certificate request.
+fn request_key_hash(csr: &[u8]) -> Option<[u8; 32]> {
+    use x509_parser::certification_request::X509CertificationRequest;
+    let (_, request) = X509CertificationRequest::from_der(csr).ok()?;
+    Some(sha256(&[request.certification_request_info.subject_pki.raw]))
+}
+
+#[tonic::async_trait]
+impl Enrolment for EnrolmentService {
+    async fn enrol(
+        &self,
+        request: Request<wire::EnrolRequest>,
+    ) -> Result<Response<wire::EnrolReply>, Status> {
+        let _turn = self.turn.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
+        self.enrolled(request.into_inner()).await.map(Response::new)
+    }
+}

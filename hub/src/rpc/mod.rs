@@ -1,0 +1,8 @@
+//! The gRPC services: enrolment and synchronisation.
+
+mod enrolment;
+mod session;
+mod sync;
+
+pub use enrolment::EnrolmentService;
+pub use sync::SyncService;

@@ -1,0 +1,346 @@
+//! One node's stream: greeting, batches, heartbeats, notices.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
+use lienthong_proto::cosignature::cosign;
+use lienthong_proto::wire::sync as wire;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tonic::{Status, Streaming};
+
+use crate::app::Hub;
+use crate::ingest::{Accepted, CommitError, Envelope, Held, VerifyError, verify};
+use crate::ledger::HeldReplica;
+use crate::pki::{Enrolled, ReplicaState};
+
+/// The greeting must come within this.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Unacknowledged batch bytes a node may have on its way.
+const FLIGHT_BYTES: u64 = lienthong_proto::limits::FLIGHT_BYTES_MAX as u64;
+
+/// Why a session ends; the text goes to the peer.
+enum End {
+    /// The peer left or no longer listens.
+    Gone,
+    /// The peer is told why.
+    Status(Box<Status>),
+}
+
+impl From<Status> for End {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+type Answer = BoxFuture<'static, (Result<Accepted, CommitError>, Checkpoint)>;
+
+pub(super) struct Session {
+    hub: Arc<Hub>,
+    enrolled: Enrolled,
+    down: mpsc::Sender<Result<wire::Down, Status>>,
+    held: Option<Held>,
+    notice_cursor: u64,
+    answers: FuturesOrdered<Answer>,
+}
+
+impl Session {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        enrolled: Enrolled,
+        down: mpsc::Sender<Result<wire::Down, Status>>,
+    ) -> Self {
+        Self { hub, enrolled, down, held: None, notice_cursor: 0, answers: FuturesOrdered::new() }
+    }
+
+    pub(super) async fn run(mut self, up: Streaming<wire::Up>) {
+        let replica = self.enrolled.replica;
+        let ended = self.converse(up).await;
+        // What was verified is committed whether or not the peer waits for the answer.
+        while self.answers.next().await.is_some() {}
+        self.hub.live.left(replica, self.hub.now());
+        if let Err(End::Status(status)) = ended {
+            tracing::info!(%replica, unit = %self.enrolled.unit, reason = status.message(), "a session was ended");
+            let _ = self.down.try_send(Err(*status));
+        }
+    }
+
+    async fn converse(&mut self, mut up: Streaming<wire::Up>) -> Result<(), End> {
+        let first = tokio::time::timeout(HELLO_TIMEOUT, up.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no greeting came"))??;
+        let Some(wire::up::Message::Hello(hello)) = first.and_then(|up| up.message) else {
+            return Err(Status::failed_precondition("a session begins with a greeting").into());
+        };
+        self.greet(hello).await?;
+        let mut registry = self.hub.registry.watch();
+        let mut noticed = self.hub.committer.noticed();
+        self.notices().await?;
+        loop {
+            tokio::select! {
+                () = self.hub.stop.cancelled() => return Err(Status::unavailable("the hub is shutting down").into()),
+                changed = registry.changed() => {
+                    changed.map_err(|_| End::Gone)?;
+                    self.still_welcome()?;
+                }
+                changed = noticed.changed() => {
+                    changed.map_err(|_| End::Gone)?;
+                    self.notices().await?;
+                }
+                Some((answer, checkpoint)) = self.answers.next(), if !self.answers.is_empty() => {
+                    self.answer(answer, &checkpoint).await?;
+                }
+                message = up.message() => match message? {
+                    Some(message) => self.take(message).await?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    fn still_welcome(&self) -> Result<(), End> {
+        match self.hub.registry.get(self.enrolled.replica).map(|entry| entry.state) {
+            Some(ReplicaState::Active) => Ok(()),
+            Some(ReplicaState::Fenced { .. }) => {
+                Err(Status::permission_denied(crate::pki::Refusal::Fenced.to_string()).into())
+            }
+            _ => Err(Status::permission_denied(crate::pki::Refusal::Revoked.to_string()).into()),
+        }
+    }
+
+    async fn greet(&mut self, hello: wire::Hello) -> Result<(), End> {
+        let replica = self.enrolled.replica;
+        if hello.replica.as_ref() != replica.0 {
+            return Err(Status::permission_denied("the greeting names another replica").into());
+        }
+        if hello.protocol != lienthong_node::sync_protocol() {
+            return Err(Status::failed_precondition("this protocol version is not spoken here").into());
+        }
+        let key =
+            self.enrolled.log_public().ok_or_else(|| Status::internal("the log key is not readable"))?;
+        let held = {
+            let books = self.hub.committer.books().read();
+            books.replicas.get(&replica).cloned()
+        };
+        let held = held.unwrap_or_else(|| HeldReplica::empty(self.enrolled.unit.clone()));
+        let held_size = held.frontier.size();
+        if hello.log_size < held_size {
+            return self
+                .fence(&held.checkpoint, &format!("log size {} below {held_size}", hello.log_size))
+                .await;
+        }
+        self.hub.live.greeted(replica, &hello, self.hub.now());
+        self.notice_cursor = hello.notice_cursor;
+        let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
+        let receipt = if held_size > 0 {
+            let checkpoint = Checkpoint { origin: origin.clone(), size: held_size, root: held.root };
+            Some(self.receipt(&checkpoint, held.ledger_index, held.at.0)?)
+        } else {
+            None
+        };
+        let welcome = wire::Welcome {
+            protocol: lienthong_node::sync_protocol(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            held_size,
+            held_root: held.root.to_vec().into(),
+            held_checkpoint: held.checkpoint.clone(),
+            receipt,
+            clock_millis: self.hub.now().0,
+            catalogue: self.hub.catalogue.digest().to_vec().into(),
+            ledger_checkpoint: self.hub.ledger_checkpoint().unwrap_or_default(),
+            flight_bytes_max: FLIGHT_BYTES,
+            enrolments: self.enrolments(),
+        };
+        self.held = Some(Held { replica, origin, key, frontier: held.frontier });
+        self.send(wire::down::Message::Welcome(welcome)).await
+    }
+
+    /// Everybody of a unit sees every enrolment in its name.
+    fn enrolments(&self) -> Vec<wire::Enrolment> {
+        let same_unit = |entry: &Enrolled| entry.unit == self.enrolled.unit;
+        let shown = |entry: Enrolled| wire::Enrolment {
+            replica: entry.replica.0.to_vec().into(),
+            at_millis: entry.enrolled_at,
+            state: match entry.state {
+                ReplicaState::Active => "active",
+                ReplicaState::Revoked { .. } => "revoked",
+                ReplicaState::Fenced { .. } => "fenced",
+            }
+            .to_owned(),
+            fingerprint: hub_fingerprint(&entry),
+        };
+        self.hub.registry.list().into_iter().filter(same_unit).map(shown).collect()
+    }
+
+    async fn take(&mut self, up: wire::Up) -> Result<(), End> {
+        self.hub.live.heard(self.enrolled.replica, self.hub.now());
+        match up.message {
+            Some(wire::up::Message::Batch(batch)) => self.batch(batch).await,
+            Some(wire::up::Message::Heartbeat(heartbeat)) => self.heartbeat(&heartbeat).await,
+            Some(wire::up::Message::Prefix(prefix)) => self.prefix(&prefix).await,
+            Some(wire::up::Message::NoticesTaken(_)) => Ok(()),
+            Some(wire::up::Message::Hello(_)) => Err(Status::failed_precondition("a second greeting").into()),
+            // A newer node may say what this version does not know.
+            None => Ok(()),
+        }
+    }
+
+    async fn batch(&mut self, batch: wire::Batch) -> Result<(), End> {
+        let Some(held) = self.held.clone() else { return Err(End::Gone) };
+        if batch.first < held.frontier.size() {
+            // Sent twice: what is held was acknowledged, and is again.
+            return Ok(());
+        }
+        let permit = self.hub.budget().await.ok_or(End::Gone)?;
+        let envelope = Envelope {
+            first: batch.first,
+            count: batch.count,
+            packed: batch.packed,
+            checkpoint: batch.checkpoint,
+        };
+        let verified = tokio::task::spawn_blocking(move || verify(&held, &envelope))
+            .await
+            .map_err(|error| Status::internal(error.to_string()))?;
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err(VerifyError::Root) => {
+                let held = self.held_checkpoint();
+                return self.fence(&held, "its log continues from other entries than those held").await;
+            }
+            Err(error) => return Err(Status::invalid_argument(error.to_string()).into()),
+        };
+        if let Some(held) = &mut self.held {
+            held.frontier = verified.frontier.clone();
+        }
+        let origin = self.held.as_ref().map(|held| held.origin.clone()).unwrap_or_default();
+        let checkpoint = Checkpoint { origin, size: verified.frontier.size(), root: verified.root };
+        let committer = self.hub.committer.clone();
+        self.answers.push_back(Box::pin(answered(committer, verified, checkpoint, permit)));
+        Ok(())
+    }
+
+    fn held_checkpoint(&self) -> String {
+        let books = self.hub.committer.books().read();
+        books.replicas.get(&self.enrolled.replica).map(|held| held.checkpoint.clone()).unwrap_or_default()
+    }
+
+    async fn answer(
+        &mut self,
+        answer: Result<Accepted, CommitError>,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), End> {
+        match answer {
+            Ok(accepted) => {
+                let receipt = self.receipt(checkpoint, accepted.ledger_index, accepted.at.0)?;
+                self.send(wire::down::Message::Receipt(receipt)).await
+            }
+            Err(error @ CommitError::Overtaken { .. }) => Err(Status::aborted(error.to_string()).into()),
+            Err(error @ CommitError::QuarantineFull { .. }) => {
+                Err(Status::resource_exhausted(error.to_string()).into())
+            }
+            Err(CommitError::Failed(_)) => {
+                Err(Status::unavailable("the hub takes no writes at the moment").into())
+            }
+            Err(error) => Err(Status::internal(error.to_string()).into()),
+        }
+    }
+
+    fn receipt(
+        &self,
+        checkpoint: &Checkpoint,
+        ledger_index: u64,
+        at_millis: u64,
+    ) -> Result<wire::Receipt, End> {
+        let name = self.hub.secrets.cosigner_name();
+        let key = self.hub.secrets.cosigner_key.as_ref();
+        let cosignature = cosign(checkpoint, at_millis / 1_000, &name, key)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        Ok(wire::Receipt { size: checkpoint.size, cosignature, ledger_index, at_millis })
+    }
+
+    async fn heartbeat(&mut self, heartbeat: &wire::Heartbeat) -> Result<(), End> {
+        let signed = self.signed(&heartbeat.checkpoint)?;
+        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+        let held = self.hub.committer.books().read().replicas.get(&self.enrolled.replica).cloned();
+        if let Some(held) = held {
+            let same = size == held.frontier.size() && root != held.root;
+            if size < held.frontier.size() || same {
+                return self.fence_with(&held.checkpoint, &heartbeat.checkpoint).await;
+            }
+        }
+        let skew = heartbeat.clock_millis.cast_signed() - self.hub.now().0.cast_signed();
+        self.hub.live.announced(self.enrolled.replica, size, skew, self.hub.now());
+        Ok(())
+    }
+
+    async fn prefix(&mut self, prefix: &wire::Prefix) -> Result<(), End> {
+        self.signed(&prefix.checkpoint)?;
+        let held = self.held_checkpoint();
+        self.fence_with(&held, &prefix.checkpoint).await
+    }
+
+    fn signed(&self, text: &str) -> Result<SignedCheckpoint, End> {
+        let Some(held) = &self.held else { return Err(End::Gone) };
+        SignedCheckpoint::verify(text.as_bytes(), &held.origin, held.key)
+            .map_err(|error| Status::invalid_argument(error.to_string()).into())
+    }
+
+    async fn fence(&mut self, held: &str, reason: &str) -> Result<(), End> {
+        self.fence_with(held, reason).await
+    }
+
+    async fn fence_with(&mut self, held: &str, shown: &str) -> Result<(), End> {
+        self.hub.fence(self.enrolled.replica, &[held.to_owned(), shown.to_owned()]).await;
+        let refusal = crate::pki::Refusal::Fenced.to_string();
+        let (vi, en) = refusal.split_once(" · ").unwrap_or((&refusal, &refusal));
+        let fenced = wire::Fenced { held_checkpoint: held.to_owned(), vi: vi.to_owned(), en: en.to_owned() };
+        self.send(wire::down::Message::Fenced(fenced)).await?;
+        Err(Status::permission_denied(refusal).into())
+    }
+
+    async fn notices(&mut self) -> Result<(), End> {
+        let notices = {
+            let books = self.hub.committer.books().read();
+            books.notices_from(self.enrolled.replica, self.notice_cursor)
+        };
+        for notice in notices {
+            self.notice_cursor = notice.number + 1;
+            let message = wire::Notice {
+                number: notice.number,
+                at_millis: notice.at,
+                kind: notice.kind,
+                sequence: notice.sequence,
+                reason: notice.reason,
+                record_type: notice.record_type,
+                vi: notice.vi,
+                en: notice.en,
+            };
+            self.send(wire::down::Message::Notice(message)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, message: wire::down::Message) -> Result<(), End> {
+        let down = wire::Down { message: Some(message) };
+        self.down.send(Ok(down)).await.map_err(|_| End::Gone)
+    }
+}
+
+async fn answered(
+    committer: crate::ingest::CommitterHandle,
+    verified: crate::ingest::VerifiedBatch,
+    checkpoint: Checkpoint,
+    permit: OwnedSemaphorePermit,
+) -> (Result<Accepted, CommitError>, Checkpoint) {
+    let accepted = committer.accept(verified).await;
+    drop(permit);
+    (accepted, checkpoint)
+}
+
+/// The eight words of an enrolled log key.
+fn hub_fingerprint(entry: &Enrolled) -> String {
+    entry.log_public().map(|key| lienthong_proto::fingerprint::words(&key)).unwrap_or_default()
+}

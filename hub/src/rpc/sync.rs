@@ -1,0 +1,110 @@
+//! Synchronisation: who calls, and a session for each stream.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::Stream;
+use lienthong_node::rpc::sync::sync_server::Sync;
+use lienthong_proto::merkle::inclusion_proof;
+use lienthong_proto::wire::sync as wire;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::session::Session;
+use crate::accept::Peer;
+use crate::app::Hub;
+use crate::pki::Enrolled;
+
+/// Serves synchronisation for a hub.
+pub struct SyncService {
+    hub: Arc<Hub>,
+}
+
+/// Messages that may wait for a slow reader; past them its stream stalls, nobody else's.
+const DOWN_QUEUE: usize = 32;
+
+impl SyncService {
+    /// The service of a hub.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+
+    /// Asked on every call: the certificate alone is not enough.
+    fn authorise<T>(&self, request: &Request<T>) -> Result<Enrolled, Status> {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.as_ref());
+        let peer = peer.ok_or_else(|| Status::unauthenticated("no client certificate"))?;
+        self.hub.registry.authorise(peer).map_err(|refusal| Status::permission_denied(refusal.to_string()))
+    }
+}
+
+#[tonic::async_trait]
+impl Sync for SyncService {
+    type ExchangeStream = Pin<Box<dyn Stream<Item = Result<wire::Down, Status>> + Send>>;
+    type RefillStream = Pin<Box<dyn Stream<Item = Result<wire::RefillPiece, Status>> + Send>>;
+
+    async fn exchange(
+        &self,
+        request: Request<Streaming<wire::Up>>,
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let enrolled = self.authorise(&request)?;
+        let (down, queue) = mpsc::channel(DOWN_QUEUE);
+        let session = Session::new(Arc::clone(&self.hub), enrolled, down);
+        tokio::spawn(session.run(request.into_inner()));
+        Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
+    }
+
+    async fn prove(
+        &self,
+        request: Request<wire::ProveRequest>,
+    ) -> Result<Response<wire::ProveReply>, Status> {
+        let enrolled = self.authorise(&request)?;
+        let index = request.into_inner().ledger_index;
+        let hub = Arc::clone(&self.hub);
+        let proven = tokio::task::spawn_blocking(move || prove(&hub, &enrolled, index)).await;
+        proven.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
+    }
+
+    async fn refill(
+        &self,
+        request: Request<wire::RefillRequest>,
+    ) -> Result<Response<Self::RefillStream>, Status> {
+        self.authorise(&request)?;
+        Err(Status::unimplemented(
+            "phiên bản này chưa hỗ trợ khôi phục từ tỉnh · this version cannot refill yet",
+        ))
+    }
+}
+
+/// The acceptance at `index`, if it is of the caller's unit, with its path to the current checkpoint.
+fn prove(hub: &Hub, enrolled: &Enrolled, index: u64) -> Result<wire::ProveReply, Status> {
+    use lienthong_node::dataset::Payload;
+    use lienthong_proto::entry::Entry;
+    use lienthong_proto::event::Acceptance;
+    use lienthong_proto::ids::Sequence;
+    let unknown = || Status::not_found("no acceptance of this unit stands there");
+    let head = hub.head();
+    if index >= head.size {
+        return Err(unknown());
+    }
+    let failed = |error: &dyn std::error::Error| {
+        tracing::error!(%error, "a proof cannot be made");
+        Status::internal("the ledger cannot be read")
+    };
+    let mut scan = hub.reader.clone().scan(Sequence(index));
+    let (_, frame) = scan.next().ok_or_else(unknown)?.map_err(|error| failed(&error))?;
+    let Ok(Payload::Accepted { entry, .. }) = Payload::parse(&frame.payload) else { return Err(unknown()) };
+    let acceptance = Entry::decode(entry).and_then(|entry| Acceptance::of(&entry)).map_err(|e| failed(&e))?;
+    let unit = hub.registry.get(acceptance.replica).map(|known| known.unit);
+    if unit.as_ref() != Some(&enrolled.unit) {
+        return Err(unknown());
+    }
+    let path = inclusion_proof(hub.hashes.as_ref(), index, head.size).ok_or_else(unknown)?;
+    let checkpoint = hub.ledger_checkpoint().map_err(|error| failed(&error))?;
+    Ok(wire::ProveReply {
+        entry: entry.to_vec().into(),
+        path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),
+        checkpoint,
+    })
+}
