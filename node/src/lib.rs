@@ -1,9 +1,12 @@
 //! A replica of Liên Thông: capture, store, synchronise.
 //!
-//! A record's way: a cell of a sheet is judged, composed with what is known ([`replica`]), logged durably
-//! ([`log`]), merged ([`dataset`]) into the view ([`store`]) and sent ([`sync`]).
+//! A record's way: a cell of a sheet is judged ([`capture`]), composed with what is known ([`replica`]),
+//! logged durably ([`log`]), merged ([`dataset`]) into the view ([`store`]) and sent ([`sync`]).
 
+pub mod app;
+pub mod capture;
 pub mod dataset;
+pub mod export;
 pub mod identity;
 pub mod lock;
 pub mod log;

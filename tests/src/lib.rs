@@ -1,1 +1,101 @@
-//! Room under construction.
+//! What the end-to-end tests share: a hub and nodes in one process, over real TLS and real files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::ledger::LedgerOptions;
+use lienthong_hub::pki::{InitOptions, Role, init};
+use lienthong_node::app::{Node, system_clock};
+use lienthong_node::identity::{Token, enrol};
+use lienthong_node::replica::{Draft, Intent};
+use lienthong_node::sync::Settings;
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+
+/// The embedded catalogue.
+///
+/// # Errors
+/// Never in a tested build.
+pub fn catalogue() -> anyhow::Result<Arc<Catalogue>> {
+    Ok(Arc::new(Catalogue::embedded()?.clone()))
+}
+
+/// Makes a hub's folder.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_hub(data: &Path) -> anyhow::Result<()> {
+    let options =
+        InitOptions { province: "33".parse()?, domain: "hungyen.example".to_owned(), names: Vec::new() };
+    init(data, &options)?;
+    Ok(())
+}
+
+/// Opens a hub.
+///
+/// # Errors
+/// If it does not open.
+pub fn open_hub(data: &Path) -> anyhow::Result<Arc<Hub>> {
+    Ok(Hub::open(data, catalogue()?, &LedgerOptions::default(), system_clock)?)
+}
+
+/// A token for a unit, valid for an hour.
+///
+/// # Errors
+/// If it cannot be kept.
+pub fn token(hub: &Hub, unit: &str) -> anyhow::Result<Token> {
+    let expires = UnixMillis(hub.now().0 + 3_600_000);
+    Ok(hub.tokens.create(&hub.secrets, unit.parse()?, Role::Commune, expires, "test".to_owned())?)
+}
+
+/// Enrols and opens a node; it does not dial yet.
+///
+/// # Errors
+/// If the hub refuses.
+pub async fn make_node(hub: &Hub, address: &str, data: &Path, unit: &str) -> anyhow::Result<Arc<Node>> {
+    enrol(data, address, &token(hub, unit)?).await?;
+    Ok(Node::open(data, catalogue()?, system_clock)?)
+}
+
+/// Quick rhythms for tests.
+#[must_use]
+pub fn brisk() -> Settings {
+    Settings { retry_millis: (5, 100), ..Settings::default() }
+}
+
+/// A member's record with the given number and name.
+///
+/// # Errors
+/// If the unit's code is none.
+pub fn member(unit: &str, number: &str, name: &str) -> anyhow::Result<Draft> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let values = BTreeMap::from([
+        ("so_cccd".to_owned(), text(number)),
+        ("ho_ten".to_owned(), text(name)),
+        ("ngay_sinh".to_owned(), Value::Date(0)),
+        ("ma_xa".to_owned(), Value::Unit(unit.parse()?)),
+    ]);
+    Ok(Draft {
+        record_type: "dang_vien".to_owned(),
+        owner: unit.parse()?,
+        values,
+        intent: Intent::Assert,
+        author: "test".to_owned(),
+    })
+}
+
+/// Waits until the hub has acknowledged everything the node has.
+///
+/// # Errors
+/// If that takes longer than a minute.
+pub async fn acknowledged(node: &Node) -> anyhow::Result<()> {
+    let handle = node.sync().ok_or_else(|| anyhow::anyhow!("not synchronising"))?;
+    let mut status = handle.watch();
+    let size = node.replica.head().borrow().size;
+    let done = status.wait_for(|status| status.acknowledged >= size);
+    tokio::time::timeout(std::time::Duration::from_secs(60), done).await??;
+    Ok(())
+}

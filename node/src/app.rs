@@ -1,0 +1,222 @@
+//! The node put together.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::time::UnixMillis;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::{IdentityError, NodeIdentity};
+use crate::lock::{DataLock, LockError};
+use crate::log::{self, Disk, HashFile};
+use crate::replica::{
+    Author, Draft, Journal, JournalError, JournalOptions, NoReplay, Replica, WriteError, Written, log_dir,
+};
+use crate::store::{SledView, View, ViewError};
+use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncClient, SyncHandle};
+
+/// sled's cache at a node: an old office PC has little memory to give.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// Records that may wait for the view.
+const UNFLUSHED_MAX: usize = 1_024;
+/// Opened frames kept for readers.
+const FRAMES_CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+/// A replica that must not write any more is marked by this file.
+const REGRESSED: &str = "regressed";
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process has the folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It was never enrolled.
+    #[error("{0} chưa ghi danh: hãy chạy `lienthong-node enrol` · is not enrolled: run `lienthong-node enrol` first")]
+    Unenrolled(String),
+    /// The identity is unusable.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The log does not open.
+    #[error("{0}; hãy chạy `lienthong-node check` · run `lienthong-node check`")]
+    Log(#[from] log::OpenError),
+    /// The view cannot be made.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// Something in the log is not readable.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Receipts and notices cannot be opened.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// A thread or file is refused.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was wanted.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// A node at work.
+pub struct Node {
+    /// Its folder.
+    pub data: PathBuf,
+    /// Who it is.
+    pub identity: Arc<NodeIdentity>,
+    /// Its log and state.
+    pub replica: Replica,
+    /// Receipts and notices.
+    pub evidence: Arc<Evidence>,
+    /// What opening remarked.
+    pub remarks: Vec<String>,
+    /// Ends everything.
+    pub stop: CancellationToken,
+    clock: fn() -> UnixMillis,
+    regressed: Arc<AtomicBool>,
+    sync: Mutex<Option<SyncHandle>>,
+    _lock: DataLock,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Opens the node in `data`; it does not dial yet.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn open(data: &Path, catalogue: Arc<Catalogue>, clock: fn() -> UnixMillis) -> Result<Arc<Self>, StartError> {
+        let identity =
+            NodeIdentity::load(data)?.ok_or_else(|| StartError::Unenrolled(data.display().to_string()))?;
+        let lock = DataLock::take(data, "lienthong-node")?;
+        let mut remarks = Vec::new();
+        let dir = log_dir(data);
+        let opened = log::open(&dir, identity.replica(), Disk::real())?;
+        if let Some(cut) = opened.cut {
+            remarks.push(format!("an unfinished write of {} bytes was cut from the log", cut.bytes));
+        }
+        let io = |what| move |source| StartError::Io { what, source };
+        let hashes = HashFile::open(&dir, opened.writer.next_sequence().0).map_err(io("leaf hashes"))?;
+        let view = SledView::open(&data.join("view"), CACHE_BYTES)?;
+        if let Some(aside) = view.set_aside {
+            remarks.push(format!("the view was damaged: set aside as {}, rebuilt", aside.display()));
+        }
+        let view: Arc<dyn View> = Arc::new(view.view);
+        let author = Author {
+            replica: identity.replica(),
+            unit: identity.unit().clone(),
+            provincial_key: Arc::clone(identity.provincial_key()),
+        };
+        let options = JournalOptions { frames_cached: FRAMES_CACHED, unflushed_max: UNFLUSHED_MAX };
+        let journal = Journal::open(
+            opened.writer,
+            opened.reader,
+            hashes,
+            view,
+            catalogue,
+            author,
+            options,
+            &mut NoReplay,
+        )?;
+        let (replica, _thread) = Replica::start(journal, clock).map_err(io("the log's thread"))?;
+        let regressed = data.join(REGRESSED).exists();
+        Ok(Arc::new(Self {
+            data: data.to_owned(),
+            identity: Arc::new(identity),
+            replica,
+            evidence: Arc::new(Evidence::open(data)?),
+            remarks,
+            stop: CancellationToken::new(),
+            clock,
+            regressed: Arc::new(AtomicBool::new(regressed)),
+            sync: Mutex::new(None),
+            _lock: lock,
+        }))
+    }
+
+    /// Begins to synchronise; a regressed replica never does.
+    pub fn start_sync(&self, settings: Settings) {
+        if self.is_regressed() {
+            tracing::error!("this log contradicts what the hub holds; run `lienthong-node recover`");
+            return;
+        }
+        let builder = BatchBuilder::new(
+            self.replica.reader().clone(),
+            Arc::clone(self.replica.hashes()),
+            self.identity.origin(),
+            Arc::clone(self.identity.log_key()),
+        );
+        let mark = self.data.join(REGRESSED);
+        let regressed = Arc::clone(&self.regressed);
+        let regress = Box::new(move || {
+            regressed.store(true, Ordering::Release);
+            // Durable, so that a restart does not write again.
+            if let Err(error) = crate::identity::write_private(&mark, b"") {
+                tracing::error!(%error, "the mark of a regressed replica cannot be kept");
+            }
+        });
+        let client = SyncClient {
+            identity: Arc::clone(&self.identity),
+            builder,
+            evidence: Arc::clone(&self.evidence),
+            head: self.replica.head(),
+            catalogue: self.replica.catalogue().digest().to_vec(),
+            settings,
+            clock: self.clock,
+            regress,
+        };
+        let (handle, _task) = sync::run(client, self.stop.clone());
+        *self.sync.lock() = Some(handle);
+    }
+
+    /// Watches and nudges synchronisation, once it was begun.
+    #[must_use]
+    pub fn sync(&self) -> Option<SyncHandle> {
+        self.sync.lock().clone()
+    }
+
+    /// Whether the hub holds something this log contradicts: it takes no more writes.
+    #[must_use]
+    pub fn is_regressed(&self) -> bool {
+        self.regressed.load(Ordering::Acquire)
+    }
+
+    /// Writes drafts durably, unless the replica is regressed.
+    pub async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
+        if self.is_regressed() {
+            let reason: Arc<str> = Arc::from(
+                "nhật ký máy này khác bản tỉnh đang giữ; hãy chạy `lienthong-node recover` · \
+                 this log contradicts what the province holds; run `lienthong-node recover`",
+            );
+            return drafts.iter().map(|_| Err(WriteError::Failed(Arc::clone(&reason)))).collect();
+        }
+        self.replica.write(drafts).await
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        (self.clock)()
+    }
+
+    /// Stops: what was accepted reaches the view.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.replica.close().await;
+    }
+}
+
+/// The system's clock.
+#[must_use]
+pub fn system_clock() -> UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
