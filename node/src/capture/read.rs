@@ -341,8 +341,8 @@ impl Table<'_> {
         }
         let alone = row.cells.len() == 1 && self.header.columns.len() > 1;
         alone
+            || total
             || starts(&[
-                "cong",
                 "tong cong",
                 "tong so",
                 "ghi chu",

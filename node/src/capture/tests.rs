@@ -226,6 +226,54 @@ fn one_bad_line_never_stops_json_lines() {
     assert!(!format!("{raw:?}").contains("mat"));
 }
 
+#[test]
+fn a_row_without_key_is_rejected_unless_it_is_a_total() {
+    let text = "Họ tên,Ngày sinh,Số CCCD\nCông A,1/1/1980,\nCộng,2,\nCo\u{323}\u{302}ng nhóm,2,\n";
+    let (summary, rows, _) = take("a.csv", text.as_bytes());
+    assert_eq!(
+        (rows.len(), rows[0].verdict, summary.unwrap().skipped),
+        (1, Verdict::Rejected, 2)
+    );
+}
+
+#[test]
+fn a_report_counts_rows_and_names_the_file_it_refuses() {
+    let (summary, rows, _) = take("a.xlsx", &workbook());
+    let mut report = ImportReport::new("a.xlsx", "dang_vien", Language::En);
+    rows.iter().for_each(|row| report.note(row));
+    report.note_file(&summary.unwrap());
+    assert_eq!((report.rows, report.duplicates, report.rejected), (4, 1, 1));
+    assert_eq!(
+        (report.errors[0].row, report.errors[0].rule.as_str()),
+        (9, "DUP_KEY_CONFLICT")
+    );
+    let refused = ImportReport::refused("a.xls", "dang_vien", Language::Vi, &FileRefusal::Empty);
+    assert_eq!(
+        (refused.rows, refused.errors[0].row, refused.errors.len()),
+        (0, 0, 1)
+    );
+    let error = cell::finding("X", None, String::new(), String::new());
+    (0..FINDINGS_MAX + 3).for_each(|_| report.error(1, error.clone()));
+    assert_eq!((report.errors.len(), report.errors_omitted), (FINDINGS_MAX, 4));
+}
+
+#[test]
+fn an_exported_table_runs_no_formula_and_holds_no_secret() {
+    use crate::export::{CsvWriter, Headers};
+    let mut out = Vec::new();
+    let mut table = CsvWriter::new(&mut out, &record_type(), Headers::LabelsVi).unwrap();
+    let fields = serde_json::json!({"ho_ten": "=1+1", "so_cccd": "033", "mat": "x"});
+    table
+        .write(&serde_json::json!({"id": "i", "unit": "u", "fields": fields}))
+        .unwrap();
+    table.finish().unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(
+        text,
+        "\u{feff}id,unit,Họ và tên,Số CCCD,Ngày sinh\ni,u,'=1+1,033,\n"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
