@@ -120,7 +120,7 @@ impl Parser {
     fn new(separator: char) -> Self {
         let row = Row {
             number: 1,
-            cells: Vec::new(),
+            ..Row::default()
         };
         Self {
             separator,
@@ -171,6 +171,9 @@ impl Parser {
 
     fn end_cell(&mut self, sink: &dyn RowSink) {
         let cell = std::mem::take(&mut self.cell);
+        if !cell.trim().is_empty() {
+            self.row.last = self.column;
+        }
         if !cell.trim().is_empty() && self.row.cells.len() < COLUMNS_MAX && sink.wants(self.column) {
             self.row.cells.push((self.column, RawCell::Text(cell)));
         }
@@ -185,7 +188,7 @@ impl Parser {
             &mut self.row,
             Row {
                 number: number + 1,
-                cells: Vec::new(),
+                ..Row::default()
             },
         );
         if row.cells.is_empty() {

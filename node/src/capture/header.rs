@@ -17,6 +17,8 @@ const HEADER_WITHIN: u64 = 30;
 pub(crate) struct Header {
     pub(crate) sheet: String,
     pub(crate) row: u64,
+    /// The last column with a title, of separated text.
+    pub(crate) last: u32,
     /// Field name by column.
     pub(crate) columns: BTreeMap<u32, String>,
     /// Columns of class C4: never read.
@@ -115,6 +117,7 @@ fn assign(record_type: &RecordType, sheet: String, row: &Row) -> Result<Header, 
     let mut header = Header {
         sheet,
         row: row.number,
+        last: row.last,
         ..Header::default()
     };
     let mut seen = Vec::new();

@@ -289,13 +289,19 @@ impl RowSink for Table<'_> {
         for name in self.header.columns.values() {
             cells.push((name.clone(), RawCell::Empty));
         }
+        let too_wide = row.last > self.header.last;
         for (column, cell) in row.cells {
             let name = self.header.columns.get(&column);
             if let Some(slot) = cells.iter_mut().find(|(other, _)| Some(other) == name) {
                 slot.1 = cell;
             }
         }
-        let judgement = self.desk.judge.judge(self.desk.record_type, &cells);
+        let mut judgement = self.desk.judge.judge(self.desk.record_type, &cells);
+        if too_wide {
+            let vi = "Dòng có nhiều ô hơn tiêu đề; kiểm tra dấu ngăn cách".to_owned();
+            let en = "the row has more cells than the header; look for a stray separator".to_owned();
+            judgement.errors.push(finding("ROW_SHAPE", None, vi, en));
+        }
         self.desk.finish(row.number, judgement);
         ControlFlow::Continue(())
     }

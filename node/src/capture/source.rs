@@ -40,6 +40,8 @@ pub struct Source {
 pub(crate) struct Row {
     pub(crate) number: u64,
     pub(crate) cells: Vec<(u32, RawCell)>,
+    /// The last column with anything in it, of separated text; workbooks may carry notes beside a table.
+    pub(crate) last: u32,
 }
 
 /// Takes rows as they are read.

@@ -121,7 +121,7 @@ fn workbook() -> Vec<u8> {
         sheet.write(row, 1, *name).unwrap();
         sheet.write(row, 2, *id).unwrap();
         sheet
-            .write_with_format(row, 3, &ExcelDateTime::from_ymd(1980, 1, 2).unwrap(), &date)
+            .write_with_format(row, 3, ExcelDateTime::from_ymd(1980, 1, 2).unwrap(), &date)
             .unwrap();
         sheet.write(row, 4, "kín").unwrap();
     }
@@ -233,6 +233,15 @@ fn a_row_without_key_is_rejected_unless_it_is_a_total() {
     assert_eq!(
         (rows.len(), rows[0].verdict, summary.unwrap().skipped),
         (1, Verdict::Rejected, 2)
+    );
+}
+
+#[test]
+fn a_row_wider_than_its_header_is_rejected() {
+    let (_, rows, _) = take("a.csv", "Họ tên,Số CCCD\nA,033,,\nB,034,x\n".as_bytes());
+    assert_eq!(
+        (rows[0].verdict, rows[1].judgement.errors[0].rule.as_str()),
+        (Verdict::Good, "ROW_SHAPE")
     );
 }
 
