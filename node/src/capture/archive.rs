@@ -10,6 +10,8 @@ const RATIO_MAX: u64 = 1_000;
 const RATIO_FROM: u64 = 16 << 20;
 const SHARED_STRINGS_MAX: u64 = 256 << 20;
 const CELL_MAX: u64 = 64 << 10;
+/// Each shared string costs memory even when it is empty.
+const STRINGS_MAX: u32 = 4_000_000;
 const MEMBERS_MAX: usize = 10_000;
 
 /// Refuses an archive that is broken, unsafe or inflates beyond the limits.
@@ -46,7 +48,7 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<(), FileRe
             }
             if markup && buffer.iter().take(read).any(|byte| cells.exceeds(*byte)) {
                 return Err(FileRefusal::TooLarge(format!(
-                    "{name} has a cell beyond {CELL_MAX} bytes"
+                    "{name} has a cell beyond {CELL_MAX} bytes or too many strings"
                 )));
             }
         }
@@ -72,6 +74,7 @@ struct CellGauge {
     name: Vec<u8>,
     named: bool,
     text: u64,
+    strings: u32,
 }
 
 impl CellGauge {
@@ -96,6 +99,7 @@ impl CellGauge {
         }
         if byte == b'>' {
             self.in_tag = false;
+            self.strings += u32::from(matches!(self.name.as_slice(), b"si" | b"si/"));
             // CDATA and comments may carry text of a cell.
             if self.name.first() == Some(&b'!') {
                 self.text += self.tag;
@@ -107,6 +111,6 @@ impl CellGauge {
                 self.text = 0;
             }
         }
-        self.tag > CELL_MAX || self.text > CELL_MAX
+        self.tag > CELL_MAX || self.text > CELL_MAX || self.strings > STRINGS_MAX
     }
 }
