@@ -24,7 +24,8 @@ async fn p1_p2_p5_a_record_reaches_the_province_once_signed_and_survives_restart
     std::fs::create_dir(&folder).unwrap();
     let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
     // Written while nobody is connected.
-    let drafts = (0..300).map(|n| member(UNIT, &format!("0330700{n:05}"), "Nguyễn Văn An").unwrap()).collect();
+    let drafts =
+        (0..300).map(|n| member(UNIT, &format!("0330700{n:05}"), "Nguyễn Văn An").unwrap()).collect();
     let written = node.write(drafts).await;
     assert!(written.iter().all(|result| result.as_ref().unwrap().outcome == Outcome::Created));
     node.start_sync(brisk());
@@ -222,9 +223,7 @@ async fn p6_a_clone_is_fenced() {
     }
     let refused = clone.write(vec![member(UNIT, "033070000004", "Nguyễn Văn Dũng").unwrap()]).await;
     assert!(refused[0].is_err());
-    let fenced = |entry: &lienthong_hub::pki::Enrolled| {
-        matches!(&entry.state, lienthong_hub::pki::ReplicaState::Fenced { proofs, .. } if proofs.len() == 2)
-    };
+    let fenced = |entry: &lienthong_hub::pki::Enrolled| matches!(&entry.state, lienthong_hub::pki::ReplicaState::Fenced { proofs, .. } if proofs.len() == 2);
     while !hub.registry.list().iter().any(fenced) {
         tokio::task::yield_now().await;
     }

@@ -1,0 +1,74 @@
+//! Why a file is refused whole.
+
+use lienthong_proto::catalogue::Label;
+
+/// A file that is not read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum FileRefusal {
+    /// It has no bytes, or no cell with anything in it.
+    #[error("the file is empty")]
+    Empty,
+    /// Its container is broken.
+    #[error("the file is damaged: {0}")]
+    Corrupt(String),
+    /// It is something else than a workbook, CSV or JSON lines.
+    #[error("the file is of another type: {0}")]
+    Type(String),
+    /// It is or becomes larger than is read.
+    #[error("the file is too large: {0}")]
+    TooLarge(String),
+    /// A member of the archive would leave its folder.
+    #[error("the archive holds an unsafe path: {0}")]
+    UnsafePath(String),
+    /// Its text cannot be decoded for certain.
+    #[error("the text cannot be decoded for certain; save it as UTF-8")]
+    Encoding,
+    /// Columns that name the record are not there.
+    #[error("the file has no column for: {0}")]
+    ColumnMissing(String),
+    /// One field has two columns.
+    #[error("two columns are for the same field: {0}")]
+    ColumnTwice(String),
+    /// The disk failed.
+    #[error("the file cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl FileRefusal {
+    /// The reason class of the import contract.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Empty => "FILE_EMPTY",
+            Self::Corrupt(_) | Self::Io(_) => "FILE_CORRUPT",
+            Self::Type(_) => "FILE_TYPE",
+            Self::TooLarge(_) => "FILE_TOO_LARGE",
+            Self::UnsafePath(_) => "FILE_UNSAFE_PATH",
+            Self::Encoding => "ENCODING",
+            Self::ColumnMissing(_) => "COLUMN_MISSING",
+            Self::ColumnTwice(_) => "ROW_SHAPE",
+        }
+    }
+
+    /// What people are told.
+    #[must_use]
+    pub fn message(&self) -> Label {
+        let vi = match self {
+            Self::Empty => "Tệp không có dữ liệu".to_owned(),
+            Self::Corrupt(_) => "Tệp bị hỏng hoặc tải về chưa trọn vẹn; hãy lưu lại rồi nộp lại".to_owned(),
+            Self::Type(_) => {
+                "Loại tệp không đọc được; hãy bỏ mật khẩu (nếu có) và lưu thành .xlsx, .csv (UTF-8) hoặc .jsonl".to_owned()
+            }
+            Self::TooLarge(_) => "Tệp quá lớn hoặc có ô quá dài".to_owned(),
+            Self::UnsafePath(_) => "Tệp nén chứa đường dẫn không an toàn".to_owned(),
+            Self::Encoding => "Không xác định chắc chắn bảng mã; hãy lưu lại dạng UTF-8".to_owned(),
+            Self::ColumnMissing(columns) => format!("Tệp thiếu cột khóa: {columns}"),
+            Self::ColumnTwice(column) => format!("Hai cột cùng ứng với trường {column}; hãy bỏ một cột"),
+            Self::Io(_) => "Không đọc được tệp từ ổ đĩa".to_owned(),
+        };
+        Label {
+            vi,
+            en: self.to_string(),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The answer of `import` and `put`: a contract that scripts depend on.
+
+use lienthong_proto::catalogue::Label;
+use serde::{Deserialize, Serialize};
+
+use super::{CapturedRow, FileRefusal, FileSummary, Finding, Verdict};
+
+/// The most findings a list holds; the rest is counted.
+pub const FINDINGS_MAX: usize = 10_000;
+
+/// The language of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// Vietnamese.
+    #[default]
+    Vi,
+    /// English.
+    En,
+}
+
+impl Language {
+    fn pick(self, label: Label) -> String {
+        match self {
+            Self::Vi => label.vi,
+            Self::En => label.en,
+        }
+    }
+}
+
+/// One finding as people's tools see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedFinding {
+    /// The row; 0 is the file.
+    pub row: u64,
+    /// The field or header.
+    pub column: Option<String>,
+    /// What stood there.
+    pub value: Option<String>,
+    /// The reason class.
+    pub rule: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// What an import did. `rows` = created + updated + unchanged + duplicates + rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// The file's name.
+    pub file: String,
+    /// The record type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// Rows judged.
+    pub rows: u64,
+    /// Records that are new; the writer counts them.
+    pub created: u64,
+    /// Records that changed; the writer counts them.
+    pub updated: u64,
+    /// Rows that changed nothing; the writer counts them.
+    pub unchanged: u64,
+    /// Rows equal to an earlier one.
+    pub duplicates: u64,
+    /// Rows with errors.
+    pub rejected: u64,
+    /// Why rows were rejected.
+    pub errors: Vec<ReportedFinding>,
+    /// What else to look at.
+    pub warnings: Vec<ReportedFinding>,
+    /// Errors beyond those listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub errors_omitted: u64,
+    /// Warnings beyond those listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warnings_omitted: u64,
+    /// The language of the messages.
+    #[serde(skip)]
+    pub language: Language,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl ImportReport {
+    /// A report with nothing in it yet.
+    #[must_use]
+    pub fn new(file: &str, record_type: &str, language: Language) -> Self {
+        Self {
+            file: file.to_owned(),
+            record_type: record_type.to_owned(),
+            language,
+            ..Self::default()
+        }
+    }
+
+    /// The report of a file refused whole: no rows, one error of row 0.
+    #[must_use]
+    pub fn refused(file: &str, record_type: &str, language: Language, refusal: &FileRefusal) -> Self {
+        let mut report = Self::new(file, record_type, language);
+        let rule = refusal.class().to_owned();
+        let error = Finding {
+            column: None,
+            value: None,
+            rule,
+            message: refusal.message(),
+        };
+        report.error(0, error);
+        report
+    }
+
+    /// Notes a row's findings and counts it if it is a duplicate or rejected.
+    pub fn note(&mut self, row: &CapturedRow) {
+        self.rows += 1;
+        match row.verdict {
+            Verdict::Good => {}
+            Verdict::Duplicate { of } => {
+                self.duplicates += 1;
+                let message = Label {
+                    vi: format!("Trùng với dòng {of}; đã bỏ"),
+                    en: format!("equal to row {of}; dropped"),
+                };
+                self.warning(
+                    row.row,
+                    Finding {
+                        column: None,
+                        value: None,
+                        rule: "DUP".to_owned(),
+                        message,
+                    },
+                );
+            }
+            Verdict::Rejected => self.rejected += 1,
+        }
+        for error in &row.judgement.errors {
+            self.error(row.row, error.clone());
+        }
+        for warning in &row.judgement.warnings {
+            self.warning(row.row, warning.clone());
+        }
+    }
+
+    /// Notes what was said about the file as a whole.
+    pub fn note_file(&mut self, summary: &FileSummary) {
+        for warning in &summary.warnings {
+            self.warning(0, warning.clone());
+        }
+    }
+
+    /// Adds an error.
+    pub fn error(&mut self, row: u64, found: Finding) {
+        let reported = reported(row, found, self.language);
+        add(&mut self.errors, &mut self.errors_omitted, reported);
+    }
+
+    /// Adds a warning.
+    pub fn warning(&mut self, row: u64, found: Finding) {
+        let reported = reported(row, found, self.language);
+        add(&mut self.warnings, &mut self.warnings_omitted, reported);
+    }
+}
+
+fn add(list: &mut Vec<ReportedFinding>, omitted: &mut u64, found: ReportedFinding) {
+    if list.len() < FINDINGS_MAX {
+        list.push(found);
+    } else {
+        *omitted += 1;
+    }
+}
+
+fn reported(row: u64, found: Finding, language: Language) -> ReportedFinding {
+    let Finding {
+        column,
+        value,
+        rule,
+        message,
+    } = found;
+    ReportedFinding {
+        row,
+        column,
+        value,
+        rule,
+        message: language.pick(message),
+    }
+}
