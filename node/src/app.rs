@@ -35,7 +35,9 @@ pub enum StartError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// It was never enrolled.
-    #[error("{0} chưa ghi danh: hãy chạy `lienthong-node enrol` · is not enrolled: run `lienthong-node enrol` first")]
+    #[error(
+        "{0} chưa ghi danh: hãy chạy `lienthong-node enrol` · is not enrolled: run `lienthong-node enrol` first"
+    )]
     Unenrolled(String),
     /// The identity is unusable.
     #[error(transparent)]
@@ -93,7 +95,11 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn open(data: &Path, catalogue: Arc<Catalogue>, clock: fn() -> UnixMillis) -> Result<Arc<Self>, StartError> {
+    pub fn open(
+        data: &Path,
+        catalogue: Arc<Catalogue>,
+        clock: fn() -> UnixMillis,
+    ) -> Result<Arc<Self>, StartError> {
         let identity =
             NodeIdentity::load(data)?.ok_or_else(|| StartError::Unenrolled(data.display().to_string()))?;
         let lock = DataLock::take(data, "lienthong-node")?;

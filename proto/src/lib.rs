@@ -21,6 +21,7 @@ pub mod limits;
 pub mod merge;
 pub mod merkle;
 pub mod note;
+pub mod rules;
 pub mod text;
 pub mod time;
 pub mod value;

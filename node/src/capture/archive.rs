@@ -34,9 +34,7 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<(), FileRe
         let markup = name.to_ascii_lowercase().ends_with(".xml");
         let (mut size, mut cells) = (0_u64, CellGauge::default());
         loop {
-            let read = member
-                .read(&mut buffer)
-                .map_err(|error| FileRefusal::Corrupt(error.to_string()))?;
+            let read = member.read(&mut buffer).map_err(|error| FileRefusal::Corrupt(error.to_string()))?;
             if read == 0 {
                 break;
             }
@@ -53,13 +51,7 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<(), FileRe
             }
         }
     }
-    if workbook {
-        Ok(())
-    } else {
-        Err(FileRefusal::Type(
-            "an archive, but not an .xlsx workbook".to_owned(),
-        ))
-    }
+    if workbook { Ok(()) } else { Err(FileRefusal::Type("an archive, but not an .xlsx workbook".to_owned())) }
 }
 
 fn corrupt(error: zip::result::ZipError) -> FileRefusal {
@@ -104,10 +96,7 @@ impl CellGauge {
             if self.name.first() == Some(&b'!') {
                 self.text += self.tag;
             }
-            if matches!(
-                self.name.as_slice(),
-                b"c" | b"/c" | b"si" | b"/si" | b"/comment" | b"/sp"
-            ) {
+            if matches!(self.name.as_slice(), b"c" | b"/c" | b"si" | b"/si" | b"/comment" | b"/sp") {
                 self.text = 0;
             }
         }

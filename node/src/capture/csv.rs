@@ -20,10 +20,7 @@ pub(crate) struct Dialect {
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self {
-            encoding: UTF_8,
-            separator: ',',
-        }
+        Self { encoding: UTF_8, separator: ',' }
     }
 }
 
@@ -47,11 +44,8 @@ impl Dialect {
             }
         }
         // The first of equals wins, so compare from the back.
-        let separator = counts
-            .iter()
-            .rev()
-            .max_by_key(|(_, count)| *count)
-            .map_or(',', |(separator, _)| *separator);
+        let separator =
+            counts.iter().rev().max_by_key(|(_, count)| *count).map_or(',', |(separator, _)| *separator);
         Ok(Self { encoding, separator })
     }
 
@@ -118,10 +112,7 @@ struct Parser {
 
 impl Parser {
     fn new(separator: char) -> Self {
-        let row = Row {
-            number: 1,
-            ..Row::default()
-        };
+        let row = Row { number: 1, ..Row::default() };
         Self {
             separator,
             cell: String::new(),
@@ -184,17 +175,7 @@ impl Parser {
         self.end_cell(sink);
         self.column = 0;
         let number = self.row.number;
-        let row = std::mem::replace(
-            &mut self.row,
-            Row {
-                number: number + 1,
-                ..Row::default()
-            },
-        );
-        if row.cells.is_empty() {
-            ControlFlow::Continue(())
-        } else {
-            sink.row(row)
-        }
+        let row = std::mem::replace(&mut self.row, Row { number: number + 1, ..Row::default() });
+        if row.cells.is_empty() { ControlFlow::Continue(()) } else { sink.row(row) }
     }
 }

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use lienthong_proto::catalogue::{Class, Field, RecordType};
 
 use super::cell::finding;
-use super::fold::fold;
 use super::source::{Row, RowSink};
 use super::{FileRefusal, Finding, RawCell, Source};
+use lienthong_proto::text::fold;
 
 const HEADER_WITHIN: u64 = 30;
 
@@ -37,13 +37,9 @@ pub(crate) fn field_of<'a>(record_type: &'a RecordType, header: &str) -> Option<
 }
 
 fn names(field: &Field) -> impl Iterator<Item = &str> {
-    [
-        field.name.as_str(),
-        field.label.vi.as_str(),
-        field.label.en.as_str(),
-    ]
-    .into_iter()
-    .chain(field.aliases.iter().map(String::as_str))
+    [field.name.as_str(), field.label.vi.as_str(), field.label.en.as_str()]
+        .into_iter()
+        .chain(field.aliases.iter().map(String::as_str))
 }
 
 /// Looks through the first rows of every sheet.
@@ -51,11 +47,7 @@ pub(crate) fn find(source: &Source, record_type: &RecordType) -> Result<Header, 
     let mut best: Option<(usize, String, Row)> = None;
     let mut any = false;
     for sheet in source.sheets()? {
-        let mut scout = Scout {
-            record_type,
-            best: None,
-            any: false,
-        };
+        let mut scout = Scout { record_type, best: None, any: false };
         // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
         let Ok(()) = source.rows(&sheet, &mut scout) else {
             continue;
@@ -106,20 +98,11 @@ impl RowSink for Scout<'_> {
 }
 
 fn text(cell: &RawCell) -> Option<&str> {
-    if let RawCell::Text(text) = cell {
-        Some(text)
-    } else {
-        None
-    }
+    if let RawCell::Text(text) = cell { Some(text) } else { None }
 }
 
 fn assign(record_type: &RecordType, sheet: String, row: &Row) -> Result<Header, FileRefusal> {
-    let mut header = Header {
-        sheet,
-        row: row.number,
-        last: row.last,
-        ..Header::default()
-    };
+    let mut header = Header { sheet, row: row.number, last: row.last, ..Header::default() };
     let mut seen = Vec::new();
     for (column, cell) in &row.cells {
         let Some(title) = text(cell) else { continue };
@@ -138,30 +121,18 @@ fn assign(record_type: &RecordType, sheet: String, row: &Row) -> Result<Header, 
             header.columns.insert(*column, field.name.clone());
         }
     }
-    let missing: Vec<_> = record_type
-        .key
-        .fields
-        .iter()
-        .filter(|name| !seen.contains(name))
-        .cloned()
-        .collect();
+    let missing: Vec<_> =
+        record_type.key.fields.iter().filter(|name| !seen.contains(name)).cloned().collect();
     if !missing.is_empty() {
         return Err(FileRefusal::ColumnMissing(missing.join(", ")));
     }
-    for field in record_type
-        .fields
-        .iter()
-        .filter(|field| field.required && !field.computed)
-    {
+    for field in record_type.fields.iter().filter(|field| field.required && !field.computed) {
         if !seen.contains(&field.name) {
             header.warnings.push(finding(
                 "COLUMN_MISSING",
                 Some(&field.name),
                 format!("Tệp không có cột bắt buộc “{}”", field.label.vi),
-                format!(
-                    "the file has no column for the required field “{}”",
-                    field.label.en
-                ),
+                format!("the file has no column for the required field “{}”", field.label.en),
             ));
         }
     }
@@ -173,10 +144,7 @@ pub(crate) fn omitted(field: &Field) -> Finding {
         "C4_OMITTED",
         Some(&field.name),
         format!("Cột “{}” không được đưa vào hệ thống; đã bỏ qua", field.label.vi),
-        format!(
-            "the column “{}” does not enter the system; it was left out",
-            field.label.en
-        ),
+        format!("the column “{}” does not enter the system; it was left out", field.label.en),
     )
 }
 
@@ -188,19 +156,15 @@ pub(crate) fn unknown(record_type: &RecordType, title: &str) -> Option<Finding> 
     }
     let mut nearest: Option<(f64, &Field)> = None;
     for field in record_type.fields.iter().filter(|field| !field.computed) {
-        let likeness = names(field)
-            .map(|name| strsim::jaro_winkler(&fold(name), &folded))
-            .fold(0.0, f64::max);
+        let likeness =
+            names(field).map(|name| strsim::jaro_winkler(&fold(name), &folded)).fold(0.0, f64::max);
         if likeness > 0.8 && nearest.is_none_or(|(other, _)| likeness > other) {
             nearest = Some((likeness, field));
         }
     }
     let shown: String = title.chars().take(80).collect();
     let (vi, en) = nearest.map_or_else(Default::default, |(_, field)| {
-        (
-            format!("; gần nhất: “{}”", field.label.vi),
-            format!("; nearest: “{}”", field.label.en),
-        )
+        (format!("; gần nhất: “{}”", field.label.vi), format!("; nearest: “{}”", field.label.en))
     });
     Some(finding(
         "COLUMN_UNKNOWN",

@@ -26,11 +26,7 @@ pub(crate) fn lines(
             take(number, None);
             continue;
         }
-        let text = line
-            .strip_prefix(b"\xef\xbb\xbf")
-            .filter(|_| number == 1)
-            .unwrap_or(&line)
-            .trim_ascii();
+        let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line).trim_ascii();
         if !text.is_empty() {
             take(number, serde_json::from_slice(text).ok());
         }

@@ -6,7 +6,6 @@
 mod archive;
 mod cell;
 mod csv;
-mod fold;
 mod header;
 mod jsonl;
 mod read;

@@ -11,10 +11,10 @@ use lienthong_proto::hash::sha256;
 use serde_json::{Map, Value};
 
 use super::cell::finding;
-use super::fold::fold;
 use super::header::{self, Header};
 use super::source::{Row, RowSink};
 use super::{FileRefusal, Finding, Format, Judge, RawCell, RowJudgement, Source, jsonl};
+use lienthong_proto::text::fold;
 
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,14 +97,7 @@ pub fn read_json_values(
 ) -> FileSummary {
     let mut desk = Desk::new(record_type, judge, sink);
     for (line, value) in (1..).zip(values) {
-        desk.object(
-            line,
-            if let Value::Object(object) = value {
-                Some(object)
-            } else {
-                None
-            },
-        );
+        desk.object(line, if let Value::Object(object) = value { Some(object) } else { None });
     }
     desk.summary
 }
@@ -126,14 +119,7 @@ impl<'a> Desk<'a> {
         sink: &'a mut dyn FnMut(CapturedRow),
     ) -> Self {
         let (seen, said) = (HashMap::new(), BTreeSet::new());
-        Self {
-            record_type,
-            judge,
-            sink,
-            seen,
-            said,
-            summary: FileSummary::default(),
-        }
+        Self { record_type, judge, sink, seen, said, summary: FileSummary::default() }
     }
 
     fn count(&mut self, rule: &str) {
@@ -153,13 +139,7 @@ impl<'a> Desk<'a> {
                 "Dòng không phải một đối tượng JSON hợp lệ (tối đa 64 KiB)".to_owned(),
                 "the line is not one JSON object of at most 64 KiB".to_owned(),
             );
-            return self.finish(
-                line,
-                RowJudgement {
-                    errors: vec![error],
-                    ..RowJudgement::default()
-                },
-            );
+            return self.finish(line, RowJudgement { errors: vec![error], ..RowJudgement::default() });
         };
         // Our own exports hold the values under `fields`.
         if let Some(Value::Object(fields)) = object.get_mut("fields") {
@@ -184,12 +164,7 @@ impl<'a> Desk<'a> {
         let mut judgement = self.judge.judge(self.record_type, &cells);
         if let Some(name) = twice {
             let vi = "Trường được ghi hai lần trong một dòng".to_owned();
-            judgement.errors.push(finding(
-                "ROW_SHAPE",
-                Some(&name),
-                vi,
-                "the field stands twice".to_owned(),
-            ));
+            judgement.errors.push(finding("ROW_SHAPE", Some(&name), vi, "the field stands twice".to_owned()));
         }
         self.finish(line, judgement);
     }
@@ -231,11 +206,7 @@ impl<'a> Desk<'a> {
         for found in judgement.errors.iter().chain(&judgement.warnings) {
             *self.summary.classes.entry(found.rule.clone()).or_default() += 1;
         }
-        (self.sink)(CapturedRow {
-            row,
-            judgement,
-            verdict,
-        });
+        (self.sink)(CapturedRow { row, judgement, verdict });
     }
 
     fn hashes(&self, judgement: &RowJudgement) -> ([u8; 16], [u8; 16]) {
@@ -244,21 +215,14 @@ impl<'a> Desk<'a> {
             key.text(judgement.unit.as_ref().map_or("", |unit| unit.as_str()));
         }
         for name in &self.record_type.key.fields {
-            judgement
-                .values
-                .get(name)
-                .unwrap_or(&lienthong_proto::value::Value::Null)
-                .encode(&mut key);
+            judgement.values.get(name).unwrap_or(&lienthong_proto::value::Value::Null).encode(&mut key);
         }
         let mut content = Writer::default();
         for (name, value) in &judgement.values {
             content.text(name);
             value.encode(&mut content);
         }
-        (
-            half(&sha256(&[&key.into_bytes()])),
-            half(&sha256(&[&content.into_bytes()])),
-        )
+        (half(&sha256(&[&key.into_bytes()])), half(&sha256(&[&content.into_bytes()])))
     }
 }
 
@@ -315,27 +279,18 @@ impl Table<'_> {
                 .get(column)
                 .is_some_and(|name| self.desk.record_type.key.fields.contains(name))
         };
-        let fields = row
-            .cells
-            .iter()
-            .filter(|(column, _)| self.header.columns.contains_key(column))
-            .count();
+        let fields = row.cells.iter().filter(|(column, _)| self.header.columns.contains_key(column)).count();
         if fields == 0 || row.number <= self.header.row + 2 && numbers_columns(row) {
             return true;
         }
         let Some((first, cell)) = row.cells.first() else {
             return true;
         };
-        let keyed = row
-            .cells
-            .iter()
-            .any(|(column, _)| column != first && is_key(column));
+        let keyed = row.cells.iter().any(|(column, _)| column != first && is_key(column));
         let RawCell::Text(text) = cell else { return false };
         let lower = text.trim().to_lowercase();
         // "Cộng" keeps its marks here, composed or not: folded, "Công ty" would be a total too.
-        let total = ["c\u{1ed9}ng", "co\u{323}\u{302}ng"]
-            .iter()
-            .any(|word| lower.starts_with(word));
+        let total = ["c\u{1ed9}ng", "co\u{323}\u{302}ng"].iter().any(|word| lower.starts_with(word));
         let text = fold(text);
         let starts = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
         if keyed {
@@ -346,16 +301,7 @@ impl Table<'_> {
             return matches!(text.trim_end_matches(':'), "cong" | "tong cong" | "tong so");
         }
         let alone = row.cells.len() == 1 && self.header.columns.len() > 1;
-        alone
-            || total
-            || starts(&[
-                "tong cong",
-                "tong so",
-                "ghi chu",
-                "nguoi lap",
-                "noi nhan",
-                "ky ten",
-            ])
+        alone || total || starts(&["tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "ky ten"])
     }
 }
 
@@ -371,10 +317,6 @@ fn numbers_columns(row: &Row) -> bool {
         })
         .collect();
     numbers.is_some_and(|all| {
-        all.len() >= 3
-            && all
-                .iter()
-                .zip(all.iter().skip(1))
-                .all(|(a, b)| a.checked_add(1) == Some(*b))
+        all.len() >= 3 && all.iter().zip(all.iter().skip(1)).all(|(a, b)| a.checked_add(1) == Some(*b))
     })
 }

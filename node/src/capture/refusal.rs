@@ -66,9 +66,6 @@ impl FileRefusal {
             Self::ColumnTwice(column) => format!("Hai cột cùng ứng với trường {column}; hãy bỏ một cột"),
             Self::Io(_) => "Không đọc được tệp từ ổ đĩa".to_owned(),
         };
-        Label {
-            vi,
-            en: self.to_string(),
-        }
+        Label { vi, en: self.to_string() }
     }
 }

@@ -86,12 +86,7 @@ impl ImportReport {
     /// A report with nothing in it yet.
     #[must_use]
     pub fn new(file: &str, record_type: &str, language: Language) -> Self {
-        Self {
-            file: file.to_owned(),
-            record_type: record_type.to_owned(),
-            language,
-            ..Self::default()
-        }
+        Self { file: file.to_owned(), record_type: record_type.to_owned(), language, ..Self::default() }
     }
 
     /// The report of a file refused whole: no rows, one error of row 0.
@@ -99,12 +94,7 @@ impl ImportReport {
     pub fn refused(file: &str, record_type: &str, language: Language, refusal: &FileRefusal) -> Self {
         let mut report = Self::new(file, record_type, language);
         let rule = refusal.class().to_owned();
-        let error = Finding {
-            column: None,
-            value: None,
-            rule,
-            message: refusal.message(),
-        };
+        let error = Finding { column: None, value: None, rule, message: refusal.message() };
         report.error(0, error);
         report
     }
@@ -120,15 +110,7 @@ impl ImportReport {
                     vi: format!("Trùng với dòng {of}; đã bỏ"),
                     en: format!("equal to row {of}; dropped"),
                 };
-                self.warning(
-                    row.row,
-                    Finding {
-                        column: None,
-                        value: None,
-                        rule: "DUP".to_owned(),
-                        message,
-                    },
-                );
+                self.warning(row.row, Finding { column: None, value: None, rule: "DUP".to_owned(), message });
             }
             Verdict::Rejected => self.rejected += 1,
         }
@@ -169,17 +151,6 @@ fn add(list: &mut Vec<ReportedFinding>, omitted: &mut u64, found: ReportedFindin
 }
 
 fn reported(row: u64, found: Finding, language: Language) -> ReportedFinding {
-    let Finding {
-        column,
-        value,
-        rule,
-        message,
-    } = found;
-    ReportedFinding {
-        row,
-        column,
-        value,
-        rule,
-        message: language.pick(message),
-    }
+    let Finding { column, value, rule, message } = found;
+    ReportedFinding { row, column, value, rule, message: language.pick(message) }
 }

@@ -86,10 +86,7 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
     let json = path
         .extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("jsonl") || end.eq_ignore_ascii_case("json"));
-    let body = head
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(&head)
-        .trim_ascii_start();
+    let body = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
     if body.is_empty() && size <= head.len() as u64 {
         return Err(FileRefusal::Empty);
     }
@@ -97,9 +94,7 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         source.format = Format::Jsonl;
     } else {
         // A whole pass first: rows must not flow from a file that turns out undecodable.
-        source
-            .text
-            .decode(File::open(path)?, &mut |_| ControlFlow::Continue(()))?;
+        source.text.decode(File::open(path)?, &mut |_| ControlFlow::Continue(()))?;
     }
     Ok(source)
 }
@@ -108,20 +103,16 @@ impl Source {
     /// Runs `sink` over a sheet's rows; CSV has the one sheet `""`.
     pub(crate) fn rows(&self, sheet: &str, sink: &mut dyn RowSink) -> Result<(), FileRefusal> {
         match self.format {
-            Format::Xlsx => xlsx::rows(
-                &mut xlsx::workbook(BufReader::new(File::open(&self.path)?))?,
-                sheet,
-                sink,
-            ),
+            Format::Xlsx => {
+                xlsx::rows(&mut xlsx::workbook(BufReader::new(File::open(&self.path)?))?, sheet, sink)
+            }
             Format::Csv | Format::Jsonl => csv::rows(&self.text, File::open(&self.path)?, sink),
         }
     }
 
     pub(crate) fn sheets(&self) -> Result<Vec<String>, FileRefusal> {
         match self.format {
-            Format::Xlsx => Ok(xlsx::sheets(&xlsx::workbook(BufReader::new(File::open(
-                &self.path,
-            )?))?)),
+            Format::Xlsx => Ok(xlsx::sheets(&xlsx::workbook(BufReader::new(File::open(&self.path)?))?)),
             Format::Csv | Format::Jsonl => Ok(vec![String::new()]),
         }
     }

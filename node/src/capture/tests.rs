@@ -41,11 +41,7 @@ fn record_type() -> RecordType {
     toml::from_str(TYPE).unwrap()
 }
 
-type Taken = (
-    Result<FileSummary, FileRefusal>,
-    Vec<CapturedRow>,
-    Vec<Vec<(String, RawCell)>>,
-);
+type Taken = (Result<FileSummary, FileRefusal>, Vec<CapturedRow>, Vec<Vec<(String, RawCell)>>);
 
 /// Every cell becomes text; a blank key is an error.
 fn take(name: &str, bytes: &[u8]) -> Taken {
@@ -57,24 +53,13 @@ fn take(name: &str, bytes: &[u8]) -> Taken {
         raw.push(cells.to_vec());
         let mut values = BTreeMap::new();
         for (name, cell) in cells.iter().filter(|(_, cell)| !cell.is_blank()) {
-            let text = if let RawCell::Text(text) = cell {
-                text.trim().to_lowercase()
-            } else {
-                format!("{cell:?}")
-            };
+            let text =
+                if let RawCell::Text(text) = cell { text.trim().to_lowercase() } else { format!("{cell:?}") };
             values.insert(name.clone(), Value::Text(text));
         }
-        let mut judged = RowJudgement {
-            values,
-            ..RowJudgement::default()
-        };
+        let mut judged = RowJudgement { values, ..RowJudgement::default() };
         if !judged.values.contains_key("so_cccd") {
-            judged.errors.push(cell::finding(
-                "REQ_MISSING",
-                Some("so_cccd"),
-                String::new(),
-                String::new(),
-            ));
+            judged.errors.push(cell::finding("REQ_MISSING", Some("so_cccd"), String::new(), String::new()));
         }
         judged
     };
@@ -92,37 +77,23 @@ fn workbook() -> Vec<u8> {
     book.add_worksheet().write(0, 0, "Hướng dẫn").unwrap();
     let sheet = book.add_worksheet();
     sheet.write(0, 0, "DANH SÁCH ĐẢNG VIÊN").unwrap();
-    for (column, title) in [
-        "STT",
-        "HO\u{323} TE\u{302}N",
-        "số cccd",
-        "NGAY SINH",
-        "Bí mật",
-        "Số điện thọai",
-    ]
-    .iter()
-    .enumerate()
+    for (column, title) in
+        ["STT", "HO\u{323} TE\u{302}N", "số cccd", "NGAY SINH", "Bí mật", "Số điện thọai"].iter().enumerate()
     {
         sheet.write(3, column as u16, *title).unwrap();
         sheet.write(4, column as u16, column as u32 + 1).unwrap();
     }
     let date = CellFormat::new().set_num_format("dd/mm/yyyy");
-    for (row, (name, id)) in [
-        ("Nguyễn Văn A", "033"),
-        ("Trần B", "034"),
-        ("NGUYỄN VĂN A", "033"),
-        ("Khác", "033"),
-    ]
-    .iter()
-    .enumerate()
+    for (row, (name, id)) in
+        [("Nguyễn Văn A", "033"), ("Trần B", "034"), ("NGUYỄN VĂN A", "033"), ("Khác", "033")]
+            .iter()
+            .enumerate()
     {
         let row = row as u32 + 5;
         sheet.write(row, 0, row).unwrap();
         sheet.write(row, 1, *name).unwrap();
         sheet.write(row, 2, *id).unwrap();
-        sheet
-            .write_with_format(row, 3, ExcelDateTime::from_ymd(1980, 1, 2).unwrap(), &date)
-            .unwrap();
+        sheet.write_with_format(row, 3, ExcelDateTime::from_ymd(1980, 1, 2).unwrap(), &date).unwrap();
         sheet.write(row, 4, "kín").unwrap();
     }
     sheet.write(9, 0, "Tổng cộng: 4").unwrap();
@@ -137,25 +108,14 @@ fn a_workbook_with_titles_odd_headers_and_totals_gives_its_rows() {
     assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [6, 7, 8, 9]);
     assert_eq!(rows[2].verdict, Verdict::Duplicate { of: 6 });
     assert_eq!(rows[3].judgement.errors[0].rule, "DUP_KEY_CONFLICT");
-    assert_eq!(
-        (
-            summary.rows,
-            summary.duplicates,
-            summary.rejected,
-            summary.skipped
-        ),
-        (4, 1, 1, 2)
-    );
+    assert_eq!((summary.rows, summary.duplicates, summary.rejected, summary.skipped), (4, 1, 1, 2));
     assert!(
         raw[0]
             .iter()
             .any(|(_, cell)| matches!(cell, RawCell::Serial { days, epoch_1904: false } if *days == 29222.0))
     );
     assert!(!format!("{raw:?}").contains("kín"));
-    assert_eq!(
-        (summary.classes["C4_OMITTED"], summary.classes["COLUMN_UNKNOWN"]),
-        (1, 1)
-    );
+    assert_eq!((summary.classes["C4_OMITTED"], summary.classes["COLUMN_UNKNOWN"]), (1, 1));
 }
 
 #[test]
@@ -170,9 +130,7 @@ fn a_sheet_that_claims_to_be_huge_is_read() {
 
 fn zipped(size: usize, byte: u8) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    archive
-        .start_file("xl/workbook.xml", zip::write::SimpleFileOptions::default())
-        .unwrap();
+    archive.start_file("xl/workbook.xml", zip::write::SimpleFileOptions::default()).unwrap();
     archive.write_all(&vec![byte; size]).unwrap();
     archive.finish().unwrap().into_inner()
 }
@@ -187,29 +145,19 @@ fn broken_files_are_refused_whole() {
     assert_eq!(class("a.xlsx", &zipped(40 << 20, b'<')), "FILE_TOO_LARGE");
     assert_eq!(class("a.xlsx", &zipped(70_000, b'a')), "FILE_TOO_LARGE");
     assert_eq!(class("a.csv", b"So CCCD,Ho ten\n033,\xff\n"), "ENCODING");
-    assert_eq!(
-        class("a.csv", "Họ tên,Ngày sinh\nA,B\n".as_bytes()),
-        "COLUMN_MISSING"
-    );
+    assert_eq!(class("a.csv", "Họ tên,Ngày sinh\nA,B\n".as_bytes()), "COLUMN_MISSING");
 }
 
 #[test]
 fn text_files_of_every_dialect_give_their_rows() {
     let mut wide = vec![0xff, 0xfe];
     wide.extend(
-        "Họ tên;Số CCCD\r\n\"A; \"\"B\"\"\";033\r\n\r\nC;034"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes),
+        "Họ tên;Số CCCD\r\n\"A; \"\"B\"\"\";033\r\n\r\nC;034".encode_utf16().flat_map(u16::to_le_bytes),
     );
     let (_, rows, _) = take("a.csv", &wide);
     assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [2, 4]);
     assert_eq!(rows[0].judgement.values["ho_ten"], Value::Text("a; \"b\"".into()));
-    assert_eq!(
-        take("a.csv", "\u{feff}Số CCCD\tHọ tên\n1\tA\n".as_bytes())
-            .1
-            .len(),
-        1
-    );
+    assert_eq!(take("a.csv", "\u{feff}Số CCCD\tHọ tên\n1\tA\n".as_bytes()).1.len(), 1);
 }
 
 #[test]
@@ -218,10 +166,7 @@ fn one_bad_line_never_stops_json_lines() {
     let text = format!("{{\"so_cccd\":\"1\"}}\nnot json\n{long}\n[1]\n{{\"so_cccd\":\"2\",\"mat\":\"x\"}}\n");
     let (summary, rows, raw) = take("a.jsonl", text.as_bytes());
     let summary = summary.unwrap();
-    assert_eq!(
-        (summary.rows, summary.rejected, summary.classes["LINE_SYNTAX"]),
-        (5, 3, 3)
-    );
+    assert_eq!((summary.rows, summary.rejected, summary.classes["LINE_SYNTAX"]), (5, 3, 3));
     assert_eq!((rows[4].row, rows[4].verdict), (5, Verdict::Good));
     assert!(!format!("{raw:?}").contains("mat"));
 }
@@ -230,19 +175,13 @@ fn one_bad_line_never_stops_json_lines() {
 fn a_row_without_key_is_rejected_unless_it_is_a_total() {
     let text = "Họ tên,Ngày sinh,Số CCCD\nCông A,1/1/1980,\nCộng,2,\nCo\u{323}\u{302}ng nhóm,2,\n";
     let (summary, rows, _) = take("a.csv", text.as_bytes());
-    assert_eq!(
-        (rows.len(), rows[0].verdict, summary.unwrap().skipped),
-        (1, Verdict::Rejected, 2)
-    );
+    assert_eq!((rows.len(), rows[0].verdict, summary.unwrap().skipped), (1, Verdict::Rejected, 2));
 }
 
 #[test]
 fn a_row_wider_than_its_header_is_rejected() {
     let (_, rows, _) = take("a.csv", "Họ tên,Số CCCD\nA,033,,\nB,034,x\n".as_bytes());
-    assert_eq!(
-        (rows[0].verdict, rows[1].judgement.errors[0].rule.as_str()),
-        (Verdict::Good, "ROW_SHAPE")
-    );
+    assert_eq!((rows[0].verdict, rows[1].judgement.errors[0].rule.as_str()), (Verdict::Good, "ROW_SHAPE"));
 }
 
 #[test]
@@ -252,15 +191,9 @@ fn a_report_counts_rows_and_names_the_file_it_refuses() {
     rows.iter().for_each(|row| report.note(row));
     report.note_file(&summary.unwrap());
     assert_eq!((report.rows, report.duplicates, report.rejected), (4, 1, 1));
-    assert_eq!(
-        (report.errors[0].row, report.errors[0].rule.as_str()),
-        (9, "DUP_KEY_CONFLICT")
-    );
+    assert_eq!((report.errors[0].row, report.errors[0].rule.as_str()), (9, "DUP_KEY_CONFLICT"));
     let refused = ImportReport::refused("a.xls", "dang_vien", Language::Vi, &FileRefusal::Empty);
-    assert_eq!(
-        (refused.rows, refused.errors[0].row, refused.errors.len()),
-        (0, 0, 1)
-    );
+    assert_eq!((refused.rows, refused.errors[0].row, refused.errors.len()), (0, 0, 1));
     let error = cell::finding("X", None, String::new(), String::new());
     (0..FINDINGS_MAX + 3).for_each(|_| report.error(1, error.clone()));
     assert_eq!((report.errors.len(), report.errors_omitted), (FINDINGS_MAX, 4));
@@ -272,15 +205,10 @@ fn an_exported_table_runs_no_formula_and_holds_no_secret() {
     let mut out = Vec::new();
     let mut table = CsvWriter::new(&mut out, &record_type(), Headers::LabelsVi).unwrap();
     let fields = serde_json::json!({"ho_ten": "=1+1", "so_cccd": "033", "mat": "x"});
-    table
-        .write(&serde_json::json!({"id": "i", "unit": "u", "fields": fields}))
-        .unwrap();
+    table.write(&serde_json::json!({"id": "i", "unit": "u", "fields": fields})).unwrap();
     table.finish().unwrap();
     let text = String::from_utf8(out).unwrap();
-    assert_eq!(
-        text,
-        "\u{feff}id,unit,Họ và tên,Số CCCD,Ngày sinh\ni,u,'=1+1,033,\n"
-    );
+    assert_eq!(text, "\u{feff}id,unit,Họ và tên,Số CCCD,Ngày sinh\ni,u,'=1+1,033,\n");
 }
 
 proptest! {

@@ -30,10 +30,7 @@ pub(crate) fn rows<R: Read + Seek>(
             if !row.cells.is_empty() && sink.row(std::mem::take(&mut row)) == ControlFlow::Break(()) {
                 return Ok(());
             }
-            row = Row {
-                number,
-                ..Row::default()
-            };
+            row = Row { number, ..Row::default() };
         }
         if row.cells.len() < COLUMNS_MAX && sink.wants(column) {
             let raw = raw(cell.get_value());
@@ -51,10 +48,7 @@ pub(crate) fn rows<R: Read + Seek>(
 fn raw(cell: &DataRef<'_>) -> RawCell {
     match cell {
         DataRef::Empty => RawCell::Empty,
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a spreadsheet holds every number as a double"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "a spreadsheet holds every number as a double")]
         DataRef::Int(number) => RawCell::Number(*number as f64),
         DataRef::Float(number) => RawCell::Number(*number),
         DataRef::String(text) => RawCell::Text(text.clone()),
@@ -63,10 +57,7 @@ fn raw(cell: &DataRef<'_>) -> RawCell {
         DataRef::DateTime(at) if at.is_duration() => RawCell::Number(at.as_f64()),
         DataRef::DateTime(at) => {
             let in_1904 = ExcelDateTime::new(at.as_f64(), ExcelDateTimeType::DateTime, true);
-            RawCell::Serial {
-                days: at.as_f64(),
-                epoch_1904: *at == in_1904,
-            }
+            RawCell::Serial { days: at.as_f64(), epoch_1904: *at == in_1904 }
         }
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => RawCell::Iso(text.clone()),
         DataRef::Error(error) => RawCell::Error(error.to_string()),

@@ -72,25 +72,14 @@ impl<W: Write> CsvWriter<W> {
     /// [`ExportFailed`] when `out` fails.
     pub fn new(mut out: W, record_type: &RecordType, headers: Headers) -> Result<Self, ExportFailed> {
         out.write_all("\u{feff}".as_bytes())?;
-        let fields: Vec<_> = record_type
-            .fields
-            .iter()
-            .filter(|field| field.class != Class::C4)
-            .collect();
+        let fields: Vec<_> = record_type.fields.iter().filter(|field| field.class != Class::C4).collect();
         let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(
-            ["id", "unit"]
-                .into_iter()
-                .chain(fields.iter().map(|field| match headers {
-                    Headers::Names => field.name.as_str(),
-                    Headers::LabelsVi => field.label.vi.as_str(),
-                    Headers::LabelsEn => field.label.en.as_str(),
-                })),
-        )?;
-        Ok(Self {
-            out: writer,
-            fields: fields.into_iter().map(|field| field.name.clone()).collect(),
-        })
+        writer.write_record(["id", "unit"].into_iter().chain(fields.iter().map(|field| match headers {
+            Headers::Names => field.name.as_str(),
+            Headers::LabelsVi => field.label.vi.as_str(),
+            Headers::LabelsEn => field.label.en.as_str(),
+        })))?;
+        Ok(Self { out: writer, fields: fields.into_iter().map(|field| field.name.clone()).collect() })
     }
 
     /// Writes one record, `{id, unit, fields: {…}}`.
@@ -99,14 +88,9 @@ impl<W: Write> CsvWriter<W> {
     /// [`ExportFailed`] when `out` fails.
     pub fn write(&mut self, record: &Value) -> Result<(), ExportFailed> {
         let own = ["id", "unit"].into_iter().map(|name| record.get(name));
-        let fields = self
-            .fields
-            .iter()
-            .map(|name| record.get("fields").and_then(|fields| fields.get(name)));
-        let cells: Vec<String> = own
-            .chain(fields)
-            .map(|value| value.map_or_else(String::new, cell))
-            .collect();
+        let fields = self.fields.iter().map(|name| record.get("fields").and_then(|fields| fields.get(name)));
+        let cells: Vec<String> =
+            own.chain(fields).map(|value| value.map_or_else(String::new, cell)).collect();
         Ok(self.out.write_record(&cells)?)
     }
 
@@ -135,9 +119,5 @@ fn plain(value: &Value) -> String {
 
 /// Keeps a spreadsheet from running text as a formula.
 fn neutralise(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }

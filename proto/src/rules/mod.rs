@@ -1,0 +1,19 @@
+//! What a cell may hold: DOMAIN's reason classes, alike at node and hub.
+//!
+//! A row comes as cells by field name, and leaves as values with everything that is wrong about it. Pure:
+//! the day it is judged on is an argument.
+
+mod cell;
+mod citizen;
+mod dates;
+mod numbers;
+mod row;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use cell::{Finding, RawCell, RowJudgement};
+pub use citizen::{CitizenFault, CitizenNumber};
+pub use dates::{DateFault, day_of_serial, parse_date};
+pub use numbers::{parse_integer, parse_money};
+pub use row::{JudgeContext, UnitScope, judge_row};
