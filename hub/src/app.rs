@@ -96,6 +96,8 @@ pub struct Hub {
     pub stop: CancellationToken,
     /// What opening remarked.
     pub remarks: Vec<String>,
+    /// The addresses taken, by what is served there.
+    pub addresses: parking_lot::RwLock<BTreeMap<String, String>>,
     batches: Arc<Semaphore>,
     clock: fn() -> UnixMillis,
     _lock: DataLock,
@@ -148,6 +150,7 @@ impl Hub {
             live: Live::default(),
             stop: CancellationToken::new(),
             remarks: opened.remarks,
+            addresses: parking_lot::RwLock::default(),
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
             _lock: lock,
@@ -219,6 +222,7 @@ impl Hub {
         let io = |source| StartError::Io { what: format!("listening on {listen}"), source };
         let listener = TcpListener::bind(listen).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
+        self.addresses.write().insert("nodes".to_owned(), address.to_string());
         let tls = TlsConfigs::new(&self.secrets)?;
         let incoming = accept(listener, tls, AcceptLimits::default(), self.stop.clone());
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))

@@ -5,8 +5,12 @@
 
 pub mod accept;
 pub mod app;
+pub mod cli;
 pub mod ingest;
 pub mod ledger;
 pub mod live;
 pub mod pki;
 pub mod rpc;
+pub mod service;
+pub mod status;
+pub mod web;

@@ -154,12 +154,6 @@ impl Node {
             tracing::error!("this log contradicts what the hub holds; run `lienthong-node recover`");
             return;
         }
-        let builder = BatchBuilder::new(
-            self.replica.reader().clone(),
-            Arc::clone(self.replica.hashes()),
-            self.identity.origin(),
-            Arc::clone(self.identity.log_key()),
-        );
         let mark = self.data.join(REGRESSED);
         let regressed = Arc::clone(&self.regressed);
         let regress = Box::new(move || {
@@ -171,7 +165,7 @@ impl Node {
         });
         let client = SyncClient {
             identity: Arc::clone(&self.identity),
-            builder,
+            builder: self.builder(),
             evidence: Arc::clone(&self.evidence),
             head: self.replica.head(),
             catalogue: self.replica.catalogue().digest().to_vec(),
@@ -181,6 +175,17 @@ impl Node {
         };
         let (handle, _task) = sync::run(client, self.stop.clone());
         *self.sync.lock() = Some(handle);
+    }
+
+    /// Makes batches and checkpoints of the log.
+    #[must_use]
+    pub fn builder(&self) -> BatchBuilder {
+        BatchBuilder::new(
+            self.replica.reader().clone(),
+            Arc::clone(self.replica.hashes()),
+            self.identity.origin(),
+            Arc::clone(self.identity.log_key()),
+        )
     }
 
     /// Watches and nudges synchronisation, once it was begun.

@@ -5,13 +5,19 @@
 
 pub mod app;
 pub mod capture;
+pub mod check;
+pub mod cli;
+pub mod control;
 pub mod dataset;
 pub mod export;
 pub mod identity;
+pub mod intake;
 pub mod lock;
 pub mod log;
+pub mod records;
 pub mod replica;
 pub mod rpc;
+pub mod service;
 pub mod store;
 pub mod sync;
 

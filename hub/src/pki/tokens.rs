@@ -56,6 +56,23 @@ pub struct TokenEntry {
     pub failures: u32,
 }
 
+impl TokenEntry {
+    /// What people may see of it: never the secret.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "id": self.id,
+            "unit": self.unit,
+            "role": self.role,
+            "expires": UnixMillis(self.expires).rfc3339(),
+            "actor": self.actor,
+            "used": self.used.map(|at| UnixMillis(at).rfc3339()),
+            "revoked": self.revoked,
+            "failures": self.failures,
+        })
+    }
+}
+
 /// Why a token is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {

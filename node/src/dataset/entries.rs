@@ -127,6 +127,15 @@ impl EntrySource {
         Ok(opened.plain.slice(start..end))
     }
 
+    /// How many entries [`EntrySource::entry`] finds in a frame.
+    ///
+    /// # Errors
+    /// [`EntryError`] if the frame is damaged.
+    pub fn count(&self, position: FramePosition) -> Result<u16, EntryError> {
+        let count = self.open(position)?.ranges.len();
+        Ok(u16::try_from(count).map_err(|_| Malformed("too many entries in a frame"))?)
+    }
+
     fn open(&self, position: FramePosition) -> Result<Arc<Opened>, EntryError> {
         if let Some(opened) = self.opened.lock().get(&position) {
             return Ok(Arc::clone(opened));

@@ -19,6 +19,6 @@ pub use anchor::Anchor;
 pub use disk::Disk;
 pub use frame::{FRAME_PAYLOAD_MAX, Frame, FramePosition};
 pub use hashes::HashFile;
-pub use open::{CutTail, Fault, OpenError, Opened, open, verify};
+pub use open::{CutTail, Fault, OpenError, Opened, open, open_read_only, verify};
 pub use reader::{LogReader, ReadError, Scan};
 pub use writer::{AppendError, LogWriter, SyncError};

@@ -128,6 +128,19 @@ pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), 
     }
 }
 
+/// Opens a log for reading only, as far as it is whole; nothing on disk changes.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open_read_only(dir: &Path, replica: ReplicaId) -> Result<LogReader, OpenError> {
+    let mut walk = Walk::new(dir, replica, 0);
+    walk.run()?;
+    let shared = Arc::new(Shared::default());
+    shared.next.store(walk.next, Ordering::Release);
+    *shared.segments.write() = walk.segments;
+    Ok(LogReader { shared })
+}
+
 fn cut_tail(dir: &Path, cut: CutTail) -> io::Result<()> {
     let path = dir.join(segment_name(cut.segment));
     if cut.offset < SEGMENT_HEADER as u64 {

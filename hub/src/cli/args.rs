@@ -1,0 +1,292 @@
+//! The hub's commands and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::pki::Role;
+
+/// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
+#[derive(Debug, Parser)]
+#[command(name = "lienthong-hub", version)]
+pub struct Cli {
+    /// Thư mục dữ liệu · data folder
+    #[arg(long, global = true, env = "LIENTHONG_DATA", default_value = "lienthong-hub-data")]
+    pub data: PathBuf,
+    /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// vi | en
+    #[arg(long, global = true)]
+    pub lang: Option<String>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the hub can be told.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Khởi tạo máy chủ tỉnh · make a hub
+    Init {
+        /// The province's code
+        #[arg(long, default_value = "33")]
+        province: String,
+        /// A host name or address nodes will dial; may be given again
+        #[arg(long = "name")]
+        names: Vec<String>,
+        /// Domain of origins and certificates
+        #[arg(long, default_value = "hungyen.lienthong.vn")]
+        domain: String,
+    },
+    /// Phục vụ các đơn vị · serve the units
+    Serve {
+        /// Where nodes dial
+        #[arg(long, default_value = "127.0.0.1:7443")]
+        listen: String,
+        /// Where the pages are; loopback only
+        #[arg(long, default_value = "127.0.0.1:8443")]
+        web: String,
+        /// Folder with catalogue files over the built-in ones
+        #[arg(long)]
+        catalogue: Option<PathBuf>,
+    },
+    /// Tình trạng toàn tỉnh, đơn vị cần gọi trước tiên ở đầu · where everything stands, worst first
+    Status,
+    /// Mã ghi danh · enrolment tokens
+    Token {
+        /// What
+        #[command(subcommand)]
+        action: TokenAction,
+    },
+    /// Đơn vị · units
+    Unit {
+        /// What
+        #[command(subcommand)]
+        action: UnitAction,
+    },
+    /// Nhập tệp của tỉnh · import a file of the province's own
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Record type
+        #[arg(long = "type")]
+        record_type: String,
+        /// Writes nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Ghi một hoặc nhiều bản ghi JSON · write one or more JSON records
+    Put {
+        /// Record type
+        #[arg(long = "type")]
+        record_type: String,
+        /// File, or - for standard input
+        file: String,
+    },
+    /// Bản ghi · records
+    Record {
+        /// What
+        #[command(subcommand)]
+        action: RecordAction,
+    },
+    /// Xuất tất cả bản ghi của một loại · export a type
+    Export {
+        /// Record type
+        #[arg(long = "type")]
+        record_type: String,
+        /// jsonl | csv
+        #[arg(long, default_value = "jsonl")]
+        format: String,
+        /// To which file
+        #[arg(long)]
+        out: PathBuf,
+        /// Only this unit's
+        #[arg(long)]
+        unit: Option<String>,
+    },
+    /// Xung đột đang mở · open conflicts
+    Conflicts {
+        /// What
+        #[command(subcommand)]
+        action: ConflictsAction,
+    },
+    /// Thay đổi đã nhận nhưng chưa nhập · changes received but not merged
+    Quarantine {
+        /// What
+        #[command(subcommand)]
+        action: QuarantineAction,
+    },
+    /// Sổ cái · the ledger
+    Ledger {
+        /// What
+        #[command(subcommand)]
+        action: LedgerAction,
+    },
+    /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
+    Check,
+}
+
+/// What of tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// A new one
+    Create {
+        /// For which unit
+        #[arg(long)]
+        unit: String,
+        /// commune | province | auditor
+        #[arg(long, default_value = "commune", value_parser = role)]
+        role: Role,
+        /// For how long: 24h, 30m
+        #[arg(long, default_value = "24h")]
+        ttl: String,
+    },
+    /// All
+    List,
+    /// Take one back
+    Revoke {
+        /// Its number
+        id: String,
+    },
+}
+
+/// What of units.
+#[derive(Debug, Subcommand)]
+pub enum UnitAction {
+    /// All enrolled replicas
+    List,
+    /// One
+    Show {
+        /// Its code
+        unit: String,
+    },
+    /// Take its enrolment back, at once
+    Revoke {
+        /// Unit code or replica id
+        whom: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What of records.
+#[derive(Debug, Subcommand)]
+pub enum RecordAction {
+    /// One, by id or natural key
+    Get {
+        /// Record type
+        record_type: String,
+        /// Id or natural key
+        id: String,
+        /// The unit whose numbers are meant, where keys are a unit's own
+        #[arg(long)]
+        unit: Option<String>,
+    },
+    /// A page of them
+    List {
+        /// Record type
+        record_type: String,
+        /// Words, marks and case aside
+        #[arg(long)]
+        search: Option<String>,
+        /// Only this unit's
+        #[arg(long)]
+        unit: Option<String>,
+        /// How many
+        #[arg(long)]
+        limit: Option<usize>,
+        /// After this id
+        #[arg(long)]
+        after: Option<String>,
+    },
+    /// Every write of the province's own
+    History {
+        /// Record type
+        record_type: String,
+        /// Id or natural key
+        id: String,
+        /// The unit whose numbers are meant
+        #[arg(long)]
+        unit: Option<String>,
+    },
+}
+
+/// What of conflicts.
+#[derive(Debug, Subcommand)]
+pub enum ConflictsAction {
+    /// All
+    List,
+    /// Of one record
+    Show {
+        /// Record type
+        record_type: String,
+        /// Record id
+        id: String,
+    },
+}
+
+/// What of the quarantine.
+#[derive(Debug, Subcommand)]
+pub enum QuarantineAction {
+    /// All
+    List,
+    /// One
+    Show {
+        /// Its number
+        number: String,
+    },
+    /// Merge it after all
+    Release {
+        /// Its number
+        number: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What of the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerAction {
+    /// Its signed checkpoint
+    Checkpoint,
+    /// Its entries
+    Show {
+        /// From which
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Whether it is whole
+    Verify {
+        /// Everything is read (always so)
+        #[arg(long)]
+        full: bool,
+    },
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    match text {
+        "commune" => Ok(Role::Commune),
+        "province" => Ok(Role::Province),
+        "auditor" => Ok(Role::Auditor),
+        _ => Err("commune, province or auditor".to_owned()),
+    }
+}
+
+/// `24h`, `30m`, `90s`, `7d` as seconds.
+pub(super) fn seconds(text: &str) -> anyhow::Result<u64> {
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let scale = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => anyhow::bail!("{text}: 24h, 30m, 90s, 7d"),
+    };
+    Ok(number.parse::<u64>()?.saturating_mul(scale))
+}

@@ -1,0 +1,187 @@
+//! The command line of the hub.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod args;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use lienthong_node::app::system_clock;
+use lienthong_node::cli::{Tongue, author, catalogue, print_answer, read_values, second_signal, stopped};
+use lienthong_node::control::{self, Answer};
+use lienthong_node::records::Listing;
+use serde_json::json;
+
+pub use args::{Cli, Command};
+use args::{ConflictsAction, LedgerAction, QuarantineAction, RecordAction, TokenAction, UnitAction};
+
+use crate::app::Hub;
+use crate::ledger::LedgerOptions;
+use crate::pki::{HubSecrets, InitOptions, init};
+use crate::service::Request;
+
+/// Runs a command; returns the exit code.
+///
+/// # Errors
+/// What went wrong, for people.
+pub async fn run(cli: Cli) -> anyhow::Result<u8> {
+    let tongue = Tongue::of(cli.lang.as_deref());
+    let data = cli.data.clone();
+    let answer = match &cli.command {
+        Command::Init { province, names, domain } => {
+            let options =
+                InitOptions { province: province.parse()?, domain: domain.clone(), names: names.clone() };
+            std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+            let report = init(&data, &options)?;
+            Answer::done(json!({
+                "province": options.province,
+                "replica": report.replica,
+                "fingerprint": report.fingerprint,
+                "recovery_kit": report.kit.display().to_string(),
+                "recovery_passphrase": report.kit_passphrase,
+            }))
+        }
+        Command::Serve { listen, web, catalogue } => {
+            return serve(&data, listen, web, catalogue.as_deref(), tongue).await;
+        }
+        Command::Check => {
+            let secrets = HubSecrets::load(&data)?;
+            lienthong_node::check::check(&data, secrets.profile.replica)
+        }
+        command => ask(&data, request(command, &cli)?).await?,
+    };
+    print_answer(&answer, name(&cli.command), cli.json, tongue);
+    Ok(answer.exit)
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Import { .. } | Command::Put { .. } => "import",
+        _ => "other",
+    }
+}
+
+async fn serve(
+    data: &Path,
+    listen: &str,
+    web: &str,
+    overrides: Option<&Path>,
+    tongue: Tongue,
+) -> anyhow::Result<u8> {
+    let hub = Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?;
+    for remark in &hub.remarks {
+        tracing::warn!("{remark}");
+    }
+    let nodes = hub.listen(listen).await?;
+    let pages = hub.serve_web(web).await?;
+    let handler = Arc::clone(&hub);
+    let handle: Arc<dyn Fn(Request) -> _ + Send + Sync> =
+        Arc::new(move |request| Arc::clone(&handler).execute(request));
+    control::serve(data, handle, hub.stop.clone()).context("control.sock")?;
+    let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
+    let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
+    eprintln!("{}", tongue.pick(&vi, &en));
+    stopped().await?;
+    eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
+    tokio::spawn(second_signal());
+    hub.close().await;
+    Ok(0)
+}
+
+/// Asks the running daemon, or opens the folder for this one request.
+async fn ask(data: &Path, request: Request) -> anyhow::Result<Answer> {
+    if let Some(answer) = control::call(data, &request).await.context("control.sock")? {
+        return Ok(answer);
+    }
+    let hub = Hub::open(data, catalogue(None)?, &LedgerOptions::default(), system_clock)?;
+    let answer = Arc::clone(&hub).execute(request).await;
+    hub.close().await;
+    Ok(answer)
+}
+
+fn request(command: &Command, cli: &Cli) -> anyhow::Result<Request> {
+    let english = Tongue::of(cli.lang.as_deref()) == Tongue::En;
+    let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
+    Ok(match command {
+        Command::Token { action } => match action {
+            TokenAction::Create { unit, role, ttl } => Request::TokenCreate {
+                unit: unit.parse()?,
+                role: *role,
+                ttl_seconds: args::seconds(ttl)?,
+                actor: author(),
+            },
+            TokenAction::List => Request::TokenList,
+            TokenAction::Revoke { id } => Request::TokenRevoke { id: id.clone(), actor: author() },
+        },
+        Command::Unit { action } => match action {
+            UnitAction::List => Request::UnitList,
+            UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
+            UnitAction::Revoke { whom, reason } => {
+                Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
+            }
+        },
+        Command::Import { file, record_type, dry_run } => Request::Import {
+            path: absolute(file)?,
+            record_type: record_type.clone(),
+            dry_run: *dry_run,
+            author: author(),
+            english,
+        },
+        Command::Put { file, record_type } => Request::Put {
+            values: read_values(file)?,
+            record_type: record_type.clone(),
+            author: author(),
+            english,
+        },
+        Command::Record { action } => record(action)?,
+        Command::Export { record_type, format, out, unit } => Request::Export {
+            record_type: record_type.clone(),
+            format: format.clone(),
+            out: absolute(out)?,
+            listing: Listing { unit: unit.as_deref().map(str::parse).transpose()?, ..Listing::default() },
+        },
+        Command::Conflicts { action } => match action {
+            ConflictsAction::List => Request::ConflictsList,
+            ConflictsAction::Show { record_type, id } => {
+                Request::ConflictsShow { record_type: record_type.clone(), id: id.clone() }
+            }
+        },
+        Command::Quarantine { action } => match action {
+            QuarantineAction::List => Request::QuarantineList,
+            QuarantineAction::Show { number } => Request::QuarantineShow { number: number.clone() },
+            QuarantineAction::Release { number, reason } => {
+                Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }
+            }
+        },
+        Command::Ledger { action } => match action {
+            LedgerAction::Checkpoint => Request::LedgerCheckpoint,
+            LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
+            LedgerAction::Verify { .. } => Request::LedgerVerify,
+        },
+        Command::Status | Command::Init { .. } | Command::Serve { .. } | Command::Check => Request::Status,
+    })
+}
+
+fn record(action: &RecordAction) -> anyhow::Result<Request> {
+    let unit = |unit: &Option<String>| unit.as_deref().map(str::parse).transpose();
+    Ok(match action {
+        RecordAction::Get { record_type, id, unit: of } => {
+            Request::RecordGet { record_type: record_type.clone(), id: id.clone(), unit: unit(of)? }
+        }
+        RecordAction::History { record_type, id, unit: of } => {
+            Request::RecordHistory { record_type: record_type.clone(), id: id.clone(), unit: unit(of)? }
+        }
+        RecordAction::List { record_type, search, unit: of, limit, after } => {
+            let after = after.as_deref().map(str::parse).transpose()?;
+            let listing = Listing {
+                search: search.clone(),
+                unit: unit(of)?,
+                limit: *limit,
+                after,
+                ..Listing::default()
+            };
+            Request::RecordList { record_type: record_type.clone(), listing }
+        }
+    })
+}

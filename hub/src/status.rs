@@ -1,0 +1,192 @@
+//! Where the hub and every unit stand, worst first.
+
+use std::collections::BTreeMap;
+
+use lienthong_proto::catalogue::UnitKind;
+use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::time::UnixMillis;
+use serde_json::{Value as Json, json};
+
+use crate::app::Hub;
+use crate::pki::{Enrolled, ReplicaState};
+
+/// A connected node that is silent for longer than three heartbeats is silent.
+const SILENT_MILLIS: u64 = 90_000;
+/// A clock that is off by more than this is said.
+const SKEW_MILLIS: u64 = 10 * 60 * 1_000;
+
+/// One unit as operations see it.
+#[derive(Debug, Clone)]
+pub struct UnitStatus {
+    /// Its code.
+    pub unit: UnitCode,
+    /// Its title.
+    pub name: String,
+    /// `online`, `silent`, `offline`, `never`, `stopped`, `revoked`.
+    pub state: &'static str,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaId>,
+    /// Entries held of its active replicas.
+    pub acknowledged: u64,
+    /// Entries announced and not held.
+    pub lag: Option<u64>,
+    /// For how long it has lagged, at least.
+    pub lag_seconds: Option<u64>,
+    /// When it was last heard.
+    pub last_seen: Option<UnixMillis>,
+    /// Its last import: at, rows, rejected.
+    pub last_import: Option<(u64, i64, i64)>,
+    /// Records it owns.
+    pub records: u64,
+    /// Its changes in quarantine.
+    pub quarantined: usize,
+    /// Why it needs a person, worst first.
+    pub attention: Vec<String>,
+    severity: u8,
+}
+
+impl UnitStatus {
+    fn to_json(&self) -> Json {
+        let import = self.last_import.map(
+            |(at, rows, rejected)| json!({ "at": UnixMillis(at).rfc3339(), "rows": rows, "rejected": rejected }),
+        );
+        json!({
+            "unit": self.unit,
+            "name": self.name,
+            "contact": { "name": null, "phone": null },
+            "state": self.state,
+            "replicas": self.replicas,
+            "acknowledged": self.acknowledged,
+            "lag": self.lag,
+            "lag_seconds": self.lag_seconds,
+            "last_seen": self.last_seen.map(UnixMillis::rfc3339),
+            "last_import": import,
+            "records": self.records,
+            "quarantined": self.quarantined,
+            "defects": null,
+            "quality": {
+                "dung": null, "du": null, "sach": null, "song": null, "thong_nhat": null, "dung_chung": null,
+                "total": null,
+            },
+            "attention": self.attention,
+        })
+    }
+}
+
+impl Hub {
+    /// Every unit of the province but the province itself, worst first.
+    #[must_use]
+    pub fn units(&self) -> Vec<UnitStatus> {
+        let mut replicas: BTreeMap<UnitCode, Vec<Enrolled>> = BTreeMap::new();
+        for entry in self.registry.list() {
+            replicas.entry(entry.unit.clone()).or_default().push(entry);
+        }
+        let totals = self.dataset.totals();
+        let known = self.catalogue.units().iter().filter(|unit| unit.kind != UnitKind::Province);
+        let mut units: Vec<UnitStatus> = known
+            .map(|unit| {
+                let enrolled = replicas.get(&unit.code).map_or(&[][..], Vec::as_slice);
+                self.unit_status(&unit.code, enrolled, totals.by_unit.get(&unit.code).copied().unwrap_or(0))
+            })
+            .collect();
+        units.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.unit.cmp(&b.unit)));
+        units
+    }
+
+    fn unit_status(&self, unit: &UnitCode, enrolled: &[Enrolled], records: u64) -> UnitStatus {
+        let now = self.now();
+        let mut status = UnitStatus {
+            unit: unit.clone(),
+            name: self.catalogue.units().title(unit),
+            state: "never",
+            replicas: enrolled.iter().map(|entry| entry.replica).collect(),
+            acknowledged: 0,
+            lag: None,
+            lag_seconds: None,
+            last_seen: None,
+            last_import: None,
+            records,
+            quarantined: 0,
+            attention: Vec::new(),
+            severity: 0,
+        };
+        let books = self.committer.books().read();
+        status.quarantined = books.quarantined_of(unit);
+        for entry in enrolled {
+            let held = books.replicas.get(&entry.replica);
+            let size = held.map_or(0, |held| held.frontier.size());
+            status.acknowledged += size;
+            if let Some(import) = held.and_then(|held| held.last_import.as_ref()) {
+                status.last_import = Some((import.at, import.rows, import.rejected));
+            }
+            match &entry.state {
+                ReplicaState::Fenced { .. } => {
+                    status.state = "stopped";
+                    status.raise(4, "nhật ký mâu thuẫn với bản tỉnh giữ; máy đã bị dừng");
+                }
+                ReplicaState::Revoked { .. } if status.state == "never" => status.state = "revoked",
+                ReplicaState::Revoked { .. } => {}
+                ReplicaState::Active => self.active(&mut status, entry, size, now),
+            }
+        }
+        drop(books);
+        if status.quarantined > 0 {
+            let reason = format!("{} thay đổi chưa nhập được", status.quarantined);
+            status.raise(2, &reason);
+        }
+        if let Some((_, rows, rejected)) = status.last_import.filter(|(_, _, rejected)| *rejected > 0) {
+            let reason = format!("lần nhập gần nhất loại {rejected}/{rows} dòng");
+            status.raise(1, &reason);
+        }
+        status
+    }
+
+    fn active(&self, status: &mut UnitStatus, entry: &Enrolled, size: u64, now: UnixMillis) {
+        let live = self.live.get(entry.replica).unwrap_or_default();
+        status.last_seen = status.last_seen.max(live.last_seen);
+        let quiet = live.last_seen.map_or(u64::MAX, |seen| now.since(seen));
+        status.state = match (live.streams > 0, quiet > SILENT_MILLIS) {
+            (true, false) => "online",
+            (true, true) => "silent",
+            (false, _) => "offline",
+        };
+        if status.state != "online" {
+            status.raise(3, if status.state == "silent" { "im lặng" } else { "mất kết nối" });
+        }
+        status.lag = live.announced.map(|announced| announced.saturating_sub(size));
+        status.lag_seconds = status.lag.map(|lag| if lag == 0 { 0 } else { quiet.min(now.0) / 1_000 });
+        if let Some(lag) = status.lag.filter(|lag| *lag > 0) {
+            status.raise(3, &format!("còn {lag} mục chưa về tỉnh"));
+        }
+        if live.skew_millis.is_some_and(|skew| skew.unsigned_abs() > SKEW_MILLIS) {
+            status.raise(1, "đồng hồ máy sai quá 10 phút");
+        }
+    }
+
+    /// `hub status --json` of the command line's contract.
+    #[must_use]
+    pub fn status(&self) -> Json {
+        let head = self.head();
+        let totals = self.dataset.totals();
+        let quarantined = self.committer.books().read().quarantine.len();
+        let units: Vec<Json> = self.units().iter().map(UnitStatus::to_json).collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "province": self.secrets.profile.province,
+            "addresses": *self.addresses.read(),
+            "ledger": { "size": head.size, "root": hex::encode(head.root) },
+            "records": totals.records,
+            "conflicts_open": totals.conflicts_open,
+            "quarantined": quarantined,
+            "failure": self.committer.failure().as_deref(),
+            "units": units,
+        })
+    }
+}
+
+impl UnitStatus {
+    fn raise(&mut self, severity: u8, reason: &str) {
+        self.severity = self.severity.max(severity);
+        self.attention.push(reason.to_owned());
+    }
+}

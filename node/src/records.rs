@@ -1,0 +1,141 @@
+//! Reading records for people and scripts, alike at node and hub.
+
+use lienthong_proto::catalogue::{Catalogue, RecordType};
+use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::text::fold;
+use serde_json::{Value as Json, json};
+
+use crate::dataset::{Dataset, DatasetError, Record};
+use crate::replica::meant_id;
+
+/// The most records one page lists.
+pub const LIMIT_MAX: usize = 1_000;
+
+/// What a list is asked for.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct Listing {
+    /// Only records whose values hold these words, marks and case aside.
+    pub search: Option<String>,
+    /// Only records this unit owns.
+    pub unit: Option<UnitCode>,
+    /// How many at most.
+    pub limit: Option<usize>,
+    /// After this record.
+    pub after: Option<RecordId>,
+    /// Also records kept out of the shared dataset.
+    pub all: bool,
+}
+
+/// Reads records of one dataset.
+#[derive(Debug, Clone, Copy)]
+pub struct Records<'a> {
+    /// From where.
+    pub dataset: &'a Dataset,
+    /// Under which catalogue.
+    pub catalogue: &'a Catalogue,
+    /// The key that makes ids.
+    pub provincial_key: &'a [u8],
+    /// The unit whose numbers are meant where keys are a unit's own.
+    pub unit: &'a UnitCode,
+}
+
+impl Records<'_> {
+    /// One record, by id or natural key.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if it cannot be read.
+    pub fn get(&self, record_type: &RecordType, id: &str) -> Result<Option<Record>, DatasetError> {
+        let id = meant_id(self.provincial_key, record_type, self.unit, id);
+        self.dataset.record(self.catalogue, &record_type.name, id)
+    }
+
+    /// Visits the records of a listing in id order until `visit` says stop; returns the last id seen.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if one cannot be read.
+    pub fn each(
+        &self,
+        record_type: &RecordType,
+        listing: &Listing,
+        visit: &mut dyn FnMut(&Record) -> bool,
+    ) -> Result<Option<RecordId>, DatasetError> {
+        let words: Vec<String> = listing
+            .search
+            .iter()
+            .flat_map(|text| fold(text).split(' ').map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        let mut after = listing.after;
+        loop {
+            let page = self.dataset.page(&record_type.name, after, 256)?;
+            if page.is_empty() {
+                return Ok(None);
+            }
+            for (id, state) in &page {
+                after = Some(*id);
+                if listing.unit.is_some() && state.owner() != listing.unit.as_ref() {
+                    continue;
+                }
+                let record =
+                    Record::read(self.dataset.entries(), self.catalogue, &record_type.name, *id, state)?;
+                if !words.is_empty() && !holds(&record, &words) {
+                    continue;
+                }
+                if !visit(&record) {
+                    return Ok(after);
+                }
+            }
+        }
+    }
+
+    /// A page of a listing: `{items, next}`.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if one cannot be read.
+    pub fn list(&self, record_type: &RecordType, listing: &Listing) -> Result<Json, DatasetError> {
+        let limit = listing.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
+        let mut items = Vec::new();
+        let next = self.each(record_type, listing, &mut |record| {
+            items.push(record.to_json());
+            items.len() < limit
+        })?;
+        Ok(json!({ "items": items, "next": next }))
+    }
+
+    /// Every live write of a record, oldest first.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if it cannot be read.
+    pub fn history(&self, record_type: &RecordType, id: &str) -> Result<Option<Json>, DatasetError> {
+        use lienthong_proto::change::Change;
+        use lienthong_proto::entry::Entry;
+        let id = meant_id(self.provincial_key, record_type, self.unit, id);
+        let mut items = Vec::new();
+        for frame in self.dataset.entries().log().clone().scan(lienthong_proto::ids::Sequence(0)) {
+            let (position, frame) = frame.map_err(|error| DatasetError::Entry(error.into()))?;
+            for index in 0..self.dataset.entries().count(position)? {
+                let bytes =
+                    self.dataset.entries().entry(crate::dataset::EntryAt { frame: position, index })?;
+                let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else { continue };
+                if change.record != id || change.record_type != record_type.name {
+                    continue;
+                }
+                let fields: serde_json::Map<String, Json> =
+                    change.writes.iter().map(|write| (write.path.clone(), write.value.to_json())).collect();
+                items.push(json!({
+                    "at": change.meta.hlc.at().rfc3339(),
+                    "author": change.meta.author,
+                    "replica": change.dot.replica,
+                    "sequence": change.dot.sequence,
+                    "fields": fields,
+                }));
+            }
+            drop(frame);
+        }
+        Ok((!items.is_empty()).then(|| json!({ "items": items, "next": null })))
+    }
+}
+
+fn holds(record: &Record, words: &[String]) -> bool {
+    let text: String = record.values().map(|(_, value)| fold(&value.to_text())).collect::<Vec<_>>().join(" ");
+    words.iter().all(|word| text.contains(word.as_str()))
+}
