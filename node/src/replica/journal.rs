@@ -146,6 +146,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] if log or view cannot be read.
+    #[expect(clippy::too_many_arguments, reason = "each is a part the journal then owns")]
     pub fn open(
         log: LogWriter,
         reader: LogReader,

@@ -40,7 +40,7 @@ fn keyspaces_are_apart_and_scans_keep_to_their_prefix() {
         let mut after = Vec::new();
         view.scan(Keyspace::Record, Bound::Excluded(b"a1"), b"", &mut |key, _| {
             after.push(key.to_vec());
-            after.len() < 1
+            after.is_empty()
         })
         .unwrap();
         assert_eq!(after, [b"a2".to_vec()]);

@@ -100,6 +100,7 @@ struct Report {
     what: What,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a report is moved once")]
 enum What {
     Opened(mpsc::Sender<wire::Up>),
     Down(wire::Down),
