@@ -25,7 +25,7 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<(), FileRe
     let mut buffer = vec![0_u8; 64 << 10];
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).map_err(corrupt)?;
-        let name = member.name().to_owned();
+        let name = member.name().map_err(corrupt)?.into_owned();
         if member.enclosed_name().is_none() {
             return Err(FileRefusal::UnsafePath(name));
         }
