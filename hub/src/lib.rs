@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod app;
 pub mod cli;
+pub mod demo;
 pub mod ingest;
 pub mod ledger;
 pub mod live;

@@ -160,6 +160,18 @@ pub enum Request {
     },
     /// Whether the ledger is whole.
     LedgerVerify,
+    /// What the hub holds of a record's first source: its leaf, and the log it stands in.
+    RecordSource {
+        /// Record type.
+        record_type: String,
+        /// Record id.
+        id: lienthong_proto::ids::RecordId,
+    },
+    /// The digest of everything live a replica wrote: the replica's must be equal.
+    StateDigest {
+        /// Which replica.
+        replica: lienthong_proto::ids::ReplicaId,
+    },
 }
 
 /// What a quarantine list shows of a change.
@@ -295,6 +307,10 @@ impl Hub {
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
+            Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
+            Request::StateDigest { replica } => {
+                lienthong_node::service::state_digest(&self.dataset, &self.catalogue, replica)
+            }
             Request::LedgerVerify => {
                 Ok(lienthong_node::check::check(&self.data, self.secrets.profile.replica))
             }
@@ -325,6 +341,27 @@ impl Hub {
             }
             _ => Err(Answer::failed("not a question")),
         }
+    }
+
+    fn record_source(&self, record_type: &str, id: lienthong_proto::ids::RecordId) -> Result<Answer, Answer> {
+        let missing = || Answer::failed("không tìm thấy bản ghi · there is no such record");
+        let state = self.dataset.state(record_type, id).map_err(Answer::failed)?.ok_or_else(missing)?;
+        let source = state.sources.values().next().ok_or_else(missing)?;
+        let bytes = self.dataset.entries().entry(source.at).map_err(Answer::failed)?;
+        let entry = lienthong_proto::entry::Entry::decode(&bytes).map_err(Answer::failed)?;
+        let replica = source.dot.replica;
+        let held = self.committer.books().read().replicas.get(&replica).cloned().ok_or_else(missing)?;
+        let enrolled = self.registry.get(replica).ok_or_else(missing)?;
+        Ok(Answer::done(json!({
+            "replica": replica,
+            "unit": source.unit,
+            "sequence": source.dot.sequence,
+            "leaf": hex::encode(entry.leaf_hash()),
+            "checkpoint": held.checkpoint,
+            "size": held.frontier.size(),
+            "origin": self.secrets.origin(&source.unit, replica),
+            "log_key": enrolled.log_key,
+        })))
     }
 
     fn unit_show(&self, unit: &UnitCode) -> Result<Answer, Answer> {

@@ -93,6 +93,15 @@ pub enum Request {
     LogVerify,
     /// The hub's receipts.
     LogReceipts,
+    /// The path of an entry to a checkpoint of this log.
+    LogProve {
+        /// Which entry.
+        sequence: u64,
+        /// The checkpoint's size.
+        size: u64,
+    },
+    /// The digest of everything live this replica wrote: the hub's must be equal.
+    StateDigest,
 }
 
 /// The record type asked for, or the answer that says which is nearest.
@@ -195,6 +204,20 @@ pub fn export(
     Ok(Answer::done(json!({ "file": out.display().to_string(), "records": count })))
 }
 
+/// The digest of everything live that `replica` wrote, over all record types.
+///
+/// # Errors
+/// The answer to give.
+pub fn state_digest(
+    dataset: &crate::dataset::Dataset,
+    catalogue: &lienthong_proto::catalogue::Catalogue,
+    replica: lienthong_proto::ids::ReplicaId,
+) -> Result<Answer, Answer> {
+    let types: Vec<String> = catalogue.record_types().map(|declared| declared.name.clone()).collect();
+    let digest = dataset.own_digest(&types, replica).map_err(Answer::failed)?;
+    Ok(Answer::done(json!({ "replica": replica, "digest": hex::encode(digest) })))
+}
+
 impl Node {
     /// Does what is asked.
     pub async fn execute(self: Arc<Self>, request: Request) -> Answer {
@@ -259,6 +282,16 @@ impl Node {
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
             Request::LogVerify => Ok(crate::check::check(&self.data, self.identity.replica())),
+            Request::LogProve { sequence, size } => {
+                let hashes = self.replica.hashes();
+                let path = lienthong_proto::merkle::inclusion_proof(hashes.as_ref(), sequence, size);
+                let path = path
+                    .ok_or_else(|| Answer::failed("nhật ký không có mục đó · the log has no such entry"))?;
+                let checkpoint = self.builder().checkpoint(size).map_err(Answer::failed)?;
+                let path: Vec<String> = path.iter().map(hex::encode).collect();
+                Ok(Answer::done(json!({ "sequence": sequence, "path": path, "checkpoint": checkpoint })))
+            }
+            Request::StateDigest => state_digest(self.replica.dataset(), catalogue, self.identity.replica()),
             Request::LogReceipts => {
                 let items = self.evidence.receipts().map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "items": items, "next": null })))

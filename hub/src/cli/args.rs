@@ -11,8 +11,8 @@ use crate::pki::Role;
 #[command(name = "lienthong-hub", version)]
 pub struct Cli {
     /// Thư mục dữ liệu · data folder
-    #[arg(long, global = true, env = "LIENTHONG_DATA", default_value = "lienthong-hub-data")]
-    pub data: PathBuf,
+    #[arg(long, global = true, env = "LIENTHONG_DATA")]
+    pub data: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
@@ -27,6 +27,25 @@ pub struct Cli {
 /// What the hub can be told.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Trình diễn: một tỉnh, tám xã, đường truyền kém, hai lần sự cố · a province and eight communes here
+    Demo {
+        /// Print one line per check and end
+        #[arg(long)]
+        once: bool,
+        /// Meddle with one commune's sheet on its way, to see the checks notice
+        #[arg(long = "break")]
+        tamper: Option<crate::demo::Break>,
+        /// How many communes
+        #[arg(long, default_value_t = 8)]
+        units: usize,
+    },
+    /// The demo's nodes are this executable
+    #[command(hide = true)]
+    AsNode {
+        /// A node's command line
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Khởi tạo máy chủ tỉnh · make a hub
     Init {
         /// The province's code

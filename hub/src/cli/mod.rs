@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::Parser as _;
 use lienthong_node::app::system_clock;
 use lienthong_node::cli::{Tongue, author, catalogue, print_answer, read_values, second_signal, stopped};
 use lienthong_node::control::{self, Answer};
@@ -17,6 +18,7 @@ pub use args::{Cli, Command};
 use args::{ConflictsAction, LedgerAction, QuarantineAction, RecordAction, TokenAction, UnitAction};
 
 use crate::app::Hub;
+use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
 use crate::service::Request;
@@ -27,8 +29,17 @@ use crate::service::Request;
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     let tongue = Tongue::of(cli.lang.as_deref());
-    let data = cli.data.clone();
+    let data = cli.data.clone().unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
     let answer = match &cli.command {
+        Command::Demo { once, tamper, units } => {
+            let options = DemoOptions { once: *once, tamper: *tamper, data: cli.data.clone(), units: *units };
+            return Box::pin(demo::run(options, tongue)).await;
+        }
+        Command::AsNode { arguments } => {
+            let program = std::iter::once(std::ffi::OsString::from("lienthong-node"));
+            let cli = lienthong_node::cli::Cli::parse_from(program.chain(arguments.iter().cloned()));
+            return Box::pin(lienthong_node::cli::run(cli)).await;
+        }
         Command::Init { province, names, domain } => {
             let options =
                 InitOptions { province: province.parse()?, domain: domain.clone(), names: names.clone() };
@@ -58,6 +69,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
 fn name(command: &Command) -> &'static str {
     match command {
         Command::Import { .. } | Command::Put { .. } => "import",
+        Command::Status => "status",
         _ => "other",
     }
 }
@@ -159,7 +171,12 @@ fn request(command: &Command, cli: &Cli) -> anyhow::Result<Request> {
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
             LedgerAction::Verify { .. } => Request::LedgerVerify,
         },
-        Command::Status | Command::Init { .. } | Command::Serve { .. } | Command::Check => Request::Status,
+        Command::Demo { .. }
+        | Command::AsNode { .. }
+        | Command::Status
+        | Command::Init { .. }
+        | Command::Serve { .. }
+        | Command::Check => Request::Status,
     })
 }
 

@@ -1,5 +1,8 @@
 //! What people see of an answer.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
+
 use serde_json::Value as Json;
 
 use crate::control::Answer;
@@ -34,7 +37,7 @@ impl Tongue {
 /// Prints an answer: one JSON document, or lines for people.
 pub fn print_answer(answer: &Answer, command: &str, json: bool, tongue: Tongue) {
     if json {
-        println!("{}", answer.body);
+        say(&format!("{}\n", answer.body));
         return;
     }
     if let Some(error) = answer.body.get("error").and_then(Json::as_str) {
@@ -43,12 +46,40 @@ pub fn print_answer(answer: &Answer, command: &str, json: bool, tongue: Tongue) 
             return;
         }
     }
-    match command {
-        "import" => print_import(&answer.body, tongue),
-        "status" => print_lines(&answer.body, &STATUS, tongue),
-        "enrol" => print_lines(&answer.body, &ENROL, tongue),
-        _ => println!("{:#}", answer.body),
+    let text = match command {
+        "import" => import_text(&answer.body, tongue),
+        "status" if answer.body.get("units").is_some() => province_text(&answer.body, tongue),
+        _ => body_text(&answer.body, tongue),
+    };
+    say(&text);
+}
+
+/// Writes to standard output; a reader that left is no fault.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Columns side by side, the first row as their heads.
+#[must_use]
+pub fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let blank = width.saturating_sub(cell.chars().count());
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', blank + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
+    text
 }
 
 /// Texts for both languages are written `vi · en`.
@@ -60,36 +91,191 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
     }
 }
 
-const STATUS: [(&str, &str, &str); 9] = [
+/// Names people see instead of a document's keys.
+const LABELS: [(&str, &str, &str); 42] = [
     ("unit_name", "Đơn vị", "Unit"),
+    ("unit", "Mã đơn vị", "Unit code"),
+    ("name", "Tên", "Name"),
     ("state", "Trạng thái", "State"),
+    ("role", "Vai trò", "Role"),
     ("hub", "Máy chủ tỉnh", "Hub"),
     ("records", "Bản ghi", "Records"),
     ("acknowledged", "Tỉnh đã nhận (mục)", "Acknowledged (entries)"),
     ("pending", "Chưa gửi (mục)", "Pending (entries)"),
     ("quarantined", "Tỉnh chưa nhập", "In quarantine"),
-    ("last_sync", "Đồng bộ lần cuối", "Last heard"),
+    ("conflicts_open", "Xung đột đang mở", "Open conflicts"),
+    ("last_sync", "Nghe tỉnh lần cuối", "Last heard"),
+    ("last_seen", "Thấy lần cuối", "Last seen"),
     ("fault", "Lỗi gần nhất", "Last fault"),
-];
-
-const ENROL: [(&str, &str, &str); 3] = [
-    ("unit_name", "Đã ghi danh cho", "Enrolled for"),
-    ("role", "Vai trò", "Role"),
     ("fingerprint", "Tám từ để đối chiếu qua điện thoại", "Eight words to compare by phone"),
+    ("token", "Mã ghi danh", "Token"),
+    ("expires", "Hết hạn", "Expires"),
+    ("province", "Tỉnh", "Province"),
+    ("replica", "Bản sao", "Replica"),
+    ("replicas", "Bản sao", "Replicas"),
+    ("recovery_kit", "Bộ khôi phục (cất ngoài máy này)", "Recovery kit (keep it off this machine)"),
+    ("recovery_passphrase", "Mật khẩu bộ khôi phục (chép ra giấy)", "Its passphrase (write it on paper)"),
+    ("administrator", "Người quản trị đầu tiên", "First administrator"),
+    ("file", "Tệp", "File"),
+    ("type", "Loại", "Type"),
+    ("record", "Bản ghi", "Record"),
+    ("field", "Trường", "Field"),
+    ("number", "Số", "Number"),
+    ("reason", "Lý do", "Reason"),
+    ("at", "Lúc", "At"),
+    ("log", "Nhật ký", "Log"),
+    ("ledger", "Sổ cái", "Ledger"),
+    ("addresses", "Địa chỉ", "Addresses"),
+    ("version", "Phiên bản", "Version"),
+    ("entries", "Số mục", "Entries"),
+    ("root", "Gốc", "Root"),
+    ("faults", "Sai hỏng", "Faults"),
+    ("conflicts", "Xung đột", "Conflicts"),
+    ("siblings", "Các giá trị", "Values"),
+    ("sources", "Nguồn", "Sources"),
+    ("fields", "Nội dung", "Fields"),
+    ("defects", "Lỗi dữ liệu", "Defects"),
 ];
 
-fn print_lines(body: &Json, lines: &[(&str, &str, &str)], tongue: Tongue) {
-    for (key, vi, en) in lines {
-        let value = match body.get(*key) {
-            None | Some(Json::Null) => continue,
-            Some(Json::String(text)) => localised(text, tongue).to_owned(),
-            Some(other) => other.to_string(),
-        };
-        println!("{}: {value}", tongue.pick(vi, en));
+fn label(key: &str, tongue: Tongue) -> String {
+    let known = LABELS.iter().find(|(name, _, _)| *name == key);
+    known.map_or(key, |(_, vi, en)| tongue.pick(vi, en)).to_owned()
+}
+
+/// A document as lines: lists as tables, the rest as `label: value`.
+fn body_text(body: &Json, tongue: Tongue) -> String {
+    if let Some(checkpoint) = body.get("checkpoint").and_then(Json::as_str)
+        && body.as_object().is_some_and(|body| body.len() == 1)
+    {
+        return checkpoint.to_owned();
+    }
+    if let Some(items) = body.get("items").and_then(Json::as_array) {
+        return list_text(items, tongue);
+    }
+    let mut text = String::new();
+    lines(body, tongue, 0, &mut text);
+    text
+}
+
+fn lines(body: &Json, tongue: Tongue, depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth);
+    for (key, value) in body.as_object().into_iter().flatten() {
+        let label = label(key, tongue);
+        match value {
+            Json::Null => {}
+            Json::Object(fields) if fields.is_empty() => {}
+            Json::Array(items) if items.is_empty() => {}
+            Json::Object(_) => {
+                let _ = writeln!(text, "{indent}{label}:");
+                lines(value, tongue, depth + 1, text);
+            }
+            Json::Array(items) if items.iter().any(Json::is_object) => {
+                let _ = writeln!(text, "{indent}{label}:");
+                for line in list_text(items, tongue).lines() {
+                    let _ = writeln!(text, "{indent}  {line}");
+                }
+            }
+            value => {
+                let _ = writeln!(text, "{indent}{label}: {}", cell(value, tongue));
+            }
+        }
     }
 }
 
-fn print_import(body: &Json, tongue: Tongue) {
+fn cell(value: &Json, tongue: Tongue) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => localised(text, tongue).replace('\n', " "),
+        Json::Array(items) if items.iter().all(|item| !item.is_object()) => {
+            items.iter().map(|item| cell(item, tongue)).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn list_text(items: &[Json], tongue: Tongue) -> String {
+    if items.is_empty() {
+        return format!("{}\n", tongue.pick("(không có)", "(none)"));
+    }
+    // A record's values are what a list of records is about.
+    let flat: Vec<serde_json::Map<String, Json>> = items.iter().map(flattened).collect();
+    let mut keys: Vec<&String> = Vec::new();
+    for key in flat.iter().flat_map(serde_json::Map::keys) {
+        // One language of a pair of texts is enough.
+        let other = tongue.pick("en", "vi");
+        if !keys.contains(&key) && key != other {
+            keys.push(key);
+        }
+    }
+    let empty = |key: &&String| {
+        flat.iter().all(|item| item.get(*key).is_none_or(|value| cell(value, tongue).is_empty()))
+    };
+    keys.retain(|key| !empty(key));
+    let mut rows = vec![keys.iter().map(|key| label(key, tongue)).collect::<Vec<_>>()];
+    let value = |item: &serde_json::Map<String, Json>, key: &String| {
+        item.get(key).map(|value| cell(value, tongue)).unwrap_or_default()
+    };
+    rows.extend(flat.iter().map(|item| keys.iter().map(|key| value(item, key)).collect()));
+    table(&rows)
+}
+
+fn flattened(item: &Json) -> serde_json::Map<String, Json> {
+    let mut flat = serde_json::Map::new();
+    for (key, value) in item.as_object().into_iter().flatten() {
+        match (key.as_str(), value) {
+            ("fields" | "entry", Json::Object(fields)) => flat.extend(fields.clone()),
+            ("sources" | "defects", Json::Array(_)) => {}
+            ("conflicts", Json::Array(conflicts)) => {
+                if !conflicts.is_empty() {
+                    flat.insert(key.clone(), conflicts.len().into());
+                }
+            }
+            (_, Json::Array(values)) if values.is_empty() => {}
+            _ => {
+                flat.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    flat
+}
+
+/// The province at one look: what needs a person first.
+fn province_text(body: &Json, tongue: Tongue) -> String {
+    let number = |key: &str| body.get(key).and_then(Json::as_u64).unwrap_or(0);
+    let units = body.get("units").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let text = |unit: &Json, key: &str| unit.get(key).map(|value| cell(value, tongue)).unwrap_or_default();
+    let enrolled: Vec<&Json> = units.iter().filter(|unit| text(unit, "state") != "never").collect();
+    let mut out = String::new();
+    let (records, conflicts, waiting) = (number("records"), number("conflicts_open"), number("quarantined"));
+    let (known, all) = (enrolled.len(), units.len());
+    let vi = format!(
+        "{records} bản ghi · {known}/{all} đơn vị đã ghi danh · {conflicts} xung đột · {waiting} chưa nhập được"
+    );
+    let en = format!(
+        "{records} records · {known}/{all} units enrolled · {conflicts} conflicts · {waiting} quarantined"
+    );
+    let _ = writeln!(out, "{}", tongue.pick(&vi, &en));
+    if let Some(failure) = body.get("failure").and_then(Json::as_str) {
+        let _ = writeln!(out, "✗ {failure}");
+    }
+    let heads = [
+        tongue.pick("Đơn vị", "Unit"),
+        tongue.pick("Trạng thái", "State"),
+        tongue.pick("Bản ghi", "Records"),
+        tongue.pick("Còn thiếu", "Lag"),
+        tongue.pick("Thấy lần cuối", "Last seen"),
+        tongue.pick("Cần gọi vì", "Call because"),
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for unit in enrolled {
+        let keys = ["name", "state", "records", "lag", "last_seen", "attention"];
+        rows.push(keys.map(|key| text(unit, key)).to_vec());
+    }
+    out.push_str(&table(&rows));
+    out
+}
+
+fn import_text(body: &Json, tongue: Tongue) -> String {
     let number = |key: &str| body.get(key).and_then(Json::as_u64).unwrap_or(0);
     let (rows, created, updated) = (number("rows"), number("created"), number("updated"));
     let (unchanged, duplicates, rejected) = (number("unchanged"), number("duplicates"), number("rejected"));
@@ -99,18 +285,22 @@ fn print_import(body: &Json, tongue: Tongue) {
     let en = format!(
         "{rows} rows: {created} new, {updated} updated, {unchanged} unchanged, {duplicates} duplicate, {rejected} rejected"
     );
-    println!("{}", tongue.pick(&vi, &en));
+    let mut out = format!("{}\n", tongue.pick(&vi, &en));
     for (list, mark) in [("errors", "✗"), ("warnings", "!")] {
         let found = body.get(list).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         for finding in found.iter().take(50) {
             let text = |key: &str| finding.get(key).and_then(Json::as_str).unwrap_or_default();
             let row = finding.get("row").and_then(Json::as_u64).unwrap_or(0);
-            let place =
-                if row == 0 { String::new() } else { format!("{} {row}", tongue.pick("dòng", "row")) };
-            println!("{mark} {place} {} [{}] {}", text("column"), text("rule"), text("message"));
+            let row =
+                if row == 0 { String::new() } else { format!("{} {row} ", tongue.pick("dòng", "row")) };
+            let value = text("value");
+            let value = if value.is_empty() { String::new() } else { format!(" “{value}”") };
+            let column = text("column");
+            let _ = writeln!(out, "{mark} {row}{column}{value} [{}] {}", text("rule"), text("message"));
         }
         if found.len() > 50 {
-            println!("{mark} … +{}", found.len() - 50);
+            let _ = writeln!(out, "{mark} … +{}", found.len() - 50);
         }
     }
+    out
 }

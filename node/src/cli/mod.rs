@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use lienthong_proto::catalogue::Catalogue;
 
 pub use args::{Cli, Command};
-pub use human::{Tongue, print_answer};
+pub use human::{Tongue, print_answer, say, table};
 
 use crate::app::{Node, system_clock};
 use crate::control::{self, Answer};
