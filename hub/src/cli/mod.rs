@@ -23,6 +23,20 @@ use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
 use crate::service::Request;
 
+/// The whole program over its arguments.
+pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    lienthong_node::cli::traces();
+    let cli = Cli::parse_from(arguments);
+    let tongue = Tongue::of(cli.lang.as_deref());
+    match Box::pin(run(cli)).await {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            lienthong_node::cli::complain(&error, tongue);
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs a command; returns the exit code.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ use serde_json::{Value as Json, json};
 use self::line::Line;
 pub use self::people::Break;
 use self::people::{Contested, Sheet, sheets};
-use self::processes::{Daemon, once};
+pub use self::processes::{Daemon, once};
 use crate::pki::{InitOptions, Role, init};
 use crate::service::Request;
 
@@ -59,6 +59,7 @@ struct DemoNode {
 /// Everything on the stage.
 #[derive(Debug)]
 struct Stage {
+    program: PathBuf,
     folder: PathBuf,
     hub: Daemon,
     line: Line,
@@ -143,11 +144,15 @@ impl Stage {
         std::fs::create_dir(&data)?;
         let domain = "demo.lienthong.vn".to_owned();
         init(&data, &InitOptions { province: "33".parse()?, domain, names: Vec::new() })?;
-        let hub = Daemon::start(&["serve", "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0"], &data).await?;
+        let program = std::env::current_exe()?;
+        let hub =
+            Daemon::start(&program, &["serve", "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0"], &data)
+                .await?;
         let line = Line::lay().await?;
         line.mend(address(&hub.status().await?)?);
         let (sheets, contested) = sheets(&units, ROWS, SEED);
         let mut stage = Self {
+            program,
             folder: folder.to_owned(),
             hub,
             line,
@@ -184,10 +189,10 @@ impl Stage {
         let data = self.folder.join(format!("node-{unit}"));
         let dialled = self.line.address.to_string();
         let (enrolled, code) =
-            once(&["as-node", "enrol", "--hub", &dialled, "--token", token], &data).await?;
+            once(&self.program, &["as-node", "enrol", "--hub", &dialled, "--token", token], &data).await?;
         ensure!(code == 0, "{unit}: {enrolled}");
         let replica = enrolled["replica"].as_str().context("no replica")?.to_owned();
-        let daemon = Daemon::start(&["as-node", "run"], &data).await?;
+        let daemon = Daemon::start(&self.program, &["as-node", "run"], &data).await?;
         Ok(DemoNode { unit: unit.clone(), name, replica, data, sheet, daemon })
     }
 
@@ -197,7 +202,7 @@ impl Stage {
         let expected: usize = self.sheets.iter().map(|sheet| sheet.good().count()).sum();
         let say = |text: &str| eprintln!("· {text}");
         say(tongue.pick("các xã nhập bảng tính của mình", "the communes import their spreadsheets"));
-        let imports: Vec<_> = self.nodes.iter().map(import).collect();
+        let imports: Vec<_> = self.nodes.iter().map(|node| import(&self.program, node)).collect();
         let imports = tokio::spawn(futures::future::join_all(imports));
         self.cut_at_percent = self.until_half(expected as u64).await?;
         self.line.cut();
@@ -220,7 +225,7 @@ impl Stage {
         }
         // The officer of the commune that crashed drops the same sheet again.
         if let Some(node) = self.nodes.get(victim) {
-            let (unit, answer) = import(node).await;
+            let (unit, answer) = import(&self.program, node).await;
             self.reports.insert(unit, answer?.0);
         }
         let took = self.hub.restart().await?;
@@ -360,8 +365,7 @@ impl Stage {
     async fn invite(&self) -> anyhow::Result<()> {
         let tongue = self.tongue;
         let status = self.hub.status().await?;
-        let exe = std::env::current_exe()?;
-        let (exe, hub) = (exe.display(), self.folder.join("hub"));
+        let (exe, hub) = (self.program.display(), self.folder.join("hub"));
         let hub = hub.display();
         println!();
         println!("{}", tongue.pick("Thử tiếp (cửa sổ khác):", "Try next, in another window:"));
@@ -383,10 +387,11 @@ impl Stage {
 
 type Imported = (UnitCode, anyhow::Result<(Json, i32)>);
 
-fn import(node: &DemoNode) -> impl Future<Output = Imported> + Send + 'static {
+fn import(program: &Path, node: &DemoNode) -> impl Future<Output = Imported> + Send + 'static {
+    let program = program.to_owned();
     let (unit, data, sheet) = (node.unit.clone(), node.data.clone(), node.sheet.display().to_string());
     async move {
-        let done = once(&["as-node", "import", &sheet, "--type", TYPE], &data).await;
+        let done = once(&program, &["as-node", "import", &sheet, "--type", TYPE], &data).await;
         (unit, done)
     }
 }

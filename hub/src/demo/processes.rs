@@ -1,4 +1,4 @@
-//! The hub and the nodes of the demo: real processes of this executable, killed for real.
+//! Hub and nodes as real processes, killed for real: by the demo, the tests and the load program.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,26 +11,30 @@ use tokio::process::{Child, Command};
 
 /// A program at work in a data folder; it dies with this.
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub struct Daemon {
+    program: PathBuf,
     data: PathBuf,
     arguments: Vec<String>,
     child: Child,
 }
 
-fn command(arguments: &[String], data: &Path) -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+fn command(program: &Path, arguments: &[String], data: &Path) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).arg("--data").arg(data).kill_on_drop(true).stdin(Stdio::null());
     // The demo's own variables are not the processes'.
     command.env_remove("LIENTHONG_DATA");
-    Ok(command)
+    command
 }
 
 impl Daemon {
     /// Starts a process and waits until it answers.
-    pub(super) async fn start(arguments: &[&str], data: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// If it ends, or does not answer within half a minute.
+    pub async fn start(program: &Path, arguments: &[&str], data: &Path) -> anyhow::Result<Self> {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let child = spawn(&arguments, data)?;
-        let mut daemon = Self { data: data.to_owned(), arguments, child };
+        let child = spawn(program, &arguments, data)?;
+        let mut daemon = Self { program: program.to_owned(), data: data.to_owned(), arguments, child };
         daemon.answers().await?;
         Ok(daemon)
     }
@@ -54,41 +58,80 @@ impl Daemon {
     }
 
     /// Ends it without warning.
-    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill().await?;
         Ok(())
     }
 
     /// Starts it again in its folder; returns how long it took to answer.
-    pub(super) async fn restart(&mut self) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    /// As for [`Daemon::start`].
+    pub async fn restart(&mut self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        self.child = spawn(&self.arguments, &self.data)?;
+        self.child = spawn(&self.program, &self.arguments, &self.data)?;
         self.answers().await?;
         Ok(begun.elapsed())
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Ends it as an operator would, and waits.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(pid) = self.child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        }
+        self.child.wait().await?;
+        Ok(())
+    }
+
     /// Asks it.
-    pub(super) async fn ask<R: serde::Serialize>(&self, request: &R) -> anyhow::Result<Answer> {
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub async fn ask<R: serde::Serialize>(&self, request: &R) -> anyhow::Result<Answer> {
         let answer = control::call(&self.data, request).await?;
         answer.with_context(|| format!("{} is not running", self.data.display()))
     }
 
     /// Its status.
-    pub(super) async fn status(&self) -> anyhow::Result<Json> {
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub async fn status(&self) -> anyhow::Result<Json> {
         Ok(self.ask(&serde_json::json!({ "command": "status" })).await?.body)
     }
 }
 
-fn spawn(arguments: &[String], data: &Path) -> anyhow::Result<Child> {
+fn spawn(program: &Path, arguments: &[String], data: &Path) -> anyhow::Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log"))?;
-    let mut command = command(arguments, data)?;
+    let mut command = command(program, arguments, data);
     Ok(command.stdout(Stdio::null()).stderr(log).spawn()?)
 }
 
 /// Runs a command to its end and reads the document it prints.
-pub(super) async fn once(arguments: &[&str], data: &Path) -> anyhow::Result<(Json, i32)> {
+///
+/// # Errors
+/// If the program cannot be run.
+pub async fn once(program: &Path, arguments: &[&str], data: &Path) -> anyhow::Result<(Json, i32)> {
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let output = command(&arguments, data)?.arg("--json").stderr(Stdio::piped()).output().await?;
+    let output = command(program, &arguments, data).arg("--json").stderr(Stdio::piped()).output().await?;
     let code = output.status.code().unwrap_or(-1);
     let document = serde_json::from_slice(&output.stdout).unwrap_or_else(
         |_| serde_json::json!({ "error": String::from_utf8_lossy(&output.stderr).into_owned() }),

@@ -1,0 +1,6 @@
+//! The hub's program once more, so that the tests of this package have it as a file.
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    Box::pin(lienthong_hub::cli::program(std::env::args_os())).await
+}
