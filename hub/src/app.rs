@@ -25,6 +25,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
+use crate::accounts::{AccountError, Accounts};
 use crate::ingest::{CommitError, Committer, CommitterHandle};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The tokens do not open.
     #[error(transparent)]
     Tokens(#[from] TokenError),
+    /// The accounts do not open.
+    #[error(transparent)]
+    Accounts(#[from] AccountError),
     /// The registry does not open.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -78,6 +82,8 @@ pub struct Hub {
     pub registry: Registry,
     /// Enrolment tokens.
     pub tokens: Tokens,
+    /// People's accounts.
+    pub accounts: Accounts,
     /// Issues certificates.
     pub issuer: Issuer,
     /// The catalogue in force.
@@ -124,6 +130,7 @@ impl Hub {
         let lock = DataLock::take(data, "lienthong-hub")?;
         let registry = Registry::open(&secrets)?;
         let tokens = Tokens::open(&secrets)?;
+        let accounts = Accounts::open(&secrets)?;
         let issuer = Issuer::new(&secrets)?;
         let author = Author {
             replica: secrets.profile.replica,
@@ -141,6 +148,7 @@ impl Hub {
             secrets,
             registry,
             tokens,
+            accounts,
             issuer,
             catalogue,
             committer,

@@ -4,6 +4,7 @@
 //! to the [`ledger`], and every reader sees it.
 
 pub mod accept;
+pub mod accounts;
 pub mod app;
 pub mod cli;
 pub mod demo;

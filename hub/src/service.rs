@@ -17,6 +17,7 @@ use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use crate::accounts::{Account, AccountRole, Credentials, Right};
 use crate::app::Hub;
 use crate::ingest::Release;
 use crate::ledger::Quarantined;
@@ -149,6 +150,24 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// A new account.
+    UserAdd {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        roles: Vec<AccountRole>,
+        /// The operating-system user it belongs to.
+        uid: Option<u32>,
+        /// Its password.
+        password: Option<String>,
+    },
+    /// All accounts.
+    UserList,
+    /// End an account.
+    UserDisable {
+        /// Its name.
+        name: String,
+    },
     /// The ledger's signed checkpoint.
     LedgerCheckpoint,
     /// Entries of the ledger.
@@ -172,6 +191,47 @@ pub enum Request {
         /// Which replica.
         replica: lienthong_proto::ids::ReplicaId,
     },
+}
+
+/// A request, and whom it is to act as.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    /// An account with its password; otherwise the operating-system user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// What is asked.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+impl Request {
+    /// What it needs.
+    #[must_use]
+    pub fn right(&self) -> Right {
+        match self {
+            Self::TokenCreate { .. }
+            | Self::TokenRevoke { .. }
+            | Self::UnitRevoke { .. }
+            | Self::Import { .. }
+            | Self::Put { .. } => Right::Operate,
+            Self::QuarantineRelease { .. } => Right::Decide,
+            Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
+            _ => Right::Read,
+        }
+    }
+
+    /// Names the account that acts: what the command line says of it is not believed.
+    fn act_as(&mut self, name: &str) {
+        match self {
+            Self::TokenCreate { actor, .. }
+            | Self::TokenRevoke { actor, .. }
+            | Self::UnitRevoke { actor, .. }
+            | Self::QuarantineRelease { actor, .. }
+            | Self::Import { author: actor, .. }
+            | Self::Put { author: actor, .. } => name.clone_into(actor),
+            _ => {}
+        }
+    }
 }
 
 /// What a quarantine list shows of a change.
@@ -201,6 +261,44 @@ fn list(items: Vec<Json>) -> Answer {
 }
 
 impl Hub {
+    /// Does what is asked, if the account of the one who asks may.
+    pub async fn execute_as(self: Arc<Self>, mut asked: Asked, uid: Option<u32>) -> Answer {
+        let hub = Arc::clone(&self);
+        let (credentials, right) = (asked.credentials.take(), asked.request.right());
+        let allowed = move || hub.accounts.authorise(uid, credentials.as_ref(), right);
+        match tokio::task::spawn_blocking(allowed).await {
+            Ok(Ok(name)) => {
+                asked.request.act_as(&name);
+                match asked.request {
+                    Request::UserAdd { .. } | Request::UserDisable { .. } => {
+                        self.keep_accounts(asked.request, &name).await.unwrap_or_else(|refusal| refusal)
+                    }
+                    request => self.execute(request).await,
+                }
+            }
+            Ok(Err(refusal)) => Answer::failed(refusal),
+            Err(error) => Answer::failed(error),
+        }
+    }
+
+    async fn keep_accounts(&self, request: Request, actor: &str) -> Result<Answer, Answer> {
+        let (kind, name) = match &request {
+            Request::UserAdd { name, roles, uid, password } => {
+                let added = self.accounts.add(name, roles.clone(), *uid, password.as_deref(), self.now());
+                added.map_err(Answer::failed)?;
+                ("account", name.clone())
+            }
+            Request::UserDisable { name } => {
+                self.accounts.disable(name).map_err(Answer::failed)?;
+                ("account_disabled", name.clone())
+            }
+            _ => return Err(Answer::failed("not about accounts")),
+        };
+        let fields = BTreeMap::from([("account".to_owned(), Value::Text(name.clone()))]);
+        self.event(kind, actor, fields).await.map_err(Answer::failed)?;
+        Ok(Answer::done(json!({ "name": name })))
+    }
+
     /// Does what is asked.
     pub async fn execute(self: Arc<Self>, request: Request) -> Answer {
         let answered = match request {
@@ -289,6 +387,18 @@ impl Hub {
             }
             Request::UnitList => Ok(list(self.registry.list().iter().map(enrolled_json).collect())),
             Request::UnitShow { unit } => self.unit_show(&unit),
+            Request::UserList => {
+                let shown = |account: &Account| {
+                    json!({
+                        "name": account.name,
+                        "roles": account.roles,
+                        "uid": account.uid,
+                        "disabled": account.disabled,
+                        "created": UnixMillis(account.created_at).rfc3339(),
+                    })
+                };
+                Ok(list(self.accounts.list().iter().map(shown).collect()))
+            }
             Request::Import { .. } | Request::Put { .. } => self.take_in(request, runtime),
             Request::ConflictsList | Request::ConflictsShow { .. } => self.conflicts(request),
             Request::QuarantineList => {

@@ -45,15 +45,14 @@ pub fn socket_path(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
 
+/// Answers one request of the peer with this user id.
+pub type Handler<R, F> = Arc<dyn Fn(R, Option<u32>) -> F + Send + Sync>;
+
 /// Serves requests until stopped.
 ///
 /// # Errors
 /// The operating system's, if the socket cannot be made.
-pub fn serve<R, F>(
-    data: &Path,
-    handle: Arc<dyn Fn(R) -> F + Send + Sync>,
-    stop: CancellationToken,
-) -> io::Result<()>
+pub fn serve<R, F>(data: &Path, handle: Handler<R, F>, stop: CancellationToken) -> io::Result<()>
 where
     R: DeserializeOwned + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -83,16 +82,20 @@ where
     Ok(())
 }
 
-async fn converse<R, F>(stream: UnixStream, handle: &(dyn Fn(R) -> F + Send + Sync)) -> io::Result<()>
+async fn converse<R, F>(
+    stream: UnixStream,
+    handle: &(dyn Fn(R, Option<u32>) -> F + Send + Sync),
+) -> io::Result<()>
 where
     R: DeserializeOwned,
     F: Future<Output = Answer>,
 {
+    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line) {
-        Ok(request) => handle(request).await,
+        Ok(request) => handle(request, uid).await,
         Err(error) => Answer::failed(error),
     };
     let mut bytes = serde_json::to_vec(&answer)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::accounts::AccountRole;
 use crate::pki::Role;
 
 /// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
@@ -19,6 +20,12 @@ pub struct Cli {
     /// vi | en
     #[arg(long, global = true)]
     pub lang: Option<String>,
+    /// Làm việc bằng tài khoản này · act as this account
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub as_user: Option<String>,
+    /// Tệp chứa mật khẩu của tài khoản đó · file with its password
+    #[arg(long, global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -142,8 +149,40 @@ pub enum Command {
         #[command(subcommand)]
         action: LedgerAction,
     },
+    /// Tài khoản · people's accounts
+    User {
+        /// What
+        #[command(subcommand)]
+        action: UserAction,
+    },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
+}
+
+/// What of accounts.
+#[derive(Debug, Subcommand)]
+pub enum UserAction {
+    /// A new one
+    Add {
+        /// Its name
+        name: String,
+        /// What it is for; may be given again
+        #[arg(long = "role", required = true)]
+        roles: Vec<AccountRole>,
+        /// The operating-system user whose commands act as it, without a password
+        #[arg(long)]
+        uid: Option<u32>,
+        /// File with the new account's password
+        #[arg(long, value_name = "FILE")]
+        new_password_file: Option<PathBuf>,
+    },
+    /// All
+    List,
+    /// End one
+    Disable {
+        /// Its name
+        name: String,
+    },
 }
 
 /// What of tokens.

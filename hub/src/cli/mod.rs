@@ -3,6 +3,7 @@
 
 mod args;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,13 +16,16 @@ use lienthong_node::records::Listing;
 use serde_json::json;
 
 pub use args::{Cli, Command};
-use args::{ConflictsAction, LedgerAction, QuarantineAction, RecordAction, TokenAction, UnitAction};
+use args::{
+    ConflictsAction, LedgerAction, QuarantineAction, RecordAction, TokenAction, UnitAction, UserAction,
+};
 
+use crate::accounts::Credentials;
 use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::Request;
+use crate::service::{Asked, Request};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
@@ -65,6 +69,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 "fingerprint": report.fingerprint,
                 "recovery_kit": report.kit.display().to_string(),
                 "recovery_passphrase": report.kit_passphrase,
+                "administrator": report.administrator,
             }))
         }
         Command::Serve { listen, web, catalogue } => {
@@ -74,7 +79,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let secrets = HubSecrets::load(&data)?;
             lienthong_node::check::check(&data, secrets.profile.replica)
         }
-        command => ask(&data, request(command, &cli)?).await?,
+        command => {
+            let asked = Asked { credentials: credentials(&cli)?, request: request(command, &cli)? };
+            ask(&data, asked).await?
+        }
     };
     print_answer(&answer, name(&cli.command), cli.json, tongue);
     Ok(answer.exit)
@@ -102,8 +110,8 @@ async fn serve(
     let nodes = hub.listen(listen).await?;
     let pages = hub.serve_web(web).await?;
     let handler = Arc::clone(&hub);
-    let handle: Arc<dyn Fn(Request) -> _ + Send + Sync> =
-        Arc::new(move |request| Arc::clone(&handler).execute(request));
+    let handle: control::Handler<Asked, _> =
+        Arc::new(move |asked, uid| Arc::clone(&handler).execute_as(asked, uid));
     control::serve(data, handle, hub.stop.clone()).context("control.sock")?;
     let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
     let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
@@ -116,14 +124,37 @@ async fn serve(
 }
 
 /// Asks the running daemon, or opens the folder for this one request.
-async fn ask(data: &Path, request: Request) -> anyhow::Result<Answer> {
-    if let Some(answer) = control::call(data, &request).await.context("control.sock")? {
+async fn ask(data: &Path, asked: Asked) -> anyhow::Result<Answer> {
+    if let Some(answer) = control::call(data, &asked).await.context("control.sock")? {
         return Ok(answer);
     }
     let hub = Hub::open(data, catalogue(None)?, &LedgerOptions::default(), system_clock)?;
-    let answer = Arc::clone(&hub).execute(request).await;
+    let uid = rustix::process::getuid().as_raw();
+    let answer = Arc::clone(&hub).execute_as(asked, Some(uid)).await;
     hub.close().await;
     Ok(answer)
+}
+
+/// `--as USER`, with a password from a file or typed.
+fn credentials(cli: &Cli) -> anyhow::Result<Option<Credentials>> {
+    let Some(user) = cli.as_user.clone() else { return Ok(None) };
+    let password = password(cli.password_file.as_deref(), &user)?;
+    Ok(Some(Credentials { user, password }))
+}
+
+/// A password: the first line of a file only its owner can read, or typed.
+fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
+    let Some(path) = file else {
+        return Ok(rpassword::prompt_password(format!("{user}: "))?);
+    };
+    let mode = std::fs::metadata(path).with_context(|| path.display().to_string())?.mode();
+    anyhow::ensure!(
+        mode & 0o077 == 0,
+        "{}: chỉ chủ tệp được đọc (chmod 600) · only its owner may read it (chmod 600)",
+        path.display()
+    );
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 fn request(command: &Command, cli: &Cli) -> anyhow::Result<Request> {
@@ -179,6 +210,23 @@ fn request(command: &Command, cli: &Cli) -> anyhow::Result<Request> {
             QuarantineAction::Release { number, reason } => {
                 Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }
             }
+        },
+        Command::User { action } => match action {
+            UserAction::Add { name, roles, uid, new_password_file } => {
+                let new_password = match (new_password_file, uid) {
+                    (Some(file), _) => Some(password(Some(file), name)?),
+                    (None, Some(_)) => None,
+                    (None, None) => Some(password(None, name)?),
+                };
+                Request::UserAdd {
+                    name: name.clone(),
+                    roles: roles.clone(),
+                    uid: *uid,
+                    password: new_password,
+                }
+            }
+            UserAction::List => Request::UserList,
+            UserAction::Disable { name } => Request::UserDisable { name: name.clone() },
         },
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,

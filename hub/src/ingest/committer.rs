@@ -18,7 +18,7 @@ use lienthong_proto::time::{Hlc, UnixMillis};
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::verify::Content;
 use super::{Judge, Judgement, VerifiedBatch};
@@ -80,7 +80,7 @@ pub struct Release {
 }
 
 enum Command {
-    Accept(Box<VerifiedBatch>, oneshot::Sender<Result<Accepted, CommitError>>),
+    Accept(Box<VerifiedBatch>, OwnedSemaphorePermit, oneshot::Sender<Result<Accepted, CommitError>>),
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
@@ -106,13 +106,20 @@ pub struct CommitterHandle {
 }
 
 impl CommitterHandle {
-    /// Logs a verified batch; the answer comes after its fdatasync.
+    /// Hands a verified batch over, in the order of the calls; the answer comes after its fdatasync. The
+    /// batch's place in memory is given back by the writer, whether or not anyone listens for the answer.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing was taken then.
-    pub async fn accept(&self, batch: VerifiedBatch) -> Result<Accepted, CommitError> {
+    /// [`CommitError::Failed`] if the ledger takes nothing any more.
+    pub async fn submit(
+        &self,
+        batch: VerifiedBatch,
+        place: OwnedSemaphorePermit,
+    ) -> Result<PendingAnswer, CommitError> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Command::Accept(Box::new(batch), answer), answered).await?
+        let command = Command::Accept(Box::new(batch), place, answer);
+        self.commands.send(command).await.map_err(|_| self.refusal())?;
+        Ok(PendingAnswer { answered, failed: self.failed.clone() })
     }
 
     /// Writes the province's own records.
@@ -177,15 +184,42 @@ impl CommitterHandle {
     }
 
     async fn ask<T>(&self, command: Command, answered: oneshot::Receiver<T>) -> Result<T, CommitError> {
-        let refusal =
-            || CommitError::Failed(self.failure().unwrap_or_else(|| Arc::from("it is shutting down")));
-        self.commands.send(command).await.map_err(|_| refusal())?;
-        answered.await.map_err(|_| refusal())
+        self.commands.send(command).await.map_err(|_| self.refusal())?;
+        answered.await.map_err(|_| self.refusal())
+    }
+
+    fn refusal(&self) -> CommitError {
+        refusal(&self.failed)
+    }
+}
+
+fn refusal(failed: &watch::Receiver<Option<Arc<str>>>) -> CommitError {
+    CommitError::Failed(failed.borrow().clone().unwrap_or_else(|| Arc::from("it is shutting down")))
+}
+
+/// An answer that comes after the batch's fdatasync.
+#[derive(Debug)]
+pub struct PendingAnswer {
+    answered: oneshot::Receiver<Result<Accepted, CommitError>>,
+    failed: watch::Receiver<Option<Arc<str>>>,
+}
+
+impl PendingAnswer {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing was taken then.
+    pub async fn wait(self) -> Result<Accepted, CommitError> {
+        self.answered.await.map_err(|_| refusal(&self.failed))?
     }
 }
 
 enum Answer {
-    Accept(Result<Accepted, CommitError>, oneshot::Sender<Result<Accepted, CommitError>>),
+    Accept(
+        Result<Accepted, CommitError>,
+        OwnedSemaphorePermit,
+        oneshot::Sender<Result<Accepted, CommitError>>,
+    ),
     Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Sequence(Result<Sequence, CommitError>, oneshot::Sender<Result<Sequence, CommitError>>),
 }
@@ -280,9 +314,9 @@ impl Committer {
 
     fn take(&mut self, command: Command, answers: &mut Vec<Answer>) -> Result<(), JournalError> {
         match command {
-            Command::Accept(batch, sender) => {
+            Command::Accept(batch, place, sender) => {
                 let result = self.accept(*batch)?;
-                answers.push(Answer::Accept(result, sender));
+                answers.push(Answer::Accept(result, place, sender));
             }
             Command::Write(drafts, sender) => {
                 self.commit()?;
@@ -507,7 +541,7 @@ impl Committer {
         for answer in answers {
             let failed = || CommitError::Failed(Arc::clone(&reason));
             deliver(match answer {
-                Answer::Accept(_, sender) => Answer::Accept(Err(failed()), sender),
+                Answer::Accept(_, place, sender) => Answer::Accept(Err(failed()), place, sender),
                 Answer::Sequence(_, sender) => Answer::Sequence(Err(failed()), sender),
                 Answer::Write(results, sender) => {
                     let refused = || Err(WriteError::Failed(Arc::clone(&reason)));
@@ -520,7 +554,7 @@ impl Committer {
 
 fn deliver(answer: Answer) {
     match answer {
-        Answer::Accept(result, sender) => drop(sender.send(result)),
+        Answer::Accept(result, _place, sender) => drop(sender.send(result)),
         Answer::Write(results, sender) => drop(sender.send(results)),
         Answer::Sequence(result, sender) => drop(sender.send(result)),
     }

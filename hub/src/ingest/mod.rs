@@ -7,6 +7,8 @@ mod committer;
 mod judge;
 mod verify;
 
-pub use committer::{Accepted, CommitError, Committer, CommitterHandle, QUARANTINE_MAX, Release, source_of};
+pub use committer::{
+    Accepted, CommitError, Committer, CommitterHandle, PendingAnswer, QUARANTINE_MAX, Release, source_of,
+};
 pub use judge::{Judge, Judgement};
 pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};

@@ -1,7 +1,7 @@
 //! Makes a hub: authority, certificate, ledger and receipt keys, recovery kit. Once.
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use lienthong_node::identity::{spki_hash, write_private};
@@ -15,7 +15,8 @@ use rcgen::{
 use zeroize::Zeroizing;
 
 use super::secrets::folder;
-use super::{HubProfile, Seal, SealError, seal_kit};
+use super::{HubProfile, HubSecrets, Seal, SealError, seal_kit};
+use crate::accounts::{AccountRole, Accounts};
 
 /// What a hub is made with.
 #[derive(Debug, Clone)]
@@ -39,11 +40,19 @@ pub struct InitReport {
     pub kit: PathBuf,
     /// Opens the kit; shown once, kept nowhere.
     pub kit_passphrase: String,
+    /// The first administrator's account: the operating-system user who made the hub.
+    pub administrator: String,
 }
 
 /// Why no hub was made.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
+    /// The fresh secrets do not open.
+    #[error(transparent)]
+    Secrets(#[from] super::SecretsError),
+    /// The first account cannot be kept.
+    #[error(transparent)]
+    Account(#[from] crate::accounts::AccountError),
     /// There is one.
     #[error("{0} đã được khởi tạo; không ghi đè · is initialised already; nothing was overwritten")]
     Exists(String),
@@ -86,6 +95,8 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
         move |source| InitError::Io { path, source }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+    let mine = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(data, mine).map_err(io(data))?;
     let authority_key = KeyPair::generate()?;
     let authority = authority_params(options)?.self_signed(&authority_key)?;
     let server_key = KeyPair::generate()?;
@@ -133,7 +144,24 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
     let profile_json = serde_json::to_vec_pretty(&profile).unwrap_or_default();
     plain("profile.json", &profile_json)?;
     let fingerprint = spki_hash(authority.der()).map(|hash| fingerprint::words(&hash)).unwrap_or_default();
-    Ok(InitReport { replica: profile.replica, fingerprint, kit: kit_path, kit_passphrase: passphrase })
+    let administrator = first_administrator(data)?;
+    Ok(InitReport {
+        replica: profile.replica,
+        fingerprint,
+        kit: kit_path,
+        kit_passphrase: passphrase,
+        administrator,
+    })
+}
+
+fn first_administrator(data: &Path) -> Result<String, InitError> {
+    let accounts = Accounts::open(&HubSecrets::load(data)?)?;
+    let uid = rustix::process::getuid().as_raw();
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+    let name: String =
+        lienthong_node::cli::author().to_lowercase().chars().filter(|c| fine(*c)).take(32).collect();
+    let roles = vec![AccountRole::Administrator];
+    Ok(accounts.add(&name, roles, Some(uid), None, lienthong_node::app::system_clock())?.name)
 }
 
 fn authority_params(options: &InitOptions) -> Result<CertificateParams, rcgen::Error> {

@@ -9,7 +9,8 @@ use futures::stream::FuturesOrdered;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::cosignature::cosign;
 use lienthong_proto::wire::sync as wire;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use crate::app::Hub;
@@ -45,6 +46,7 @@ pub(super) struct Session {
     held: Option<Held>,
     notice_cursor: u64,
     answers: FuturesOrdered<Answer>,
+    superseded: CancellationToken,
 }
 
 impl Session {
@@ -53,7 +55,15 @@ impl Session {
         enrolled: Enrolled,
         down: mpsc::Sender<Result<wire::Down, Status>>,
     ) -> Self {
-        Self { hub, enrolled, down, held: None, notice_cursor: 0, answers: FuturesOrdered::new() }
+        Self {
+            hub,
+            enrolled,
+            down,
+            held: None,
+            notice_cursor: 0,
+            answers: FuturesOrdered::new(),
+            superseded: CancellationToken::new(),
+        }
     }
 
     pub(super) async fn run(mut self, up: Streaming<wire::Up>) {
@@ -61,7 +71,9 @@ impl Session {
         let ended = self.converse(up).await;
         // What was verified is committed whether or not the peer waits for the answer.
         while self.answers.next().await.is_some() {}
-        self.hub.live.left(replica, self.hub.now());
+        if self.held.is_some() {
+            self.hub.live.left(replica, self.hub.now());
+        }
         if let Err(End::Status(status)) = ended {
             tracing::info!(%replica, unit = %self.enrolled.unit, reason = status.message(), "a session was ended");
             let _ = self.down.try_send(Err(*status));
@@ -81,6 +93,9 @@ impl Session {
         self.notices().await?;
         loop {
             tokio::select! {
+                () = self.superseded.cancelled() => {
+                    return Err(Status::aborted("this replica has opened a newer stream").into());
+                }
                 () = self.hub.stop.cancelled() => return Err(Status::unavailable("the hub is shutting down").into()),
                 changed = registry.changed() => {
                     changed.map_err(|_| End::Gone)?;
@@ -132,7 +147,7 @@ impl Session {
                 .fence(&held.checkpoint, &format!("log size {} below {held_size}", hello.log_size))
                 .await;
         }
-        self.hub.live.greeted(replica, &hello, self.hub.now());
+        self.superseded = self.hub.live.greeted(replica, &hello, self.hub.now());
         self.notice_cursor = hello.notice_cursor;
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let receipt = if held_size > 0 {
@@ -217,9 +232,16 @@ impl Session {
         }
         let origin = self.held.as_ref().map(|held| held.origin.clone()).unwrap_or_default();
         let checkpoint = Checkpoint { origin, size: verified.frontier.size(), root: verified.root };
-        let committer = self.hub.committer.clone();
-        self.answers.push_back(Box::pin(answered(committer, verified, checkpoint, permit)));
-        Ok(())
+        // Handed over before the next message is read, so that batches keep their order, and never waited
+        // for here: a session that waits for a place in memory must not hold up the answers that free one.
+        match self.hub.committer.submit(verified, permit).await {
+            Ok(pending) => {
+                let answer = async move { (pending.wait().await, checkpoint) };
+                self.answers.push_back(Box::pin(answer));
+                Ok(())
+            }
+            Err(error) => self.answer(Err(error), &checkpoint).await,
+        }
     }
 
     fn held_checkpoint(&self) -> String {
@@ -266,8 +288,8 @@ impl Session {
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         let held = self.hub.committer.books().read().replicas.get(&self.enrolled.replica).cloned();
         if let Some(held) = held {
-            let same = size == held.frontier.size() && root != held.root;
-            if size < held.frontier.size() || same {
+            // A smaller size may be an old connection's late word; only another root is a contradiction.
+            if size == held.frontier.size() && root != held.root {
                 return self.fence_with(&held.checkpoint, &heartbeat.checkpoint).await;
             }
         }
@@ -327,17 +349,6 @@ impl Session {
         let down = wire::Down { message: Some(message) };
         self.down.send(Ok(down)).await.map_err(|_| End::Gone)
     }
-}
-
-async fn answered(
-    committer: crate::ingest::CommitterHandle,
-    verified: crate::ingest::VerifiedBatch,
-    checkpoint: Checkpoint,
-    permit: OwnedSemaphorePermit,
-) -> (Result<Accepted, CommitError>, Checkpoint) {
-    let accepted = committer.accept(verified).await;
-    drop(permit);
-    (accepted, checkpoint)
 }
 
 /// The eight words of an enrolled log key.

@@ -84,8 +84,8 @@ async fn daemon(data: &Path, overrides: Option<&Path>, tongue: Tongue) -> anyhow
         tracing::warn!("{remark}");
     }
     let handler = Arc::clone(&node);
-    let handle: Arc<dyn Fn(Request) -> _ + Send + Sync> =
-        Arc::new(move |request| Arc::clone(&handler).execute(request));
+    let handle: control::Handler<Request, _> =
+        Arc::new(move |request, _| Arc::clone(&handler).execute(request));
     control::serve(data, handle, node.stop.clone()).context("control.sock")?;
     node.start_sync(Settings::default());
     let name = &node.identity.profile().unit_name;
