@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::identity::{IdentityError, NodeIdentity};
 use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
+use crate::recover::{RECOVERING, Refilled};
 use crate::replica::{
-    Author, Draft, Journal, JournalError, JournalOptions, NoReplay, Replica, WriteError, Written, log_dir,
+    Author, Draft, Journal, JournalError, JournalOptions, Replay, Replica, WriteError, Written, log_dir,
 };
 use crate::store::{SledView, View, ViewError};
 use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncClient, SyncHandle};
@@ -39,6 +40,11 @@ pub enum StartError {
         "{0} chưa ghi danh: hãy chạy `lienthong-node enrol` · is not enrolled: run `lienthong-node enrol` first"
     )]
     Unenrolled(String),
+    /// A recovery was begun and not finished.
+    #[error(
+        "khôi phục chưa xong: hãy chạy lại `lienthong-node recover` · a recovery is not finished: run `lienthong-node recover` again"
+    )]
+    Recovering,
     /// The identity is unusable.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -103,35 +109,12 @@ impl Node {
         let identity =
             NodeIdentity::load(data)?.ok_or_else(|| StartError::Unenrolled(data.display().to_string()))?;
         let lock = DataLock::take(data, "lienthong-node")?;
-        let mut remarks = Vec::new();
-        let dir = log_dir(data);
-        let opened = log::open(&dir, identity.replica(), Disk::real())?;
-        if let Some(cut) = opened.cut {
-            remarks.push(format!("an unfinished write of {} bytes was cut from the log", cut.bytes));
+        if data.join(RECOVERING).exists() {
+            return Err(StartError::Recovering);
         }
+        let mut refilled = Refilled::new(identity.unit().clone(), false);
+        let (journal, remarks) = open_journal(data, &identity, catalogue, &mut refilled)?;
         let io = |what| move |source| StartError::Io { what, source };
-        let hashes = HashFile::open(&dir, opened.writer.next_sequence().0).map_err(io("leaf hashes"))?;
-        let view = SledView::open(&data.join("view"), CACHE_BYTES)?;
-        if let Some(aside) = view.set_aside {
-            remarks.push(format!("the view was damaged: set aside as {}, rebuilt", aside.display()));
-        }
-        let view: Arc<dyn View> = Arc::new(view.view);
-        let author = Author {
-            replica: identity.replica(),
-            unit: identity.unit().clone(),
-            provincial_key: Arc::clone(identity.provincial_key()),
-        };
-        let options = JournalOptions { frames_cached: FRAMES_CACHED, unflushed_max: UNFLUSHED_MAX };
-        let journal = Journal::open(
-            opened.writer,
-            opened.reader,
-            hashes,
-            view,
-            catalogue,
-            author,
-            options,
-            &mut NoReplay,
-        )?;
         let (replica, _thread) = Replica::start(journal, clock).map_err(io("the log's thread"))?;
         let regressed = data.join(REGRESSED).exists();
         Ok(Arc::new(Self {
@@ -223,6 +206,40 @@ impl Node {
         self.stop.cancel();
         self.replica.close().await;
     }
+}
+
+/// Opens log, leaf hashes and view of a node, and replays what the view lacks; also what was remarked.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) fn open_journal(
+    data: &Path,
+    identity: &NodeIdentity,
+    catalogue: Arc<Catalogue>,
+    replay: &mut dyn Replay,
+) -> Result<(Journal, Vec<String>), StartError> {
+    let mut remarks = Vec::new();
+    let dir = log_dir(data);
+    let opened = log::open(&dir, identity.replica(), Disk::real())?;
+    if let Some(cut) = opened.cut {
+        remarks.push(format!("an unfinished write of {} bytes was cut from the log", cut.bytes));
+    }
+    let hashes = HashFile::open(&dir, opened.writer.next_sequence().0)
+        .map_err(|source| StartError::Io { what: "leaf hashes", source })?;
+    let view = SledView::open(&data.join("view"), CACHE_BYTES)?;
+    if let Some(aside) = view.set_aside {
+        remarks.push(format!("the view was damaged: set aside as {}, rebuilt", aside.display()));
+    }
+    let view: Arc<dyn View> = Arc::new(view.view);
+    let author = Author {
+        replica: identity.replica(),
+        unit: identity.unit().clone(),
+        provincial_key: Arc::clone(identity.provincial_key()),
+    };
+    let options = JournalOptions { frames_cached: FRAMES_CACHED, unflushed_max: UNFLUSHED_MAX };
+    let journal =
+        Journal::open(opened.writer, opened.reader, hashes, view, catalogue, author, options, replay)?;
+    Ok((journal, remarks))
 }
 
 /// The system's clock.

@@ -15,6 +15,7 @@ pub mod intake;
 pub mod lock;
 pub mod log;
 pub mod records;
+pub mod recover;
 pub mod replica;
 pub mod rpc;
 pub mod service;

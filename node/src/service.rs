@@ -371,7 +371,8 @@ impl Node {
             "defects": null,
             "quarantined": quarantined,
             "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
-            "fault": sync.and_then(|s| s.fault),
+            "fault": sync.as_ref().and_then(|s| s.fault.clone()),
+            "alarm": sync.and_then(|s| s.alarm),
         })
     }
 

@@ -99,3 +99,52 @@ pub async fn acknowledged(node: &Node) -> anyhow::Result<()> {
     tokio::time::timeout(std::time::Duration::from_secs(60), done).await??;
     Ok(())
 }
+
+/// A folder is free again once the last thread of its former process part has ended: tries for half a
+/// minute.
+///
+/// # Panics
+/// If it does not open in that time.
+pub fn reopened<T>(mut open: impl FnMut() -> anyhow::Result<T>) -> T {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        match open() {
+            Ok(opened) => return opened,
+            Err(error) => {
+                assert!(std::time::Instant::now() < deadline, "{error:#}");
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Lets an enrolled node dial another address.
+///
+/// # Errors
+/// If its profile is not there.
+pub fn retarget(folder: &Path, hub: &str) -> anyhow::Result<()> {
+    let path = folder.join("identity/profile.json");
+    let mut profile: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    if let Some(fields) = profile.as_object_mut() {
+        fields.insert("hub".to_owned(), hub.into());
+    }
+    Ok(std::fs::write(&path, serde_json::to_vec(&profile)?)?)
+}
+
+/// Copies a folder with everything in it.
+///
+/// # Errors
+/// If a file cannot be copied.
+pub fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

@@ -8,7 +8,10 @@ use lienthong_node::replica::Outcome;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
-use lienthong_tests::{acknowledged, brisk, catalogue, make_hub, make_node, member, open_hub, token};
+use lienthong_tests::{
+    acknowledged, brisk, catalogue, copy_folder, make_hub, make_node, member, open_hub, reopened, retarget,
+    token,
+};
 
 const UNIT: &str = "11953";
 const OTHER: &str = "11977";
@@ -45,7 +48,7 @@ async fn p1_p2_p5_a_record_reaches_the_province_once_signed_and_survives_restart
     let hub = reopened(|| open_hub(&dir.path().join("hub")));
     assert_eq!(hub.dataset.totals().records, 300);
     let again = hub.listen("127.0.0.1:0").await.unwrap().to_string();
-    retarget(&folder, &again);
+    retarget(&folder, &again).unwrap();
     let node = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
     node.start_sync(brisk());
     let more = node.write(vec![member(UNIT, "033070099999", "Trần Thị Hòa").unwrap()]).await;
@@ -228,37 +231,4 @@ async fn p6_a_clone_is_fenced() {
     while !hub.registry.list().iter().any(fenced) {
         tokio::task::yield_now().await;
     }
-}
-
-/// A folder is free again once the last thread of its former process part has ended.
-fn reopened<T>(mut open: impl FnMut() -> anyhow::Result<T>) -> T {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    loop {
-        match open() {
-            Ok(opened) => return opened,
-            Err(error) if std::time::Instant::now() > deadline => panic!("{error:#}"),
-            Err(_) => std::thread::yield_now(),
-        }
-    }
-}
-
-fn retarget(folder: &std::path::Path, hub: &str) {
-    let path = folder.join("identity/profile.json");
-    let mut profile: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    profile["hub"] = hub.into();
-    std::fs::write(&path, serde_json::to_vec(&profile).unwrap()).unwrap();
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), &target)?;
-        }
-    }
-    Ok(())
 }

@@ -14,7 +14,7 @@ use lienthong_proto::change::{Change, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
-use lienthong_proto::time::{Hlc, UnixMillis};
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use parking_lot::RwLock;
@@ -458,7 +458,7 @@ impl Committer {
             let at = EntryAt { frame: position, index };
             let verdict = acceptance.verdicts.get(&index);
             if let (Content::Change(change), None | Some(Verdict::Proposal)) = (content, verdict) {
-                let source = source_of(change, unit, acceptance.at, verdict.is_some(), at);
+                let source = Source::accepted(change, unit, acceptance.at, verdict.is_some(), at);
                 self.journal.apply(Admitted { change, source })?;
                 self.touched.insert(change.record);
             }
@@ -496,7 +496,7 @@ impl Committer {
         let event = release_event(release, &waiting, now);
         let sequence = self.journal.stage_event(&event)?;
         self.books.note_event(&event, &mut self.view);
-        let source = source_of(&change, &waiting.unit, waiting.accepted_at, false, waiting.at);
+        let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, false, waiting.at);
         self.journal.apply(Admitted { change: &change, source })?;
         self.touched.insert(change.record);
         self.books.released(release.number, &waiting, sequence.0, now, &mut self.view);
@@ -557,20 +557,6 @@ fn deliver(answer: Answer) {
         Answer::Accept(result, _place, sender) => drop(sender.send(result)),
         Answer::Write(results, sender) => drop(sender.send(results)),
         Answer::Sequence(result, sender) => drop(sender.send(result)),
-    }
-}
-
-/// The source of an admitted change: its stamp counts at most as late as the hub received it.
-#[must_use]
-pub fn source_of(change: &Change, unit: &UnitCode, at: UnixMillis, proposal: bool, place: EntryAt) -> Source {
-    let effective: Hlc = change.meta.hlc.effective(at);
-    Source {
-        dot: change.dot,
-        unit: unit.clone(),
-        effective,
-        proposal,
-        states_owner: change.unit().cloned(),
-        at: place,
     }
 }
 

@@ -8,7 +8,7 @@ mod judge;
 mod verify;
 
 pub use committer::{
-    Accepted, CommitError, Committer, CommitterHandle, PendingAnswer, QUARANTINE_MAX, Release, source_of,
+    Accepted, CommitError, Committer, CommitterHandle, PendingAnswer, QUARANTINE_MAX, Release,
 };
 pub use judge::{Judge, Judgement};
 pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use lienthong_node::dataset::{Admitted, EntryAt};
+use lienthong_node::dataset::{Admitted, EntryAt, Source};
 use lienthong_node::log::{self, Disk, HashFile};
 use lienthong_node::replica::{Author, Journal, JournalError, JournalOptions, Replay, Replayed, log_dir};
 use lienthong_node::store::{Batch, SledView, View, ViewError};
@@ -18,7 +18,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 
 use super::{Books, HeldReplica};
-use crate::ingest::{Content, source_of};
+use crate::ingest::Content;
 
 /// How the ledger is opened.
 #[derive(Debug, Clone)]
@@ -172,7 +172,7 @@ fn replay_acceptance(
         };
         let verdict = acceptance.verdicts.get(&index);
         if let (Content::Change(change), None | Some(Verdict::Proposal)) = (&content, verdict) {
-            let source = source_of(change, &unit, acceptance.at, verdict.is_some(), at);
+            let source = Source::accepted(change, &unit, acceptance.at, verdict.is_some(), at);
             journal.apply(Admitted { change, source })?;
         }
         books.note_content(&unit, acceptance, &content, index, extra);
@@ -213,7 +213,7 @@ fn replay_release(
     };
     let bytes = journal.dataset().entries().entry(waiting.at)?;
     let change = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)).map_err(malformed)?;
-    let source = source_of(&change, &waiting.unit, waiting.accepted_at, false, waiting.at);
+    let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, false, waiting.at);
     journal.apply(Admitted { change: &change, source })?;
     books.released(number, &waiting, sequence.0, event.at, extra);
     Ok(())

@@ -4,8 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use lienthong_node::dataset::Payload;
 use lienthong_node::rpc::sync::sync_server::Sync;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Acceptance;
+use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merkle::inclusion_proof;
+use lienthong_proto::verdict::Verdict;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -70,19 +75,74 @@ impl Sync for SyncService {
         &self,
         request: Request<wire::RefillRequest>,
     ) -> Result<Response<Self::RefillStream>, Status> {
-        self.authorise(&request)?;
-        Err(Status::unimplemented(
-            "phiên bản này chưa hỗ trợ khôi phục từ tỉnh · this version cannot refill yet",
-        ))
+        let enrolled = self.authorise(&request)?;
+        let wanted = request.into_inner().replica;
+        let wanted = (!wanted.is_empty()).then(|| ReplicaId::from_slice(&wanted)).flatten();
+        let (pieces, queue) = mpsc::channel(REFILL_QUEUE);
+        let hub = Arc::clone(&self.hub);
+        tokio::task::spawn_blocking(move || refill(&hub, &enrolled.unit, wanted, &pieces));
+        Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
     }
+}
+
+/// Pieces of a refill that may wait for a slow reader, each at most 1 MiB.
+const REFILL_QUEUE: usize = 2;
+
+type Pieces = mpsc::Sender<Result<wire::RefillPiece, Status>>;
+
+/// Sends every accepted batch of a unit's replicas, in ledger order.
+fn refill(hub: &Hub, unit: &UnitCode, wanted: Option<ReplicaId>, pieces: &Pieces) {
+    let replicas: Vec<ReplicaId> = {
+        let books = hub.committer.books().read();
+        let own = books.replicas.iter().filter(|(_, held)| held.unit == *unit);
+        own.map(|(replica, _)| *replica).filter(|replica| wanted.is_none_or(|w| w == *replica)).collect()
+    };
+    for frame in hub.reader.clone().scan(Sequence(0)) {
+        let piece = match frame {
+            Ok((_, frame)) => piece_of(hub, &replicas, &frame.payload),
+            Err(error) => {
+                tracing::error!(%error, "the ledger cannot be read");
+                Some(Err(Status::internal("the ledger cannot be read")))
+            }
+        };
+        if let Some(piece) = piece
+            && pieces.blocking_send(piece).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn piece_of(hub: &Hub, replicas: &[ReplicaId], payload: &[u8]) -> Option<Result<wire::RefillPiece, Status>> {
+    let Ok(Payload::Accepted { entry, packed }) = Payload::parse(payload) else { return None };
+    let entry = Entry::decode(entry).ok()?;
+    let acceptance = Acceptance::of(&entry).ok()?;
+    if !replicas.contains(&acceptance.replica) {
+        return None;
+    }
+    let ledger = entry.header.dot.sequence.0;
+    let quarantine = Arc::clone(&hub.committer.books().read().quarantine);
+    let places = |wanted: &dyn Fn(u16, &Verdict) -> bool| {
+        let found = acceptance.verdicts.iter().filter(|(place, verdict)| wanted(**place, verdict));
+        found.map(|(place, _)| u32::from(*place)).collect()
+    };
+    let kept_out = |place, verdict: &Verdict| {
+        matches!(verdict, Verdict::Quarantined(_)) && quarantine.contains_key(&(ledger, place))
+    };
+    Some(Ok(wire::RefillPiece {
+        replica: acceptance.replica.0.to_vec().into(),
+        first: acceptance.first.0,
+        count: u32::try_from(acceptance.size - acceptance.first.0).unwrap_or(u32::MAX),
+        packed: packed.to_vec().into(),
+        checkpoint: acceptance.checkpoint.clone(),
+        at_millis: acceptance.at.0,
+        proposals: places(&|_, verdict| *verdict == Verdict::Proposal),
+        kept_out: places(&kept_out),
+    }))
 }
 
 /// The acceptance at `index`, if it is of the caller's unit, with its path to the current checkpoint.
 fn prove(hub: &Hub, enrolled: &Enrolled, index: u64) -> Result<wire::ProveReply, Status> {
-    use lienthong_node::dataset::Payload;
-    use lienthong_proto::entry::Entry;
-    use lienthong_proto::event::Acceptance;
-    use lienthong_proto::ids::Sequence;
     let unknown = || Status::not_found("no acceptance of this unit stands there");
     let head = hub.head();
     if index >= head.size {

@@ -37,6 +37,15 @@ pub enum Command {
         #[arg(long)]
         token: String,
     },
+    /// Khôi phục: máy mới, nhật ký hỏng hoặc bị tỉnh dừng · recover: a new machine, a damaged or fenced log
+    Recover {
+        /// host:port, if this folder was never enrolled
+        #[arg(long)]
+        hub: Option<String>,
+        /// A new token's line; without it a damaged log is mended in place
+        #[arg(long)]
+        token: Option<String>,
+    },
     /// Chạy và đồng bộ liên tục · run and keep in step
     Run {
         /// Folder with catalogue files over the built-in ones
@@ -202,6 +211,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Enrol { .. } => "enrol",
+            Self::Recover { .. } => "recover",
             Self::Run { .. } => "run",
             Self::Status | Self::Sync { .. } => "status",
             Self::Import { .. } | Self::Put { .. } => "import",

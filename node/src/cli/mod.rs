@@ -17,6 +17,7 @@ use crate::app::{Node, system_clock};
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Token, enrol};
 use crate::records::Listing;
+use crate::recover;
 use crate::service::Request;
 use crate::sync::Settings;
 
@@ -41,6 +42,19 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 "fingerprint": root,
             });
             print_answer(&Answer::done(body), "enrol", cli.json, tongue);
+            Ok(0)
+        }
+        Command::Recover { hub, token } => {
+            let token: Option<Token> = token.as_deref().map(str::parse).transpose()?;
+            std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+            let unfinished = data.join(recover::RECOVERING).exists();
+            let report = if token.is_some() || unfinished {
+                recover::replace(&data, hub.as_deref(), token.as_ref(), catalogue(None)?, system_clock)
+                    .await?
+            } else {
+                recover::in_place(&data).await?
+            };
+            print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
             Ok(0)
         }
         Command::Run { catalogue } => daemon(&data, catalogue.as_deref(), tongue).await,
@@ -168,7 +182,9 @@ fn request(command: &Command, cli: &Cli) -> anyhow::Result<Request> {
         Command::Notices => Request::Notices,
         Command::Quarantine { .. } => Request::Quarantine,
         Command::Log { action } => action.request(),
-        Command::Enrol { .. } | Command::Run { .. } | Command::Check => Request::Status,
+        Command::Enrol { .. } | Command::Recover { .. } | Command::Run { .. } | Command::Check => {
+            Request::Status
+        }
     })
 }
 

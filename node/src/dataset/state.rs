@@ -7,7 +7,7 @@ use lienthong_proto::change::{Change, Context, path};
 use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merge::{Applied, Register, Sibling};
-use lienthong_proto::time::Hlc;
+use lienthong_proto::time::{Hlc, UnixMillis};
 
 use super::{Dictionary, EntryAt};
 use crate::log::FramePosition;
@@ -27,6 +27,27 @@ pub struct Source {
     pub states_owner: Option<UnitCode>,
     /// Where it can be read.
     pub at: EntryAt,
+}
+
+impl Source {
+    /// The source of a change another replica wrote: its stamp counts at most as late as it was accepted.
+    #[must_use]
+    pub fn accepted(
+        change: &Change,
+        unit: &UnitCode,
+        at: UnixMillis,
+        proposal: bool,
+        place: EntryAt,
+    ) -> Self {
+        Self {
+            dot: change.dot,
+            unit: unit.clone(),
+            effective: change.meta.hlc.effective(at),
+            proposal,
+            states_owner: change.unit().cloned(),
+            at: place,
+        }
+    }
 }
 
 /// The registers of one record.

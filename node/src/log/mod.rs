@@ -11,6 +11,7 @@ mod frame;
 mod hashes;
 mod open;
 mod reader;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -19,6 +20,7 @@ pub use anchor::Anchor;
 pub use disk::Disk;
 pub use frame::{FRAME_PAYLOAD_MAX, Frame, FramePosition};
 pub use hashes::HashFile;
-pub use open::{CutTail, Fault, OpenError, Opened, open, open_read_only, verify};
+pub use open::{CutTail, Fault, OpenError, Opened, anchored, open, open_read_only, verify};
 pub use reader::{LogReader, ReadError, Scan};
+pub use salvage::salvage;
 pub use writer::{AppendError, LogWriter, SyncError};

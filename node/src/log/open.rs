@@ -128,6 +128,15 @@ pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), 
     }
 }
 
+/// How many entries the log's anchor vouches for.
+///
+/// # Errors
+/// The operating system's, if the anchor cannot be read.
+pub fn anchored(dir: &Path) -> io::Result<u64> {
+    let (_, anchor) = AnchorFile::open(dir)?;
+    Ok(anchor.map_or(0, |anchor| anchor.next))
+}
+
 /// Opens a log for reading only, as far as it is whole; nothing on disk changes.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lienthong_proto::batch;
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::change::{Change, Meta};
+use lienthong_proto::change::{Change, Meta, Write};
 use lienthong_proto::entry::{BuildError, Entry, EntryKind};
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
@@ -372,6 +372,31 @@ impl Journal {
         self.staged_records.insert(change.record);
         self.staged.push(Staged { change: Some(change), bytes, leaf });
         Ok(())
+    }
+
+    /// Stages a change of a former replica again: its stamp, author and values stay, its dot becomes the
+    /// origin. `writes` are its own, with their contexts as they hold now.
+    ///
+    /// # Errors
+    /// [`JournalError`]; nothing is staged then.
+    pub fn stage_again(&mut self, old: &Change, writes: Vec<Write>) -> Result<Sequence, JournalError> {
+        if self.is_staged(&old.record) {
+            self.commit()?;
+        }
+        let sequence = self.next();
+        let mut numbers = self.numbers.clone();
+        let change = Change {
+            dot: Dot { replica: self.author.replica, sequence },
+            number: numbers.next(&old.record_type),
+            origin: Some(old.dot),
+            writes,
+            ..old.clone()
+        };
+        let (bytes, leaf) = change.build(&secret())?;
+        self.numbers = numbers;
+        self.staged_records.insert(change.record);
+        self.staged.push(Staged { change: Some(change), bytes, leaf });
+        Ok(sequence)
     }
 
     /// Stages an event; returns its place.

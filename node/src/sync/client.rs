@@ -9,11 +9,12 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tonic::Streaming;
 use tonic::transport::Channel;
+use tonic::{Code, Streaming};
 
 use super::{
-    Action, BatchBuilder, Event, Evidence, Machine, NoticeLine, Phase, ReceiptLine, Roots as _, Settings,
+    Action, BatchBuilder, Event, Evidence, Machine, NoticeLine, Phase, Promised, ReceiptLine, Roots as _,
+    Settings, verify_proof,
 };
 use crate::identity::{self, NodeIdentity};
 use crate::replica::Head;
@@ -30,6 +31,8 @@ pub struct SyncStatus {
     pub last_sync: Option<UnixMillis>,
     /// Why the last attempt failed.
     pub fault: Option<String>,
+    /// The hub could not show what it promised: somebody must look.
+    pub alarm: Option<String>,
 }
 
 /// Lets others watch and nudge the client.
@@ -85,7 +88,8 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
     let now = (client.clock)();
     let head = *client.head.borrow();
     let machine = Machine::new(client.settings, head, acknowledged.min(head.size), now);
-    let status = SyncStatus { phase: machine.phase(), acknowledged, last_sync: None, fault: None };
+    let status =
+        SyncStatus { phase: machine.phase(), acknowledged, last_sync: None, fault: None, alarm: None };
     let (status_sender, status) = watch::channel(status);
     let (nudge, nudged) = mpsc::channel(1);
     let (events, inbox) = mpsc::channel(64);
@@ -100,11 +104,11 @@ struct Report {
     what: What,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a report is moved once")]
 enum What {
     Opened(mpsc::Sender<wire::Up>),
     Down(wire::Down),
     Sent { end: u64, bytes: usize },
+    Proof(ReceiptLine, Result<wire::ProveReply, String>),
     Lost(String),
 }
 
@@ -180,6 +184,10 @@ impl Driver {
                 Some(Event::Connected)
             }
             What::Sent { end, bytes } => Some(Event::Sent { end, bytes }),
+            What::Proof(receipt, reply) => {
+                self.keep_proof(&receipt, reply);
+                Some(Event::Heard)
+            }
             What::Lost(reason) => {
                 tracing::debug!(reason, "the connection to the hub is lost");
                 self.status.send_modify(|status| status.fault = Some(reason));
@@ -261,6 +269,30 @@ impl Driver {
         true
     }
 
+    /// Keeps the proof of a receipt; a hub that cannot give one has broken its promise.
+    fn keep_proof(&self, receipt: &ReceiptLine, reply: Result<wire::ProveReply, String>) {
+        let client = &self.client;
+        let origin = client.identity.ledger_origin();
+        let promised = Promised {
+            receipt,
+            replica: client.identity.replica(),
+            root: client.builder.root_at(receipt.size).unwrap_or([0; 32]),
+            ledger_origin: &origin,
+            ledger_key: client.identity.ledger_key(),
+        };
+        let kept = reply
+            .and_then(|reply| verify_proof(promised, &reply).map_err(|fault| fault.to_string()))
+            .and_then(|proof| client.evidence.keep_proof(&proof).map_err(|fault| fault.to_string()));
+        let alarm = kept.err().map(|reason| {
+            tracing::error!(reason, ledger_index = receipt.ledger_index, "a receipt is not proven");
+            format!(
+                "tỉnh chưa chứng minh được biên nhận số {0}: {reason} · the province has not proven receipt {0}: {reason}",
+                receipt.ledger_index
+            )
+        });
+        self.status.send_modify(|status| status.alarm = alarm);
+    }
+
     fn keep_notice(&self, notice: wire::Notice) {
         let line = NoticeLine {
             number: notice.number,
@@ -338,9 +370,13 @@ impl Driver {
         let generation = self.generation;
         let identity = Arc::clone(&self.client.identity);
         let events = self.events.clone();
+        let unproven = self.client.evidence.unproven();
         let task = tokio::spawn(async move {
             let reason = match connect(&identity).await {
-                Ok((up, down)) => {
+                Ok((rpc, up, down)) => {
+                    if let Some(receipt) = unproven {
+                        tokio::spawn(prove(rpc, receipt, generation, events.clone()));
+                    }
                     let opened = Report { generation, what: What::Opened(up) };
                     if events.send(opened).await.is_err() {
                         return;
@@ -391,13 +427,32 @@ impl Driver {
 /// How many messages may wait to be sent.
 const UP_QUEUE: usize = 16;
 
-async fn connect(identity: &NodeIdentity) -> Result<(mpsc::Sender<wire::Up>, Streaming<wire::Down>), String> {
+type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::Down>);
+
+/// A proof must come within this.
+const PROVE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Asks for the proof of a receipt of an earlier connection. A line that breaks proves nothing, either way.
+async fn prove(mut rpc: Rpc<Channel>, receipt: ReceiptLine, generation: u64, events: mpsc::Sender<Report>) {
+    let mut request = tonic::Request::new(wire::ProveRequest { ledger_index: receipt.ledger_index });
+    request.set_timeout(PROVE_TIMEOUT);
+    let reply = match rpc.prove(request).await {
+        Ok(reply) => Ok(reply.into_inner()),
+        Err(status) if matches!(status.code(), Code::NotFound | Code::Internal | Code::DataLoss) => {
+            Err(status.message().to_owned())
+        }
+        Err(_) => return,
+    };
+    let _ = events.send(Report { generation, what: What::Proof(receipt, reply) }).await;
+}
+
+async fn connect(identity: &NodeIdentity) -> Result<Opened, String> {
     let channel: Channel = identity::connect(identity).await.map_err(|error| error.to_string())?;
     let mut rpc = Rpc::new(channel).max_decoding_message_size(lienthong_proto::limits::MESSAGE_BYTES_MAX);
     let (up, queue) = mpsc::channel(UP_QUEUE);
     let outgoing = tokio_stream::wrappers::ReceiverStream::new(queue);
     let response = rpc.exchange(outgoing).await.map_err(|status| status.message().to_owned())?;
-    Ok((up, response.into_inner()))
+    Ok((rpc, up, response.into_inner()))
 }
 
 async fn read_down(

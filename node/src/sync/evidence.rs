@@ -1,4 +1,4 @@
-//! What the hub gave in return, kept beside the log: receipts and notices, one JSON line each.
+//! What the hub gave in return, kept beside the log: receipts, their proofs and notices, one JSON line each.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -23,6 +23,21 @@ pub struct ReceiptLine {
     /// The acceptance was proven to stand in the ledger.
     #[serde(default)]
     pub proven: bool,
+}
+
+/// The proof that an acceptance stands in the ledger, whole: it can be checked again without the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofLine {
+    /// The acceptance's place in the ledger.
+    pub ledger_index: u64,
+    /// Our log size accepted by it.
+    pub size: u64,
+    /// The acceptance's bytes, hex.
+    pub entry: String,
+    /// Its path, hex.
+    pub path: Vec<String>,
+    /// The ledger's signed checkpoint the path leads to.
+    pub checkpoint: String,
 }
 
 /// Something the hub tells this unit.
@@ -54,11 +69,13 @@ pub struct EvidenceError {
     source: std::io::Error,
 }
 
-/// The two files.
+/// The files.
 #[derive(Debug)]
 pub struct Evidence {
     receipts: Mutex<Lines>,
+    proofs: Mutex<Lines>,
     notices: Mutex<Lines>,
+    last_proven: Mutex<Option<u64>>,
     notice_cursor: Mutex<u64>,
     last_receipt: Mutex<Option<ReceiptLine>>,
 }
@@ -76,11 +93,15 @@ impl Evidence {
     /// [`EvidenceError`] if the files cannot be opened.
     pub fn open(data: &Path) -> Result<Self, EvidenceError> {
         let receipts = Lines::open(data.join("receipts.jsonl"))?;
+        let proofs = Lines::open(data.join("proofs.jsonl"))?;
         let notices = Lines::open(data.join("notices.jsonl"))?;
+        let last_proven = proofs.read::<ProofLine>()?.last().map(|proof| proof.ledger_index);
         let last_receipt = receipts.read::<ReceiptLine>()?.pop();
         let cursor = notices.read::<NoticeLine>()?.last().map_or(0, |notice| notice.number + 1);
         Ok(Self {
             receipts: Mutex::new(receipts),
+            proofs: Mutex::new(proofs),
+            last_proven: Mutex::new(last_proven),
             notices: Mutex::new(notices),
             notice_cursor: Mutex::new(cursor),
             last_receipt: Mutex::new(last_receipt),
@@ -91,6 +112,24 @@ impl Evidence {
     #[must_use]
     pub fn last_receipt(&self) -> Option<ReceiptLine> {
         self.last_receipt.lock().clone()
+    }
+
+    /// The latest receipt, if its acceptance was not proven yet. It stands for all before it: its root
+    /// covers them.
+    #[must_use]
+    pub fn unproven(&self) -> Option<ReceiptLine> {
+        let proven = *self.last_proven.lock();
+        self.last_receipt().filter(|receipt| proven.is_none_or(|proven| proven < receipt.ledger_index))
+    }
+
+    /// Keeps a verified proof durably.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] if it cannot be written.
+    pub fn keep_proof(&self, proof: &ProofLine) -> Result<(), EvidenceError> {
+        self.proofs.lock().append(proof, true)?;
+        *self.last_proven.lock() = Some(proof.ledger_index);
+        Ok(())
     }
 
     /// The number of the next notice wanted.
@@ -131,12 +170,17 @@ impl Evidence {
         self.notices.lock().read()
     }
 
-    /// All receipts, oldest first.
+    /// All receipts, oldest first, each with whether an acceptance was proven whose root covers it.
     ///
     /// # Errors
-    /// [`EvidenceError`] if the file cannot be read.
+    /// [`EvidenceError`] if a file cannot be read.
     pub fn receipts(&self) -> Result<Vec<ReceiptLine>, EvidenceError> {
-        self.receipts.lock().read()
+        let proven = *self.last_proven.lock();
+        let mut receipts: Vec<ReceiptLine> = self.receipts.lock().read()?;
+        for receipt in &mut receipts {
+            receipt.proven = proven.is_some_and(|proven| receipt.ledger_index <= proven);
+        }
+        Ok(receipts)
     }
 }
 

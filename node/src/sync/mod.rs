@@ -5,8 +5,10 @@ mod batches;
 mod client;
 mod evidence;
 mod machine;
+mod proof;
 
 pub use batches::{BatchBuilder, BatchFault, OutBatch};
 pub use client::{SyncClient, SyncHandle, SyncStatus, run};
-pub use evidence::{Evidence, EvidenceError, NoticeLine, ReceiptLine};
+pub use evidence::{Evidence, EvidenceError, NoticeLine, ProofLine, ReceiptLine};
 pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
+pub use proof::{Promised, ProofFault, verify_proof};

@@ -1,0 +1,206 @@
+//! What the hub holds of the unit, taken into the new replica's log and state.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+use lienthong_proto::batch;
+use lienthong_proto::bytes::Malformed;
+use lienthong_proto::change::Change;
+use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::event::Event;
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{Dot, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use lienthong_proto::wire::sync as wire;
+use tonic::Streaming;
+
+use super::RecoverError;
+use crate::dataset::{Admitted, EntryAt, Source};
+use crate::identity::{self, NodeIdentity};
+use crate::log::FramePosition;
+use crate::replica::{Journal, JournalError, Replay, Replayed, secret};
+use crate::rpc::sync::sync_client::SyncClient as Rpc;
+use crate::store::Batch;
+
+const REFILL: &str = "refill";
+
+/// Asks the hub for the unit's accepted batches, or one replica's.
+pub(super) async fn ask(
+    identity: &NodeIdentity,
+    replica: Option<ReplicaId>,
+) -> Result<Streaming<wire::RefillPiece>, RecoverError> {
+    let channel = identity::connect(identity).await?;
+    let mut rpc = Rpc::new(channel).max_decoding_message_size(lienthong_proto::limits::MESSAGE_BYTES_MAX);
+    let replica = replica.map(|replica| replica.0.to_vec()).unwrap_or_default().into();
+    let reply = rpc.refill(wire::RefillRequest { replica }).await;
+    reply
+        .map(tonic::Response::into_inner)
+        .map_err(|status| RecoverError::Refused(status.message().to_owned()))
+}
+
+/// A batch of another replica as it stands beside a refill event in our log.
+struct Piece {
+    replica: ReplicaId,
+    first: u64,
+    at: UnixMillis,
+    proposals: HashSet<u16>,
+    kept_out: HashSet<u16>,
+}
+
+fn places(list: &[u32]) -> String {
+    list.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn parse_places(text: &str) -> HashSet<u16> {
+    text.split(',').filter_map(|place| place.parse().ok()).collect()
+}
+
+impl Piece {
+    fn event(piece: &wire::RefillPiece, replica: ReplicaId, now: UnixMillis) -> Event {
+        let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        let fields = BTreeMap::from([
+            ("replica".to_owned(), Value::Text(replica.to_string())),
+            ("first".to_owned(), number(piece.first)),
+            ("count".to_owned(), number(u64::from(piece.count))),
+            ("accepted".to_owned(), number(piece.at_millis)),
+            ("proposals".to_owned(), Value::Text(places(&piece.proposals))),
+            ("kept_out".to_owned(), Value::Text(places(&piece.kept_out))),
+        ]);
+        Event { kind: REFILL.to_owned(), at: now, actor: "recover".to_owned(), fields }
+    }
+
+    fn of(event: &Event) -> Option<Self> {
+        let number = |name: &str| match event.fields.get(name) {
+            Some(Value::Integer(number)) => u64::try_from(*number).ok(),
+            _ => None,
+        };
+        let text = |name: &str| match event.fields.get(name) {
+            Some(Value::Text(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        Some(Self {
+            replica: text("replica")?.parse().ok()?,
+            first: number("first")?,
+            at: UnixMillis(number("accepted")?),
+            proposals: parse_places(text("proposals")?),
+            kept_out: parse_places(text("kept_out")?),
+        })
+    }
+
+    /// Applies the batch's changes to the state, and tells their leaves.
+    fn apply(
+        &self,
+        journal: &Journal,
+        unit: &UnitCode,
+        packed: &[u8],
+        position: FramePosition,
+        leaf: &mut dyn FnMut(Dot, Digest),
+    ) -> Result<(), JournalError> {
+        let malformed = |source| JournalError::Malformed { sequence: Sequence(self.first), source };
+        let plain = batch::unpack(packed)?;
+        for (index, bytes) in batch::entries(&plain).map_err(malformed)?.into_iter().enumerate() {
+            let entry = Entry::decode(bytes).map_err(malformed)?;
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let dot = entry.header.dot;
+            if dot.replica != self.replica || dot.sequence.0 != self.first + u64::from(index) {
+                return Err(malformed(Malformed("it names another place or replica")));
+            }
+            leaf(dot, entry.leaf_hash());
+            if entry.header.kind != EntryKind::Change || self.kept_out.contains(&index) {
+                continue;
+            }
+            let Ok(change) = Change::of(&entry) else { continue };
+            let at = EntryAt { frame: position, index };
+            let source = Source::accepted(&change, unit, self.at, self.proposals.contains(&index), at);
+            journal.apply(Admitted { change: &change, source })?;
+        }
+        Ok(())
+    }
+}
+
+/// What a log holds beside its own entries after a recovery, as it is met while the log is replayed.
+#[derive(Debug)]
+pub struct Refilled {
+    unit: UnitCode,
+    /// Leaves taken back, by dot.
+    pub leaves: BTreeMap<Dot, Digest>,
+    /// Old dots written again already.
+    pub origins: BTreeMap<Dot, Sequence>,
+    keep: bool,
+}
+
+impl Refilled {
+    /// For a node of `unit`; `keep` remembers leaves and origins, which only a recovery needs.
+    #[must_use]
+    pub fn new(unit: UnitCode, keep: bool) -> Self {
+        Self { unit, leaves: BTreeMap::new(), origins: BTreeMap::new(), keep }
+    }
+
+    /// How far a replica was taken back.
+    pub(super) fn end_of(&self, replica: ReplicaId) -> u64 {
+        let range = Dot { replica, sequence: Sequence(0) }..=Dot { replica, sequence: Sequence(u64::MAX) };
+        self.leaves.range(range).next_back().map_or(0, |(dot, _)| dot.sequence.0 + 1)
+    }
+
+    /// Takes a piece from the hub into log and state.
+    pub(super) fn take(
+        &mut self,
+        journal: &mut Journal,
+        piece: &wire::RefillPiece,
+        now: UnixMillis,
+    ) -> Result<u64, RecoverError> {
+        let replica = ReplicaId::from_slice(&piece.replica).ok_or(Malformed("replica"))?;
+        if piece.first < self.end_of(replica) {
+            return Ok(0);
+        }
+        let event = Piece::event(piece, replica, now);
+        let dot = Dot { replica: journal.author().replica, sequence: journal.next() };
+        let (bytes, leaf) = event.build(dot, &secret()).map_err(JournalError::Build)?;
+        let position = journal.append_accepted(&bytes, leaf, &piece.packed)?;
+        let taken = Piece::of(&event).ok_or(Malformed("refill"))?;
+        let leaves = &mut self.leaves;
+        taken.apply(journal, &self.unit, &piece.packed, position, &mut |dot, leaf| {
+            leaves.insert(dot, leaf);
+        })?;
+        Ok(u64::from(piece.count))
+    }
+}
+
+impl Replay for Refilled {
+    fn entry(&mut self, journal: &Journal, replayed: Replayed<'_>) -> Result<(), JournalError> {
+        let entry = replayed.entry;
+        if self.keep
+            && let Ok(change) = Change::of(entry)
+            && let Some(origin) = change.origin
+        {
+            self.origins.insert(origin, change.dot.sequence);
+        }
+        let Some(packed) = replayed.packed else { return Ok(()) };
+        let malformed = |source| JournalError::Malformed { sequence: entry.header.dot.sequence, source };
+        let event = Event::of(entry).map_err(malformed)?;
+        let piece = Piece::of(&event).ok_or(malformed(Malformed("a batch beside no refill")))?;
+        let (keep, leaves) = (self.keep, &mut self.leaves);
+        piece.apply(journal, &self.unit, packed, replayed.position, &mut |dot, leaf| {
+            if keep {
+                leaves.insert(dot, leaf);
+            }
+        })
+    }
+
+    fn view(&mut self) -> Batch {
+        Batch::default()
+    }
+}
+
+/// Entries of a frame, whatever its form.
+pub(super) fn entries_of(payload: &Bytes) -> Result<Vec<Vec<u8>>, RecoverError> {
+    use crate::dataset::Payload;
+    Ok(match Payload::parse(payload)? {
+        Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry.to_vec()],
+        Payload::Batch(packed) => {
+            let plain = batch::unpack(packed)?;
+            batch::entries(&plain)?.into_iter().map(<[u8]>::to_vec).collect()
+        }
+    })
+}

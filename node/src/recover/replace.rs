@@ -1,0 +1,166 @@
+//! A new replica for a unit whose old one is lost, damaged beyond mending, or fenced.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::change::{Change, Context, Write};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::ids::{Dot, ReplicaId, Sequence};
+use lienthong_proto::time::UnixMillis;
+
+use super::refill::{ask, entries_of};
+use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io};
+use crate::app::open_journal;
+use crate::identity::{NodeIdentity, Token, enrol};
+use crate::lock::DataLock;
+use crate::log::salvage;
+use crate::replica::{Journal, log_dir};
+
+/// What makes up a replica in a data folder, the identity last: without it the folder is not enrolled.
+const PARTS: [&str; 7] =
+    ["regressed", "log", "view", "receipts.jsonl", "proofs.jsonl", "notices.jsonl", "identity"];
+
+/// Goes on as a new replica: enrols with `token` (unless an earlier attempt did), refills, writes again.
+///
+/// # Errors
+/// [`RecoverError`]; run it again once the cause is gone.
+pub async fn replace(
+    data: &Path,
+    hub: Option<&str>,
+    token: Option<&Token>,
+    catalogue: Arc<Catalogue>,
+    clock: fn() -> UnixMillis,
+) -> Result<RecoverReport, RecoverError> {
+    let lock = DataLock::take(data, "lienthong-node recover")?;
+    let mark = data.join(RECOVERING);
+    // An attempt that had enrolled before it ended is taken up where it stands.
+    let begun = mark.exists() && NodeIdentity::load(data)?.is_some();
+    if let Some(token) = token.filter(|_| !begun) {
+        let old = NodeIdentity::load(data)?;
+        let address = hub.map(str::to_owned).or_else(|| old.as_ref().map(|old| old.profile().hub.clone()));
+        let address = address.ok_or(RecoverError::NoIdentity)?;
+        if let Some(old) = old {
+            crate::identity::write_private(&mark, old.replica().to_string().as_bytes()).map_err(io(&mark))?;
+            retire(data, old.replica())?;
+        } else if !mark.exists() {
+            crate::identity::write_private(&mark, b"").map_err(io(&mark))?;
+        }
+        enrol(data, &address, token).await?;
+    }
+    let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?;
+    let former = std::fs::read_to_string(&mark).map_err(io(&mark))?;
+    let mut refilled = Refilled::new(identity.unit().clone(), true);
+    let (mut journal, _) = open_journal(data, &identity, catalogue, &mut refilled)
+        .map_err(|error| RecoverError::Refused(error.to_string()))?;
+    let mut report = RecoverReport { replica: identity.replica().to_string(), ..RecoverReport::default() };
+    let mut pieces = ask(&identity, None).await?;
+    while let Some(piece) =
+        pieces.message().await.map_err(|status| RecoverError::Refused(status.message().to_owned()))?
+    {
+        if piece.replica.as_ref() == identity.replica().0 {
+            continue;
+        }
+        report.refilled += refilled.take(&mut journal, &piece, clock())?;
+        journal.commit()?;
+        if journal.wants_flush() {
+            journal.flush()?;
+        }
+    }
+    if let Ok(former) = former.trim().parse::<ReplicaId>() {
+        let kept = retired(data, former);
+        report.unreadable = write_again(&mut journal, &mut refilled, former, &kept, &mut report.rewritten)?;
+        report.kept = Some(kept);
+    }
+    journal.commit()?;
+    journal.flush()?;
+    journal.write_anchor()?;
+    drop(journal);
+    std::fs::remove_file(&mark).map_err(io(&mark))?;
+    drop(lock);
+    Ok(report)
+}
+
+fn retired(data: &Path, replica: ReplicaId) -> PathBuf {
+    data.join("retired").join(replica.to_string())
+}
+
+/// Sets the old replica's files aside.
+fn retire(data: &Path, replica: ReplicaId) -> Result<(), RecoverError> {
+    let kept = retired(data, replica);
+    std::fs::create_dir_all(&kept).map_err(io(&kept))?;
+    for part in PARTS {
+        let from = data.join(part);
+        if from.exists() {
+            std::fs::rename(&from, kept.join(part)).map_err(io(&from))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes again every change of the old log that the hub does not hold as it is; returns how many damaged
+/// stretches were skipped.
+fn write_again(
+    journal: &mut Journal,
+    refilled: &mut Refilled,
+    former: ReplicaId,
+    kept: &Path,
+    rewritten: &mut u64,
+) -> Result<u64, RecoverError> {
+    let mut frames = Vec::new();
+    let dir = log_dir(kept);
+    if !dir.exists() {
+        return Ok(0);
+    }
+    let skipped = salvage(&dir, &mut |frame| frames.push(frame)).map_err(io(&dir))?;
+    // Where the old log and what the hub holds of it part: from there on nothing was seen by both.
+    let mut fork = None;
+    for frame in frames {
+        for bytes in entries_of(&frame.payload)? {
+            let entry = Entry::decode(&bytes)?;
+            let dot = entry.header.dot;
+            if dot.replica != former || refilled.leaves.get(&dot) == Some(&entry.leaf_hash()) {
+                continue;
+            }
+            let fork = *fork.get_or_insert(dot.sequence.0);
+            if refilled.origins.contains_key(&dot) {
+                continue;
+            }
+            let Ok(change) = Change::of(&entry) else { continue };
+            let own = journal.author().replica;
+            let writes =
+                change.writes.iter().map(|write| again(write, former, fork, own, refilled)).collect();
+            let sequence = journal.stage_again(&change, writes)?;
+            refilled.origins.insert(dot, sequence);
+            *rewritten += 1;
+        }
+        journal.commit()?;
+        if journal.wants_flush() {
+            journal.flush()?;
+        }
+    }
+    Ok(skipped)
+}
+
+/// A write with its context as it holds for the new replica: what it had seen of the old log below the
+/// fork stays seen; what it had seen above was written again, and is seen there.
+fn again(write: &Write, former: ReplicaId, fork: u64, own: ReplicaId, refilled: &Refilled) -> Write {
+    let mut context = Context::default();
+    for (replica, seen) in write.context.iter() {
+        if replica != former || seen < fork {
+            context.raise(replica, seen);
+            continue;
+        }
+        if let Some(below) = fork.checked_sub(1) {
+            context.raise(former, below);
+        }
+        let range = Dot { replica: former, sequence: Sequence(fork) }..=Dot {
+            replica: former,
+            sequence: Sequence(seen),
+        };
+        if let Some((_, sequence)) = refilled.origins.range(range).next_back() {
+            context.raise(own, sequence.0);
+        }
+    }
+    Write { context, ..write.clone() }
+}
