@@ -23,7 +23,7 @@ use crate::pki::{HubSecrets, PeerIdentity, SecretsError, peer_identity};
 /// Bounds of the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct AcceptLimits {
-    /// Handshakes at once.
+    /// Handshakes at once, once the other side has begun.
     pub handshakes_max: usize,
     /// Connections at once.
     pub connections_max: usize,
@@ -33,7 +33,7 @@ pub struct AcceptLimits {
 
 impl Default for AcceptLimits {
     fn default() -> Self {
-        Self { handshakes_max: 64, connections_max: 8_192, handshake_timeout: Duration::from_secs(5) }
+        Self { handshakes_max: 256, connections_max: 8_192, handshake_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -119,8 +119,8 @@ pub fn accept(
 ) -> Incoming {
     let (sync_sender, sync) = mpsc::channel(64);
     let (enrol_sender, enrol) = mpsc::channel(8);
-    let door = Arc::new(Door { tls, limits, sync: sync_sender, enrol: enrol_sender });
-    let handshakes = Arc::new(Semaphore::new(limits.handshakes_max));
+    let handshakes = Semaphore::new(limits.handshakes_max);
+    let door = Arc::new(Door { tls, limits, handshakes, sync: sync_sender, enrol: enrol_sender });
     let connections = Arc::new(Semaphore::new(limits.connections_max));
     tokio::spawn(async move {
         loop {
@@ -141,14 +141,11 @@ pub fn accept(
                 tracing::warn!(%address, "too many connections: one was refused");
                 continue;
             };
-            // Waiting here holds back accepting only while every handshake place is taken, 5 s at most.
-            let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else { return };
             let door = Arc::clone(&door);
             tokio::spawn(async move {
                 let finished = tokio::time::timeout(door.limits.handshake_timeout, door.greet(tcp, address));
                 match finished.await {
                     Ok(Ok((inner, identity, enrolling))) => {
-                        drop(handshake);
                         let peer = Peer { address, identity };
                         let stream = HubStream { inner: Box::new(inner), peer, _permit: connection };
                         let queue = if enrolling { &door.enrol } else { &door.sync };
@@ -166,6 +163,7 @@ pub fn accept(
 struct Door {
     tls: TlsConfigs,
     limits: AcceptLimits,
+    handshakes: Semaphore,
     sync: mpsc::Sender<io::Result<HubStream>>,
     enrol: mpsc::Sender<io::Result<HubStream>>,
 }
@@ -177,7 +175,9 @@ impl Door {
         _address: SocketAddr,
     ) -> io::Result<(TlsStream<TcpStream>, Option<PeerIdentity>, bool)> {
         tcp.set_nodelay(true)?;
+        // Who says nothing takes no place from those who do.
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
+        let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
         let enrolling =
             start.client_hello().alpn().is_some_and(|mut protocols| protocols.any(|p| p == ALPN_ENROL));
         let config = if enrolling { &self.tls.enrol } else { &self.tls.sync };
