@@ -33,11 +33,13 @@ pub enum QuarantineReason {
     RegisterFull = 7,
     /// The type's key cannot be read from it.
     KeyMissing = 8,
+    /// It claims to have seen writes that do not exist yet: it would win against all of them for ever.
+    ContextAhead = 9,
 }
 
 impl QuarantineReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TypeUnknown,
         Self::Undecodable,
         Self::ForeignOwner,
@@ -46,6 +48,7 @@ impl QuarantineReason {
         Self::Forbidden,
         Self::RegisterFull,
         Self::KeyMissing,
+        Self::ContextAhead,
     ];
 
     /// The stable name scripts see.
@@ -60,6 +63,7 @@ impl QuarantineReason {
             Self::Forbidden => "FORBIDDEN",
             Self::RegisterFull => "REGISTER_FULL",
             Self::KeyMissing => "KEY_MISSING",
+            Self::ContextAhead => "CONTEXT_AHEAD",
         }
     }
 
@@ -83,6 +87,7 @@ impl QuarantineReason {
             Self::Forbidden => "có nội dung không được đưa vào hệ thống; nội dung đó đã bị loại bỏ",
             Self::RegisterFull => "quá nhiều máy cùng ghi một trường; hãy báo tỉnh",
             Self::KeyMissing => "thiếu trường khóa của loại bản ghi",
+            Self::ContextAhead => "tự nhận đã thấy những lần ghi chưa tồn tại; hãy báo tỉnh",
         }
     }
 
@@ -104,6 +109,7 @@ impl QuarantineReason {
             Self::Forbidden => "it carried content that may not enter the system; that content was dropped",
             Self::RegisterFull => "too many machines write one field; tell the province",
             Self::KeyMissing => "a key field of the record type is missing",
+            Self::ContextAhead => "it claims to have seen writes that do not exist yet; tell the province",
         }
     }
 }

@@ -419,7 +419,14 @@ impl Committer {
                 let touched = &self.touched;
                 let unsynced = |record: &RecordId| touched.contains(record);
                 let catalogue = Arc::clone(self.journal.catalogue());
-                let mut judge = Judge::new(self.journal.dataset(), &catalogue, unit, &unsynced);
+                let (own, next) = (self.journal.author().replica, self.journal.next().0);
+                let replicas = &self.books.replicas;
+                let held = |replica: ReplicaId| match replicas.get(&replica) {
+                    Some(held) => held.frontier.size(),
+                    None if replica == own => next,
+                    None => 0,
+                };
+                let mut judge = Judge::new(self.journal.dataset(), &catalogue, unit, &unsynced, &held);
                 for (index, content) in batch.contents.iter().enumerate() {
                     let verdict = match content {
                         Content::Change(change) => match judge.judge(change)? {
@@ -478,6 +485,7 @@ impl Committer {
         let reason = match waiting.reason {
             QuarantineReason::Forbidden => Some("its content was never stored"),
             QuarantineReason::Undecodable => Some("this version does not understand it"),
+            QuarantineReason::ContextAhead => Some("it would win against every later write"),
             QuarantineReason::TypeUnknown
                 if self.journal.catalogue().record_type(&waiting.record_type).is_none() =>
             {

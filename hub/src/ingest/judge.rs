@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lienthong_node::dataset::{Dataset, DatasetError, Record};
 use lienthong_proto::catalogue::{Catalogue, Class};
 use lienthong_proto::change::Change;
-use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits;
 use lienthong_proto::text;
 use lienthong_proto::value::Value;
@@ -29,6 +29,8 @@ pub struct Judge<'a> {
     created: HashMap<RecordId, UnitCode>,
     /// Records whose state is pending in this group.
     unsynced: &'a dyn Fn(&RecordId) -> bool,
+    /// How many entries are held of a replica.
+    held: &'a dyn Fn(ReplicaId) -> u64,
 }
 
 impl<'a> Judge<'a> {
@@ -39,8 +41,9 @@ impl<'a> Judge<'a> {
         catalogue: &'a Catalogue,
         unit: &'a UnitCode,
         unsynced: &'a dyn Fn(&RecordId) -> bool,
+        held: &'a dyn Fn(ReplicaId) -> u64,
     ) -> Self {
-        Self { dataset, catalogue, unit, created: HashMap::new(), unsynced }
+        Self { dataset, catalogue, unit, created: HashMap::new(), unsynced, held }
     }
 
     /// The verdict on the next change of the batch.
@@ -58,6 +61,11 @@ impl<'a> Judge<'a> {
         });
         if forbidden {
             return quarantined(QuarantineReason::Forbidden);
+        }
+        let own = change.dot.replica;
+        let ahead = |(replica, seen): (ReplicaId, u64)| replica != own && seen >= (self.held)(replica);
+        if change.writes.iter().any(|write| write.context.iter().any(ahead)) {
+            return quarantined(QuarantineReason::ContextAhead);
         }
         if let Some(owner) = self.created.get(&change.record) {
             let owner = owner.clone();
