@@ -1,0 +1,188 @@
+//! P3: state is a function of the admitted changes, not of their order. Laws over random histories.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+
+use lienthong_node::dataset::{EntryAt, RecordState, Source};
+use lienthong_node::log::FramePosition;
+use lienthong_proto::change::{Change, Context, Meta, Write};
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence};
+use lienthong_proto::time::{Hlc, UnixMillis};
+use lienthong_proto::value::Value;
+use lienthong_tests::{acknowledged, brisk, make_hub, make_node, member, open_hub, reopened};
+use proptest::prelude::*;
+
+const FIELDS: [&str; 3] = ["ho_ten", "chi_bo", "_unit"];
+const RECORD: RecordId = RecordId([5; 16]);
+
+/// One step of a random history: who writes which field, having seen how much of each replica's writes of
+/// it (in halves of what there is), and whether it is a proposal.
+#[derive(Debug, Clone)]
+struct Step {
+    writer: u8,
+    field: usize,
+    seen: [u8; 3],
+    value: u8,
+    proposal: bool,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..3u8, 0..3usize, [0..3u8, 0..3u8, 0..3u8], 0..4u8, any::<bool>())
+        .prop_map(|(writer, field, seen, value, proposal)| Step { writer, field, seen, value, proposal });
+    proptest::collection::vec(step, 1..24)
+}
+
+/// The changes an honest set of replicas would make of the steps: each context holds what was written
+/// before, and always the writer's own last write of the field.
+fn history(steps: &[Step]) -> Vec<(Change, bool)> {
+    let mut next = [0u64; 3];
+    let mut written: BTreeMap<(usize, u8), Vec<u64>> = BTreeMap::new();
+    let mut changes = Vec::new();
+    for step in steps {
+        let mut context = Context::default();
+        for replica in 0..3u8 {
+            let there = written.get(&(step.field, replica)).cloned().unwrap_or_default();
+            let share = if replica == step.writer { 2 } else { step.seen[usize::from(replica)] };
+            let upto = there.len() * usize::from(share) / 2;
+            if let Some(last) = there[..upto].last() {
+                context.raise(ReplicaId([replica; 16]), *last);
+            }
+        }
+        let sequence = next[usize::from(step.writer)];
+        next[usize::from(step.writer)] += 1;
+        written.entry((step.field, step.writer)).or_default().push(sequence);
+        let change = Change {
+            dot: Dot { replica: ReplicaId([step.writer; 16]), sequence: Sequence(sequence) },
+            record: RECORD,
+            record_type: "dang_vien".to_owned(),
+            year: 2026,
+            number: sequence,
+            meta: Meta { hlc: Hlc(sequence), author: "x".to_owned(), catalogue: [0; 8] },
+            origin: None,
+            writes: vec![Write {
+                path: FIELDS[step.field].to_owned(),
+                value: Value::Integer(i64::from(step.value)),
+                context,
+            }],
+        };
+        changes.push((change, step.proposal));
+    }
+    changes
+}
+
+fn applied<'a>(changes: impl IntoIterator<Item = &'a (Change, bool)>) -> RecordState {
+    let mut state = RecordState::default();
+    for (change, proposal) in changes {
+        let at = EntryAt { frame: FramePosition::unpack(change.dot.sequence.0), index: 0 };
+        let unit = "11953".parse().unwrap();
+        let source = Source::accepted(change, &unit, UnixMillis(9), *proposal, at);
+        state.apply(change, source);
+    }
+    state
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Any order, each change once or twice, gives the same bytes: also a superseding change that comes
+    /// before what it supersedes.
+    #[test]
+    fn p3_any_order_and_repetition_gives_the_same_state(
+        steps in steps(),
+        order in any::<prop::sample::Index>(),
+        seed in any::<u64>(),
+    ) {
+        let changes = history(&steps);
+        let expected = applied(&changes);
+        let mut shuffled: Vec<_> = changes.iter().chain(&changes[..order.index(changes.len())]).collect();
+        let mut random = seed;
+        for place in (1..shuffled.len()).rev() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            shuffled.swap(place, (random >> 33) as usize % (place + 1));
+        }
+        let found = applied(shuffled);
+        prop_assert_eq!(found.digest(RECORD), expected.digest(RECORD));
+        prop_assert_eq!(&found, &expected);
+    }
+
+    /// A change that was kept apart and is released after everything else leads to the same state as if it
+    /// had been admitted at once.
+    #[test]
+    fn p3_a_late_release_gives_the_same_state(steps in steps(), late in any::<prop::sample::Index>()) {
+        let changes = history(&steps);
+        let late = late.index(changes.len());
+        let expected = applied(&changes);
+        let rest = changes.iter().enumerate().filter(|(place, _)| *place != late).map(|(_, change)| change);
+        let found = applied(rest.chain(std::iter::once(&changes[late])));
+        prop_assert_eq!(&found, &expected);
+    }
+
+    /// Two parts of a history applied in either order are the whole history.
+    #[test]
+    fn p3_parts_commute(steps in steps(), cut in any::<prop::sample::Index>()) {
+        let changes = history(&steps);
+        let (first, second) = changes.split_at(cut.index(changes.len()));
+        prop_assert_eq!(applied(second.iter().chain(first)), applied(first.iter().chain(second)));
+    }
+
+    /// No value is lost: what nobody saw stays live.
+    #[test]
+    fn p4_a_value_nobody_saw_stays(steps in steps()) {
+        let changes = history(&steps);
+        let state = applied(&changes);
+        for (change, _) in &changes {
+            let write = &change.writes[0];
+            let covered = changes.iter().any(|(other, proposal)| {
+                let counts = !proposal || other.dot.replica == change.dot.replica;
+                other.writes[0].path == write.path && counts && other.writes[0].context.covers(&change.dot)
+            });
+            let live = state.registers[&write.path].siblings.iter().any(|sibling| sibling.dot == change.dot);
+            prop_assert_eq!(live, !covered);
+        }
+    }
+}
+
+/// Goal: a hub that lost its view stands where it stood: proposals, quarantine and a late release included.
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_a_rebuild_replays_changes_and_verdicts() {
+    let dir = tempfile::tempdir().unwrap();
+    make_hub(&dir.path().join("hub")).unwrap();
+    let hub = open_hub(&dir.path().join("hub")).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let mut nodes = Vec::new();
+    for unit in ["11953", "11977"] {
+        let folder = dir.path().join(unit);
+        std::fs::create_dir(&folder).unwrap();
+        nodes.push(make_node(&hub, &address, &folder, unit).await.unwrap());
+    }
+    let mut stranger = member("11977", "033070000002", "Lê Thị Cúc").unwrap();
+    stranger.values.insert("ngay_sinh".into(), Value::Date(1_000));
+    let first = ["Nguyễn Văn An", "Nguyễn Văn Bình", "Nguyễn Văn Cường"];
+    let first =
+        first.iter().zip(1..).map(|(name, n)| member("11953", &format!("03307000000{n}"), name).unwrap());
+    nodes[0].write(first.collect()).await;
+    nodes[0].start_sync(brisk());
+    acknowledged(&nodes[0]).await.unwrap();
+    nodes[1].write(vec![member("11977", "033070000001", "Nguyễn Văn Ân").unwrap(), stranger]).await;
+    nodes[1].start_sync(brisk());
+    acknowledged(&nodes[1]).await.unwrap();
+    let number = *hub.committer.books().read().quarantine.keys().next().unwrap();
+    let release = lienthong_hub::ingest::Release { number, reason: "xem".into(), actor: "steward".into() };
+    hub.committer.release(release).await.unwrap();
+    let types = ["dang_vien".to_owned()];
+    let picture = |hub: &lienthong_hub::app::Hub| {
+        let digests: Vec<_> = nodes
+            .iter()
+            .map(|node| hub.dataset.own_digest(&types, node.identity.replica()).unwrap())
+            .collect();
+        let books = hub.committer.books().read();
+        (digests, hub.dataset.totals(), books.quarantine.len(), books.notice_count(), hub.head())
+    };
+    let before = picture(&hub);
+    hub.close().await;
+    drop(hub);
+    let view = dir.path().join("hub/view");
+    reopened(|| Ok(std::fs::remove_dir_all(&view)?));
+    let hub = reopened(|| open_hub(&dir.path().join("hub")));
+    assert_eq!(picture(&hub), before);
+}
