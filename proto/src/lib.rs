@@ -9,8 +9,6 @@ pub mod bytes;
 pub mod catalogue;
 pub mod change;
 pub mod checkpoint;
-#[cfg(test)]
-mod checkpoint_vectors;
 pub mod cosignature;
 pub mod entry;
 pub mod event;
@@ -25,5 +23,7 @@ pub mod rules;
 pub mod text;
 pub mod time;
 pub mod value;
+#[cfg(test)]
+mod vectors;
 pub mod verdict;
 pub mod wire;

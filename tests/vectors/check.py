@@ -1,4 +1,4 @@
-"""Recomputes merkle.json by the recursive definition of RFC 6962, and the key texts, note text and
+"""Recomputes merkle.json by the recursive definition of RFC 6962, entry.json by PROTOCOL.md, and the key texts, note text and
 fingerprint of checkpoint.json (not its Ed25519 signatures); standard library only.
 
 `python3 check.py` checks the file, `python3 check.py --write` writes it.
@@ -113,11 +113,60 @@ def check_checkpoint():
     print("checkpoint.json agrees")
 
 
+def framed(data):
+    length, out = len(data), b""
+    while length >= 0x80:
+        out, length = out + bytes([length & 0x7F | 0x80]), length >> 7
+    return out + bytes([length]) + data
+
+
+def entry():
+    """One change by hand: PROTOCOL.md, "Entries" and "Changes"."""
+    replica, other = bytes([0x11]) * 16, bytes([0x22]) * 16
+    secret = bytes(range(16))
+    none = b"\x00"
+    fields = {
+        "_id": b"\x0a" + bytes([0x33]) * 16,
+        "_meta": (5).to_bytes(8, "big") + framed(b"lan") + bytes([0x44]) * 8,
+        "_n": b"\x02\x02",
+        "_type": b"\x01" + framed(b"dang_vien"),
+        "_unit": b"\x09" + framed(b"11953") + none,
+        "_year": b"\x02" + b"\xd4\x1f",
+        "ho_ten": b"\x01" + framed("Trần Thị Hòa".encode()) + b"\x01" + other + b"\x07",
+        "ngay_sinh": b"\x05\x00" + none,
+    }
+    header = b"\x01\x01" + replica + (9).to_bytes(8, "big")
+    full = b"\x01" + framed(header) + secret + bytes([len(fields)])
+    commitments, redacted = {}, b"\x02" + framed(header) + bytes([len(fields)])
+    for path, content in sorted(fields.items()):
+        name = path.encode()
+        full += framed(name) + framed(content)
+        salt = sha(b"\x02" + secret + name)[:16]
+        sized = len(name).to_bytes(2, "big") + name + len(content).to_bytes(4, "big") + content
+        commitments[path] = sha(b"\x03" + salt + sized)
+        opened = b"\x01" + salt + framed(name) + framed(content)
+        redacted += opened if path in ("_type", "_year", "_n") else b"\x00" + commitments[path]
+    leaf = b"LT1\x01" + len(header).to_bytes(2, "big") + header + len(fields).to_bytes(2, "big")
+    leaf += b"".join(sorted(commitments.values()))
+    return {
+        "about": "change 9 of replica 11…: Trần Thị Hòa, born 1970-01-01, having seen sequence 7 of replica 22… of the name",
+        "secret": secret.hex(),
+        "full": full.hex(),
+        "redacted_to_type_year_number": redacted.hex(),
+        "commitments": {path: value.hex() for path, value in commitments.items()},
+        "leaf_hash": sha(b"\x00" + leaf).hex(),
+    }
+
+
 if __name__ == "__main__":
     if "--write" in sys.argv:
         FILE.write_text(json.dumps(vectors(), indent=2) + "\n")
+        text = json.dumps(entry(), indent=2, ensure_ascii=False)
+        FILE.with_name("entry.json").write_text(text + "\n")
     elif json.loads(FILE.read_text()) != vectors():
         sys.exit("merkle.json differs")
     else:
         print("merkle.json agrees")
+        assert json.loads(FILE.with_name("entry.json").read_text()) == entry(), "entry.json differs"
+        print("entry.json agrees")
         check_checkpoint()

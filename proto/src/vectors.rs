@@ -2,11 +2,15 @@
 
 use serde_json::{Value, json};
 
+use crate::change::{Change, Context, Meta, Write};
 use crate::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
 use crate::cosignature::{cosign, verify_cosignature};
+use crate::entry::Entry;
 use crate::hash::{Digest, Signer, SigningKey, sha256};
-use crate::ids::ReplicaId;
+use crate::ids::{Dot, RecordId, ReplicaId, Sequence};
 use crate::note::{Algorithm, Verifier};
+use crate::time::Hlc;
+use crate::value::Value as Cell;
 use crate::{fingerprint, merkle};
 
 fn hexes(proof: &[Digest]) -> Vec<String> {
@@ -66,4 +70,40 @@ fn checkpoint_vectors_are_recomputed() {
         "fingerprint_of_log_key": fingerprint::words(&sha256(&[&log.public_key()])),
     });
     assert_eq!(file, computed, "{computed:#}");
+}
+
+#[test]
+fn the_entry_vector_is_recomputed() {
+    let file: Value = serde_json::from_str(include_str!("../../tests/vectors/entry.json")).unwrap();
+    let own = ReplicaId([0x11; 16]);
+    let write = |path: &str, value, seen: &[(ReplicaId, u64)]| Write {
+        path: path.to_owned(),
+        value,
+        context: Context::new(seen.iter().copied()),
+    };
+    let change = Change {
+        dot: Dot { replica: own, sequence: Sequence(9) },
+        record: RecordId([0x33; 16]),
+        record_type: "dang_vien".to_owned(),
+        year: 2026,
+        number: 1,
+        meta: Meta { hlc: Hlc(5), author: "lan".to_owned(), catalogue: [0x44; 8] },
+        origin: None,
+        writes: vec![
+            write("_unit", Cell::Unit("11953".parse().unwrap()), &[]),
+            write("ho_ten", Cell::Text("Trần Thị Hòa".to_owned()), &[(ReplicaId([0x22; 16]), 7)]),
+            write("ngay_sinh", Cell::Date(0), &[]),
+        ],
+    };
+    let secret: [u8; 16] = std::array::from_fn(|n| u8::try_from(n).unwrap());
+    let (bytes, leaf) = change.build(&secret).unwrap();
+    assert_eq!(file["full"], json!(hex::encode(&bytes)));
+    assert_eq!(file["leaf_hash"], json!(hex::encode(leaf)));
+    let entry = Entry::decode(&bytes).unwrap();
+    for (part, (path, _)) in entry.parts().iter().zip(entry.opened()) {
+        assert_eq!(file["commitments"][path], json!(hex::encode(part.commitment())), "{path}");
+    }
+    let redacted = entry.redact(|path| matches!(path, "_type" | "_year" | "_n"));
+    assert_eq!(file["redacted_to_type_year_number"], json!(hex::encode(&redacted)));
+    assert_eq!(Entry::decode(&redacted).unwrap().leaf_hash(), leaf);
 }
