@@ -19,6 +19,7 @@ use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
+use lienthong_proto::verdict::QuarantineReason;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
 use crate::accounts::{AccountError, Accounts};
-use crate::ingest::{CommitError, Committer, CommitterHandle};
+use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
 use crate::pki::{HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens};
@@ -199,6 +200,28 @@ impl Hub {
     ) -> Result<Sequence, CommitError> {
         let event = Event { kind: kind.to_owned(), at: self.now(), actor: actor.to_owned(), fields };
         self.committer.event(event).await
+    }
+
+    /// Releases what waited only for its record type, now that the catalogue knows it; returns how many.
+    pub async fn release_known_types(&self) -> usize {
+        let waiting = Arc::clone(&self.committer.books().read().quarantine);
+        let mut released = 0;
+        for (number, waiting) in waiting.iter() {
+            let known = self.catalogue.record_type(&waiting.record_type).is_some();
+            if waiting.reason != QuarantineReason::TypeUnknown || !known {
+                continue;
+            }
+            let release = Release {
+                number: *number,
+                reason: "the catalogue knows the type".to_owned(),
+                actor: "hub".to_owned(),
+            };
+            match self.committer.release(release).await {
+                Ok(_) => released += 1,
+                Err(error) => tracing::warn!(%error, "a change stays in quarantine"),
+            }
+        }
+        released
     }
 
     /// Fences a replica: its log contradicts what is held. Logged, kept with both proofs, and loud.

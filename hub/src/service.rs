@@ -8,7 +8,7 @@ use lienthong_node::capture::Language;
 use lienthong_node::control::Answer;
 use lienthong_node::intake::{Intake, Taken};
 use lienthong_node::records::{Listing, Records};
-use lienthong_node::replica::WriteError;
+use lienthong_node::replica::{WriteError, preview};
 use lienthong_node::service::{export, import_event, known_type, taken_answer};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::rules::UnitScope;
@@ -525,8 +525,12 @@ impl Hub {
             author: author.clone(),
             now: self.now(),
             language: if english { Language::En } else { Language::Vi },
-            dry_run,
             write: &mut |drafts| {
+                if dry_run {
+                    let secrets = &self.secrets;
+                    let writer = secrets.profile.replica;
+                    return preview(&self.dataset, &self.catalogue, &secrets.provincial_key, writer, &drafts);
+                }
                 let results: Vec<Result<_, WriteError>> = runtime.block_on(self.committer.write(drafts));
                 results
             },

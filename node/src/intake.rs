@@ -27,9 +27,7 @@ pub struct Intake<'a> {
     pub now: UnixMillis,
     /// The language of messages.
     pub language: Language,
-    /// Judges and compares nothing, writes nothing.
-    pub dry_run: bool,
-    /// Writes drafts durably.
+    /// Writes drafts durably, or only says what writing them would do.
     pub write: &'a mut dyn FnMut(Vec<Draft>) -> Vec<Result<Written, WriteError>>,
 }
 
@@ -146,7 +144,7 @@ impl<'a, 'b> Desk<'a, 'b> {
 
     fn write(&mut self) {
         let (rows, drafts): (Vec<u64>, Vec<Draft>) = std::mem::take(&mut self.drafts).into_iter().unzip();
-        if drafts.is_empty() || self.intake.dry_run {
+        if drafts.is_empty() {
             return;
         }
         let results = (self.intake.write)(drafts);

@@ -17,6 +17,7 @@ use crate::control::Answer;
 use crate::export::{CsvWriter, Headers, JsonlWriter};
 use crate::intake::{Intake, Taken};
 use crate::records::{Listing, Records};
+use crate::replica::preview;
 use crate::sync::Phase;
 
 /// What a node can be asked.
@@ -323,8 +324,16 @@ impl Node {
             author: author.clone(),
             now: self.now(),
             language: if english { Language::En } else { Language::Vi },
-            dry_run,
-            write: &mut |drafts| self.replica.write_blocking(drafts),
+            write: &mut |drafts| match dry_run {
+                true => preview(
+                    self.replica.dataset(),
+                    self.replica.catalogue(),
+                    self.identity.provincial_key(),
+                    self.identity.replica(),
+                    &drafts,
+                ),
+                false => self.replica.write_blocking(drafts),
+            },
         };
         let taken = work(&mut intake);
         if !dry_run

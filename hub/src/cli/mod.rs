@@ -56,7 +56,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::AsNode { arguments } => {
             let program = std::iter::once(std::ffi::OsString::from("lienthong-node"));
             let cli = lienthong_node::cli::Cli::parse_from(program.chain(arguments.iter().cloned()));
-            return Box::pin(lienthong_node::cli::run(cli)).await;
+            let tongue = Tongue::of(cli.lang.as_deref());
+            let ran = Box::pin(lienthong_node::cli::run(cli)).await;
+            return Ok(ran.unwrap_or_else(|error| {
+                lienthong_node::cli::complain(&error, tongue);
+                1
+            }));
         }
         Command::Init { province, names, domain } => {
             let options =
@@ -106,6 +111,10 @@ async fn serve(
     let hub = Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?;
     for remark in &hub.remarks {
         tracing::warn!("{remark}");
+    }
+    let released = hub.release_known_types().await;
+    if released > 0 {
+        tracing::info!(released, "changes left quarantine: the catalogue knows their type now");
     }
     let nodes = hub.listen(listen).await?;
     let pages = hub.serve_web(web).await?;

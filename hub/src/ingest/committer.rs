@@ -500,15 +500,33 @@ impl Committer {
         let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else {
             return Ok(Err(CommitError::NotReleasable("this version does not understand it")));
         };
+        // A change of an unknown type was never judged: it is now.
+        let proposal = match waiting.reason {
+            QuarantineReason::TypeUnknown => match self.judge_late(&waiting.unit, &change)? {
+                Verdict::Quarantined(reason) => return Ok(Err(CommitError::NotReleasable(reason.en()))),
+                verdict => verdict == Verdict::Proposal,
+            },
+            _ => false,
+        };
         let now = (self.clock)();
-        let event = release_event(release, &waiting, now);
+        let event = release_event(release, &waiting, proposal, now);
         let sequence = self.journal.stage_event(&event)?;
         self.books.note_event(&event, &mut self.view);
-        let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, false, waiting.at);
+        let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
         self.journal.apply(Admitted { change: &change, source })?;
         self.touched.insert(change.record);
         self.books.released(release.number, &waiting, sequence.0, now, &mut self.view);
         Ok(Ok(sequence))
+    }
+
+    fn judge_late(&self, unit: &UnitCode, change: &Change) -> Result<Verdict, JournalError> {
+        let catalogue = Arc::clone(self.journal.catalogue());
+        let held = |_| u64::MAX;
+        let mut judge = Judge::new(self.journal.dataset(), &catalogue, unit, &|_| false, &held);
+        match judge.judge(change)? {
+            Judgement::Verdict(verdict) => Ok(verdict),
+            Judgement::NotSynced => Ok(Verdict::Applied),
+        }
     }
 
     /// One fdatasync for the whole group; then readers, streams and pages see it.
@@ -592,7 +610,7 @@ fn strip_forbidden(
     Ok(batch::pack(kept.iter().map(Vec::as_slice))?.into())
 }
 
-fn release_event(release: &Release, waiting: &Quarantined, at: UnixMillis) -> Event {
+fn release_event(release: &Release, waiting: &Quarantined, proposal: bool, at: UnixMillis) -> Event {
     let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
     let fields = BTreeMap::from([
         ("ledger_index".to_owned(), number(release.number.0)),
@@ -600,6 +618,7 @@ fn release_event(release: &Release, waiting: &Quarantined, at: UnixMillis) -> Ev
         ("replica".to_owned(), Value::Text(waiting.dot.replica.to_string())),
         ("sequence".to_owned(), number(waiting.dot.sequence.0)),
         ("reason".to_owned(), Value::Text(release.reason.clone())),
+        ("proposal".to_owned(), Value::Boolean(proposal)),
     ]);
     Event { kind: "release".to_owned(), at, actor: release.actor.clone(), fields }
 }

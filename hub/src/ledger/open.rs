@@ -213,7 +213,8 @@ fn replay_release(
     };
     let bytes = journal.dataset().entries().entry(waiting.at)?;
     let change = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)).map_err(malformed)?;
-    let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, false, waiting.at);
+    let proposal = event.fields.get("proposal") == Some(&Value::Boolean(true));
+    let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
     journal.apply(Admitted { change: &change, source })?;
     books.released(number, &waiting, sequence.0, event.at, extra);
     Ok(())

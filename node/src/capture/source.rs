@@ -13,6 +13,19 @@ use super::{FileRefusal, RawCell, archive, csv, xlsx};
 pub(crate) const COLUMNS_MAX: usize = 512;
 const FILE_MAX: u64 = 2 << 30;
 
+/// Pictures, papers, archives and programs that people drop by mistake.
+const MAGICS: [&[u8]; 9] = [
+    b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"GIF8",
+    b"%PDF",
+    b"\x1f\x8b",
+    b"Rar!",
+    b"7z\xbc\xaf",
+    b"\x7fELF",
+    b"MZ\x90",
+];
+
 /// What a file is, by its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -82,10 +95,12 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
             "an old .xls or an encrypted workbook; save it as .xlsx without password".into(),
         ));
     }
+    let named = |extension: &str| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(extension));
+    if named("xlsx") || named("xlsm") || MAGICS.iter().any(|magic| head.starts_with(magic)) {
+        return Err(FileRefusal::Type("not what its name says; save it as .xlsx, .csv or .jsonl".into()));
+    }
     source.text = csv::Dialect::sniff(&head)?;
-    let json = path
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("jsonl") || end.eq_ignore_ascii_case("json"));
+    let json = named("jsonl") || named("json");
     let body = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
     if body.is_empty() && size <= head.len() as u64 {
         return Err(FileRefusal::Empty);

@@ -1,12 +1,14 @@
 //! From stated values to the writes of a change: identity, references, and the three-way comparison.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lienthong_proto::catalogue::{Catalogue, FieldKind, KeyScope, RecordType};
 use lienthong_proto::change::{Context, Write, path, record_id};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::value::Value;
 
+use super::{Outcome, WriteError, Written};
 use crate::dataset::{Dataset, DatasetError, Record};
 
 /// Values somebody states for one record.
@@ -106,6 +108,29 @@ pub fn compose(
         writes.push(Write { path, value, context });
     }
     Ok(Composed { record, created: false, writes })
+}
+
+/// What writing drafts would do, without writing any.
+#[must_use]
+pub fn preview(
+    dataset: &Dataset,
+    catalogue: &Catalogue,
+    provincial_key: &[u8],
+    writer: ReplicaId,
+    drafts: &[Draft],
+) -> Vec<Result<Written, WriteError>> {
+    let one = |draft: &Draft| match compose(dataset, catalogue, provincial_key, writer, draft) {
+        Ok(composed) => {
+            let outcome = match (composed.created, composed.writes.is_empty()) {
+                (true, _) => Outcome::Created,
+                (false, false) => Outcome::Updated,
+                (false, true) => Outcome::Unchanged,
+            };
+            Ok(Written { record: composed.record, outcome })
+        }
+        Err(error) => Err(WriteError::Draft(Arc::new(error))),
+    };
+    drafts.iter().map(one).collect()
 }
 
 /// A record's id from the key values of a draft.

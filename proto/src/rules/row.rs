@@ -365,6 +365,14 @@ impl<'a> Row<'a> {
         let lossy = matches!(cell, RawCell::Text(raw) if raw.to_lowercase().contains("e+"));
         match CitizenNumber::parse(text) {
             Ok(number) if !lossy => {
+                if number.padded {
+                    self.warn(
+                        "CCCD_PADDED",
+                        column,
+                        format!("đã thêm số 0 ở đầu thành {}: để ô dạng văn bản", number.digits),
+                        format!("leading zeros were put back, {}: keep the cell as text", number.digits),
+                    );
+                }
                 if number.is_abroad() {
                     self.warn(
                         "CCCD_ABROAD",

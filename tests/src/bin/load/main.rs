@@ -118,7 +118,6 @@ async fn write(writer: Writer) -> anyhow::Result<()> {
                 author: "load".to_owned(),
                 now: worker.now(),
                 language: Language::En,
-                dry_run: false,
                 write: &mut |drafts| worker.replica.write_blocking(drafts),
             };
             let begun = Instant::now();
