@@ -14,11 +14,14 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
+    /// Tệp cấu hình: data, lang, listen, web, catalogue · settings file
+    #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
     /// vi | en
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "LIENTHONG_LANG")]
     pub lang: Option<String>,
     /// Làm việc bằng tài khoản này · act as this account
     #[arg(long = "as", global = true, value_name = "USER")]
@@ -33,6 +36,7 @@ pub struct Cli {
 
 /// What the hub can be told.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
 pub enum Command {
     /// Trình diễn: một tỉnh, tám xã, đường truyền kém, hai lần sự cố · a province and eight communes here
     Demo {
@@ -67,14 +71,16 @@ pub enum Command {
     },
     /// Phục vụ các đơn vị · serve the units
     Serve {
-        /// Where nodes dial
-        #[arg(long, default_value = "127.0.0.1:7443")]
-        listen: String,
-        /// Where the pages are; loopback only
-        #[arg(long, default_value = "127.0.0.1:8443")]
-        web: String,
+        #[arg(long, env = "LIENTHONG_LISTEN", help = "Where nodes dial [default: 127.0.0.1:7443]")]
+        listen: Option<String>,
+        #[arg(
+            long,
+            env = "LIENTHONG_WEB",
+            help = "Where the pages are; loopback only [default: 127.0.0.1:8443]"
+        )]
+        web: Option<String>,
         /// Folder with catalogue files over the built-in ones
-        #[arg(long)]
+        #[arg(long, env = "LIENTHONG_CATALOGUE")]
         catalogue: Option<PathBuf>,
     },
     /// Tình trạng toàn tỉnh, đơn vị cần gọi trước tiên ở đầu · where everything stands, worst first

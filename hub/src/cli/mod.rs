@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
 use lienthong_node::cli::{Tongue, author, catalogue, print_answer, read_values, second_signal, stopped};
+use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer};
 use lienthong_node::records::Listing;
 use serde_json::json;
@@ -46,8 +47,9 @@ pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) ->
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let tongue = Tongue::of(cli.lang.as_deref());
-    let data = cli.data.clone().unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
+    let config = Config::read(cli.config.as_deref(), &["data", "lang", "listen", "web", "catalogue"])?;
+    let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
+    let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
     let answer = match &cli.command {
         Command::Demo { once, tamper, units } => {
             let options = DemoOptions { once: *once, tamper: *tamper, data: cli.data.clone(), units: *units };
@@ -78,15 +80,18 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             }))
         }
         Command::Serve { listen, web, catalogue } => {
-            return serve(&data, listen, web, catalogue.as_deref(), tongue).await;
+            let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
+            let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
+            let overrides = config.path(catalogue.as_ref(), "catalogue");
+            return serve(&data, &listen, &web, overrides.as_deref(), tongue).await;
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
             lienthong_node::check::check(&data, secrets.profile.replica)
         }
         command => {
-            let asked = Asked { credentials: credentials(&cli)?, request: request(command, &cli)? };
-            ask(&data, asked).await?
+            let asked = Asked { credentials: credentials(&cli)?, request: request(command, tongue)? };
+            ask(&data, config.path(None, "catalogue").as_deref(), asked).await?
         }
     };
     print_answer(&answer, name(&cli.command), cli.json, tongue);
@@ -133,11 +138,11 @@ async fn serve(
 }
 
 /// Asks the running daemon, or opens the folder for this one request.
-async fn ask(data: &Path, asked: Asked) -> anyhow::Result<Answer> {
+async fn ask(data: &Path, overrides: Option<&Path>, asked: Asked) -> anyhow::Result<Answer> {
     if let Some(answer) = control::call(data, &asked).await.context("control.sock")? {
         return Ok(answer);
     }
-    let hub = Hub::open(data, catalogue(None)?, &LedgerOptions::default(), system_clock)?;
+    let hub = Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?;
     let uid = rustix::process::getuid().as_raw();
     let answer = Arc::clone(&hub).execute_as(asked, Some(uid)).await;
     hub.close().await;
@@ -166,8 +171,8 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn request(command: &Command, cli: &Cli) -> anyhow::Result<Request> {
-    let english = Tongue::of(cli.lang.as_deref()) == Tongue::En;
+fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
+    let english = tongue == Tongue::En;
     let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
     Ok(match command {
         Command::Token { action } => match action {

@@ -12,13 +12,16 @@ use crate::service::Request;
 #[command(name = "lienthong-node", version)]
 pub struct Cli {
     /// Thư mục dữ liệu · data folder
-    #[arg(long, global = true, env = "LIENTHONG_DATA", default_value = "lienthong-data")]
-    pub data: PathBuf,
+    #[arg(long, global = true, env = "LIENTHONG_DATA")]
+    pub data: Option<PathBuf>,
+    /// Tệp cấu hình: data, lang, catalogue · settings file
+    #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
     /// vi | en
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "LIENTHONG_LANG")]
     pub lang: Option<String>,
     /// What to do
     #[command(subcommand)]
@@ -49,7 +52,7 @@ pub enum Command {
     /// Chạy và đồng bộ liên tục · run and keep in step
     Run {
         /// Folder with catalogue files over the built-in ones
-        #[arg(long)]
+        #[arg(long, env = "LIENTHONG_CATALOGUE")]
         catalogue: Option<PathBuf>,
     },
     /// Tình trạng · where it stands

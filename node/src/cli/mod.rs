@@ -14,6 +14,7 @@ pub use args::{Cli, Command};
 pub use human::{Tongue, print_answer, say, table};
 
 use crate::app::{Node, system_clock};
+use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Token, enrol};
 use crate::records::Listing;
@@ -26,8 +27,10 @@ use crate::sync::Settings;
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let tongue = Tongue::of(cli.lang.as_deref());
-    let data = cli.data.clone();
+    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue"])?;
+    let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
+    let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
+    let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
     match &cli.command {
         Command::Enrol { hub, token } => {
             let token: Token = token.parse()?;
@@ -49,15 +52,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
             let unfinished = data.join(recover::RECOVERING).exists();
             let report = if token.is_some() || unfinished {
-                recover::replace(&data, hub.as_deref(), token.as_ref(), catalogue(None)?, system_clock)
-                    .await?
+                recover::replace(
+                    &data,
+                    hub.as_deref(),
+                    token.as_ref(),
+                    catalogue(folder(None).as_deref())?,
+                    system_clock,
+                )
+                .await?
             } else {
                 recover::in_place(&data).await?
             };
             print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
             Ok(0)
         }
-        Command::Run { catalogue } => daemon(&data, catalogue.as_deref(), tongue).await,
+        Command::Run { catalogue } => daemon(&data, folder(catalogue.as_ref()).as_deref(), tongue).await,
         Command::Check => {
             let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
             let answer = crate::check::check(&data, identity.replica());
@@ -65,8 +74,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(answer.exit)
         }
         command => {
-            let request = request(command, &cli)?;
-            let answer = ask(&data, request).await?;
+            let request = request(command, tongue)?;
+            let answer = ask(&data, folder(None).as_deref(), request).await?;
             print_answer(&answer, command.name(), cli.json, tongue);
             Ok(answer.exit)
         }
@@ -132,7 +141,7 @@ pub async fn second_signal() {
 }
 
 /// Asks the running daemon, or opens the folder for this one request.
-async fn ask(data: &Path, request: Request) -> anyhow::Result<Answer> {
+async fn ask(data: &Path, overrides: Option<&Path>, request: Request) -> anyhow::Result<Answer> {
     if let Some(answer) = control::call(data, &request).await.context("control.sock")? {
         return Ok(answer);
     }
@@ -144,7 +153,7 @@ async fn ask(data: &Path, request: Request) -> anyhow::Result<Answer> {
         });
         return Ok(Answer::done(body));
     }
-    let node = Node::open(data, catalogue(None)?, system_clock)?;
+    let node = Node::open(data, catalogue(overrides)?, system_clock)?;
     if matches!(request, Request::Sync) {
         node.start_sync(Settings::default());
     }
@@ -153,8 +162,8 @@ async fn ask(data: &Path, request: Request) -> anyhow::Result<Answer> {
     Ok(answer)
 }
 
-fn request(command: &Command, cli: &Cli) -> anyhow::Result<Request> {
-    let english = Tongue::of(cli.lang.as_deref()) == Tongue::En;
+fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
+    let english = tongue == Tongue::En;
     let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
     Ok(match command {
         Command::Status => Request::Status,

@@ -56,6 +56,10 @@ pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, Enr
     if let Some(known) = NodeIdentity::load(data)? {
         return Err(EnrolError::AlreadyEnrolled(known.unit().to_string()));
     }
+    // Records end careers: nobody else on this machine reads them.
+    let mine = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(data, mine)
+        .map_err(|source| IdentityError::Io { path: data.display().to_string(), source })?;
     let keys = |error: rcgen::Error| EnrolError::Keys(error.to_string());
     let tls = KeyPair::generate().map_err(keys)?;
     let csr = CertificateParams::default().serialize_request(&tls).map_err(keys)?;
