@@ -139,6 +139,23 @@ impl RecordState {
         })
     }
 
+    /// The bytes of the state one change alone leads to, straight from the change; `None` if it is not that
+    /// simple. Most records stay so for ever, and whole spreadsheets of them come at once.
+    pub(super) fn encode_first(change: &Change, source: &Source, words: &Dictionary) -> Option<Vec<u8>> {
+        let simple =
+            |write: &lienthong_proto::change::Write| write.context.is_empty() && !write.path.contains('/');
+        if change.writes.is_empty() || !change.writes.iter().all(simple) {
+            return None;
+        }
+        let mut paths: Vec<&str> = change.writes.iter().map(|write| write.path.as_str()).collect();
+        paths.sort_unstable();
+        let mut out = Writer::with_capacity(64);
+        out.u8(WHOLE);
+        out.varint(u64::from(words.number(paths.join("\n").as_bytes())));
+        encode_source(source, words, &mut out);
+        Some(out.into_bytes())
+    }
+
     /// The bytes kept in the view.
     #[must_use]
     pub fn encode(&self, words: &Dictionary) -> Vec<u8> {

@@ -58,9 +58,39 @@ pub struct Totals {
 /// Type number, then record id: records of a type stand together in the view.
 type Key = [u8; 20];
 
+/// A record's state as it stands in memory until the view has it: encoded, and its owner for the counts.
+#[derive(Debug)]
+struct Stored {
+    bytes: Vec<u8>,
+    owner: Option<UnitCode>,
+}
+
+impl Stored {
+    fn of(state: &RecordState, words: &Dictionary) -> Self {
+        Self { bytes: state.encode(words), owner: state.owner().cloned() }
+    }
+
+    fn decode(&self, words: &Dictionary) -> Result<RecordState, Malformed> {
+        RecordState::decode(&self.bytes, words)
+    }
+}
+
+/// A record as the writer has it: what readers see, and what they will see.
+#[derive(Debug)]
+struct Touched {
+    before: Option<Arc<Stored>>,
+    after: Option<Arc<Stored>>,
+}
+
+impl Touched {
+    fn now(&self) -> Option<&Arc<Stored>> {
+        self.after.as_ref().or(self.before.as_ref())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Published {
-    overlay: BTreeMap<Key, Arc<RecordState>>,
+    overlay: BTreeMap<Key, Arc<Stored>>,
     totals: Totals,
     /// Record key, then path.
     conflicts: BTreeSet<(Key, String)>,
@@ -68,7 +98,7 @@ struct Published {
 
 #[derive(Debug, Default)]
 struct Pending {
-    records: HashMap<Key, Arc<RecordState>>,
+    records: HashMap<Key, Touched>,
     contested: Vec<(Key, String)>,
     settled: Vec<(Key, String, bool)>,
 }
@@ -145,9 +175,14 @@ impl Dataset {
     /// [`DatasetError`] if the view cannot be read.
     pub fn state(&self, record_type: &str, id: RecordId) -> Result<Option<Arc<RecordState>>, DatasetError> {
         match self.inner.words.find(record_type.as_bytes()) {
-            Some(number) => self.published_state(&key(number, id)),
+            Some(number) => self.decoded(self.published_state(&key(number, id))?.as_deref()),
             None => Ok(None),
         }
+    }
+
+    fn decoded(&self, stored: Option<&Stored>) -> Result<Option<Arc<RecordState>>, DatasetError> {
+        let Some(stored) = stored else { return Ok(None) };
+        Ok(Some(Arc::new(stored.decode(&self.inner.words)?)))
     }
 
     /// The writer's: a record's state with everything applied, published or not.
@@ -162,21 +197,28 @@ impl Dataset {
         let Some(number) = self.inner.words.find(record_type.as_bytes()) else {
             return Ok(None);
         };
-        let key = key(number, id);
-        if let Some(state) = self.inner.pending.lock().records.get(&key) {
-            return Ok(Some(Arc::clone(state)));
-        }
-        self.published_state(&key)
+        let stored = self.touch(key(number, id))?;
+        self.decoded(stored.as_deref())
     }
 
-    fn published_state(&self, key: &Key) -> Result<Option<Arc<RecordState>>, DatasetError> {
+    /// The writer's look at a record, remembered until the next publication.
+    fn touch(&self, key: Key) -> Result<Option<Arc<Stored>>, DatasetError> {
+        if let Some(touched) = self.inner.pending.lock().records.get(&key) {
+            return Ok(touched.now().cloned());
+        }
+        let before = self.published_state(&key)?;
+        let touched = Touched { before: before.clone(), after: None };
+        self.inner.pending.lock().records.insert(key, touched);
+        Ok(before)
+    }
+
+    fn published_state(&self, key: &Key) -> Result<Option<Arc<Stored>>, DatasetError> {
         if let Some(state) = self.inner.published.read().overlay.get(key) {
             return Ok(Some(Arc::clone(state)));
         }
-        match self.inner.view.get(Keyspace::Record, key)? {
-            Some(bytes) => Ok(Some(Arc::new(RecordState::decode(&bytes, &self.inner.words)?))),
-            None => Ok(None),
-        }
+        let Some(bytes) = self.inner.view.get(Keyspace::Record, key)? else { return Ok(None) };
+        let owner = RecordState::decode(&bytes, &self.inner.words)?.owner().cloned();
+        Ok(Some(Arc::new(Stored { bytes, owner })))
     }
 
     /// The writer's: applies an admitted change; readers see it after [`Dataset::publish`].
@@ -187,20 +229,30 @@ impl Dataset {
         let change = admitted.change;
         let number = self.inner.words.number(change.record_type.as_bytes());
         let key = key(number, change.record);
-        let known = self.pending_state(&change.record_type, change.record)?;
-        let mut state = known.as_deref().cloned().unwrap_or_default();
-        let many = |state: &RecordState, path: &str| {
-            state.registers.get(path).is_some_and(|register| register.siblings.len() > 1)
+        let words = &self.inner.words;
+        let known = self.touch(key)?;
+        let (stored, contested) = match known {
+            None => match RecordState::encode_first(change, &admitted.source, words) {
+                Some(bytes) => {
+                    let stated = change.unit().is_some();
+                    let owner = admitted.source.states_owner.filter(|_| stated);
+                    (Stored { bytes, owner }, Vec::new())
+                }
+                None => merged(RecordState::default(), change, admitted.source, words),
+            },
+            Some(known) => merged(known.decode(words)?, change, admitted.source, words),
         };
-        let before: Vec<&str> =
-            change.writes.iter().map(|w| w.path.as_str()).filter(|path| many(&state, path)).collect();
-        let before: Vec<String> = before.into_iter().map(str::to_owned).collect();
-        let mut contested = state.apply(change, admitted.source);
-        contested.extend(before);
         let mut pending = self.inner.pending.lock();
         pending.contested.extend(contested.into_iter().map(|path| (key, path)));
-        pending.records.insert(key, Arc::new(state));
+        if let Some(touched) = pending.records.get_mut(&key) {
+            touched.after = Some(Arc::new(stored));
+        }
         Ok(())
+    }
+
+    /// The writer's: forgets what it only looked at; nothing may be applied and not published.
+    pub fn forget(&self) {
+        self.inner.pending.lock().records.retain(|_, touched| touched.after.is_some());
     }
 
     /// The writer's: drops what was applied and not published (its log write failed).
@@ -217,13 +269,15 @@ impl Dataset {
             let mut pending = self.inner.pending.lock();
             (std::mem::take(&mut pending.records), std::mem::take(&mut pending.contested))
         };
-        for (key, state) in taken.0.drain() {
-            let before = self.published_state(&key)?;
-            let mut published = self.inner.published.write();
-            let owner_before = before.as_ref().and_then(|state| state.owner());
-            count(&mut published.totals, before.is_some(), owner_before, state.owner());
-            published.overlay.insert(key, state);
+        let mut published = self.inner.published.write();
+        for (key, touched) in taken.0.drain() {
+            let Some(after) = touched.after else { continue };
+            let before = touched.before.as_ref();
+            let owner_before = before.and_then(|stored| stored.owner.as_ref());
+            count(&mut published.totals, before.is_some(), owner_before, after.owner.as_ref());
+            published.overlay.insert(key, after);
         }
+        drop(published);
         taken.1.sort_unstable();
         taken.1.dedup();
         for (key, path) in taken.1 {
@@ -233,7 +287,7 @@ impl Dataset {
     }
 
     fn settle(&self, catalogue: &Catalogue, key: Key, path: String) -> Result<(), DatasetError> {
-        let Some(state) = self.published_state(&key)? else {
+        let Some(state) = self.decoded(self.published_state(&key)?.as_deref())? else {
             return Ok(());
         };
         let (record_type, id) = self.split(&key)?;
@@ -258,13 +312,13 @@ impl Dataset {
     /// # Errors
     /// [`DatasetError`] if the view refuses; what waits stays waiting.
     pub fn flush(&self, applied: u64, mut extra: Batch) -> Result<(), DatasetError> {
-        let taken: Vec<(Key, Arc<RecordState>)> = {
+        let taken: Vec<(Key, Arc<Stored>)> = {
             let published = self.inner.published.read();
             extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
             published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
         };
         for (key, state) in &taken {
-            extra.put(Keyspace::Record, key, &state.encode(&self.inner.words));
+            extra.put(Keyspace::Record, key, &state.bytes);
         }
         let settled = std::mem::take(&mut self.inner.pending.lock().settled);
         for (key, path, open) in &settled {
@@ -345,8 +399,8 @@ impl Dataset {
         let last = if page.len() >= limit { page.keys().next_back().copied() } else { None };
         let low = start.map_or(Bound::Included(key(number, RecordId([0; 16]))), Bound::Excluded);
         let high = Bound::Included(last.unwrap_or_else(|| key(number, RecordId([0xff; 16]))));
-        for (key, state) in self.inner.published.read().overlay.range((low, high)) {
-            page.insert(*key, Arc::clone(state));
+        for (key, stored) in self.inner.published.read().overlay.range((low, high)) {
+            page.insert(*key, Arc::new(stored.decode(&self.inner.words)?));
         }
         Ok(page.into_iter().take(limit).filter_map(|(key, state)| Some((id_of(&key)?, state))).collect())
     }
@@ -397,6 +451,21 @@ impl Dataset {
         let record_type = String::from_utf8(word.to_vec()).map_err(|_| Malformed("type name"))?;
         Ok((record_type, RecordId(input.array()?)))
     }
+}
+
+/// The state with a change merged, and the paths whose conflict must be looked at again.
+fn merged(
+    mut state: RecordState,
+    change: &Change,
+    source: Source,
+    words: &Dictionary,
+) -> (Stored, Vec<String>) {
+    let many = |path: &&str| state.registers.get(*path).is_some_and(|register| register.siblings.len() > 1);
+    let paths = change.writes.iter().map(|write| write.path.as_str());
+    let before: Vec<String> = paths.filter(many).map(str::to_owned).collect();
+    let mut contested = state.apply(change, source);
+    contested.extend(before);
+    (Stored::of(&state, words), contested)
 }
 
 const TOTALS: &[u8] = b"totals";

@@ -35,6 +35,15 @@ pub enum Intent {
     Assert,
 }
 
+/// Against which state a draft is composed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// What readers see: for anyone.
+    Published,
+    /// Everything applied: for the one writer.
+    Pending,
+}
+
 /// What composing found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composed {
@@ -70,13 +79,18 @@ pub fn compose(
     provincial_key: &[u8],
     writer: ReplicaId,
     draft: &Draft,
+    look: Look,
 ) -> Result<Composed, ComposeError> {
     let declared = catalogue
         .record_type(&draft.record_type)
         .ok_or_else(|| ComposeError::TypeUnknown(draft.record_type.clone()))?;
     let values = resolve_references(catalogue, provincial_key, declared, draft);
     let record = identify(provincial_key, declared, &draft.owner, &values)?;
-    let Some(state) = dataset.pending_state(&draft.record_type, record)? else {
+    let state = match look {
+        Look::Pending => dataset.pending_state(&draft.record_type, record)?,
+        Look::Published => dataset.state(&draft.record_type, record)?,
+    };
+    let Some(state) = state else {
         let mut writes: Vec<Write> = values
             .into_iter()
             .map(|(path, value)| Write { path, value, context: Context::default() })
@@ -119,17 +133,18 @@ pub fn preview(
     writer: ReplicaId,
     drafts: &[Draft],
 ) -> Vec<Result<Written, WriteError>> {
-    let one = |draft: &Draft| match compose(dataset, catalogue, provincial_key, writer, draft) {
-        Ok(composed) => {
-            let outcome = match (composed.created, composed.writes.is_empty()) {
-                (true, _) => Outcome::Created,
-                (false, false) => Outcome::Updated,
-                (false, true) => Outcome::Unchanged,
-            };
-            Ok(Written { record: composed.record, outcome })
-        }
-        Err(error) => Err(WriteError::Draft(Arc::new(error))),
-    };
+    let one =
+        |draft: &Draft| match compose(dataset, catalogue, provincial_key, writer, draft, Look::Published) {
+            Ok(composed) => {
+                let outcome = match (composed.created, composed.writes.is_empty()) {
+                    (true, _) => Outcome::Created,
+                    (false, false) => Outcome::Updated,
+                    (false, true) => Outcome::Unchanged,
+                };
+                Ok(Written { record: composed.record, outcome })
+            }
+            Err(error) => Err(WriteError::Draft(Arc::new(error))),
+        };
     drafts.iter().map(one).collect()
 }
 

@@ -18,7 +18,7 @@ use lienthong_proto::time::{HlcClock, UnixMillis};
 use rand::RngCore as _;
 use tokio::sync::watch;
 
-use super::{ComposeError, Composed, Draft, Numbers, compose};
+use super::{ComposeError, Composed, Draft, Look, Numbers, compose};
 use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
 use crate::store::{Batch, Keyspace, View, ViewError};
@@ -343,7 +343,8 @@ impl Journal {
     }
 
     fn compose(&self, draft: &Draft) -> Result<Composed, ComposeError> {
-        compose(&self.dataset, &self.catalogue, &self.author.provincial_key, self.author.replica, draft)
+        let (key, replica) = (&self.author.provincial_key, self.author.replica);
+        compose(&self.dataset, &self.catalogue, key, replica, draft, Look::Pending)
     }
 
     fn stage_change(
@@ -491,6 +492,7 @@ impl Journal {
     pub fn commit(&mut self) -> Result<Head, JournalError> {
         self.append_staged()?;
         if self.leaves.is_empty() {
+            self.dataset.forget();
             return Ok(*self.head.borrow());
         }
         self.log.sync()?;

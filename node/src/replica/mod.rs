@@ -5,7 +5,7 @@ mod journal;
 mod numbers;
 mod writer;
 
-pub use compose::{ComposeError, Composed, Draft, Intent, compose, meant_id, preview};
+pub use compose::{ComposeError, Composed, Draft, Intent, Look, compose, meant_id, preview};
 pub use journal::{
     Author, Head, Journal, JournalError, JournalOptions, NoReplay, Replay, Replayed, Stage, log_dir, secret,
 };
