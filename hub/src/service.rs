@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lienthong_node::capture::Language;
 use lienthong_node::control::Answer;
 use lienthong_node::intake::{Intake, Taken};
-use lienthong_node::records::{Listing, Records};
+use lienthong_node::records::{Listing, Page, Records};
 use lienthong_node::replica::{WriteError, preview};
 use lienthong_node::service::{export, import_event, known_type, taken_answer};
 use lienthong_proto::ids::UnitCode;
@@ -126,7 +126,10 @@ pub enum Request {
         listing: Listing,
     },
     /// All open conflicts.
-    ConflictsList,
+    ConflictsList {
+        /// Which.
+        page: Page,
+    },
     /// The conflicts of one record.
     ConflictsShow {
         /// Record type.
@@ -135,7 +138,10 @@ pub enum Request {
         id: String,
     },
     /// All of the quarantine.
-    QuarantineList,
+    QuarantineList {
+        /// Which.
+        page: Page,
+    },
     /// One change in quarantine.
     QuarantineShow {
         /// `ledger.place`.
@@ -400,10 +406,14 @@ impl Hub {
                 Ok(list(self.accounts.list().iter().map(shown).collect()))
             }
             Request::Import { .. } | Request::Put { .. } => self.take_in(request, runtime),
-            Request::ConflictsList | Request::ConflictsShow { .. } => self.conflicts(request),
-            Request::QuarantineList => {
+            Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
+            Request::ConflictsShow { record_type, id } => self.conflicts_show(&record_type, &id),
+            Request::QuarantineList { page } => {
                 let waiting = Arc::clone(&self.committer.books().read().quarantine);
-                Ok(list(waiting.iter().map(|(number, waiting)| quarantined_json(*number, waiting)).collect()))
+                let items =
+                    waiting.iter().map(|(number, waiting)| quarantined_json(*number, waiting)).collect();
+                let key = |item: &Json| item["number"].as_str().unwrap_or_default().to_owned();
+                Ok(Answer::done(page.of(items, key)))
             }
             Request::QuarantineShow { number } => {
                 let parsed = number_of(&number)?;
@@ -489,23 +499,28 @@ impl Hub {
         })))
     }
 
-    fn conflicts(&self, request: Request) -> Result<Answer, Answer> {
-        if let Request::ConflictsShow { record_type, id } = request {
-            let declared = known_type(&self.catalogue, &record_type)?;
-            let found = self.records(None).get(declared, &id).map_err(Answer::failed)?;
-            let record =
-                found.ok_or_else(|| Answer::failed("không tìm thấy bản ghi · there is no such record"))?;
-            return Ok(Answer::done(json!({
-                "type": record_type, "id": record.id, "unit": record.owner, "conflicts": record.conflicts(),
-            })));
-        }
+    fn conflicts_show(&self, record_type: &str, id: &str) -> Result<Answer, Answer> {
+        let declared = known_type(&self.catalogue, record_type)?;
+        let found = self.records(None).get(declared, id).map_err(Answer::failed)?;
+        let record =
+            found.ok_or_else(|| Answer::failed("không tìm thấy bản ghi · there is no such record"))?;
+        Ok(Answer::done(json!({
+            "type": record_type, "id": record.id, "unit": record.owner, "conflicts": record.conflicts(),
+        })))
+    }
+
+    /// The open conflicts, a field each.
+    fn conflicts_list(&self, page: &Page) -> Answer {
         let items = self
             .dataset
             .conflicts()
             .into_iter()
-            .map(|(record_type, id, field)| json!({ "type": record_type, "id": id, "field": field }))
+            .map(|(record_type, id, field)| {
+                let key = format!("{record_type}/{id}/{field}");
+                json!({ "key": key, "type": record_type, "id": id, "field": field })
+            })
             .collect();
-        Ok(list(items))
+        Answer::done(page.of(items, |item| item["key"].as_str().unwrap_or_default().to_owned()))
     }
 
     fn take_in(&self, request: Request, runtime: &tokio::runtime::Handle) -> Result<Answer, Answer> {

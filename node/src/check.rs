@@ -1,20 +1,41 @@
-//! `check`: judges log, leaf hashes and checkpoints against each other, without changing anything.
+//! `check`: judges log, leaf hashes, checkpoints and view against each other, without changing anything.
+//!
+//! The log is read to its end and its root made again from the entries. Held against that root: the file of
+//! leaf hashes, every receipt, and at a hub every acceptance against the batch beside it. Held against the
+//! log: every record of the view, each of whose sources must be readable there; and against the view every
+//! admitted change, whose record must be in it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use lienthong_proto::batch;
 use lienthong_proto::bytes::Malformed;
-use lienthong_proto::entry::Entry;
-use lienthong_proto::ids::{ReplicaId, Sequence};
-use lienthong_proto::merkle::Frontier;
-use serde_json::json;
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::change::Change;
+use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::event::Acceptance;
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{RecordId, ReplicaId, Sequence};
+use lienthong_proto::merkle::{Frontier, root_at};
+use lienthong_proto::verdict::Verdict;
+use serde_json::{Value as Json, json};
 
 use crate::control::Answer;
-use crate::dataset::Payload;
-use crate::log::{self, Frame, LogReader};
+use crate::dataset::{Dataset, Payload, Record};
+use crate::lock::DataLock;
+use crate::log::{self, Frame, HashFile, LogReader};
 use crate::replica::log_dir;
+use crate::store::{SledView, View as _};
+use crate::sync::Evidence;
 
-/// Checks the log of a data folder and names what differs.
+/// Faults named one by one; more are only counted.
+const FAULTS_MAX: usize = 100;
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Checks a data folder and names what differs.
 #[must_use]
 pub fn check(data: &Path, replica: ReplicaId) -> Answer {
     let dir = log_dir(data);
@@ -22,53 +43,210 @@ pub fn check(data: &Path, replica: ReplicaId) -> Answer {
         Ok(found) => found,
         Err(error) => return Answer::failed(error),
     };
-    let mut faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    let root = match log::open_read_only(&dir, replica) {
-        Ok(reader) if faults.is_empty() => rebuild(&reader, replica, end, &mut faults),
-        _ => None,
+    let mut judge = Judge {
+        replica,
+        frontier: Frontier::new(),
+        others: BTreeMap::new(),
+        receipts: receipts(data),
+        changes: Vec::new(),
+        faults: Vec::new(),
     };
-    let exit = u8::from(!faults.is_empty());
-    Answer { body: json!({ "entries": end, "root": root, "faults": faults }), exit }
+    judge.faults.extend(faults.iter().map(ToString::to_string));
+    let mut view = Json::Null;
+    if judge.faults.is_empty() {
+        match log::open_read_only(&dir, replica) {
+            Ok(reader) => {
+                judge.log(&reader, end);
+                judge.hashes(&dir, end);
+                view = judge.view(data, reader);
+            }
+            Err(error) => judge.fault(error.to_string()),
+        }
+    }
+    let root = hex::encode(judge.frontier.root());
+    let exit = u8::from(!judge.faults.is_empty());
+    Answer { body: json!({ "entries": end, "root": root, "view": view, "faults": judge.faults }), exit }
 }
 
-fn rebuild(
-    reader: &LogReader,
+/// Sizes and roots the hub has confirmed.
+fn receipts(data: &Path) -> BTreeMap<u64, Digest> {
+    if !data.join("receipts.jsonl").exists() {
+        return BTreeMap::new();
+    }
+    let receipts = Evidence::open(data).and_then(|evidence| evidence.receipts()).unwrap_or_default();
+    let parsed = receipts.iter().filter_map(|receipt| Checkpoint::parse_body(&receipt.checkpoint).ok());
+    parsed.map(|checkpoint| (checkpoint.size, checkpoint.root)).collect()
+}
+
+struct Judge {
     replica: ReplicaId,
-    end: Sequence,
-    faults: &mut Vec<String>,
-) -> Option<String> {
-    let mut frontier = Frontier::new();
-    for frame in reader.clone().scan(Sequence(0)) {
-        let entered = frame.map_err(|error| error.to_string()).and_then(|(_, frame)| {
-            enter(&frame, replica, &mut frontier)
-                .map_err(|error| format!("entry {}: {error}", frontier.size()))
-        });
-        if let Err(fault) = entered {
-            faults.push(fault);
-            return None;
-        }
-    }
-    if frontier.size() != end.0 {
-        faults.push(format!("{} entries were read, {end} were expected", frontier.size()));
-    }
-    Some(hex::encode(frontier.root()))
+    frontier: Frontier,
+    others: BTreeMap<ReplicaId, Frontier>,
+    receipts: BTreeMap<u64, Digest>,
+    /// Admitted changes: where they stand in this log, and their records.
+    changes: Vec<(u64, String, RecordId)>,
+    faults: Vec<String>,
 }
 
-fn enter(frame: &Frame, replica: ReplicaId, frontier: &mut Frontier) -> Result<(), Malformed> {
-    let plain;
-    let entries = match Payload::parse(&frame.payload)? {
-        Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry],
-        Payload::Batch(packed) => {
-            plain = batch::unpack(packed).map_err(|_| Malformed("a batch does not open"))?;
-            batch::entries(&plain)?
+impl Judge {
+    fn fault(&mut self, fault: String) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
         }
-    };
-    for bytes in entries {
+    }
+
+    fn log(&mut self, reader: &LogReader, end: Sequence) {
+        for frame in reader.clone().scan(Sequence(0)) {
+            let judged = frame.map_err(|error| error.to_string()).and_then(|(_, frame)| {
+                self.frame(&frame).map_err(|error| format!("entry {}: {error}", self.frontier.size()))
+            });
+            if let Err(fault) = judged {
+                self.fault(fault);
+                return;
+            }
+        }
+        if self.frontier.size() != end.0 {
+            let found = self.frontier.size();
+            self.fault(format!("{found} entries were read, {end} were expected"));
+        }
+        if let Some((size, _)) = self.receipts.range(end.0 + 1..).next() {
+            let size = *size;
+            self.fault(format!("the hub confirmed {size} entries, the log has {end}"));
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Result<(), Malformed> {
+        let opened = |packed| batch::unpack(packed).map_err(|_| Malformed("a batch does not open"));
+        match Payload::parse(&frame.payload)? {
+            Payload::Entry(entry) => self.own(entry).map(|_| ()),
+            Payload::Batch(packed) => {
+                let plain = opened(packed)?;
+                batch::entries(&plain)?.into_iter().try_for_each(|entry| self.own(entry).map(|_| ()))
+            }
+            Payload::Accepted { entry, packed } => {
+                let place = self.frontier.size();
+                let acceptance = self.own(entry)?;
+                let plain = opened(packed)?;
+                self.beside(place, acceptance.as_ref(), &batch::entries(&plain)?)
+            }
+        }
+    }
+
+    /// An entry of this log.
+    fn own(&mut self, bytes: &[u8]) -> Result<Option<Acceptance>, Malformed> {
         let entry = Entry::decode(bytes)?;
-        if entry.header.dot.replica != replica || entry.header.dot.sequence.0 != frontier.size() {
+        let place = self.frontier.size();
+        if entry.header.dot.replica != self.replica || entry.header.dot.sequence.0 != place {
             return Err(Malformed("it names another place or replica"));
         }
-        frontier.push(entry.leaf_hash());
+        self.frontier.push(entry.leaf_hash());
+        let root = self.frontier.root();
+        if self.receipts.get(&self.frontier.size()).is_some_and(|confirmed| *confirmed != root) {
+            return Err(Malformed("the root is not the one the hub confirmed"));
+        }
+        match entry.header.kind {
+            EntryKind::Change => {
+                let change = Change::of(&entry)?;
+                self.changes.push((place, change.record_type, change.record));
+                Ok(None)
+            }
+            EntryKind::Acceptance => Acceptance::of(&entry).map(Some),
+            EntryKind::Event => Ok(None),
+        }
     }
-    Ok(())
+
+    /// The batch beside an entry: at a hub it must be the one the acceptance names.
+    fn beside(
+        &mut self,
+        place: u64,
+        acceptance: Option<&Acceptance>,
+        entries: &[&[u8]],
+    ) -> Result<(), Malformed> {
+        let Some(acceptance) = acceptance else {
+            return entries.iter().try_for_each(|bytes| Entry::decode(bytes).map(|_| ()));
+        };
+        let frontier = self.others.entry(acceptance.replica).or_default();
+        if frontier.size() != acceptance.first.0 {
+            return Err(Malformed("the accepted batch does not continue its log"));
+        }
+        for (index, bytes) in entries.iter().enumerate() {
+            let entry = Entry::decode(bytes)?;
+            frontier.push(entry.leaf_hash());
+            let verdict = u16::try_from(index).ok().and_then(|index| acceptance.verdicts.get(&index));
+            if matches!(verdict, None | Some(Verdict::Proposal))
+                && entry.header.kind == EntryKind::Change
+                && let Ok(change) = Change::of(&entry)
+            {
+                self.changes.push((place, change.record_type, change.record));
+            }
+        }
+        if frontier.size() != acceptance.size || frontier.root() != acceptance.root {
+            return Err(Malformed("the accepted batch has another root than was accepted"));
+        }
+        Ok(())
+    }
+
+    fn hashes(&mut self, dir: &Path, end: Sequence) {
+        match HashFile::open(dir, end.0) {
+            // A shorter file is made longer at the next start.
+            Ok(hashes) if hashes.len() < end.0 => {}
+            Ok(hashes) => {
+                if root_at(&hashes, end.0) != Some(self.frontier.root()) {
+                    self.fault("the file of leaf hashes has another root than the log".to_owned());
+                }
+            }
+            Err(error) => self.fault(format!("the file of leaf hashes: {error}")),
+        }
+    }
+
+    /// Judges the view, unless a daemon has it.
+    fn view(&mut self, data: &Path, reader: LogReader) -> Json {
+        let dir = data.join("view");
+        let Ok(_lock) = DataLock::take(data, "lienthong check") else {
+            return json!(
+                "chương trình đang chạy: dừng nó để kiểm tra cả bản dựng · the daemon runs: stop it to judge the view too"
+            );
+        };
+        if !dir.exists() {
+            return Json::Null;
+        }
+        let judged =
+            SledView::inspect(&dir, CACHE_BYTES).map_err(|error| error.to_string()).and_then(|view| {
+                let applied = view.applied().map_err(|error| error.to_string())?.unwrap_or(0);
+                let frames = NonZeroUsize::MIN.saturating_add(15);
+                let dataset = Dataset::open(Arc::new(view), reader, frames).map_err(|e| e.to_string())?;
+                let records = self.records(&dataset, applied)?;
+                Ok(json!({ "applied": applied, "records": records }))
+            });
+        judged.unwrap_or_else(|fault| {
+            self.fault(format!("the view: {fault}"));
+            Json::Null
+        })
+    }
+
+    fn records(&mut self, dataset: &Dataset, applied: u64) -> Result<u64, String> {
+        let catalogue = Catalogue::embedded().map_err(|error| error.to_string())?;
+        let types: BTreeSet<String> = self.changes.iter().map(|(_, name, _)| name.clone()).collect();
+        let mut count = 0;
+        for name in &types {
+            let mut after = None;
+            loop {
+                let page = dataset.page(name, after, 1_000).map_err(|error| error.to_string())?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(*last);
+                for (id, state) in &page {
+                    count += 1;
+                    if let Err(error) = Record::read(dataset.entries(), catalogue, name, *id, state) {
+                        self.fault(format!("the view: {error}"));
+                    }
+                }
+            }
+        }
+        for (place, name, id) in std::mem::take(&mut self.changes) {
+            if place < applied && dataset.state(&name, id).map_err(|error| error.to_string())?.is_none() {
+                self.fault(format!("the view lacks record {id}, written by entry {place}"));
+            }
+        }
+        Ok(count)
+    }
 }

@@ -26,6 +26,33 @@ pub struct Listing {
     pub all: bool,
 }
 
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::Args)]
+pub struct Page {
+    /// How many at most
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// After this item, as `next` of the page before said
+    #[arg(long)]
+    pub after: Option<String>,
+}
+
+impl Page {
+    /// The wanted part of a list whose items `key` names, as `{items, next}`.
+    #[must_use]
+    pub fn of(&self, items: Vec<Json>, key: impl Fn(&Json) -> String) -> Json {
+        let skip = match &self.after {
+            Some(after) => items.iter().position(|item| key(item) == *after).map_or(0, |place| place + 1),
+            None => 0,
+        };
+        let left = items.len().saturating_sub(skip);
+        let limit = self.limit.unwrap_or(usize::MAX).clamp(1, LIMIT_MAX);
+        let page: Vec<Json> = items.into_iter().skip(skip).take(limit).collect();
+        let next = if left > page.len() { page.last().map(key) } else { None };
+        json!({ "items": page, "next": next })
+    }
+}
+
 /// Reads records of one dataset.
 #[derive(Debug, Clone, Copy)]
 pub struct Records<'a> {

@@ -16,9 +16,9 @@ use crate::capture::Language;
 use crate::control::Answer;
 use crate::export::{CsvWriter, Headers, JsonlWriter};
 use crate::intake::{Intake, Taken};
-use crate::records::{Listing, Records};
+use crate::records::{Listing, Page, Records};
 use crate::replica::preview;
-use crate::sync::Phase;
+use crate::sync::{NoticeLine, Phase};
 
 /// What a node can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,15 +85,26 @@ pub enum Request {
         listing: Listing,
     },
     /// What the hub told.
-    Notices,
+    Notices {
+        /// Which.
+        page: Page,
+    },
     /// What the hub keeps in quarantine.
-    Quarantine,
+    Quarantine {
+        /// Which.
+        page: Page,
+    },
     /// The log's signed checkpoint.
     LogCheckpoint,
     /// Whether log, hashes and view agree.
     LogVerify,
     /// The hub's receipts.
-    LogReceipts,
+    LogReceipts {
+        /// From this time on.
+        since: UnixMillis,
+        /// Which.
+        page: Page,
+    },
     /// The path of an entry to a checkpoint of this log.
     LogProve {
         /// Which entry.
@@ -275,8 +286,8 @@ impl Node {
             Request::Export { record_type, format, out, listing } => {
                 export(&records, known_type(catalogue, &record_type)?, &format, &out, &listing)
             }
-            Request::Notices => self.notices(&|_| true),
-            Request::Quarantine => self.notices(&|kind| kind == "QUARANTINED"),
+            Request::Notices { page } => self.notices(&page, &|_| true),
+            Request::Quarantine { page } => self.quarantined(&page),
             Request::LogCheckpoint => {
                 let size = self.replica.head().borrow().size;
                 let checkpoint = self.builder().checkpoint(size).map_err(Answer::failed)?;
@@ -293,17 +304,29 @@ impl Node {
                 Ok(Answer::done(json!({ "sequence": sequence, "path": path, "checkpoint": checkpoint })))
             }
             Request::StateDigest => state_digest(self.replica.dataset(), catalogue, self.identity.replica()),
-            Request::LogReceipts => {
-                let items = self.evidence.receipts().map_err(Answer::failed)?;
-                Ok(Answer::done(json!({ "items": items, "next": null })))
+            Request::LogReceipts { since, page } => {
+                let receipts = self.evidence.receipts().map_err(Answer::failed)?;
+                let wanted = receipts.iter().filter(|receipt| receipt.at >= since.0);
+                let items = wanted.map(|receipt| json!(receipt)).collect();
+                Ok(Answer::done(page.of(items, |item| item["size"].to_string())))
             }
         }
     }
 
-    fn notices(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Answer, Answer> {
+    fn notices(&self, page: &Page, wanted: &dyn Fn(&NoticeLine) -> bool) -> Result<Answer, Answer> {
         let notices = self.evidence.notices().map_err(Answer::failed)?;
-        let items: Vec<_> = notices.into_iter().filter(|notice| wanted(&notice.kind)).collect();
-        Ok(Answer::done(json!({ "items": items, "next": null })))
+        let items = notices.iter().filter(|notice| wanted(notice)).map(|notice| json!(notice)).collect();
+        Ok(Answer::done(page.of(items, |item| item["number"].to_string())))
+    }
+
+    /// What the hub keeps apart and has not released.
+    fn quarantined(&self, page: &Page) -> Result<Answer, Answer> {
+        let notices = self.evidence.notices().map_err(Answer::failed)?;
+        let released: Vec<u64> =
+            notices.iter().filter(|notice| notice.kind == "RELEASED").map(|notice| notice.sequence).collect();
+        let waits =
+            |notice: &NoticeLine| notice.kind == "QUARANTINED" && !released.contains(&notice.sequence);
+        self.notices(page, &waits)
     }
 
     fn take(
@@ -382,6 +405,7 @@ impl Node {
             "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),
             "alarm": sync.and_then(|s| s.alarm),
+            "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
         })
     }
 

@@ -11,6 +11,7 @@ use lienthong_node::app::{Node, system_clock};
 use lienthong_node::identity::enrol;
 use lienthong_node::replica::{Draft, Intent};
 use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_tests::{
     acknowledged, brisk, catalogue, make_hub, make_node, member, open_hub, reopened, retarget, token,
@@ -154,4 +155,34 @@ async fn p7_catching_up_costs_what_changed() {
     let one = carried.load(Ordering::Relaxed) - before;
     assert!(everything > 100_000 && one < 16_000, "{one} bytes for one change, {everything} for all");
     assert_eq!(hub.dataset.totals().records, 3_001);
+}
+
+/// An hour ahead.
+fn ahead() -> UnixMillis {
+    UnixMillis(system_clock().0 + 3_600_000)
+}
+
+/// Goal: a clock that runs ahead is flagged at the hub and wins nothing: its stamps count as late as they
+/// came.
+#[tokio::test(flavor = "multi_thread")]
+async fn p11_a_clock_ahead_is_flagged_and_gains_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    make_hub(&dir.path().join("hub")).unwrap();
+    let hub = open_hub(&dir.path().join("hub")).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let folder = dir.path().join("node");
+    std::fs::create_dir(&folder).unwrap();
+    enrol(&folder, &address, &token(&hub, UNIT).unwrap()).await.unwrap();
+    let node = Node::open(&folder, catalogue().unwrap(), ahead).unwrap();
+    let written = node.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;
+    node.start_sync(brisk());
+    acknowledged(&node).await.unwrap();
+    let id = written[0].as_ref().unwrap().record;
+    let record = hub.dataset.record(&hub.catalogue, "dang_vien", id).unwrap().unwrap();
+    let (_, candidates) = record.candidates("ho_ten").unwrap();
+    assert!(candidates[0].effective.at() <= hub.now(), "not later than it came");
+    let flagged = |unit: &lienthong_hub::status::UnitStatus| {
+        unit.unit.as_str() == UNIT && unit.attention.iter().any(|reason| reason.contains("đồng hồ"))
+    };
+    assert!(hub.units().iter().any(flagged));
 }

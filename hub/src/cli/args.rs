@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use lienthong_node::records::Page;
+
 use crate::accounts::AccountRole;
 use crate::pki::Role;
 
@@ -130,9 +132,9 @@ pub enum Command {
         /// jsonl | csv
         #[arg(long, default_value = "jsonl")]
         format: String,
-        /// To which file
+        /// To which file; standard output otherwise
         #[arg(long)]
-        out: PathBuf,
+        out: Option<PathBuf>,
         /// Only this unit's
         #[arg(long)]
         unit: Option<String>,
@@ -281,7 +283,11 @@ pub enum RecordAction {
 #[derive(Debug, Subcommand)]
 pub enum ConflictsAction {
     /// All
-    List,
+    List {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
     /// Of one record
     Show {
         /// Record type
@@ -295,7 +301,11 @@ pub enum ConflictsAction {
 #[derive(Debug, Subcommand)]
 pub enum QuarantineAction {
     /// All
-    List,
+    List {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
     /// One
     Show {
         /// Its number

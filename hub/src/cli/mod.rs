@@ -10,7 +10,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
-use lienthong_node::cli::{Tongue, author, catalogue, print_answer, read_values, second_signal, stopped};
+use lienthong_node::cli::{
+    Tongue, author, catalogue, pass_on, passing_file, print_answer, read_values, second_signal, stopped,
+};
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer};
 use lienthong_node::records::Listing;
@@ -90,8 +92,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             lienthong_node::check::check(&data, secrets.profile.replica)
         }
         command => {
-            let asked = Asked { credentials: credentials(&cli)?, request: request(command, tongue)? };
-            ask(&data, config.path(None, "catalogue").as_deref(), asked).await?
+            let asked = Asked { credentials: credentials(&cli)?, request: request(command, &data, tongue)? };
+            let answer = ask(&data, config.path(None, "catalogue").as_deref(), asked).await?;
+            if matches!(command, Command::Export { out: None, .. }) && answer.exit == 0 {
+                pass_on(&passing_file(&data))?;
+                return Ok(0);
+            }
+            answer
         }
     };
     print_answer(&answer, name(&cli.command), cli.json, tongue);
@@ -171,7 +178,8 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
+fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Request> {
+    let passing = passing_file(data);
     let english = tongue == Tongue::En;
     let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
     Ok(match command {
@@ -209,17 +217,17 @@ fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
         Command::Export { record_type, format, out, unit } => Request::Export {
             record_type: record_type.clone(),
             format: format.clone(),
-            out: absolute(out)?,
+            out: absolute(out.as_ref().unwrap_or(&passing))?,
             listing: Listing { unit: unit.as_deref().map(str::parse).transpose()?, ..Listing::default() },
         },
         Command::Conflicts { action } => match action {
-            ConflictsAction::List => Request::ConflictsList,
+            ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
             ConflictsAction::Show { record_type, id } => {
                 Request::ConflictsShow { record_type: record_type.clone(), id: id.clone() }
             }
         },
         Command::Quarantine { action } => match action {
-            QuarantineAction::List => Request::QuarantineList,
+            QuarantineAction::List { page } => Request::QuarantineList { page: page.clone() },
             QuarantineAction::Show { number } => Request::QuarantineShow { number: number.clone() },
             QuarantineAction::Release { number, reason } => {
                 Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }

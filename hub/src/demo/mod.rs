@@ -130,7 +130,8 @@ impl Stage {
     /// Makes the hub, enrols the communes, writes their sheets.
     async fn set(options: &DemoOptions, folder: &Path, tongue: Tongue) -> anyhow::Result<Self> {
         let catalogue = Catalogue::embedded()?;
-        let communes = catalogue.units().iter().filter(|unit| unit.kind == UnitKind::Commune);
+        let communes =
+            catalogue.units().iter().filter(|unit| matches!(unit.kind, UnitKind::Commune | UnitKind::Ward));
         let units: Vec<UnitCode> = communes.map(|unit| unit.code.clone()).take(options.units).collect();
         ensure!((2..=104).contains(&options.units) && units.len() == options.units, "--units: 2…104");
         let progress = |text: &str| eprintln!("· {text}");

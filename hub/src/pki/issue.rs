@@ -15,8 +15,9 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::HubSecrets;
 
-/// How long a node's certificate is valid.
-const VALID: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long a node's certificate is valid: a commune may be without a line for months, and a revocation
+/// takes effect by the registry, not by expiry.
+const VALID: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// A node's clock may be behind by this much.
 const BACKDATED: Duration = Duration::from_secs(24 * 3_600);
 

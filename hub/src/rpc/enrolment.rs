@@ -96,7 +96,7 @@ fn internal(error: &dyn std::error::Error) -> Status {
 }
 
 /// SHA-256 of the public key in a certificate request.
-fn request_key_hash(csr: &[u8]) -> Option<[u8; 32]> {
+pub(super) fn request_key_hash(csr: &[u8]) -> Option<[u8; 32]> {
     use x509_parser::certification_request::X509CertificationRequest;
     let (_, request) = X509CertificationRequest::from_der(csr).ok()?;
     Some(sha256(&[request.certification_request_info.subject_pki.raw]))

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::enrolment::request_key_hash;
 use super::session::Session;
 use crate::accept::Peer;
 use crate::app::Hub;
@@ -69,6 +70,24 @@ impl Sync for SyncService {
         let hub = Arc::clone(&self.hub);
         let proven = tokio::task::spawn_blocking(move || prove(&hub, &enrolled, index)).await;
         proven.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
+    }
+
+    async fn renew(
+        &self,
+        request: Request<wire::RenewRequest>,
+    ) -> Result<Response<wire::RenewReply>, Status> {
+        let enrolled = self.authorise(&request)?;
+        let csr = request.into_inner().csr;
+        let malformed = || Status::invalid_argument("the request is not for the enrolled key");
+        let key = request_key_hash(&csr).ok_or_else(malformed)?;
+        if hex::encode(key) != enrolled.tls_key_hash {
+            return Err(malformed());
+        }
+        let hub = &self.hub;
+        let issued = hub.issuer.issue(&csr, &enrolled.unit, enrolled.replica, hub.now());
+        let certificate = issued.map_err(|_| malformed())?;
+        tracing::info!(unit = %enrolled.unit, replica = %enrolled.replica, "a certificate was renewed");
+        Ok(Response::new(wire::RenewReply { chain: vec![certificate.to_vec().into()] }))
     }
 
     async fn refill(

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::records::Listing;
+use lienthong_proto::time::UnixMillis;
+
+use crate::records::{Listing, Page};
 use crate::service::Request;
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
@@ -96,15 +98,19 @@ pub enum Command {
         /// jsonl | csv
         #[arg(long, default_value = "jsonl")]
         format: String,
-        /// To which file
+        /// To which file; standard output otherwise
         #[arg(long)]
-        out: PathBuf,
+        out: Option<PathBuf>,
         /// Only this unit's
         #[arg(long)]
         unit: Option<String>,
     },
     /// Thông báo từ tỉnh · what the province told
-    Notices,
+    Notices {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
     /// Bản ghi tỉnh chưa nhập · what the province keeps apart
     Quarantine {
         /// list
@@ -184,7 +190,11 @@ impl RecordAction {
 #[derive(Debug, Subcommand)]
 pub enum QuarantineAction {
     /// All of it
-    List,
+    List {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
 }
 
 /// What of the log.
@@ -195,16 +205,28 @@ pub enum LogAction {
     /// Whether it is whole
     Verify,
     /// The province's receipts
-    Receipts,
+    Receipts {
+        /// From this day on, yyyy-mm-dd
+        #[arg(long)]
+        since: Option<String>,
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
 }
 
 impl LogAction {
-    pub(super) fn request(&self) -> Request {
-        match self {
+    pub(super) fn request(&self) -> anyhow::Result<Request> {
+        Ok(match self {
             Self::Checkpoint => Request::LogCheckpoint,
             Self::Verify => Request::LogVerify,
-            Self::Receipts => Request::LogReceipts,
-        }
+            Self::Receipts { since, page } => {
+                let day = since.as_deref().map(str::parse::<jiff::civil::Date>).transpose()?;
+                let seconds = day.map_or(0, |day| i64::from(lienthong_proto::value::days_of(day)) * 86_400);
+                let since = UnixMillis(u64::try_from(seconds).unwrap_or(0) * 1_000);
+                Request::LogReceipts { since, page: page.clone() }
+            }
+        })
     }
 }
 
@@ -220,7 +242,7 @@ impl Command {
             Self::Import { .. } | Self::Put { .. } => "import",
             Self::Record { .. } => "record",
             Self::Export { .. } => "export",
-            Self::Notices | Self::Quarantine { .. } => "notices",
+            Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::Check => "check",
         }

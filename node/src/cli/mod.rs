@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use lienthong_proto::catalogue::Catalogue;
 
+use args::QuarantineAction;
 pub use args::{Cli, Command};
 pub use human::{Tongue, print_answer, say, table};
 
@@ -74,8 +75,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(answer.exit)
         }
         command => {
-            let request = request(command, tongue)?;
+            let request = request(command, &data, tongue)?;
             let answer = ask(&data, folder(None).as_deref(), request).await?;
+            if matches!(command, Command::Export { out: None, .. }) && answer.exit == 0 {
+                pass_on(&passing_file(&data))?;
+                return Ok(0);
+            }
             print_answer(&answer, command.name(), cli.json, tongue);
             Ok(answer.exit)
         }
@@ -162,7 +167,8 @@ async fn ask(data: &Path, overrides: Option<&Path>, request: Request) -> anyhow:
     Ok(answer)
 }
 
-fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
+fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Request> {
+    let passing = passing_file(data);
     let english = tongue == Tongue::En;
     let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
     Ok(match command {
@@ -185,16 +191,37 @@ fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
         Command::Export { record_type, format, out, unit } => Request::Export {
             record_type: record_type.clone(),
             format: format.clone(),
-            out: absolute(out)?,
+            out: absolute(out.as_ref().unwrap_or(&passing))?,
             listing: Listing { unit: unit.as_deref().map(str::parse).transpose()?, ..Listing::default() },
         },
-        Command::Notices => Request::Notices,
-        Command::Quarantine { .. } => Request::Quarantine,
-        Command::Log { action } => action.request(),
+        Command::Notices { page } => Request::Notices { page: page.clone() },
+        Command::Quarantine { action: QuarantineAction::List { page } } => {
+            Request::Quarantine { page: page.clone() }
+        }
+        Command::Log { action } => action.request()?,
         Command::Enrol { .. } | Command::Recover { .. } | Command::Run { .. } | Command::Check => {
             Request::Status
         }
     })
+}
+
+/// Where an export stands that goes to standard output: in the data folder, which nobody else may read.
+#[must_use]
+pub fn passing_file(data: &Path) -> PathBuf {
+    data.join(format!("export-{}.tmp", std::process::id()))
+}
+
+/// Copies an export to standard output and removes it.
+///
+/// # Errors
+/// If it cannot be read; a reader that left is no fault.
+pub fn pass_on(path: &Path) -> anyhow::Result<()> {
+    let mut file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
+    std::fs::remove_file(path)?;
+    match std::io::copy(&mut file, &mut std::io::stdout().lock()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// One JSON object, an array of them, or one a line; `-` is standard input.

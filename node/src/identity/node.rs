@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use lienthong_proto::hash::{BadSeed, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use lienthong_proto::time::UnixMillis;
+use parking_lot::RwLock;
+use rcgen::{CertificateParams, KeyPair};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{read_private, write_private};
+use super::{read_private, spki_hash, write_private};
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -82,7 +86,8 @@ pub struct NodeIdentity {
     log_key: Arc<SigningKey>,
     provincial_key: Arc<[u8]>,
     tls_key: Vec<u8>,
-    chain: Vec<CertificateDer<'static>>,
+    chain: RwLock<Vec<CertificateDer<'static>>>,
+    data: PathBuf,
     root: CertificateDer<'static>,
     ledger_key: [u8; 32],
     cosigner_key: [u8; 32],
@@ -129,7 +134,8 @@ impl NodeIdentity {
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
             provincial_key: read("provincial.key")?.into(),
             tls_key: read("tls.key")?,
-            chain: chain.map_err(|error| malformed(error.to_string()))?,
+            chain: RwLock::new(chain.map_err(|error| malformed(error.to_string()))?),
+            data: data.to_owned(),
             root: der(&profile.root).map_err(|error| malformed(error.to_string()))?,
             ledger_key: key(&profile.ledger_key)?,
             cosigner_key: key(&profile.cosigner_key)?,
@@ -231,7 +237,48 @@ impl NodeIdentity {
     }
 
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.chain.clone()
+        self.chain.read().clone()
+    }
+
+    /// When the certificate was issued and when it ends; `None` if it cannot be read.
+    #[must_use]
+    pub fn validity(&self) -> Option<(UnixMillis, UnixMillis)> {
+        let chain = self.chain.read();
+        let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+        let millis = |seconds: i64| UnixMillis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000));
+        let validity = certificate.validity();
+        Some((millis(validity.not_before.timestamp()), millis(validity.not_after.timestamp())))
+    }
+
+    /// A certificate request for the key this node was enrolled with.
+    pub(crate) fn renewal_request(&self) -> Result<Vec<u8>, IdentityError> {
+        let malformed = |error: rcgen::Error| IdentityError::Malformed {
+            path: "tls.key".to_owned(),
+            reason: error.to_string(),
+        };
+        let key = PrivatePkcs8KeyDer::from(self.tls_key.clone());
+        let key = KeyPair::try_from(&key).map_err(malformed)?;
+        let request = CertificateParams::default().serialize_request(&key).map_err(malformed)?;
+        Ok(request.der().to_vec())
+    }
+
+    /// Goes on with a renewed certificate, kept before it is used.
+    pub(crate) fn renewed(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), IdentityError> {
+        let wrong = |reason: &str| IdentityError::Malformed {
+            path: "a renewed certificate".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let own = self.chain.read().first().and_then(spki_hash);
+        if own.is_none() || chain.first().and_then(spki_hash) != own {
+            return Err(wrong("it is for another key"));
+        }
+        let profile = Profile { chain: chain.iter().map(hex::encode).collect(), ..self.profile.clone() };
+        let bytes = serde_json::to_vec_pretty(&profile).map_err(|error| wrong(&error.to_string()))?;
+        let path = folder(&self.data).join("profile.json");
+        write_private(&path, &bytes)
+            .map_err(|source| IdentityError::Io { path: path.display().to_string(), source })?;
+        *self.chain.write() = chain;
+        Ok(())
     }
 
     pub(crate) fn root(&self) -> CertificateDer<'static> {

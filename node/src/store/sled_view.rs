@@ -46,6 +46,16 @@ impl SledView {
     }
 }
 
+impl SledView {
+    /// Opens a view to look at it: a damaged one is an error, not set aside.
+    ///
+    /// # Errors
+    /// [`ViewError`] if it does not open.
+    pub fn inspect(dir: &Path, cache_bytes: u64) -> Result<Self, ViewError> {
+        try_open(dir, cache_bytes)
+    }
+}
+
 fn try_open(dir: &Path, cache_bytes: u64) -> Result<SledView, ViewError> {
     remove_stray_snapshots(dir);
     let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(1_000));

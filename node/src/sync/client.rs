@@ -371,9 +371,11 @@ impl Driver {
         let identity = Arc::clone(&self.client.identity);
         let events = self.events.clone();
         let unproven = self.client.evidence.unproven();
+        let clock = self.client.clock;
         let task = tokio::spawn(async move {
             let reason = match connect(&identity).await {
                 Ok((rpc, up, down)) => {
+                    tokio::spawn(renew(rpc.clone(), Arc::clone(&identity), clock));
                     if let Some(receipt) = unproven {
                         tokio::spawn(prove(rpc, receipt, generation, events.clone()));
                     }
@@ -428,6 +430,36 @@ impl Driver {
 const UP_QUEUE: usize = 16;
 
 type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::Down>);
+
+/// A certificate older than this is renewed with the next connection.
+const RENEW_AFTER_MILLIS: u64 = 30 * 24 * 3_600 * 1_000;
+
+/// Renews the certificate in good time; it is used from the next connection on.
+async fn renew(mut rpc: Rpc<Channel>, identity: Arc<NodeIdentity>, clock: fn() -> UnixMillis) {
+    let young = |(from, _): (UnixMillis, UnixMillis)| clock().since(from) < RENEW_AFTER_MILLIS;
+    if identity.validity().is_some_and(young) {
+        return;
+    }
+    let csr = match identity.renewal_request() {
+        Ok(csr) => csr,
+        Err(error) => return tracing::error!(%error, "no certificate can be requested"),
+    };
+    let mut request = tonic::Request::new(wire::RenewRequest { csr: csr.into() });
+    request.set_timeout(PROVE_TIMEOUT);
+    let kept = match rpc.renew(request).await {
+        Ok(reply) => {
+            let chain = reply.into_inner().chain.into_iter().map(|der| der.to_vec().into()).collect();
+            identity.renewed(chain).map_err(|error| error.to_string())
+        }
+        Err(status) => Err(status.message().to_owned()),
+    };
+    match kept {
+        Ok(()) => tracing::info!("the certificate was renewed"),
+        Err(reason) => {
+            tracing::warn!(reason, "the certificate was not renewed; the next connection tries again")
+        }
+    }
+}
 
 /// A proof must come within this.
 const PROVE_TIMEOUT: Duration = Duration::from_secs(30);

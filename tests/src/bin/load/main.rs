@@ -181,7 +181,10 @@ impl Bench {
         let program = std::env::current_exe()?;
         let catalogue = folder.join("catalogue");
         corpus::write_catalogue(&catalogue)?;
-        let communes = Catalogue::embedded()?.units().iter().filter(|unit| unit.kind == UnitKind::Commune);
+        let communes = Catalogue::embedded()?
+            .units()
+            .iter()
+            .filter(|unit| matches!(unit.kind, UnitKind::Commune | UnitKind::Ward));
         let units: Vec<_> = communes.map(|unit| unit.code.clone()).take(options.units).collect();
         ensure!(units.len() == options.units, "--units: 1…{}", units.len());
         let data = folder.join("hub");
