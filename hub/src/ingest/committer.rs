@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 
 use lienthong_node::dataset::{Admitted, EntryAt, Source};
 use lienthong_node::log::FramePosition;
-use lienthong_node::replica::{Draft, Head, Journal, JournalError, Outcome, WriteError, Written, secret};
+use lienthong_node::replica::{
+    Draft, Head, Journal, JournalError, Outcome, WriteError, Written, secret, settler,
+};
 use lienthong_node::store::Batch;
 use lienthong_proto::batch;
 use lienthong_proto::change::{Change, path};
@@ -85,6 +87,8 @@ enum Command {
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
     Close(oneshot::Sender<()>),
+    /// A second has passed.
+    Settle,
 }
 
 /// Batches and commands that may wait for the writer.
@@ -93,7 +97,6 @@ const QUEUE: usize = 128;
 const GROUP_MAX: usize = 64;
 /// Changes of one unit that may wait in quarantine.
 pub const QUARANTINE_MAX: usize = 10_000;
-const ANCHOR_MILLIS: u64 = 1_000;
 
 /// Asks things of the ledger's writer; cheap to clone.
 #[derive(Clone)]
@@ -270,6 +273,7 @@ impl Committer {
             noticed: noticed_sender,
             failure,
         };
+        settler(handle.commands.downgrade(), || Command::Settle)?;
         let thread =
             std::thread::Builder::new().name("committer".into()).spawn(move || committer.run(queue))?;
         Ok((handle, thread))
@@ -279,6 +283,7 @@ impl Committer {
         while let Some(first) = queue.blocking_recv() {
             let mut answers = Vec::new();
             let mut closing = None;
+            let mut due = false;
             let mut next = Some(first);
             let mut outcome = Ok(());
             while let Some(command) = next {
@@ -286,6 +291,7 @@ impl Committer {
                     closing = Some(answer);
                     break;
                 }
+                due |= matches!(command, Command::Settle);
                 outcome = self.take(command, &mut answers);
                 if outcome.is_err() || answers.len() >= GROUP_MAX {
                     break;
@@ -298,7 +304,7 @@ impl Committer {
                 return;
             }
             answers.into_iter().for_each(deliver);
-            if let Err(error) = self.settle(closing.is_some(), queue.is_empty()) {
+            if let Err(error) = self.settle(due || closing.is_some()) {
                 self.fail(&error, Vec::new());
                 return;
             }
@@ -307,7 +313,7 @@ impl Committer {
                 return;
             }
         }
-        if let Err(error) = self.settle(true, true) {
+        if let Err(error) = self.settle(true) {
             self.fail(&error, Vec::new());
         }
     }
@@ -335,7 +341,7 @@ impl Committer {
                 let result = self.release(&release)?;
                 answers.push(Answer::Sequence(result, sender));
             }
-            Command::Close(_) => {}
+            Command::Close(_) | Command::Settle => {}
         }
         Ok(())
     }
@@ -541,14 +547,15 @@ impl Committer {
         Ok(())
     }
 
-    fn settle(&mut self, closing: bool, idle: bool) -> Result<(), JournalError> {
-        if closing || idle || self.journal.wants_flush() {
+    fn settle(&mut self, due: bool) -> Result<(), JournalError> {
+        let size = self.journal.frontier().size();
+        let news = size > self.anchored;
+        if self.journal.wants_flush() || (due && news) {
             self.journal.flush_with(std::mem::take(&mut self.view))?;
         }
-        let now = (self.clock)().0;
-        if closing || now.saturating_sub(self.anchored) >= ANCHOR_MILLIS {
+        if due && news {
             self.journal.write_anchor()?;
-            self.anchored = now;
+            self.anchored = size;
         }
         Ok(())
     }

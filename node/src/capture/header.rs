@@ -28,6 +28,10 @@ pub(crate) struct Header {
 
 /// The captured field a header names, compared folded.
 pub(crate) fn field_of<'a>(record_type: &'a RecordType, header: &str) -> Option<&'a Field> {
+    // Programs use the names themselves: nothing has to be folded for them.
+    if let Some(field) = record_type.field(header) {
+        return Some(field).filter(|field| !field.computed);
+    }
     let folded = fold(header);
     record_type
         .fields

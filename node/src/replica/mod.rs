@@ -10,4 +10,4 @@ pub use journal::{
     Author, Head, Journal, JournalError, JournalOptions, NoReplay, Replay, Replayed, Stage, log_dir, secret,
 };
 pub use numbers::Numbers;
-pub use writer::{Outcome, Replica, WriteError, Written};
+pub use writer::{Outcome, Replica, WriteError, Written, settler};

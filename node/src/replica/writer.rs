@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::event::Event;
@@ -51,6 +52,8 @@ enum Command {
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, WriteError>>),
     Close(oneshot::Sender<()>),
+    /// A second has passed.
+    Settle,
 }
 
 /// How many commands may wait for the writer.
@@ -58,7 +61,8 @@ const COMMANDS_MAX: usize = 256;
 /// How many entries one group commit may hold.
 const GROUP_MAX: usize = 4_096;
 /// The anchor is written at most this often.
-const ANCHOR_MILLIS: u64 = 1_000;
+/// How often the state is brought to the view and the log anchored, if anything was written.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A running replica.
 #[derive(Clone)]
@@ -100,6 +104,7 @@ impl Replica {
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || Writer { journal, clock, anchored: 0, failure }.run(queue))?;
+        settler(replica.commands.downgrade(), || Command::Settle)?;
         Ok((replica, thread))
     }
 
@@ -224,6 +229,7 @@ impl Writer {
         while let Some(first) = queue.blocking_recv() {
             let mut answers = Vec::new();
             let mut closing = None;
+            let mut due = false;
             let mut next = Some(first);
             let mut outcome = Ok(());
             while let Some(command) = next {
@@ -232,6 +238,7 @@ impl Writer {
                         closing = Some(answer);
                         break;
                     }
+                    Command::Settle => due = true,
                     command => outcome = self.take(command, &mut answers),
                 }
                 if outcome.is_err() || self.journal.staged() >= GROUP_MAX {
@@ -245,7 +252,7 @@ impl Writer {
                 return;
             }
             deliver(answers);
-            if let Err(error) = self.settle(closing.is_some(), queue.is_empty()) {
+            if let Err(error) = self.settle(due || closing.is_some()) {
                 self.fail(&error, Vec::new());
                 return;
             }
@@ -254,7 +261,7 @@ impl Writer {
                 return;
             }
         }
-        if let Err(error) = self.settle(true, true) {
+        if let Err(error) = self.settle(true) {
             self.fail(&error, Vec::new());
         }
     }
@@ -276,7 +283,7 @@ impl Writer {
                 };
                 answers.push(Answer::Event(result, sender));
             }
-            Command::Close(_) => {}
+            Command::Close(_) | Command::Settle => {}
         }
         Ok(())
     }
@@ -299,15 +306,16 @@ impl Writer {
         }
     }
 
-    /// Brings the state to the view when enough waits or nobody does; anchors once a second and at the end.
-    fn settle(&mut self, closing: bool, idle: bool) -> Result<(), JournalError> {
-        if closing || idle || self.journal.wants_flush() {
+    /// Brings the state to the view when enough waits; when due (once a second and at the end), all of it,
+    /// and anchors the log.
+    fn settle(&mut self, due: bool) -> Result<(), JournalError> {
+        if self.journal.wants_flush() || (due && self.journal.dataset().unflushed() > 0) {
             self.journal.flush()?;
         }
-        let now = (self.clock)().0;
-        if closing || now.saturating_sub(self.anchored) >= ANCHOR_MILLIS {
+        let size = self.journal.frontier().size();
+        if due && size > self.anchored {
             self.journal.write_anchor()?;
-            self.anchored = now;
+            self.anchored = size;
         }
         Ok(())
     }
@@ -341,4 +349,22 @@ fn deliver(answers: Vec<Answer>) {
             Answer::Event(result, sender) => drop(sender.send(result)),
         }
     }
+}
+
+/// Asks a writer once a second to settle, until it is gone. A slow writer is not asked twice.
+///
+/// # Errors
+/// The operating system's, if it has no thread to give.
+pub fn settler<T: Send + 'static>(
+    commands: mpsc::WeakSender<T>,
+    settle: impl Fn() -> T + Send + 'static,
+) -> std::io::Result<()> {
+    let work = move || {
+        loop {
+            std::thread::sleep(SETTLE);
+            let Some(commands) = commands.upgrade() else { return };
+            let _ = commands.try_send(settle());
+        }
+    };
+    std::thread::Builder::new().name("settler".into()).spawn(work).map(|_| ())
 }

@@ -399,8 +399,14 @@ impl Driver {
         let builder = self.client.builder.clone();
         let events = self.events.clone();
         let generation = self.generation;
+        // A few fresh entries take less than handing them to another thread.
+        let few = self.client.head.borrow().size.saturating_sub(from) <= SMALL_BATCH_ENTRIES;
+        let here = few.then(|| builder.batch(from));
         tokio::spawn(async move {
-            let made = tokio::task::spawn_blocking(move || builder.batch(from)).await;
+            let made = match here {
+                Some(made) => Ok(made),
+                None => tokio::task::spawn_blocking(move || builder.batch(from)).await,
+            };
             let what = match made {
                 Ok(Ok(batch)) => {
                     let (end, bytes) = (batch.first + u64::from(batch.count), batch.packed.len());
@@ -425,6 +431,9 @@ impl Driver {
         });
     }
 }
+
+/// Batches of at most this many entries are made where they are wanted.
+const SMALL_BATCH_ENTRIES: u64 = 8;
 
 /// How many messages may wait to be sent.
 const UP_QUEUE: usize = 16;
