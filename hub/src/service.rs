@@ -10,7 +10,7 @@ use lienthong_node::intake::{Intake, Taken};
 use lienthong_node::records::{Listing, Page, Records};
 use lienthong_node::replica::{WriteError, preview};
 use lienthong_node::service::{export, import_event, known_type, taken_answer};
-use lienthong_proto::ids::UnitCode;
+use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::rules::UnitScope;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
@@ -132,9 +132,7 @@ pub enum Request {
     },
     /// The conflicts of one record.
     ConflictsShow {
-        /// Record type.
-        record_type: String,
-        /// Record id.
+        /// Record id, or the key of an item of the list.
         id: String,
     },
     /// All of the quarantine.
@@ -190,7 +188,7 @@ pub enum Request {
         /// Record type.
         record_type: String,
         /// Record id.
-        id: lienthong_proto::ids::RecordId,
+        id: RecordId,
     },
     /// The digest of everything live a replica wrote: the replica's must be equal.
     StateDigest {
@@ -405,7 +403,7 @@ impl Hub {
             }
             Request::Import { .. } | Request::Put { .. } => self.take_in(request, runtime),
             Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
-            Request::ConflictsShow { record_type, id } => self.conflicts_show(&record_type, &id),
+            Request::ConflictsShow { id } => self.conflicts_show(&id),
             Request::QuarantineList { page } => {
                 let waiting = Arc::clone(&self.committer.books().read().quarantine);
                 let items =
@@ -461,7 +459,7 @@ impl Hub {
         }
     }
 
-    fn record_source(&self, record_type: &str, id: lienthong_proto::ids::RecordId) -> Result<Answer, Answer> {
+    fn record_source(&self, record_type: &str, id: RecordId) -> Result<Answer, Answer> {
         let missing = || Answer::failed("không tìm thấy bản ghi · there is no such record");
         let state = self.dataset.state(record_type, id).map_err(Answer::failed)?.ok_or_else(missing)?;
         let source = state.sources.values().next().ok_or_else(missing)?;
@@ -497,9 +495,15 @@ impl Hub {
         })))
     }
 
-    fn conflicts_show(&self, record_type: &str, id: &str) -> Result<Answer, Answer> {
-        let declared = known_type(&self.catalogue, record_type)?;
-        let found = self.records(None).get(declared, id).map_err(Answer::failed)?;
+    fn conflicts_show(&self, id: &str) -> Result<Answer, Answer> {
+        let none = || Answer::failed(format!("{id}: không có xung đột đang mở · no open conflict"));
+        let named = |record_type: &str, record: &RecordId, field: &str| {
+            record.to_string() == id || format!("{record_type}/{record}/{field}") == id
+        };
+        let mut open = self.dataset.conflicts().into_iter();
+        let (record_type, record, _) = open.find(|(t, record, f)| named(t, record, f)).ok_or_else(none)?;
+        let declared = known_type(&self.catalogue, &record_type)?;
+        let found = self.records(None).get(declared, &record.to_string()).map_err(Answer::failed)?;
         let record =
             found.ok_or_else(|| Answer::failed("không tìm thấy bản ghi · there is no such record"))?;
         Ok(Answer::done(json!({

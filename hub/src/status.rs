@@ -43,6 +43,8 @@ pub struct UnitStatus {
     /// Why it needs a person, worst first.
     pub attention: Vec<String>,
     severity: u8,
+    /// Among equally severe ones, the more of it first.
+    weight: u64,
 }
 
 impl UnitStatus {
@@ -89,7 +91,8 @@ impl Hub {
                 self.unit_status(&unit.code, enrolled, totals.by_unit.get(&unit.code).copied().unwrap_or(0))
             })
             .collect();
-        units.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.unit.cmp(&b.unit)));
+        let rank = |unit: &UnitStatus| std::cmp::Reverse((unit.severity, unit.weight));
+        units.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.unit.cmp(&b.unit)));
         units
     }
 
@@ -109,6 +112,7 @@ impl Hub {
             quarantined: 0,
             attention: Vec::new(),
             severity: 0,
+            weight: 0,
         };
         let books = self.committer.books().read();
         status.quarantined = books.quarantined_of(unit);
@@ -131,10 +135,12 @@ impl Hub {
         }
         drop(books);
         if status.quarantined > 0 {
+            status.weight += status.quarantined as u64;
             let reason = format!("{} thay đổi chưa nhập được", status.quarantined);
             status.raise(2, &reason);
         }
         if let Some((_, rows, rejected)) = status.last_import.filter(|(_, _, rejected)| *rejected > 0) {
+            status.weight += u64::try_from(rejected).unwrap_or(0);
             let reason = format!("lần nhập gần nhất loại {rejected}/{rows} dòng");
             status.raise(1, &reason);
         }
@@ -156,6 +162,7 @@ impl Hub {
         status.lag = live.announced.map(|announced| announced.saturating_sub(size));
         status.lag_seconds = status.lag.map(|lag| if lag == 0 { 0 } else { quiet.min(now.0) / 1_000 });
         if let Some(lag) = status.lag.filter(|lag| *lag > 0) {
+            status.weight += lag;
             status.raise(3, &format!("còn {lag} mục chưa về tỉnh"));
         }
         if live.skew_millis.is_some_and(|skew| skew.unsigned_abs() > SKEW_MILLIS) {

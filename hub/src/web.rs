@@ -14,6 +14,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use futures::Stream;
 use futures::stream::unfold;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::civil;
 use maud::{DOCTYPE, Markup, html};
 use tokio::net::TcpListener;
 
@@ -175,7 +177,7 @@ fn main_part(hub: &Hub) -> Markup {
                                 td { (unit.name) }
                                 td { span class=(unit.state) { (state_vi(unit.state)) } }
                                 td { (unit.attention.join("; ")) }
-                                td { (unit.last_seen.map_or_else(|| "–".to_owned(), |at| at.rfc3339())) }
+                                td { (unit.last_seen.map_or_else(|| "–".to_owned(), local)) }
                             }
                         }
                     }
@@ -191,6 +193,20 @@ fn main_part(hub: &Hub) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// An instant as people in Vietnam read it: 07:05 ngày 24/11/2026.
+fn local(at: UnixMillis) -> String {
+    let seconds = at.seconds() + 7 * 3_600;
+    let days = i32::try_from(seconds / 86_400).unwrap_or(i32::MAX);
+    let (hour, minute) = (seconds / 3_600 % 24, seconds / 60 % 60);
+    match civil(days) {
+        Some(date) => {
+            let (day, month, year) = (date.day(), date.month(), date.year());
+            format!("{hour:02}:{minute:02} ngày {day:02}/{month:02}/{year}")
+        }
+        None => at.rfc3339(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The control socket: one JSON request a line, one JSON answer, for the folder's owner only.
+//! The control socket: a JSON request a line, a JSON answer a line, for the folder's owner only.
 
 use std::future::Future;
 use std::io;
@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
@@ -92,15 +93,61 @@ where
 {
     let uid = stream.peer_cred().ok().map(|peer| peer.uid());
     let (read, mut write) = stream.into_split();
-    let mut line = String::new();
-    BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
-    let answer = match serde_json::from_str(&line) {
-        Ok(request) => handle(request, uid).await,
-        Err(error) => Answer::failed(error),
-    };
-    let mut bytes = serde_json::to_vec(&answer)?;
-    bytes.push(b'\n');
-    write.write_all(&bytes).await
+    let mut lines = BufReader::new(read);
+    loop {
+        let mut line = String::new();
+        if (&mut lines).take(REQUEST_BYTES_MAX).read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let answer = match serde_json::from_str(&line) {
+            Ok(request) => handle(request, uid).await,
+            Err(error) => Answer::failed(error),
+        };
+        let mut bytes = serde_json::to_vec(&answer)?;
+        bytes.push(b'\n');
+        write.write_all(&bytes).await?;
+    }
+}
+
+/// A connection to a running daemon.
+#[derive(Debug)]
+pub struct Connection {
+    read: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+}
+
+impl Connection {
+    /// Connects to the daemon of a data folder; `None` if none is running.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub async fn open(data: &Path) -> io::Result<Option<Self>> {
+        match UnixStream::connect(socket_path(data)).await {
+            Ok(stream) => {
+                let (read, write) = stream.into_split();
+                Ok(Some(Self { read: BufReader::new(read), write }))
+            }
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// The operating system's, or `InvalidData` if the daemon speaks otherwise or ends.
+    pub async fn ask<R: Serialize>(&mut self, request: &R) -> io::Result<Answer> {
+        let mut bytes = serde_json::to_vec(request)?;
+        bytes.push(b'\n');
+        self.write.write_all(&bytes).await?;
+        let mut line = String::new();
+        self.read.read_line(&mut line).await?;
+        Ok(serde_json::from_str(&line)?)
+    }
 }
 
 /// Asks the daemon of a data folder; `None` if none is running.
@@ -108,18 +155,8 @@ where
 /// # Errors
 /// The operating system's, or `InvalidData` if the daemon speaks otherwise.
 pub async fn call<R: Serialize>(data: &Path, request: &R) -> io::Result<Option<Answer>> {
-    let stream = match UnixStream::connect(socket_path(data)).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    let (read, mut write) = stream.into_split();
-    let mut bytes = serde_json::to_vec(request)?;
-    bytes.push(b'\n');
-    write.write_all(&bytes).await?;
-    let mut line = String::new();
-    BufReader::new(read).read_line(&mut line).await?;
-    Ok(Some(serde_json::from_str(&line)?))
+    match Connection::open(data).await? {
+        Some(mut connection) => connection.ask(request).await.map(Some),
+        None => Ok(None),
+    }
 }

@@ -288,11 +288,9 @@ pub enum ConflictsAction {
         #[command(flatten)]
         page: Page,
     },
-    /// Of one record
+    /// Of one record, side by side
     Show {
-        /// Record type
-        record_type: String,
-        /// Record id
+        /// Record id, or an item's key as the list shows it
         id: String,
     },
 }

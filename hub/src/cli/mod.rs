@@ -222,9 +222,7 @@ fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Req
         },
         Command::Conflicts { action } => match action {
             ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
-            ConflictsAction::Show { record_type, id } => {
-                Request::ConflictsShow { record_type: record_type.clone(), id: id.clone() }
-            }
+            ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },
         },
         Command::Quarantine { action } => match action {
             QuarantineAction::List { page } => Request::QuarantineList { page: page.clone() },

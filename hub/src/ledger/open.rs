@@ -34,7 +34,7 @@ pub struct LedgerOptions {
 impl Default for LedgerOptions {
     fn default() -> Self {
         let frames_cached = NonZeroUsize::MIN.saturating_add(31);
-        Self { cache_bytes: 64 * 1024 * 1024, unflushed_max: 8_192, frames_cached }
+        Self { cache_bytes: 64 * 1024 * 1024, unflushed_max: 2_048, frames_cached }
     }
 }
 

@@ -20,6 +20,7 @@ use lienthong_hub::pki::{InitOptions, Role, init};
 use lienthong_hub::service::Request as HubRequest;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::capture::Language;
+use lienthong_node::control::Connection;
 use lienthong_node::intake::Intake;
 use lienthong_node::service::Request as NodeRequest;
 use lienthong_proto::catalogue::{Catalogue, UnitKind};
@@ -373,13 +374,7 @@ impl Bench {
 
     async fn put(&self, node: usize, values: Vec<Json>) -> anyhow::Result<()> {
         let node = self.nodes.get(node).context("no such node")?;
-        let request = NodeRequest::Put {
-            values,
-            record_type: TYPE.to_owned(),
-            author: "load".to_owned(),
-            english: true,
-        };
-        let answer = node.ask(&request).await?;
+        let answer = node.ask(&put(values)).await?;
         ensure!(answer.exit == 0, "{}", answer.body);
         Ok(())
     }
@@ -391,22 +386,27 @@ impl Bench {
         let poll = tokio::spawn(async move {
             let mut seen = Vec::new();
             let begun = Instant::now();
+            let Ok(Some(mut hub)) = Connection::open(&hub).await else { return seen };
             while seen.len() < STEADY && begun.elapsed() < STALL {
                 let id = format!("steady-{}", seen.len());
                 let read = HubRequest::RecordGet { record_type: TYPE.to_owned(), id, unit: None };
-                match lienthong_node::control::call(&hub, &read).await {
-                    Ok(Some(answer)) if answer.exit == 0 => seen.push(Instant::now()),
+                match hub.ask(&read).await {
+                    Ok(answer) if answer.exit == 0 => seen.push(Instant::now()),
                     _ => tokio::time::sleep(Duration::from_micros(500)).await,
                 }
             }
             seen
         });
         let (mut commits, mut next) = (Vec::new(), Instant::now());
+        let node = self.nodes.first().context("no node")?;
+        let mut node = Connection::open(node.data()).await?.context("the node is not running")?;
         for number in 0..STEADY {
             let mut records = corpus::records(self.options.corpus.as_deref(), 0, 1, self.options.seed)?;
             records[0]["id"] = format!("steady-{number}").into();
+            let request = put(records);
             let begun = Instant::now();
-            self.put(0, records).await?;
+            let answer = node.ask(&request).await?;
+            ensure!(answer.exit == 0, "{}", answer.body);
             sent.lock().push(Instant::now());
             commits.push(begun.elapsed().as_secs_f64() * 1_000.0);
             next += Duration::from_millis(10);
@@ -455,6 +455,10 @@ impl Bench {
         }));
         Ok(())
     }
+}
+
+fn put(values: Vec<Json>) -> NodeRequest {
+    NodeRequest::Put { values, record_type: TYPE.to_owned(), author: "load".to_owned(), english: true }
 }
 
 /// The highest memory of processes while it watches.
