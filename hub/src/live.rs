@@ -6,7 +6,6 @@ use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync::Hello;
 use parking_lot::RwLock;
-use tokio_util::sync::CancellationToken;
 
 /// One replica's connection, as last known.
 #[derive(Debug, Clone, Default)]
@@ -21,8 +20,6 @@ pub struct LiveReplica {
     pub skew_millis: Option<i64>,
     /// Its program's version.
     pub program: String,
-    /// Ends its stream when a newer one greets.
-    stream: CancellationToken,
 }
 
 /// All of them.
@@ -32,18 +29,15 @@ pub struct Live {
 }
 
 impl Live {
-    /// A replica greeted: its former stream, if there is one, ends. Returns what ends the new one.
-    pub fn greeted(&self, replica: ReplicaId, hello: &Hello, now: UnixMillis) -> CancellationToken {
+    /// A replica greeted.
+    pub fn greeted(&self, replica: ReplicaId, hello: &Hello, now: UnixMillis) {
         let mut replicas = self.replicas.write();
         let live = replicas.entry(replica).or_default();
-        live.stream.cancel();
-        live.stream = CancellationToken::new();
         live.streams += 1;
         live.last_seen = Some(now);
         live.announced = Some(hello.log_size);
         live.skew_millis = Some(hello.clock_millis.cast_signed() - now.0.cast_signed());
         live.program.clone_from(&hello.program);
-        live.stream.clone()
     }
 
     /// A replica said something.

@@ -10,7 +10,6 @@ use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::cosignature::cosign;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use crate::app::Hub;
@@ -49,7 +48,6 @@ pub(super) struct Session {
     held: Option<Held>,
     notice_cursor: u64,
     answers: FuturesOrdered<Answer>,
-    superseded: CancellationToken,
 }
 
 impl Session {
@@ -58,15 +56,7 @@ impl Session {
         enrolled: Enrolled,
         down: mpsc::Sender<Result<wire::Down, Status>>,
     ) -> Self {
-        Self {
-            hub,
-            enrolled,
-            down,
-            held: None,
-            notice_cursor: 0,
-            answers: FuturesOrdered::new(),
-            superseded: CancellationToken::new(),
-        }
+        Self { hub, enrolled, down, held: None, notice_cursor: 0, answers: FuturesOrdered::new() }
     }
 
     pub(super) async fn run(mut self, up: Streaming<wire::Up>) {
@@ -96,9 +86,6 @@ impl Session {
         self.notices().await?;
         loop {
             tokio::select! {
-                () = self.superseded.cancelled() => {
-                    return Err(Status::aborted("this replica has opened a newer stream").into());
-                }
                 () = self.hub.stop.cancelled() => return Err(Status::unavailable("the hub is shutting down").into()),
                 changed = registry.changed() => {
                     changed.map_err(|_| End::Gone)?;
@@ -150,7 +137,7 @@ impl Session {
                 .fence(&held.checkpoint, &format!("log size {} below {held_size}", hello.log_size))
                 .await;
         }
-        self.superseded = self.hub.live.greeted(replica, &hello, self.hub.now());
+        self.hub.live.greeted(replica, &hello, self.hub.now());
         self.notice_cursor = hello.notice_cursor;
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let receipt = if held_size > 0 {
