@@ -416,10 +416,13 @@ impl Driver {
                         packed: batch.packed,
                         checkpoint: batch.checkpoint,
                     });
-                    match up.send(wire::Up { message: Some(message) }).await {
-                        Ok(()) => What::Sent { end, bytes },
-                        Err(_) => return,
+                    // Told before it goes: its receipt must not come before it counts as sent.
+                    let Ok(place) = up.reserve().await else { return };
+                    let sent = Report { generation, what: What::Sent { end, bytes } };
+                    if events.send(sent).await.is_ok() {
+                        place.send(wire::Up { message: Some(message) });
                     }
+                    return;
                 }
                 Ok(Err(error)) => {
                     tracing::error!(%error, from, "no batch can be made of the log");
