@@ -373,6 +373,14 @@ impl Dataset {
         };
         let prefix = number.to_be_bytes();
         let start = after.map(|id| key(number, id));
+        let low = start.map_or(Bound::Included(key(number, RecordId([0; 16]))), Bound::Excluded);
+        let end = Bound::Included(key(number, RecordId([0xff; 16])));
+        // What waits for the view is taken first: a flush between the two looks moves records from one to
+        // the other, and must not let them fall between.
+        let waiting: Vec<(Key, Arc<Stored>)> = {
+            let published = self.inner.published.read();
+            published.overlay.range((low, end)).map(|(key, stored)| (*key, Arc::clone(stored))).collect()
+        };
         let mut page: BTreeMap<Key, Arc<RecordState>> = BTreeMap::new();
         let mut fault = None;
         let visit = &mut |found: &[u8], bytes: &[u8]| {
@@ -397,10 +405,10 @@ impl Dataset {
         }
         // Beyond the last key of a full page, records of the overlay belong to later pages.
         let last = if page.len() >= limit { page.keys().next_back().copied() } else { None };
-        let low = start.map_or(Bound::Included(key(number, RecordId([0; 16]))), Bound::Excluded);
-        let high = Bound::Included(last.unwrap_or_else(|| key(number, RecordId([0xff; 16]))));
-        for (key, stored) in self.inner.published.read().overlay.range((low, high)) {
-            page.insert(*key, Arc::new(stored.decode(&self.inner.words)?));
+        for (key, stored) in waiting {
+            if last.is_none_or(|last| key <= last) {
+                page.insert(key, Arc::new(stored.decode(&self.inner.words)?));
+            }
         }
         Ok(page.into_iter().take(limit).filter_map(|(key, state)| Some((id_of(&key)?, state))).collect())
     }
