@@ -42,6 +42,30 @@ pub fn open_hub(data: &Path) -> anyhow::Result<Arc<Hub>> {
     Ok(Hub::open(data, catalogue()?, &LedgerOptions::default(), system_clock)?)
 }
 
+/// A hub that listens, and a place beside its folder for nodes.
+pub struct Province {
+    /// Everything's place; gone when dropped.
+    pub dir: tempfile::TempDir,
+    /// The hub; its folder is `hub`.
+    pub hub: Arc<Hub>,
+    /// Where nodes dial it.
+    pub address: String,
+}
+
+impl Province {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// If it cannot be made or does not listen.
+    pub async fn set() -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        make_hub(&dir.path().join("hub"))?;
+        let hub = open_hub(&dir.path().join("hub"))?;
+        let address = hub.listen("127.0.0.1:0").await?.to_string();
+        Ok(Self { dir, hub, address })
+    }
+}
+
 /// A token for a unit, valid for an hour.
 ///
 /// # Errors
@@ -51,11 +75,12 @@ pub fn token(hub: &Hub, unit: &str) -> anyhow::Result<Token> {
     Ok(hub.tokens.create(&hub.secrets, unit.parse()?, Role::Commune, expires, "test".to_owned())?)
 }
 
-/// Enrols and opens a node; it does not dial yet.
+/// Enrols and opens a node, making its folder; it does not dial yet.
 ///
 /// # Errors
 /// If the hub refuses.
 pub async fn make_node(hub: &Hub, address: &str, data: &Path, unit: &str) -> anyhow::Result<Arc<Node>> {
+    std::fs::create_dir_all(data)?;
     enrol(data, address, &token(hub, unit)?).await?;
     Ok(Node::open(data, catalogue()?, system_clock)?)
 }

@@ -19,7 +19,8 @@ use lienthong_proto::merkle::Frontier;
 use lienthong_proto::time::Hlc;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
-use lienthong_tests::{acknowledged, brisk, make_hub, make_node, member, open_hub, token};
+use lienthong_tests::{Province, acknowledged, brisk, make_node, member, token};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -38,12 +39,8 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        make_hub(&dir.path().join("hub")).unwrap();
-        let hub = open_hub(&dir.path().join("hub")).unwrap();
-        let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+        let Province { dir, hub, address } = Province::set().await.unwrap();
         let folder = dir.path().join("honest");
-        std::fs::create_dir(&folder).unwrap();
         let honest = make_node(&hub, &address, &folder, OTHER).await.unwrap();
         honest.start_sync(brisk());
         Self { _dir: dir, hub, address, honest, serial: 0 }
@@ -336,83 +333,22 @@ async fn p10_idle_connections_and_stalled_handshakes() {
 async fn p9_the_wrong_papers() {
     let mut stage = Stage::set().await;
     let elsewhere = Stage::set().await;
-    assert!(
-        dial(
-            &stage.address,
-            |roots| {
-                rustls::ClientConfig::builder_with_provider(provider())
-                    .with_protocol_versions(&[&rustls::version::TLS13])
-                    .unwrap()
-                    .with_root_certificates(roots)
-                    .with_no_client_auth()
-            },
-            &stage.hub,
-            b"h2"
-        )
-        .await
-        .is_err(),
-        "no certificate"
-    );
-    assert!(
-        dial(
-            &stage.address,
-            |roots| {
-                rustls::ClientConfig::builder_with_provider(provider())
-                    .with_protocol_versions(&[&rustls::version::TLS12])
-                    .unwrap()
-                    .with_root_certificates(roots)
-                    .with_no_client_auth()
-            },
-            &stage.hub,
-            b"h2"
-        )
-        .await
-        .is_err(),
-        "TLS 1.2"
-    );
-    assert!(
-        dial(
-            &stage.address,
-            |roots| {
-                rustls::ClientConfig::builder_with_provider(provider())
-                    .with_protocol_versions(&[&rustls::version::TLS13])
-                    .unwrap()
-                    .with_root_certificates(roots)
-                    .with_no_client_auth()
-            },
-            &stage.hub,
-            b"http/1.1"
-        )
-        .await
-        .is_err(),
-        "another protocol"
-    );
-    let (certificate, key) = certificate_of(&elsewhere.hub);
-    assert!(
-        dial(
-            &stage.address,
-            |roots| {
-                rustls::ClientConfig::builder_with_provider(provider())
-                    .with_protocol_versions(&[&rustls::version::TLS13])
-                    .unwrap()
-                    .with_root_certificates(roots)
-                    .with_client_auth_cert(vec![certificate], key)
-                    .unwrap()
-            },
-            &stage.hub,
-            b"h2"
-        )
-        .await
-        .is_err(),
-        "another authority"
-    );
+    let (tls13, tls12) = (&rustls::version::TLS13, &rustls::version::TLS12);
+    let cases = [
+        ("no certificate", tls13, None, "h2"),
+        ("TLS 1.2", tls12, None, "h2"),
+        ("another protocol", tls13, Some(&stage.hub), "http/1.1"),
+        ("another authority", tls13, Some(&elsewhere.hub), "h2"),
+    ];
+    for (case, version, issuer, alpn) in cases {
+        let dialled = dial(&stage, version, issuer.map(|hub| certificate_of(hub)), alpn).await;
+        assert!(dialled.is_err(), "{case}");
+    }
     stage.others_are_served().await;
 }
 
 /// A certificate another hub issued for a unit of that name.
-fn certificate_of(
-    hub: &Hub,
-) -> (rustls_pki_types::CertificateDer<'static>, rustls_pki_types::PrivateKeyDer<'static>) {
+fn certificate_of(hub: &Hub) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let key = rcgen::KeyPair::generate().unwrap();
     let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap();
     let unit = UNIT.parse().unwrap();
@@ -422,16 +358,23 @@ fn certificate_of(
 
 /// Handshakes, then asks for a byte: in TLS 1.3 a refused certificate shows only then.
 async fn dial(
-    address: &str,
-    config: impl FnOnce(rustls::RootCertStore) -> rustls::ClientConfig,
-    hub: &Hub,
-    alpn: &[u8],
+    stage: &Stage,
+    version: &'static rustls::SupportedProtocolVersion,
+    papers: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    alpn: &str,
 ) -> std::io::Result<()> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(hub.secrets.root.clone()).unwrap();
-    let mut config = config(roots);
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let tcp = TcpStream::connect(address).await?;
+    roots.add(stage.hub.secrets.root.clone()).unwrap();
+    let builder = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match papers {
+        Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![alpn.into()];
+    let tcp = TcpStream::connect(&stage.address).await?;
     let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
     let mut tls = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
     let mut byte = [0; 1];

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use lienthong_hub::demo::{Daemon, once};
 use lienthong_hub::pki::Role;
 use lienthong_hub::service::Request as HubRequest;
+use lienthong_node::cli::{Export, ExportFormat};
 use lienthong_node::control;
-use lienthong_node::records::Listing;
-use lienthong_node::service::Request as NodeRequest;
-use lienthong_tests::make_hub;
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_tests::{catalogue, make_hub};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value as Json, json};
@@ -52,12 +52,12 @@ async fn write(data: PathBuf, unit: usize, stop: Arc<AtomicBool>) -> Accepted {
                 })
             })
             .collect();
-        let request = NodeRequest::Put {
+        let request = NodeRequest::Records(RecordsRequest::Put {
             values: values.clone(),
             record_type: "dang_vien".to_owned(),
             author: "test".to_owned(),
             english: true,
-        };
+        });
         match control::call(&data, &request).await {
             Ok(Some(answer)) if answer.exit == 0 => {
                 let text = |value: &Json| value.as_str().unwrap().to_owned();
@@ -149,13 +149,10 @@ async fn p1_what_was_accepted_survives_kill_9_at_any_instant() {
         synchronised(node).await;
     }
     let out = dir.path().join("all.jsonl");
-    let export = HubRequest::Export {
-        record_type: "dang_vien".to_owned(),
-        format: "jsonl".to_owned(),
-        out: out.clone(),
-        listing: Listing::default(),
-    };
-    assert_eq!(hub.ask(&export).await.unwrap().exit, 0);
+    let (record_type, format) = ("dang_vien".to_owned(), ExportFormat::Jsonl);
+    let export = Export { record_type, format, out: Some(out.clone()), unit: None };
+    let ask = async |request| hub.ask(&HubRequest::Records(request)).await;
+    assert_eq!(export.run(&catalogue().unwrap(), ask).await.unwrap().exit, 0);
     let mut held = Accepted::new();
     for line in std::fs::read_to_string(&out).unwrap().lines() {
         let record: Json = serde_json::from_str(line).unwrap();

@@ -9,7 +9,7 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
 use lienthong_tests::{
-    acknowledged, brisk, catalogue, copy_folder, make_hub, make_node, member, open_hub, reopened, retarget,
+    Province, acknowledged, brisk, catalogue, copy_folder, make_node, member, open_hub, reopened, retarget,
     token,
 };
 
@@ -20,12 +20,8 @@ const OTHER: &str = "11977";
 /// loses nothing and sends nothing twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_p2_p5_a_record_reaches_the_province_once_signed_and_survives_restarts() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Province { dir, hub, address } = Province::set().await.unwrap();
     let folder = dir.path().join("node");
-    std::fs::create_dir(&folder).unwrap();
     let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
     // Written while nobody is connected.
     let drafts =
@@ -65,12 +61,8 @@ async fn p1_p2_p5_a_record_reaches_the_province_once_signed_and_survives_restart
 /// Goal: the view is only a view. Method: it is deleted at both sides between two runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_a_lost_view_is_rebuilt_from_the_log_at_node_and_hub() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Province { dir, hub, address } = Province::set().await.unwrap();
     let folder = dir.path().join("node");
-    std::fs::create_dir(&folder).unwrap();
     let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
     node.start_sync(brisk());
     for n in 0..20 {
@@ -98,13 +90,8 @@ async fn p1_a_lost_view_is_rebuilt_from_the_log_at_node_and_hub() {
 /// is not merged, is told, and can be released.
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_p8_two_communes_claim_one_person() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Province { dir, hub, address } = Province::set().await.unwrap();
     let (one, two) = (dir.path().join("one"), dir.path().join("two"));
-    std::fs::create_dir(&one).unwrap();
-    std::fs::create_dir(&two).unwrap();
     let first = make_node(&hub, &address, &one, UNIT).await.unwrap();
     let second = make_node(&hub, &address, &two, OTHER).await.unwrap();
     first.start_sync(brisk());
@@ -157,12 +144,8 @@ async fn p4_p8_two_communes_claim_one_person() {
 /// Goal: tokens and identities are worth what the hub says they are worth, and at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn p9_tokens_and_revocation() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    make_hub(&dir.path().join("other-hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let other_hub = open_hub(&dir.path().join("other-hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let elsewhere = Province::set().await.unwrap();
     let folder = |name: &str| {
         let folder = dir.path().join(name);
         std::fs::create_dir(&folder).unwrap();
@@ -184,7 +167,7 @@ async fn p9_tokens_and_revocation() {
     let late = hub.tokens.create(&hub.secrets, unit, Role::Commune, UnixMillis(1), "t".into()).unwrap();
     assert!(refused(enrol(&two, &address, &late).await).contains("hết hạn"));
     // A token of another hub pins another root: not a byte of it is sent here.
-    let foreign = token(&other_hub, UNIT).unwrap();
+    let foreign = token(&elsewhere.hub, UNIT).unwrap();
     assert!(matches!(enrol(&two, &address, &foreign).await, Err(EnrolError::Dial(_))));
     assert!(!two.join("identity/profile.json").exists());
 
@@ -203,12 +186,8 @@ async fn p9_tokens_and_revocation() {
 /// Goal: a copy of a node's folder run beside it is recognised; both proofs are kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn p6_a_clone_is_fenced() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Province { dir, hub, address } = Province::set().await.unwrap();
     let folder = dir.path().join("node");
-    std::fs::create_dir(&folder).unwrap();
     let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
     node.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;
     node.close().await;

@@ -9,7 +9,7 @@ use lienthong_proto::change::{Change, Context, Meta, Write};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence};
 use lienthong_proto::time::{Hlc, UnixMillis};
 use lienthong_proto::value::Value;
-use lienthong_tests::{acknowledged, brisk, make_hub, make_node, member, open_hub, reopened};
+use lienthong_tests::{Province, acknowledged, brisk, make_node, member, open_hub, reopened};
 use proptest::prelude::*;
 
 const FIELDS: [&str; 3] = ["ho_ten", "chi_bo", "_unit"];
@@ -145,14 +145,10 @@ proptest! {
 /// Goal: a hub that lost its view stands where it stood: proposals, quarantine and a late release included.
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_a_rebuild_replays_changes_and_verdicts() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Province { dir, hub, address } = Province::set().await.unwrap();
     let mut nodes = Vec::new();
     for unit in ["11953", "11977"] {
         let folder = dir.path().join(unit);
-        std::fs::create_dir(&folder).unwrap();
         nodes.push(make_node(&hub, &address, &folder, unit).await.unwrap());
     }
     let mut stranger = member("11977", "033070000002", "Lê Thị Cúc").unwrap();

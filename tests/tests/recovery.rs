@@ -7,27 +7,18 @@ use lienthong_node::app::{Node, StartError, system_clock};
 use lienthong_node::recover::{RecoverError, in_place, replace};
 use lienthong_proto::value::Value;
 use lienthong_tests::{
-    acknowledged, brisk, catalogue, copy_folder, make_hub, make_node, member, open_hub, reopened, token,
+    Province, acknowledged, brisk, catalogue, copy_folder, make_node, member, reopened, token,
 };
 
 const UNIT: &str = "11953";
-
-fn folder(dir: &Path, name: &str) -> std::path::PathBuf {
-    let folder = dir.join(name);
-    std::fs::create_dir(&folder).unwrap();
-    folder
-}
 
 /// Goal: after a fence the unit goes on as a new replica with everything: what the hub holds, and what only
 /// the fenced log held, under its old dot. Method: a clone writes first, then the original has something the
 /// hub lacks.
 #[tokio::test(flavor = "multi_thread")]
 async fn p6_a_fenced_replica_goes_on_as_a_new_one_with_what_the_hub_lacked() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
-    let one = folder(dir.path(), "node");
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let one = dir.path().join("node");
     let node = make_node(&hub, &address, &one, UNIT).await.unwrap();
     node.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;
     node.close().await;
@@ -96,11 +87,8 @@ async fn p6_a_fenced_replica_goes_on_as_a_new_one_with_what_the_hub_lacked() {
 /// Goal: a stolen or burnt PC costs a token and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_a_lost_node_is_refilled_from_the_hub() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
-    let one = folder(dir.path(), "node");
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let one = dir.path().join("node");
     let node = make_node(&hub, &address, &one, UNIT).await.unwrap();
     let drafts =
         (0..700).map(|n| member(UNIT, &format!("0330700{n:05}"), "Nguyễn Văn An").unwrap()).collect();
@@ -110,7 +98,8 @@ async fn p1_a_lost_node_is_refilled_from_the_hub() {
     node.close().await;
     drop(node);
 
-    let two = folder(dir.path(), "new-pc");
+    let two = dir.path().join("new-pc");
+    std::fs::create_dir(&two).unwrap();
     let fresh = token(&hub, UNIT).unwrap();
     let none = replace(&two, None, Some(&fresh), catalogue().unwrap(), system_clock).await;
     assert!(matches!(none, Err(RecoverError::NoIdentity)), "without an address");
@@ -133,11 +122,8 @@ async fn p1_a_lost_node_is_refilled_from_the_hub() {
 /// said and left alone. Method: a bit is flipped in the middle of the log.
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_a_damaged_log_is_mended_from_the_hub_or_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
-    let one = folder(dir.path(), "node");
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let one = dir.path().join("node");
     let node = make_node(&hub, &address, &one, UNIT).await.unwrap();
     node.start_sync(brisk());
     for n in 0..20 {

@@ -14,7 +14,8 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_tests::{
-    acknowledged, brisk, catalogue, make_hub, make_node, member, open_hub, reopened, retarget, token,
+    Province, acknowledged, brisk, catalogue, make_hub, make_node, member, open_hub, reopened, retarget,
+    token,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -49,7 +50,6 @@ async fn p8_p12_an_unknown_type_waits_and_enters_with_its_catalogue() {
     let hub = open_hub(&data).unwrap();
     let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
     let folder = dir.path().join("node");
-    std::fs::create_dir(&folder).unwrap();
     enrol(&folder, &address, &token(&hub, UNIT).unwrap()).await.unwrap();
     let node = Node::open(&folder, newer(), system_clock).unwrap();
     let unknown = Draft {
@@ -129,7 +129,6 @@ async fn p7_catching_up_costs_what_changed() {
     let direct = hub.listen("127.0.0.1:0").await.unwrap().to_string();
     let (address, carried) = counting_line(direct).await;
     let folder = dir.path().join("node");
-    std::fs::create_dir(&folder).unwrap();
     let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
     // Works for as long as it likes with nobody at the other end.
     for hundred in 0..30 {
@@ -166,12 +165,8 @@ fn ahead() -> UnixMillis {
 /// came.
 #[tokio::test(flavor = "multi_thread")]
 async fn p11_a_clock_ahead_is_flagged_and_gains_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    make_hub(&dir.path().join("hub")).unwrap();
-    let hub = open_hub(&dir.path().join("hub")).unwrap();
-    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Province { dir, hub, address } = Province::set().await.unwrap();
     let folder = dir.path().join("node");
-    std::fs::create_dir(&folder).unwrap();
     enrol(&folder, &address, &token(&hub, UNIT).unwrap()).await.unwrap();
     let node = Node::open(&folder, catalogue().unwrap(), ahead).unwrap();
     let written = node.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;

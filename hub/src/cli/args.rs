@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use lienthong_node::cli::RecordsCommand;
 use lienthong_node::records::Page;
 
 use crate::accounts::AccountRole;
@@ -99,46 +100,9 @@ pub enum Command {
         #[command(subcommand)]
         action: UnitAction,
     },
-    /// Nhập tệp của tỉnh · import a file of the province's own
-    Import {
-        /// The file
-        file: PathBuf,
-        /// Record type
-        #[arg(long = "type")]
-        record_type: String,
-        /// Writes nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Ghi một hoặc nhiều bản ghi JSON · write one or more JSON records
-    Put {
-        /// Record type
-        #[arg(long = "type")]
-        record_type: String,
-        /// File, or - for standard input
-        file: String,
-    },
     /// Bản ghi · records
-    Record {
-        /// What
-        #[command(subcommand)]
-        action: RecordAction,
-    },
-    /// Xuất tất cả bản ghi của một loại · export a type
-    Export {
-        /// Record type
-        #[arg(long = "type")]
-        record_type: String,
-        /// jsonl | csv
-        #[arg(long, default_value = "jsonl")]
-        format: String,
-        /// To which file; standard output otherwise
-        #[arg(long)]
-        out: Option<PathBuf>,
-        /// Only this unit's
-        #[arg(long)]
-        unit: Option<String>,
-    },
+    #[command(flatten)]
+    Records(RecordsCommand),
     /// Xung đột đang mở · open conflicts
     Conflicts {
         /// What
@@ -234,48 +198,6 @@ pub enum UnitAction {
         /// Why
         #[arg(long)]
         reason: String,
-    },
-}
-
-/// What of records.
-#[derive(Debug, Subcommand)]
-pub enum RecordAction {
-    /// One, by id or natural key
-    Get {
-        /// Record type
-        record_type: String,
-        /// Id or natural key
-        id: String,
-        /// The unit whose numbers are meant, where keys are a unit's own
-        #[arg(long)]
-        unit: Option<String>,
-    },
-    /// A page of them
-    List {
-        /// Record type
-        record_type: String,
-        /// Words, marks and case aside
-        #[arg(long)]
-        search: Option<String>,
-        /// Only this unit's
-        #[arg(long)]
-        unit: Option<String>,
-        /// How many
-        #[arg(long)]
-        limit: Option<usize>,
-        /// After this id
-        #[arg(long)]
-        after: Option<String>,
-    },
-    /// Every write of the province's own
-    History {
-        /// Record type
-        record_type: String,
-        /// Id or natural key
-        id: String,
-        /// The unit whose numbers are meant
-        #[arg(long)]
-        unit: Option<String>,
     },
 }
 

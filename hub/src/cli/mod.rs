@@ -10,18 +10,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
-use lienthong_node::cli::{
-    Tongue, author, catalogue, pass_on, passing_file, print_answer, read_values, second_signal, stopped,
-};
+use lienthong_node::cli::{RecordsCommand, Tongue, author, catalogue, print_answer, second_signal, stopped};
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer};
-use lienthong_node::records::Listing;
 use serde_json::json;
 
 pub use args::{Cli, Command};
-use args::{
-    ConflictsAction, LedgerAction, QuarantineAction, RecordAction, TokenAction, UnitAction, UserAction,
-};
+use args::{ConflictsAction, LedgerAction, QuarantineAction, TokenAction, UnitAction, UserAction};
 
 use crate::accounts::Credentials;
 use crate::app::Hub;
@@ -92,13 +87,22 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             lienthong_node::check::check(&data, secrets.profile.replica)
         }
         command => {
-            let asked = Asked { credentials: credentials(&cli)?, request: request(command, &data, tongue)? };
-            let answer = ask(&data, config.path(None, "catalogue").as_deref(), asked).await?;
-            if matches!(command, Command::Export { out: None, .. }) && answer.exit == 0 {
-                pass_on(&passing_file(&data))?;
-                return Ok(0);
-            }
-            answer
+            let credentials = credentials(&cli)?;
+            let overrides = config.path(None, "catalogue");
+            let mut door = Door::open(&data, overrides.as_deref()).await?;
+            let asked = |request| Asked { credentials: credentials.clone(), request };
+            let answer = match command {
+                Command::Records(RecordsCommand::Export(export)) => {
+                    let ask = async |request| door.ask(asked(Request::Records(request))).await;
+                    export.run(catalogue(overrides.as_deref())?.as_ref(), ask).await
+                }
+                command => match request(command, tongue) {
+                    Ok(request) => door.ask(asked(request)).await,
+                    Err(error) => Err(error),
+                },
+            };
+            door.close().await;
+            answer?
         }
     };
     print_answer(&answer, name(&cli.command), cli.json, tongue);
@@ -107,7 +111,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
 
 fn name(command: &Command) -> &'static str {
     match command {
-        Command::Import { .. } | Command::Put { .. } => "import",
+        Command::Records(command) => command.name(),
         Command::Status => "status",
         _ => "other",
     }
@@ -144,16 +148,35 @@ async fn serve(
     Ok(0)
 }
 
-/// Asks the running daemon, or opens the folder for this one request.
-async fn ask(data: &Path, overrides: Option<&Path>, asked: Asked) -> anyhow::Result<Answer> {
-    if let Some(answer) = control::call(data, &asked).await.context("control.sock")? {
-        return Ok(answer);
+/// The way to a hub: its running daemon, or its folder opened for the one command.
+enum Door {
+    Daemon(control::Connection),
+    Folder(Arc<Hub>),
+}
+
+impl Door {
+    async fn open(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
+            return Ok(Self::Daemon(connection));
+        }
+        Ok(Self::Folder(Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?))
     }
-    let hub = Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?;
-    let uid = rustix::process::getuid().as_raw();
-    let answer = Arc::clone(&hub).execute_as(asked, Some(uid)).await;
-    hub.close().await;
-    Ok(answer)
+
+    async fn ask(&mut self, asked: Asked) -> anyhow::Result<Answer> {
+        match self {
+            Self::Daemon(connection) => connection.ask(&asked).await.context("control.sock"),
+            Self::Folder(hub) => {
+                let uid = rustix::process::getuid().as_raw();
+                Ok(Arc::clone(hub).execute_as(asked, Some(uid)).await)
+            }
+        }
+    }
+
+    async fn close(self) {
+        if let Self::Folder(hub) = self {
+            hub.close().await;
+        }
+    }
 }
 
 /// `--as USER`, with a password from a file or typed.
@@ -178,10 +201,7 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Request> {
-    let passing = passing_file(data);
-    let english = tongue == Tongue::En;
-    let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
+fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Token { action } => match action {
             TokenAction::Create { unit, role, ttl } => Request::TokenCreate {
@@ -200,26 +220,7 @@ fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Req
                 Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
             }
         },
-        Command::Import { file, record_type, dry_run } => Request::Import {
-            path: absolute(file)?,
-            record_type: record_type.clone(),
-            dry_run: *dry_run,
-            author: author(),
-            english,
-        },
-        Command::Put { file, record_type } => Request::Put {
-            values: read_values(file)?,
-            record_type: record_type.clone(),
-            author: author(),
-            english,
-        },
-        Command::Record { action } => record(action)?,
-        Command::Export { record_type, format, out, unit } => Request::Export {
-            record_type: record_type.clone(),
-            format: format.clone(),
-            out: absolute(out.as_ref().unwrap_or(&passing))?,
-            listing: Listing { unit: unit.as_deref().map(str::parse).transpose()?, ..Listing::default() },
-        },
+        Command::Records(command) => Request::Records(command.request(tongue)?),
         Command::Conflicts { action } => match action {
             ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
             ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },
@@ -243,10 +244,11 @@ fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Req
                     roles: roles.clone(),
                     uid: *uid,
                     password: new_password,
+                    actor: author(),
                 }
             }
             UserAction::List => Request::UserList,
-            UserAction::Disable { name } => Request::UserDisable { name: name.clone() },
+            UserAction::Disable { name } => Request::UserDisable { name: name.clone(), actor: author() },
         },
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
@@ -259,28 +261,5 @@ fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Req
         | Command::Init { .. }
         | Command::Serve { .. }
         | Command::Check => Request::Status,
-    })
-}
-
-fn record(action: &RecordAction) -> anyhow::Result<Request> {
-    let unit = |unit: &Option<String>| unit.as_deref().map(str::parse).transpose();
-    Ok(match action {
-        RecordAction::Get { record_type, id, unit: of } => {
-            Request::RecordGet { record_type: record_type.clone(), id: id.clone(), unit: unit(of)? }
-        }
-        RecordAction::History { record_type, id, unit: of } => {
-            Request::RecordHistory { record_type: record_type.clone(), id: id.clone(), unit: unit(of)? }
-        }
-        RecordAction::List { record_type, search, unit: of, limit, after } => {
-            let after = after.as_deref().map(str::parse).transpose()?;
-            let listing = Listing {
-                search: search.clone(),
-                unit: unit(of)?,
-                limit: *limit,
-                after,
-                ..Listing::default()
-            };
-            Request::RecordList { record_type: record_type.clone(), listing }
-        }
     })
 }

@@ -1,10 +1,12 @@
 //! What must hold at the end, each with what was expected and what was found.
 
 use std::collections::BTreeMap;
+use std::io::BufRead as _;
 
 use anyhow::Context as _;
-use lienthong_node::cli::Tongue;
-use lienthong_node::service::Request as NodeRequest;
+use lienthong_node::cli::{Export, ExportFormat, Tongue};
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::checkpoint::SignedCheckpoint;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::merkle::verify_inclusion;
@@ -78,18 +80,20 @@ impl Stage {
 
     /// The hub's records by citizen number, as it exports them.
     async fn hub_records(&self) -> anyhow::Result<BTreeMap<String, Json>> {
-        let out = self.folder.join("export.jsonl");
-        let request = HubRequest::Export {
+        let export = Export {
             record_type: super::TYPE.to_owned(),
-            format: "jsonl".to_owned(),
-            out: out.clone(),
-            listing: lienthong_node::records::Listing::default(),
+            format: ExportFormat::Jsonl,
+            out: None,
+            unit: None,
         };
-        let answer = self.hub.ask(&request).await?;
+        let mut lines = Vec::new();
+        let ask = async |request| self.hub.ask(&HubRequest::Records(request)).await;
+        let answer = export.write_to(&mut lines, Catalogue::embedded()?, ask).await?;
         anyhow::ensure!(answer.exit == 0, "{}", answer.body);
         let mut records = BTreeMap::new();
-        for line in std::fs::read_to_string(&out)?.lines() {
-            let record: Json = serde_json::from_str(line)?;
+        for line in lines.lines() {
+            let line = line?;
+            let record: Json = serde_json::from_str(&line)?;
             let number = record["fields"]["so_cccd"].as_str().unwrap_or_default().to_owned();
             records.insert(number, record);
         }
@@ -148,11 +152,11 @@ impl Stage {
     }
 
     async fn conflict(&self, contested: &Contested, tongue: Tongue) -> anyhow::Result<Check> {
-        let request = HubRequest::RecordGet {
+        let request = HubRequest::Records(RecordsRequest::Get {
             record_type: super::TYPE.to_owned(),
             id: contested.number.clone(),
             unit: None,
-        };
+        });
         let record = self.hub.ask(&request).await?.body;
         let conflicts = record["conflicts"].as_array().map_or(&[][..], Vec::as_slice);
         let siblings = conflicts.iter().find(|conflict| conflict["field"] == "ho_ten");

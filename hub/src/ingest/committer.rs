@@ -7,89 +7,22 @@ use std::thread::JoinHandle;
 
 use lienthong_node::dataset::{Admitted, EntryAt, Source};
 use lienthong_node::log::FramePosition;
-use lienthong_node::replica::{
-    Draft, Head, Journal, JournalError, Outcome, WriteError, Written, secret, settler,
-};
+use lienthong_node::replica::{Draft, Journal, JournalError, Outcome, WriteError, Written, secret, settler};
 use lienthong_node::store::Batch;
 use lienthong_proto::batch;
-use lienthong_proto::change::{Change, path};
+use lienthong_proto::change::path;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
-use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
+use super::handle::Command;
 use super::verify::Content;
-use super::{Judge, Judgement, VerifiedBatch};
-use crate::ledger::{Books, HeldReplica as Held, Quarantined};
-
-/// What the hub answers to a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
-    /// The replica's log size now held.
-    pub size: u64,
-    /// The acceptance's place in the ledger.
-    pub ledger_index: u64,
-    /// The hub's time.
-    pub at: UnixMillis,
-}
-
-/// Why the ledger did not take something.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CommitError {
-    /// Another stream of the same replica was faster; the sender must greet again.
-    #[error("the batch begins at {found}, the hub holds {held}")]
-    Overtaken {
-        /// What is held.
-        held: u64,
-        /// Where the batch begins.
-        found: u64,
-    },
-    /// The replica was never enrolled here.
-    #[error("replica {0} is not enrolled")]
-    Unknown(ReplicaId),
-    /// The unit has too much in quarantine: a person must look first.
-    #[error("unit {unit} has {count} changes in quarantine; release or settle them first")]
-    QuarantineFull {
-        /// Whose.
-        unit: UnitCode,
-        /// How many.
-        count: usize,
-    },
-    /// No such change in quarantine.
-    #[error("nothing in quarantine has the number {0}")]
-    NotQuarantined(String),
-    /// It cannot be released: the reason stands.
-    #[error("it cannot be released: {0}")]
-    NotReleasable(&'static str),
-    /// The ledger does not reach the disk; nothing is taken any more.
-    #[error("the ledger takes no more writes: {0}")]
-    Failed(Arc<str>),
-}
-
-/// A steward's decision to merge a quarantined change after all.
-#[derive(Debug, Clone)]
-pub struct Release {
-    /// `ledger index.place`, as the list shows it.
-    pub number: (u64, u16),
-    /// Why.
-    pub reason: String,
-    /// Who.
-    pub actor: String,
-}
-
-enum Command {
-    Accept(Box<VerifiedBatch>, OwnedSemaphorePermit, oneshot::Sender<Result<Accepted, CommitError>>),
-    Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
-    Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
-    Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
-    Close(oneshot::Sender<()>),
-    /// A second has passed.
-    Settle,
-}
+use super::{Accepted, CommitError, CommitterHandle, Judge, Judgement, VerifiedBatch};
+use crate::ledger::{Books, HeldReplica as Held};
 
 /// Batches and commands that may wait for the writer.
 const QUEUE: usize = 128;
@@ -97,125 +30,6 @@ const QUEUE: usize = 128;
 const GROUP_MAX: usize = 64;
 /// Changes of one unit that may wait in quarantine.
 pub const QUARANTINE_MAX: usize = 10_000;
-
-/// Asks things of the ledger's writer; cheap to clone.
-#[derive(Clone)]
-pub struct CommitterHandle {
-    commands: mpsc::Sender<Command>,
-    books: Arc<RwLock<Books>>,
-    head: watch::Receiver<Head>,
-    noticed: watch::Receiver<u64>,
-    failed: watch::Receiver<Option<Arc<str>>>,
-}
-
-impl CommitterHandle {
-    /// Hands a verified batch over, in the order of the calls; the answer comes after its fdatasync. The
-    /// batch's place in memory is given back by the writer, whether or not anyone listens for the answer.
-    ///
-    /// # Errors
-    /// [`CommitError::Failed`] if the ledger takes nothing any more.
-    pub async fn submit(
-        &self,
-        batch: VerifiedBatch,
-        place: OwnedSemaphorePermit,
-    ) -> Result<PendingAnswer, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        let command = Command::Accept(Box::new(batch), place, answer);
-        self.commands.send(command).await.map_err(|_| self.refusal())?;
-        Ok(PendingAnswer { answered, failed: self.failed.clone() })
-    }
-
-    /// Writes the province's own records.
-    pub async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
-        let count = drafts.len();
-        let (answer, answered) = oneshot::channel();
-        match self.ask(Command::Write(drafts, answer), answered).await {
-            Ok(results) => results,
-            Err(error) => {
-                let reason: Arc<str> = error.to_string().into();
-                std::iter::repeat_with(|| Err(WriteError::Failed(Arc::clone(&reason)))).take(count).collect()
-            }
-        }
-    }
-
-    /// Logs an event.
-    ///
-    /// # Errors
-    /// [`CommitError`] if it was not taken.
-    pub async fn event(&self, event: Event) -> Result<Sequence, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Event(event, answer), answered).await?
-    }
-
-    /// Releases a change from quarantine.
-    ///
-    /// # Errors
-    /// [`CommitError`] if there is none, or it may not be released.
-    pub async fn release(&self, release: Release) -> Result<Sequence, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Release(release, answer), answered).await?
-    }
-
-    /// Ends the writer: what was accepted is in the view and anchored.
-    pub async fn close(&self) {
-        let (answer, answered) = oneshot::channel();
-        let _ = self.ask(Command::Close(answer), answered).await;
-    }
-
-    /// What the ledger holds of each replica, in quarantine, and to tell.
-    #[must_use]
-    pub fn books(&self) -> &Arc<RwLock<Books>> {
-        &self.books
-    }
-
-    /// The ledger's head as it grows.
-    #[must_use]
-    pub fn head(&self) -> watch::Receiver<Head> {
-        self.head.clone()
-    }
-
-    /// Changes whenever there is a new notice.
-    #[must_use]
-    pub fn noticed(&self) -> watch::Receiver<u64> {
-        self.noticed.clone()
-    }
-
-    /// Why nothing is taken any more, once that is so.
-    #[must_use]
-    pub fn failure(&self) -> Option<Arc<str>> {
-        self.failed.borrow().clone()
-    }
-
-    async fn ask<T>(&self, command: Command, answered: oneshot::Receiver<T>) -> Result<T, CommitError> {
-        self.commands.send(command).await.map_err(|_| self.refusal())?;
-        answered.await.map_err(|_| self.refusal())
-    }
-
-    fn refusal(&self) -> CommitError {
-        refusal(&self.failed)
-    }
-}
-
-fn refusal(failed: &watch::Receiver<Option<Arc<str>>>) -> CommitError {
-    CommitError::Failed(failed.borrow().clone().unwrap_or_else(|| Arc::from("it is shutting down")))
-}
-
-/// An answer that comes after the batch's fdatasync.
-#[derive(Debug)]
-pub struct PendingAnswer {
-    answered: oneshot::Receiver<Result<Accepted, CommitError>>,
-    failed: watch::Receiver<Option<Arc<str>>>,
-}
-
-impl PendingAnswer {
-    /// Waits for it.
-    ///
-    /// # Errors
-    /// [`CommitError`]; nothing was taken then.
-    pub async fn wait(self) -> Result<Accepted, CommitError> {
-        self.answered.await.map_err(|_| refusal(&self.failed))?
-    }
-}
 
 enum Answer {
     Accept(
@@ -229,13 +43,13 @@ enum Answer {
 
 /// The ledger's writer.
 pub struct Committer {
-    journal: Journal,
+    pub(super) journal: Journal,
     /// The writer's own copy of the books, ahead of what is published within a group.
-    books: Books,
+    pub(super) books: Books,
     published: Arc<RwLock<Books>>,
-    touched: HashSet<RecordId>,
-    view: Batch,
-    clock: fn() -> UnixMillis,
+    pub(super) touched: HashSet<RecordId>,
+    pub(super) view: Batch,
+    pub(super) clock: fn() -> UnixMillis,
     anchored: u64,
     noticed: watch::Sender<u64>,
     failure: watch::Sender<Option<Arc<str>>>,
@@ -483,58 +297,6 @@ impl Committer {
         Ok(())
     }
 
-    fn release(&mut self, release: &Release) -> Result<Result<Sequence, CommitError>, JournalError> {
-        let Some(waiting) = self.books.quarantine.get(&release.number).cloned() else {
-            let (ledger, place) = release.number;
-            return Ok(Err(CommitError::NotQuarantined(format!("{ledger}.{place}"))));
-        };
-        let reason = match waiting.reason {
-            QuarantineReason::Forbidden => Some("its content was never stored"),
-            QuarantineReason::Undecodable => Some("this version does not understand it"),
-            QuarantineReason::ContextAhead => Some("it would win against every later write"),
-            QuarantineReason::TypeUnknown
-                if self.journal.catalogue().record_type(&waiting.record_type).is_none() =>
-            {
-                Some("the catalogue does not know its type yet")
-            }
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            return Ok(Err(CommitError::NotReleasable(reason)));
-        }
-        let bytes = self.journal.dataset().entries().entry(waiting.at)?;
-        let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else {
-            return Ok(Err(CommitError::NotReleasable("this version does not understand it")));
-        };
-        // A change of an unknown type was never judged: it is now.
-        let proposal = match waiting.reason {
-            QuarantineReason::TypeUnknown => match self.judge_late(&waiting.unit, &change)? {
-                Verdict::Quarantined(reason) => return Ok(Err(CommitError::NotReleasable(reason.en()))),
-                verdict => verdict == Verdict::Proposal,
-            },
-            _ => false,
-        };
-        let now = (self.clock)();
-        let event = release_event(release, &waiting, proposal, now);
-        let sequence = self.journal.stage_event(&event)?;
-        self.books.note_event(&event, &mut self.view);
-        let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
-        self.journal.apply(Admitted { change: &change, source })?;
-        self.touched.insert(change.record);
-        self.books.released(release.number, &waiting, sequence.0, now, &mut self.view);
-        Ok(Ok(sequence))
-    }
-
-    fn judge_late(&self, unit: &UnitCode, change: &Change) -> Result<Verdict, JournalError> {
-        let catalogue = Arc::clone(self.journal.catalogue());
-        let held = |_| u64::MAX;
-        let mut judge = Judge::new(self.journal.dataset(), &catalogue, unit, &|_| false, &held);
-        match judge.judge(change)? {
-            Judgement::Verdict(verdict) => Ok(verdict),
-            Judgement::NotSynced => Ok(Verdict::Applied),
-        }
-    }
-
     /// One fdatasync for the whole group; then readers, streams and pages see it.
     fn commit(&mut self) -> Result<(), JournalError> {
         self.journal.commit()?;
@@ -615,17 +377,4 @@ fn strip_forbidden(
         }
     }
     Ok(batch::pack(kept.iter().map(Vec::as_slice))?.into())
-}
-
-fn release_event(release: &Release, waiting: &Quarantined, proposal: bool, at: UnixMillis) -> Event {
-    let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
-    let fields = BTreeMap::from([
-        ("ledger_index".to_owned(), number(release.number.0)),
-        ("place".to_owned(), number(u64::from(release.number.1))),
-        ("replica".to_owned(), Value::Text(waiting.dot.replica.to_string())),
-        ("sequence".to_owned(), number(waiting.dot.sequence.0)),
-        ("reason".to_owned(), Value::Text(release.reason.clone())),
-        ("proposal".to_owned(), Value::Boolean(proposal)),
-    ]);
-    Event { kind: "release".to_owned(), at, actor: release.actor.clone(), fields }
 }

@@ -4,11 +4,13 @@
 //! once) → verdicts → ledger → fdatasync → receipt → state.
 
 mod committer;
+mod handle;
 mod judge;
+mod release;
 mod verify;
 
-pub use committer::{
-    Accepted, CommitError, Committer, CommitterHandle, PendingAnswer, QUARANTINE_MAX, Release,
-};
+pub use committer::{Committer, QUARANTINE_MAX};
+pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
 pub use judge::{Judge, Judgement};
+pub use release::Release;
 pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 use lienthong_proto::time::UnixMillis;
 
-use crate::records::{Listing, Page};
+use super::records::RecordsCommand;
+use crate::records::Page;
 use crate::service::Request;
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
@@ -65,46 +66,9 @@ pub enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Nhập tệp XLSX, CSV, JSONL · import a file
-    Import {
-        /// The file
-        file: PathBuf,
-        /// Record type
-        #[arg(long = "type")]
-        record_type: String,
-        /// Writes nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Ghi một hoặc nhiều bản ghi JSON · write one or more JSON records
-    Put {
-        /// Record type
-        #[arg(long = "type")]
-        record_type: String,
-        /// File, or - for standard input
-        file: String,
-    },
     /// Bản ghi · records
-    Record {
-        /// What
-        #[command(subcommand)]
-        action: RecordAction,
-    },
-    /// Xuất tất cả bản ghi của một loại · export a type
-    Export {
-        /// Record type
-        #[arg(long = "type")]
-        record_type: String,
-        /// jsonl | csv
-        #[arg(long, default_value = "jsonl")]
-        format: String,
-        /// To which file; standard output otherwise
-        #[arg(long)]
-        out: Option<PathBuf>,
-        /// Only this unit's
-        #[arg(long)]
-        unit: Option<String>,
-    },
+    #[command(flatten)]
+    Records(RecordsCommand),
     /// Thông báo từ tỉnh · what the province told
     Notices {
         /// Which
@@ -125,65 +89,6 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
     Check,
-}
-
-/// What of a record.
-#[derive(Debug, Subcommand)]
-pub enum RecordAction {
-    /// One, by id or natural key
-    Get {
-        /// Record type
-        record_type: String,
-        /// Id or natural key
-        id: String,
-    },
-    /// A page of them
-    List {
-        /// Record type
-        record_type: String,
-        /// Words, marks and case aside
-        #[arg(long)]
-        search: Option<String>,
-        /// How many
-        #[arg(long)]
-        limit: Option<usize>,
-        /// After this id
-        #[arg(long)]
-        after: Option<String>,
-    },
-    /// Every write
-    History {
-        /// Record type
-        record_type: String,
-        /// Id or natural key
-        id: String,
-    },
-}
-
-impl RecordAction {
-    pub(super) fn request(&self) -> Request {
-        match self.clone_parts() {
-            (record_type, Some(id), None, true) => Request::RecordHistory { record_type, id },
-            (record_type, Some(id), _, _) => Request::RecordGet { record_type, id },
-            (record_type, None, listing, _) => {
-                Request::RecordList { record_type, listing: listing.unwrap_or_default() }
-            }
-        }
-    }
-
-    /// Type, id, listing, whether the history is meant.
-    #[must_use]
-    pub fn clone_parts(&self) -> (String, Option<String>, Option<Listing>, bool) {
-        match self {
-            Self::Get { record_type, id } => (record_type.clone(), Some(id.clone()), None, false),
-            Self::History { record_type, id } => (record_type.clone(), Some(id.clone()), None, true),
-            Self::List { record_type, search, limit, after } => {
-                let after = after.as_deref().and_then(|id| id.parse().ok());
-                let listing = Listing { search: search.clone(), limit: *limit, after, ..Listing::default() };
-                (record_type.clone(), None, Some(listing), false)
-            }
-        }
-    }
 }
 
 /// What of the quarantine.
@@ -239,9 +144,7 @@ impl Command {
             Self::Recover { .. } => "recover",
             Self::Run { .. } => "run",
             Self::Status | Self::Sync { .. } => "status",
-            Self::Import { .. } | Self::Put { .. } => "import",
-            Self::Record { .. } => "record",
-            Self::Export { .. } => "export",
+            Self::Records(command) => command.name(),
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::Check => "check",

@@ -34,8 +34,11 @@ impl Tongue {
     }
 }
 
-/// Prints an answer: one JSON document, or lines for people.
+/// Prints an answer: one JSON document, or lines for people; nothing where the work itself went there.
 pub fn print_answer(answer: &Answer, command: &str, json: bool, tongue: Tongue) {
+    if answer.body.is_null() {
+        return;
+    }
     if json {
         say(&format!("{}\n", answer.body));
         return;

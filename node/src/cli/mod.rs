@@ -3,6 +3,7 @@
 
 mod args;
 mod human;
+mod records;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use lienthong_proto::catalogue::Catalogue;
 use args::QuarantineAction;
 pub use args::{Cli, Command};
 pub use human::{Tongue, print_answer, say, table};
+pub use records::{Export, ExportFormat, RecordAction, RecordsCommand};
 
 use crate::app::{Node, system_clock};
 use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Token, enrol};
-use crate::records::Listing;
 use crate::recover;
 use crate::service::Request;
 use crate::sync::Settings;
@@ -75,12 +76,20 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(answer.exit)
         }
         command => {
-            let request = request(command, &data, tongue)?;
-            let answer = ask(&data, folder(None).as_deref(), request).await?;
-            if matches!(command, Command::Export { out: None, .. }) && answer.exit == 0 {
-                pass_on(&passing_file(&data))?;
-                return Ok(0);
-            }
+            let overrides = folder(None);
+            let mut door = Door::open(&data, overrides.as_deref()).await?;
+            let answer = match command {
+                Command::Records(RecordsCommand::Export(export)) => {
+                    let ask = async |request| door.ask(Request::Records(request)).await;
+                    export.run(catalogue(overrides.as_deref())?.as_ref(), ask).await
+                }
+                command => match request(command, tongue) {
+                    Ok(request) => door.ask(request).await,
+                    Err(error) => Err(error),
+                },
+            };
+            door.close().await;
+            let answer = answer?;
             print_answer(&answer, command.name(), cli.json, tongue);
             Ok(answer.exit)
         }
@@ -145,55 +154,52 @@ pub async fn second_signal() {
     }
 }
 
-/// Asks the running daemon, or opens the folder for this one request.
-async fn ask(data: &Path, overrides: Option<&Path>, request: Request) -> anyhow::Result<Answer> {
-    if let Some(answer) = control::call(data, &request).await.context("control.sock")? {
-        return Ok(answer);
-    }
-    if matches!(request, Request::Status) && NodeIdentity::load(data)?.is_none() {
-        let body = serde_json::json!({
-            "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
-            "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "defects": null,
-            "quarantined": 0, "last_sync": null,
-        });
-        return Ok(Answer::done(body));
-    }
-    let node = Node::open(data, catalogue(overrides)?, system_clock)?;
-    if matches!(request, Request::Sync) {
-        node.start_sync(Settings::default());
-    }
-    let answer = Arc::clone(&node).execute(request).await;
-    node.close().await;
-    Ok(answer)
+/// The way to a node: its running daemon, or its folder opened for the one command.
+enum Door {
+    Daemon(control::Connection),
+    Folder(Arc<Node>),
+    Unenrolled,
 }
 
-fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Request> {
-    let passing = passing_file(data);
-    let english = tongue == Tongue::En;
-    let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
+impl Door {
+    async fn open(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
+            return Ok(Self::Daemon(connection));
+        }
+        if NodeIdentity::load(data)?.is_none() {
+            return Ok(Self::Unenrolled);
+        }
+        Ok(Self::Folder(Node::open(data, catalogue(overrides)?, system_clock)?))
+    }
+
+    async fn ask(&mut self, request: Request) -> anyhow::Result<Answer> {
+        match self {
+            Self::Daemon(connection) => connection.ask(&request).await.context("control.sock"),
+            Self::Folder(node) => {
+                if matches!(request, Request::Sync) {
+                    node.start_sync(Settings::default());
+                }
+                Ok(Arc::clone(node).execute(request).await)
+            }
+            Self::Unenrolled if matches!(request, Request::Status) => {
+                Ok(Answer::done(crate::service::unenrolled()))
+            }
+            Self::Unenrolled => anyhow::bail!("máy chưa ghi danh · not enrolled"),
+        }
+    }
+
+    async fn close(self) {
+        if let Self::Folder(node) = self {
+            node.close().await;
+        }
+    }
+}
+
+fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Status => Request::Status,
         Command::Sync { .. } => Request::Sync,
-        Command::Import { file, record_type, dry_run } => Request::Import {
-            path: absolute(file)?,
-            record_type: record_type.clone(),
-            dry_run: *dry_run,
-            author: author(),
-            english,
-        },
-        Command::Put { file, record_type } => Request::Put {
-            values: read_values(file)?,
-            record_type: record_type.clone(),
-            author: author(),
-            english,
-        },
-        Command::Record { action } => action.request(),
-        Command::Export { record_type, format, out, unit } => Request::Export {
-            record_type: record_type.clone(),
-            format: format.clone(),
-            out: absolute(out.as_ref().unwrap_or(&passing))?,
-            listing: Listing { unit: unit.as_deref().map(str::parse).transpose()?, ..Listing::default() },
-        },
+        Command::Records(command) => Request::Records(command.request(tongue)?),
         Command::Notices { page } => Request::Notices { page: page.clone() },
         Command::Quarantine { action: QuarantineAction::List { page } } => {
             Request::Quarantine { page: page.clone() }
@@ -203,45 +209,6 @@ fn request(command: &Command, data: &Path, tongue: Tongue) -> anyhow::Result<Req
             Request::Status
         }
     })
-}
-
-/// Where an export stands that goes to standard output: in the data folder, which nobody else may read.
-#[must_use]
-pub fn passing_file(data: &Path) -> PathBuf {
-    data.join(format!("export-{}.tmp", std::process::id()))
-}
-
-/// Copies an export to standard output and removes it.
-///
-/// # Errors
-/// If it cannot be read; a reader that left is no fault.
-pub fn pass_on(path: &Path) -> anyhow::Result<()> {
-    let mut file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    std::fs::remove_file(path)?;
-    match std::io::copy(&mut file, &mut std::io::stdout().lock()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// One JSON object, an array of them, or one a line; `-` is standard input.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn read_values(file: &str) -> anyhow::Result<Vec<serde_json::Value>> {
-    let text = if file == "-" {
-        std::io::read_to_string(std::io::stdin())?
-    } else {
-        std::fs::read_to_string(file).with_context(|| file.to_owned())?
-    };
-    if let Ok(serde_json::Value::Array(values)) = serde_json::from_str(&text) {
-        return Ok(values);
-    }
-    if let Ok(value) = serde_json::from_str(&text) {
-        return Ok(vec![value]);
-    }
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    Ok(lines.map(|line| serde_json::from_str(line).unwrap_or(serde_json::Value::Null)).collect())
 }
 
 /// The operating-system user who gives a command.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lienthong_proto::batch;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::{Change, Meta, Write};
-use lienthong_proto::entry::{BuildError, Entry, EntryKind};
+use lienthong_proto::entry::BuildError;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -18,6 +18,7 @@ use lienthong_proto::time::{HlcClock, UnixMillis};
 use rand::RngCore as _;
 use tokio::sync::watch;
 
+use super::replay::{self, Replay};
 use super::{ComposeError, Composed, Draft, Look, Numbers, compose};
 use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
@@ -125,19 +126,19 @@ struct Staged {
 /// The one writer of a log and of the state merged from it.
 pub struct Journal {
     log: LogWriter,
-    reader: LogReader,
-    hashes: Arc<HashFile>,
-    frontier: Frontier,
+    pub(super) reader: LogReader,
+    pub(super) hashes: Arc<HashFile>,
+    pub(super) frontier: Frontier,
     leaves: Vec<Digest>,
-    dataset: Dataset,
+    pub(super) dataset: Dataset,
     catalogue: Arc<Catalogue>,
-    clock: HlcClock,
-    numbers: Numbers,
+    pub(super) clock: HlcClock,
+    pub(super) numbers: Numbers,
     author: Author,
     staged: Vec<Staged>,
     staged_records: HashSet<RecordId>,
     head: watch::Sender<Head>,
-    options: JournalOptions,
+    pub(super) options: JournalOptions,
 }
 
 impl Journal {
@@ -159,7 +160,7 @@ impl Journal {
     ) -> Result<Self, JournalError> {
         let dataset = Dataset::open(Arc::clone(&view), reader.clone(), options.frames_cached)?;
         let applied = view.applied()?.unwrap_or(0);
-        let (frontier, numbers) = load_meta(view.as_ref(), applied)?;
+        let (frontier, numbers) = replay::load_meta(view.as_ref(), applied)?;
         let head = Head { size: frontier.size(), root: frontier.root() };
         let mut journal = Self {
             log,
@@ -181,80 +182,7 @@ impl Journal {
         Ok(journal)
     }
 
-    fn replay(&mut self, applied: u64, replay: &mut dyn Replay) -> Result<(), JournalError> {
-        let held = self.hashes.len();
-        // Leaf hashes beyond the applied entries are made again; if the file is short, from its end on.
-        let from = applied.min(held);
-        for frame in self.reader.clone().scan(Sequence(from)) {
-            let (position, frame) = frame?;
-            self.replay_frame(position, &frame.payload, frame.first, from, applied, replay)?;
-            if self.dataset.unflushed() >= self.options.unflushed_max {
-                self.publish()?;
-                self.flush_with(replay.view())?;
-            }
-        }
-        self.publish()?;
-        self.flush_with(replay.view())
-    }
-
-    fn replay_frame(
-        &mut self,
-        position: FramePosition,
-        payload: &bytes::Bytes,
-        first: Sequence,
-        hashes_from: u64,
-        applied: u64,
-        replay: &mut dyn Replay,
-    ) -> Result<(), JournalError> {
-        let malformed =
-            |sequence: u64| move |source| JournalError::Malformed { sequence: Sequence(sequence), source };
-        let parsed = Payload::parse(payload).map_err(malformed(first.0))?;
-        let plain;
-        let (entries, packed) = match parsed {
-            Payload::Entry(entry) => (vec![entry], None),
-            Payload::Accepted { entry, packed } => (vec![entry], Some(packed)),
-            Payload::Batch(packed) => {
-                plain = batch::unpack(packed)?;
-                (batch::entries(&plain).map_err(malformed(first.0))?, None)
-            }
-        };
-        for (index, bytes) in entries.into_iter().enumerate() {
-            let sequence = first.0 + index as u64;
-            let entry = Entry::decode(bytes).map_err(malformed(sequence))?;
-            let leaf = entry.leaf_hash();
-            if sequence >= hashes_from && sequence >= self.hashes.len() {
-                self.hashes.append(&[leaf]).map_err(JournalError::Hashes)?;
-            }
-            if sequence < applied {
-                continue;
-            }
-            self.frontier.push(leaf);
-            if entry.header.kind == EntryKind::Change {
-                self.replay_change(position, index, &entry).map_err(|fault| match fault {
-                    ReplayFault::Malformed(source) => malformed(sequence)(source),
-                    ReplayFault::Dataset(fault) => fault.into(),
-                })?;
-            }
-            replay.entry(self, Replayed { entry: &entry, position, packed })?;
-        }
-        Ok(())
-    }
-
-    fn replay_change(
-        &mut self,
-        frame: FramePosition,
-        index: usize,
-        entry: &Entry<'_>,
-    ) -> Result<(), ReplayFault> {
-        let change = Change::of(entry).map_err(ReplayFault::Malformed)?;
-        self.numbers.seen(&change.record_type, change.number);
-        self.clock.observe(change.meta.hlc, change.meta.hlc.at());
-        let index = u16::try_from(index).unwrap_or(u16::MAX);
-        let source = self.own_source(&change, EntryAt { frame, index });
-        self.dataset.apply(Admitted { change: &change, source }).map_err(ReplayFault::Dataset)
-    }
-
-    fn own_source(&self, change: &Change, at: EntryAt) -> Source {
+    pub(super) fn own_source(&self, change: &Change, at: EntryAt) -> Source {
         Source {
             dot: change.dot,
             unit: self.author.unit.clone(),
@@ -507,7 +435,7 @@ impl Journal {
         Ok(head)
     }
 
-    fn publish(&mut self) -> Result<(), JournalError> {
+    pub(super) fn publish(&mut self) -> Result<(), JournalError> {
         self.dataset.publish(&self.catalogue)?;
         self.head.send_replace(Head { size: self.frontier.size(), root: self.frontier.root() });
         Ok(())
@@ -532,8 +460,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Dataset`] if the view refuses.
     pub fn flush_with(&mut self, mut extra: Batch) -> Result<(), JournalError> {
-        extra.put(Keyspace::Meta, FRONTIER, &self.frontier.encode());
-        extra.put(Keyspace::Meta, NUMBERS, &self.numbers.encode());
+        extra.put(Keyspace::Meta, replay::FRONTIER, &self.frontier.encode());
+        extra.put(Keyspace::Meta, replay::NUMBERS, &self.numbers.encode());
         self.dataset.flush(self.frontier.size(), extra)?;
         Ok(())
     }
@@ -552,66 +480,6 @@ impl Journal {
     pub fn frontier(&self) -> &Frontier {
         &self.frontier
     }
-}
-
-/// One entry of the log, as replay meets it.
-pub struct Replayed<'a> {
-    /// The entry.
-    pub entry: &'a Entry<'a>,
-    /// Its frame.
-    pub position: FramePosition,
-    /// The batch beside it.
-    pub packed: Option<&'a [u8]>,
-}
-
-/// What else a keeper of the log makes of its entries while they are replayed.
-pub trait Replay {
-    /// Takes the next entry into account.
-    ///
-    /// # Errors
-    /// [`JournalError`] ends the opening.
-    fn entry(&mut self, journal: &Journal, replayed: Replayed<'_>) -> Result<(), JournalError>;
-
-    /// What is to be written to the view together with the state of the entries taken so far.
-    fn view(&mut self) -> Batch;
-}
-
-/// A keeper that makes nothing else of them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoReplay;
-
-impl Replay for NoReplay {
-    fn entry(&mut self, _: &Journal, _: Replayed<'_>) -> Result<(), JournalError> {
-        Ok(())
-    }
-
-    fn view(&mut self) -> Batch {
-        Batch::default()
-    }
-}
-
-enum ReplayFault {
-    Malformed(lienthong_proto::bytes::Malformed),
-    Dataset(DatasetError),
-}
-
-const FRONTIER: &[u8] = b"frontier";
-const NUMBERS: &[u8] = b"numbers";
-
-fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers), JournalError> {
-    let state = |source| JournalError::Dataset(DatasetError::State(source));
-    let frontier = match view.get(Keyspace::Meta, FRONTIER)? {
-        Some(bytes) => Frontier::decode(&bytes).map_err(state)?,
-        None => Frontier::new(),
-    };
-    if frontier.size() != applied {
-        return Err(state(lienthong_proto::bytes::Malformed("frontier of another size")));
-    }
-    let numbers = match view.get(Keyspace::Meta, NUMBERS)? {
-        Some(bytes) => Numbers::decode(&bytes).map_err(state)?,
-        None => Numbers::default(),
-    };
-    Ok((frontier, numbers))
 }
 
 /// A fresh random 16-byte secret.

@@ -3,11 +3,11 @@
 mod compose;
 mod journal;
 mod numbers;
+mod replay;
 mod writer;
 
 pub use compose::{ComposeError, Composed, Draft, Intent, Look, compose, meant_id, preview};
-pub use journal::{
-    Author, Head, Journal, JournalError, JournalOptions, NoReplay, Replay, Replayed, Stage, log_dir, secret,
-};
+pub use journal::{Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
 pub use numbers::Numbers;
+pub use replay::{NoReplay, Replay, Replayed};
 pub use writer::{Outcome, Replica, WriteError, Written, settler};

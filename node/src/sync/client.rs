@@ -13,8 +13,8 @@ use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
 use super::{
-    Action, BatchBuilder, Event, Evidence, Machine, NoticeLine, Phase, Promised, ReceiptLine, Roots as _,
-    Settings, verify_proof,
+    Action, BatchBuilder, Event, Evidence, Machine, NoticeLine, OutBatch, Phase, Promised, ReceiptLine,
+    Roots as _, Settings, verify_proof,
 };
 use crate::identity::{self, NodeIdentity};
 use crate::replica::Head;
@@ -151,16 +151,16 @@ impl Driver {
                 () = sleep(wait) => Some(Event::Tick),
             };
             if let Some(event) = event {
-                self.step(event).await;
+                self.step(event);
             }
         }
     }
 
-    async fn step(&mut self, event: Event) {
+    fn step(&mut self, event: Event) {
         let now = (self.client.clock)();
         let actions = self.machine.handle(now, rand::random(), event, &self.client.builder);
         for action in actions {
-            self.act(action).await;
+            self.act(action);
         }
         let (phase, acknowledged) = (self.machine.phase(), self.machine.acknowledged());
         self.status.send_if_modified(|status| {
@@ -307,35 +307,32 @@ impl Driver {
         match self.client.evidence.keep_notice(&line) {
             Ok(()) => {
                 let cursor = self.client.evidence.notice_cursor();
-                let taken = wire::up::Message::NoticesTaken(wire::NoticesTaken { cursor });
-                if let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.as_ref()) {
-                    // A full queue loses only the acknowledgement: the hub then sends the notice again.
-                    let _ = up.try_send(wire::Up { message: Some(taken) });
-                }
+                // A full queue loses only the acknowledgement: the hub then sends the notice again.
+                self.send(wire::up::Message::NoticesTaken(wire::NoticesTaken { cursor }));
             }
             Err(error) => tracing::error!(%error, "a notice cannot be kept"),
         }
     }
 
-    async fn act(&mut self, action: Action) {
+    fn act(&mut self, action: Action) {
         match action {
             Action::Dial => self.dial(),
             Action::HangUp => {
                 self.generation += 1;
                 self.connection = None;
             }
-            Action::Hello(head) => self.send(self.hello(head)).await,
+            Action::Hello(head) => self.send(self.hello(head)),
             Action::Heartbeat => {
                 let head = *self.client.head.borrow();
                 if let Ok(checkpoint) = self.client.builder.checkpoint(head.size) {
                     let clock_millis = (self.client.clock)().0;
                     let heartbeat = wire::Heartbeat { checkpoint, clock_millis };
-                    self.send(wire::up::Message::Heartbeat(heartbeat)).await;
+                    self.send(wire::up::Message::Heartbeat(heartbeat));
                 }
             }
             Action::ProveFork { size } => {
                 if let Ok(checkpoint) = self.client.builder.checkpoint(size) {
-                    self.send(wire::up::Message::Prefix(wire::Prefix { checkpoint })).await;
+                    self.send(wire::up::Message::Prefix(wire::Prefix { checkpoint }));
                 }
             }
             Action::SendBatch { from } => self.send_batch(from),
@@ -359,9 +356,11 @@ impl Driver {
         })
     }
 
-    async fn send(&self, message: wire::up::Message) {
+    /// Says something short, without waiting: where the queue is full, batches are on their way, and a hub
+    /// that does not read them is given up by its silence.
+    fn send(&self, message: wire::up::Message) {
         if let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.as_ref()) {
-            let _ = up.send(wire::Up { message: Some(message) }).await;
+            let _ = up.try_send(wire::Up { message: Some(message) });
         }
     }
 
@@ -407,31 +406,36 @@ impl Driver {
                 Some(made) => Ok(made),
                 None => tokio::task::spawn_blocking(move || builder.batch(from)).await,
             };
-            let what = match made {
-                Ok(Ok(batch)) => {
-                    let (end, bytes) = (batch.first + u64::from(batch.count), batch.packed.len());
-                    let message = wire::up::Message::Batch(wire::Batch {
-                        first: batch.first,
-                        count: batch.count,
-                        packed: batch.packed,
-                        checkpoint: batch.checkpoint,
-                    });
-                    // Told before it goes: its receipt must not come before it counts as sent.
-                    let Ok(place) = up.reserve().await else { return };
-                    let sent = Report { generation, what: What::Sent { end, bytes } };
-                    if events.send(sent).await.is_ok() {
-                        place.send(wire::Up { message: Some(message) });
-                    }
-                    return;
-                }
+            let reason = match made {
+                Ok(Ok(batch)) => return hand_over(batch, generation, &up, &events).await,
                 Ok(Err(error)) => {
                     tracing::error!(%error, from, "no batch can be made of the log");
-                    What::Lost(error.to_string())
+                    error.to_string()
                 }
-                Err(error) => What::Lost(error.to_string()),
+                Err(error) => error.to_string(),
             };
-            let _ = events.send(Report { generation, what }).await;
+            let _ = events.send(Report { generation, what: What::Lost(reason) }).await;
         });
+    }
+}
+
+/// Sends a batch, told to the driver before it goes: its receipt must not come before it counts as sent.
+async fn hand_over(
+    batch: OutBatch,
+    generation: u64,
+    up: &mpsc::Sender<wire::Up>,
+    events: &mpsc::Sender<Report>,
+) {
+    let Ok(place) = up.reserve().await else { return };
+    let what = What::Sent { end: batch.first + u64::from(batch.count), bytes: batch.packed.len() };
+    if events.send(Report { generation, what }).await.is_ok() {
+        let message = wire::up::Message::Batch(wire::Batch {
+            first: batch.first,
+            count: batch.count,
+            packed: batch.packed,
+            checkpoint: batch.checkpoint,
+        });
+        place.send(wire::Up { message: Some(message) });
     }
 }
 
@@ -522,5 +526,32 @@ async fn sleep(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Goal: no receipt can come before its batch counts as sent. Method: the driver has no time to listen;
+    /// as long as it has not, nothing goes.
+    #[test]
+    fn p2_a_batch_is_told_before_it_goes() {
+        let (up, mut outgoing) = mpsc::channel(1);
+        let (events, mut inbox) = mpsc::channel(1);
+        assert!(events.try_send(Report { generation: 1, what: What::Lost(String::new()) }).is_ok());
+        let batch = OutBatch { first: 3, count: 2, packed: Vec::new().into(), checkpoint: String::new() };
+        let mut handing = Box::pin(hand_over(batch, 1, &up, &events));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(handing.as_mut().poll(&mut context).is_pending());
+        assert!(outgoing.try_recv().is_err(), "the driver does not know of it yet");
+        assert!(inbox.try_recv().is_ok());
+        assert!(handing.as_mut().poll(&mut context).is_ready());
+        let told = inbox.try_recv().map(|report| report.what);
+        assert!(matches!(told, Ok(What::Sent { end: 5, bytes: 0 })));
+        assert!(outgoing.try_recv().is_ok());
     }
 }

@@ -6,6 +6,7 @@
 mod cell;
 mod citizen;
 mod dates;
+mod field;
 mod numbers;
 mod row;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use lienthong_node::app::{Node, system_clock};
 use lienthong_node::capture::Language;
 use lienthong_node::control::Connection;
 use lienthong_node::intake::Intake;
-use lienthong_node::service::Request as NodeRequest;
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::catalogue::{Catalogue, UnitKind};
 use lienthong_proto::rules::UnitScope;
 use serde_json::{Value as Json, json};
@@ -339,7 +339,8 @@ impl Bench {
             let before = machine::wire_bytes();
             let begun = Instant::now();
             self.press_sync();
-            let read = HubRequest::RecordGet { record_type: TYPE.to_owned(), id, unit: None };
+            let read =
+                HubRequest::Records(RecordsRequest::Get { record_type: TYPE.to_owned(), id, unit: None });
             loop {
                 let seen = self.hub.ask(&read).await?.body;
                 if seen["fields"]["v"] == rep {
@@ -389,7 +390,8 @@ impl Bench {
             let Ok(Some(mut hub)) = Connection::open(&hub).await else { return seen };
             while seen.len() < STEADY && begun.elapsed() < STALL {
                 let id = format!("steady-{}", seen.len());
-                let read = HubRequest::RecordGet { record_type: TYPE.to_owned(), id, unit: None };
+                let read =
+                    HubRequest::Records(RecordsRequest::Get { record_type: TYPE.to_owned(), id, unit: None });
                 match hub.ask(&read).await {
                     Ok(answer) if answer.exit == 0 => seen.push(Instant::now()),
                     _ => tokio::time::sleep(Duration::from_micros(500)).await,
@@ -458,7 +460,12 @@ impl Bench {
 }
 
 fn put(values: Vec<Json>) -> NodeRequest {
-    NodeRequest::Put { values, record_type: TYPE.to_owned(), author: "load".to_owned(), english: true }
+    NodeRequest::Records(RecordsRequest::Put {
+        values,
+        record_type: TYPE.to_owned(),
+        author: "load".to_owned(),
+        english: true,
+    })
 }
 
 /// The highest memory of processes while it watches.

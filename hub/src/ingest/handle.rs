@@ -1,0 +1,186 @@
+//! The door to the ledger's writer: what can be asked of it, and how it answers.
+
+use std::sync::Arc;
+
+use lienthong_node::replica::{Draft, Head, WriteError, Written};
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::time::UnixMillis;
+use parking_lot::RwLock;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use super::{Release, VerifiedBatch};
+use crate::ledger::Books;
+
+/// What the hub answers to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The replica's log size now held.
+    pub size: u64,
+    /// The acceptance's place in the ledger.
+    pub ledger_index: u64,
+    /// The hub's time.
+    pub at: UnixMillis,
+}
+
+/// Why the ledger did not take something.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Another stream of the same replica was faster; the sender must greet again.
+    #[error("the batch begins at {found}, the hub holds {held}")]
+    Overtaken {
+        /// What is held.
+        held: u64,
+        /// Where the batch begins.
+        found: u64,
+    },
+    /// The replica was never enrolled here.
+    #[error("replica {0} is not enrolled")]
+    Unknown(ReplicaId),
+    /// The unit has too much in quarantine: a person must look first.
+    #[error("unit {unit} has {count} changes in quarantine; release or settle them first")]
+    QuarantineFull {
+        /// Whose.
+        unit: UnitCode,
+        /// How many.
+        count: usize,
+    },
+    /// No such change in quarantine.
+    #[error("nothing in quarantine has the number {0}")]
+    NotQuarantined(String),
+    /// It cannot be released: the reason stands.
+    #[error("it cannot be released: {0}")]
+    NotReleasable(&'static str),
+    /// The ledger does not reach the disk; nothing is taken any more.
+    #[error("the ledger takes no more writes: {0}")]
+    Failed(Arc<str>),
+}
+
+pub(super) enum Command {
+    Accept(Box<VerifiedBatch>, OwnedSemaphorePermit, oneshot::Sender<Result<Accepted, CommitError>>),
+    Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
+    Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
+    Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
+    Close(oneshot::Sender<()>),
+    /// A second has passed.
+    Settle,
+}
+
+/// Asks things of the ledger's writer; cheap to clone.
+#[derive(Clone)]
+pub struct CommitterHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) books: Arc<RwLock<Books>>,
+    pub(super) head: watch::Receiver<Head>,
+    pub(super) noticed: watch::Receiver<u64>,
+    pub(super) failed: watch::Receiver<Option<Arc<str>>>,
+}
+
+impl CommitterHandle {
+    /// Hands a verified batch over, in the order of the calls; the answer comes after its fdatasync. The
+    /// batch's place in memory is given back by the writer, whether or not anyone listens for the answer.
+    ///
+    /// # Errors
+    /// [`CommitError::Failed`] if the ledger takes nothing any more.
+    pub async fn submit(
+        &self,
+        batch: VerifiedBatch,
+        place: OwnedSemaphorePermit,
+    ) -> Result<PendingAnswer, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Accept(Box::new(batch), place, answer);
+        self.commands.send(command).await.map_err(|_| self.refusal())?;
+        Ok(PendingAnswer { answered, failed: self.failed.clone() })
+    }
+
+    /// Writes the province's own records.
+    pub async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
+        let count = drafts.len();
+        let (answer, answered) = oneshot::channel();
+        match self.ask(Command::Write(drafts, answer), answered).await {
+            Ok(results) => results,
+            Err(error) => {
+                let reason: Arc<str> = error.to_string().into();
+                std::iter::repeat_with(|| Err(WriteError::Failed(Arc::clone(&reason)))).take(count).collect()
+            }
+        }
+    }
+
+    /// Logs an event.
+    ///
+    /// # Errors
+    /// [`CommitError`] if it was not taken.
+    pub async fn event(&self, event: Event) -> Result<Sequence, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Event(event, answer), answered).await?
+    }
+
+    /// Releases a change from quarantine.
+    ///
+    /// # Errors
+    /// [`CommitError`] if there is none, or it may not be released.
+    pub async fn release(&self, release: Release) -> Result<Sequence, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Release(release, answer), answered).await?
+    }
+
+    /// Ends the writer: what was accepted is in the view and anchored.
+    pub async fn close(&self) {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.ask(Command::Close(answer), answered).await;
+    }
+
+    /// What the ledger holds of each replica, in quarantine, and to tell.
+    #[must_use]
+    pub fn books(&self) -> &Arc<RwLock<Books>> {
+        &self.books
+    }
+
+    /// The ledger's head as it grows.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// Changes whenever there is a new notice.
+    #[must_use]
+    pub fn noticed(&self) -> watch::Receiver<u64> {
+        self.noticed.clone()
+    }
+
+    /// Why nothing is taken any more, once that is so.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.failed.borrow().clone()
+    }
+
+    async fn ask<T>(&self, command: Command, answered: oneshot::Receiver<T>) -> Result<T, CommitError> {
+        self.commands.send(command).await.map_err(|_| self.refusal())?;
+        answered.await.map_err(|_| self.refusal())
+    }
+
+    fn refusal(&self) -> CommitError {
+        refusal(&self.failed)
+    }
+}
+
+fn refusal(failed: &watch::Receiver<Option<Arc<str>>>) -> CommitError {
+    CommitError::Failed(failed.borrow().clone().unwrap_or_else(|| Arc::from("it is shutting down")))
+}
+
+/// An answer that comes after the batch's fdatasync.
+#[derive(Debug)]
+pub struct PendingAnswer {
+    answered: oneshot::Receiver<Result<Accepted, CommitError>>,
+    failed: watch::Receiver<Option<Arc<str>>>,
+}
+
+impl PendingAnswer {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing was taken then.
+    pub async fn wait(self) -> Result<Accepted, CommitError> {
+        self.answered.await.map_err(|_| refusal(&self.failed))?
+    }
+}

@@ -1,0 +1,99 @@
+//! Merging a quarantined change after all, when a steward decides so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lienthong_node::dataset::{Admitted, Source};
+use lienthong_node::replica::JournalError;
+use lienthong_proto::change::Change;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{Sequence, UnitCode};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use lienthong_proto::verdict::{QuarantineReason, Verdict};
+
+use super::committer::Committer;
+use super::{CommitError, Judge, Judgement};
+use crate::ledger::Quarantined;
+
+/// A steward's decision to merge a quarantined change after all.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// `ledger index.place`, as the list shows it.
+    pub number: (u64, u16),
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub actor: String,
+}
+
+impl Committer {
+    pub(super) fn release(
+        &mut self,
+        release: &Release,
+    ) -> Result<Result<Sequence, CommitError>, JournalError> {
+        let Some(waiting) = self.books.quarantine.get(&release.number).cloned() else {
+            let (ledger, place) = release.number;
+            return Ok(Err(CommitError::NotQuarantined(format!("{ledger}.{place}"))));
+        };
+        let reason = match waiting.reason {
+            QuarantineReason::Forbidden => Some("its content was never stored"),
+            QuarantineReason::Undecodable => Some("this version does not understand it"),
+            QuarantineReason::ContextAhead => Some("it would win against every later write"),
+            QuarantineReason::TypeUnknown
+                if self.journal.catalogue().record_type(&waiting.record_type).is_none() =>
+            {
+                Some("the catalogue does not know its type yet")
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return Ok(Err(CommitError::NotReleasable(reason)));
+        }
+        let bytes = self.journal.dataset().entries().entry(waiting.at)?;
+        let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else {
+            return Ok(Err(CommitError::NotReleasable("this version does not understand it")));
+        };
+        // A change of an unknown type was never judged: it is now.
+        let proposal = match waiting.reason {
+            QuarantineReason::TypeUnknown => match self.judge_late(&waiting.unit, &change)? {
+                Verdict::Quarantined(reason) => return Ok(Err(CommitError::NotReleasable(reason.en()))),
+                verdict => verdict == Verdict::Proposal,
+            },
+            _ => false,
+        };
+        let now = (self.clock)();
+        let event = release_event(release, &waiting, proposal, now);
+        let sequence = self.journal.stage_event(&event)?;
+        self.books.note_event(&event, &mut self.view);
+        let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
+        self.journal.apply(Admitted { change: &change, source })?;
+        self.touched.insert(change.record);
+        self.books.released(release.number, &waiting, sequence.0, now, &mut self.view);
+        Ok(Ok(sequence))
+    }
+
+    fn judge_late(&self, unit: &UnitCode, change: &Change) -> Result<Verdict, JournalError> {
+        let catalogue = Arc::clone(self.journal.catalogue());
+        let held = |_| u64::MAX;
+        let mut judge = Judge::new(self.journal.dataset(), &catalogue, unit, &|_| false, &held);
+        match judge.judge(change)? {
+            Judgement::Verdict(verdict) => Ok(verdict),
+            Judgement::NotSynced => Ok(Verdict::Applied),
+        }
+    }
+}
+
+fn release_event(release: &Release, waiting: &Quarantined, proposal: bool, at: UnixMillis) -> Event {
+    let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+    let fields = BTreeMap::from([
+        ("ledger_index".to_owned(), number(release.number.0)),
+        ("place".to_owned(), number(u64::from(release.number.1))),
+        ("replica".to_owned(), Value::Text(waiting.dot.replica.to_string())),
+        ("sequence".to_owned(), number(waiting.dot.sequence.0)),
+        ("reason".to_owned(), Value::Text(release.reason.clone())),
+        ("proposal".to_owned(), Value::Boolean(proposal)),
+    ]);
+    Event { kind: "release".to_owned(), at, actor: release.actor.clone(), fields }
+}

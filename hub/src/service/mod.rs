@@ -1,0 +1,119 @@
+//! What a hub does when asked: the one place behind the control socket and the command line.
+
+mod evidence;
+mod people;
+mod request;
+mod units;
+mod waiting;
+
+use std::sync::Arc;
+
+use lienthong_node::control::Answer;
+use lienthong_node::records::Records;
+use lienthong_node::service::{RecordsRequest, RecordsService, state_digest};
+use lienthong_proto::rules::UnitScope;
+use serde_json::{Value as Json, json};
+use tokio::runtime::Handle;
+
+use crate::app::Hub;
+
+pub use request::{Asked, Request};
+
+fn list(items: Vec<Json>) -> Answer {
+    Answer::done(json!({ "items": items, "next": null }))
+}
+
+impl Hub {
+    /// Does what is asked, if the account of the one who asks may.
+    pub async fn execute_as(self: Arc<Self>, mut asked: Asked, uid: Option<u32>) -> Answer {
+        let (credentials, right) = (asked.credentials.take(), asked.request.right());
+        let allowed =
+            tokio::task::block_in_place(|| self.accounts.authorise(uid, credentials.as_ref(), right));
+        match allowed {
+            Ok(name) => {
+                asked.request.act_as(&name);
+                self.execute(asked.request).await
+            }
+            Err(refusal) => Answer::failed(refusal),
+        }
+    }
+
+    /// Does what is asked.
+    pub async fn execute(self: Arc<Self>, request: Request) -> Answer {
+        let answered = match request {
+            Request::TokenCreate { unit, role, ttl_seconds, actor } => {
+                self.token_create(unit, role, ttl_seconds, actor).await
+            }
+            Request::TokenRevoke { id, actor } => self.token_revoke(&id, &actor).await,
+            Request::UnitRevoke { whom, reason, actor } => self.unit_revoke(&whom, &reason, &actor).await,
+            Request::QuarantineRelease { number, reason, actor } => {
+                self.release(&number, reason, actor).await
+            }
+            Request::UserAdd { name, roles, uid, password, actor } => {
+                self.user_add(name, roles, uid, password.as_deref(), &actor).await
+            }
+            Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
+            // Here rather than on another thread: a hand-over costs more than most answers.
+            request => {
+                let runtime = Handle::current();
+                tokio::task::block_in_place(|| self.answer(request, &runtime))
+            }
+        };
+        answered.unwrap_or_else(|refusal| refusal)
+    }
+
+    fn records(&self) -> Records<'_> {
+        Records {
+            dataset: &self.dataset,
+            catalogue: &self.catalogue,
+            provincial_key: &self.secrets.provincial_key,
+            unit: &self.secrets.profile.province,
+        }
+    }
+
+    fn on_records(&self, request: RecordsRequest, runtime: &Handle) -> Result<Answer, Answer> {
+        let service = RecordsService {
+            records: self.records(),
+            scope: UnitScope::Any(self.secrets.profile.province.clone()),
+            writer: self.secrets.profile.replica,
+            now: self.now(),
+            write: &|drafts| runtime.block_on(self.committer.write(drafts)),
+            log: &|event| {
+                let logged = runtime.block_on(self.committer.event(event));
+                logged.map(drop).map_err(|error| error.to_string())
+            },
+        };
+        service.answer(request)
+    }
+
+    fn answer(&self, request: Request, runtime: &Handle) -> Result<Answer, Answer> {
+        match request {
+            Request::Status => Ok(Answer::done(self.status())),
+            Request::Records(request) => self.on_records(request, runtime),
+            Request::TokenList => Ok(list(self.tokens.list().iter().map(|token| token.to_json()).collect())),
+            Request::UnitList => Ok(self.unit_list()),
+            Request::UnitShow { unit } => self.unit_show(&unit),
+            Request::UserList => Ok(self.user_list()),
+            Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
+            Request::ConflictsShow { id } => self.conflicts_show(&id),
+            Request::QuarantineList { page } => Ok(self.quarantine_list(&page)),
+            Request::QuarantineShow { number } => self.quarantine_show(&number),
+            Request::LedgerCheckpoint => {
+                let checkpoint = self.ledger_checkpoint().map_err(Answer::failed)?;
+                Ok(Answer::done(json!({ "checkpoint": checkpoint })))
+            }
+            Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
+            Request::LedgerVerify => {
+                Ok(lienthong_node::check::check(&self.data, self.secrets.profile.replica))
+            }
+            Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
+            Request::StateDigest { replica } => state_digest(&self.dataset, &self.catalogue, replica),
+            Request::TokenCreate { .. }
+            | Request::TokenRevoke { .. }
+            | Request::UnitRevoke { .. }
+            | Request::QuarantineRelease { .. }
+            | Request::UserAdd { .. }
+            | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a hub can be asked, and what right each needs.
+
+use lienthong_node::records::Page;
+use lienthong_node::service::RecordsRequest;
+use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::{AccountRole, Credentials, Right};
+use crate::pki::Role;
+
+/// What a hub can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Request {
+    /// Where everything stands.
+    Status,
+    /// Make an enrolment token.
+    TokenCreate {
+        /// For which unit.
+        unit: UnitCode,
+        /// As what.
+        role: Role,
+        /// For how long.
+        ttl_seconds: u64,
+        /// Who makes it.
+        actor: String,
+    },
+    /// All tokens.
+    TokenList,
+    /// Take a token back.
+    TokenRevoke {
+        /// Its number.
+        id: String,
+        /// Who.
+        actor: String,
+    },
+    /// All units.
+    UnitList,
+    /// One unit.
+    UnitShow {
+        /// Which.
+        unit: UnitCode,
+    },
+    /// Revoke a unit's replicas, or one replica.
+    UnitRevoke {
+        /// Unit code or replica id.
+        whom: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
+    /// Something about records.
+    Records(RecordsRequest),
+    /// All open conflicts.
+    ConflictsList {
+        /// Which.
+        page: Page,
+    },
+    /// The conflicts of one record.
+    ConflictsShow {
+        /// Record id, or the key of an item of the list.
+        id: String,
+    },
+    /// All of the quarantine.
+    QuarantineList {
+        /// Which.
+        page: Page,
+    },
+    /// One change in quarantine.
+    QuarantineShow {
+        /// `ledger.place`.
+        number: String,
+    },
+    /// Merge it after all.
+    QuarantineRelease {
+        /// `ledger.place`.
+        number: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
+    /// A new account.
+    UserAdd {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        roles: Vec<AccountRole>,
+        /// The operating-system user it belongs to.
+        uid: Option<u32>,
+        /// Its password.
+        password: Option<String>,
+        /// Who.
+        actor: String,
+    },
+    /// All accounts.
+    UserList,
+    /// End an account.
+    UserDisable {
+        /// Its name.
+        name: String,
+        /// Who.
+        actor: String,
+    },
+    /// The ledger's signed checkpoint.
+    LedgerCheckpoint,
+    /// Entries of the ledger.
+    LedgerShow {
+        /// From which.
+        from: u64,
+        /// How many.
+        limit: usize,
+    },
+    /// Whether the ledger is whole.
+    LedgerVerify,
+    /// What the hub holds of a record's first source: its leaf, and the log it stands in.
+    RecordSource {
+        /// Record type.
+        record_type: String,
+        /// Record id.
+        id: RecordId,
+    },
+    /// The digest of everything live a replica wrote: the replica's must be equal.
+    StateDigest {
+        /// Which replica.
+        replica: ReplicaId,
+    },
+}
+
+/// A request, and whom it is to act as.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    /// An account with its password; otherwise the operating-system user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// What is asked.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+impl Request {
+    /// What it needs.
+    #[must_use]
+    pub fn right(&self) -> Right {
+        match self {
+            Self::TokenCreate { .. } | Self::TokenRevoke { .. } | Self::UnitRevoke { .. } => Right::Operate,
+            Self::Records(request) if request.writes() => Right::Operate,
+            Self::QuarantineRelease { .. } => Right::Decide,
+            Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
+            _ => Right::Read,
+        }
+    }
+
+    /// Names the account that acts: what the command line says of it is not believed.
+    pub(super) fn act_as(&mut self, name: &str) {
+        match self {
+            Self::TokenCreate { actor, .. }
+            | Self::TokenRevoke { actor, .. }
+            | Self::UnitRevoke { actor, .. }
+            | Self::QuarantineRelease { actor, .. }
+            | Self::UserAdd { actor, .. }
+            | Self::UserDisable { actor, .. } => name.clone_into(actor),
+            Self::Records(request) => request.act_as(name),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Tokens and enrolled units.
+
+use std::collections::BTreeMap;
+
+use lienthong_node::control::Answer;
+use lienthong_proto::ids::UnitCode;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use serde_json::{Value as Json, json};
+
+use super::list;
+use crate::app::Hub;
+use crate::pki::{Enrolled, Role};
+
+impl Hub {
+    pub(super) async fn token_create(
+        &self,
+        unit: UnitCode,
+        role: Role,
+        ttl_seconds: u64,
+        actor: String,
+    ) -> Result<Answer, Answer> {
+        if self.catalogue.units().get(&unit).is_none() {
+            return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+        }
+        let expires = UnixMillis(self.now().0.saturating_add(ttl_seconds.saturating_mul(1_000)));
+        let token = self
+            .tokens
+            .create(&self.secrets, unit.clone(), role, expires, actor.clone())
+            .map_err(Answer::failed)?;
+        let fields = BTreeMap::from([
+            ("unit".to_owned(), Value::Unit(unit.clone())),
+            ("token".to_owned(), Value::Text(hex::encode(token.id))),
+        ]);
+        self.event("token", &actor, fields).await.map_err(Answer::failed)?;
+        let expires = expires.rfc3339();
+        Ok(Answer::done(
+            json!({ "token": token.to_string(), "unit": unit, "role": role, "expires": expires }),
+        ))
+    }
+
+    pub(super) async fn token_revoke(&self, id: &str, actor: &str) -> Result<Answer, Answer> {
+        self.tokens.revoke(id).map_err(Answer::failed)?;
+        let fields = BTreeMap::from([("token".to_owned(), Value::Text(id.to_owned()))]);
+        self.event("token_revoked", actor, fields).await.map_err(Answer::failed)?;
+        Ok(Answer::done(json!({ "revoked": id })))
+    }
+
+    pub(super) async fn unit_revoke(&self, whom: &str, reason: &str, actor: &str) -> Result<Answer, Answer> {
+        let revoked = self.registry.revoke(whom, reason, self.now()).map_err(Answer::failed)?;
+        let fields = BTreeMap::from([
+            ("whom".to_owned(), Value::Text(whom.to_owned())),
+            ("reason".to_owned(), Value::Text(reason.to_owned())),
+        ]);
+        self.event("revocation", actor, fields).await.map_err(Answer::failed)?;
+        Ok(Answer::done(json!({ "revoked": revoked })))
+    }
+
+    pub(super) fn unit_list(&self) -> Answer {
+        list(self.registry.list().iter().map(enrolled_json).collect())
+    }
+
+    pub(super) fn unit_show(&self, unit: &UnitCode) -> Result<Answer, Answer> {
+        if self.catalogue.units().get(unit).is_none() {
+            return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+        }
+        let replicas: Vec<Json> =
+            self.registry.list().iter().filter(|entry| entry.unit == *unit).map(enrolled_json).collect();
+        let root = lienthong_node::identity::spki_hash(&self.secrets.root).unwrap_or_default();
+        Ok(Answer::done(json!({
+            "unit": unit,
+            "name": self.catalogue.units().title(unit),
+            "replicas": replicas,
+            "fingerprint": lienthong_proto::fingerprint::words(&root),
+        })))
+    }
+}
+
+fn enrolled_json(entry: &Enrolled) -> Json {
+    let fingerprint = entry.log_public().map(|key| lienthong_proto::fingerprint::words(&key));
+    json!({
+        "unit": entry.unit,
+        "replica": entry.replica,
+        "role": entry.role,
+        "enrolled_at": UnixMillis(entry.enrolled_at).rfc3339(),
+        "state": entry.state,
+        "fingerprint": fingerprint,
+    })
+}

@@ -1,0 +1,89 @@
+//! What waits for a person: open conflicts and the quarantine.
+
+use std::sync::Arc;
+
+use lienthong_node::control::Answer;
+use lienthong_node::records::Page;
+use lienthong_proto::ids::RecordId;
+use serde_json::{Value as Json, json};
+
+use crate::app::Hub;
+use crate::ingest::Release;
+use crate::ledger::Quarantined;
+
+impl Hub {
+    pub(super) fn conflicts_show(&self, id: &str) -> Result<Answer, Answer> {
+        let none = || Answer::failed(format!("{id}: không có xung đột đang mở · no open conflict"));
+        let named = |record_type: &str, record: &RecordId, field: &str| {
+            record.to_string() == id || format!("{record_type}/{record}/{field}") == id
+        };
+        let mut open = self.dataset.conflicts().into_iter();
+        let (record_type, record, _) = open.find(|(t, record, f)| named(t, record, f)).ok_or_else(none)?;
+        let found = self.dataset.record(&self.catalogue, &record_type, record).map_err(Answer::failed)?;
+        let record = found.ok_or_else(none)?;
+        Ok(Answer::done(json!({
+            "type": record_type, "id": record.id, "unit": record.owner, "conflicts": record.conflicts(),
+        })))
+    }
+
+    /// The open conflicts, a field each.
+    pub(super) fn conflicts_list(&self, page: &Page) -> Answer {
+        let items = self
+            .dataset
+            .conflicts()
+            .into_iter()
+            .map(|(record_type, id, field)| {
+                let key = format!("{record_type}/{id}/{field}");
+                json!({ "key": key, "type": record_type, "id": id, "field": field })
+            })
+            .collect();
+        Answer::done(page.of(items, |item| item["key"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    pub(super) fn quarantine_list(&self, page: &Page) -> Answer {
+        let waiting = Arc::clone(&self.committer.books().read().quarantine);
+        let items = waiting.iter().map(|(number, waiting)| quarantined_json(*number, waiting)).collect();
+        Answer::done(page.of(items, |item| item["number"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    pub(super) fn quarantine_show(&self, number: &str) -> Result<Answer, Answer> {
+        let parsed = number_of(number)?;
+        let waiting = self.committer.books().read().quarantine.get(&parsed).cloned();
+        let waiting =
+            waiting.ok_or_else(|| Answer::failed(format!("không có {number} · there is no {number}")))?;
+        Ok(Answer::done(quarantined_json(parsed, &waiting)))
+    }
+
+    pub(super) async fn release(
+        &self,
+        number: &str,
+        reason: String,
+        actor: String,
+    ) -> Result<Answer, Answer> {
+        let release = Release { number: number_of(number)?, reason, actor };
+        let sequence = self.committer.release(release).await.map_err(Answer::failed)?;
+        Ok(Answer::done(json!({ "released": number, "ledger_index": sequence })))
+    }
+}
+
+/// What a quarantine list shows of a change.
+fn quarantined_json(number: (u64, u16), waiting: &Quarantined) -> Json {
+    json!({
+        "number": format!("{}.{}", number.0, number.1),
+        "unit": waiting.unit,
+        "type": waiting.record_type,
+        "record": waiting.record,
+        "reason": waiting.reason.code(),
+        "vi": waiting.reason.vi(),
+        "en": waiting.reason.en(),
+        "at": waiting.accepted_at.rfc3339(),
+        "replica": waiting.dot.replica,
+        "sequence": waiting.dot.sequence,
+    })
+}
+
+fn number_of(text: &str) -> Result<(u64, u16), Answer> {
+    let parsed =
+        text.split_once('.').and_then(|(ledger, place)| Some((ledger.parse().ok()?, place.parse().ok()?)));
+    parsed.ok_or_else(|| Answer::failed(format!("{text}: số có dạng 12.0 · a number looks like 12.0")))
+}

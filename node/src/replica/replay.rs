@@ -1,0 +1,149 @@
+//! Bringing the state up to the log when a journal opens.
+
+use lienthong_proto::batch;
+use lienthong_proto::bytes::Malformed;
+use lienthong_proto::change::Change;
+use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::ids::Sequence;
+use lienthong_proto::merkle::Frontier;
+
+use super::Numbers;
+use super::journal::{Journal, JournalError};
+use crate::dataset::{Admitted, DatasetError, EntryAt, Payload};
+use crate::log::FramePosition;
+use crate::store::{Batch, Keyspace, View};
+
+/// One entry of the log, as replay meets it.
+pub struct Replayed<'a> {
+    /// The entry.
+    pub entry: &'a Entry<'a>,
+    /// Its frame.
+    pub position: FramePosition,
+    /// The batch beside it.
+    pub packed: Option<&'a [u8]>,
+}
+
+/// What else a keeper of the log makes of its entries while they are replayed.
+pub trait Replay {
+    /// Takes the next entry into account.
+    ///
+    /// # Errors
+    /// [`JournalError`] ends the opening.
+    fn entry(&mut self, journal: &Journal, replayed: Replayed<'_>) -> Result<(), JournalError>;
+
+    /// What is to be written to the view together with the state of the entries taken so far.
+    fn view(&mut self) -> Batch;
+}
+
+/// A keeper that makes nothing else of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoReplay;
+
+impl Replay for NoReplay {
+    fn entry(&mut self, _: &Journal, _: Replayed<'_>) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn view(&mut self) -> Batch {
+        Batch::default()
+    }
+}
+
+enum ReplayFault {
+    Malformed(Malformed),
+    Dataset(DatasetError),
+}
+
+pub(super) const FRONTIER: &[u8] = b"frontier";
+pub(super) const NUMBERS: &[u8] = b"numbers";
+
+pub(super) fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers), JournalError> {
+    let state = |source| JournalError::Dataset(DatasetError::State(source));
+    let frontier = match view.get(Keyspace::Meta, FRONTIER)? {
+        Some(bytes) => Frontier::decode(&bytes).map_err(state)?,
+        None => Frontier::new(),
+    };
+    if frontier.size() != applied {
+        return Err(state(Malformed("frontier of another size")));
+    }
+    let numbers = match view.get(Keyspace::Meta, NUMBERS)? {
+        Some(bytes) => Numbers::decode(&bytes).map_err(state)?,
+        None => Numbers::default(),
+    };
+    Ok((frontier, numbers))
+}
+
+impl Journal {
+    pub(super) fn replay(&mut self, applied: u64, replay: &mut dyn Replay) -> Result<(), JournalError> {
+        let held = self.hashes.len();
+        // Leaf hashes beyond the applied entries are made again; if the file is short, from its end on.
+        let from = applied.min(held);
+        for frame in self.reader.clone().scan(Sequence(from)) {
+            let (position, frame) = frame?;
+            self.replay_frame(position, &frame.payload, frame.first, from, applied, replay)?;
+            if self.dataset.unflushed() >= self.options.unflushed_max {
+                self.publish()?;
+                self.flush_with(replay.view())?;
+            }
+        }
+        self.publish()?;
+        self.flush_with(replay.view())
+    }
+
+    fn replay_frame(
+        &mut self,
+        position: FramePosition,
+        payload: &bytes::Bytes,
+        first: Sequence,
+        hashes_from: u64,
+        applied: u64,
+        replay: &mut dyn Replay,
+    ) -> Result<(), JournalError> {
+        let malformed =
+            |sequence: u64| move |source| JournalError::Malformed { sequence: Sequence(sequence), source };
+        let parsed = Payload::parse(payload).map_err(malformed(first.0))?;
+        let plain;
+        let (entries, packed) = match parsed {
+            Payload::Entry(entry) => (vec![entry], None),
+            Payload::Accepted { entry, packed } => (vec![entry], Some(packed)),
+            Payload::Batch(packed) => {
+                plain = batch::unpack(packed)?;
+                (batch::entries(&plain).map_err(malformed(first.0))?, None)
+            }
+        };
+        for (index, bytes) in entries.into_iter().enumerate() {
+            let sequence = first.0 + index as u64;
+            let entry = Entry::decode(bytes).map_err(malformed(sequence))?;
+            let leaf = entry.leaf_hash();
+            if sequence >= hashes_from && sequence >= self.hashes.len() {
+                self.hashes.append(&[leaf]).map_err(JournalError::Hashes)?;
+            }
+            if sequence < applied {
+                continue;
+            }
+            self.frontier.push(leaf);
+            if entry.header.kind == EntryKind::Change {
+                self.replay_change(position, index, &entry).map_err(|fault| match fault {
+                    ReplayFault::Malformed(source) => malformed(sequence)(source),
+                    ReplayFault::Dataset(fault) => fault.into(),
+                })?;
+            }
+            replay.entry(self, Replayed { entry: &entry, position, packed })?;
+        }
+        Ok(())
+    }
+
+    fn replay_change(
+        &mut self,
+        frame: FramePosition,
+        index: usize,
+        entry: &Entry<'_>,
+    ) -> Result<(), ReplayFault> {
+        let change = Change::of(entry).map_err(ReplayFault::Malformed)?;
+        self.numbers.seen(&change.record_type, change.number);
+        self.clock.observe(change.meta.hlc, change.meta.hlc.at());
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        let source = self.own_source(&change, EntryAt { frame, index });
+        self.dataset.apply(Admitted { change: &change, source }).map_err(ReplayFault::Dataset)
+    }
+}

@@ -1,0 +1,224 @@
+//! What a node does when asked: the one place behind the control socket and the command line.
+
+mod records;
+
+use std::sync::Arc;
+
+use lienthong_proto::rules::UnitScope;
+use lienthong_proto::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::app::Node;
+use crate::control::Answer;
+use crate::records::{Page, Records};
+use crate::sync::{NoticeLine, Phase};
+
+pub use records::{RecordsRequest, RecordsService};
+
+/// What a node can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Request {
+    /// Where it stands.
+    Status,
+    /// Dial now and wait until everything is acknowledged.
+    Sync,
+    /// Something about records.
+    Records(RecordsRequest),
+    /// What the hub told.
+    Notices {
+        /// Which.
+        page: Page,
+    },
+    /// What the hub keeps in quarantine.
+    Quarantine {
+        /// Which.
+        page: Page,
+    },
+    /// The log's signed checkpoint.
+    LogCheckpoint,
+    /// Whether log, hashes and view agree.
+    LogVerify,
+    /// The hub's receipts.
+    LogReceipts {
+        /// From this time on.
+        since: UnixMillis,
+        /// Which.
+        page: Page,
+    },
+    /// The path of an entry to a checkpoint of this log.
+    LogProve {
+        /// Which entry.
+        sequence: u64,
+        /// The checkpoint's size.
+        size: u64,
+    },
+    /// The digest of everything live this replica wrote: the hub's must be equal.
+    StateDigest,
+}
+
+/// The digest of everything live that `replica` wrote, over all record types.
+///
+/// # Errors
+/// The answer to give.
+pub fn state_digest(
+    dataset: &crate::dataset::Dataset,
+    catalogue: &lienthong_proto::catalogue::Catalogue,
+    replica: lienthong_proto::ids::ReplicaId,
+) -> Result<Answer, Answer> {
+    let types: Vec<String> = catalogue.record_types().map(|declared| declared.name.clone()).collect();
+    let digest = dataset.own_digest(&types, replica).map_err(Answer::failed)?;
+    Ok(Answer::done(json!({ "replica": replica, "digest": hex::encode(digest) })))
+}
+
+/// `status --json` of a folder that was never enrolled.
+#[must_use]
+pub fn unenrolled() -> Json {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
+        "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "records": 0, "defects": null,
+        "quarantined": 0, "last_sync": null, "fault": null, "alarm": null, "certificate_until": null,
+    })
+}
+
+impl Node {
+    /// Does what is asked.
+    pub async fn execute(self: Arc<Self>, request: Request) -> Answer {
+        match request {
+            Request::Sync => self.sync_now().await,
+            // Here rather than on another thread: a hand-over costs more than most answers.
+            request => tokio::task::block_in_place(|| self.execute_blocking(request)),
+        }
+    }
+
+    fn on_records(&self, request: RecordsRequest) -> Result<Answer, Answer> {
+        if request.writes() && self.is_regressed() {
+            return Err(Answer::failed(
+                "máy này đang chỉ đọc: hãy chạy `lienthong-node recover` · this node is read-only: run `lienthong-node recover`",
+            ));
+        }
+        let service = RecordsService {
+            records: Records {
+                dataset: self.replica.dataset(),
+                catalogue: self.replica.catalogue(),
+                provincial_key: self.identity.provincial_key(),
+                unit: self.identity.unit(),
+            },
+            scope: UnitScope::Own(self.identity.unit().clone()),
+            writer: self.identity.replica(),
+            now: self.now(),
+            write: &|drafts| self.replica.write_blocking(drafts),
+            log: &|event| self.replica.event_blocking(event).map(drop).map_err(|error| error.to_string()),
+        };
+        service.answer(request)
+    }
+
+    fn execute_blocking(&self, request: Request) -> Answer {
+        self.answer(request).unwrap_or_else(|refusal| refusal)
+    }
+
+    fn answer(&self, request: Request) -> Result<Answer, Answer> {
+        let catalogue = self.replica.catalogue();
+        match request {
+            Request::Status | Request::Sync => Ok(Answer::done(self.status())),
+            Request::Records(request) => self.on_records(request),
+            Request::Notices { page } => self.notices(&page, &|_| true),
+            Request::Quarantine { page } => self.quarantined(&page),
+            Request::LogCheckpoint => {
+                let size = self.replica.head().borrow().size;
+                let checkpoint = self.builder().checkpoint(size).map_err(Answer::failed)?;
+                Ok(Answer::done(json!({ "checkpoint": checkpoint })))
+            }
+            Request::LogVerify => Ok(crate::check::check(&self.data, self.identity.replica())),
+            Request::LogProve { sequence, size } => {
+                let hashes = self.replica.hashes();
+                let path = lienthong_proto::merkle::inclusion_proof(hashes.as_ref(), sequence, size);
+                let path = path
+                    .ok_or_else(|| Answer::failed("nhật ký không có mục đó · the log has no such entry"))?;
+                let checkpoint = self.builder().checkpoint(size).map_err(Answer::failed)?;
+                let path: Vec<String> = path.iter().map(hex::encode).collect();
+                Ok(Answer::done(json!({ "sequence": sequence, "path": path, "checkpoint": checkpoint })))
+            }
+            Request::StateDigest => state_digest(self.replica.dataset(), catalogue, self.identity.replica()),
+            Request::LogReceipts { since, page } => {
+                let receipts = self.evidence.receipts().map_err(Answer::failed)?;
+                let wanted = receipts.iter().filter(|receipt| receipt.at >= since.0);
+                let items = wanted.map(|receipt| json!(receipt)).collect();
+                Ok(Answer::done(page.of(items, |item| item["size"].to_string())))
+            }
+        }
+    }
+
+    fn notices(&self, page: &Page, wanted: &dyn Fn(&NoticeLine) -> bool) -> Result<Answer, Answer> {
+        let notices = self.evidence.notices().map_err(Answer::failed)?;
+        let items = notices.iter().filter(|notice| wanted(notice)).map(|notice| json!(notice)).collect();
+        Ok(Answer::done(page.of(items, |item| item["number"].to_string())))
+    }
+
+    /// What the hub keeps apart and has not released.
+    fn quarantined(&self, page: &Page) -> Result<Answer, Answer> {
+        let notices = self.evidence.notices().map_err(Answer::failed)?;
+        let released: Vec<u64> =
+            notices.iter().filter(|notice| notice.kind == "RELEASED").map(|notice| notice.sequence).collect();
+        let waits =
+            |notice: &NoticeLine| notice.kind == "QUARANTINED" && !released.contains(&notice.sequence);
+        self.notices(page, &waits)
+    }
+
+    /// `status --json` of the command line's contract.
+    #[must_use]
+    pub fn status(&self) -> Json {
+        let head = *self.replica.head().borrow();
+        let sync = self.sync().map(|handle| handle.status());
+        let acknowledged = match &sync {
+            Some(status) => status.acknowledged,
+            None => self.evidence.last_receipt().map_or(0, |receipt| receipt.size),
+        };
+        let state = match (self.is_regressed(), self.replica.failure(), sync.as_ref().map(|s| s.phase)) {
+            (true, _, _) | (_, _, Some(Phase::Regressed)) => "regressed",
+            (_, Some(_), _) => "stopped",
+            (_, _, Some(Phase::Streaming)) => "online",
+            _ => "offline",
+        };
+        let quarantined = self.evidence.notices().map_or(0, |notices| {
+            let count = |kind: &str| notices.iter().filter(|notice| notice.kind == kind).count();
+            count("QUARANTINED").saturating_sub(count("RELEASED"))
+        });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "unit": self.identity.unit(),
+            "unit_name": self.identity.profile().unit_name,
+            "replica": self.identity.replica(),
+            "hub": self.identity.profile().hub,
+            "addresses": {},
+            "state": state,
+            "log": { "size": head.size, "root": hex::encode(head.root) },
+            "acknowledged": acknowledged,
+            "pending": head.size.saturating_sub(acknowledged),
+            "records": self.replica.dataset().totals().records,
+            "defects": null,
+            "quarantined": quarantined,
+            "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
+            "fault": sync.as_ref().and_then(|s| s.fault.clone()),
+            "alarm": sync.and_then(|s| s.alarm),
+            "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
+        })
+    }
+
+    async fn sync_now(&self) -> Answer {
+        let Some(handle) = self.sync() else {
+            return Answer::failed("máy này không đồng bộ được · this node cannot synchronise");
+        };
+        handle.dial_now();
+        let size = self.replica.head().borrow().size;
+        let mut status = handle.watch();
+        let done = status.wait_for(|status| {
+            status.phase == Phase::Regressed
+                || (status.phase == Phase::Streaming && status.acknowledged >= size)
+        });
+        let settled = tokio::time::timeout(std::time::Duration::from_secs(120), done).await.is_ok();
+        let exit = u8::from(!settled || self.is_regressed());
+        Answer { body: self.status(), exit }
+    }
+}

@@ -1,0 +1,219 @@
+//! What any replica is asked of its records, and what answers: alike at a commune and at the province.
+
+use std::path::PathBuf;
+
+use lienthong_proto::catalogue::{Catalogue, RecordType};
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::rules::UnitScope;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::capture::Language;
+use crate::control::Answer;
+use crate::intake::{Intake, Taken};
+use crate::records::{Listing, Records};
+use crate::replica::{Draft, WriteError, Written, preview};
+
+/// What a replica can be asked of its records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "records", rename_all = "snake_case")]
+pub enum RecordsRequest {
+    /// Take a file in.
+    Import {
+        /// Absolute path.
+        path: PathBuf,
+        /// Record type.
+        record_type: String,
+        /// Write nothing.
+        dry_run: bool,
+        /// Who brings it.
+        author: String,
+        /// English messages.
+        english: bool,
+    },
+    /// Take objects in.
+    Put {
+        /// They.
+        values: Vec<Json>,
+        /// Record type.
+        record_type: String,
+        /// Who brings them.
+        author: String,
+        /// English messages.
+        english: bool,
+    },
+    /// One record.
+    Get {
+        /// Record type.
+        record_type: String,
+        /// Id or natural key.
+        id: String,
+        /// The unit whose numbers are meant; the replica's own otherwise.
+        unit: Option<UnitCode>,
+    },
+    /// A page of records.
+    List {
+        /// Record type.
+        record_type: String,
+        /// Which.
+        listing: Listing,
+    },
+    /// Every write of a record.
+    History {
+        /// Record type.
+        record_type: String,
+        /// Id or natural key.
+        id: String,
+        /// The unit whose numbers are meant; the replica's own otherwise.
+        unit: Option<UnitCode>,
+    },
+}
+
+impl RecordsRequest {
+    /// Whether it writes.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Import { .. } | Self::Put { .. })
+    }
+
+    /// Names who brings what is written: what the asker says of it is not believed.
+    pub fn act_as(&mut self, name: &str) {
+        if let Self::Import { author, .. } | Self::Put { author, .. } = self {
+            name.clone_into(author);
+        }
+    }
+
+    fn record_type(&self) -> &str {
+        match self {
+            Self::Import { record_type, .. }
+            | Self::Put { record_type, .. }
+            | Self::Get { record_type, .. }
+            | Self::List { record_type, .. }
+            | Self::History { record_type, .. } => record_type,
+        }
+    }
+}
+
+/// Answers what is asked of one replica's records.
+pub struct RecordsService<'a> {
+    /// Where they are read.
+    pub records: Records<'a>,
+    /// Whose rows may be taken in.
+    pub scope: UnitScope,
+    /// Who writes.
+    pub writer: ReplicaId,
+    /// The time.
+    pub now: UnixMillis,
+    /// Writes drafts durably.
+    pub write: &'a dyn Fn(Vec<Draft>) -> Vec<Result<Written, WriteError>>,
+    /// Logs an event durably.
+    pub log: &'a dyn Fn(Event) -> Result<(), String>,
+}
+
+impl RecordsService<'_> {
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// The refusal, as the answer to give.
+    pub fn answer(&self, request: RecordsRequest) -> Result<Answer, Answer> {
+        let missing = || Answer::failed("không tìm thấy bản ghi · there is no such record");
+        let declared = known_type(self.records.catalogue, request.record_type())?;
+        match request {
+            RecordsRequest::Import { path, dry_run, author, english, .. } => {
+                self.take(dry_run, author, english, |intake| intake.file(&path, declared))
+            }
+            RecordsRequest::Put { values, author, english, .. } => {
+                self.take(false, author, english, |intake| intake.values(values, declared))
+            }
+            RecordsRequest::Get { id, unit, .. } => {
+                let found = self.of(unit.as_ref()).get(declared, &id).map_err(Answer::failed)?;
+                found.map(|record| Answer::done(record.to_json())).ok_or_else(missing)
+            }
+            RecordsRequest::List { listing, .. } => {
+                self.records.list(declared, &listing).map(Answer::done).map_err(Answer::failed)
+            }
+            RecordsRequest::History { id, unit, .. } => {
+                let found = self.of(unit.as_ref()).history(declared, &id).map_err(Answer::failed)?;
+                found.map(Answer::done).ok_or_else(missing)
+            }
+        }
+    }
+
+    fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {
+        Records { unit: unit.unwrap_or(self.records.unit), ..self.records }
+    }
+
+    fn take(
+        &self,
+        dry_run: bool,
+        author: String,
+        english: bool,
+        work: impl FnOnce(&mut Intake<'_>) -> Taken,
+    ) -> Result<Answer, Answer> {
+        let Records { dataset, catalogue, provincial_key, .. } = self.records;
+        let mut intake = Intake {
+            catalogue,
+            scope: self.scope.clone(),
+            author: author.clone(),
+            now: self.now,
+            language: if english { Language::En } else { Language::Vi },
+            write: &mut |drafts| match dry_run {
+                true => preview(dataset, catalogue, provincial_key, self.writer, &drafts),
+                false => (self.write)(drafts),
+            },
+        };
+        let taken = work(&mut intake);
+        if !dry_run
+            && taken.report.file != "-"
+            && let Some(event) = import_event(&taken, &author, self.now)
+        {
+            (self.log)(event).map_err(Answer::failed)?;
+        }
+        Ok(taken_answer(&taken))
+    }
+}
+
+/// The record type asked for, or the answer that says which is nearest.
+fn known_type<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a RecordType, Answer> {
+    catalogue.record_type(name).ok_or_else(|| {
+        let nearest = catalogue.nearest_type(name).unwrap_or_default();
+        let reason = format!(
+            "không có loại bản ghi “{name}”; có phải “{nearest}”? · there is no record type {name:?}; did you mean {nearest:?}?"
+        );
+        Answer { body: json!({ "error": reason, "rule": "TYPE_UNKNOWN" }), exit: 1 }
+    })
+}
+
+/// The answer of an import or put.
+fn taken_answer(taken: &Taken) -> Answer {
+    let mut body = serde_json::to_value(&taken.report).unwrap_or_default();
+    if let (Some(failure), Some(fields)) = (&taken.failure, body.as_object_mut()) {
+        fields.insert("error".to_owned(), Json::from(failure.to_string()));
+    }
+    Answer { body, exit: taken.exit() }
+}
+
+/// The import's summary as an event: hash, counts and reason classes, never a value.
+fn import_event(taken: &Taken, actor: &str, at: UnixMillis) -> Option<Event> {
+    let summary = taken.summary.as_ref()?;
+    let number = |count: u64| Value::Integer(i64::try_from(count).unwrap_or(i64::MAX));
+    let reasons: Vec<String> =
+        summary.classes.iter().map(|(class, count)| format!("{class}={count}")).collect();
+    let report = &taken.report;
+    let fields = [
+        ("type", Value::Text(report.record_type.clone())),
+        ("sha256", Value::Text(hex::encode(summary.sha256))),
+        ("rows", number(report.rows)),
+        ("created", number(report.created)),
+        ("updated", number(report.updated)),
+        ("unchanged", number(report.unchanged)),
+        ("duplicates", number(report.duplicates)),
+        ("rejected", number(report.rejected)),
+        ("reasons", Value::Text(reasons.join(","))),
+    ];
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Some(Event { kind: "import".to_owned(), at, actor: actor.to_owned(), fields })
+}

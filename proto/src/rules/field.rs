@@ -1,0 +1,457 @@
+//! A cell becomes a value of its field's kind, or a reason why not.
+
+use super::dates::{DateFault, day_of_serial, parse_date};
+use super::row::Row;
+use super::units::parse_unit;
+use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
+use crate::catalogue::{CodeList, Field, FieldKind};
+use crate::text;
+use crate::value::Value;
+
+const NAME_CHARS_MAX: usize = 80;
+const TEXT_CHARS_MAX: usize = 300;
+const LONG_TEXT_CHARS_MAX: usize = 20_000;
+
+impl Row<'_> {
+    pub(super) fn value(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
+        // In a yes-or-no column `không` and `x` are answers.
+        let nothing = if field.kind == FieldKind::Boolean { cell.is_blank() } else { is_nothing(cell) };
+        if nothing {
+            if field.required {
+                let (vi, en) = (&field.label.vi, &field.label.en);
+                self.error(
+                    "REQ_MISSING",
+                    name,
+                    "",
+                    format!("thiếu “{vi}”: điền vào ô này"),
+                    format!("{en} is missing: fill the cell in"),
+                );
+            }
+            return None;
+        }
+        if field.kind == FieldKind::List {
+            return self.list(field, name, cell);
+        }
+        self.single(field, field.kind, name, cell)
+    }
+
+    fn list(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
+        let kind = field.member_kind();
+        let cells: Vec<RawCell> = match cell {
+            RawCell::List(cells) => cells.clone(),
+            RawCell::Text(text) => {
+                text.split([';', '\n']).map(|part| RawCell::Text(part.to_owned())).collect()
+            }
+            other => vec![other.clone()],
+        };
+        let mut values = Vec::new();
+        for cell in cells.iter().filter(|cell| !is_nothing(cell)) {
+            values.push(self.single(field, kind, name, cell)?);
+        }
+        values.sort_unstable();
+        values.dedup();
+        (!values.is_empty()).then_some(Value::List(values))
+    }
+
+    fn single(&mut self, field: &Field, kind: FieldKind, name: &str, cell: &RawCell) -> Option<Value> {
+        let text = match cell {
+            RawCell::Error(error) => {
+                self.error(
+                    "CELL_ERROR",
+                    name,
+                    error,
+                    "ô có lỗi công thức: sửa công thức hoặc ghi giá trị",
+                    "the cell holds an error: mend the formula or write the value",
+                );
+                return None;
+            }
+            RawCell::Object | RawCell::List(_) => {
+                self.error(
+                    "TYPE_MISMATCH",
+                    name,
+                    "",
+                    "ô phải là một giá trị đơn",
+                    "a single value is due here",
+                );
+                return None;
+            }
+            RawCell::Text(text) | RawCell::Iso(text) => {
+                if let Some(control) = text::control_character(text) {
+                    let shown = format!("U+{:04X}", u32::from(control));
+                    self.error(
+                        "TEXT_CONTROL",
+                        name,
+                        &shown,
+                        "ô có ký tự điều khiển: gõ lại nội dung",
+                        "the cell holds a control character: type it again",
+                    );
+                    return None;
+                }
+                if kind == FieldKind::LongText { text::normalise_long(text) } else { text::normalise(text) }
+            }
+            RawCell::Number(number) | RawCell::Serial { days: number, .. } => number_text(*number),
+            RawCell::Boolean(yes) => if *yes { "có" } else { "không" }.to_owned(),
+            RawCell::Empty => return None,
+        };
+        match kind {
+            FieldKind::Text | FieldKind::LongText | FieldKind::Reference => {
+                self.text(field, kind, name, cell, text)
+            }
+            FieldKind::Integer => {
+                let parsed =
+                    parse_integer(&text).filter(|n| field.check.as_deref() != Some("positive") || *n >= 0);
+                let parsed =
+                    parsed.filter(|n| field.check.as_deref() != Some("year") || (1_945..=2_200).contains(n));
+                self.number(name, &text, parsed.map(Value::Integer))
+            }
+            FieldKind::Money => {
+                let parsed =
+                    parse_money(&text).filter(|n| field.check.as_deref() != Some("positive") || *n >= 0);
+                self.number(name, &text, parsed.map(Value::Money))
+            }
+            FieldKind::Decimal => self.number(name, &text, decimal(&text).map(Value::Decimal)),
+            FieldKind::Date => self.date(field, name, cell, &text),
+            FieldKind::Timestamp => self.timestamp(name, &text),
+            FieldKind::Boolean => self.boolean(name, &text),
+            FieldKind::Code => self.code(field, name, &text),
+            FieldKind::Unit => match parse_unit(self.context.catalogue, name, &text) {
+                Ok(unit) => Some(Value::Unit(unit)),
+                Err(found) => {
+                    self.out.errors.push(found);
+                    None
+                }
+            },
+            FieldKind::Attachment | FieldKind::List | FieldKind::Items => {
+                self.error(
+                    "TYPE_MISMATCH",
+                    name,
+                    "",
+                    "cột này không nhập được từ bảng",
+                    "this column cannot be captured from a sheet",
+                );
+                None
+            }
+        }
+    }
+
+    fn number(&mut self, name: &str, text: &str, parsed: Option<Value>) -> Option<Value> {
+        if parsed.is_none() {
+            self.error(
+                "NUM_INVALID",
+                name,
+                text,
+                "không phải số hợp lệ: ghi số, ví dụ 1.250.000",
+                "not a number that can be read: write e.g. 1.250.000",
+            );
+        }
+        parsed
+    }
+
+    fn text(
+        &mut self,
+        field: &Field,
+        kind: FieldKind,
+        name: &str,
+        cell: &RawCell,
+        text: String,
+    ) -> Option<Value> {
+        let is_name = field.check.as_deref() == Some("person_name");
+        let chars_max = match kind {
+            FieldKind::LongText => LONG_TEXT_CHARS_MAX,
+            _ if is_name => NAME_CHARS_MAX,
+            _ => TEXT_CHARS_MAX,
+        };
+        if text.chars().count() > chars_max {
+            let short: String = text.chars().take(40).collect();
+            self.error(
+                "TEXT_TOO_LONG",
+                name,
+                &short,
+                format!("dài quá {chars_max} ký tự: rút gọn"),
+                format!("longer than {chars_max} characters: shorten it"),
+            );
+            return None;
+        }
+        match field.check.as_deref() {
+            Some("person_name") => return self.name(name, &text),
+            Some("cccd") => return self.citizen(name, cell, &text),
+            Some("phone") => return self.phone(name, &text),
+            Some("party_card")
+                if !matches!(text.len(), 8 | 12) || !text.bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                self.warn(
+                    "PARTY_CARD",
+                    name,
+                    "số thẻ thường có 8 hoặc 12 chữ số: kiểm tra lại",
+                    "a card number usually has 8 or 12 digits: check it",
+                );
+            }
+            Some("sha256") if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                self.error(
+                    "TYPE_MISMATCH",
+                    name,
+                    &text,
+                    "mã SHA-256 phải có 64 chữ số thập lục phân",
+                    "a SHA-256 has 64 hexadecimal digits",
+                );
+                return None;
+            }
+            _ => {}
+        }
+        if text::formula_like(&text) {
+            self.warn(
+                "FORMULA_LIKE",
+                name,
+                "nội dung giống công thức; giữ nguyên, khi xuất sẽ vô hiệu hóa",
+                "the text looks like a formula; kept, defused in exports",
+            );
+        }
+        Some(Value::Text(text))
+    }
+
+    fn name(&mut self, column: &str, text: &str) -> Option<Value> {
+        let text = text.replace(['Ð'], "Đ").replace('ð', "đ");
+        let words = text.split(' ').count();
+        let latin =
+            |c: char| matches!(c, 'a'..='z' | 'A'..='Z' | '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}');
+        let allowed = |c: char| latin(c) || matches!(c, ' ' | '\'' | '-' | '.');
+        if words < 2 || text::formula_like(&text) || !text.chars().all(allowed) {
+            self.error(
+                "NAME_INVALID",
+                column,
+                &text,
+                "họ tên phải có ít nhất hai từ, chỉ gồm chữ cái: gõ lại họ tên",
+                "a name has at least two words of letters only: type it again",
+            );
+            return None;
+        }
+        Some(Value::Text(text::title_case_name(&text)))
+    }
+
+    fn citizen(&mut self, column: &str, cell: &RawCell, text: &str) -> Option<Value> {
+        let lossy = matches!(cell, RawCell::Text(raw) if raw.to_lowercase().contains("e+"));
+        match CitizenNumber::parse(text) {
+            Ok(number) if !lossy => {
+                if number.padded {
+                    self.warn(
+                        "CCCD_PADDED",
+                        column,
+                        format!("đã thêm số 0 ở đầu thành {}: để ô dạng văn bản", number.digits),
+                        format!("leading zeros were put back, {}: keep the cell as text", number.digits),
+                    );
+                }
+                if number.is_abroad() {
+                    self.warn(
+                        "CCCD_ABROAD",
+                        column,
+                        "mã nơi đăng ký khai sinh ở nước ngoài: kiểm tra lại",
+                        "registered as born abroad: check it",
+                    );
+                }
+                Some(Value::Text(number.digits))
+            }
+            Err(CitizenFault::FormerCard) => {
+                self.error(
+                    "CCCD_IS_CMND",
+                    column,
+                    text,
+                    "đây là số CMND 9 số: ghi số CCCD 12 số",
+                    "this is a former 9-digit card: write the 12-digit number",
+                );
+                None
+            }
+            Err(CitizenFault::Province) => {
+                self.error(
+                    "CCCD_PROVINCE",
+                    column,
+                    text,
+                    "3 số đầu không phải mã tỉnh: kiểm tra số CCCD",
+                    "the first 3 digits are no province's: check the number",
+                );
+                None
+            }
+            _ => {
+                self.error(
+                    "CCCD_FORMAT",
+                    column,
+                    text,
+                    "số CCCD phải có 12 chữ số: kiểm tra lại, để ô dạng văn bản",
+                    "a citizen number has 12 digits: check it, keep the cell as text",
+                );
+                None
+            }
+        }
+    }
+
+    fn phone(&mut self, column: &str, text: &str) -> Option<Value> {
+        let mut digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        if let Some(rest) = digits.strip_prefix("84").filter(|rest| rest.len() == 9) {
+            digits = format!("0{rest}");
+        }
+        if digits.len() == 9 && !digits.starts_with('0') {
+            digits.insert(0, '0');
+        }
+        let mobile =
+            digits.len() == 10 && ["03", "05", "07", "08", "09"].iter().any(|p| digits.starts_with(p));
+        let land = digits.len() == 11 && digits.starts_with("02");
+        if mobile || land {
+            return Some(Value::Text(digits));
+        }
+        self.warn(
+            "PHONE_INVALID",
+            column,
+            "số điện thoại không đúng, không ghi: kiểm tra lại",
+            "the phone number is not right and was left out: check it",
+        );
+        None
+    }
+
+    fn date(&mut self, field: &Field, name: &str, cell: &RawCell, text: &str) -> Option<Value> {
+        let parsed = match cell {
+            RawCell::Serial { days, epoch_1904 } => {
+                day_of_serial(*days, *epoch_1904).ok_or(DateFault::Invalid)
+            }
+            // A bare number in a date column is a serial that lost its format.
+            RawCell::Number(days) if *days > 366.0 => day_of_serial(*days, false).ok_or(DateFault::Invalid),
+            _ => parse_date(text),
+        };
+        let days = match parsed {
+            Ok(days) => days,
+            Err(DateFault::TwoDigitYear { day, month, year })
+                if field.check.as_deref() == Some("birth_date") =>
+            {
+                self.two_digit = Some((name.to_owned(), day, month, year));
+                return None;
+            }
+            Err(DateFault::MonthFirst) => {
+                self.error(
+                    "DATE_INVALID",
+                    name,
+                    text,
+                    "tháng không hợp lệ; nếu ghi tháng trước ngày, hãy ghi lại ngày/tháng/năm",
+                    "no such month; if month stands first, write day/month/year",
+                );
+                return None;
+            }
+            Err(_) => {
+                self.error(
+                    "DATE_INVALID",
+                    name,
+                    text,
+                    "không phải ngày hợp lệ: ghi ngày/tháng/năm, ví dụ 05/01/1980",
+                    "not a date that can be read: write day/month/year, e.g. 05/01/1980",
+                );
+                return None;
+            }
+        };
+        let past = matches!(field.check.as_deref(), Some("past_date" | "birth_date"));
+        if past && days > self.context.today {
+            self.error(
+                "DATE_FUTURE",
+                name,
+                text,
+                "ngày ở tương lai: kiểm tra năm",
+                "the date is in the future: check the year",
+            );
+            return None;
+        }
+        Some(Value::Date(days))
+    }
+
+    fn timestamp(&mut self, name: &str, text: &str) -> Option<Value> {
+        let parsed =
+            text.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_millisecond()).ok());
+        if parsed.is_none() {
+            self.error(
+                "DATE_INVALID",
+                name,
+                text,
+                "không phải thời điểm RFC 3339",
+                "not an RFC 3339 instant",
+            );
+        }
+        parsed.map(|millis| Value::Timestamp(crate::time::UnixMillis(millis)))
+    }
+
+    fn boolean(&mut self, name: &str, text: &str) -> Option<Value> {
+        match text::fold(text).as_str() {
+            "co" | "x" | "true" | "1" | "yes" | "dung" | "v" => Some(Value::Boolean(true)),
+            "khong" | "false" | "0" | "no" | "sai" => Some(Value::Boolean(false)),
+            _ => {
+                self.error("ENUM_UNKNOWN", name, text, "ghi “có” hoặc “không”", "write yes or no");
+                None
+            }
+        }
+    }
+
+    fn code(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {
+        let list = field.codes.as_deref().and_then(|codes| self.context.catalogue.code_list(codes))?;
+        if let Some(code) = resolve(list, text) {
+            if field.codes.as_deref() == Some("do_mat") && code != "THUONG" {
+                self.error(
+                    "CLASSIFIED",
+                    name,
+                    "",
+                    "bản ghi có độ mật không được đưa vào hệ thống này",
+                    "a classified record may not enter this system",
+                );
+                return None;
+            }
+            return Some(Value::Code(code.to_owned()));
+        }
+        let known =
+            list.codes.iter().take(12).map(|code| code.label.vi.as_str()).collect::<Vec<_>>().join(", ");
+        self.error(
+            "ENUM_UNKNOWN",
+            name,
+            text,
+            format!("không có trong danh mục: chọn một trong {known}"),
+            format!("not in the list: choose one of {known}"),
+        );
+        None
+    }
+}
+
+pub(super) fn is_nothing(cell: &RawCell) -> bool {
+    match cell {
+        RawCell::Text(text) => text::is_placeholder(text),
+        other => other.is_blank(),
+    }
+}
+
+fn resolve<'a>(list: &'a CodeList, text: &str) -> Option<&'a str> {
+    let exact = list.codes.iter().find(|code| code.code == text);
+    let folded = || {
+        let wanted = text::fold(text);
+        list.codes.iter().find(|code| {
+            text::fold(&code.code) == wanted
+                || text::fold(&code.label.vi) == wanted
+                || code.aliases.iter().any(|alias| text::fold(alias) == wanted)
+        })
+    };
+    exact.or_else(folded).map(|code| code.code.as_str())
+}
+
+/// A number as a person would have typed it: no exponent, no `.0`.
+fn number_text(number: f64) -> String {
+    if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+        format!("{number:.0}")
+    } else {
+        number.to_string()
+    }
+}
+
+fn decimal(text: &str) -> Option<String> {
+    let text = text.replace(',', ".");
+    let (sign, body) = text.strip_prefix('-').map_or(("", text.as_str()), |body| ("-", body));
+    let (whole, fraction) = body.split_once('.').unwrap_or((body, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || body.len() > 40 {
+        return None;
+    }
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let fraction = fraction.trim_end_matches('0');
+    let number = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
+    Some(if number == "0" { number } else { format!("{sign}{number}") })
+}
