@@ -131,7 +131,7 @@ impl<'a, 'b> Desk<'a, 'b> {
 
     fn row(&mut self, row: CapturedRow) {
         self.report.note(&row);
-        self.waiting.push(RowOutcome::of(&row, self.intake.language));
+        self.waiting.push(RowOutcome::of(&row, self.record_type, self.intake.language));
         if row.verdict == Verdict::Good && self.failure.is_none() {
             let draft = self.draft(row);
             self.drafts.push((self.waiting.len() - 1, draft));
@@ -181,7 +181,7 @@ impl<'a, 'b> Desk<'a, 'b> {
                         vi,
                         format!("the row cannot be written: {error}"),
                     );
-                    row.say(&found, self.intake.language);
+                    row.say(&found, self.record_type, self.intake.language);
                     self.report.error(row.sheet.as_deref(), row.row, found);
                     (RowStatus::Rejected, &mut self.report.rejected)
                 }

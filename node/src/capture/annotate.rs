@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use super::header::{self, Header};
 use super::report::REPORT_TITLE;
-use super::source::{Book, Row, RowSink};
+use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, Language, RawCell, RowOutcome, RowStatus};
 
 /// What a sheet without a name is called.
@@ -191,8 +191,12 @@ impl Style {
     }
 
     fn annotation(&self, status: Option<RowStatus>, text: &str) -> String {
-        let status = self.status(status);
-        let whole = if text.is_empty() { status.to_owned() } else { format!("{status}: {text}") };
+        let shown = self.status(status);
+        let whole = match (status, text) {
+            (_, "") => shown.to_owned(),
+            (Some(RowStatus::Duplicate), text) => text.to_owned(),
+            (_, text) => format!("{shown}: {text}"),
+        };
         whole.chars().take(CELL_CHARS_MAX).collect()
     }
 }
@@ -220,7 +224,8 @@ fn copied(
             sheet.set_column_width(column, COLUMN_WIDTH)?;
         }
         sheet.set_column_width(added, TEXT_WIDTH)?;
-        let mut copy = Copy { sheet, header, lettering: layout.lettering, annotations, style, failed: None };
+        let (lettering, spans) = (layout.lettering, Spans::new(&header.merges));
+        let mut copy = Copy { sheet, header, lettering, spans, annotations, style, failed: None };
         book.rows(&header.sheet, &mut copy)?;
         if let Some(error) = copy.failed {
             return Err(error.into());
@@ -233,6 +238,7 @@ struct Copy<'a> {
     sheet: &'a mut Worksheet,
     header: &'a Header,
     lettering: Lettering,
+    spans: Spans,
     annotations: &'a Annotations,
     style: &'a Style,
     failed: Option<XlsxError>,
@@ -245,6 +251,7 @@ impl RowSink for Copy<'_> {
 
     fn row(&mut self, mut row: Row) -> ControlFlow<()> {
         header::read_letters(self.lettering, &mut row);
+        self.spans.fill(&mut row);
         match self.write(&row) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {

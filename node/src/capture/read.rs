@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::cell::finding;
 use super::doubles::Doubles;
 use super::header::{self, Header};
-use super::source::{Book, Merge, Row, RowSink};
+use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, Finding, Format, Judge, RawCell, RowJudgement, Source, jsonl};
 use lienthong_proto::text::{Lettering, fold};
 
@@ -335,9 +335,7 @@ struct Table<'a, 'b> {
     lettering: Lettering,
     sheet: Option<Arc<str>>,
     reader: &'a mut RowReader<'b>,
-    /// What stands at the head of a range merged over rows: column, the range's last row, the cell.
-    spanning: Vec<(u32, u64, RawCell)>,
-    merges_begun: usize,
+    spans: Spans,
 }
 
 impl<'a, 'b> Table<'a, 'b> {
@@ -347,7 +345,8 @@ impl<'a, 'b> Table<'a, 'b> {
         sheet: Option<Arc<str>>,
         reader: &'a mut RowReader<'b>,
     ) -> Self {
-        Self { header, lettering, sheet, reader, spanning: Vec::new(), merges_begun: 0 }
+        let spans = Spans::new(&header.merges);
+        Self { header, lettering, sheet, reader, spans }
     }
 }
 
@@ -366,7 +365,7 @@ impl RowSink for Table<'_, '_> {
             self.reader.told.skipped += 1;
             return ControlFlow::Continue(());
         }
-        self.fill_down(&mut row);
+        self.spans.fill(&mut row);
         let mut cells: Vec<(String, RawCell)> = Vec::with_capacity(self.header.columns.len());
         let too_wide = row.last > self.header.last;
         let mut read = row.cells.into_iter().peekable();
@@ -387,28 +386,6 @@ impl RowSink for Table<'_, '_> {
 }
 
 impl Table<'_, '_> {
-    /// A range merged over rows says the same for each of them.
-    fn fill_down(&mut self, row: &mut Row) {
-        if self.header.merges.is_empty() {
-            return;
-        }
-        self.spanning.retain(|(_, last, _)| *last >= row.number);
-        for (column, _, cell) in &self.spanning {
-            if let Err(place) = row.cells.binary_search_by_key(column, |(at, _)| *at) {
-                row.cells.insert(place, (*column, cell.clone()));
-            }
-        }
-        while let Some(Merge { rows, columns }) = self.header.merges.get(self.merges_begun)
-            && rows.0 <= row.number
-        {
-            let head = row.cells.iter().find(|(at, _)| *at == columns.0 && rows.0 == row.number);
-            if let Some((column, cell)) = head {
-                self.spanning.push((*column, rows.1, cell.clone()));
-            }
-            self.merges_begun += 1;
-        }
-    }
-
     fn is_no_record(&self, row: &Row) -> bool {
         let key_fields = &self.reader.record_type.key.fields;
         let is_key =
@@ -421,6 +398,13 @@ impl Table<'_, '_> {
             return true;
         };
         let keyed = row.cells.iter().any(|(column, _)| column != first && is_key(column));
+        let lettered = row.cells.iter().find_map(|(_, cell)| match cell {
+            RawCell::Text(text) if text.chars().any(char::is_alphabetic) => Some(text),
+            _ => None,
+        });
+        if lettered.is_some_and(|text| is_total(text)) && row.cells.iter().all(|(_, cell)| is_count(cell)) {
+            return true;
+        }
         let RawCell::Text(text) = cell else { return false };
         if keyed {
             return false;
@@ -436,6 +420,20 @@ impl Table<'_, '_> {
         }
         let alone = row.cells.len() == 1 && self.header.columns.len() > 1;
         alone || total || starts(&["tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "ky ten"])
+    }
+}
+
+/// What only a total's row says.
+fn is_total(text: &str) -> bool {
+    matches!(fold(text).as_str(), "cong" | "tong" | "tong cong" | "tong so" | "tong so dang vien")
+}
+
+/// Beside a total's title stand counts and nothing else.
+fn is_count(cell: &RawCell) -> bool {
+    match cell {
+        RawCell::Number(_) => true,
+        RawCell::Text(text) => is_total(text) || text.trim().len() <= 6 && text.trim().parse::<u32>().is_ok(),
+        _ => false,
     }
 }
 

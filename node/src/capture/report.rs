@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lienthong_proto::catalogue::Label;
+use lienthong_proto::catalogue::{Label, RecordType};
 use serde::{Deserialize, Serialize};
 
 use super::{CapturedRow, FileRefusal, FileSummary, Finding, Verdict};
@@ -86,7 +86,7 @@ pub struct RowOutcome {
 impl RowOutcome {
     /// Of a row that was judged; a good one's status is not known yet.
     #[must_use]
-    pub fn of(row: &CapturedRow, language: Language) -> Self {
+    pub fn of(row: &CapturedRow, record_type: &RecordType, language: Language) -> Self {
         let status = match row.verdict {
             Verdict::Good => None,
             Verdict::Duplicate { .. } => Some(RowStatus::Duplicate),
@@ -97,18 +97,19 @@ impl RowOutcome {
             outcome.text = language.pick(duplicate(of));
         }
         for found in row.judgement.errors.iter().chain(&row.judgement.warnings) {
-            outcome.say(found, language);
+            outcome.say(found, record_type, language);
         }
         outcome
     }
 
     /// Adds what was found.
-    pub fn say(&mut self, found: &Finding, language: Language) {
+    pub fn say(&mut self, found: &Finding, record_type: &RecordType, language: Language) {
         if !self.text.is_empty() {
             self.text.push_str("; ");
         }
         if let Some(column) = &found.column {
-            self.text.push_str(column);
+            let label = super::header::field_of(record_type, column).map(|field| field.label.clone());
+            self.text.push_str(&label.map_or_else(|| column.clone(), |label| language.pick(label)));
             self.text.push_str(": ");
         }
         self.text.push_str(&language.pick(found.message.clone()));

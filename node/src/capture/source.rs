@@ -89,6 +89,41 @@ impl Merge {
     }
 }
 
+/// Fills down what ranges merged over several rows say: the same for each of them.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    /// Ranges not begun yet, the first one last.
+    ahead: Vec<Merge>,
+    /// Of ranges that were begun: column, last row, cell.
+    open: Vec<(u32, u64, RawCell)>,
+}
+
+impl Spans {
+    /// Over ranges in the order of their first rows.
+    pub(crate) fn new(merges: &[Merge]) -> Self {
+        Self { ahead: merges.iter().rev().copied().collect(), open: Vec::new() }
+    }
+
+    /// Completes a row; rows come in order.
+    pub(crate) fn fill(&mut self, row: &mut Row) {
+        if self.ahead.is_empty() && self.open.is_empty() {
+            return;
+        }
+        self.open.retain(|(_, last, _)| *last >= row.number);
+        for (column, _, cell) in &self.open {
+            if let Err(place) = row.cells.binary_search_by_key(column, |(at, _)| *at) {
+                row.cells.insert(place, (*column, cell.clone()));
+            }
+        }
+        while let Some(Merge { rows, columns }) = self.ahead.pop_if(|merge| merge.rows.0 <= row.number) {
+            let head = row.cells.iter().find(|(at, _)| *at == columns.0 && rows.0 == row.number);
+            if let Some((column, cell)) = head {
+                self.open.push((*column, rows.1, cell.clone()));
+            }
+        }
+    }
+}
+
 /// Takes rows as they are read.
 pub(crate) trait RowSink {
     /// Whether a column's cells are to be read at all.

@@ -246,7 +246,8 @@ fn two_level_headers_and_merged_cells_are_understood_on_every_sheet() {
     hidden.write(0, 0, "Số CCCD").unwrap();
     hidden.write(1, 0, "099").unwrap();
     hidden.set_hidden(true);
-    let (summary, rows, raw) = take_as(TWO_LEVELS, "a.xlsx", &book.save_to_buffer().unwrap());
+    let bytes = book.save_to_buffer().unwrap();
+    let (summary, rows, raw) = take_as(TWO_LEVELS, "a.xlsx", &bytes);
     let places: Vec<_> = rows.iter().map(|row| (row.sheet.as_deref().unwrap(), row.row)).collect();
     assert_eq!(places, [("Chi bộ 1", 5), ("Chi bộ 1", 6), ("Chi bộ 2", 5), ("Chi bộ 2", 6)]);
     let cell = |row: usize, name: &str| raw[row].iter().find(|(field, _)| field == name).unwrap().1.clone();
@@ -257,6 +258,14 @@ fn two_level_headers_and_merged_cells_are_understood_on_every_sheet() {
     );
     assert_eq!(cell(3, "ngay_vao_dang"), RawCell::Text("2/2/2010".into()));
     assert_eq!(summary.unwrap().warnings[0].rule, "SHEET_HIDDEN");
+    // The report says of each row what a merged cell said of several.
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("a.xlsx"), folder.path().join("r.xlsx"));
+    std::fs::write(&path, &bytes).unwrap();
+    let declared: RecordType = toml::from_str(TWO_LEVELS).unwrap();
+    annotate(&path, &declared, &Annotations::default(), &out, Language::En).unwrap();
+    let (_, again, again_raw) = take_as(TWO_LEVELS, "r.xlsx", &std::fs::read(&out).unwrap());
+    assert_eq!((again.len(), again_raw), (4, raw));
 }
 
 #[test]
@@ -290,7 +299,7 @@ fn a_report_is_the_officers_own_sheet_and_can_be_taken_in_again() {
     std::fs::write(&path, workbook()).unwrap();
     let mut annotations = Annotations::default();
     for row in take("a.xlsx", &workbook()).1 {
-        let mut outcome = RowOutcome::of(&row, Language::Vi);
+        let mut outcome = RowOutcome::of(&row, &record_type(), Language::Vi);
         outcome.status = outcome.status.or(Some(RowStatus::Created));
         annotations.note(&outcome);
     }
@@ -301,7 +310,7 @@ fn a_report_is_the_officers_own_sheet_and_can_be_taken_in_again() {
     assert_eq!(summary.unwrap().classes.get("COLUMN_UNKNOWN"), Some(&1), "only the officer's own");
     assert!(!format!("{raw:?}").contains("kín"));
     let strings = shared_strings(&bytes);
-    assert!(strings.contains("BỊ LOẠI: so_cccd: Trùng khóa với dòng 6") && strings.contains("Đã nhập mới"));
+    assert!(strings.contains("BỊ LOẠI: Số CCCD: Trùng khóa với dòng 6") && strings.contains("Đã nhập mới"));
     assert!(!strings.contains("kín"), "a C4 cell is not copied");
     // Reported once more, the column stands where it stood.
     annotate(&out, &record_type(), &annotations, &path, Language::Vi).unwrap();
