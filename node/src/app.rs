@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::{IdentityError, NodeIdentity};
+use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
 use crate::recover::{RECOVERING, Refilled};
@@ -87,6 +88,7 @@ pub struct Node {
     clock: fn() -> UnixMillis,
     regressed: Arc<AtomicBool>,
     sync: Mutex<Option<SyncHandle>>,
+    inbox: Mutex<Option<Inbox>>,
     _lock: DataLock,
 }
 
@@ -127,6 +129,7 @@ impl Node {
             clock,
             regressed: Arc::new(AtomicBool::new(regressed)),
             sync: Mutex::new(None),
+            inbox: Mutex::new(None),
             _lock: lock,
         }))
     }
@@ -158,6 +161,21 @@ impl Node {
         };
         let (handle, _task) = sync::run(client, self.stop.clone());
         *self.sync.lock() = Some(handle);
+    }
+
+    /// Begins to watch a folder for files to take in.
+    ///
+    /// # Errors
+    /// The operating system's, if the data folder or a thread refuses.
+    pub fn start_inbox(self: &Arc<Self>, folder: &Path) -> std::io::Result<()> {
+        *self.inbox.lock() = Some(inbox::start(self, folder)?);
+        Ok(())
+    }
+
+    /// How the watched folder fares, if one is watched.
+    #[must_use]
+    pub fn inbox_status(&self) -> Option<InboxStatus> {
+        self.inbox.lock().as_ref().map(Inbox::status)
     }
 
     /// Makes batches and checkpoints of the log.
@@ -204,6 +222,10 @@ impl Node {
     /// Stops: what was accepted reaches the view.
     pub async fn close(&self) {
         self.stop.cancel();
+        let inbox = self.inbox.lock().take();
+        if let Some(inbox) = inbox {
+            inbox.ended().await;
+        }
         self.replica.close().await;
     }
 }

@@ -12,6 +12,7 @@ pub mod control;
 pub mod dataset;
 pub mod export;
 pub mod identity;
+pub mod inbox;
 pub mod intake;
 pub mod lock;
 pub mod log;

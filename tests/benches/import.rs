@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p lienthong-tests --bench import -- [ROWS]` (100,000 by default). Each line: seconds, and how
 //! many times the reading of the same cells. The import is the real one: judged, signed, on disk.
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::fs::File;
 use std::io::BufReader;

@@ -13,10 +13,10 @@ use lienthong_proto::text::Lettering;
 use rust_xlsxwriter::{Color, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 use serde_json::Value as Json;
 
-use super::header::{self, Header};
+use super::header::{self, Header, Scouted};
 use super::report::REPORT_TITLE;
 use super::source::{Book, Row, RowSink, Spans};
-use super::{FileRefusal, Language, RawCell, RowOutcome, RowStatus};
+use super::{FileRefusal, ImportReport, Language, RawCell, RowOutcome, RowStatus};
 
 /// What a sheet without a name is called.
 const SHEET: &str = "Dữ liệu";
@@ -28,7 +28,7 @@ const CELL_CHARS_MAX: usize = 32_000;
 /// What became of a file's rows, kept small: texts repeat.
 #[derive(Debug, Default)]
 pub struct Annotations {
-    rows: HashMap<(u16, u32), (Option<RowStatus>, u32)>,
+    rows: HashMap<(u16, u32), (Option<RowStatus>, u32, bool)>,
     sheets: Vec<Arc<str>>,
     texts: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32>,
@@ -49,7 +49,8 @@ impl Annotations {
                 number
             }
         };
-        self.rows.insert((sheet, u32::try_from(row.row).unwrap_or(u32::MAX)), (row.status, text));
+        self.rows
+            .insert((sheet, u32::try_from(row.row).unwrap_or(u32::MAX)), (row.status, text, row.withheld));
     }
 
     /// Notes what an import's answer says of the file as a whole.
@@ -64,6 +65,17 @@ impl Annotations {
         }
     }
 
+    /// The same of a report.
+    pub fn note_report(&mut self, report: &ImportReport) {
+        let of_file = report.errors.iter().chain(&report.warnings).filter(|found| found.row == 0);
+        self.file.extend(of_file.map(|found| found.message.clone()));
+    }
+
+    /// Notes something about the file as a whole.
+    pub fn note_text(&mut self, text: String) {
+        self.file.push(text);
+    }
+
     fn sheet_number(&mut self, sheet: &str) -> u16 {
         let place = self.sheets.iter().rposition(|known| **known == *sheet).unwrap_or_else(|| {
             self.sheets.push(sheet.into());
@@ -73,12 +85,21 @@ impl Annotations {
     }
 
     /// A row's status and text; a file of which one sheet is read names none.
-    fn of(&self, sheet: &str, row: u64) -> Option<(Option<RowStatus>, &str)> {
+    fn of(&self, sheet: &str, row: u64) -> Option<Said<'_>> {
         let named = self.sheets.iter().position(|known| **known == *sheet);
         let sheet = named.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX);
-        let (status, text) = self.rows.get(&(sheet, u32::try_from(row).ok()?))?;
-        Some((*status, self.texts.get(usize::try_from(*text).ok()?).map_or("", |text| text)))
+        let (status, text, withheld) = self.rows.get(&(sheet, u32::try_from(row).ok()?))?;
+        let text = self.texts.get(usize::try_from(*text).ok()?).map_or("", |text| text);
+        Some(Said { status: *status, text, withheld: *withheld })
     }
+}
+
+/// What is said of a row.
+struct Said<'a> {
+    status: Option<RowStatus>,
+    text: &'a str,
+    /// Nothing of the row may be kept.
+    withheld: bool,
 }
 
 /// Why a report was not written.
@@ -115,6 +136,16 @@ pub fn annotate(
         }
         Err(other) => return Err(other),
     }
+    Ok(workbook.save(out)?)
+}
+
+/// Writes what was said of a file, without the file.
+///
+/// # Errors
+/// [`AnnotateError`].
+pub fn annotate_file(annotations: &Annotations, out: &Path, language: Language) -> Result<(), AnnotateError> {
+    let mut workbook = Workbook::new();
+    listed(annotations, workbook.add_worksheet(), &Style::new(language))?;
     Ok(workbook.save(out)?)
 }
 
@@ -213,7 +244,7 @@ fn copied(
         return Err(FileRefusal::Type("no table".to_owned()).into());
     }
     let mut book = Book::open(&source)?;
-    let layout = header::find(&source, &mut book, record_type)?;
+    let layout = Scouted::of(&source, &mut book)?.layout(record_type)?;
     for header in &layout.sheets {
         let sheet = workbook.add_worksheet_with_constant_memory()?;
         let name = if header.sheet.is_empty() { SHEET } else { &header.sheet };
@@ -266,13 +297,14 @@ impl Copy<'_> {
     fn write(&mut self, row: &Row) -> Result<(), XlsxError> {
         let line = u32::try_from(row.number - 1).unwrap_or(u32::MAX);
         let below = row.number > self.header.row;
-        let mut said = None;
+        let (mut said, mut withheld) = (None, false);
         if row.number == self.header.row {
             said = Some((REPORT_TITLE.to_owned(), &self.style.title));
-        } else if below && let Some((status, text)) = self.annotations.of(&self.header.sheet, row.number) {
-            let wrong = matches!(status, Some(RowStatus::Rejected) | None);
+        } else if below && let Some(found) = self.annotations.of(&self.header.sheet, row.number) {
+            let wrong = matches!(found.status, Some(RowStatus::Rejected) | None);
             let format = if wrong { &self.style.wrong } else { &self.style.kept };
-            said = Some((self.style.annotation(status, text), format));
+            said = Some((self.style.annotation(found.status, found.text), format));
+            withheld = found.withheld;
         }
         // A row of a workbook in constant memory is written from left to right.
         let added = added_column(self.header);
@@ -283,7 +315,7 @@ impl Copy<'_> {
             {
                 self.sheet.write_string_with_format(line, narrow(added), text, format)?;
             }
-            let secret = below && self.header.omitted.contains(column);
+            let secret = withheld || below && self.header.omitted.contains(column);
             if secret || self.header.reports.contains(column) {
                 continue;
             }
@@ -337,7 +369,7 @@ fn listed(annotations: &Annotations, sheet: &mut Worksheet, style: &Style) -> Re
         line += 1;
     }
     let rows: BTreeMap<_, _> = annotations.rows.iter().collect();
-    for ((_, row), (status, text)) in rows {
+    for ((_, row), (status, text, _)) in rows {
         let text = usize::try_from(*text).ok().and_then(|text| annotations.texts.get(text));
         let format = if *status == Some(RowStatus::Rejected) { &style.wrong } else { &style.kept };
         sheet.write_number(line, 0, *row)?;

@@ -31,6 +31,8 @@ pub(crate) struct Header {
     pub(crate) last: u32,
     /// Field name by column.
     pub(crate) columns: BTreeMap<u32, String>,
+    /// No required column is missing.
+    pub(crate) complete: bool,
     /// Columns of class C4: never read.
     pub(crate) omitted: Vec<u32>,
     /// Columns an earlier report added.
@@ -74,38 +76,52 @@ fn names(field: &Field) -> impl Iterator<Item = &str> {
         .chain(field.aliases.iter().map(String::as_str))
 }
 
-/// Looks through the first rows of every sheet that can be seen.
-pub(crate) fn find(
-    source: &Source,
-    book: &mut Book<'_>,
-    record_type: &RecordType,
-) -> Result<Layout, FileRefusal> {
-    let mut census = LetteringCensus::default();
-    let (mut scouted, mut hidden) = (Vec::new(), Vec::new());
-    for sheet in book.sheets()? {
-        let mut scout = Scout { rows: Vec::new(), census: &mut census };
-        // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
-        let Ok(()) = book.rows(&sheet.name, &mut scout) else { continue };
-        let rows = scout.rows;
-        if sheet.hidden && !rows.is_empty() {
-            hidden.push(sheet.name);
-        } else if !rows.is_empty() {
-            scouted.push((sheet.name, rows));
+/// The first rows of every sheet that can be seen, in Unicode.
+pub(crate) struct Scouted {
+    sheets: Vec<(String, Vec<Row>, Vec<Merge>)>,
+    hidden: Vec<String>,
+    lettering: Lettering,
+    macros: bool,
+}
+
+impl Scouted {
+    /// Looks through a file.
+    pub(crate) fn of(source: &Source, book: &mut Book<'_>) -> Result<Self, FileRefusal> {
+        let mut census = LetteringCensus::default();
+        let (mut sheets, mut hidden) = (Vec::new(), Vec::new());
+        for sheet in book.sheets()? {
+            let mut scout = Scout { rows: Vec::new(), census: &mut census };
+            // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
+            let Ok(()) = book.rows(&sheet.name, &mut scout) else { continue };
+            let rows = scout.rows;
+            if rows.is_empty() {
+                continue;
+            }
+            if sheet.hidden {
+                hidden.push(sheet.name);
+                continue;
+            }
+            let merges = if source.merges { book.merges(&sheet.name)? } else { Vec::new() };
+            sheets.push((sheet.name, rows, merges));
         }
+        if sheets.is_empty() {
+            return Err(FileRefusal::Empty);
+        }
+        let lettering = lettering(source, &census)?;
+        let rows = sheets.iter_mut().flat_map(|(_, rows, _)| rows);
+        rows.for_each(|row| read_letters(lettering, row));
+        Ok(Self { sheets, hidden, lettering, macros: source.macros })
     }
-    if scouted.is_empty() {
-        return Err(FileRefusal::Empty);
+
+    /// How it is to be read as a type.
+    pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
+        let mut layout = Layout { lettering: self.lettering, ..Layout::default() };
+        let found =
+            self.sheets.iter().filter_map(|(sheet, rows, merges)| best(record_type, sheet, rows, merges));
+        layout.choose(record_type, found.collect())?;
+        layout.say(self.macros, &self.hidden);
+        Ok(layout)
     }
-    let mut layout = Layout { lettering: lettering(source, &census)?, ..Layout::default() };
-    let mut found = Vec::new();
-    for (sheet, mut rows) in scouted {
-        rows.iter_mut().for_each(|row| read_letters(layout.lettering, row));
-        let merges = if source.merges { book.merges(&sheet)? } else { Vec::new() };
-        found.extend(best(record_type, &sheet, &rows, merges));
-    }
-    layout.choose(record_type, found)?;
-    layout.say(source, &hidden);
-    Ok(layout)
 }
 
 fn lettering(source: &Source, census: &LetteringCensus) -> Result<Lettering, FileRefusal> {
@@ -161,7 +177,7 @@ fn text(cell: &RawCell) -> Option<&str> {
 type Titles = (u64, Vec<(u32, String)>);
 
 /// The header that names the most fields: of one row, or of two where that names more.
-fn best(record_type: &RecordType, sheet: &str, rows: &[Row], merges: Vec<Merge>) -> Option<Header> {
+fn best(record_type: &RecordType, sheet: &str, rows: &[Row], merges: &[Merge]) -> Option<Header> {
     let mut best: Option<(usize, Titles)> = None;
     let mut offer = |titles: Titles| {
         let mut fields: Vec<&str> = titles
@@ -179,7 +195,7 @@ fn best(record_type: &RecordType, sheet: &str, rows: &[Row], merges: Vec<Merge>)
         let own = row.cells.iter().filter_map(|(column, cell)| Some((*column, text(cell)?.to_owned())));
         offer((row.number, own.collect()));
         if let Some(below) = rows.get(place + 1).filter(|below| below.number == row.number + 1) {
-            offer((below.number, two_levels(record_type, row, below, &merges)));
+            offer((below.number, two_levels(record_type, row, below, merges)));
         }
     }
     best.map(|(_, titles)| assign(record_type, sheet, titles, merges))
@@ -225,7 +241,7 @@ fn two_levels(record_type: &RecordType, upper: &Row, lower: &Row, merges: &[Merg
     columns.into_iter().filter_map(|column| Some((column, title(column)?))).collect()
 }
 
-fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: Vec<Merge>) -> Header {
+fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: &[Merge]) -> Header {
     let last = titles.iter().map(|(column, _)| *column).max().unwrap_or(0);
     let mut header = Header { sheet: sheet.to_owned(), row, last, ..Header::default() };
     let mut seen: Vec<&str> = Vec::new();
@@ -253,10 +269,12 @@ fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: 
         }
     }
     let has = |name: &String| seen.contains(&name.as_str());
+    header.complete = true;
     header.missing = record_type.key.fields.iter().filter(|name| !has(name)).cloned().collect();
     header.fields = seen.len();
     for field in record_type.fields.iter().filter(|field| field.required && !field.computed) {
         if field.fields.is_empty() && !has(&field.name) {
+            header.complete = false;
             header.warnings.push(finding(
                 "COLUMN_MISSING",
                 Some(&field.name),
@@ -266,7 +284,7 @@ fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: 
         }
     }
     let read = |merge: &Merge| header.columns.contains_key(&merge.columns.0) && merge.rows.1 > merge.rows.0;
-    header.merges = merges.into_iter().filter(read).collect();
+    header.merges = merges.iter().copied().filter(read).collect();
     header.merges.sort_unstable_by_key(|merge| (merge.rows.0, merge.columns.0));
     header
 }
@@ -306,7 +324,7 @@ impl Layout {
         Ok(())
     }
 
-    fn say(&mut self, source: &Source, hidden: &[String]) {
+    fn say(&mut self, macros: bool, hidden: &[String]) {
         if self.lettering != Lettering::Unicode {
             let name = self.lettering.name();
             // Only a title may be shown: a cell may be of class C4.
@@ -326,7 +344,7 @@ impl Layout {
                 format!("the hidden sheet “{sheet}” was not read: unhide it if it is meant"),
             ));
         }
-        if source.macros {
+        if macros {
             self.warnings.push(finding(
                 "MACRO",
                 None,

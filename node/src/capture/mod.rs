@@ -11,6 +11,7 @@ mod archive;
 mod cell;
 mod csv;
 mod doubles;
+mod fitting;
 mod header;
 mod jsonl;
 mod ods;
@@ -24,8 +25,9 @@ mod tests;
 mod xls;
 mod xlsx;
 
-pub use annotate::{AnnotateError, Annotations, annotate};
+pub use annotate::{AnnotateError, Annotations, annotate, annotate_file};
 pub use cell::{Finding, Judge, RawCell, RowJudgement};
+pub use fitting::fitting;
 pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values};
 pub use refusal::FileRefusal;
 pub use report::{FINDINGS_MAX, ImportReport, Language, ReportedFinding, RowOutcome, RowStatus};

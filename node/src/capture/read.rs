@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::cell::finding;
 use super::doubles::Doubles;
-use super::header::{self, Header};
+use super::header::{self, Header, Scouted};
 use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, Finding, Format, Judge, RawCell, RowJudgement, Source, jsonl};
 use lienthong_proto::text::{Lettering, fold};
@@ -161,7 +161,7 @@ impl<'a> RowReader<'a> {
             return jsonl::lines(file, &mut |line, object| self.object(line, object));
         }
         let mut book = Book::open(source)?;
-        let layout = header::find(source, &mut book, self.record_type)?;
+        let layout = Scouted::of(source, &mut book)?.layout(self.record_type)?;
         self.told.warnings = layout.warnings;
         let several = layout.sheets.len() > 1;
         for header in layout.sheets {

@@ -81,6 +81,9 @@ pub struct RowOutcome {
     /// What is wrong and how to mend it; empty if nothing is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
+    /// Nothing of the row may be kept: it is classified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 impl RowOutcome {
@@ -92,7 +95,9 @@ impl RowOutcome {
             Verdict::Duplicate { .. } => Some(RowStatus::Duplicate),
             Verdict::Rejected => Some(RowStatus::Rejected),
         };
-        let mut outcome = Self { sheet: row.sheet.clone(), row: row.row, status, text: String::new() };
+        let withheld = row.judgement.errors.iter().any(|found| found.rule == "CLASSIFIED");
+        let mut outcome =
+            Self { sheet: row.sheet.clone(), row: row.row, status, text: String::new(), withheld };
         if let Verdict::Duplicate { of } = row.verdict {
             outcome.text = language.pick(duplicate(of));
         }

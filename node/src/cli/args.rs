@@ -17,7 +17,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, catalogue · settings file
+    /// Tệp cấu hình: data, lang, catalogue, inbox · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -57,6 +57,9 @@ pub enum Command {
         /// Folder with catalogue files over the built-in ones
         #[arg(long, env = "LIENTHONG_CATALOGUE")]
         catalogue: Option<PathBuf>,
+        /// Thư mục nhận tệp, mặc định DATA/inbox · the watched folder, DATA/inbox by default
+        #[arg(long, env = "LIENTHONG_INBOX", value_name = "DIR")]
+        inbox: Option<PathBuf>,
     },
     /// Tình trạng · where it stands
     Status,

@@ -31,7 +31,7 @@ use crate::sync::Settings;
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue"])?;
+    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue", "inbox"])?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
@@ -70,7 +70,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
             Ok(0)
         }
-        Command::Run { catalogue } => daemon(&data, folder(catalogue.as_ref()).as_deref(), tongue).await,
+        Command::Run { catalogue, inbox } => {
+            let inbox = config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox"));
+            daemon(&data, folder(catalogue.as_ref()).as_deref(), &inbox, tongue).await
+        }
         Command::Check => {
             let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
             let answer = crate::check::check(&data, identity.replica());
@@ -118,7 +121,7 @@ pub fn catalogue(overrides: Option<&Path>) -> anyhow::Result<Arc<Catalogue>> {
     Ok(Arc::new(Catalogue::with_overrides(files)?))
 }
 
-async fn daemon(data: &Path, overrides: Option<&Path>, tongue: Tongue) -> anyhow::Result<u8> {
+async fn daemon(data: &Path, overrides: Option<&Path>, inbox: &Path, tongue: Tongue) -> anyhow::Result<u8> {
     let node = Node::open(data, catalogue(overrides)?, system_clock)?;
     for remark in &node.remarks {
         tracing::warn!("{remark}");
@@ -128,6 +131,8 @@ async fn daemon(data: &Path, overrides: Option<&Path>, tongue: Tongue) -> anyhow
         Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
     control::serve(data, handle, node.stop.clone()).context("control.sock")?;
     node.start_sync(Settings::default());
+    let inbox = std::path::absolute(inbox)?;
+    node.start_inbox(&inbox).context("inbox")?;
     let name = &node.identity.profile().unit_name;
     eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
     stopped().await?;

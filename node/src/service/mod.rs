@@ -14,6 +14,7 @@ use crate::control::{Answer, Tell};
 use crate::records::{Page, Records};
 use crate::sync::{NoticeLine, Phase};
 
+pub(crate) use records::Manner;
 pub use records::{RecordsRequest, RecordsService, known_type};
 
 /// What a node can be asked.
@@ -79,6 +80,7 @@ pub fn unenrolled() -> Json {
         "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
         "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "records": 0, "defects": null,
         "quarantined": 0, "last_sync": null, "fault": null, "alarm": null, "certificate_until": null,
+        "inbox": null,
     })
 }
 
@@ -98,7 +100,16 @@ impl Node {
                 "máy này đang chỉ đọc: hãy chạy `lienthong-node recover` · this node is read-only: run `lienthong-node recover`",
             ));
         }
-        let service = RecordsService {
+        self.with_records(&|said| tell(said), |service| service.answer(request))
+    }
+
+    /// Runs `work` over this node's records.
+    pub(crate) fn with_records<T>(
+        &self,
+        tell: &dyn Fn(Json),
+        work: impl FnOnce(&RecordsService<'_>) -> T,
+    ) -> T {
+        work(&RecordsService {
             records: Records {
                 dataset: self.replica.dataset(),
                 catalogue: self.replica.catalogue(),
@@ -110,9 +121,8 @@ impl Node {
             now: self.now(),
             write: &|drafts| self.replica.write_blocking(drafts),
             log: &|event| self.replica.event_blocking(event).map(drop).map_err(|error| error.to_string()),
-            tell: &|said| tell(said),
-        };
-        service.answer(request)
+            tell,
+        })
     }
 
     fn execute_blocking(&self, request: Request, tell: &Tell) -> Answer {
@@ -204,6 +214,7 @@ impl Node {
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),
             "alarm": sync.and_then(|s| s.alarm),
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
+            "inbox": self.inbox_status(),
         })
     }
 

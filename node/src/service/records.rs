@@ -155,8 +155,22 @@ impl RecordsService<'_> {
     }
 
     fn take(&self, manner: Manner, work: impl FnOnce(&mut Intake<'_>) -> Taken) -> Result<Answer, Answer> {
-        let Records { dataset, catalogue, provincial_key, .. } = self.records;
         let mut progress = Progress { done: 0, said: Instant::now(), rows: manner.rows, tell: self.tell };
+        let taken = self.taken(&manner, &mut |outcomes, extent| progress.hear(outcomes, extent), work);
+        Ok(taken_answer(&taken.map_err(Answer::failed)?))
+    }
+
+    /// Takes rows in and logs what came of it, if they came in a file.
+    ///
+    /// # Errors
+    /// Why the summary could not be logged.
+    pub(crate) fn taken(
+        &self,
+        manner: &Manner,
+        hear: &mut dyn FnMut(&[RowOutcome], u64),
+        work: impl FnOnce(&mut Intake<'_>) -> Taken,
+    ) -> Result<Taken, String> {
+        let Records { dataset, catalogue, provincial_key, .. } = self.records;
         let mut intake = Intake {
             catalogue,
             scope: self.scope.clone(),
@@ -167,25 +181,25 @@ impl RecordsService<'_> {
                 true => preview(dataset, catalogue, provincial_key, self.writer, &drafts),
                 false => (self.write)(drafts),
             },
-            hear: &mut |outcomes, extent| progress.hear(outcomes, extent),
+            hear,
         };
         let taken = work(&mut intake);
         if !manner.dry_run
             && taken.report.file != "-"
             && let Some(event) = import_event(&taken, &manner.author, self.now)
         {
-            (self.log)(event).map_err(Answer::failed)?;
+            (self.log)(event)?;
         }
-        Ok(taken_answer(&taken))
+        Ok(taken)
     }
 }
 
 /// How rows are taken in.
-struct Manner {
-    dry_run: bool,
-    rows: bool,
-    author: String,
-    english: bool,
+pub(crate) struct Manner {
+    pub(crate) dry_run: bool,
+    pub(crate) rows: bool,
+    pub(crate) author: String,
+    pub(crate) english: bool,
 }
 
 /// How often progress is said at most.

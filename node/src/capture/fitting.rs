@@ -1,0 +1,58 @@
+//! Which record types a file can be of, by its headers.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use lienthong_proto::catalogue::{Catalogue, RecordType};
+
+use super::header::{Scouted, field_of};
+use super::source::Book;
+use super::{FileRefusal, Format, Source, jsonl};
+
+/// The names of the types whose columns the file has: all that are required, or if it has them of no type,
+/// those of the key.
+///
+/// # Errors
+/// [`FileRefusal`] if it cannot be read.
+pub fn fitting(source: &Source, catalogue: &Catalogue) -> Result<Vec<String>, FileRefusal> {
+    let (mut whole, mut keyed) = (Vec::new(), Vec::new());
+    let mut note = |declared: &RecordType, complete: bool| {
+        keyed.push(declared.name.clone());
+        if complete {
+            whole.push(declared.name.clone());
+        }
+    };
+    if source.format == Format::Jsonl {
+        let keys = first_keys(source)?;
+        for declared in catalogue.record_types() {
+            let named: Vec<&str> = keys
+                .iter()
+                .filter_map(|key| field_of(declared, key).map(|field| field.name.as_str()))
+                .collect();
+            if declared.key.fields.iter().all(|key| named.contains(&key.as_str())) {
+                let required = declared.fields.iter().filter(|field| field.required && !field.computed);
+                note(declared, required.clone().all(|field| named.contains(&field.name.as_str())));
+            }
+        }
+    } else {
+        let scouted = Scouted::of(source, &mut Book::open(source)?)?;
+        for declared in catalogue.record_types() {
+            if let Ok(layout) = scouted.layout(declared) {
+                note(declared, layout.sheets.iter().any(|header| header.complete));
+            }
+        }
+    }
+    Ok(if whole.is_empty() { keyed } else { whole })
+}
+
+/// The keys of the first object.
+fn first_keys(source: &Source) -> Result<Vec<String>, FileRefusal> {
+    let mut keys = Vec::new();
+    jsonl::lines(BufReader::new(File::open(&source.path)?), &mut |_, object| {
+        if let (true, Some(object)) = (keys.is_empty(), object) {
+            let fields = object.get("fields").and_then(serde_json::Value::as_object).unwrap_or(&object);
+            keys = fields.keys().cloned().collect();
+        }
+    })?;
+    Ok(keys)
+}

@@ -1,0 +1,299 @@
+//! One file from the folder to its place aside.
+//!
+//! In order: copied into the data folder and hashed · claim written and synced · taken in (its summary is an
+//! event of the log) · report laid down · file moved (or removed, if nothing of it may be kept) · claim removed.
+//! After a stop at any of these, [`Desk::finish_claimed`] goes on where it was: whether the file was taken in
+//! stands in the log.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::Sequence;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use serde::{Deserialize, Serialize};
+
+use super::{DONE, REJECTED};
+use crate::app::Node;
+use crate::capture::{self, Annotations, FileRefusal, ImportReport, Language};
+use crate::dataset::EntryAt;
+use crate::intake::Taken;
+use crate::service::{Manner, known_type};
+
+/// Who is said to have brought the rows.
+const AUTHOR: &str = "inbox";
+/// Names of one stamp that are tried.
+const NAMES_MAX: u32 = 1_000;
+
+/// A file being worked on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claim {
+    /// Where it lies in the folder.
+    path: PathBuf,
+    /// SHA-256, hexadecimal.
+    sha256: String,
+    /// Its copy in the work folder.
+    copy: PathBuf,
+    /// The log's size before anything of it was taken in.
+    log_size: u64,
+    /// When.
+    at: UnixMillis,
+}
+
+/// A file that was taken in to its end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Known {
+    sha256: String,
+    #[serde(rename = "type")]
+    record_type: String,
+}
+
+/// What a file came to.
+struct Outcome {
+    taken: bool,
+    /// The file holds what may not be kept.
+    forbidden: bool,
+    annotations: Annotations,
+    record_type: Option<String>,
+}
+
+/// Works on the files of one folder.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) folder: PathBuf,
+    work: PathBuf,
+    known: BTreeSet<Known>,
+}
+
+impl Desk {
+    pub(super) fn open(folder: &Path, data: &Path) -> io::Result<Self> {
+        let work = data.join("inbox.work");
+        std::fs::create_dir_all(&work)?;
+        let text = match std::fs::read_to_string(work.join("known.jsonl")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        // A line cut short by a power cut is a file that is looked at once more: it changes nothing then.
+        let known = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        Ok(Self { folder: folder.to_owned(), work, known })
+    }
+
+    fn claim_path(&self) -> PathBuf {
+        self.work.join("claim.json")
+    }
+
+    /// Finishes the file a stop interrupted.
+    pub(super) fn finish_claimed(&mut self, node: &Node) -> io::Result<()> {
+        let claim: Claim = match std::fs::read(self.claim_path()) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(claim) => claim,
+                // It was not whole: then nothing was taken in yet.
+                Err(_) => return std::fs::remove_file(self.claim_path()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let logged = logged_import(node, &claim)?;
+        self.work_on(node, &claim, logged).map(drop)
+    }
+
+    /// Takes a file in and moves it aside; whether anything was taken in.
+    pub(super) fn take(&mut self, node: &Node, path: &Path) -> io::Result<bool> {
+        if node.is_regressed() || node.replica.failure().is_some() {
+            return Err(io::Error::other("this node takes no writes now"));
+        }
+        let ending = path.extension().map_or_else(String::new, |end| format!(".{}", end.to_string_lossy()));
+        let copy = self.work.join(format!("file{ending}"));
+        let before = std::fs::metadata(path)?;
+        std::fs::copy(path, &copy)?;
+        let after = std::fs::metadata(path)?;
+        if before.len() != after.len() || before.modified().ok() != after.modified().ok() {
+            return Err(io::Error::other("the file changed while it was copied"));
+        }
+        let sha256 = capture::hash(&copy).map(hex::encode).map_err(io::Error::other)?;
+        let claim = Claim {
+            path: path.to_owned(),
+            sha256,
+            copy,
+            log_size: node.replica.head().borrow().size,
+            at: node.now(),
+        };
+        write_synced(&self.claim_path(), &serde_json::to_vec(&claim)?)?;
+        self.work_on(node, &claim, false)
+    }
+
+    /// Everything after the claim. What was logged already is only previewed, for its report.
+    fn work_on(&mut self, node: &Node, claim: &Claim, logged: bool) -> io::Result<bool> {
+        if !claim.copy.exists() || !claim.path.exists() {
+            // It was moved aside already, or taken away by someone.
+            return self.forget(claim).map(|()| true);
+        }
+        let outcome = self.outcome(node, claim, logged)?;
+        let folder = self.folder.join(if outcome.taken { DONE } else { REJECTED });
+        std::fs::create_dir_all(&folder)?;
+        let (aside, report) = names(&folder, claim)?;
+        self.report(node, claim, &outcome, &report)?;
+        if outcome.forbidden {
+            std::fs::remove_file(&claim.path)?;
+        } else {
+            std::fs::rename(&claim.path, &aside)?;
+        }
+        self.forget(claim)?;
+        Ok(outcome.taken)
+    }
+
+    fn outcome(&mut self, node: &Node, claim: &Claim, logged: bool) -> io::Result<Outcome> {
+        let said = |message: String| {
+            let mut annotations = Annotations::default();
+            annotations.note_text(message);
+            Outcome { taken: false, forbidden: false, annotations, record_type: None }
+        };
+        let record_type = match self.record_type(node, claim) {
+            Ok(record_type) => record_type,
+            Err(reason) => return Ok(said(reason)),
+        };
+        let known = Known { sha256: claim.sha256.clone(), record_type: record_type.clone() };
+        if !logged && self.known.contains(&known) {
+            let vi = "Tệp này đã được nhập trước đây; không có gì thay đổi";
+            let en = "this very file was taken in before; nothing was changed";
+            let outcome = said(format!("{vi} · {en}"));
+            return Ok(Outcome { taken: true, record_type: Some(record_type), ..outcome });
+        }
+        let Some(declared) = node.replica.catalogue().record_type(&record_type) else {
+            return Ok(said(record_type));
+        };
+        let mut annotations = Annotations::default();
+        let mut forbidden = false;
+        let manner = Manner { dry_run: logged, rows: true, author: AUTHOR.to_owned(), english: false };
+        let taken: Taken = node
+            .with_records(&|_| {}, |service| {
+                let mut hear = |rows: &[capture::RowOutcome], _| {
+                    forbidden |= rows.iter().any(|row| row.withheld);
+                    rows.iter().for_each(|row| annotations.note(row));
+                };
+                service.taken(&manner, &mut hear, |intake| intake.file(&claim.copy, declared))
+            })
+            .map_err(io::Error::other)?;
+        if let Some(failure) = &taken.failure {
+            return Err(io::Error::other(failure.to_string()));
+        }
+        annotations.note_report(&taken.report);
+        forbidden |= taken.summary.as_ref().is_some_and(|summary| summary.omitted);
+        if taken.summary.is_some() {
+            self.remember(known)?;
+        }
+        let ImportReport { rows, rejected, .. } = taken.report;
+        let any = taken.summary.is_some() && (rows == 0 || rejected < rows);
+        Ok(Outcome { taken: any, forbidden, annotations, record_type: Some(record_type) })
+    }
+
+    /// The type the file's folder names, or the one its headers fit.
+    fn record_type(&self, node: &Node, claim: &Claim) -> Result<String, String> {
+        let catalogue = node.replica.catalogue();
+        let inner = claim.path.parent().filter(|parent| *parent != self.folder).and_then(Path::file_name);
+        if let Some(name) = inner {
+            let name = name.to_string_lossy().into_owned();
+            let refusal = |answer: crate::control::Answer| {
+                answer.body.get("error").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+            };
+            return known_type(catalogue, &name).map(|_| name.clone()).map_err(refusal);
+        }
+        let refused = |refusal: FileRefusal| Language::Vi.pick(refusal.message());
+        let source = capture::open(&claim.copy).map_err(refused)?;
+        let fitting = capture::fitting(&source, catalogue).map_err(refused)?;
+        match fitting.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err("Không nhận ra loại bản ghi: tệp không có đủ cột khóa của loại nào; đặt tệp vào thư mục con mang tên loại".to_owned()),
+            several => Err(format!(
+                "Tệp có thể thuộc nhiều loại: {}; đặt tệp vào thư mục con mang tên loại",
+                several.join(", ")
+            )),
+        }
+    }
+
+    fn report(&self, node: &Node, claim: &Claim, outcome: &Outcome, report: &Path) -> io::Result<()> {
+        let declared =
+            outcome.record_type.as_deref().and_then(|name| node.replica.catalogue().record_type(name));
+        // Made here first: the folder may be a share that goes away midway.
+        let made = self.work.join("report.xlsx");
+        match declared {
+            Some(declared) => {
+                capture::annotate(&claim.copy, declared, &outcome.annotations, &made, Language::Vi)
+            }
+            None => capture::annotate_file(&outcome.annotations, &made, Language::Vi),
+        }
+        .map_err(io::Error::other)?;
+        let part = report.with_extension("part");
+        std::fs::copy(&made, &part)?;
+        std::fs::rename(&part, report)?;
+        std::fs::remove_file(&made)
+    }
+
+    fn remember(&mut self, known: Known) -> io::Result<()> {
+        if self.known.contains(&known) {
+            return Ok(());
+        }
+        let mut line = serde_json::to_vec(&known)?;
+        line.push(b'\n');
+        let mut file = File::options().create(true).append(true).open(self.work.join("known.jsonl"))?;
+        file.write_all(&line)?;
+        file.sync_data()?;
+        self.known.insert(known);
+        Ok(())
+    }
+
+    fn forget(&self, claim: &Claim) -> io::Result<()> {
+        match std::fs::remove_file(&claim.copy) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        std::fs::remove_file(self.claim_path())
+    }
+}
+
+/// Names that are free: of the file, and of its report.
+fn names(folder: &Path, claim: &Claim) -> io::Result<(PathBuf, PathBuf)> {
+    let name = claim.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stamp: String =
+        claim.at.rfc3339().chars().filter(|c| c.is_ascii_digit() || *c == 'T').take(15).collect();
+    for number in 0..NAMES_MAX {
+        let again = if number == 0 { String::new() } else { format!("-{number}") };
+        let aside = folder.join(format!("{stamp}{again} {name}"));
+        if !aside.exists() {
+            return Ok((aside, folder.join(format!("{stamp}{again} {name}.bao-cao.xlsx"))));
+        }
+    }
+    Err(io::Error::other("too many files of one name"))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::create(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Whether the log says that the claimed file was taken in.
+fn logged_import(node: &Node, claim: &Claim) -> io::Result<bool> {
+    let entries = node.replica.dataset().entries();
+    for frame in entries.log().clone().scan(Sequence(claim.log_size)) {
+        let (position, _) = frame.map_err(io::Error::other)?;
+        for index in 0..entries.count(position).map_err(io::Error::other)? {
+            let bytes = entries.entry(EntryAt { frame: position, index }).map_err(io::Error::other)?;
+            let Ok(event) = Entry::decode(&bytes).and_then(|entry| Event::of(&entry)) else { continue };
+            if event.kind == "import"
+                && event.fields.get("sha256") == Some(&Value::Text(claim.sha256.clone()))
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

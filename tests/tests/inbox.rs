@@ -1,0 +1,182 @@
+//! The watched folder: every file ends in one place, with its report, once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lienthong_node::app::{Node, system_clock};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::Sequence;
+use lienthong_proto::time::UnixMillis;
+use lienthong_tests::{Province, catalogue, make_node};
+
+const UNIT: &str = "11953";
+const HEAD: &str = "Họ tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Tình trạng,Diện quản lý\n";
+
+/// A clock on which five seconds pass in fifty milliseconds: files settle sooner.
+fn quick() -> UnixMillis {
+    use std::sync::OnceLock;
+    static BEGUN: OnceLock<(u64, Instant)> = OnceLock::new();
+    let (base, begun) = BEGUN.get_or_init(|| (system_clock().0, Instant::now()));
+    UnixMillis(base + u64::try_from(begun.elapsed().as_millis()).unwrap_or(0) * 100)
+}
+
+fn member(serial: u32) -> String {
+    format!("Nguyễn Văn An,1/2/1970,Nam,033070{serial:06},3/2/1995,Chi bộ 1,{UNIT},Chính thức,Chi bộ\n")
+}
+
+/// The names in a folder, without stamps, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        name.split_once(' ').map_or(name.clone(), |(_, rest)| rest.to_owned())
+    };
+    let mut names: Vec<String> = entries.map(name).collect();
+    names.sort();
+    names
+}
+
+/// Waits until nothing lies in the folder and no file is being worked on.
+async fn emptied(folder: &Path, data: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let files = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect::<Vec<PathBuf>>()
+    };
+    loop {
+        let inner = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let aside = |path: &PathBuf| ["done", "rejected"].iter().any(|name| path.ends_with(name));
+        let left: Vec<PathBuf> = inner
+            .filter(|path| path.is_dir() && !aside(path))
+            .flat_map(|path| files(&path))
+            .chain(files(folder))
+            .collect();
+        if left.is_empty() && !data.join("inbox.work/claim.json").exists() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still there: {left:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn imports(node: &Node) -> usize {
+    let entries = node.replica.dataset().entries();
+    let mut count = 0;
+    for frame in entries.log().clone().scan(Sequence(0)) {
+        let (position, _) = frame.unwrap();
+        for index in 0..entries.count(position).unwrap() {
+            let at = lienthong_node::dataset::EntryAt { frame: position, index };
+            let bytes = entries.entry(at).unwrap();
+            let event = Entry::decode(&bytes).and_then(|entry| Event::of(&entry));
+            count += usize::from(event.is_ok_and(|event| event.kind == "import"));
+        }
+    }
+    count
+}
+
+async fn node(dir: &Path) -> (Province, Arc<Node>, PathBuf) {
+    let province = Province::set().await.unwrap();
+    let data = dir.join("node");
+    let made = make_node(&province.hub, &province.address, &data, UNIT).await.unwrap();
+    made.close().await;
+    drop(made);
+    (province, Node::open(&data, catalogue().unwrap(), quick).unwrap(), data)
+}
+
+/// Goal: each kind of file finds its place; a bad one stops none; the same file again does nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_province, node, data) = node(dir.path()).await;
+    let inbox = dir.path().join("share");
+    let typed = inbox.join("dang_vien");
+    std::fs::create_dir_all(&typed).unwrap();
+    std::fs::create_dir_all(inbox.join("dang_vienn")).unwrap();
+    std::fs::create_dir_all(inbox.join("don_thu")).unwrap();
+    let good = format!("{HEAD}{}{}", member(1), member(2));
+    std::fs::write(typed.join("a-broken.xlsx"), b"PK\x03\x04 cut").unwrap();
+    std::fs::write(typed.join("b.csv"), &good).unwrap();
+    std::fs::write(typed.join("half.part"), &good).unwrap();
+    std::fs::write(inbox.join("c.csv"), format!("{HEAD}{}", member(3))).unwrap();
+    std::fs::write(inbox.join("d.csv"), "Cột lạ,Cột khác\n1,2\n").unwrap();
+    std::fs::write(inbox.join("dang_vienn/e.csv"), &good).unwrap();
+    std::fs::write(typed.join("f.csv"), format!("{HEAD}{}", member(4).replace("Nam", "Khác"))).unwrap();
+    let letter = "Mã đơn,Ngày nhận,Loại đơn,Người gửi,Đối tượng,Nội dung tóm tắt,Lĩnh vực,Mã xã/phường,Thẩm quyền,Cơ quan giải quyết,Tình trạng\n\
+                  D1,1/2/2026,Tố cáo,Trần Thị Kín,Ông A,Tóm tắt,Đất đai,11953,CUA_TA,UBKT,MOI\n";
+    std::fs::write(inbox.join("don_thu/g.csv"), letter).unwrap();
+    node.start_inbox(&inbox).unwrap();
+    std::fs::remove_file(typed.join("half.part")).unwrap();
+    emptied(&inbox, &data).await;
+    let report = |name: &str| format!("{name}.bao-cao.xlsx");
+    let (done, rejected) = (inbox.join("done"), inbox.join("rejected"));
+    let mut expected =
+        vec!["b.csv".to_owned(), report("b.csv"), "c.csv".to_owned(), report("c.csv"), report("g.csv")];
+    expected.sort();
+    assert_eq!(names(&done), expected, "a letter's file is not kept: it names a sender");
+    let mut expected: Vec<String> = ["a-broken.xlsx", "d.csv", "e.csv", "f.csv"].map(str::to_owned).to_vec();
+    expected.extend(["a-broken.xlsx", "d.csv", "e.csv", "f.csv"].map(report));
+    expected.sort();
+    assert_eq!(names(&rejected), expected);
+    assert_eq!(node.replica.dataset().totals().records, 4);
+    for entry in std::fs::read_dir(&done).unwrap().flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        assert!(!bytes.windows("Kín".len()).any(|piece| piece == "Kín".as_bytes()));
+    }
+    // Once more: nothing is written, nothing is logged, and it is said.
+    let (size, logged) = (node.replica.head().borrow().size, imports(&node));
+    std::fs::write(typed.join("b.csv"), &good).unwrap();
+    emptied(&inbox, &data).await;
+    assert_eq!((node.replica.head().borrow().size, imports(&node)), (size, logged));
+    let status = node.inbox_status().unwrap();
+    assert_eq!((status.done, status.rejected, status.fault), (4, 4, None), "{:?}", names(&rejected));
+    node.close().await;
+}
+
+/// Goal: whatever a stop interrupted is finished once. Method: the state each step leaves is laid down, and
+/// the node started over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_province, node, data) = node(dir.path()).await;
+    let inbox = data.join("inbox");
+    let file = inbox.join("dang_vien/a.csv");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::create_dir_all(data.join("inbox.work")).unwrap();
+    let copy = data.join("inbox.work/file.csv");
+    let text = format!("{HEAD}{}", member(1));
+    let sha256 = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()));
+    let lay_down = || {
+        std::fs::write(&file, &text).unwrap();
+        std::fs::write(&copy, &text).unwrap();
+        let claim = serde_json::json!({
+            "path": &file, "sha256": &sha256, "copy": &copy, "log_size": 0, "at": system_clock().0,
+        });
+        std::fs::write(data.join("inbox.work/claim.json"), claim.to_string()).unwrap();
+    };
+    // Stopped after the claim, before anything was taken in.
+    lay_down();
+    node.start_inbox(&inbox).unwrap();
+    emptied(&inbox, &data).await;
+    assert_eq!((imports(&node), node.replica.dataset().totals().records), (1, 1));
+    node.close().await;
+    drop(node);
+    // Stopped after the summary was logged, before the file was moved.
+    std::fs::remove_file(data.join("inbox.work/known.jsonl")).unwrap();
+    lay_down();
+    let node = Node::open(&data, catalogue().unwrap(), quick).unwrap();
+    node.start_inbox(&inbox).unwrap();
+    emptied(&inbox, &data).await;
+    assert_eq!((imports(&node), names(&inbox.join("done")).len()), (1, 4));
+    node.close().await;
+    drop(node);
+    // A claim that was not whole: the file is taken as if nothing had been.
+    std::fs::write(data.join("inbox.work/claim.json"), b"{\"pa").unwrap();
+    let node = Node::open(&data, catalogue().unwrap(), quick).unwrap();
+    node.start_inbox(&inbox).unwrap();
+    std::fs::write(inbox.join("dang_vien/b.csv"), format!("{HEAD}{}", member(2))).unwrap();
+    emptied(&inbox, &data).await;
+    assert_eq!((imports(&node), node.replica.dataset().totals().records), (2, 2));
+    node.close().await;
+}
