@@ -29,11 +29,11 @@ fn member(serial: u32) -> String {
 /// The names in a folder, without stamps, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let name = |entry: std::io::Result<std::fs::DirEntry>| {
-        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
         name.split_once(' ').map_or(name.clone(), |(_, rest)| rest.to_owned())
     };
-    let mut names: Vec<String> = entries.map(name).collect();
+    let mut names: Vec<String> = entries.flatten().map(name).collect();
     names.sort();
     names
 }
@@ -61,35 +61,36 @@ async fn emptied(folder: &Path, data: &Path) {
     }
 }
 
-fn imports(node: &Node) -> usize {
+fn imports(node: &Node) -> anyhow::Result<usize> {
     let entries = node.replica.dataset().entries();
     let mut count = 0;
     for frame in entries.log().clone().scan(Sequence(0)) {
-        let (position, _) = frame.unwrap();
-        for index in 0..entries.count(position).unwrap() {
+        let (position, _) = frame?;
+        for index in 0..entries.count(position)? {
             let at = lienthong_node::dataset::EntryAt { frame: position, index };
-            let bytes = entries.entry(at).unwrap();
+            let bytes = entries.entry(at)?;
             let event = Entry::decode(&bytes).and_then(|entry| Event::of(&entry));
             count += usize::from(event.is_ok_and(|event| event.kind == "import"));
         }
     }
-    count
+    Ok(count)
 }
 
-async fn node(dir: &Path) -> (Province, Arc<Node>, PathBuf) {
-    let province = Province::set().await.unwrap();
+async fn open_node(dir: &Path) -> anyhow::Result<(Province, Arc<Node>, PathBuf)> {
+    let province = Province::set().await?;
     let data = dir.join("node");
-    let made = make_node(&province.hub, &province.address, &data, UNIT).await.unwrap();
+    let made = make_node(&province.hub, &province.address, &data, UNIT).await?;
     made.close().await;
     drop(made);
-    (province, Node::open(&data, catalogue().unwrap(), quick).unwrap(), data)
+    let node = Node::open(&data, catalogue()?, quick)?;
+    Ok((province, node, data))
 }
 
 /// Goal: each kind of file finds its place; a bad one stops none; the same file again does nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     let dir = tempfile::tempdir().unwrap();
-    let (_province, node, data) = node(dir.path()).await;
+    let (_province, node, data) = open_node(dir.path()).await.unwrap();
     let inbox = dir.path().join("share");
     let typed = inbox.join("dang_vien");
     std::fs::create_dir_all(&typed).unwrap();
@@ -125,10 +126,10 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
         assert!(!bytes.windows("Kín".len()).any(|piece| piece == "Kín".as_bytes()));
     }
     // Once more: nothing is written, nothing is logged, and it is said.
-    let (size, logged) = (node.replica.head().borrow().size, imports(&node));
+    let (size, logged) = (node.replica.head().borrow().size, imports(&node).unwrap());
     std::fs::write(typed.join("b.csv"), &good).unwrap();
     emptied(&inbox, &data).await;
-    assert_eq!((node.replica.head().borrow().size, imports(&node)), (size, logged));
+    assert_eq!((node.replica.head().borrow().size, imports(&node).unwrap()), (size, logged));
     let status = node.inbox_status().unwrap();
     assert_eq!((status.done, status.rejected, status.fault), (4, 4, None), "{:?}", names(&rejected));
     node.close().await;
@@ -139,7 +140,7 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (_province, node, data) = node(dir.path()).await;
+    let (_province, node, data) = open_node(dir.path()).await.unwrap();
     let inbox = data.join("inbox");
     let file = inbox.join("dang_vien/a.csv");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -159,7 +160,7 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     lay_down();
     node.start_inbox(&inbox).unwrap();
     emptied(&inbox, &data).await;
-    assert_eq!((imports(&node), node.replica.dataset().totals().records), (1, 1));
+    assert_eq!((imports(&node).unwrap(), node.replica.dataset().totals().records), (1, 1));
     node.close().await;
     drop(node);
     // Stopped after the summary was logged, before the file was moved.
@@ -168,7 +169,7 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     let node = Node::open(&data, catalogue().unwrap(), quick).unwrap();
     node.start_inbox(&inbox).unwrap();
     emptied(&inbox, &data).await;
-    assert_eq!((imports(&node), names(&inbox.join("done")).len()), (1, 4));
+    assert_eq!((imports(&node).unwrap(), names(&inbox.join("done")).len()), (1, 4));
     node.close().await;
     drop(node);
     // A claim that was not whole: the file is taken as if nothing had been.
@@ -177,6 +178,6 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     node.start_inbox(&inbox).unwrap();
     std::fs::write(inbox.join("dang_vien/b.csv"), format!("{HEAD}{}", member(2))).unwrap();
     emptied(&inbox, &data).await;
-    assert_eq!((imports(&node), node.replica.dataset().totals().records), (2, 2));
+    assert_eq!((imports(&node).unwrap(), node.replica.dataset().totals().records), (2, 2));
     node.close().await;
 }
