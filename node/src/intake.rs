@@ -153,6 +153,10 @@ impl<'a, 'b> Desk<'a, 'b> {
                 Ok(Outcome::Created) => self.report.created += 1,
                 Ok(Outcome::Updated) => self.report.updated += 1,
                 Ok(Outcome::Unchanged) => self.report.unchanged += 1,
+                Ok(Outcome::Withdrawn) => {
+                    self.report.unchanged += 1;
+                    self.report.warning(row, withdrawn());
+                }
                 Err(WriteError::Failed(reason)) => self.failure = Some(WriteError::Failed(reason)),
                 Err(error) => {
                     self.report.rejected += 1;
@@ -173,4 +177,14 @@ impl<'a, 'b> Desk<'a, 'b> {
         self.report.note_file(&summary);
         Taken { report: self.report, summary: Some(summary), failure: self.failure }
     }
+}
+
+/// What is said of a row whose record is withdrawn.
+fn withdrawn() -> Finding {
+    Finding::new(
+        "RECORD_WITHDRAWN",
+        None,
+        "bản ghi đã được thu hồi, dòng này không khôi phục nó; nếu thu hồi nhầm, hãy ghi lại bằng lệnh put",
+        "the record is withdrawn and this row does not bring it back; if that was a mistake, state it again with put",
+    )
 }

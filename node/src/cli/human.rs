@@ -95,7 +95,7 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 42] = [
+const LABELS: [(&str, &str, &str); 46] = [
     ("unit_name", "Đơn vị", "Unit"),
     ("unit", "Mã đơn vị", "Unit code"),
     ("name", "Tên", "Name"),
@@ -138,6 +138,10 @@ const LABELS: [(&str, &str, &str); 42] = [
     ("sources", "Nguồn", "Sources"),
     ("fields", "Nội dung", "Fields"),
     ("defects", "Lỗi dữ liệu", "Defects"),
+    ("withdrawn", "Đã thu hồi", "Withdrawn"),
+    ("author", "Người ghi", "Author"),
+    ("created_at", "Lập lúc", "Created"),
+    ("revoked_at", "Thu hồi lúc", "Revoked"),
 ];
 
 fn label(key: &str, tongue: Tongue) -> String {
@@ -234,6 +238,9 @@ fn flattened(item: &Json) -> serde_json::Map<String, Json> {
                 }
             }
             (_, Json::Array(values)) if values.is_empty() => {}
+            ("withdrawn", Json::Object(withdrawn)) => {
+                flat.insert(key.clone(), withdrawn.get("reason").cloned().unwrap_or_default());
+            }
             _ => {
                 flat.insert(key.clone(), value.clone());
             }

@@ -94,7 +94,8 @@ impl Node {
 
     fn on_records(&self, request: RecordsRequest) -> Result<Answer, Answer> {
         if request.writes() && self.is_regressed() {
-            return Err(Answer::failed(
+            return Err(Answer::refused(
+                "READ_ONLY",
                 "máy này đang chỉ đọc: hãy chạy `lienthong-node recover` · this node is read-only: run `lienthong-node recover`",
             ));
         }
