@@ -10,7 +10,7 @@ use lienthong_proto::value::Value;
 use serde_json::Value as Json;
 
 use crate::capture::{self, CapturedRow, FileRefusal, FileSummary, Format, ImportReport, Language, Verdict};
-use crate::replica::{Draft, Intent, Outcome, WriteError, Written};
+use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written};
 
 /// Drafts written in one go: one frame of the log.
 const DRAFTS: usize = 512;
@@ -158,6 +158,10 @@ impl<'a, 'b> Desk<'a, 'b> {
                     self.report.warning(row, withdrawn());
                 }
                 Err(WriteError::Failed(reason)) => self.failure = Some(WriteError::Failed(reason)),
+                Err(WriteError::Draft(fault)) if matches!(*fault, ComposeError::KeyMissing(_)) => {
+                    self.report.rejected += 1;
+                    self.report.error(row, key_missing(&fault));
+                }
                 Err(error) => {
                     self.report.rejected += 1;
                     let found = Finding::new(
@@ -177,6 +181,16 @@ impl<'a, 'b> Desk<'a, 'b> {
         self.report.note_file(&summary);
         Taken { report: self.report, summary: Some(summary), failure: self.failure }
     }
+}
+
+/// What is said of an object that lacks a part of its key.
+fn key_missing(fault: &ComposeError) -> Finding {
+    let field = match fault {
+        ComposeError::KeyMissing(field) => Some(field.as_str()),
+        _ => None,
+    };
+    let (vi, en) = ("thiếu giá trị của khóa", "a key field has no value");
+    Finding::new("REQ_MISSING", field, vi, en)
 }
 
 /// What is said of a row whose record is withdrawn.

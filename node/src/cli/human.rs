@@ -50,6 +50,7 @@ pub fn print_answer(answer: &Answer, command: &str, json: bool, tongue: Tongue) 
         }
     }
     let text = match command {
+        "api-token" if answer.body.get("token").is_some() => token_text(&answer.body, tongue),
         "import" => import_text(&answer.body, tongue),
         "status" if answer.body.get("units").is_some() => province_text(&answer.body, tongue),
         _ => body_text(&answer.body, tongue),
@@ -283,6 +284,14 @@ fn province_text(body: &Json, tongue: Tongue) -> String {
     }
     out.push_str(&table(&rows));
     out
+}
+
+/// The token alone goes to standard output, so that it can be put where it belongs.
+fn token_text(body: &Json, tongue: Tongue) -> String {
+    let vi = "Chỉ hiện một lần: hãy cất vào nơi phần mềm đọc được, không gửi qua thư.";
+    let en = "Shown this once: keep it where the program reads it, and send it nowhere.";
+    eprintln!("{}", tongue.pick(vi, en));
+    format!("{}\n", body.get("token").and_then(Json::as_str).unwrap_or_default())
 }
 
 fn import_text(body: &Json, tongue: Tongue) -> String {

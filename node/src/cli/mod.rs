@@ -16,10 +16,12 @@ pub use args::{Cli, Command};
 pub use human::{Tongue, print_answer, say, table};
 pub use records::{Export, ExportFormat, RecordAction, RecordsCommand};
 
+use crate::api::{ApiTokens, LoopbackAddress};
 use crate::app::{Node, system_clock};
 use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Token, enrol};
+use crate::lock::DataLock;
 use crate::recover;
 use crate::service::Request;
 use crate::sync::Settings;
@@ -29,7 +31,7 @@ use crate::sync::Settings;
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue"])?;
+    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue", "api"])?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
@@ -68,7 +70,28 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
             Ok(0)
         }
-        Command::Run { catalogue } => daemon(&data, folder(catalogue.as_ref()).as_deref(), tongue).await,
+        Command::Run { catalogue, api } => {
+            let api = config.pick(api.as_deref(), "api", "");
+            let api = if api.is_empty() { None } else { Some(api.parse::<LoopbackAddress>()?) };
+            daemon(&data, folder(catalogue.as_ref()).as_deref(), api, tongue).await
+        }
+        Command::ApiToken { action } => {
+            let request = action.request();
+            let answer = match control::call(&data, &Request::ApiTokens(request.clone()))
+                .await
+                .context("control.sock")?
+            {
+                Some(answer) => answer,
+                None => {
+                    NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
+                    // No daemon may start and read while the file changes.
+                    let _lock = DataLock::take(&data, "lienthong-node api-token")?;
+                    ApiTokens::of(&data).answer(&request, system_clock())
+                }
+            };
+            print_answer(&answer, "api-token", cli.json, tongue);
+            Ok(answer.exit)
+        }
         Command::Check => {
             let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
             let answer = crate::check::check(&data, identity.replica());
@@ -115,11 +138,20 @@ pub fn catalogue(overrides: Option<&Path>) -> anyhow::Result<Arc<Catalogue>> {
     Ok(Arc::new(Catalogue::with_overrides(files)?))
 }
 
-async fn daemon(data: &Path, overrides: Option<&Path>, tongue: Tongue) -> anyhow::Result<u8> {
+async fn daemon(
+    data: &Path,
+    overrides: Option<&Path>,
+    api: Option<LoopbackAddress>,
+    tongue: Tongue,
+) -> anyhow::Result<u8> {
     let node = Node::open(data, catalogue(overrides)?, system_clock)?;
     for remark in &node.remarks {
         tracing::warn!("{remark}");
     }
+    let served = match api {
+        Some(listen) => Some(crate::api::serve(&node, listen).await?),
+        None => None,
+    };
     let handler = Arc::clone(&node);
     let handle: control::Handler<Request, _> =
         Arc::new(move |request, _| Arc::clone(&handler).execute(request));
@@ -127,6 +159,9 @@ async fn daemon(data: &Path, overrides: Option<&Path>, tongue: Tongue) -> anyhow
     node.start_sync(Settings::default());
     let name = &node.identity.profile().unit_name;
     eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
+    if let Some(address) = served {
+        eprintln!("API: http://{address}/v1/openapi.json");
+    }
     stopped().await?;
     eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
     tokio::spawn(second_signal());
@@ -205,6 +240,7 @@ fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
             Request::Quarantine { page: page.clone() }
         }
         Command::Log { action } => action.request()?,
+        Command::ApiToken { action } => Request::ApiTokens(action.request()),
         Command::Enrol { .. } | Command::Recover { .. } | Command::Run { .. } | Command::Check => {
             Request::Status
         }

@@ -9,6 +9,7 @@ use lienthong_proto::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use crate::api::ApiTokenRequest;
 use crate::app::Node;
 use crate::control::Answer;
 use crate::records::{Page, Records};
@@ -26,6 +27,8 @@ pub enum Request {
     Sync,
     /// Something about records.
     Records(RecordsRequest),
+    /// Something about the local API's tokens.
+    ApiTokens(ApiTokenRequest),
     /// What the hub told.
     Notices {
         /// Which.
@@ -124,6 +127,7 @@ impl Node {
         match request {
             Request::Status | Request::Sync => Ok(Answer::done(self.status())),
             Request::Records(request) => self.on_records(request),
+            Request::ApiTokens(request) => Ok(self.api_tokens.answer(&request, self.now())),
             Request::Notices { page } => self.notices(&page, &|_| true),
             Request::Quarantine { page } => self.quarantined(&page),
             Request::LogCheckpoint => {
@@ -192,7 +196,7 @@ impl Node {
             "unit_name": self.identity.profile().unit_name,
             "replica": self.identity.replica(),
             "hub": self.identity.profile().hub,
-            "addresses": {},
+            "addresses": *self.addresses.read(),
             "state": state,
             "log": { "size": head.size, "root": hex::encode(head.root) },
             "acknowledged": acknowledged,
