@@ -44,16 +44,19 @@ impl Withdrawal {
     /// [`WithdrawalError`] if the reason is blank, too long or holds control characters.
     pub fn new(reason: &str, seen: impl IntoIterator<Item = Dot>) -> Result<Self, WithdrawalError> {
         let reason = text::normalise(reason);
+        if text::is_placeholder(&reason) {
+            return Err(WithdrawalError::ReasonMissing);
+        }
         let withdrawal = Self { reason, seen: seen.into_iter().collect() };
         withdrawal.check()?;
         Ok(withdrawal)
     }
 
     fn check(&self) -> Result<(), WithdrawalError> {
-        if self.reason.trim().is_empty() {
+        if text::normalise(&self.reason).is_empty() {
             return Err(WithdrawalError::ReasonMissing);
         }
-        if self.reason.chars().count() > REASON_CHARS_MAX || text::control_character(&self.reason).is_some() {
+        if self.reason.chars().count() > REASON_CHARS_MAX || self.reason.contains(char::is_control) {
             return Err(WithdrawalError::ReasonForm);
         }
         let replicas: BTreeSet<ReplicaId> = self.seen.iter().map(|dot| dot.replica).collect();
@@ -219,6 +222,8 @@ mod tests {
             text("nhập nhầm"),
             Value::List(Vec::new()),
             Value::List(vec![text(" ")]),
+            Value::List(vec![text("\u{200B}")]),
+            Value::List(vec![text("hai\ndòng")]),
             Value::List(vec![text("nhập nhầm"), Value::Integer(1)]),
             Value::List(vec![text("nhập nhầm"), text(&format!("{}:4,04", "02".repeat(16)))]),
             Value::List(vec![text("nhập nhầm"), text(&format!("{}:11,4", "02".repeat(16)))]),
@@ -233,6 +238,8 @@ mod tests {
     fn a_reason_is_demanded_and_bounded() {
         for (reason, error) in [
             ("", WithdrawalError::ReasonMissing),
+            ("-", WithdrawalError::ReasonMissing),
+            ("Không", WithdrawalError::ReasonMissing),
             (" \u{200B}\u{A0}\n", WithdrawalError::ReasonMissing),
             (&*"x".repeat(301), WithdrawalError::ReasonForm),
             ("a\u{0}b", WithdrawalError::ReasonForm),

@@ -387,7 +387,15 @@ async fn p8_hostile_and_mistaken_requests_are_said_and_enter_nothing() {
         assert_eq!(client.get(&path).await.problem(), "record-unknown", "{path}");
     }
 
-    // Some rows good: 200 with both said; none good: 422 with the same answer.
+    assert_eq!(node.replica.head().borrow().size, 0, "nothing was written");
+}
+
+/// Goal: some objects good: 200 with both said; none good: 422 with the same answer. What may not enter does
+/// not, and what is another's is not withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_rejected_objects_are_said_and_the_others_taken() {
+    let Stage { node, client, province: _province } = Stage::set().await;
+    let put = "/v1/records/dang_vien";
     let bad = json!({ "so_cccd": "12", "ho_ten": "An", "ma_xa": "11977", "ngay_sinh": "31/02/1975" });
     let reply = client.put(&json!([bad, 7, "x", [], {}])).await;
     assert_eq!((reply.status, &reply.json()["rejected"]), (422, &json!(5)), "{reply:?}");

@@ -50,6 +50,7 @@ async fn p8_p12_an_unknown_type_waits_and_enters_with_its_catalogue() {
     let hub = open_hub(&data).unwrap();
     let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
     let folder = dir.path().join("node");
+    std::fs::create_dir(&folder).unwrap();
     enrol(&folder, &address, &token(&hub, UNIT).unwrap()).await.unwrap();
     let node = Node::open(&folder, newer(), system_clock).unwrap();
     let unknown = Draft {
@@ -167,6 +168,7 @@ fn ahead() -> UnixMillis {
 async fn p11_a_clock_ahead_is_flagged_and_gains_nothing() {
     let Province { dir, hub, address } = Province::set().await.unwrap();
     let folder = dir.path().join("node");
+    std::fs::create_dir(&folder).unwrap();
     enrol(&folder, &address, &token(&hub, UNIT).unwrap()).await.unwrap();
     let node = Node::open(&folder, catalogue().unwrap(), ahead).unwrap();
     let written = node.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;

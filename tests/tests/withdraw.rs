@@ -7,10 +7,11 @@ use std::sync::Arc;
 use lienthong_hub::app::Hub;
 use lienthong_hub::ingest::{Judge, Judgement};
 use lienthong_hub::service::Request as HubRequest;
-use lienthong_node::app::Node;
+use lienthong_node::app::{Node, system_clock};
 use lienthong_node::cli::{Export, ExportFormat};
 use lienthong_node::control::Answer;
 use lienthong_node::records::Listing;
+use lienthong_node::recover::{RecoverError, replace};
 use lienthong_node::replica::Outcome;
 use lienthong_node::service::{RecordsRequest, Request};
 use lienthong_proto::change::{Change, Context, Meta, Write};
@@ -19,7 +20,9 @@ use lienthong_proto::time::Hlc;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use lienthong_proto::withdrawal::Withdrawal;
-use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, open_hub, reopened};
+use lienthong_tests::{
+    Province, acknowledged, brisk, catalogue, copy_folder, make_node, member, open_hub, reopened, token,
+};
 use serde_json::{Value as Json, json};
 
 const UNIT: &str = "11953";
@@ -262,6 +265,55 @@ async fn p9_only_the_owner_and_the_province_withdraw() {
     acknowledged(&owner).await.unwrap();
     assert_eq!(at_hub(&hub, get("033070000001")).await.body["withdrawn"]["unit"], UNIT);
     assert_eq!((hub.dataset.totals().records, hub.dataset.totals().conflicts_open), (1, 1));
+}
+
+/// Goal: after a recovery a record stays withdrawn: what the withdrawal had seen was written again under
+/// other numbers, and is still what it had seen. Method: a clone writes first, so that the original is fenced.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_withdrawal_survives_a_recovery() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let one = dir.path().join("node");
+    let node = make_node(&hub, &address, &one, UNIT).await.unwrap();
+    at_node(&node, put(vec![person(1, "Nguyễn Văn An")])).await;
+    node.close().await;
+    drop(node);
+    let copy = dir.path().join("copy");
+    reopened(|| copy_folder(&one, &copy));
+    let clone = reopened(|| Ok(Node::open(&copy, catalogue()?, system_clock)?));
+    at_node(&clone, put(vec![person(3, "Lê Văn Cường")])).await;
+    clone.start_sync(brisk());
+    acknowledged(&clone).await.unwrap();
+    let node = reopened(|| Ok(Node::open(&one, catalogue()?, system_clock)?));
+    at_node(&node, put(vec![person(2, "Trần Văn Bình")])).await;
+    for key in ["033075000002", "033075000001"] {
+        assert_eq!(at_node(&node, withdraw(key, "nhập nhầm")).await.body["changed"], true);
+    }
+    node.start_sync(brisk());
+    while !node.is_regressed() {
+        tokio::task::yield_now().await;
+    }
+    let refusal = at_node(&node, withdraw("033075000001", "lần nữa")).await;
+    assert_eq!(refusal.body["rule"], "READ_ONLY");
+    node.close().await;
+    clone.close().await;
+    drop((node, clone));
+    let fresh = token(&hub, UNIT).unwrap();
+    let report = loop {
+        match replace(&one, None, Some(&fresh), catalogue().unwrap(), system_clock).await {
+            Err(RecoverError::Lock(_)) => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    assert_eq!((report.refilled, report.rewritten), (2, 3), "{report:?}");
+    let node = Node::open(&one, catalogue().unwrap(), system_clock).unwrap();
+    node.start_sync(brisk());
+    acknowledged(&node).await.unwrap();
+    for totals in [node.replica.dataset().totals(), hub.dataset.totals()] {
+        assert_eq!((totals.records, totals.conflicts_open), (1, 0));
+    }
+    for key in ["033075000002", "033075000001"] {
+        assert_eq!(at_hub(&hub, get(key)).await.body["withdrawn"]["reason"], "nhập nhầm");
+    }
 }
 
 /// Goal: a withdrawal in another form, or one that claims to have seen what is not written yet, enters

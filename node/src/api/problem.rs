@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::control::Answer;
 
@@ -14,7 +14,7 @@ pub(super) struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: String,
-    members: Map<String, Json>,
+    members: Vec<(&'static str, Json)>,
 }
 
 /// What every kind is called: kind, status, title.
@@ -43,12 +43,12 @@ impl Problem {
         let known = KINDS.iter().find(|(name, ..)| *name == kind).or(KINDS.last());
         let (kind, status, title) = known.copied().unwrap_or(("failed", 503, "failed"));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        Self { status, kind, title, detail: detail.to_string(), members: Map::new() }
+        Self { status, kind, title, detail: detail.to_string(), members: Vec::new() }
     }
 
     /// With a member of its own.
-    pub(super) fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Json>) -> Self {
+        self.members.push((name, value.into()));
         self
     }
 
@@ -77,7 +77,7 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         if let Some(fields) = body.as_object_mut() {
-            fields.extend(self.members);
+            fields.extend(self.members.into_iter().map(|(name, value)| (name.to_owned(), value)));
         }
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;

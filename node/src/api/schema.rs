@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 /// The record types with their fields, the code lists and the units: what a program needs to write.
 pub(super) fn types(catalogue: &Catalogue, own: &UnitCode) -> Json {
-    let items: Vec<Json> = catalogue.record_types().map(|declared| type_json(declared)).collect();
+    let items: Vec<Json> = catalogue.record_types().map(type_json).collect();
     let mut codes = Map::new();
     for list in catalogue.record_types().flat_map(|declared| &declared.fields).flat_map(with_subfields) {
         let Some(list) = list.codes.as_deref().and_then(|name| catalogue.code_list(name)) else { continue };
