@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,8 @@ use serde_json::Value as Json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// A request of more bytes is refused.
@@ -52,8 +55,40 @@ pub fn socket_path(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
 
-/// Answers one request of the peer with this user id.
-pub type Handler<R, F> = Arc<dyn Fn(R, Option<u32>) -> F + Send + Sync>;
+/// Takes what is said while an answer is still being worked out.
+pub type Tell = Arc<dyn Fn(Json) + Send + Sync>;
+
+/// Who asks, and how they hear of long work.
+#[derive(Clone)]
+pub struct Caller {
+    /// The user id, as far as the operating system tells.
+    pub uid: Option<u32>,
+    /// Says something before the answer; may only be called where blocking is allowed.
+    pub tell: Tell,
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller").field("uid", &self.uid).finish_non_exhaustive()
+    }
+}
+
+impl Caller {
+    /// The user this process runs as, hearing nothing but the answer.
+    #[must_use]
+    pub fn own() -> Self {
+        Self { uid: Some(rustix::process::getuid().as_raw()), tell: Arc::new(|_| {}) }
+    }
+}
+
+/// What may wait to be heard.
+const SAID_WAITING: usize = 16;
+
+/// Answers one request of a caller.
+pub type Handler<R, F> = Arc<dyn Fn(R, Caller) -> F + Send + Sync>;
+
+/// A caller who does not take what is said for so long hears only the answer.
+const TELLING_MAX: Duration = Duration::from_secs(10);
 
 /// Serves requests until stopped.
 ///
@@ -89,16 +124,15 @@ where
     Ok(())
 }
 
-async fn converse<R, F>(
-    stream: UnixStream,
-    handle: &(dyn Fn(R, Option<u32>) -> F + Send + Sync),
-) -> io::Result<()>
+async fn converse<R, F>(stream: UnixStream, handle: &(dyn Fn(R, Caller) -> F + Send + Sync)) -> io::Result<()>
 where
     R: DeserializeOwned,
     F: Future<Output = Answer>,
 {
     let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-    let (read, mut write) = stream.into_split();
+    let (read, write) = stream.into_split();
+    let write = Arc::new(Mutex::new(Some(write)));
+    let caller = Caller { uid, tell: teller(Arc::clone(&write), Handle::current()) };
     let mut lines = BufReader::new(read);
     loop {
         let mut line = String::new();
@@ -106,13 +140,34 @@ where
             return Ok(());
         }
         let answer = match serde_json::from_str(&line) {
-            Ok(request) => handle(request, uid).await,
+            Ok(request) => handle(request, caller.clone()).await,
             Err(error) => Answer::failed(error),
         };
-        let mut bytes = serde_json::to_vec(&answer)?;
-        bytes.push(b'\n');
-        write.write_all(&bytes).await?;
+        let mut write = write.lock().await;
+        let Some(write) = write.as_mut() else { return Ok(()) };
+        send(write, &answer).await?;
     }
+}
+
+async fn send(write: &mut OwnedWriteHalf, line: &impl Serialize) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    write.write_all(&bytes).await
+}
+
+/// Writes what is said as a line of its own; a caller who stops listening is not waited for again.
+fn teller(write: Arc<Mutex<Option<OwnedWriteHalf>>>, runtime: Handle) -> Tell {
+    Arc::new(move |said| {
+        runtime.block_on(async {
+            let mut write = write.lock().await;
+            let Some(half) = write.as_mut() else { return };
+            let line = serde_json::json!({ "said": said });
+            let sent = tokio::time::timeout(TELLING_MAX, send(half, &line)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                *write = None;
+            }
+        });
+    })
 }
 
 /// A connection to a running daemon.
@@ -147,13 +202,43 @@ impl Connection {
     /// # Errors
     /// The operating system's, or `InvalidData` if the daemon speaks otherwise or ends.
     pub async fn ask<R: Serialize>(&mut self, request: &R) -> io::Result<Answer> {
-        let mut bytes = serde_json::to_vec(request)?;
-        bytes.push(b'\n');
-        self.write.write_all(&bytes).await?;
-        let mut line = String::new();
-        self.read.read_line(&mut line).await?;
-        Ok(serde_json::from_str(&line)?)
+        self.ask_hearing(request, &mut |_| {}).await
     }
+
+    /// Asks, and waits for the answer; `hear` takes what is said before.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub async fn ask_hearing<R: Serialize>(
+        &mut self,
+        request: &R,
+        hear: &mut (dyn FnMut(Json) + Send),
+    ) -> io::Result<Answer> {
+        send(&mut self.write, request).await?;
+        loop {
+            let mut line = String::new();
+            self.read.read_line(&mut line).await?;
+            let mut document: Json = serde_json::from_str(&line)?;
+            match document.get_mut("said") {
+                Some(said) => hear(said.take()),
+                None => return Ok(serde_json::from_value(document)?),
+            }
+        }
+    }
+}
+
+/// Does work in a task of its own, and hands what it says to `hear` as it comes.
+pub async fn hearing<F>(hear: &mut (dyn FnMut(Json) + Send), work: impl FnOnce(Tell) -> F) -> Answer
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let (sender, mut said) = tokio::sync::mpsc::channel(SAID_WAITING);
+    let working = tokio::spawn(work(Arc::new(move |said| drop(sender.blocking_send(said)))));
+    // The work holds the only sender: what it says ends with it.
+    while let Some(said) = said.recv().await {
+        hear(said);
+    }
+    working.await.unwrap_or_else(Answer::failed)
 }
 
 /// Asks the daemon of a data folder; `None` if none is running.

@@ -9,11 +9,15 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde_json::Value as Json;
 
-use crate::capture::{self, CapturedRow, FileRefusal, FileSummary, Format, ImportReport, Language, Verdict};
+use crate::capture::{
+    self, CapturedRow, FileRefusal, FileSummary, ImportReport, Language, RowOutcome, RowStatus, Verdict,
+};
 use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written};
 
 /// Drafts written in one go: one frame of the log.
 const DRAFTS: usize = 512;
+/// Rows that may wait with them for their outcome: of a file with nothing but errors no draft is written.
+const WAITING: usize = 2_048;
 
 /// What rows are taken in for, and how.
 pub struct Intake<'a> {
@@ -29,6 +33,8 @@ pub struct Intake<'a> {
     pub language: Language,
     /// Writes drafts durably, or only says what writing them would do.
     pub write: &'a mut dyn FnMut(Vec<Draft>) -> Vec<Result<Written, WriteError>>,
+    /// Hears what became of rows, in their order, some at a time; and of about how many.
+    pub hear: &'a mut dyn FnMut(&[RowOutcome], u64),
 }
 
 /// What an intake came to.
@@ -36,8 +42,10 @@ pub struct Intake<'a> {
 pub struct Taken {
     /// The answer.
     pub report: ImportReport,
-    /// What the file held, if it was read at all.
+    /// What the file held, if it was read to its end.
     pub summary: Option<FileSummary>,
+    /// SHA-256 of the file, if its bytes could be read.
+    pub sha256: Option<[u8; 32]>,
     /// Why nothing more could be written.
     pub failure: Option<WriteError>,
 }
@@ -55,43 +63,43 @@ impl Taken {
 }
 
 impl Intake<'_> {
-    /// Takes a file in.
+    /// Takes a file in. A file that is refused leaves nothing; one that breaks midway, which measuring it
+    /// did not show, leaves the rows before the break, and says so.
     pub fn file(&mut self, path: &Path, record_type: &RecordType) -> Taken {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let language = self.language;
         let refused = |refusal: &FileRefusal| Taken {
             report: ImportReport::refused(&name, &record_type.name, language, refusal),
             summary: None,
+            sha256: capture::hash(path).ok(),
             failure: None,
         };
         let source = match capture::open(path) {
             Ok(source) => source,
             Err(refusal) => return refused(&refusal),
         };
-        // A workbook was measured to its end when it was opened; a text file may still break midway, and
-        // then nothing of it may have been written: it is read once for nothing.
-        if source.format != Format::Xlsx {
-            let mut blind = |_: &RecordType, _: &[(String, RawCell)]| capture::RowJudgement::default();
-            if let Err(refusal) = capture::read(&source, record_type, &mut blind, &mut |_| {}) {
-                return refused(&refusal);
-            }
-        }
-        let mut desk = Desk::new(self, &name, record_type);
+        let mut desk = Desk::new(self, &name, record_type, source.extent);
         let context = desk.context();
         let mut judge = |t: &RecordType, cells: &[(String, RawCell)]| judge_row(t, cells, &context);
-        match capture::read(&source, record_type, &mut judge, &mut |row| desk.row(row)) {
-            Ok(summary) => desk.finish(summary),
-            Err(refusal) => refused(&refusal),
-        }
+        let mut taken = match capture::read(&source, record_type, &mut judge, &mut |row| desk.row(row)) {
+            Ok(summary) => desk.finish(Some(summary)),
+            Err(refusal) if desk.report.rows == 0 => return refused(&refusal),
+            Err(refusal) => {
+                desk.report.error(None, 0, refusal.finding());
+                desk.finish(None)
+            }
+        };
+        taken.sha256 = Some(source.sha256);
+        taken
     }
 
     /// Takes JSON objects in: `put`.
     pub fn values(&mut self, values: Vec<Json>, record_type: &RecordType) -> Taken {
-        let mut desk = Desk::new(self, "-", record_type);
+        let mut desk = Desk::new(self, "-", record_type, values.len() as u64);
         let context = desk.context();
         let mut judge = |t: &RecordType, cells: &[(String, RawCell)]| judge_row(t, cells, &context);
         let summary = capture::read_json_values(values, record_type, &mut judge, &mut |row| desk.row(row));
-        desk.finish(summary)
+        desk.finish(Some(summary))
     }
 }
 
@@ -99,16 +107,21 @@ struct Desk<'a, 'b> {
     intake: &'b mut Intake<'a>,
     record_type: &'b RecordType,
     report: ImportReport,
-    drafts: Vec<(u64, Draft)>,
+    /// Rows whose outcome was not told yet; a draft's is not known until it is written.
+    waiting: Vec<RowOutcome>,
+    /// Drafts, each with its row's place among those waiting.
+    drafts: Vec<(usize, Draft)>,
     failure: Option<WriteError>,
     intent: Intent,
+    extent: u64,
 }
 
 impl<'a, 'b> Desk<'a, 'b> {
-    fn new(intake: &'b mut Intake<'a>, name: &str, record_type: &'b RecordType) -> Self {
+    fn new(intake: &'b mut Intake<'a>, name: &str, record_type: &'b RecordType, extent: u64) -> Self {
         let report = ImportReport::new(name, &record_type.name, intake.language);
         let intent = if name == "-" { Intent::Assert } else { Intent::Capture };
-        Self { intake, record_type, report, drafts: Vec::new(), failure: None, intent }
+        let (waiting, drafts) = (Vec::new(), Vec::new());
+        Self { intake, record_type, report, waiting, drafts, failure: None, intent, extent }
     }
 
     fn context(&self) -> JudgeContext<'a> {
@@ -118,9 +131,17 @@ impl<'a, 'b> Desk<'a, 'b> {
 
     fn row(&mut self, row: CapturedRow) {
         self.report.note(&row);
-        if row.verdict != Verdict::Good || self.failure.is_some() {
-            return;
+        self.waiting.push(RowOutcome::of(&row, self.record_type, self.intake.language));
+        if row.verdict == Verdict::Good && self.failure.is_none() {
+            let draft = self.draft(row);
+            self.drafts.push((self.waiting.len() - 1, draft));
         }
+        if self.drafts.len() >= DRAFTS || self.waiting.len() >= WAITING {
+            self.write();
+        }
+    }
+
+    fn draft(&self, row: CapturedRow) -> Draft {
         let owner: UnitCode = match (&row.judgement.unit, &self.intake.scope) {
             (Some(unit), _) => unit.clone(),
             (None, UnitScope::Own(unit) | UnitScope::Any(unit)) => unit.clone(),
@@ -129,68 +150,68 @@ impl<'a, 'b> Desk<'a, 'b> {
         if let Some(field) = &self.record_type.unit_field {
             values.entry(field.clone()).or_insert_with(|| Value::Unit(owner.clone()));
         }
-        let draft = Draft {
+        Draft {
             record_type: self.record_type.name.clone(),
             owner,
             values,
             intent: self.intent,
             author: self.intake.author.clone(),
-        };
-        self.drafts.push((row.row, draft));
-        if self.drafts.len() >= DRAFTS {
-            self.write();
         }
     }
 
+    /// Writes the drafts, and tells what became of everything that waits.
     fn write(&mut self) {
-        let (rows, drafts): (Vec<u64>, Vec<Draft>) = std::mem::take(&mut self.drafts).into_iter().unzip();
-        if drafts.is_empty() {
-            return;
-        }
-        let results = (self.intake.write)(drafts);
-        for (row, result) in rows.into_iter().zip(results) {
-            match result.map(|written| written.outcome) {
-                Ok(Outcome::Created) => self.report.created += 1,
-                Ok(Outcome::Updated) => self.report.updated += 1,
-                Ok(Outcome::Unchanged) => self.report.unchanged += 1,
+        let (places, drafts): (Vec<usize>, Vec<Draft>) = std::mem::take(&mut self.drafts).into_iter().unzip();
+        let results = if drafts.is_empty() { Vec::new() } else { (self.intake.write)(drafts) };
+        for (place, result) in places.into_iter().zip(results) {
+            let Some(row) = self.waiting.get_mut(place) else { continue };
+            let (status, count) = match result.map(|written| written.outcome) {
+                Ok(Outcome::Created) => (RowStatus::Created, &mut self.report.created),
+                Ok(Outcome::Updated) => (RowStatus::Updated, &mut self.report.updated),
+                Ok(Outcome::Unchanged) => (RowStatus::Unchanged, &mut self.report.unchanged),
                 Ok(Outcome::Withdrawn) => {
-                    self.report.unchanged += 1;
-                    self.report.warning(row, withdrawn());
+                    let found = withdrawn();
+                    row.say(&found, self.record_type, self.intake.language);
+                    self.report.warning(row.sheet.as_deref(), row.row, found);
+                    (RowStatus::Unchanged, &mut self.report.unchanged)
                 }
-                Err(WriteError::Failed(reason)) => self.failure = Some(WriteError::Failed(reason)),
-                Err(WriteError::Draft(fault)) if matches!(*fault, ComposeError::KeyMissing(_)) => {
-                    self.report.rejected += 1;
-                    self.report.error(row, key_missing(&fault));
+                Err(WriteError::Failed(reason)) => {
+                    self.failure = Some(WriteError::Failed(reason));
+                    continue;
                 }
                 Err(error) => {
-                    self.report.rejected += 1;
-                    let found = Finding::new(
-                        "TEXT_TOO_LONG",
-                        None,
-                        format!("dòng không ghi được: {error}"),
-                        format!("the row cannot be written: {error}"),
-                    );
-                    self.report.error(row, found);
+                    let found = unwritten(&error);
+                    row.say(&found, self.record_type, self.intake.language);
+                    self.report.error(row.sheet.as_deref(), row.row, found);
+                    (RowStatus::Rejected, &mut self.report.rejected)
                 }
-            }
+            };
+            row.status = Some(status);
+            *count += 1;
         }
+        (self.intake.hear)(&self.waiting, self.extent);
+        self.waiting.clear();
     }
 
-    fn finish(mut self, summary: FileSummary) -> Taken {
+    fn finish(mut self, summary: Option<FileSummary>) -> Taken {
         self.write();
-        self.report.note_file(&summary);
-        Taken { report: self.report, summary: Some(summary), failure: self.failure }
+        if let Some(summary) = &summary {
+            self.report.note_file(summary);
+        }
+        Taken { report: self.report, summary, sha256: None, failure: self.failure }
     }
 }
 
-/// What is said of an object that lacks a part of its key.
-fn key_missing(fault: &ComposeError) -> Finding {
-    let field = match fault {
-        ComposeError::KeyMissing(field) => Some(field.as_str()),
-        _ => None,
-    };
-    let (vi, en) = ("thiếu giá trị của khóa", "a key field has no value");
-    Finding::new("REQ_MISSING", field, vi, en)
+/// What is said of a row that was good and is not written all the same.
+fn unwritten(error: &WriteError) -> Finding {
+    if let WriteError::Draft(fault) = error
+        && let ComposeError::KeyMissing(field) = fault.as_ref()
+    {
+        let (vi, en) = ("thiếu giá trị của khóa", "a key field has no value");
+        return Finding::new("REQ_MISSING", Some(field), vi, en);
+    }
+    let (vi, en) = (format!("dòng không ghi được: {error}"), format!("the row cannot be written: {error}"));
+    Finding::new("TEXT_TOO_LONG", None, vi, en)
 }
 
 /// What is said of a row whose record is withdrawn.

@@ -6,7 +6,7 @@ use lienthong_proto::text::fold;
 use serde_json::{Value as Json, json};
 
 use crate::dataset::{Dataset, DatasetError, Record, withdrawal_json};
-use crate::replica::meant_id;
+use crate::replica::{key_id, meant_id};
 
 /// The most records one page lists.
 pub const LIMIT_MAX: usize = 1_000;
@@ -73,8 +73,18 @@ impl Records<'_> {
     /// # Errors
     /// [`DatasetError`] if it cannot be read.
     pub fn get(&self, record_type: &RecordType, id: &str) -> Result<Option<Record>, DatasetError> {
-        let id = meant_id(self.provincial_key, record_type, self.unit, id);
-        self.dataset.record(self.catalogue, &record_type.name, id)
+        for id in self.meant(record_type, id) {
+            if let Some(record) = self.dataset.record(self.catalogue, &record_type.name, id)? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a reader may mean: a text that could be an id can be a key all the same.
+    fn meant(&self, record_type: &RecordType, text: &str) -> [RecordId; 2] {
+        let as_id = meant_id(self.provincial_key, record_type, self.unit, text);
+        [as_id, key_id(self.provincial_key, record_type, self.unit, text)]
     }
 
     /// Visits the records of a listing in id order until `visit` says stop; returns the last id seen.
@@ -139,7 +149,7 @@ impl Records<'_> {
     pub fn history(&self, record_type: &RecordType, id: &str) -> Result<Option<Json>, DatasetError> {
         use lienthong_proto::change::{Change, Write, path};
         use lienthong_proto::entry::Entry;
-        let id = meant_id(self.provincial_key, record_type, self.unit, id);
+        let meant = self.meant(record_type, id);
         let mut items = Vec::new();
         for frame in self.dataset.entries().log().clone().scan(lienthong_proto::ids::Sequence(0)) {
             let (position, frame) = frame.map_err(|error| DatasetError::Entry(error.into()))?;
@@ -147,7 +157,7 @@ impl Records<'_> {
                 let bytes =
                     self.dataset.entries().entry(crate::dataset::EntryAt { frame: position, index })?;
                 let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else { continue };
-                if change.record != id || change.record_type != record_type.name {
+                if !meant.contains(&change.record) || change.record_type != record_type.name {
                     continue;
                 }
                 let shown = |write: &Write| match write.path.as_str() {

@@ -113,27 +113,7 @@ async fn p8_wrong_input_is_said_and_loses_nothing() {
     let get = node(&data, "en", &["record", "get", "dang_vien", "033075001234", "--json"]);
     assert!(get.status.success(), "{}", said(&get));
 
-    let withdraw = ["record", "withdraw", "dang_vien", "033075001234", "--reason"];
-    refused(&data, &[&withdraw[..], &[" - "]].concat(), "thiếu lý do", "a reason is needed");
-    refused(
-        &data,
-        &["record", "withdraw", "dang_vien", "1", "--reason", "nhầm"],
-        "không tìm thấy",
-        "no such record",
-    );
-    let gone = node(&data, "vi", &[&withdraw[..], &["nhập nhầm"]].concat());
-    assert!(
-        gone.status.success() && said(&gone).contains("Đã thu hồi:\n  Lý do: nhập nhầm"),
-        "{}",
-        said(&gone)
-    );
-    let again = node(&data, "en", &["import", &csv, "--type", "dang_vien"]);
-    assert!(said(&again).contains("[RECORD_WITHDRAWN] the record is withdrawn"), "{}", said(&again));
-    refused(&data, &["api-token", "create", "Đơn thư"], "tên chỉ gồm a-z", "names are of a-z");
-    let all = node(&data, "en", &["record", "list", "dang_vien", "--all"]);
-    assert!(said(&all).contains("Withdrawn") && said(&all).contains("nhập nhầm"), "{}", said(&all));
-    let shared = node(&data, "en", &["record", "list", "dang_vien"]);
-    assert!(said(&shared).contains("(none)"), "{}", said(&shared));
+    withdrawing_is_said(&data, &csv);
 
     // A damaged log is not written over, and the way out is named.
     let segment = data.join("log/00000000.seg");
@@ -149,6 +129,31 @@ async fn p8_wrong_input_is_said_and_loses_nothing() {
     );
     assert!(Node::open(&data, catalogue().unwrap(), system_clock).is_err());
     assert_eq!(node(&data, "en", &["check"]).status.code(), Some(1));
+}
+
+/// Withdraws the one member that `csv` brought in, and brings `csv` in again.
+fn withdrawing_is_said(data: &Path, csv: &str) {
+    let withdraw = ["record", "withdraw", "dang_vien", "033075001234", "--reason"];
+    refused(data, &[&withdraw[..], &[" - "]].concat(), "thiếu lý do", "a reason is needed");
+    refused(
+        data,
+        &["record", "withdraw", "dang_vien", "1", "--reason", "nhầm"],
+        "không tìm thấy",
+        "no such record",
+    );
+    let gone = node(data, "vi", &[&withdraw[..], &["nhập nhầm"]].concat());
+    assert!(
+        gone.status.success() && said(&gone).contains("Đã thu hồi:\n  Lý do: nhập nhầm"),
+        "{}",
+        said(&gone)
+    );
+    let again = node(data, "en", &["import", csv, "--type", "dang_vien"]);
+    assert!(said(&again).contains("[RECORD_WITHDRAWN] the record is withdrawn"), "{}", said(&again));
+    refused(data, &["api-token", "create", "Đơn thư"], "tên chỉ gồm a-z", "names are of a-z");
+    let all = node(data, "en", &["record", "list", "dang_vien", "--all"]);
+    assert!(said(&all).contains("Withdrawn") && said(&all).contains("nhập nhầm"), "{}", said(&all));
+    let shared = node(data, "en", &["record", "list", "dang_vien"]);
+    assert!(said(&shared).contains("(none)"), "{}", said(&shared));
 }
 
 /// Goal: at the hub an account may do what its role allows, and the ledger names it.

@@ -59,11 +59,11 @@ fn history(id: &str) -> RecordsRequest {
 }
 
 async fn at_node(node: &Arc<Node>, request: RecordsRequest) -> Answer {
-    Arc::clone(node).execute(Request::Records(request)).await
+    Arc::clone(node).execute(Request::Records(request), Arc::new(|_| {})).await
 }
 
 async fn at_hub(hub: &Arc<Hub>, request: RecordsRequest) -> Answer {
-    Arc::clone(hub).execute(HubRequest::Records(request)).await
+    Arc::clone(hub).execute(HubRequest::Records(request), Arc::new(|_| {})).await
 }
 
 async fn exported(hub: &Arc<Hub>) -> usize {
@@ -166,7 +166,9 @@ async fn p4_an_edit_at_the_same_time_as_a_withdrawal_is_an_open_conflict() {
         assert_eq!(conflict["siblings"][0]["value"], reason, "both are kept: {conflict}");
         assert_eq!(conflict["siblings"][1]["value"], json!({ "chi_bo": chi_bo }));
     }
-    let open = Arc::clone(&hub).execute(HubRequest::ConflictsList { page: Default::default() }).await;
+    let open = Arc::clone(&hub)
+        .execute(HubRequest::ConflictsList { page: Default::default() }, Arc::new(|_| {}))
+        .await;
     assert_eq!(open.body["items"][0]["field"], "_withdrawn");
 
     // Both decided at the province: the one is withdrawn after all, the other stands.
@@ -190,6 +192,7 @@ async fn an_old_sheet_does_not_revive_and_put_does() {
         path: sheet.clone(),
         record_type: TYPE.into(),
         dry_run,
+        rows: false,
         author: "lan".into(),
         english: true,
     };

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
-use lienthong_node::cli::{RecordsCommand, Tongue, author, catalogue, print_answer, second_signal, stopped};
+use lienthong_node::cli::{Hear, Tongue, author, catalogue, print_answer, second_signal, stopped};
 use lienthong_node::config::Config;
-use lienthong_node::control::{self, Answer};
+use lienthong_node::control::{self, Answer, Caller};
 use serde_json::json;
 
 pub use args::{Cli, Command};
@@ -92,12 +92,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let mut door = Door::open(&data, overrides.as_deref()).await?;
             let asked = |request| Asked { credentials: credentials.clone(), request };
             let answer = match command {
-                Command::Records(RecordsCommand::Export(export)) => {
-                    let ask = async |request| door.ask(asked(Request::Records(request))).await;
-                    export.run(catalogue(overrides.as_deref())?.as_ref(), ask).await
+                Command::Records(command) => {
+                    let ask = async |request, hear: &mut Hear<'_>| {
+                        door.ask(asked(Request::Records(request)), hear).await
+                    };
+                    command.run(catalogue(overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
-                command => match request(command, tongue) {
-                    Ok(request) => door.ask(asked(request)).await,
+                command => match request(command) {
+                    Ok(request) => door.ask(asked(request), &mut |_| {}).await,
                     Err(error) => Err(error),
                 },
             };
@@ -136,7 +138,7 @@ async fn serve(
     let pages = hub.serve_web(web).await?;
     let handler = Arc::clone(&hub);
     let handle: control::Handler<Asked, _> =
-        Arc::new(move |asked, uid| Arc::clone(&handler).execute_as(asked, uid));
+        Arc::new(move |asked, caller| Arc::clone(&handler).execute_as(asked, caller));
     control::serve(data, handle, hub.stop.clone()).context("control.sock")?;
     let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
     let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
@@ -162,12 +164,13 @@ impl Door {
         Ok(Self::Folder(Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?))
     }
 
-    async fn ask(&mut self, asked: Asked) -> anyhow::Result<Answer> {
+    async fn ask(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
         match self {
-            Self::Daemon(connection) => connection.ask(&asked).await.context("control.sock"),
+            Self::Daemon(connection) => connection.ask_hearing(&asked, hear).await.context("control.sock"),
             Self::Folder(hub) => {
-                let uid = rustix::process::getuid().as_raw();
-                Ok(Arc::clone(hub).execute_as(asked, Some(uid)).await)
+                let hub = Arc::clone(hub);
+                let asking = |tell| hub.execute_as(asked, Caller { tell, ..Caller::own() });
+                Ok(control::hearing(hear, asking).await)
             }
         }
     }
@@ -201,7 +204,7 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
+fn request(command: &Command) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Token { action } => match action {
             TokenAction::Create { unit, role, ttl } => Request::TokenCreate {
@@ -220,7 +223,6 @@ fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
                 Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
             }
         },
-        Command::Records(command) => Request::Records(command.request(tongue)?),
         Command::Conflicts { action } => match action {
             ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
             ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },
@@ -257,6 +259,7 @@ fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
         },
         Command::Demo { .. }
         | Command::AsNode { .. }
+        | Command::Records(_)
         | Command::Status
         | Command::Init { .. }
         | Command::Serve { .. }

@@ -8,7 +8,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use lienthong_node::control::Answer;
+use lienthong_node::control::{Answer, Caller, Tell};
 use lienthong_node::records::Records;
 use lienthong_node::service::{RecordsRequest, RecordsService, state_digest};
 use lienthong_proto::rules::UnitScope;
@@ -25,21 +25,21 @@ fn list(items: Vec<Json>) -> Answer {
 
 impl Hub {
     /// Does what is asked, if the account of the one who asks may.
-    pub async fn execute_as(self: Arc<Self>, mut asked: Asked, uid: Option<u32>) -> Answer {
+    pub async fn execute_as(self: Arc<Self>, mut asked: Asked, caller: Caller) -> Answer {
         let (credentials, right) = (asked.credentials.take(), asked.request.right());
         let allowed =
-            tokio::task::block_in_place(|| self.accounts.authorise(uid, credentials.as_ref(), right));
+            tokio::task::block_in_place(|| self.accounts.authorise(caller.uid, credentials.as_ref(), right));
         match allowed {
             Ok(name) => {
                 asked.request.act_as(&name);
-                self.execute(asked.request).await
+                self.execute(asked.request, caller.tell).await
             }
             Err(refusal) => Answer::failed(refusal),
         }
     }
 
-    /// Does what is asked.
-    pub async fn execute(self: Arc<Self>, request: Request) -> Answer {
+    /// Does what is asked; `tell` hears of long work.
+    pub async fn execute(self: Arc<Self>, request: Request, tell: Tell) -> Answer {
         let answered = match request {
             Request::TokenCreate { unit, role, ttl_seconds, actor } => {
                 self.token_create(unit, role, ttl_seconds, actor).await
@@ -56,7 +56,7 @@ impl Hub {
             // Here rather than on another thread: a hand-over costs more than most answers.
             request => {
                 let runtime = Handle::current();
-                tokio::task::block_in_place(|| self.answer(request, &runtime))
+                tokio::task::block_in_place(|| self.answer(request, &runtime, &tell))
             }
         };
         answered.unwrap_or_else(|refusal| refusal)
@@ -71,7 +71,7 @@ impl Hub {
         }
     }
 
-    fn on_records(&self, request: RecordsRequest, runtime: &Handle) -> Result<Answer, Answer> {
+    fn on_records(&self, request: RecordsRequest, runtime: &Handle, tell: &Tell) -> Result<Answer, Answer> {
         let service = RecordsService {
             records: self.records(),
             scope: UnitScope::Any(self.secrets.profile.province.clone()),
@@ -82,14 +82,15 @@ impl Hub {
                 let logged = runtime.block_on(self.committer.event(event));
                 logged.map(drop).map_err(|error| error.to_string())
             },
+            tell: &|said| tell(said),
         };
         service.answer(request)
     }
 
-    fn answer(&self, request: Request, runtime: &Handle) -> Result<Answer, Answer> {
+    fn answer(&self, request: Request, runtime: &Handle, tell: &Tell) -> Result<Answer, Answer> {
         match request {
             Request::Status => Ok(Answer::done(self.status())),
-            Request::Records(request) => self.on_records(request, runtime),
+            Request::Records(request) => self.on_records(request, runtime, tell),
             Request::TokenList => Ok(list(self.tokens.list().iter().map(|token| token.to_json()).collect())),
             Request::UnitList => Ok(self.unit_list()),
             Request::UnitShow { unit } => self.unit_show(&unit),

@@ -113,7 +113,7 @@ impl Api {
         let busy = || Problem::new("busy", "hãy thử lại sau · try again");
         let turn = tokio::time::timeout(WORK_WAIT, self.work.acquire()).await;
         let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-        Ok(Arc::clone(&self.node).execute(request()?).await)
+        Ok(Arc::clone(&self.node).execute(request()?, Arc::new(|_| {})).await)
     }
 
     async fn ask_records(&self, request: RecordsRequest) -> Result<Response, Problem> {

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Seek};
 
+use memchr::memchr;
+
 use super::FileRefusal;
 
 const INFLATED_MAX: u64 = 2 << 30;
@@ -12,16 +14,33 @@ const SHARED_STRINGS_MAX: u64 = 256 << 20;
 const CELL_MAX: u64 = 64 << 10;
 /// Each shared string costs memory even when it is empty.
 const STRINGS_MAX: u32 = 4_000_000;
+/// Each merged range is held while its sheet is read.
+const MERGES_MAX: u64 = 200_000;
 const MEMBERS_MAX: usize = 10_000;
+/// The names of tags that count are shorter.
+const TAG_NAME_MAX: usize = 24;
+
+/// What a workbook's archive holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Measured {
+    /// It is an OpenDocument workbook, else Office Open XML.
+    pub(crate) ods: bool,
+    /// Rows of all sheets, roughly.
+    pub(crate) rows: u64,
+    /// Merged ranges of all sheets.
+    pub(crate) merges: u64,
+    /// It carries macros; they are neither run nor kept.
+    pub(crate) macros: bool,
+}
 
 /// Refuses an archive that is broken, unsafe or inflates beyond the limits.
-pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<(), FileRefusal> {
+pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<Measured, FileRefusal> {
     let mut archive = zip::ZipArchive::new(file).map_err(corrupt)?;
     if archive.len() > MEMBERS_MAX {
         return Err(FileRefusal::TooLarge(format!("{} members", archive.len())));
     }
-    let mut total = 0_u64;
-    let mut workbook = false;
+    let mut measured = Measured::default();
+    let (mut total, mut workbook) = (0_u64, None);
     let mut buffer = vec![0_u8; 64 << 10];
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).map_err(corrupt)?;
@@ -29,10 +48,20 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<(), FileRe
         if member.enclosed_name().is_none() {
             return Err(FileRefusal::UnsafePath(name));
         }
-        workbook |= name.eq_ignore_ascii_case("xl/workbook.xml");
-        let strings = name.to_ascii_lowercase().ends_with("sharedstrings.xml");
-        let markup = name.to_ascii_lowercase().ends_with(".xml");
-        let (mut size, mut cells) = (0_u64, CellGauge::default());
+        if member.encrypted() {
+            return Err(FileRefusal::Encrypted);
+        }
+        let lower = name.to_ascii_lowercase();
+        match lower.as_str() {
+            "xl/workbook.xml" => workbook = Some(false),
+            "content.xml" if workbook.is_none() => workbook = Some(true),
+            "xl/workbook.bin" => return Err(FileRefusal::Type("a binary workbook (.xlsb)".to_owned())),
+            _ => {}
+        }
+        measured.macros |= lower.ends_with("vbaproject.bin") || lower.starts_with("basic/");
+        let strings = lower.ends_with("sharedstrings.xml");
+        let markup = lower.ends_with(".xml") || lower.ends_with(".rels");
+        let (mut size, mut gauge) = (0_u64, CellGauge::default());
         loop {
             let read = member.read(&mut buffer).map_err(|error| FileRefusal::Corrupt(error.to_string()))?;
             if read == 0 {
@@ -44,62 +73,105 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<(), FileRe
             if total > INFLATED_MAX || too_dense || (strings && size > SHARED_STRINGS_MAX) {
                 return Err(FileRefusal::TooLarge(format!("{name} inflates beyond the limit")));
             }
-            if markup && buffer.iter().take(read).any(|byte| cells.exceeds(*byte)) {
-                return Err(FileRefusal::TooLarge(format!(
-                    "{name} has a cell beyond {CELL_MAX} bytes or too many strings"
-                )));
+            if markup {
+                gauge.feed(buffer.get(..read).unwrap_or_default(), &name)?;
             }
         }
+        if lower.starts_with("xl/worksheets/") || lower == "content.xml" {
+            measured.rows += gauge.rows;
+            measured.merges += gauge.merges;
+        }
+        // The manifest of an OpenDocument archive says which of its members are encrypted.
+        if gauge.encrypted && lower == "meta-inf/manifest.xml" {
+            return Err(FileRefusal::Encrypted);
+        }
     }
-    if workbook { Ok(()) } else { Err(FileRefusal::Type("an archive, but not an .xlsx workbook".to_owned())) }
+    measured.ods = workbook.ok_or_else(|| FileRefusal::Type("an archive, but no workbook".to_owned()))?;
+    Ok(measured)
 }
 
 fn corrupt(error: zip::result::ZipError) -> FileRefusal {
-    FileRefusal::Corrupt(error.to_string())
+    match error {
+        zip::result::ZipError::UnsupportedArchive(reason) if reason.contains("assword") => {
+            FileRefusal::Encrypted
+        }
+        other => FileRefusal::Corrupt(other.to_string()),
+    }
 }
 
-/// Watches how much text stands between the borders of cells, since a reader holds a cell in memory.
+/// Watches how much text stands between the borders of cells, since a reader holds a cell in memory, and
+/// counts what the reading will need to know.
 #[derive(Default)]
 struct CellGauge {
     in_tag: bool,
     tag: u64,
     name: Vec<u8>,
-    named: bool,
     text: u64,
     strings: u32,
+    rows: u64,
+    merges: u64,
+    encrypted: bool,
 }
 
 impl CellGauge {
-    fn exceeds(&mut self, byte: u8) -> bool {
-        if !self.in_tag {
-            if byte == b'<' {
-                (self.in_tag, self.named, self.tag) = (true, false, 0);
-                self.name.clear();
+    fn feed(&mut self, mut rest: &[u8], member: &str) -> Result<(), FileRefusal> {
+        while !rest.is_empty() {
+            let end = memchr(if self.in_tag { b'>' } else { b'<' }, rest);
+            let (piece, after) = rest.split_at(end.unwrap_or(rest.len()));
+            if self.in_tag {
+                let room = TAG_NAME_MAX.saturating_sub(self.name.len());
+                self.name.extend_from_slice(piece.get(..room).unwrap_or(piece));
+                self.tag += piece.len() as u64;
             } else {
-                self.text += 1;
+                self.text += piece.len() as u64;
             }
-            return self.text > CELL_MAX;
+            if self.tag.max(self.text) > CELL_MAX {
+                return Err(FileRefusal::TooLarge(format!("{member} has a cell beyond {CELL_MAX} bytes")));
+            }
+            if end.is_some() {
+                if self.in_tag {
+                    self.close(member)?;
+                }
+                self.in_tag = !self.in_tag;
+            }
+            rest = after.get(1..).unwrap_or_default();
         }
-        self.tag += 1;
-        if !self.named {
-            match byte {
-                b':' => self.name.retain(|letter| *letter == b'/'),
-                b' ' | b'>' | b'\t' | b'\r' | b'\n' => self.named = true,
-                _ if self.name.len() < 32 => self.name.push(byte),
-                _ => self.named = true,
-            }
+        Ok(())
+    }
+
+    fn close(&mut self, member: &str) -> Result<(), FileRefusal> {
+        let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let name = self.name.split(ends).next().unwrap_or_default();
+        if name.starts_with(b"!DOCTYPE") || name.starts_with(b"!ENTITY") {
+            return Err(FileRefusal::Type(format!(
+                "{member} declares entities; no spreadsheet program does"
+            )));
         }
-        if byte == b'>' {
-            self.in_tag = false;
-            self.strings += u32::from(matches!(self.name.as_slice(), b"si" | b"si/"));
-            // CDATA and comments may carry text of a cell.
-            if self.name.first() == Some(&b'!') {
-                self.text += self.tag;
-            }
-            if matches!(self.name.as_slice(), b"c" | b"/c" | b"si" | b"/si" | b"/comment" | b"/sp") {
-                self.text = 0;
-            }
+        // Prefixes of namespaces aside; a closing tag keeps its slash.
+        let closing = name.first() == Some(&b'/');
+        let name = name.strip_prefix(b"/").unwrap_or(name);
+        let name = name.strip_suffix(b"/").unwrap_or(name);
+        let local =
+            name.iter().rposition(|byte| *byte == b':').map_or(name, |at| name.get(at + 1..).unwrap_or(name));
+        match local {
+            b"si" if !closing => self.strings += 1,
+            b"row" | b"table-row" if !closing => self.rows += 1,
+            b"mergeCell" | b"covered-table-cell" if !closing => self.merges += 1,
+            b"encryption-data" => self.encrypted = true,
+            _ => {}
         }
-        self.tag > CELL_MAX || self.text > CELL_MAX || self.strings > STRINGS_MAX
+        // CDATA and comments may carry text of a cell.
+        if name.first() == Some(&b'!') {
+            self.text += self.tag;
+        }
+        if matches!(local, b"c" | b"si" | b"comment" | b"sp" | b"table-cell" | b"covered-table-cell" | b"p") {
+            self.text = 0;
+        }
+        self.tag = 0;
+        self.name.clear();
+        if self.strings > STRINGS_MAX || self.merges > MERGES_MAX {
+            return Err(FileRefusal::TooLarge(format!("{member} has too many strings or merged cells")));
+        }
+        Ok(())
     }
 }

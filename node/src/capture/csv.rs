@@ -1,41 +1,67 @@
 //! Separated text: an own small parser, since records here are bounded and blank lines count as rows.
 
+use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use lienthong_proto::text::{Lettering, LetteringCensus};
 
 use super::source::{COLUMNS_MAX, Row, RowSink};
 use super::{FileRefusal, RawCell};
 
 /// Longer cells are cut here: what is left is still longer than any rule takes.
 const CELL_MAX: usize = 96 << 10;
+/// A line is judged for its lettering in pieces of at most this many bytes.
+const LINE_MAX: usize = 16 << 10;
 
 /// How a text file is written.
 #[derive(Debug)]
 pub(crate) struct Dialect {
     encoding: &'static Encoding,
     separator: char,
+    /// Of bytes no Unicode encoding takes: how their letters stand for Vietnamese.
+    pub(crate) lettering: Lettering,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { encoding: UTF_8, separator: ',' }
+        Self { encoding: UTF_8, separator: ',', lettering: Lettering::Unicode }
     }
 }
 
 impl Dialect {
-    /// Encoding by byte order mark, separator by what stands most often outside quotes.
-    pub(crate) fn sniff(head: &[u8]) -> Result<Self, FileRefusal> {
-        let encoding = match head {
-            [0xff, 0xfe, ..] => UTF_16LE,
-            [0xfe, 0xff, ..] => UTF_16BE,
-            _ => UTF_8,
-        };
-        if head.starts_with(b"%PDF") || (encoding == UTF_8 && head.contains(&0)) {
-            return Err(FileRefusal::Type("binary data".to_owned()));
+    /// Reads the whole file once: nothing may be taken from a file that turns out undecodable.
+    pub(crate) fn of(path: &Path, head: &[u8]) -> Result<Self, FileRefusal> {
+        let mut dialect = Self { encoding: unicode(head)?, ..Self::default() };
+        let checked = dialect.decode(File::open(path)?, &mut |_| ControlFlow::Continue(()));
+        if dialect.encoding == UTF_8 && matches!(checked, Err(FileRefusal::Encoding)) {
+            dialect.encoding = WINDOWS_1252;
+            let mut census = LetteringCensus::of_bytes();
+            let mut line = String::new();
+            dialect.decode(File::open(path)?, &mut |text| {
+                for piece in text.split_inclusive(['\n', ',', ';', '\t']) {
+                    line.push_str(piece);
+                    if line.len() > LINE_MAX || line.ends_with(['\n', ',', ';', '\t']) {
+                        census.note(&line);
+                        line.clear();
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
+            census.note(&line);
+            dialect.lettering = census.decide().ok_or(FileRefusal::Encoding)?;
+        } else {
+            checked?;
         }
-        let (text, _) = encoding.decode_with_bom_removal(head);
+        dialect.separator = dialect.separator_of(head);
+        Ok(dialect)
+    }
+
+    /// What stands most often outside quotes; the first of equals.
+    fn separator_of(&self, head: &[u8]) -> char {
+        let (text, _) = self.encoding.decode_with_bom_removal(head);
         let (mut quoted, mut counts) = (false, [(',', 0_u32), (';', 0), ('\t', 0)]);
         for letter in text.chars() {
             quoted ^= letter == '"';
@@ -44,9 +70,7 @@ impl Dialect {
             }
         }
         // The first of equals wins, so compare from the back.
-        let separator =
-            counts.iter().rev().max_by_key(|(_, count)| *count).map_or(',', |(separator, _)| *separator);
-        Ok(Self { encoding, separator })
+        counts.iter().rev().max_by_key(|(_, count)| *count).map_or(',', |(separator, _)| *separator)
     }
 
     /// Hands the text on piece by piece; anything malformed refuses the file.
@@ -78,6 +102,23 @@ impl Dialect {
                 return Ok(());
             }
         }
+    }
+}
+
+/// The Unicode encoding by byte order mark, or by where the zeros of ASCII letters stand.
+fn unicode(head: &[u8]) -> Result<&'static Encoding, FileRefusal> {
+    match head {
+        [0xff, 0xfe, ..] => return Ok(UTF_16LE),
+        [0xfe, 0xff, ..] => return Ok(UTF_16BE),
+        _ => {}
+    }
+    let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
+    match (zeros(0), zeros(1)) {
+        (0, 0) => Ok(UTF_8),
+        // Vietnamese in UTF-16 is at least half ASCII: blanks, separators, consonants.
+        (0, low) if low * 8 > head.len() => Ok(UTF_16LE),
+        (high, 0) if high * 8 > head.len() => Ok(UTF_16BE),
+        _ => Err(FileRefusal::Type("binary data".to_owned())),
     }
 }
 

@@ -1,43 +1,71 @@
 //! Which column is which field.
+//!
+//! A header cell names a field by its label, one of its aliases or its name, case, diacritics and signs
+//! aside ([`fold`]). The header may stand anywhere in a sheet's first 30 rows, below titles. It may have two
+//! levels (“Ngày tháng năm” over “Sinh” and “Vào Đảng”): then a column's title is both levels joined, or the
+//! lower, or the upper alone, whichever names a field. Of all sheets that can be seen, those are read whose
+//! header has every key column and at least half the fields of the best one.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Class, Field, RecordType};
+use lienthong_proto::text::{Lettering, LetteringCensus, fold};
 
 use super::cell::finding;
-use super::source::{Row, RowSink};
+use super::report::REPORT_TITLE;
+use super::source::{Book, Merge, Row, RowSink};
 use super::{FileRefusal, Finding, RawCell, Source};
-use lienthong_proto::text::fold;
 
 const HEADER_WITHIN: u64 = 30;
+/// Rows looked through to tell how the letters of a file stand for Vietnamese.
+const CENSUS_ROWS: u64 = 500;
 
-/// The header of the sheet that fits a type best.
+/// The header of a sheet.
 #[derive(Debug, Default)]
 pub(crate) struct Header {
     pub(crate) sheet: String,
+    /// Its last row.
     pub(crate) row: u64,
-    /// The last column with a title, of separated text.
+    /// The last column with a title.
     pub(crate) last: u32,
     /// Field name by column.
     pub(crate) columns: BTreeMap<u32, String>,
     /// Columns of class C4: never read.
     pub(crate) omitted: Vec<u32>,
+    /// Columns an earlier report added.
+    pub(crate) reports: Vec<u32>,
+    /// Merged ranges over several rows, in columns that are read.
+    pub(crate) merges: Vec<Merge>,
+    /// A title as it was understood.
+    sample: String,
+    fields: usize,
+    missing: Vec<String>,
+    /// A field with two columns.
+    twice: Option<String>,
+    warnings: Vec<Finding>,
+}
+
+/// How a file is to be read.
+#[derive(Debug, Default)]
+pub(crate) struct Layout {
+    /// The sheets to read, in order; never empty.
+    pub(crate) sheets: Vec<Header>,
+    pub(crate) lettering: Lettering,
     pub(crate) warnings: Vec<Finding>,
 }
 
-/// The captured field a header names, compared folded.
+/// The captured field a header names, of the record or of one of its items, compared folded.
 pub(crate) fn field_of<'a>(record_type: &'a RecordType, header: &str) -> Option<&'a Field> {
+    let own = || record_type.fields.iter().filter(|field| !field.computed && field.fields.is_empty());
+    let of_items =
+        || record_type.fields.iter().flat_map(|field| &field.fields).filter(|field| !field.computed);
     // Programs use the names themselves: nothing has to be folded for them.
-    if let Some(field) = record_type.field(header) {
-        return Some(field).filter(|field| !field.computed);
+    if let Some(field) = own().chain(of_items()).find(|field| field.name == header) {
+        return Some(field);
     }
     let folded = fold(header);
-    record_type
-        .fields
-        .iter()
-        .filter(|field| !field.computed)
-        .find(|field| names(field).any(|name| fold(name) == folded))
+    own().chain(of_items()).find(|field| names(field).any(|name| fold(name) == folded))
 }
 
 fn names(field: &Field) -> impl Iterator<Item = &str> {
@@ -46,37 +74,64 @@ fn names(field: &Field) -> impl Iterator<Item = &str> {
         .chain(field.aliases.iter().map(String::as_str))
 }
 
-/// Looks through the first rows of every sheet.
-pub(crate) fn find(source: &Source, record_type: &RecordType) -> Result<Header, FileRefusal> {
-    let mut best: Option<(usize, String, Row)> = None;
-    let mut any = false;
-    for sheet in source.sheets()? {
-        let mut scout = Scout { record_type, best: None, any: false };
+/// Looks through the first rows of every sheet that can be seen.
+pub(crate) fn find(
+    source: &Source,
+    book: &mut Book<'_>,
+    record_type: &RecordType,
+) -> Result<Layout, FileRefusal> {
+    let mut census = LetteringCensus::default();
+    let (mut scouted, mut hidden) = (Vec::new(), Vec::new());
+    for sheet in book.sheets()? {
+        let mut scout = Scout { rows: Vec::new(), census: &mut census };
         // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
-        let Ok(()) = source.rows(&sheet, &mut scout) else {
-            continue;
-        };
-        any |= scout.any;
-        if let Some((score, row)) = scout.best
-            && best.as_ref().is_none_or(|(other, ..)| score > *other)
-        {
-            best = Some((score, sheet, row));
+        let Ok(()) = book.rows(&sheet.name, &mut scout) else { continue };
+        let rows = scout.rows;
+        if sheet.hidden && !rows.is_empty() {
+            hidden.push(sheet.name);
+        } else if !rows.is_empty() {
+            scouted.push((sheet.name, rows));
         }
     }
-    let Some((_, sheet, row)) = best else {
-        return Err(if any {
-            FileRefusal::ColumnMissing(record_type.key.fields.join(", "))
-        } else {
-            FileRefusal::Empty
-        });
-    };
-    assign(record_type, sheet, &row)
+    if scouted.is_empty() {
+        return Err(FileRefusal::Empty);
+    }
+    let mut layout = Layout { lettering: lettering(source, &census)?, ..Layout::default() };
+    let mut found = Vec::new();
+    for (sheet, mut rows) in scouted {
+        rows.iter_mut().for_each(|row| read_letters(layout.lettering, row));
+        let merges = if source.merges { book.merges(&sheet)? } else { Vec::new() };
+        found.extend(best(record_type, &sheet, &rows, merges));
+    }
+    layout.choose(record_type, found)?;
+    layout.say(source, &hidden);
+    Ok(layout)
+}
+
+fn lettering(source: &Source, census: &LetteringCensus) -> Result<Lettering, FileRefusal> {
+    match source.text.lettering {
+        Lettering::Unicode => census.decide().ok_or(FileRefusal::Encoding),
+        known => Ok(known),
+    }
+}
+
+/// The row's texts in Unicode.
+pub(crate) fn read_letters(lettering: Lettering, row: &mut Row) {
+    if lettering == Lettering::Unicode {
+        return;
+    }
+    for (_, cell) in &mut row.cells {
+        if let RawCell::Text(text) = cell
+            && let std::borrow::Cow::Owned(read) = lettering.read(text)
+        {
+            *text = read;
+        }
+    }
 }
 
 struct Scout<'a> {
-    record_type: &'a RecordType,
-    best: Option<(usize, Row)>,
-    any: bool,
+    rows: Vec<Row>,
+    census: &'a mut LetteringCensus,
 }
 
 impl RowSink for Scout<'_> {
@@ -85,19 +140,16 @@ impl RowSink for Scout<'_> {
     }
 
     fn row(&mut self, row: Row) -> ControlFlow<()> {
-        self.any = true;
-        if row.number > HEADER_WITHIN {
-            return ControlFlow::Break(());
+        for (_, cell) in &row.cells {
+            if let Some(text) = text(cell) {
+                self.census.note(text);
+            }
         }
-        let score = row
-            .cells
-            .iter()
-            .filter(|(_, cell)| text(cell).is_some_and(|t| field_of(self.record_type, t).is_some()));
-        let score = score.count();
-        if score > 0 && self.best.as_ref().is_none_or(|(other, _)| score > *other) {
-            self.best = Some((score, row));
+        let number = row.number;
+        if number <= HEADER_WITHIN + 1 {
+            self.rows.push(row);
         }
-        ControlFlow::Continue(())
+        if number > CENSUS_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -105,19 +157,94 @@ fn text(cell: &RawCell) -> Option<&str> {
     if let RawCell::Text(text) = cell { Some(text) } else { None }
 }
 
-fn assign(record_type: &RecordType, sheet: String, row: &Row) -> Result<Header, FileRefusal> {
-    let mut header = Header { sheet, row: row.number, last: row.last, ..Header::default() };
-    let mut seen = Vec::new();
-    for (column, cell) in &row.cells {
-        let Some(title) = text(cell) else { continue };
+/// Titles by column, and the last row they stand in.
+type Titles = (u64, Vec<(u32, String)>);
+
+/// The header that names the most fields: of one row, or of two where that names more.
+fn best(record_type: &RecordType, sheet: &str, rows: &[Row], merges: Vec<Merge>) -> Option<Header> {
+    let mut best: Option<(usize, Titles)> = None;
+    let mut offer = |titles: Titles| {
+        let mut fields: Vec<&str> = titles
+            .1
+            .iter()
+            .filter_map(|(_, title)| field_of(record_type, title).map(|field| field.name.as_str()))
+            .collect();
+        fields.sort_unstable();
+        fields.dedup();
+        if !fields.is_empty() && best.as_ref().is_none_or(|(other, _)| fields.len() > *other) {
+            best = Some((fields.len(), titles));
+        }
+    };
+    for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN) {
+        let own = row.cells.iter().filter_map(|(column, cell)| Some((*column, text(cell)?.to_owned())));
+        offer((row.number, own.collect()));
+        if let Some(below) = rows.get(place + 1).filter(|below| below.number == row.number + 1) {
+            offer((below.number, two_levels(record_type, row, below, &merges)));
+        }
+    }
+    best.map(|(_, titles)| assign(record_type, sheet, titles, merges))
+}
+
+/// Each column's title of two rows: the joined, the lower or the upper text, whichever names a field.
+fn two_levels(record_type: &RecordType, upper: &Row, lower: &Row, merges: &[Merge]) -> Vec<(u32, String)> {
+    let at = |row: &Row, column: u32| {
+        let cell = row.cells.iter().find(|(at, _)| *at == column)?;
+        text(&cell.1).map(str::to_owned)
+    };
+    // A group's title stands in its first cell: what a range covers, or what is blank beside it, has it too.
+    let group = |column: u32| {
+        if let Some(own) = at(upper, column) {
+            return Some(own);
+        }
+        let covers = |merge: &&Merge| {
+            (merge.rows.0..=merge.rows.1).contains(&upper.number)
+                && (merge.columns.0..=merge.columns.1).contains(&column)
+        };
+        match merges.iter().find(covers) {
+            Some(merge) => at(upper, merge.columns.0),
+            None if merges.is_empty() => {
+                let left = upper.cells.iter().rev().find(|(at, _)| *at < column)?;
+                text(&left.1).map(str::to_owned)
+            }
+            None => None,
+        }
+    };
+    let columns = upper.cells.iter().chain(&lower.cells).map(|(column, _)| *column);
+    let columns: std::collections::BTreeSet<u32> = columns.collect();
+    let title = |column: u32| match (group(column), at(lower, column)) {
+        (Some(group), Some(lower)) => {
+            let joined = format!("{group} {lower}");
+            // A group's title alone names only the column it stands over.
+            let candidates = [Some(joined.clone()), Some(lower), at(upper, column)];
+            let named = candidates.into_iter().flatten().find(|text| field_of(record_type, text).is_some());
+            Some(named.unwrap_or(joined))
+        }
+        (_, Some(lower)) => Some(lower),
+        (_, None) => at(upper, column),
+    };
+    columns.into_iter().filter_map(|column| Some((column, title(column)?))).collect()
+}
+
+fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: Vec<Merge>) -> Header {
+    let last = titles.iter().map(|(column, _)| *column).max().unwrap_or(0);
+    let mut header = Header { sheet: sheet.to_owned(), row, last, ..Header::default() };
+    let mut seen: Vec<&str> = Vec::new();
+    for (column, title) in &titles {
         let Some(field) = field_of(record_type, title) else {
+            if fold(title) == fold(REPORT_TITLE) {
+                header.reports.push(*column);
+            }
             header.warnings.extend(unknown(record_type, title));
             continue;
         };
-        if seen.contains(&field.name) {
-            return Err(FileRefusal::ColumnTwice(field.name.clone()));
+        if seen.contains(&field.name.as_str()) {
+            header.twice = Some(field.name.clone());
+            continue;
         }
-        seen.push(field.name.clone());
+        seen.push(&field.name);
+        if header.sample.is_empty() && !title.is_ascii() {
+            header.sample = title.chars().take(60).collect();
+        }
         if field.class == Class::C4 {
             header.warnings.push(omitted(field));
             header.omitted.push(*column);
@@ -125,13 +252,11 @@ fn assign(record_type: &RecordType, sheet: String, row: &Row) -> Result<Header, 
             header.columns.insert(*column, field.name.clone());
         }
     }
-    let missing: Vec<_> =
-        record_type.key.fields.iter().filter(|name| !seen.contains(name)).cloned().collect();
-    if !missing.is_empty() {
-        return Err(FileRefusal::ColumnMissing(missing.join(", ")));
-    }
+    let has = |name: &String| seen.contains(&name.as_str());
+    header.missing = record_type.key.fields.iter().filter(|name| !has(name)).cloned().collect();
+    header.fields = seen.len();
     for field in record_type.fields.iter().filter(|field| field.required && !field.computed) {
-        if !seen.contains(&field.name) {
+        if field.fields.is_empty() && !has(&field.name) {
             header.warnings.push(finding(
                 "COLUMN_MISSING",
                 Some(&field.name),
@@ -140,7 +265,76 @@ fn assign(record_type: &RecordType, sheet: String, row: &Row) -> Result<Header, 
             ));
         }
     }
-    Ok(header)
+    let read = |merge: &Merge| header.columns.contains_key(&merge.columns.0) && merge.rows.1 > merge.rows.0;
+    header.merges = merges.into_iter().filter(read).collect();
+    header.merges.sort_unstable_by_key(|merge| (merge.rows.0, merge.columns.0));
+    header
+}
+
+impl Layout {
+    fn choose(&mut self, record_type: &RecordType, found: Vec<Header>) -> Result<(), FileRefusal> {
+        let most = found.iter().filter(|header| header.missing.is_empty()).map(|header| header.fields).max();
+        let Some(most) = most else {
+            let nearest = found.into_iter().max_by_key(|header| header.fields);
+            let missing = nearest.map_or_else(|| record_type.key.fields.clone(), |header| header.missing);
+            return Err(FileRefusal::ColumnMissing(missing.join(", ")));
+        };
+        for header in found {
+            if header.missing.is_empty() && header.fields * 2 >= most {
+                if let Some(twice) = header.twice {
+                    return Err(FileRefusal::ColumnTwice(twice));
+                }
+                self.sheets.push(header);
+            } else if header.fields * 2 >= most {
+                let (sheet, missing) = (&header.sheet, header.missing.join(", "));
+                self.warnings.push(finding(
+                    "COLUMN_MISSING",
+                    None,
+                    format!("Trang “{sheet}” không được đọc: thiếu cột {missing}"),
+                    format!("the sheet “{sheet}” was not read: it has no column for {missing}"),
+                ));
+            }
+        }
+        // What several sheets have in common is said once.
+        for header in &mut self.sheets {
+            for warning in std::mem::take(&mut header.warnings) {
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, source: &Source, hidden: &[String]) {
+        if self.lettering != Lettering::Unicode {
+            let name = self.lettering.name();
+            // Only a title may be shown: a cell may be of class C4.
+            let sample = self.sheets.first().map(|header| header.sample.as_str()).unwrap_or_default();
+            self.warnings.push(finding(
+                "ENCODING",
+                None,
+                format!("Chữ theo bảng mã {name}, đã chuyển sang Unicode (ví dụ: “{sample}”): xem lại vài dòng"),
+                format!("the letters are in {name} and were turned into Unicode (e.g. “{sample}”): look at some rows"),
+            ));
+        }
+        for sheet in hidden {
+            self.warnings.push(finding(
+                "SHEET_HIDDEN",
+                None,
+                format!("Trang ẩn “{sheet}” không được đọc: bỏ ẩn nếu cần nhập"),
+                format!("the hidden sheet “{sheet}” was not read: unhide it if it is meant"),
+            ));
+        }
+        if source.macros {
+            self.warnings.push(finding(
+                "MACRO",
+                None,
+                "Tệp có macro: không chạy và không lưu".to_owned(),
+                "the workbook holds macros: they are neither run nor kept".to_owned(),
+            ));
+        }
+    }
 }
 
 pub(crate) fn omitted(field: &Field) -> Finding {
@@ -152,10 +346,11 @@ pub(crate) fn omitted(field: &Field) -> Finding {
     )
 }
 
-/// Says that a header matches nothing, with the nearest label; the running number is nobody's field.
+/// Says that a header matches nothing, with the nearest label; the running number and our own column of an
+/// earlier report are nobody's field.
 pub(crate) fn unknown(record_type: &RecordType, title: &str) -> Option<Finding> {
     let folded = fold(title);
-    if matches!(folded.as_str(), "stt" | "tt" | "so tt" | "no" | "no.") {
+    if matches!(folded.as_str(), "" | "stt" | "tt" | "so tt" | "no") || folded == fold(REPORT_TITLE) {
         return None;
     }
     let mut nearest: Option<(f64, &Field)> = None;

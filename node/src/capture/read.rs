@@ -1,20 +1,30 @@
 //! Rows through the judge, doubles marked by their hashes.
+//!
+//! Reading and judging go on in a thread of their own, while the caller writes what was judged before.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use lienthong_proto::bytes::Writer;
-use lienthong_proto::catalogue::{Class, KeyScope, RecordType};
-use lienthong_proto::hash::sha256;
+use lienthong_proto::catalogue::{Class, FieldKind, RecordType};
 use serde_json::{Map, Value};
 
 use super::cell::finding;
+use super::doubles::Doubles;
 use super::header::{self, Header};
-use super::source::{Row, RowSink};
+use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, Finding, Format, Judge, RawCell, RowJudgement, Source, jsonl};
-use lienthong_proto::text::fold;
+use lienthong_proto::text::{Lettering, fold};
+
+/// Rows handed over at once between the threads.
+const BATCH: usize = 256;
+/// Batches that may wait between them.
+const BATCHES_WAITING: usize = 4;
+/// Names of unknown keys remembered: a hostile file may name a new one on every line.
+const NAMES_MAX: usize = 1_000;
 
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +43,8 @@ pub enum Verdict {
 /// One row that was judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CapturedRow {
+    /// Its sheet, where more than one is read.
+    pub sheet: Option<Arc<str>>,
     /// As the spreadsheet shows it; of JSON the line.
     pub row: u64,
     /// Its values and what is wrong with it.
@@ -58,6 +70,8 @@ pub struct FileSummary {
     pub classes: BTreeMap<String, u64>,
     /// What to say about the file as a whole.
     pub warnings: Vec<Finding>,
+    /// A column of class C4 was left out: the file itself must not be kept.
+    pub omitted: bool,
 }
 
 /// Reads a file's rows in order, each handed to `sink` once judged.
@@ -68,67 +82,115 @@ pub struct FileSummary {
 pub fn read(
     source: &Source,
     record_type: &RecordType,
-    judge: &mut dyn Judge,
+    judge: &mut (dyn Judge + Send),
     sink: &mut dyn FnMut(CapturedRow),
 ) -> Result<FileSummary, FileRefusal> {
-    let mut desk = Desk::new(record_type, judge, sink);
+    let mut desk = Desk::new(record_type, sink);
     desk.summary.sha256 = source.sha256;
-    if source.format == Format::Jsonl {
-        let file = BufReader::new(File::open(&source.path)?);
-        jsonl::lines(file, &mut |line, object| desk.object(line, object))?;
-        return Ok(desk.summary);
-    }
-    let mut header = header::find(source, record_type)?;
-    for warning in std::mem::take(&mut header.warnings) {
-        desk.warn(warning);
-    }
-    let sheet = header.sheet.clone();
-    let mut table = Table { header, desk };
-    source.rows(&sheet, &mut table)?;
-    Ok(table.desk.summary)
+    let (sender, judged) = sync_channel::<Vec<Judged>>(BATCHES_WAITING);
+    let told = std::thread::scope(|scope| {
+        let reading = scope.spawn(move || {
+            let mut reader = RowReader::new(record_type, judge, Some(sender));
+            reader.file(source)?;
+            Ok::<Told, FileRefusal>(reader.end())
+        });
+        for batch in judged {
+            batch.into_iter().for_each(|row| desk.finish(row));
+        }
+        let broken = |_| FileRefusal::Corrupt("its parts contradict each other".to_owned());
+        reading.join().map_err(broken)?
+    })?;
+    desk.told(told);
+    Ok(desk.summary)
 }
 
 /// Judges JSON values as a file's lines; what is no object is a bad line.
 pub fn read_json_values(
     values: impl IntoIterator<Item = Value>,
     record_type: &RecordType,
-    judge: &mut dyn Judge,
+    judge: &mut (dyn Judge + Send),
     sink: &mut dyn FnMut(CapturedRow),
 ) -> FileSummary {
-    let mut desk = Desk::new(record_type, judge, sink);
+    let mut desk = Desk::new(record_type, sink);
+    let mut reader = RowReader::new(record_type, judge, None);
     for (line, value) in (1..).zip(values) {
-        desk.object(line, if let Value::Object(object) = value { Some(object) } else { None });
+        reader.object(line, if let Value::Object(object) = value { Some(object) } else { None });
+        std::mem::take(&mut reader.batch).into_iter().for_each(|row| desk.finish(row));
     }
+    desk.told(reader.end());
     desk.summary
 }
 
-struct Desk<'a> {
-    record_type: &'a RecordType,
-    judge: &'a mut dyn Judge,
-    sink: &'a mut dyn FnMut(CapturedRow),
-    /// Of each good row's key: the hash of its content, and its number.
-    seen: HashMap<[u8; 16], ([u8; 16], u64)>,
-    said: BTreeSet<String>,
-    summary: FileSummary,
+/// A judged row on its way to the desk.
+struct Judged {
+    sheet: Option<Arc<str>>,
+    row: u64,
+    judgement: RowJudgement,
 }
 
-impl<'a> Desk<'a> {
+/// What the reader has to say besides rows.
+#[derive(Default)]
+struct Told {
+    skipped: u64,
+    warnings: Vec<Finding>,
+    omitted: bool,
+}
+
+/// Reads and judges.
+struct RowReader<'a> {
+    record_type: &'a RecordType,
+    judge: &'a mut (dyn Judge + Send),
+    sender: Option<SyncSender<Vec<Judged>>>,
+    batch: Vec<Judged>,
+    said: BTreeSet<String>,
+    told: Told,
+}
+
+impl<'a> RowReader<'a> {
     fn new(
         record_type: &'a RecordType,
-        judge: &'a mut dyn Judge,
-        sink: &'a mut dyn FnMut(CapturedRow),
+        judge: &'a mut (dyn Judge + Send),
+        sender: Option<SyncSender<Vec<Judged>>>,
     ) -> Self {
-        let (seen, said) = (HashMap::new(), BTreeSet::new());
-        Self { record_type, judge, sink, seen, said, summary: FileSummary::default() }
+        Self { record_type, judge, sender, batch: Vec::new(), said: BTreeSet::new(), told: Told::default() }
     }
 
-    fn count(&mut self, rule: &str) {
-        *self.summary.classes.entry(rule.to_owned()).or_default() += 1;
+    fn file(&mut self, source: &Source) -> Result<(), FileRefusal> {
+        if source.format == Format::Jsonl {
+            let file = BufReader::new(File::open(&source.path)?);
+            return jsonl::lines(file, &mut |line, object| self.object(line, object));
+        }
+        let mut book = Book::open(source)?;
+        let layout = header::find(source, &mut book, self.record_type)?;
+        self.told.warnings = layout.warnings;
+        let several = layout.sheets.len() > 1;
+        for header in layout.sheets {
+            self.told.omitted |= !header.omitted.is_empty();
+            let name = header.sheet.clone();
+            let sheet = several.then(|| Arc::from(name.as_str()));
+            let mut table = Table::new(header, layout.lettering, sheet, self);
+            book.rows(&name, &mut table)?;
+        }
+        Ok(())
     }
 
-    fn warn(&mut self, warning: Finding) {
-        self.count(&warning.rule);
-        self.summary.warnings.push(warning);
+    fn end(mut self) -> Told {
+        self.flush();
+        self.told
+    }
+
+    /// The receiver is gone only if its thread is; then there is nobody left to tell.
+    fn flush(&mut self) {
+        if let Some(sender) = &self.sender {
+            let _ = sender.send(std::mem::take(&mut self.batch));
+        }
+    }
+
+    fn push(&mut self, sheet: Option<Arc<str>>, row: u64, judgement: RowJudgement) {
+        self.batch.push(Judged { sheet, row, judgement });
+        if self.batch.len() >= BATCH {
+            self.flush();
+        }
     }
 
     fn object(&mut self, line: u64, object: Option<Map<String, Value>>) {
@@ -139,60 +201,117 @@ impl<'a> Desk<'a> {
                 "Dòng không phải một đối tượng JSON hợp lệ (tối đa 64 KiB)".to_owned(),
                 "the line is not one JSON object of at most 64 KiB".to_owned(),
             );
-            return self.finish(line, RowJudgement { errors: vec![error], ..RowJudgement::default() });
+            return self.push(None, line, RowJudgement { errors: vec![error], ..RowJudgement::default() });
         };
         // Our own exports hold the values under `fields`.
         if let Some(Value::Object(fields)) = object.get_mut("fields") {
             object = std::mem::take(fields);
         }
-        let mut cells: Vec<(String, RawCell)> = Vec::new();
         let mut twice = None;
+        let mut items: Vec<Vec<(String, RawCell)>> = Vec::new();
+        let mut own: Vec<(String, RawCell)> = Vec::new();
         for (name, value) in &object {
-            match header::field_of(self.record_type, name) {
-                Some(field) if field.class == Class::C4 => self.say_once(name, Some(header::omitted(field))),
-                Some(field) if cells.iter().any(|(other, _)| *other == field.name) => {
-                    twice = Some(field.name.clone())
+            let of_items = self.record_type.fields.iter().find(|field| field.name == *name);
+            if let (Some(FieldKind::Items), Value::Array(values)) = (of_items.map(|field| field.kind), value)
+            {
+                for item in values.iter().filter_map(Value::as_object) {
+                    let mut cells = Vec::new();
+                    item.iter().for_each(|(name, value)| self.key(name, value, &mut cells, &mut twice));
+                    items.push(cells);
                 }
-                Some(field) => cells.push((field.name.clone(), jsonl::raw(value))),
-                // A bounded memory: a hostile file may name a new key on every line.
-                None if self.said.len() < 1_000 => {
-                    self.say_once(name, header::unknown(self.record_type, name))
-                }
-                None => {}
+            } else {
+                self.key(name, value, &mut own, &mut twice);
             }
         }
-        let mut judgement = self.judge.judge(self.record_type, &cells);
+        let mut judgement = self.judge.judge(self.record_type, &own);
+        // Each item is judged beside the record's own values, as if it stood in a row of its own.
+        for mut item in items {
+            item.extend(own.iter().cloned());
+            let with_item = self.judge.judge(self.record_type, &item);
+            judgement.values.extend(with_item.values);
+            let news = |all: &[Finding], one: Vec<Finding>| {
+                one.into_iter().filter(|found| !all.contains(found)).collect::<Vec<_>>()
+            };
+            let (errors, warnings) =
+                (news(&judgement.errors, with_item.errors), news(&judgement.warnings, with_item.warnings));
+            judgement.errors.extend(errors);
+            judgement.warnings.extend(warnings);
+        }
         if let Some(name) = twice {
             let vi = "Trường được ghi hai lần trong một dòng".to_owned();
             judgement.errors.push(finding("ROW_SHAPE", Some(&name), vi, "the field stands twice".to_owned()));
         }
-        self.finish(line, judgement);
+        self.push(None, line, judgement);
     }
 
-    fn say_once(&mut self, name: &str, warning: Option<Finding>) {
-        if self.said.insert(name.to_owned())
-            && let Some(warning) = warning
-        {
-            self.warn(warning);
+    fn key(
+        &mut self,
+        name: &str,
+        value: &Value,
+        cells: &mut Vec<(String, RawCell)>,
+        twice: &mut Option<String>,
+    ) {
+        match header::field_of(self.record_type, name) {
+            Some(field) if field.class == Class::C4 => {
+                self.told.omitted = true;
+                self.say_once(name, Some(header::omitted(field)));
+            }
+            Some(field) if cells.iter().any(|(other, _)| *other == field.name) => {
+                *twice = Some(field.name.clone());
+            }
+            Some(field) => cells.push((field.name.clone(), jsonl::raw(value))),
+            None if self.said.len() < NAMES_MAX => {
+                self.say_once(name, header::unknown(self.record_type, name));
+            }
+            None => {}
         }
     }
 
-    fn finish(&mut self, row: u64, mut judgement: RowJudgement) {
+    fn say_once(&mut self, name: &str, warning: Option<Finding>) {
+        if self.said.insert(name.to_owned()) {
+            self.told.warnings.extend(warning);
+        }
+    }
+}
+
+/// Counts, and tells doubles.
+struct Desk<'a> {
+    doubles: Doubles<'a>,
+    sink: &'a mut dyn FnMut(CapturedRow),
+    summary: FileSummary,
+}
+
+impl<'a> Desk<'a> {
+    fn new(record_type: &'a RecordType, sink: &'a mut dyn FnMut(CapturedRow)) -> Self {
+        Self { doubles: Doubles::new(record_type), sink, summary: FileSummary::default() }
+    }
+
+    fn count(&mut self, rule: &str) {
+        if let Some(count) = self.summary.classes.get_mut(rule) {
+            *count += 1;
+        } else {
+            self.summary.classes.insert(rule.to_owned(), 1);
+        }
+    }
+
+    fn told(&mut self, told: Told) {
+        for warning in &told.warnings {
+            self.count(&warning.rule);
+        }
+        self.summary.skipped = told.skipped;
+        self.summary.omitted = told.omitted;
+        self.summary.warnings = told.warnings;
+    }
+
+    fn finish(&mut self, judged: Judged) {
+        let Judged { sheet, row, mut judgement } = judged;
         self.summary.rows += 1;
         let mut verdict = Verdict::Good;
         if judgement.errors.is_empty() {
-            let (key, content) = self.hashes(&judgement);
-            match self.seen.get(&key) {
-                None => {
-                    self.seen.insert(key, (content, row));
-                }
-                Some((other, of)) if *other == content => verdict = Verdict::Duplicate { of: *of },
-                Some((_, of)) => judgement.errors.push(finding(
-                    "DUP_KEY_CONFLICT",
-                    self.record_type.key.fields.first().map(String::as_str),
-                    format!("Trùng khóa với dòng {of} nhưng khác nội dung; dòng {of} được giữ"),
-                    format!("same key as row {of} with other content; row {of} was kept"),
-                )),
+            match self.doubles.note(row, sheet.as_ref(), &judgement) {
+                Ok(None) => {}
+                Ok(Some(of)) => verdict = Verdict::Duplicate { of },
+                Err(conflict) => judgement.errors.push(conflict),
             }
         }
         if !judgement.errors.is_empty() {
@@ -204,81 +323,73 @@ impl<'a> Desk<'a> {
             self.count("DUP");
         }
         for found in judgement.errors.iter().chain(&judgement.warnings) {
-            *self.summary.classes.entry(found.rule.clone()).or_default() += 1;
+            self.count(&found.rule);
         }
-        (self.sink)(CapturedRow { row, judgement, verdict });
-    }
-
-    fn hashes(&self, judgement: &RowJudgement) -> ([u8; 16], [u8; 16]) {
-        let mut key = Writer::default();
-        if self.record_type.key.scope == KeyScope::Unit {
-            key.text(judgement.unit.as_ref().map_or("", |unit| unit.as_str()));
-        }
-        for name in &self.record_type.key.fields {
-            judgement.values.get(name).unwrap_or(&lienthong_proto::value::Value::Null).encode(&mut key);
-        }
-        let mut content = Writer::default();
-        for (name, value) in &judgement.values {
-            content.text(name);
-            value.encode(&mut content);
-        }
-        (half(&sha256(&[&key.into_bytes()])), half(&sha256(&[&content.into_bytes()])))
+        (self.sink)(CapturedRow { sheet, row, judgement, verdict });
     }
 }
 
-fn half(digest: &[u8; 32]) -> [u8; 16] {
-    digest.first_chunk().copied().unwrap_or_default()
-}
-
-struct Table<'a> {
+/// One sheet's rows below its header.
+struct Table<'a, 'b> {
     header: Header,
-    desk: Desk<'a>,
+    lettering: Lettering,
+    sheet: Option<Arc<str>>,
+    reader: &'a mut RowReader<'b>,
+    spans: Spans,
 }
 
-impl RowSink for Table<'_> {
+impl<'a, 'b> Table<'a, 'b> {
+    fn new(
+        header: Header,
+        lettering: Lettering,
+        sheet: Option<Arc<str>>,
+        reader: &'a mut RowReader<'b>,
+    ) -> Self {
+        let spans = Spans::new(&header.merges);
+        Self { header, lettering, sheet, reader, spans }
+    }
+}
+
+impl RowSink for Table<'_, '_> {
     /// A column without a field (C4 has none here) is read only where it may tell a total from a record.
     fn wants(&self, column: u32) -> bool {
         self.header.columns.contains_key(&column) || column == 0 && !self.header.omitted.contains(&column)
     }
 
-    fn row(&mut self, row: Row) -> ControlFlow<()> {
+    fn row(&mut self, mut row: Row) -> ControlFlow<()> {
         if row.number <= self.header.row {
             return ControlFlow::Continue(());
         }
+        header::read_letters(self.lettering, &mut row);
         if self.is_no_record(&row) {
-            self.desk.summary.skipped += 1;
+            self.reader.told.skipped += 1;
             return ControlFlow::Continue(());
         }
-        let mut cells: Vec<(String, RawCell)> = Vec::with_capacity(row.cells.len());
-        for name in self.header.columns.values() {
-            cells.push((name.clone(), RawCell::Empty));
-        }
+        self.spans.fill(&mut row);
+        let mut cells: Vec<(String, RawCell)> = Vec::with_capacity(self.header.columns.len());
         let too_wide = row.last > self.header.last;
-        for (column, cell) in row.cells {
-            let name = self.header.columns.get(&column);
-            if let Some(slot) = cells.iter_mut().find(|(other, _)| Some(other) == name) {
-                slot.1 = cell;
-            }
+        let mut read = row.cells.into_iter().peekable();
+        for (column, name) in &self.header.columns {
+            while read.next_if(|(at, _)| at < column).is_some() {}
+            let cell = read.next_if(|(at, _)| at == column).map_or(RawCell::Empty, |(_, cell)| cell);
+            cells.push((name.clone(), cell));
         }
-        let mut judgement = self.desk.judge.judge(self.desk.record_type, &cells);
+        let mut judgement = self.reader.judge.judge(self.reader.record_type, &cells);
         if too_wide {
             let vi = "Dòng có nhiều ô hơn tiêu đề; kiểm tra dấu ngăn cách".to_owned();
             let en = "the row has more cells than the header; look for a stray separator".to_owned();
             judgement.errors.push(finding("ROW_SHAPE", None, vi, en));
         }
-        self.desk.finish(row.number, judgement);
+        self.reader.push(self.sheet.clone(), row.number, judgement);
         ControlFlow::Continue(())
     }
 }
 
-impl Table<'_> {
+impl Table<'_, '_> {
     fn is_no_record(&self, row: &Row) -> bool {
-        let is_key = |column: &u32| {
-            self.header
-                .columns
-                .get(column)
-                .is_some_and(|name| self.desk.record_type.key.fields.contains(name))
-        };
+        let key_fields = &self.reader.record_type.key.fields;
+        let is_key =
+            |column: &u32| self.header.columns.get(column).is_some_and(|name| key_fields.contains(name));
         let fields = row.cells.iter().filter(|(column, _)| self.header.columns.contains_key(column)).count();
         if fields == 0 || row.number <= self.header.row + 2 && numbers_columns(row) {
             return true;
@@ -287,21 +398,42 @@ impl Table<'_> {
             return true;
         };
         let keyed = row.cells.iter().any(|(column, _)| column != first && is_key(column));
+        let lettered = row.cells.iter().find_map(|(_, cell)| match cell {
+            RawCell::Text(text) if text.chars().any(char::is_alphabetic) => Some(text),
+            _ => None,
+        });
+        if lettered.is_some_and(|text| is_total(text)) && row.cells.iter().all(|(_, cell)| is_count(cell)) {
+            return true;
+        }
         let RawCell::Text(text) = cell else { return false };
+        if keyed {
+            return false;
+        }
         let lower = text.trim().to_lowercase();
         // "Cộng" keeps its marks here, composed or not: folded, "Công ty" would be a total too.
         let total = ["c\u{1ed9}ng", "co\u{323}\u{302}ng"].iter().any(|word| lower.starts_with(word));
         let text = fold(text);
         let starts = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
-        if keyed {
-            return false;
-        }
         if is_key(first) {
             // Here the first cell may be a record's own name, so only what can be no name counts.
             return matches!(text.trim_end_matches(':'), "cong" | "tong cong" | "tong so");
         }
         let alone = row.cells.len() == 1 && self.header.columns.len() > 1;
         alone || total || starts(&["tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "ky ten"])
+    }
+}
+
+/// What only a total's row says.
+fn is_total(text: &str) -> bool {
+    matches!(fold(text).as_str(), "cong" | "tong" | "tong cong" | "tong so" | "tong so dang vien")
+}
+
+/// Beside a total's title stand counts and nothing else.
+fn is_count(cell: &RawCell) -> bool {
+    match cell {
+        RawCell::Number(_) => true,
+        RawCell::Text(text) => is_total(text) || text.trim().len() <= 6 && text.trim().parse::<u32>().is_ok(),
+        _ => false,
     }
 }
 

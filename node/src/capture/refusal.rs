@@ -2,6 +2,8 @@
 
 use lienthong_proto::catalogue::Label;
 
+use super::Finding;
+
 /// A file that is not read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum FileRefusal {
@@ -12,8 +14,11 @@ pub enum FileRefusal {
     #[error("the file is damaged: {0}")]
     Corrupt(String),
     /// It is something else than a workbook, CSV or JSON lines.
-    #[error("the file is of another type: {0}")]
+    #[error("the file is of another type ({0}); save it as .xlsx, .xls, .ods, .csv or .jsonl")]
     Type(String),
+    /// It asks for a password.
+    #[error("the file is encrypted: save it without a password")]
+    Encrypted,
     /// It is or becomes larger than is read.
     #[error("the file is too large: {0}")]
     TooLarge(String),
@@ -41,13 +46,19 @@ impl FileRefusal {
         match self {
             Self::Empty => "FILE_EMPTY",
             Self::Corrupt(_) | Self::Io(_) => "FILE_CORRUPT",
-            Self::Type(_) => "FILE_TYPE",
+            Self::Type(_) | Self::Encrypted => "FILE_TYPE",
             Self::TooLarge(_) => "FILE_TOO_LARGE",
             Self::UnsafePath(_) => "FILE_UNSAFE_PATH",
             Self::Encoding => "ENCODING",
             Self::ColumnMissing(_) => "COLUMN_MISSING",
             Self::ColumnTwice(_) => "ROW_SHAPE",
         }
+    }
+
+    /// It as what is wrong with a file.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        Finding { column: None, value: None, rule: self.class().to_owned(), message: self.message() }
     }
 
     /// What people are told.
@@ -57,8 +68,9 @@ impl FileRefusal {
             Self::Empty => "Tệp không có dữ liệu".to_owned(),
             Self::Corrupt(_) => "Tệp bị hỏng hoặc tải về chưa trọn vẹn; hãy lưu lại rồi nộp lại".to_owned(),
             Self::Type(_) => {
-                "Loại tệp không đọc được; hãy bỏ mật khẩu (nếu có) và lưu thành .xlsx, .csv (UTF-8) hoặc .jsonl".to_owned()
+                "Loại tệp không đọc được; hãy mở bằng Excel rồi lưu thành .xlsx (hoặc .xls, .ods, .csv, .jsonl)".to_owned()
             }
+            Self::Encrypted => "Tệp có mật khẩu; hãy bỏ mật khẩu rồi lưu lại".to_owned(),
             Self::TooLarge(_) => "Tệp quá lớn hoặc có ô quá dài".to_owned(),
             Self::UnsafePath(_) => "Tệp nén chứa đường dẫn không an toàn".to_owned(),
             Self::Encoding => "Không xác định chắc chắn bảng mã; hãy lưu lại dạng UTF-8".to_owned(),

@@ -1,9 +1,14 @@
 //! The answer of `import` and `put`: a contract that scripts depend on.
 
-use lienthong_proto::catalogue::Label;
+use std::sync::Arc;
+
+use lienthong_proto::catalogue::{Label, RecordType};
 use serde::{Deserialize, Serialize};
 
 use super::{CapturedRow, FileRefusal, FileSummary, Finding, Verdict};
+
+/// The title of the column a report adds to the officer's own sheet; importing passes it over.
+pub(crate) const REPORT_TITLE: &str = "Kết quả nhập Liên Thông";
 
 /// The most findings a list holds; the rest is counted.
 pub const FINDINGS_MAX: usize = 10_000;
@@ -19,7 +24,9 @@ pub enum Language {
 }
 
 impl Language {
-    fn pick(self, label: Label) -> String {
+    /// The label's words in it.
+    #[must_use]
+    pub fn pick(self, label: Label) -> String {
         match self {
             Self::Vi => label.vi,
             Self::En => label.en,
@@ -30,6 +37,9 @@ impl Language {
 /// One finding as people's tools see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedFinding {
+    /// The sheet, where the file has several that are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// The row; 0 is the file.
     pub row: u64,
     /// The field or header.
@@ -40,6 +50,74 @@ pub struct ReportedFinding {
     pub rule: String,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+/// What became of a row in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowStatus {
+    /// A record is new.
+    Created,
+    /// A record changed.
+    Updated,
+    /// The record was so already.
+    Unchanged,
+    /// Equal to an earlier row.
+    Duplicate,
+    /// Not taken.
+    Rejected,
+}
+
+/// What became of a row, and what to say of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowOutcome {
+    /// Its sheet, where the file has several that are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Arc<str>>,
+    /// As the spreadsheet shows it.
+    pub row: u64,
+    /// What became of it; nothing if the store failed before.
+    pub status: Option<RowStatus>,
+    /// What is wrong and how to mend it; empty if nothing is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+impl RowOutcome {
+    /// Of a row that was judged; a good one's status is not known yet.
+    #[must_use]
+    pub fn of(row: &CapturedRow, record_type: &RecordType, language: Language) -> Self {
+        let status = match row.verdict {
+            Verdict::Good => None,
+            Verdict::Duplicate { .. } => Some(RowStatus::Duplicate),
+            Verdict::Rejected => Some(RowStatus::Rejected),
+        };
+        let mut outcome = Self { sheet: row.sheet.clone(), row: row.row, status, text: String::new() };
+        if let Verdict::Duplicate { of } = row.verdict {
+            outcome.text = language.pick(duplicate(of));
+        }
+        for found in row.judgement.errors.iter().chain(&row.judgement.warnings) {
+            outcome.say(found, record_type, language);
+        }
+        outcome
+    }
+
+    /// Adds what was found.
+    pub fn say(&mut self, found: &Finding, record_type: &RecordType, language: Language) {
+        if !self.text.is_empty() {
+            self.text.push_str("; ");
+        }
+        if let Some(column) = &found.column {
+            let label = super::header::field_of(record_type, column).map(|field| field.label.clone());
+            self.text.push_str(&label.map_or_else(|| column.clone(), |label| language.pick(label)));
+            self.text.push_str(": ");
+        }
+        self.text.push_str(&language.pick(found.message.clone()));
+    }
+}
+
+fn duplicate(of: u64) -> Label {
+    Label { vi: format!("Trùng với dòng {of}; đã bỏ"), en: format!("equal to row {of}; dropped") }
 }
 
 /// What an import did. `rows` = created + updated + unchanged + duplicates + rejected.
@@ -93,51 +171,48 @@ impl ImportReport {
     #[must_use]
     pub fn refused(file: &str, record_type: &str, language: Language, refusal: &FileRefusal) -> Self {
         let mut report = Self::new(file, record_type, language);
-        let rule = refusal.class().to_owned();
-        let error = Finding { column: None, value: None, rule, message: refusal.message() };
-        report.error(0, error);
+        report.error(None, 0, refusal.finding());
         report
     }
 
     /// Notes a row's findings and counts it if it is a duplicate or rejected.
     pub fn note(&mut self, row: &CapturedRow) {
         self.rows += 1;
+        let sheet = row.sheet.as_deref();
         match row.verdict {
             Verdict::Good => {}
             Verdict::Duplicate { of } => {
                 self.duplicates += 1;
-                let message = Label {
-                    vi: format!("Trùng với dòng {of}; đã bỏ"),
-                    en: format!("equal to row {of}; dropped"),
-                };
-                self.warning(row.row, Finding { column: None, value: None, rule: "DUP".to_owned(), message });
+                let found =
+                    Finding { column: None, value: None, rule: "DUP".to_owned(), message: duplicate(of) };
+                self.warning(sheet, row.row, found);
             }
             Verdict::Rejected => self.rejected += 1,
         }
         for error in &row.judgement.errors {
-            self.error(row.row, error.clone());
+            self.error(sheet, row.row, error.clone());
         }
         for warning in &row.judgement.warnings {
-            self.warning(row.row, warning.clone());
+            self.warning(sheet, row.row, warning.clone());
         }
     }
 
     /// Notes what was said about the file as a whole.
     pub fn note_file(&mut self, summary: &FileSummary) {
         for warning in &summary.warnings {
-            self.warning(0, warning.clone());
+            self.warning(None, 0, warning.clone());
         }
     }
 
     /// Adds an error.
-    pub fn error(&mut self, row: u64, found: Finding) {
-        let reported = reported(row, found, self.language);
+    pub fn error(&mut self, sheet: Option<&str>, row: u64, found: Finding) {
+        let reported = reported(sheet, row, found, self.language);
         add(&mut self.errors, &mut self.errors_omitted, reported);
     }
 
     /// Adds a warning.
-    pub fn warning(&mut self, row: u64, found: Finding) {
-        let reported = reported(row, found, self.language);
+    pub fn warning(&mut self, sheet: Option<&str>, row: u64, found: Finding) {
+        let reported = reported(sheet, row, found, self.language);
         add(&mut self.warnings, &mut self.warnings_omitted, reported);
     }
 }
@@ -150,7 +225,14 @@ fn add(list: &mut Vec<ReportedFinding>, omitted: &mut u64, found: ReportedFindin
     }
 }
 
-fn reported(row: u64, found: Finding, language: Language) -> ReportedFinding {
+fn reported(sheet: Option<&str>, row: u64, found: Finding, language: Language) -> ReportedFinding {
     let Finding { column, value, rule, message } = found;
-    ReportedFinding { row, column, value, rule, message: language.pick(message) }
+    ReportedFinding {
+        sheet: sheet.map(str::to_owned),
+        row,
+        column,
+        value,
+        rule,
+        message: language.pick(message),
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{FileRefusal, RawCell, archive, csv, xlsx};
+use super::{FileRefusal, RawCell, archive, csv, ods, xls, xlsx};
 
 /// More columns than any type has; a hostile sheet has 16,384.
 pub(crate) const COLUMNS_MAX: usize = 512;
@@ -31,6 +31,10 @@ const MAGICS: [&[u8]; 9] = [
 pub enum Format {
     /// An Office Open XML workbook.
     Xlsx,
+    /// A workbook of before 2007.
+    Xls,
+    /// An OpenDocument workbook.
+    Ods,
     /// Separated text.
     Csv,
     /// One JSON object a line.
@@ -46,6 +50,11 @@ pub struct Source {
     pub format: Format,
     /// SHA-256 of its bytes.
     pub sha256: [u8; 32],
+    /// Rows it holds, roughly; of text files the bytes.
+    pub extent: u64,
+    /// It carries macros, which are neither run nor kept.
+    pub macros: bool,
+    pub(crate) merges: bool,
 }
 
 /// One row with the cells that are not blank, by column.
@@ -55,6 +64,64 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<(u32, RawCell)>,
     /// The last column with anything in it, of separated text; workbooks may carry notes beside a table.
     pub(crate) last: u32,
+}
+
+/// A sheet of a workbook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sheet {
+    pub(crate) name: String,
+    pub(crate) hidden: bool,
+}
+
+/// Cells that are one, by first and last row (from 1) and column (from 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Merge {
+    pub(crate) rows: (u64, u64),
+    pub(crate) columns: (u32, u32),
+}
+
+impl Merge {
+    pub(crate) fn of(found: &calamine::Dimensions) -> Self {
+        Self {
+            rows: (u64::from(found.start.0) + 1, u64::from(found.end.0) + 1),
+            columns: (found.start.1, found.end.1),
+        }
+    }
+}
+
+/// Fills down what ranges merged over several rows say: the same for each of them.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    /// Ranges not begun yet, the first one last.
+    ahead: Vec<Merge>,
+    /// Of ranges that were begun: column, last row, cell.
+    open: Vec<(u32, u64, RawCell)>,
+}
+
+impl Spans {
+    /// Over ranges in the order of their first rows.
+    pub(crate) fn new(merges: &[Merge]) -> Self {
+        Self { ahead: merges.iter().rev().copied().collect(), open: Vec::new() }
+    }
+
+    /// Completes a row; rows come in order.
+    pub(crate) fn fill(&mut self, row: &mut Row) {
+        if self.ahead.is_empty() && self.open.is_empty() {
+            return;
+        }
+        self.open.retain(|(_, last, _)| *last >= row.number);
+        for (column, _, cell) in &self.open {
+            if let Err(place) = row.cells.binary_search_by_key(column, |(at, _)| *at) {
+                row.cells.insert(place, (*column, cell.clone()));
+            }
+        }
+        while let Some(Merge { rows, columns }) = self.ahead.pop_if(|merge| merge.rows.0 <= row.number) {
+            let head = row.cells.iter().find(|(at, _)| *at == columns.0 && rows.0 == row.number);
+            if let Some((column, cell)) = head {
+                self.open.push((*column, rows.1, cell.clone()));
+            }
+        }
+    }
 }
 
 /// Takes rows as they are read.
@@ -68,7 +135,7 @@ pub(crate) trait RowSink {
 /// Sniffs and measures a file; what it returns can be read in bounded memory.
 ///
 /// # Errors
-/// [`FileRefusal`] when the file is empty, broken, too large, of another type or undecodable.
+/// [`FileRefusal`] when the file is empty, broken, encrypted, too large, of another type or undecodable.
 pub fn open(path: &Path) -> Result<Source, FileRefusal> {
     let size = std::fs::metadata(path)?.len();
     if size == 0 {
@@ -84,56 +151,98 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         text: csv::Dialect::default(),
         format: Format::Csv,
         sha256: hash(path)?,
+        extent: size,
+        macros: false,
+        merges: true,
     };
     if head.starts_with(b"PK") {
-        archive::measure(BufReader::new(File::open(path)?), size)?;
-        source.format = Format::Xlsx;
+        let measured = archive::measure(BufReader::new(File::open(path)?), size)?;
+        source.format = if measured.ods { Format::Ods } else { Format::Xlsx };
+        (source.extent, source.macros) = (measured.rows, measured.macros);
+        source.merges = measured.merges > 0;
         return Ok(source);
     }
-    if head.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
-        return Err(FileRefusal::Type(
-            "an old .xls or an encrypted workbook; save it as .xlsx without password".into(),
-        ));
+    if xls::is_compound(&head) {
+        source.extent = xls::measure(path, size)?;
+        source.format = Format::Xls;
+        return Ok(source);
     }
     let named = |extension: &str| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(extension));
-    if named("xlsx") || named("xlsm") || MAGICS.iter().any(|magic| head.starts_with(magic)) {
-        return Err(FileRefusal::Type("not what its name says; save it as .xlsx, .csv or .jsonl".into()));
-    }
-    source.text = csv::Dialect::sniff(&head)?;
-    let json = named("jsonl") || named("json");
     let body = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
+    let small = body.get(..64).unwrap_or(body).to_ascii_lowercase();
+    if ["<html", "<!doctype", "<table", "<?xml", "<meta"].iter().any(|tag| small.starts_with(tag.as_bytes()))
+    {
+        return Err(FileRefusal::Type("a web page or XML under another name".to_owned()));
+    }
+    let is_workbook = ["xlsx", "xlsm", "xls", "ods", "xlsb"].into_iter().any(named);
+    if is_workbook || MAGICS.iter().any(|magic| head.starts_with(magic)) {
+        return Err(FileRefusal::Type("not what its name says".to_owned()));
+    }
     if body.is_empty() && size <= head.len() as u64 {
         return Err(FileRefusal::Empty);
     }
+    let json = named("jsonl") || named("json") || named("ndjson");
     if json || body.starts_with(b"{") {
         source.format = Format::Jsonl;
     } else {
-        // A whole pass first: rows must not flow from a file that turns out undecodable.
-        source.text.decode(File::open(path)?, &mut |_| ControlFlow::Continue(()))?;
+        source.text = csv::Dialect::of(path, &head)?;
     }
     Ok(source)
 }
 
-impl Source {
-    /// Runs `sink` over a sheet's rows; CSV has the one sheet `""`.
-    pub(crate) fn rows(&self, sheet: &str, sink: &mut dyn RowSink) -> Result<(), FileRefusal> {
-        match self.format {
-            Format::Xlsx => {
-                xlsx::rows(&mut xlsx::workbook(BufReader::new(File::open(&self.path)?))?, sheet, sink)
-            }
-            Format::Csv | Format::Jsonl => csv::rows(&self.text, File::open(&self.path)?, sink),
+/// A source's sheets, opened for as often as they must be gone through.
+pub(crate) enum Book<'a> {
+    Xlsx(Box<calamine::Xlsx<BufReader<File>>>),
+    Xls(Box<xls::Workbook>),
+    Ods(&'a Path),
+    Text(&'a Source),
+}
+
+impl<'a> Book<'a> {
+    pub(crate) fn open(source: &'a Source) -> Result<Self, FileRefusal> {
+        Ok(match source.format {
+            Format::Xlsx => Self::Xlsx(Box::new(xlsx::workbook(BufReader::new(File::open(&source.path)?))?)),
+            Format::Xls => Self::Xls(Box::new(xls::open(&source.path)?)),
+            Format::Ods => Self::Ods(&source.path),
+            Format::Csv | Format::Jsonl => Self::Text(source),
+        })
+    }
+
+    /// The sheets in their order; separated text has one without a name.
+    pub(crate) fn sheets(&self) -> Result<Vec<Sheet>, FileRefusal> {
+        Ok(match self {
+            Self::Xlsx(book) => xlsx::sheets(book),
+            Self::Xls(book) => xls::sheets(book),
+            Self::Ods(path) => ods::sheets(path)?,
+            Self::Text(_) => vec![Sheet { name: String::new(), hidden: false }],
+        })
+    }
+
+    pub(crate) fn merges(&mut self, sheet: &str) -> Result<Vec<Merge>, FileRefusal> {
+        match self {
+            Self::Xlsx(book) => xlsx::merges(book, sheet),
+            Self::Xls(book) => Ok(xls::merges(book, sheet)),
+            Self::Ods(path) => ods::merges(path, sheet),
+            Self::Text(_) => Ok(Vec::new()),
         }
     }
 
-    pub(crate) fn sheets(&self) -> Result<Vec<String>, FileRefusal> {
-        match self.format {
-            Format::Xlsx => Ok(xlsx::sheets(&xlsx::workbook(BufReader::new(File::open(&self.path)?))?)),
-            Format::Csv | Format::Jsonl => Ok(vec![String::new()]),
+    /// Runs `sink` over a sheet's rows.
+    pub(crate) fn rows(&mut self, sheet: &str, sink: &mut dyn RowSink) -> Result<(), FileRefusal> {
+        match self {
+            Self::Xlsx(book) => xlsx::rows(book, sheet, sink),
+            Self::Xls(book) => xls::rows(book, sheet, sink),
+            Self::Ods(path) => ods::rows(path, sheet, sink),
+            Self::Text(source) => csv::rows(&source.text, File::open(&source.path)?, sink),
         }
     }
 }
 
-fn hash(path: &Path) -> Result<[u8; 32], FileRefusal> {
+/// SHA-256 of a file's bytes.
+///
+/// # Errors
+/// [`FileRefusal::Io`] if it cannot be read.
+pub fn hash(path: &Path) -> Result<[u8; 32], FileRefusal> {
     let (mut file, mut context, mut buffer) =
         (File::open(path)?, Context::new(&SHA256), vec![0_u8; 64 << 10]);
     loop {

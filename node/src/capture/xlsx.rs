@@ -3,17 +3,29 @@
 use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
-use calamine::{DataRef, ExcelDateTime, ExcelDateTimeType, Reader, Xlsx};
+use calamine::{DataRef, ExcelDateTime, ExcelDateTimeType, Reader, SheetType, SheetVisible, Xlsx};
 
-use super::source::{COLUMNS_MAX, Row, RowSink};
+use super::source::{COLUMNS_MAX, Merge, Row, RowSink, Sheet};
 use super::{FileRefusal, RawCell};
 
 pub(crate) fn workbook<R: Read + Seek>(file: R) -> Result<Xlsx<R>, FileRefusal> {
     Xlsx::new(file).map_err(corrupt)
 }
 
-pub(crate) fn sheets<R: Read + Seek>(book: &Xlsx<R>) -> Vec<String> {
-    book.sheet_names()
+pub(crate) fn sheets<R: Read + Seek>(book: &Xlsx<R>) -> Vec<Sheet> {
+    listed(book.sheets_metadata())
+}
+
+/// The sheets that can hold a table.
+pub(super) fn listed(sheets: &[calamine::Sheet]) -> Vec<Sheet> {
+    let tables = sheets.iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
+    tables
+        .map(|sheet| Sheet { name: sheet.name.clone(), hidden: sheet.visible != SheetVisible::Visible })
+        .collect()
+}
+
+pub(crate) fn merges<R: Read + Seek>(book: &mut Xlsx<R>, sheet: &str) -> Result<Vec<Merge>, FileRefusal> {
+    Ok(book.merge_cells_by_sheet_name(sheet).map_err(corrupt)?.iter().map(Merge::of).collect())
 }
 
 pub(crate) fn rows<R: Read + Seek>(
@@ -54,14 +66,19 @@ fn raw(cell: &DataRef<'_>) -> RawCell {
         DataRef::String(text) => RawCell::Text(text.clone()),
         DataRef::SharedString(text) => RawCell::Text((*text).to_owned()),
         DataRef::Bool(yes) => RawCell::Boolean(*yes),
-        DataRef::DateTime(at) if at.is_duration() => RawCell::Number(at.as_f64()),
-        DataRef::DateTime(at) => {
-            let in_1904 = ExcelDateTime::new(at.as_f64(), ExcelDateTimeType::DateTime, true);
-            RawCell::Serial { days: at.as_f64(), epoch_1904: *at == in_1904 }
-        }
+        DataRef::DateTime(at) => serial(at),
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => RawCell::Iso(text.clone()),
         DataRef::Error(error) => RawCell::Error(error.to_string()),
     }
+}
+
+/// A date as the number it stands on; a duration is a number only.
+pub(super) fn serial(at: &ExcelDateTime) -> RawCell {
+    if at.is_duration() {
+        return RawCell::Number(at.as_f64());
+    }
+    let in_1904 = ExcelDateTime::new(at.as_f64(), ExcelDateTimeType::DateTime, true);
+    RawCell::Serial { days: at.as_f64(), epoch_1904: *at == in_1904 }
 }
 
 fn corrupt(error: calamine::XlsxError) -> FileRefusal {

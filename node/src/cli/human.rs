@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use serde_json::Value as Json;
 
+use crate::capture::Language;
 use crate::control::Answer;
 
 /// The language of messages.
@@ -25,6 +26,12 @@ impl Tongue {
             text if text.starts_with("en") => Self::En,
             _ => Self::Vi,
         }
+    }
+
+    /// The same, of import messages.
+    #[must_use]
+    pub fn language(self) -> Language {
+        if self == Self::Vi { Language::Vi } else { Language::En }
     }
 
     /// One of two texts.

@@ -3,6 +3,7 @@
 
 mod args;
 mod human;
+mod import;
 mod records;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ use lienthong_proto::catalogue::Catalogue;
 use args::QuarantineAction;
 pub use args::{Cli, Command};
 pub use human::{Tongue, print_answer, say, table};
-pub use records::{Export, ExportFormat, RecordAction, RecordsCommand};
+pub use import::Import;
+pub use records::{Export, ExportFormat, Hear, RecordAction, RecordsCommand};
 
 use crate::api::{ApiTokens, LoopbackAddress};
 use crate::app::{Node, system_clock};
@@ -102,12 +104,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let overrides = folder(None);
             let mut door = Door::open(&data, overrides.as_deref()).await?;
             let answer = match command {
-                Command::Records(RecordsCommand::Export(export)) => {
-                    let ask = async |request| door.ask(Request::Records(request)).await;
-                    export.run(catalogue(overrides.as_deref())?.as_ref(), ask).await
+                Command::Records(command) => {
+                    let ask =
+                        async |request, hear: &mut Hear<'_>| door.ask(Request::Records(request), hear).await;
+                    command.run(catalogue(overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
-                command => match request(command, tongue) {
-                    Ok(request) => door.ask(request).await,
+                command => match request(command) {
+                    Ok(request) => door.ask(request, &mut |_| {}).await,
                     Err(error) => Err(error),
                 },
             };
@@ -154,7 +157,7 @@ async fn daemon(
     };
     let handler = Arc::clone(&node);
     let handle: control::Handler<Request, _> =
-        Arc::new(move |request, _| Arc::clone(&handler).execute(request));
+        Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
     control::serve(data, handle, node.stop.clone()).context("control.sock")?;
     node.start_sync(Settings::default());
     let name = &node.identity.profile().unit_name;
@@ -207,14 +210,15 @@ impl Door {
         Ok(Self::Folder(Node::open(data, catalogue(overrides)?, system_clock)?))
     }
 
-    async fn ask(&mut self, request: Request) -> anyhow::Result<Answer> {
+    async fn ask(&mut self, request: Request, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
         match self {
-            Self::Daemon(connection) => connection.ask(&request).await.context("control.sock"),
+            Self::Daemon(connection) => connection.ask_hearing(&request, hear).await.context("control.sock"),
             Self::Folder(node) => {
                 if matches!(request, Request::Sync) {
                     node.start_sync(Settings::default());
                 }
-                Ok(Arc::clone(node).execute(request).await)
+                let node = Arc::clone(node);
+                Ok(control::hearing(hear, |tell| node.execute(request, tell)).await)
             }
             Self::Unenrolled if matches!(request, Request::Status) => {
                 Ok(Answer::done(crate::service::unenrolled()))
@@ -230,20 +234,21 @@ impl Door {
     }
 }
 
-fn request(command: &Command, tongue: Tongue) -> anyhow::Result<Request> {
+fn request(command: &Command) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Status => Request::Status,
         Command::Sync { .. } => Request::Sync,
-        Command::Records(command) => Request::Records(command.request(tongue)?),
         Command::Notices { page } => Request::Notices { page: page.clone() },
         Command::Quarantine { action: QuarantineAction::List { page } } => {
             Request::Quarantine { page: page.clone() }
         }
         Command::Log { action } => action.request()?,
         Command::ApiToken { action } => Request::ApiTokens(action.request()),
-        Command::Enrol { .. } | Command::Recover { .. } | Command::Run { .. } | Command::Check => {
-            Request::Status
-        }
+        Command::Enrol { .. }
+        | Command::Recover { .. }
+        | Command::Run { .. }
+        | Command::Check
+        | Command::Records(_) => Request::Status,
     })
 }
 

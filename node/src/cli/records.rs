@@ -9,25 +9,27 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::ids::{RecordId, UnitCode};
 use serde_json::Value as Json;
 
+use super::import::Import;
 use super::{Tongue, author};
+use crate::capture::template;
 use crate::control::Answer;
 use crate::export::{CsvWriter, Headers, JsonlWriter};
 use crate::records::Listing;
-use crate::service::RecordsRequest;
+use crate::service::{RecordsRequest, known_type};
 
 /// What can be done with records.
 #[derive(Debug, Subcommand)]
 pub enum RecordsCommand {
-    /// Nhập tệp XLSX, CSV, JSONL · import a file
-    Import {
-        /// The file
-        file: PathBuf,
+    /// Nhập tệp XLSX, XLS, ODS, CSV, JSONL · import a file
+    Import(Import),
+    /// Tạo tệp mẫu XLSX · make a workbook to fill in
+    Template {
         /// Record type
         #[arg(long = "type")]
         record_type: String,
-        /// Writes nothing
+        /// The workbook
         #[arg(long)]
-        dry_run: bool,
+        out: PathBuf,
     },
     /// Ghi một hoặc nhiều bản ghi JSON · write one or more JSON records
     Put {
@@ -110,36 +112,64 @@ impl RecordsCommand {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Import { .. } | Self::Put { .. } => "import",
+            Self::Import(_) | Self::Put { .. } => "import",
+            Self::Template { .. } => "template",
             Self::Record { .. } => "record",
             Self::Export(_) => "export",
         }
     }
 
-    /// What it asks of the replica; an export asks page by page.
+    /// Does it, asking the replica what must be asked.
     ///
     /// # Errors
-    /// If a file it names cannot be read.
-    pub fn request(&self, tongue: Tongue) -> anyhow::Result<RecordsRequest> {
-        let english = tongue == Tongue::En;
-        Ok(match self {
-            Self::Import { file, record_type, dry_run } => RecordsRequest::Import {
-                path: std::path::absolute(file).with_context(|| file.display().to_string())?,
-                record_type: record_type.clone(),
-                dry_run: *dry_run,
-                author: author(),
-                english,
-            },
-            Self::Put { file, record_type } => RecordsRequest::Put {
-                values: read_values(file)?,
-                record_type: record_type.clone(),
-                author: author(),
-                english,
-            },
-            Self::Record { action } => action.request(),
-            Self::Export(export) => export.page(None),
-        })
+    /// If a file it names cannot be read or written, or the replica cannot be asked.
+    pub async fn run(
+        &self,
+        catalogue: &Catalogue,
+        tongue: Tongue,
+        mut ask: impl AsyncFnMut(RecordsRequest, &mut Hear<'_>) -> anyhow::Result<Answer>,
+    ) -> anyhow::Result<Answer> {
+        let mut deaf = |_: Json| {};
+        match self {
+            Self::Import(import) => import.run(catalogue, tongue, ask).await,
+            Self::Export(export) => {
+                export.run(catalogue, async |request| ask(request, &mut |_| {}).await).await
+            }
+            Self::Template { record_type, out } => {
+                let declared = match known_type(catalogue, record_type) {
+                    Ok(declared) => declared,
+                    Err(refusal) => return Ok(refusal),
+                };
+                whole_file(out, |part| Ok(template::write(part, declared, catalogue)?))?;
+                Ok(Answer::done(
+                    serde_json::json!({ "file": out.display().to_string(), "type": record_type }),
+                ))
+            }
+            Self::Put { file, record_type } => {
+                let request = RecordsRequest::Put {
+                    values: read_values(file)?,
+                    record_type: record_type.clone(),
+                    author: author(),
+                    english: tongue == Tongue::En,
+                };
+                ask(request, &mut deaf).await
+            }
+            Self::Record { action } => ask(action.request(), &mut deaf).await,
+        }
     }
+}
+
+/// Hears what a replica says of long work.
+pub type Hear<'a> = dyn FnMut(Json) + Send + 'a;
+
+/// Makes a file through `write`; it appears whole or not at all.
+pub(super) fn whole_file(out: &Path, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let part = part_of(out);
+    let written = write(&part).and_then(|()| Ok(std::fs::rename(&part, out)?));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    written.with_context(|| out.display().to_string())
 }
 
 impl RecordAction {

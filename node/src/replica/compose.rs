@@ -214,9 +214,12 @@ fn identify(
 /// The id a reader means by `text`: 32 hexadecimal digits, or the natural key, its parts set apart by `|`.
 #[must_use]
 pub fn meant_id(provincial_key: &[u8], declared: &RecordType, owner: &UnitCode, text: &str) -> RecordId {
-    if let Ok(id) = text.parse() {
-        return id;
-    }
+    text.parse().unwrap_or_else(|_| key_id(provincial_key, declared, owner, text))
+}
+
+/// The id of the record with this natural key, its parts set apart by `|`.
+#[must_use]
+pub fn key_id(provincial_key: &[u8], declared: &RecordType, owner: &UnitCode, text: &str) -> RecordId {
     let parts: Vec<String> = text.split('|').map(|part| part.trim().to_owned()).collect();
     let unit = (declared.key.scope == KeyScope::Unit).then_some(owner);
     record_id(provincial_key, &declared.name, unit, &parts)

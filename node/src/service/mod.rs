@@ -11,11 +11,11 @@ use serde_json::{Value as Json, json};
 
 use crate::api::ApiTokenRequest;
 use crate::app::Node;
-use crate::control::Answer;
+use crate::control::{Answer, Tell};
 use crate::records::{Page, Records};
 use crate::sync::{NoticeLine, Phase};
 
-pub use records::{RecordsRequest, RecordsService};
+pub use records::{RecordsRequest, RecordsService, known_type};
 
 /// What a node can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,16 +86,16 @@ pub fn unenrolled() -> Json {
 }
 
 impl Node {
-    /// Does what is asked.
-    pub async fn execute(self: Arc<Self>, request: Request) -> Answer {
+    /// Does what is asked; `tell` hears of long work.
+    pub async fn execute(self: Arc<Self>, request: Request, tell: Tell) -> Answer {
         match request {
             Request::Sync => self.sync_now().await,
             // Here rather than on another thread: a hand-over costs more than most answers.
-            request => tokio::task::block_in_place(|| self.execute_blocking(request)),
+            request => tokio::task::block_in_place(|| self.execute_blocking(request, &tell)),
         }
     }
 
-    fn on_records(&self, request: RecordsRequest) -> Result<Answer, Answer> {
+    fn on_records(&self, request: RecordsRequest, tell: &Tell) -> Result<Answer, Answer> {
         if request.writes() && self.is_regressed() {
             return Err(Answer::refused(
                 "READ_ONLY",
@@ -114,19 +114,20 @@ impl Node {
             now: self.now(),
             write: &|drafts| self.replica.write_blocking(drafts),
             log: &|event| self.replica.event_blocking(event).map(drop).map_err(|error| error.to_string()),
+            tell: &|said| tell(said),
         };
         service.answer(request)
     }
 
-    fn execute_blocking(&self, request: Request) -> Answer {
-        self.answer(request).unwrap_or_else(|refusal| refusal)
+    fn execute_blocking(&self, request: Request, tell: &Tell) -> Answer {
+        self.answer(request, tell).unwrap_or_else(|refusal| refusal)
     }
 
-    fn answer(&self, request: Request) -> Result<Answer, Answer> {
+    fn answer(&self, request: Request, tell: &Tell) -> Result<Answer, Answer> {
         let catalogue = self.replica.catalogue();
         match request {
             Request::Status | Request::Sync => Ok(Answer::done(self.status())),
-            Request::Records(request) => self.on_records(request),
+            Request::Records(request) => self.on_records(request, tell),
             Request::ApiTokens(request) => Ok(self.api_tokens.answer(&request, self.now())),
             Request::Notices { page } => self.notices(&page, &|_| true),
             Request::Quarantine { page } => self.quarantined(&page),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use lienthong_proto::catalogue::{Catalogue, RecordType};
 use lienthong_proto::change::path;
@@ -12,9 +13,9 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::WithdrawalError;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use crate::capture::Language;
+use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::intake::{Intake, Taken};
 use crate::records::{Listing, Records};
@@ -32,6 +33,8 @@ pub enum RecordsRequest {
         record_type: String,
         /// Write nothing.
         dry_run: bool,
+        /// Tell what became of each row.
+        rows: bool,
         /// Who brings it.
         author: String,
         /// English messages.
@@ -128,6 +131,8 @@ pub struct RecordsService<'a> {
     pub write: &'a dyn Fn(Vec<Draft>) -> Vec<Result<Written, WriteError>>,
     /// Logs an event durably.
     pub log: &'a dyn Fn(Event) -> Result<(), String>,
+    /// Says how long work goes on.
+    pub tell: &'a dyn Fn(Json),
 }
 
 impl RecordsService<'_> {
@@ -138,11 +143,13 @@ impl RecordsService<'_> {
     pub fn answer(&self, request: RecordsRequest) -> Result<Answer, Answer> {
         let declared = known_type(self.records.catalogue, request.record_type())?;
         match request {
-            RecordsRequest::Import { path, dry_run, author, english, .. } => {
-                self.take(dry_run, author, english, |intake| intake.file(&path, declared))
+            RecordsRequest::Import { path, dry_run, rows, author, english, .. } => {
+                let manner = Manner { dry_run, rows, author, english };
+                self.take(manner, |intake| intake.file(&path, declared))
             }
             RecordsRequest::Put { values, author, english, .. } => {
-                self.take(false, author, english, |intake| intake.values(values, declared))
+                let manner = Manner { dry_run: false, rows: false, author, english };
+                self.take(manner, |intake| intake.values(values, declared))
             }
             RecordsRequest::Get { id, unit, .. } => {
                 let found = self.of(unit.as_ref()).get(declared, &id).map_err(Answer::failed)?;
@@ -212,29 +219,25 @@ impl RecordsService<'_> {
         Ok(Answer::done(body))
     }
 
-    fn take(
-        &self,
-        dry_run: bool,
-        author: String,
-        english: bool,
-        work: impl FnOnce(&mut Intake<'_>) -> Taken,
-    ) -> Result<Answer, Answer> {
+    fn take(&self, manner: Manner, work: impl FnOnce(&mut Intake<'_>) -> Taken) -> Result<Answer, Answer> {
         let Records { dataset, catalogue, provincial_key, .. } = self.records;
+        let mut progress = Progress { done: 0, said: Instant::now(), rows: manner.rows, tell: self.tell };
         let mut intake = Intake {
             catalogue,
             scope: self.scope.clone(),
-            author: author.clone(),
+            author: manner.author.clone(),
             now: self.now,
-            language: if english { Language::En } else { Language::Vi },
-            write: &mut |drafts| match dry_run {
+            language: if manner.english { Language::En } else { Language::Vi },
+            write: &mut |drafts| match manner.dry_run {
                 true => preview(dataset, catalogue, provincial_key, self.writer, &drafts),
                 false => (self.write)(drafts),
             },
+            hear: &mut |outcomes, extent| progress.hear(outcomes, extent),
         };
         let taken = work(&mut intake);
-        if !dry_run
+        if !manner.dry_run
             && taken.report.file != "-"
-            && let Some(event) = import_event(&taken, &author, self.now)
+            && let Some(event) = import_event(&taken, &manner.author, self.now)
         {
             (self.log)(event).map_err(Answer::failed)?;
         }
@@ -242,8 +245,42 @@ impl RecordsService<'_> {
     }
 }
 
-/// The record type asked for, or the answer that says which is nearest.
-fn known_type<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a RecordType, Answer> {
+/// How rows are taken in.
+struct Manner {
+    dry_run: bool,
+    rows: bool,
+    author: String,
+    english: bool,
+}
+
+/// How often progress is said at most.
+const SAID_EVERY: Duration = Duration::from_millis(200);
+
+struct Progress<'a> {
+    done: u64,
+    said: Instant,
+    rows: bool,
+    tell: &'a dyn Fn(Json),
+}
+
+impl Progress<'_> {
+    fn hear(&mut self, outcomes: &[RowOutcome], extent: u64) {
+        self.done += outcomes.len() as u64;
+        if self.rows {
+            (self.tell)(json!({ "rows": outcomes }));
+        }
+        if self.said.elapsed() >= SAID_EVERY {
+            self.said = Instant::now();
+            (self.tell)(json!({ "done": self.done, "of": extent }));
+        }
+    }
+}
+
+/// The record type asked for.
+///
+/// # Errors
+/// The answer that says which is nearest.
+pub fn known_type<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a RecordType, Answer> {
     catalogue.record_type(name).ok_or_else(|| {
         let nearest = catalogue.nearest_type(name).unwrap_or_default();
         let reason = format!(
@@ -266,16 +303,23 @@ fn taken_answer(taken: &Taken) -> Answer {
     Answer { body, exit: taken.exit() }
 }
 
-/// The import's summary as an event: hash, counts and reason classes, never a value.
+/// The import's summary as an event: hash, counts and reason classes, never a value. A file refused whole
+/// is one too; so the province sees that a commune tries in vain.
 fn import_event(taken: &Taken, actor: &str, at: UnixMillis) -> Option<Event> {
-    let summary = taken.summary.as_ref()?;
-    let number = |count: u64| Value::Integer(i64::try_from(count).unwrap_or(i64::MAX));
-    let reasons: Vec<String> =
-        summary.classes.iter().map(|(class, count)| format!("{class}={count}")).collect();
     let report = &taken.report;
+    let number = |count: u64| Value::Integer(i64::try_from(count).unwrap_or(i64::MAX));
+    let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
+    for found in &report.errors {
+        *classes.entry(&found.rule).or_default() += 1;
+    }
+    if let Some(summary) = &taken.summary {
+        classes = summary.classes.iter().map(|(class, count)| (class.as_str(), *count)).collect();
+    }
+    let reasons: Vec<String> = classes.iter().map(|(class, count)| format!("{class}={count}")).collect();
     let fields = [
         ("type", Value::Text(report.record_type.clone())),
-        ("sha256", Value::Text(hex::encode(summary.sha256))),
+        ("sha256", Value::Text(hex::encode(taken.sha256?))),
+        ("whole", Value::Boolean(taken.summary.is_some() && taken.failure.is_none())),
         ("rows", number(report.rows)),
         ("created", number(report.created)),
         ("updated", number(report.updated)),

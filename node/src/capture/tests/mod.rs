@@ -8,6 +8,8 @@ use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
 
 use super::*;
 
+mod kinds;
+
 const TYPE: &str = r#"
 name = "dang_vien"
 label = { vi = "Đảng viên", en = "Member" }
@@ -43,8 +45,13 @@ fn record_type() -> RecordType {
 
 type Taken = (Result<FileSummary, FileRefusal>, Vec<CapturedRow>, Vec<Vec<(String, RawCell)>>);
 
-/// Every cell becomes text; a blank key is an error.
 fn take(name: &str, bytes: &[u8]) -> Taken {
+    take_as(TYPE, name, bytes)
+}
+
+/// Every cell becomes text; a blank key is an error.
+fn take_as(declared: &str, name: &str, bytes: &[u8]) -> Taken {
+    let record_type: RecordType = toml::from_str(declared).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
@@ -64,7 +71,7 @@ fn take(name: &str, bytes: &[u8]) -> Taken {
         judged
     };
     let summary =
-        open(&path).and_then(|file| read(&file, &record_type(), &mut judge, &mut |row| rows.push(row)));
+        open(&path).and_then(|file| read(&file, &record_type, &mut judge, &mut |row| rows.push(row)));
     (summary, rows, raw)
 }
 
@@ -141,7 +148,8 @@ fn broken_files_are_refused_whole() {
     assert_eq!(class("a.xlsx", b""), "FILE_EMPTY");
     assert_eq!(class("a.xlsx", &book[..book.len() / 2]), "FILE_CORRUPT");
     assert_eq!(class("a.xlsx", b"%PDF-1.7 x"), "FILE_TYPE");
-    assert_eq!(class("a.xlsx", &[0xd0, 0xcf, 0x11, 0xe0, 0xa1]), "FILE_TYPE");
+    assert_eq!(class("a.xls", &[0xd0, 0xcf, 0x11, 0xe0, 0xa1]), "FILE_CORRUPT");
+    assert_eq!(class("a.xls", b"<html><table><tr><td>x</td></tr></table></html>"), "FILE_TYPE");
     assert_eq!(class("a.xlsx", &zipped(40 << 20, b'<')), "FILE_TOO_LARGE");
     assert_eq!(class("a.xlsx", &zipped(70_000, b'a')), "FILE_TOO_LARGE");
     assert_eq!(class("a.csv", b"So CCCD,Ho ten\n033,\xff\n"), "ENCODING");
@@ -173,9 +181,10 @@ fn one_bad_line_never_stops_json_lines() {
 
 #[test]
 fn a_row_without_key_is_rejected_unless_it_is_a_total() {
-    let text = "Họ tên,Ngày sinh,Số CCCD\nCông A,1/1/1980,\nCộng,2,\nCo\u{323}\u{302}ng nhóm,2,\n";
+    let text =
+        "Họ tên,Ngày sinh,Số CCCD\nCông A,1/1/1980,\nCộng,2,\nCo\u{323}\u{302}ng nhóm,2,\nTổng cộng:,,13\n";
     let (summary, rows, _) = take("a.csv", text.as_bytes());
-    assert_eq!((rows.len(), rows[0].verdict, summary.unwrap().skipped), (1, Verdict::Rejected, 2));
+    assert_eq!((rows.len(), rows[0].verdict, summary.unwrap().skipped), (1, Verdict::Rejected, 3));
 }
 
 #[test]
@@ -195,7 +204,7 @@ fn a_report_counts_rows_and_names_the_file_it_refuses() {
     let refused = ImportReport::refused("a.xls", "dang_vien", Language::Vi, &FileRefusal::Empty);
     assert_eq!((refused.rows, refused.errors[0].row, refused.errors.len()), (0, 0, 1));
     let error = cell::finding("X", None, String::new(), String::new());
-    (0..FINDINGS_MAX + 3).for_each(|_| report.error(1, error.clone()));
+    (0..FINDINGS_MAX + 3).for_each(|_| report.error(None, 1, error.clone()));
     assert_eq!((report.errors.len(), report.errors_omitted), (FINDINGS_MAX, 4));
 }
 

@@ -1,0 +1,121 @@
+//! Rows of one file that speak of the same record.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lienthong_proto::bytes::Writer;
+use lienthong_proto::catalogue::{KeyScope, RecordType};
+use lienthong_proto::hash::sha256;
+use lienthong_proto::value::Value;
+
+use super::cell::finding;
+use super::{Finding, RowJudgement};
+
+/// The content's hash, the row's number and its sheet's.
+type Seen = ([u8; 16], u32, u16);
+
+/// Remembers each good row by hashes: of its record, and of each item it states.
+pub(crate) struct Doubles<'a> {
+    record_type: &'a RecordType,
+    seen: HashMap<[u8; 16], Seen>,
+    sheets: Vec<Arc<str>>,
+}
+
+impl<'a> Doubles<'a> {
+    pub(crate) fn new(record_type: &'a RecordType) -> Self {
+        Self { record_type, seen: HashMap::new(), sheets: Vec::new() }
+    }
+
+    /// The earlier row this one equals, if any. Rows that state other items of one record add up.
+    ///
+    /// # Errors
+    /// `DUP_KEY_CONFLICT` if an earlier row states the same record or item otherwise.
+    pub(crate) fn note(
+        &mut self,
+        row: u64,
+        sheet: Option<&Arc<str>>,
+        judgement: &RowJudgement,
+    ) -> Result<Option<u64>, Finding> {
+        let sheet = self.sheet(sheet);
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        let statements = self.statements(judgement);
+        let (mut news, mut of) = (false, None);
+        for (key, content) in &statements {
+            match self.seen.get(key) {
+                None => news = true,
+                Some((other, earlier, _)) if other == content => of = of.or(Some(u64::from(*earlier))),
+                Some((_, earlier, earlier_sheet)) => return Err(self.conflict(*earlier, *earlier_sheet)),
+            }
+        }
+        if !news {
+            return Ok(of);
+        }
+        for (key, content) in statements {
+            self.seen.entry(key).or_insert((content, row, sheet));
+        }
+        Ok(None)
+    }
+
+    fn sheet(&mut self, sheet: Option<&Arc<str>>) -> u16 {
+        let Some(sheet) = sheet else { return u16::MAX };
+        let place = self.sheets.iter().rposition(|known| Arc::ptr_eq(known, sheet));
+        let place = place.unwrap_or_else(|| {
+            self.sheets.push(Arc::clone(sheet));
+            self.sheets.len() - 1
+        });
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    fn conflict(&self, row: u32, sheet: u16) -> Finding {
+        let (vi, en) = match self.sheets.get(usize::from(sheet)) {
+            Some(sheet) => (format!(" (trang “{sheet}”)"), format!(" (sheet “{sheet}”)")),
+            None => Default::default(),
+        };
+        finding(
+            "DUP_KEY_CONFLICT",
+            self.record_type.key.fields.first().map(String::as_str),
+            format!("Trùng khóa với dòng {row}{vi} nhưng khác nội dung; dòng {row} được giữ"),
+            format!("same key as row {row}{en} with other content; row {row} was kept"),
+        )
+    }
+
+    /// The record's own content under its key, then each item's under the key of both.
+    fn statements(&self, judgement: &RowJudgement) -> Vec<([u8; 16], [u8; 16])> {
+        let mut key = Writer::default();
+        if self.record_type.key.scope == KeyScope::Unit {
+            key.text(judgement.unit.as_ref().map_or("", |unit| unit.as_str()));
+        }
+        for name in &self.record_type.key.fields {
+            judgement.values.get(name).unwrap_or(&Value::Null).encode(&mut key);
+        }
+        let key = key.into_bytes();
+        let mut own = Writer::default();
+        let mut items: Vec<(&str, Writer)> = Vec::new();
+        for (path, value) in &judgement.values {
+            let content = match path.rsplit_once('/') {
+                None => &mut own,
+                // Paths come in order, so an item's stand together.
+                Some((item, _)) => {
+                    if items.last().is_none_or(|(last, _)| *last != item) {
+                        items.push((item, Writer::default()));
+                    }
+                    match items.last_mut() {
+                        Some((_, content)) => content,
+                        None => &mut own,
+                    }
+                }
+            };
+            content.text(path);
+            value.encode(content);
+        }
+        let mut statements = vec![(half(&[&key]), half(&[&own.into_bytes()]))];
+        for (item, content) in items {
+            statements.push((half(&[&key, &[0], item.as_bytes()]), half(&[&content.into_bytes()])));
+        }
+        statements
+    }
+}
+
+fn half(parts: &[&[u8]]) -> [u8; 16] {
+    sha256(parts).first_chunk().copied().unwrap_or_default()
+}

@@ -1,0 +1,352 @@
+//! Vietnamese before Unicode: letters drawn by fonts over Windows-1252, and how to tell which.
+//!
+//! A text of those days comes as the characters Windows-1252 has for its bytes (`Hä vµ tªn`), from a file of
+//! bytes as well as from a workbook whose cells were set in `.VnTime` or `VNI-Times`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::is_syllable;
+
+/// How the characters of a text stand for Vietnamese.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Lettering {
+    /// As they are.
+    #[default]
+    Unicode,
+    /// Windows-1258: tones are characters of their own.
+    Windows1258,
+    /// TCVN 5712 VN3, also ABC: `.VnTime` and its family.
+    Tcvn3,
+    /// VNI-Windows: a letter, then its marks.
+    Vni,
+    /// UTF-8 that was taken for Windows-1252 and written as UTF-8 again.
+    DoubleUtf8,
+}
+
+/// TCVN3 from 0xA1 on; a blank is no letter. Capitals with a tone come from a font of capitals.
+const TCVN3: &str =
+    "ĂÂÊÔƠƯĐăâêôơưđ      àảãáạ ằẳẵắ       ặầẩẫấậè ẻẽéẹềểễếệìỉ   ĩíịò ỏõóọồổỗốộờởỡớợù ủũúụừửữứựỳỷỹýỵ";
+
+/// The characters in which Windows-1258 differs from Windows-1252.
+const WINDOWS_1258: [(char, char); 14] = [
+    ('Ã', 'Ă'),
+    ('Ì', '\u{300}'),
+    ('Ð', 'Đ'),
+    ('Ò', '\u{309}'),
+    ('Õ', 'Ơ'),
+    ('Ý', 'Ư'),
+    ('Þ', '\u{303}'),
+    ('ã', 'ă'),
+    ('ì', '\u{301}'),
+    ('ð', 'đ'),
+    ('ò', '\u{323}'),
+    ('õ', 'ơ'),
+    ('ý', 'ư'),
+    ('þ', '₫'),
+];
+
+/// VNI characters that are a letter by themselves.
+const VNI_LETTERS: [(char, char); 8] =
+    [('í', 'í'), ('ì', 'ì'), ('æ', 'ỉ'), ('ó', 'ĩ'), ('ò', 'ị'), ('ô', 'ơ'), ('ö', 'ư'), ('î', 'ỵ')];
+
+/// VNI marks behind a letter, as combining characters.
+const VNI_MARKS: [(char, &str); 16] = [
+    ('ù', "\u{301}"),
+    ('ø', "\u{300}"),
+    ('û', "\u{309}"),
+    ('õ', "\u{303}"),
+    ('ï', "\u{323}"),
+    ('â', "\u{302}"),
+    ('á', "\u{302}\u{301}"),
+    ('à', "\u{302}\u{300}"),
+    ('å', "\u{302}\u{309}"),
+    ('ã', "\u{302}\u{303}"),
+    ('ä', "\u{302}\u{323}"),
+    ('ê', "\u{306}"),
+    ('é', "\u{306}\u{301}"),
+    ('è', "\u{306}\u{300}"),
+    ('ú', "\u{306}\u{309}"),
+    ('ü', "\u{306}\u{303}"),
+];
+
+/// Windows-1252 of 0x80 to 0x9F; a blank has no character.
+const WINDOWS_1252: &str = "€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ";
+
+static TABLES: LazyLock<BTreeMap<Lettering, BTreeMap<char, char>>> = LazyLock::new(|| {
+    let tcvn3 = ('\u{A1}'..).zip(TCVN3.chars()).filter(|(_, letter)| *letter != ' ');
+    BTreeMap::from([
+        (Lettering::Tcvn3, tcvn3.collect()),
+        (Lettering::Windows1258, WINDOWS_1258.into_iter().collect()),
+        (Lettering::Vni, VNI_LETTERS.into_iter().collect()),
+    ])
+});
+
+impl Lettering {
+    /// The legacy ones.
+    pub const LEGACY: [Self; 4] = [Self::Windows1258, Self::Tcvn3, Self::Vni, Self::DoubleUtf8];
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unicode => "Unicode",
+            Self::Windows1258 => "Windows-1258",
+            Self::Tcvn3 => "TCVN3 (ABC)",
+            Self::Vni => "VNI-Windows",
+            Self::DoubleUtf8 => "UTF-8 ×2",
+        }
+    }
+
+    /// The text in Unicode, if its characters can be of this lettering at all.
+    fn convert(self, text: &str) -> Option<String> {
+        let table = || TABLES.get(&self);
+        match self {
+            Self::Unicode => Some(text.to_owned()),
+            Self::Windows1258 => {
+                let table = table()?;
+                Some(text.chars().map(|c| table.get(&c).copied().unwrap_or(c)).nfc().collect())
+            }
+            Self::Tcvn3 => {
+                let table = table()?;
+                text.chars().map(|c| table.get(&c).copied().or((!is_accented(c)).then_some(c))).collect()
+            }
+            Self::Vni => vni(text),
+            Self::DoubleUtf8 => {
+                let bytes: Option<Vec<u8>> = text.chars().map(byte_of).collect();
+                String::from_utf8(bytes?).ok()
+            }
+        }
+    }
+
+    /// A cell of a file in this lettering as Unicode. A cell that was Unicode all along stays as it is.
+    #[must_use]
+    pub fn read(self, text: &str) -> Cow<'_, str> {
+        if self == Self::Unicode || text.is_ascii() || text.chars().any(|c| byte_of(c).is_none()) {
+            return Cow::Borrowed(text);
+        }
+        match self.convert(text) {
+            Some(read) if judged(&read) == Some(true) || judged(text) != Some(true) => Cow::Owned(read),
+            _ => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// The byte Windows-1252 has for a character.
+fn byte_of(c: char) -> Option<u8> {
+    match u32::from(c) {
+        0..=0x7F | 0xA0..=0xFF => u8::try_from(u32::from(c)).ok(),
+        // Unassigned bytes pass through as control characters.
+        code @ (0x81 | 0x8D | 0x8F | 0x90 | 0x9D) => u8::try_from(code).ok(),
+        _ => (0x80..=0x9F_u8).zip(WINDOWS_1252.chars()).find(|(_, shown)| *shown == c).map(|(byte, _)| byte),
+    }
+}
+
+/// Letters that mean nothing in a lettering that does not name them.
+fn is_accented(c: char) -> bool {
+    matches!(c, '\u{C0}'..='\u{FF}')
+}
+
+fn vni(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut before: Option<char> = None;
+    for c in text.chars() {
+        let small = c.to_lowercase().next().unwrap_or(c);
+        let base =
+            before.filter(|base| "aeouy".contains(base.to_ascii_lowercase()) || "ôöÔÖ".contains(*base));
+        let mark = VNI_MARKS.iter().find(|(mark, _)| *mark == small).map(|(_, marks)| *marks);
+        // The dot below a breve has no room in the row of marks above.
+        let mark = if small == 'ë' { Some("\u{306}\u{323}") } else { mark };
+        if let (Some(marks), Some(_)) = (mark, base) {
+            out.push_str(marks);
+            before = None;
+            continue;
+        }
+        let letter = if small == 'ñ' {
+            Some('đ')
+        } else {
+            VNI_LETTERS.iter().find(|(own, _)| *own == small).map(|(_, letter)| *letter)
+        };
+        match letter {
+            Some(letter) if c.is_uppercase() => out.extend(letter.to_uppercase()),
+            Some(letter) => out.push(letter),
+            None if is_accented(c) => return None,
+            None => out.push(c),
+        }
+        before = Some(c);
+    }
+    Some(out.nfc().collect())
+}
+
+/// Whether the words with marks are all Vietnamese; `None` if there are none.
+fn judged(text: &str) -> Option<bool> {
+    if has_sign_in_word(text) {
+        return Some(false);
+    }
+    let mut seen = None;
+    for word in text.split(|c: char| !is_letter(c)) {
+        if word.is_ascii() {
+            continue;
+        }
+        if !is_syllable(word) {
+            return Some(false);
+        }
+        seen = Some(true);
+    }
+    seen
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_alphabetic() || ('\u{300}'..='\u{323}').contains(&c)
+}
+
+/// A sign that is no letter amid letters, as legacy text shows where its letters stand: `Nguyá»…n`, `V¨n`.
+fn has_sign_in_word(text: &str) -> bool {
+    let common = |c: char| c.is_ascii() || "–—‘’“”·".contains(c);
+    let mut letters = false;
+    let mut sign = false;
+    for c in text.chars() {
+        if is_letter(c) {
+            if sign {
+                return true;
+            }
+            letters = true;
+        } else {
+            sign = letters && (sign || !common(c)) && !c.is_ascii() && !c.is_whitespace();
+            letters = sign;
+        }
+    }
+    false
+}
+
+/// Counts how the cells of a file can be read, to tell its lettering.
+#[derive(Debug, Clone, Default)]
+pub struct LetteringCensus {
+    /// Cells that are good Vietnamese as they stand.
+    unicode: u64,
+    /// Cells that are good Vietnamese only in another lettering.
+    legacy: BTreeMap<Lettering, u64>,
+    /// Cells that are good Vietnamese in none.
+    unknown: u64,
+    /// The text was bytes, so it cannot stand as it is.
+    bytes: bool,
+}
+
+impl LetteringCensus {
+    /// A census of a file of bytes, read as Windows-1252.
+    #[must_use]
+    pub fn of_bytes() -> Self {
+        Self { bytes: true, ..Self::default() }
+    }
+
+    /// Takes a cell or a line into account.
+    pub fn note(&mut self, text: &str) {
+        if text.is_ascii() {
+            return;
+        }
+        if !self.bytes && judged(text) == Some(true) {
+            self.unicode += 1;
+            return;
+        }
+        if text.chars().any(|c| byte_of(c).is_none()) {
+            self.unicode += u64::from(!self.bytes);
+            return;
+        }
+        let (mut clean, mut words) = (false, false);
+        for lettering in Lettering::LEGACY {
+            let read = lettering.convert(text);
+            let verdict = read.as_deref().and_then(judged);
+            words |= verdict.is_some();
+            if verdict == Some(true) {
+                clean = true;
+                *self.legacy.entry(lettering).or_default() += 1;
+            }
+        }
+        self.unknown += u64::from(words && !clean);
+    }
+
+    /// The lettering, where one explains what was seen and no other does as well.
+    #[must_use]
+    pub fn decide(&self) -> Option<Lettering> {
+        let mut ranks: Vec<(u64, Lettering)> =
+            self.legacy.iter().map(|(lettering, count)| (*count, *lettering)).collect();
+        ranks.sort_unstable_by(|a, b| b.cmp(a));
+        let (best, lettering) = ranks.first().copied().unwrap_or((0, Lettering::Unicode));
+        let second = ranks.get(1).map_or(0, |(count, _)| *count);
+        if !self.bytes && best < 2.max(self.unicode / 50) {
+            return Some(Lettering::Unicode);
+        }
+        if best == 0 {
+            // Bytes with signs but no words: both code pages of Windows have the same.
+            return (self.unknown == 0).then_some(Lettering::Windows1258);
+        }
+        (best >= second * 2 && best * 2 > self.unknown).then_some(lettering)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lettering_reads_its_own() {
+        let table = [
+            (
+                Lettering::Tcvn3,
+                "Hä vµ tªn NguyÔn ThÞ H\u{AD}¬ng §¶ng viªn",
+                "Họ và tên Nguyễn Thị Hương Đảng viên",
+            ),
+            (
+                Lettering::Vni,
+                "Hoï vaø teân Nguyeãn Thò Höông Ñaûng vieân",
+                "Họ và tên Nguyễn Thị Hương Đảng viên",
+            ),
+            (Lettering::Vni, "NGUYEÃN VAÊN ÑÖÙC, soá CCCD", "NGUYỄN VĂN ĐỨC, số CCCD"),
+            (Lettering::Windows1258, "NguyêÞn Thiò Hýõng Ðaòi", "Nguyễn Thị Hương Đại"),
+            (Lettering::DoubleUtf8, "Nguyá»…n Thá»‹ HÆ°Æ¡ng", "Nguyễn Thị Hương"),
+        ];
+        for (lettering, from, to) in table {
+            assert_eq!(lettering.read(from), to);
+            let mut census = LetteringCensus::default();
+            (0..2).for_each(|_| census.note(from));
+            assert_eq!(census.decide(), Some(lettering), "{census:?}");
+        }
+        let table = [
+            ('\u{B5}', 'à'),
+            ('\u{C6}', 'ặ'),
+            ('\u{D8}', 'ỉ'),
+            ('\u{DC}', 'ĩ'),
+            ('\u{EF}', 'ù'),
+            ('\u{F1}', 'ủ'),
+            ('\u{FE}', 'ỵ'),
+        ];
+        for (from, to) in table {
+            assert_eq!(Lettering::Tcvn3.convert(&from.to_string()), Some(to.to_string()));
+        }
+    }
+
+    #[test]
+    fn unicode_is_left_alone() {
+        let mut census = LetteringCensus::default();
+        for text in ["Họ và tên", "Hà", "lý", "Năm 2026 – café", "10 m²", "a…b", "“trích” dẫn"]
+        {
+            census.note(text);
+        }
+        assert_eq!(census.decide(), Some(Lettering::Unicode));
+        assert_eq!(Lettering::Tcvn3.read("Hà Nội"), "Hà Nội");
+        assert_eq!(Lettering::Tcvn3.read("Hà"), "Hà", "no such letter in TCVN3");
+        assert_eq!(Lettering::Vni.read("abc"), "abc");
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_not_decided() {
+        let mut census = LetteringCensus::of_bytes();
+        for text in ["ÿÿÿa", "ßßþÿ", "¤¤qÿ"] {
+            census.note(text);
+        }
+        assert_eq!(census.decide(), None);
+    }
+}
