@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::{CodeList, Field, FieldKind, RecordType, Unit, UnitKind};
+use super::{Code, CodeList, Field, FieldKind, RecordType, Unit, UnitKind};
 use crate::hash::{Digest, sha256};
 use crate::ids::UnitCode;
+use crate::text::fold;
 
 static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
@@ -73,7 +74,8 @@ impl Catalogue {
                 }
                 catalogue.types.insert(parsed.name.clone(), parsed);
             } else if path.starts_with("codes/") {
-                let parsed: CodeList = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
+                let mut parsed: CodeList = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
+                parsed.index();
                 if parsed.name != stem {
                     return Err(fault(format!("declares {}, the file is {stem}", parsed.name)));
                 }
@@ -177,6 +179,28 @@ impl Catalogue {
 }
 
 impl CodeList {
+    /// Notes every spelling a cell may have; of two codes with one spelling the first has it.
+    fn index(&mut self) {
+        let spellings = &mut self.spellings;
+        for (place, code) in self.codes.iter().enumerate() {
+            spellings.entry(code.code.clone()).or_insert(place);
+        }
+        for (place, code) in self.codes.iter().enumerate() {
+            let own = [&code.code, &code.label.vi];
+            for spelling in own.into_iter().chain(&code.aliases) {
+                spellings.entry(spelling.clone()).or_insert(place);
+                spellings.entry(fold(spelling)).or_insert(place);
+            }
+        }
+    }
+
+    /// The code a cell means: by the code itself, its Vietnamese label or an alias, case and marks aside.
+    #[must_use]
+    pub fn resolve(&self, text: &str) -> Option<&Code> {
+        let place = self.spellings.get(text).or_else(|| self.spellings.get(&fold(text)))?;
+        self.codes.get(*place)
+    }
+
     /// A code's place in the list.
     #[must_use]
     pub fn ordinal(&self, code: &str) -> Option<usize> {

@@ -1,5 +1,6 @@
 //! The shapes of the catalogue, as the files under `catalogue/` declare them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -243,6 +244,9 @@ pub struct CodeList {
     /// Its codes; their order is the ordinal of `highest` and `lowest`.
     #[serde(rename = "code")]
     pub codes: Vec<Code>,
+    /// The places of the codes by every spelling, as written and folded; made when the list is loaded.
+    #[serde(skip)]
+    pub(super) spellings: BTreeMap<String, usize>,
 }
 
 /// One code of a list.

@@ -44,11 +44,29 @@ pub fn day_of_serial(days: f64, epoch_1904: bool) -> Option<i32> {
     }
 }
 
+fn of_parts(day: i16, month: i16, year: i16) -> Result<i32, DateFault> {
+    let (Ok(day), Ok(month)) = (i8::try_from(day), i8::try_from(month)) else {
+        return Err(DateFault::Invalid);
+    };
+    civil(year, month, day).ok_or_else(|| {
+        if civil(year, day, month).is_some() { DateFault::MonthFirst } else { DateFault::Invalid }
+    })
+}
+
 /// Reads `dd/mm/yyyy` (also with `-`, `.`, blanks), ISO, or `ngày d tháng m năm yyyy`; days since 1970.
 ///
 /// # Errors
 /// [`DateFault`].
 pub fn parse_date(text: &str) -> Result<i32, DateFault> {
+    if let [d1, d2, b'/' | b'-' | b'.', m1, m2, b'/' | b'-' | b'.', year @ ..] = text.as_bytes()
+        && [d1, d2, m1, m2].into_iter().chain(year).all(u8::is_ascii_digit)
+        && year.len() == 4
+    {
+        // The usual form, told without folding.
+        let two = |tens: &u8, ones: &u8| i16::from(tens - b'0') * 10 + i16::from(ones - b'0');
+        let year = year.iter().fold(0, |year, digit| year * 10 + i16::from(digit - b'0'));
+        return of_parts(two(d1, d2), two(m1, m2), year);
+    }
     let folded = crate::text::fold(text);
     let folded = folded.strip_prefix("ngay ").unwrap_or(&folded);
     let plain = folded.replace(" thang ", " ").replace(" nam ", " ");
@@ -74,9 +92,7 @@ pub fn parse_date(text: &str) -> Result<i32, DateFault> {
         return Err(DateFault::Invalid);
     };
     match year_text.len() {
-        4 => civil(year, month, day).ok_or_else(|| {
-            if civil(year, day, month).is_some() { DateFault::MonthFirst } else { DateFault::Invalid }
-        }),
+        4 => of_parts(i16::from(day), i16::from(month), year),
         2 if (1..=12).contains(&month) && (1..=31).contains(&day) => {
             Err(DateFault::TwoDigitYear { day, month, year })
         }

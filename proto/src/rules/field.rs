@@ -4,7 +4,7 @@ use super::dates::{DateFault, day_of_serial, parse_date};
 use super::row::Row;
 use super::units::parse_unit;
 use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
-use crate::catalogue::{CodeList, Field, FieldKind};
+use crate::catalogue::{Field, FieldKind};
 use crate::text;
 use crate::value::Value;
 
@@ -386,7 +386,7 @@ impl Row<'_> {
 
     fn code(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {
         let list = field.codes.as_deref().and_then(|codes| self.context.catalogue.code_list(codes))?;
-        if let Some(code) = resolve(list, text) {
+        if let Some(code) = list.resolve(text).map(|code| code.code.as_str()) {
             if field.codes.as_deref() == Some("do_mat") && code != "THUONG" {
                 self.error(
                     "CLASSIFIED",
@@ -417,19 +417,6 @@ pub(super) fn is_nothing(cell: &RawCell) -> bool {
         RawCell::Text(text) => text::is_placeholder(text),
         other => other.is_blank(),
     }
-}
-
-fn resolve<'a>(list: &'a CodeList, text: &str) -> Option<&'a str> {
-    let exact = list.codes.iter().find(|code| code.code == text);
-    let folded = || {
-        let wanted = text::fold(text);
-        list.codes.iter().find(|code| {
-            text::fold(&code.code) == wanted
-                || text::fold(&code.label.vi) == wanted
-                || code.aliases.iter().any(|alias| text::fold(alias) == wanted)
-        })
-    };
-    exact.or_else(folded).map(|code| code.code.as_str())
 }
 
 /// A number as a person would have typed it: no exponent, no `.0`.

@@ -29,7 +29,11 @@ pub fn is_placeholder(text: &str) -> bool {
     if text.chars().all(|c| matches!(c, '-' | '–' | '—' | '.' | '…' | '/')) {
         return true;
     }
+    // Most cells are told by their first letter, without folding them.
     text.len() <= 16
+        && text
+            .trim_start_matches(|c: char| !c.is_alphanumeric())
+            .starts_with(['k', 'K', 'c', 'C', 'x', 'X', 'n', 'N'])
         && matches!(fold(text).as_str(), "khong" | "khong co" | "chua co" | "x" | "n a" | "na" | "null")
 }
 

@@ -42,6 +42,9 @@ fn moved(syllable: &str) -> Option<String> {
     let last = letters.next()?;
     let first = letters.next()?;
     let before = letters.next();
+    if !matches!(first, 'o' | 'O' | 'u' | 'U') {
+        return None;
+    }
     let mut marks = last.nfd();
     let bare = marks.next()?;
     let tone = marks.next().filter(|mark| TONES.contains(mark))?;
