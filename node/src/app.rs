@@ -1,5 +1,6 @@
 //! The node put together.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::time::UnixMillis;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::ApiTokens;
 use crate::identity::{IdentityError, NodeIdentity};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
@@ -81,6 +83,10 @@ pub struct Node {
     pub replica: Replica,
     /// Receipts and notices.
     pub evidence: Arc<Evidence>,
+    /// Whom the local API lets in.
+    pub api_tokens: ApiTokens,
+    /// The addresses served, by what is served there.
+    pub addresses: RwLock<BTreeMap<String, String>>,
     /// What opening remarked.
     pub remarks: Vec<String>,
     /// Ends everything.
@@ -124,6 +130,8 @@ impl Node {
             identity: Arc::new(identity),
             replica,
             evidence: Arc::new(Evidence::open(data)?),
+            api_tokens: ApiTokens::of(data),
+            addresses: RwLock::default(),
             remarks,
             stop: CancellationToken::new(),
             clock,

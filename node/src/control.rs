@@ -41,6 +41,12 @@ impl Answer {
     pub fn failed(reason: impl std::fmt::Display) -> Self {
         Self { body: serde_json::json!({ "error": reason.to_string() }), exit: 1 }
     }
+
+    /// Refused by a rule that programs can tell apart, for a reason people can read.
+    #[must_use]
+    pub fn refused(rule: &str, reason: impl std::fmt::Display) -> Self {
+        Self { body: serde_json::json!({ "error": reason.to_string(), "rule": rule }), exit: 1 }
+    }
 }
 
 /// Where the socket of a data folder stands.

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::capture::{
     self, CapturedRow, FileRefusal, FileSummary, ImportReport, Language, RowOutcome, RowStatus, Verdict,
 };
-use crate::replica::{Draft, Intent, Outcome, WriteError, Written};
+use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written};
 
 /// Drafts written in one go: one frame of the log.
 const DRAFTS: usize = 512;
@@ -169,18 +169,18 @@ impl<'a, 'b> Desk<'a, 'b> {
                 Ok(Outcome::Created) => (RowStatus::Created, &mut self.report.created),
                 Ok(Outcome::Updated) => (RowStatus::Updated, &mut self.report.updated),
                 Ok(Outcome::Unchanged) => (RowStatus::Unchanged, &mut self.report.unchanged),
+                Ok(Outcome::Withdrawn) => {
+                    let found = withdrawn();
+                    row.say(&found, self.record_type, self.intake.language);
+                    self.report.warning(row.sheet.as_deref(), row.row, found);
+                    (RowStatus::Unchanged, &mut self.report.unchanged)
+                }
                 Err(WriteError::Failed(reason)) => {
                     self.failure = Some(WriteError::Failed(reason));
                     continue;
                 }
                 Err(error) => {
-                    let vi = format!("dòng không ghi được: {error}");
-                    let found = Finding::new(
-                        "TEXT_TOO_LONG",
-                        None,
-                        vi,
-                        format!("the row cannot be written: {error}"),
-                    );
+                    let found = unwritten(&error);
                     row.say(&found, self.record_type, self.intake.language);
                     self.report.error(row.sheet.as_deref(), row.row, found);
                     (RowStatus::Rejected, &mut self.report.rejected)
@@ -200,4 +200,26 @@ impl<'a, 'b> Desk<'a, 'b> {
         }
         Taken { report: self.report, summary, sha256: None, failure: self.failure }
     }
+}
+
+/// What is said of a row that was good and is not written all the same.
+fn unwritten(error: &WriteError) -> Finding {
+    if let WriteError::Draft(fault) = error
+        && let ComposeError::KeyMissing(field) = fault.as_ref()
+    {
+        let (vi, en) = ("thiếu giá trị của khóa", "a key field has no value");
+        return Finding::new("REQ_MISSING", Some(field), vi, en);
+    }
+    let (vi, en) = (format!("dòng không ghi được: {error}"), format!("the row cannot be written: {error}"));
+    Finding::new("TEXT_TOO_LONG", None, vi, en)
+}
+
+/// What is said of a row whose record is withdrawn.
+fn withdrawn() -> Finding {
+    Finding::new(
+        "RECORD_WITHDRAWN",
+        None,
+        "bản ghi đã được thu hồi, dòng này không khôi phục nó; nếu thu hồi nhầm, hãy ghi lại bằng lệnh put",
+        "the record is withdrawn and this row does not bring it back; if that was a mistake, state it again with put",
+    )
 }

@@ -3,6 +3,7 @@
 //! A record's way: a cell of a sheet is judged ([`capture`]), composed with what is known ([`replica`]),
 //! logged durably ([`log`]), merged ([`dataset`]) into the view ([`store`]) and sent ([`sync`]).
 
+pub mod api;
 pub mod app;
 pub mod capture;
 pub mod check;

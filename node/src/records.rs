@@ -5,7 +5,7 @@ use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::text::fold;
 use serde_json::{Value as Json, json};
 
-use crate::dataset::{Dataset, DatasetError, Record};
+use crate::dataset::{Dataset, DatasetError, Record, withdrawal_json};
 use crate::replica::{key_id, meant_id};
 
 /// The most records one page lists.
@@ -22,7 +22,8 @@ pub struct Listing {
     pub limit: Option<usize>,
     /// After this record.
     pub after: Option<RecordId>,
-    /// Also records kept out of the shared dataset.
+    /// Also records kept out of the shared dataset: withdrawn ones.
+    #[serde(default)]
     pub all: bool,
 }
 
@@ -112,6 +113,9 @@ impl Records<'_> {
                 if listing.unit.is_some() && state.owner() != listing.unit.as_ref() {
                     continue;
                 }
+                if !listing.all && state.standing().withdrawn {
+                    continue;
+                }
                 let record =
                     Record::read(self.dataset.entries(), self.catalogue, &record_type.name, *id, state)?;
                 if !words.is_empty() && !holds(&record, &words) {
@@ -143,7 +147,7 @@ impl Records<'_> {
     /// # Errors
     /// [`DatasetError`] if it cannot be read.
     pub fn history(&self, record_type: &RecordType, id: &str) -> Result<Option<Json>, DatasetError> {
-        use lienthong_proto::change::Change;
+        use lienthong_proto::change::{Change, Write, path};
         use lienthong_proto::entry::Entry;
         let meant = self.meant(record_type, id);
         let mut items = Vec::new();
@@ -156,8 +160,12 @@ impl Records<'_> {
                 if !meant.contains(&change.record) || change.record_type != record_type.name {
                     continue;
                 }
+                let shown = |write: &Write| match write.path.as_str() {
+                    path::WITHDRAWN => withdrawal_json(&write.value),
+                    _ => write.value.to_json(),
+                };
                 let fields: serde_json::Map<String, Json> =
-                    change.writes.iter().map(|write| (write.path.clone(), write.value.to_json())).collect();
+                    change.writes.iter().map(|write| (write.path.clone(), shown(write))).collect();
                 items.push(json!({
                     "at": change.meta.hlc.at().rfc3339(),
                     "author": change.meta.author,

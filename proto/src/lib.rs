@@ -27,3 +27,4 @@ pub mod value;
 mod vectors;
 pub mod verdict;
 pub mod wire;
+pub mod withdrawal;

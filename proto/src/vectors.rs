@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::bytes::Writer;
 use crate::change::{Change, Context, Meta, Write};
 use crate::checkpoint::{Checkpoint, Origin, SignedCheckpoint};
 use crate::cosignature::{cosign, verify_cosignature};
@@ -11,6 +12,7 @@ use crate::ids::{Dot, RecordId, ReplicaId, Sequence};
 use crate::note::{Algorithm, Verifier};
 use crate::time::Hlc;
 use crate::value::Value as Cell;
+use crate::withdrawal::Withdrawal;
 use crate::{fingerprint, merkle};
 
 fn hexes(proof: &[Digest]) -> Vec<String> {
@@ -106,4 +108,22 @@ fn the_entry_vector_is_recomputed() {
     let redacted = entry.redact(|path| matches!(path, "_type" | "_year" | "_n"));
     assert_eq!(file["redacted_to_type_year_number"], json!(hex::encode(&redacted)));
     assert_eq!(Entry::decode(&redacted).unwrap().leaf_hash(), leaf);
+}
+
+#[test]
+fn the_withdrawal_vector_is_recomputed() {
+    let file: Value = serde_json::from_str(include_str!("../../tests/vectors/withdrawal.json")).unwrap();
+    let dots = file["seen"].as_object().unwrap().iter().flat_map(|(replica, sequences)| {
+        let replica: ReplicaId = replica.parse().unwrap();
+        let sequences = sequences.as_array().unwrap().iter();
+        sequences.map(move |sequence| Dot { replica, sequence: Sequence(sequence.as_u64().unwrap()) })
+    });
+    let withdrawal = Withdrawal::new(file["reason"].as_str().unwrap(), dots).unwrap();
+    let bytes = |value: &Cell| {
+        let mut out = Writer::default();
+        value.encode(&mut out);
+        json!(hex::encode(out.into_bytes()))
+    };
+    assert_eq!(file["value"], bytes(&withdrawal.to_value()));
+    assert_eq!(file["stands_again"], bytes(&Cell::Null));
 }

@@ -1,18 +1,21 @@
 //! P3: state is a function of the admitted changes, not of their order. Laws over random histories.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lienthong_node::dataset::{EntryAt, RecordState, Source};
+use lienthong_node::dataset::{Dictionary, EntryAt, RecordState, Source};
 use lienthong_node::log::FramePosition;
+use lienthong_node::store::MemoryView;
 use lienthong_proto::change::{Change, Context, Meta, Write};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence};
 use lienthong_proto::time::{Hlc, UnixMillis};
 use lienthong_proto::value::Value;
+use lienthong_proto::withdrawal::Withdrawal;
 use lienthong_tests::{Province, acknowledged, brisk, make_node, member, open_hub, reopened};
 use proptest::prelude::*;
 
-const FIELDS: [&str; 3] = ["ho_ten", "chi_bo", "_unit"];
+const FIELDS: [&str; 4] = ["ho_ten", "chi_bo", "_unit", "_withdrawn"];
+const WITHDRAWN: usize = 3;
 const RECORD: RecordId = RecordId([5; 16]);
 
 /// One step of a random history: who writes which field, having seen how much of each replica's writes of
@@ -27,9 +30,28 @@ struct Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..3u8, 0..3usize, [0..3u8, 0..3u8, 0..3u8], 0..4u8, any::<bool>())
+    let step = (0..3u8, 0..4usize, [0..3u8, 0..3u8, 0..3u8], 0..4u8, any::<bool>())
         .prop_map(|(writer, field, seen, value, proposal)| Step { writer, field, seen, value, proposal });
     proptest::collection::vec(step, 1..24)
+}
+
+/// What a step states: of `_withdrawn` now and then that the record stands, else a withdrawal that saw, of
+/// each replica's other writes, a share of those before.
+fn stated(step: &Step, before: &[(Change, bool)]) -> Value {
+    if step.field != WITHDRAWN {
+        return Value::Integer(i64::from(step.value));
+    }
+    if step.value == 0 {
+        return Value::Null;
+    }
+    let dots = (0..3u8).flat_map(|replica| {
+        let edits = before.iter().filter(|(change, _)| change.writes[0].path != "_withdrawn");
+        let own: Vec<Dot> =
+            edits.map(|(change, _)| change.dot).filter(|dot| dot.replica.0[0] == replica).collect();
+        let share = if replica == step.writer { 2 } else { step.seen[usize::from(replica)] };
+        own[..own.len() * usize::from(share) / 2].to_vec()
+    });
+    Withdrawal::new("nhập nhầm", dots).unwrap().to_value()
 }
 
 /// The changes an honest set of replicas would make of the steps: each context holds what was written
@@ -61,7 +83,7 @@ fn history(steps: &[Step]) -> Vec<(Change, bool)> {
             origin: None,
             writes: vec![Write {
                 path: FIELDS[step.field].to_owned(),
-                value: Value::Integer(i64::from(step.value)),
+                value: stated(step, &changes),
                 context,
             }],
         };
@@ -103,6 +125,47 @@ proptest! {
         let found = applied(shuffled);
         prop_assert_eq!(found.digest(RECORD), expected.digest(RECORD));
         prop_assert_eq!(&found, &expected);
+        prop_assert_eq!(found.standing(), expected.standing());
+    }
+
+    /// A record is withdrawn only if somebody who may said so and every firm live value was before their
+    /// eyes; whatever was not is there for a person to decide. And it comes back from the view's bytes.
+    #[test]
+    fn p4_a_withdrawal_takes_nothing_it_did_not_see(steps in steps()) {
+        let changes = history(&steps);
+        let state = applied(&changes);
+        let standing = state.standing();
+        let live = |path: &str| -> BTreeSet<Dot> {
+            let register = state.registers.get(path);
+            register.into_iter().flat_map(|register| register.siblings.iter().map(|s| s.dot)).collect()
+        };
+        let (mut seen, mut firm, mut proposed, mut standing_again) = (BTreeSet::new(), 0, 0, 0);
+        for (change, proposal) in &changes {
+            if !live("_withdrawn").contains(&change.dot) {
+                continue;
+            }
+            match (Withdrawal::of(&change.writes[0].value), proposal) {
+                (Some(withdrawal), false) => {
+                    firm += 1;
+                    seen.extend(withdrawal.seen().iter().copied());
+                }
+                (Some(_), true) => proposed += 1,
+                (None, false) => standing_again += 1,
+                (None, true) => {}
+            }
+        }
+        let edits = changes.iter().filter(|(change, _)| {
+            let path = change.writes[0].path.as_str();
+            path != "_withdrawn" && live(path).contains(&change.dot) && !seen.contains(&change.dot)
+        });
+        let (unseen_proposals, unseen): (Vec<_>, Vec<_>) = edits.partition(|(_, proposal)| *proposal);
+        prop_assert_eq!(standing.withdrawn, firm > 0 && standing_again == 0 && unseen.is_empty());
+        if firm > 0 && (!unseen.is_empty() || !unseen_proposals.is_empty() || standing_again > 0) {
+            prop_assert!(standing.contested);
+        }
+        prop_assert_eq!(state.has_withdrawal(), firm + proposed > 0);
+        let words = Dictionary::load(&MemoryView::default()).unwrap();
+        prop_assert_eq!(&RecordState::decode(&state.encode(&words), &words).unwrap(), &state);
     }
 
     /// A change that was kept apart and is released after everything else leads to the same state as if it

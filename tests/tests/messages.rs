@@ -113,6 +113,8 @@ async fn p8_wrong_input_is_said_and_loses_nothing() {
     let get = node(&data, "en", &["record", "get", "dang_vien", "033075001234", "--json"]);
     assert!(get.status.success(), "{}", said(&get));
 
+    withdrawing_is_said(&data, &csv);
+
     // A damaged log is not written over, and the way out is named.
     let segment = data.join("log/00000000.seg");
     let mut bytes = std::fs::read(&segment).unwrap();
@@ -127,6 +129,31 @@ async fn p8_wrong_input_is_said_and_loses_nothing() {
     );
     assert!(Node::open(&data, catalogue().unwrap(), system_clock).is_err());
     assert_eq!(node(&data, "en", &["check"]).status.code(), Some(1));
+}
+
+/// Withdraws the one member that `csv` brought in, and brings `csv` in again.
+fn withdrawing_is_said(data: &Path, csv: &str) {
+    let withdraw = ["record", "withdraw", "dang_vien", "033075001234", "--reason"];
+    refused(data, &[&withdraw[..], &[" - "]].concat(), "thiếu lý do", "a reason is needed");
+    refused(
+        data,
+        &["record", "withdraw", "dang_vien", "1", "--reason", "nhầm"],
+        "không tìm thấy",
+        "no such record",
+    );
+    let gone = node(data, "vi", &[&withdraw[..], &["nhập nhầm"]].concat());
+    assert!(
+        gone.status.success() && said(&gone).contains("Đã thu hồi:\n  Lý do: nhập nhầm"),
+        "{}",
+        said(&gone)
+    );
+    let again = node(data, "en", &["import", csv, "--type", "dang_vien"]);
+    assert!(said(&again).contains("[RECORD_WITHDRAWN] the record is withdrawn"), "{}", said(&again));
+    refused(data, &["api-token", "create", "Đơn thư"], "tên chỉ gồm a-z", "names are of a-z");
+    let all = node(data, "en", &["record", "list", "dang_vien", "--all"]);
+    assert!(said(&all).contains("Withdrawn") && said(&all).contains("nhập nhầm"), "{}", said(&all));
+    let shared = node(data, "en", &["record", "list", "dang_vien"]);
+    assert!(said(&shared).contains("(none)"), "{}", said(&shared));
 }
 
 /// Goal: at the hub an account may do what its role allows, and the ledger names it.
@@ -151,6 +178,16 @@ fn p9_commands_act_as_accounts() {
     let as_lan = [&token[..], &["--as", "lan", "--password-file", &password]].concat();
     let denied = hub(&data, &as_lan);
     assert!(denied.status.code() == Some(1) && said(&denied).contains("không có quyền"), "{}", said(&denied));
+    let withdraw = ["record", "withdraw", "dang_vien", "033075001234", "--reason", "nhập nhầm"];
+    let denied = hub(&data, &[&withdraw[..], &["--as", "lan", "--password-file", &password]].concat());
+    assert!(denied.status.code() == Some(1) && said(&denied).contains("không có quyền"), "{}", said(&denied));
+    let missing = hub(&data, &withdraw);
+    assert!(
+        missing.status.code() == Some(1) && said(&missing).contains("không tìm thấy"),
+        "{}",
+        said(&missing)
+    );
+    assert_eq!(hub(&data, &withdraw[..4]).status.code(), Some(2), "a reason is demanded");
     let shown = hub(&data, &["ledger", "show", "--json"]);
     let shown: Json = serde_json::from_slice(&shown.stdout).unwrap();
     let events: Vec<&str> = shown["items"]

@@ -1,4 +1,4 @@
-"""Recomputes merkle.json by the recursive definition of RFC 6962, entry.json by PROTOCOL.md, and the key texts, note text and
+"""Recomputes merkle.json by the recursive definition of RFC 6962, entry.json and withdrawal.json by PROTOCOL.md, and the key texts, note text and
 fingerprint of checkpoint.json (not its Ed25519 signatures); standard library only.
 
 `python3 check.py` checks the file, `python3 check.py --write` writes it.
@@ -158,15 +158,29 @@ def entry():
     }
 
 
+def withdrawal():
+    """The value of a withdrawal by hand: PROTOCOL.md, "Withdrawal"."""
+    reason = "nhập nhầm"
+    seen = {"11" * 16: [9], "22" * 16: [7, 12]}
+    texts = [reason] + [f"{r}:{','.join(map(str, sorted(seen[r])))}" for r in sorted(seen)]
+    value = b"\x0c" + bytes([len(texts)]) + b"".join(b"\x01" + framed(t.encode()) for t in texts)
+    return {"reason": reason, "seen": seen, "value": value.hex(), "stands_again": "00"}
+
+
 if __name__ == "__main__":
     if "--write" in sys.argv:
         FILE.write_text(json.dumps(vectors(), indent=2) + "\n")
         text = json.dumps(entry(), indent=2, ensure_ascii=False)
         FILE.with_name("entry.json").write_text(text + "\n")
+        text = json.dumps(withdrawal(), indent=2, ensure_ascii=False)
+        FILE.with_name("withdrawal.json").write_text(text + "\n")
     elif json.loads(FILE.read_text()) != vectors():
         sys.exit("merkle.json differs")
     else:
         print("merkle.json agrees")
         assert json.loads(FILE.with_name("entry.json").read_text()) == entry(), "entry.json differs"
         print("entry.json agrees")
+        stored = json.loads(FILE.with_name("withdrawal.json").read_text())
+        assert stored == withdrawal(), "withdrawal.json differs"
+        print("withdrawal.json agrees")
         check_checkpoint()

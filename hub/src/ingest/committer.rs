@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use lienthong_node::dataset::{Admitted, EntryAt, Source};
 use lienthong_node::log::FramePosition;
-use lienthong_node::replica::{Draft, Journal, JournalError, Outcome, WriteError, Written, secret, settler};
+use lienthong_node::replica::{Draft, Journal, JournalError, WriteError, Written, secret, settler};
 use lienthong_node::store::Batch;
 use lienthong_proto::batch;
 use lienthong_proto::change::path;
@@ -163,14 +163,7 @@ impl Committer {
     fn stage(&mut self, draft: &Draft) -> Result<Result<Written, WriteError>, JournalError> {
         use lienthong_node::replica::ComposeError;
         match self.journal.stage(draft, (self.clock)()) {
-            Ok(stage) => {
-                let outcome = match (stage.created, stage.written) {
-                    (true, _) => Outcome::Created,
-                    (false, true) => Outcome::Updated,
-                    (false, false) => Outcome::Unchanged,
-                };
-                Ok(Ok(Written { record: stage.record, outcome }))
-            }
+            Ok(stage) => Ok(Ok(Written { record: stage.record, outcome: stage.outcome() })),
             Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),
             Err(JournalError::Compose(error)) => Ok(Err(WriteError::Draft(Arc::new(error)))),
             Err(JournalError::Build(error)) => Ok(Err(WriteError::TooLarge(error.to_string()))),

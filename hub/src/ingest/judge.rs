@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use lienthong_node::dataset::{Dataset, DatasetError, Record};
 use lienthong_proto::catalogue::{Catalogue, Class};
-use lienthong_proto::change::Change;
+use lienthong_proto::change::{Change, path};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits;
 use lienthong_proto::text;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
+use lienthong_proto::withdrawal::Stated;
 
 /// What judging found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,16 @@ impl<'a> Judge<'a> {
         }
         let own = change.dot.replica;
         let ahead = |(replica, seen): (ReplicaId, u64)| replica != own && seen >= (self.held)(replica);
-        if change.writes.iter().any(|write| write.context.iter().any(ahead)) {
+        let withdrawal = change.writes.iter().find(|write| write.path == path::WITHDRAWN);
+        let stated = Stated::by(change);
+        if withdrawal.is_some() && stated.is_none() {
+            return quarantined(QuarantineReason::Undecodable);
+        }
+        let claims = match stated {
+            Some(Stated::Withdrawn(seen)) => seen.into_iter().any(|dot| ahead((dot.replica, dot.sequence.0))),
+            _ => false,
+        };
+        if claims || change.writes.iter().any(|write| write.context.iter().any(ahead)) {
             return quarantined(QuarantineReason::ContextAhead);
         }
         if let Some(owner) = self.created.get(&change.record) {

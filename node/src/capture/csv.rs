@@ -23,11 +23,13 @@ pub(crate) struct Dialect {
     separator: char,
     /// Of bytes no Unicode encoding takes: how their letters stand for Vietnamese.
     pub(crate) lettering: Lettering,
+    /// Its lines.
+    pub(crate) lines: u64,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { encoding: UTF_8, separator: ',', lettering: Lettering::Unicode }
+        Self { encoding: UTF_8, separator: ',', lettering: Lettering::Unicode, lines: 0 }
     }
 }
 
@@ -35,7 +37,11 @@ impl Dialect {
     /// Reads the whole file once: nothing may be taken from a file that turns out undecodable.
     pub(crate) fn of(path: &Path, head: &[u8]) -> Result<Self, FileRefusal> {
         let mut dialect = Self { encoding: unicode(head)?, ..Self::default() };
-        let checked = dialect.decode(File::open(path)?, &mut |_| ControlFlow::Continue(()));
+        let mut lines = 0;
+        let checked = dialect.decode(File::open(path)?, &mut |text| {
+            lines += memchr::memchr_iter(b'\n', text.as_bytes()).count() as u64;
+            ControlFlow::Continue(())
+        });
         if dialect.encoding == UTF_8 && matches!(checked, Err(FileRefusal::Encoding)) {
             dialect.encoding = WINDOWS_1252;
             let mut census = LetteringCensus::of_bytes();
@@ -55,7 +61,7 @@ impl Dialect {
         } else {
             checked?;
         }
-        dialect.separator = dialect.separator_of(head);
+        (dialect.separator, dialect.lines) = (dialect.separator_of(head), lines);
         Ok(dialect)
     }
 

@@ -50,7 +50,7 @@ pub struct Source {
     pub format: Format,
     /// SHA-256 of its bytes.
     pub sha256: [u8; 32],
-    /// Rows it holds, roughly; of text files the bytes.
+    /// Rows it holds, roughly; 0 if that is not known.
     pub extent: u64,
     /// It carries macros, which are neither run nor kept.
     pub macros: bool,
@@ -184,8 +184,10 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
     let json = named("jsonl") || named("json") || named("ndjson");
     if json || body.starts_with(b"{") {
         source.format = Format::Jsonl;
+        source.extent = 0;
     } else {
         source.text = csv::Dialect::of(path, &head)?;
+        source.extent = source.text.lines;
     }
     Ok(source)
 }

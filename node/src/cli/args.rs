@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use lienthong_proto::time::UnixMillis;
 
 use super::records::RecordsCommand;
+use crate::api::ApiTokenRequest;
 use crate::records::Page;
 use crate::service::Request;
 
@@ -17,7 +18,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, catalogue, inbox · settings file
+    /// Tệp cấu hình: data, lang, catalogue, inbox, api · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -60,6 +61,15 @@ pub enum Command {
         /// Thư mục nhận tệp, mặc định DATA/inbox · the watched folder, DATA/inbox by default
         #[arg(long, env = "LIENTHONG_INBOX", value_name = "DIR")]
         inbox: Option<PathBuf>,
+        /// Địa chỉ của API cho phần mềm trên máy này, ví dụ 127.0.0.1:8081 · where to serve this machine's own software
+        #[arg(long, env = "LIENTHONG_API", value_name = "ADDRESS")]
+        api: Option<String>,
+    },
+    /// Mã truy cập của API · the API's tokens
+    ApiToken {
+        /// What
+        #[command(subcommand)]
+        action: ApiTokenAction,
     },
     /// Tình trạng · where it stands
     Status,
@@ -92,6 +102,33 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
     Check,
+}
+
+/// What of the API's tokens.
+#[derive(Debug, Subcommand)]
+pub enum ApiTokenAction {
+    /// A new one, shown once
+    Create {
+        /// The program it is for, as the records it writes will name it
+        name: String,
+    },
+    /// All of them
+    List,
+    /// End one, at once
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+impl ApiTokenAction {
+    pub(super) fn request(&self) -> ApiTokenRequest {
+        match self {
+            Self::Create { name } => ApiTokenRequest::Create { name: name.clone() },
+            Self::List => ApiTokenRequest::List,
+            Self::Revoke { name } => ApiTokenRequest::Revoke { name: name.clone() },
+        }
+    }
 }
 
 /// What of the quarantine.
@@ -150,6 +187,7 @@ impl Command {
             Self::Records(command) => command.name(),
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
+            Self::ApiToken { .. } => "api-token",
             Self::Check => "check",
         }
     }

@@ -57,6 +57,7 @@ pub fn print_answer(answer: &Answer, command: &str, json: bool, tongue: Tongue) 
         }
     }
     let text = match command {
+        "api-token" if answer.body.get("token").is_some() => token_text(&answer.body, tongue),
         "import" => import_text(&answer.body, tongue),
         "status" if answer.body.get("units").is_some() => province_text(&answer.body, tongue),
         _ => body_text(&answer.body, tongue),
@@ -102,7 +103,7 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 42] = [
+const LABELS: [(&str, &str, &str); 46] = [
     ("unit_name", "Đơn vị", "Unit"),
     ("unit", "Mã đơn vị", "Unit code"),
     ("name", "Tên", "Name"),
@@ -145,6 +146,10 @@ const LABELS: [(&str, &str, &str); 42] = [
     ("sources", "Nguồn", "Sources"),
     ("fields", "Nội dung", "Fields"),
     ("defects", "Lỗi dữ liệu", "Defects"),
+    ("withdrawn", "Đã thu hồi", "Withdrawn"),
+    ("author", "Người ghi", "Author"),
+    ("created_at", "Lập lúc", "Created"),
+    ("revoked_at", "Thu hồi lúc", "Revoked"),
 ];
 
 fn label(key: &str, tongue: Tongue) -> String {
@@ -241,6 +246,9 @@ fn flattened(item: &Json) -> serde_json::Map<String, Json> {
                 }
             }
             (_, Json::Array(values)) if values.is_empty() => {}
+            ("withdrawn", Json::Object(withdrawn)) => {
+                flat.insert(key.clone(), withdrawn.get("reason").cloned().unwrap_or_default());
+            }
             _ => {
                 flat.insert(key.clone(), value.clone());
             }
@@ -283,6 +291,14 @@ fn province_text(body: &Json, tongue: Tongue) -> String {
     }
     out.push_str(&table(&rows));
     out
+}
+
+/// The token alone goes to standard output, so that it can be put where it belongs.
+fn token_text(body: &Json, tongue: Tongue) -> String {
+    let vi = "Chỉ hiện một lần: hãy cất vào nơi phần mềm đọc được, không gửi qua thư.";
+    let en = "Shown this once: keep it where the program reads it, and send it nowhere.";
+    eprintln!("{}", tongue.pick(vi, en));
+    format!("{}\n", body.get("token").and_then(Json::as_str).unwrap_or_default())
 }
 
 fn import_text(body: &Json, tongue: Tongue) -> String {

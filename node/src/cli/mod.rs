@@ -18,10 +18,12 @@ pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
 pub use records::{Export, ExportFormat, Hear, RecordAction, RecordsCommand};
 
+use crate::api::{ApiTokens, LoopbackAddress};
 use crate::app::{Node, system_clock};
 use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Token, enrol};
+use crate::lock::DataLock;
 use crate::recover;
 use crate::service::Request;
 use crate::sync::Settings;
@@ -31,7 +33,7 @@ use crate::sync::Settings;
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue", "inbox"])?;
+    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue", "inbox", "api"])?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
@@ -70,9 +72,30 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
             Ok(0)
         }
-        Command::Run { catalogue, inbox } => {
-            let inbox = config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox"));
-            daemon(&data, folder(catalogue.as_ref()).as_deref(), &inbox, tongue).await
+        Command::Run { catalogue, inbox, api } => {
+            let api = config.pick(api.as_deref(), "api", "");
+            let services = Services {
+                inbox: config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox")),
+                api: if api.is_empty() { None } else { Some(api.parse::<LoopbackAddress>()?) },
+            };
+            daemon(&data, folder(catalogue.as_ref()).as_deref(), services, tongue).await
+        }
+        Command::ApiToken { action } => {
+            let request = action.request();
+            let answer = match control::call(&data, &Request::ApiTokens(request.clone()))
+                .await
+                .context("control.sock")?
+            {
+                Some(answer) => answer,
+                None => {
+                    NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
+                    // No daemon may start and read while the file changes.
+                    let _lock = DataLock::take(&data, "lienthong-node api-token")?;
+                    ApiTokens::of(&data).answer(&request, system_clock())
+                }
+            };
+            print_answer(&answer, "api-token", cli.json, tongue);
+            Ok(answer.exit)
         }
         Command::Check => {
             let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
@@ -121,20 +144,38 @@ pub fn catalogue(overrides: Option<&Path>) -> anyhow::Result<Arc<Catalogue>> {
     Ok(Arc::new(Catalogue::with_overrides(files)?))
 }
 
-async fn daemon(data: &Path, overrides: Option<&Path>, inbox: &Path, tongue: Tongue) -> anyhow::Result<u8> {
+/// What a daemon serves besides its control socket.
+struct Services {
+    inbox: PathBuf,
+    api: Option<LoopbackAddress>,
+}
+
+async fn daemon(
+    data: &Path,
+    overrides: Option<&Path>,
+    services: Services,
+    tongue: Tongue,
+) -> anyhow::Result<u8> {
     let node = Node::open(data, catalogue(overrides)?, system_clock)?;
     for remark in &node.remarks {
         tracing::warn!("{remark}");
     }
+    let served = match services.api {
+        Some(listen) => Some(crate::api::serve(&node, listen).await?),
+        None => None,
+    };
     let handler = Arc::clone(&node);
     let handle: control::Handler<Request, _> =
         Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
     control::serve(data, handle, node.stop.clone()).context("control.sock")?;
     node.start_sync(Settings::default());
-    let inbox = std::path::absolute(inbox)?;
+    let inbox = std::path::absolute(services.inbox)?;
     node.start_inbox(&inbox).context("inbox")?;
     let name = &node.identity.profile().unit_name;
     eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
+    if let Some(address) = served {
+        eprintln!("API: http://{address}/v1/openapi.json");
+    }
     stopped().await?;
     eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
     tokio::spawn(second_signal());
@@ -213,6 +254,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             Request::Quarantine { page: page.clone() }
         }
         Command::Log { action } => action.request()?,
+        Command::ApiToken { action } => Request::ApiTokens(action.request()),
         Command::Enrol { .. }
         | Command::Recover { .. }
         | Command::Run { .. }

@@ -78,6 +78,22 @@ pub enum RecordAction {
         /// After this id
         #[arg(long)]
         after: Option<RecordId>,
+        /// Withdrawn ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Thu hồi: rút khỏi dữ liệu dùng chung, giữ lịch sử · take out of the shared dataset, history kept
+    Withdraw {
+        /// Record type
+        record_type: String,
+        /// Id or natural key
+        id: String,
+        /// Why: one line
+        #[arg(long)]
+        reason: String,
+        /// The unit whose numbers are meant
+        #[arg(long)]
+        unit: Option<UnitCode>,
     },
     /// Every write written here
     History {
@@ -167,15 +183,22 @@ impl RecordAction {
                 id: id.clone(),
                 unit: unit.clone(),
             },
-            Self::List { record_type, search, unit, limit, after } => RecordsRequest::List {
+            Self::List { record_type, search, unit, limit, after, all } => RecordsRequest::List {
                 record_type: record_type.clone(),
                 listing: Listing {
                     search: search.clone(),
                     unit: unit.clone(),
                     limit: *limit,
                     after: *after,
-                    ..Listing::default()
+                    all: *all,
                 },
+            },
+            Self::Withdraw { record_type, id, reason, unit } => RecordsRequest::Withdraw {
+                record_type: record_type.clone(),
+                id: id.clone(),
+                unit: unit.clone(),
+                reason: reason.clone(),
+                author: author(),
             },
         }
     }

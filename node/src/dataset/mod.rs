@@ -12,6 +12,7 @@ mod table;
 
 pub use dictionary::Dictionary;
 pub use entries::{EntryAt, EntryError, EntrySource, Payload};
-pub use record::{Conflict, Record, RecordError, SiblingView, SourceView};
+pub(crate) use record::withdrawal_json;
+pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};
 pub use state::{RecordState, Source};
 pub use table::{Admitted, Dataset, DatasetError, Totals};

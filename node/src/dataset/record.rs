@@ -9,6 +9,7 @@ use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{Dot, RecordId, UnitCode};
 use lienthong_proto::merge::{Candidate, in_conflict, shown_value};
 use lienthong_proto::value::Value;
+use lienthong_proto::withdrawal::{Standing, Withdrawal};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -53,6 +54,21 @@ pub struct Record {
     registers: BTreeMap<String, (Policy, Vec<Candidate>, Option<Value>)>,
     sources: Vec<Dot>,
     fields: Vec<String>,
+    standing: Standing,
+    authors: HashMap<Dot, String>,
+}
+
+/// How a record was withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WithdrawnView {
+    /// Why.
+    pub reason: String,
+    /// When, RFC 3339 UTC.
+    pub at: String,
+    /// Who.
+    pub author: String,
+    /// Of which unit.
+    pub unit: String,
 }
 
 /// One of several concurrent values.
@@ -102,6 +118,7 @@ impl Record {
         state: &RecordState,
     ) -> Result<Self, RecordError> {
         let mut values: HashMap<(Dot, String), Value> = HashMap::new();
+        let mut authors = HashMap::new();
         for (dot, source) in &state.sources {
             let (record, dot) = (id, *dot);
             let bytes =
@@ -111,6 +128,9 @@ impl Record {
                 .map_err(|source| RecordError::Malformed { record, dot, source })?;
             if change.dot != dot || change.record != id {
                 return Err(RecordError::Malformed { record, dot, source: Malformed("another change") });
+            }
+            if source.states_withdrawal.is_some() {
+                authors.insert(dot, change.meta.author);
             }
             values.extend(change.writes.into_iter().map(|write| ((dot, write.path), write.value)));
         }
@@ -136,6 +156,7 @@ impl Record {
             let policy = match field {
                 Some(field) => field.policy,
                 None if name == path::UNIT => Policy::Province,
+                None if name == path::WITHDRAWN => Policy::Review,
                 None => Policy::Latest,
             };
             let codes: Option<&CodeList> =
@@ -145,7 +166,8 @@ impl Record {
         }
         let fields = declared.map(|t| t.fields.iter().map(|f| f.name.clone()).collect()).unwrap_or_default();
         let sources = state.sources.keys().copied().collect();
-        Ok(Self { record_type: record_type.to_owned(), id, owner, registers, sources, fields })
+        let (record_type, standing) = (record_type.to_owned(), state.standing());
+        Ok(Self { record_type, id, owner, registers, sources, fields, standing, authors })
     }
 
     /// The live values of a register and the policy that picks among them.
@@ -174,17 +196,64 @@ impl Record {
         &self.sources
     }
 
+    /// Whether a register leaves something to decide; of a withdrawn record only the withdrawal can.
+    #[must_use]
+    pub fn is_open(&self, name: &str) -> bool {
+        if name == path::WITHDRAWN {
+            return self.standing.contested;
+        }
+        let Some((policy, candidates, _)) = self.registers.get(name) else { return false };
+        !self.standing.withdrawn && in_conflict(*policy, candidates)
+    }
+
     /// The fields with something to decide.
     #[must_use]
     pub fn conflicts(&self) -> Vec<Conflict> {
-        self.registers
-            .iter()
-            .filter(|(_, (policy, candidates, _))| in_conflict(*policy, candidates))
-            .map(|(name, (_, candidates, _))| Conflict {
-                field: name.clone(),
-                siblings: candidates.iter().map(sibling_view).collect(),
-            })
-            .collect()
+        let open = self.registers.iter().filter(|(name, _)| self.is_open(name));
+        open.map(|(name, (_, candidates, _))| {
+            let mut siblings: Vec<SiblingView> = candidates.iter().map(sibling_view).collect();
+            if name == path::WITHDRAWN {
+                for (sibling, candidate) in siblings.iter_mut().zip(candidates) {
+                    sibling.value = withdrawal_json(&candidate.value);
+                }
+                siblings.extend(self.standing.unseen.iter().filter_map(|dot| self.edit_view(*dot)));
+            }
+            Conflict { field: name.clone(), siblings }
+        })
+        .collect()
+    }
+
+    /// An edit a withdrawal did not see, as one of the sides.
+    fn edit_view(&self, dot: Dot) -> Option<SiblingView> {
+        let mut fields = Map::new();
+        let mut edit = None;
+        for (name, (_, candidates, _)) in &self.registers {
+            let Some(candidate) = candidates.iter().find(|candidate| candidate.dot == dot) else { continue };
+            fields.insert(name.clone(), candidate.value.to_json());
+            edit = Some(candidate);
+        }
+        edit.map(|edit| SiblingView { value: Json::Object(fields), ..sibling_view(edit) })
+    }
+
+    /// Whether it is kept out of the shared dataset because its owner or the province took it back.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.standing.withdrawn
+    }
+
+    /// Why, when and by whom it was withdrawn, if it is.
+    #[must_use]
+    pub fn withdrawn(&self) -> Option<WithdrawnView> {
+        let (_, candidates, _) = self.registers.get(path::WITHDRAWN).filter(|_| self.standing.withdrawn)?;
+        let firm = candidates.iter().filter(|candidate| !candidate.proposal);
+        let stated = firm.filter_map(|candidate| Some((candidate, Withdrawal::of(&candidate.value)?)));
+        let (by, withdrawal) = stated.max_by_key(|(candidate, _)| (candidate.effective, candidate.dot))?;
+        Some(WithdrawnView {
+            reason: withdrawal.reason().to_owned(),
+            at: by.effective.at().rfc3339(),
+            author: self.authors.get(&by.dot).cloned().unwrap_or_default(),
+            unit: by.unit.to_string(),
+        })
     }
 
     /// The fields as one JSON object, in the catalogue's order; items as arrays of objects.
@@ -226,7 +295,7 @@ impl Record {
             .iter()
             .map(|dot| SourceView { replica: dot.replica.to_string(), sequence: dot.sequence.0 })
             .collect();
-        serde_json::json!({
+        let mut json = serde_json::json!({
             "type": self.record_type,
             "id": self.id,
             "unit": self.owner,
@@ -234,7 +303,11 @@ impl Record {
             "conflicts": self.conflicts(),
             "defects": [],
             "sources": sources,
-        })
+        });
+        if let (Some(withdrawn), Some(fields)) = (self.withdrawn(), json.as_object_mut()) {
+            fields.insert("withdrawn".to_owned(), serde_json::json!(withdrawn));
+        }
+        json
     }
 }
 
@@ -246,4 +319,9 @@ fn sibling_view(candidate: &Candidate) -> SiblingView {
         at: candidate.effective.at().rfc3339(),
         proposal: candidate.proposal,
     }
+}
+
+/// A value of `_withdrawn` as people see it: the reason, or nothing.
+pub(crate) fn withdrawal_json(value: &Value) -> Json {
+    Withdrawal::of(value).map_or_else(|| value.to_json(), |withdrawal| withdrawal.reason().into())
 }

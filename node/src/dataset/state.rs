@@ -1,6 +1,6 @@
 //! The state of one record, and its bytes in the view.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_proto::bytes::{Malformed, Reader, Writer};
 use lienthong_proto::change::{Change, Context, path};
@@ -8,6 +8,7 @@ use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merge::{Applied, Register, Sibling};
 use lienthong_proto::time::{Hlc, UnixMillis};
+use lienthong_proto::withdrawal::{Edit, Standing, Stated, standing};
 
 use super::{Dictionary, EntryAt};
 use crate::log::FramePosition;
@@ -25,6 +26,8 @@ pub struct Source {
     pub proposal: bool,
     /// The owner it states, if it does.
     pub states_owner: Option<UnitCode>,
+    /// What it states of the record's withdrawal, if it does.
+    pub states_withdrawal: Option<Stated>,
     /// Where it can be read.
     pub at: EntryAt,
 }
@@ -45,6 +48,7 @@ impl Source {
             effective: change.meta.hlc.effective(at),
             proposal,
             states_owner: change.unit().cloned(),
+            states_withdrawal: Stated::by(change),
             at: place,
         }
     }
@@ -63,6 +67,8 @@ const WHOLE: u8 = 1;
 const GENERAL: u8 = 2;
 const PROPOSAL: u8 = 1;
 const STATES_OWNER: u8 = 2;
+const STATES_WITHDRAWN: u8 = 4;
+const STATES_STANDING: u8 = 8;
 
 impl RecordState {
     /// Applies a change; returns the paths that now hold more than one live value.
@@ -111,6 +117,33 @@ impl RecordState {
             .and_then(|source| source.states_owner.as_ref())
     }
 
+    /// How it stands: part of the shared dataset, withdrawn, or for a person to decide.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let Some(register) = self.registers.get(path::WITHDRAWN) else { return Standing::default() };
+        let sources = register.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
+        let statements =
+            sources.filter_map(|source| Some((source.states_withdrawal.as_ref()?, source.proposal)));
+        standing(statements, self.edits())
+    }
+
+    /// Whether anyone's live word is that it is withdrawn.
+    #[must_use]
+    pub fn has_withdrawal(&self) -> bool {
+        let Some(register) = self.registers.get(path::WITHDRAWN) else { return false };
+        let mut sources = register.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
+        sources.any(|source| matches!(source.states_withdrawal, Some(Stated::Withdrawn(_))))
+    }
+
+    /// The live writes of anything but the withdrawal.
+    pub fn edits(&self) -> impl Iterator<Item = Edit> + '_ {
+        let others = self.registers.iter().filter(|(path, _)| *path != path::WITHDRAWN);
+        let dots: BTreeSet<Dot> =
+            others.flat_map(|(_, register)| register.siblings.iter().map(|sibling| sibling.dot)).collect();
+        let proposal = |dot: &Dot| self.sources.get(dot).is_some_and(|source| source.proposal);
+        dots.into_iter().map(move |dot| Edit { dot, proposal: proposal(&dot) })
+    }
+
     /// Digest of the registers: equal for replicas that applied the same changes, in whatever order.
     #[must_use]
     pub fn digest(&self, record: RecordId) -> Digest {
@@ -142,8 +175,9 @@ impl RecordState {
     /// The bytes of the state one change alone leads to, straight from the change; `None` if it is not that
     /// simple. Most records stay so for ever, and whole spreadsheets of them come at once.
     pub(super) fn encode_first(change: &Change, source: &Source, words: &Dictionary) -> Option<Vec<u8>> {
-        let simple =
-            |write: &lienthong_proto::change::Write| write.context.is_empty() && !write.path.contains('/');
+        let simple = |write: &lienthong_proto::change::Write| {
+            write.context.is_empty() && !write.path.contains('/') && write.path != path::WITHDRAWN
+        };
         if change.writes.is_empty() || !change.writes.iter().all(simple) {
             return None;
         }
@@ -235,13 +269,25 @@ impl RecordState {
 }
 
 fn encode_source(source: &Source, words: &Dictionary, out: &mut Writer) {
-    let flags = u8::from(source.proposal) * PROPOSAL + u8::from(source.states_owner.is_some()) * STATES_OWNER;
-    out.u8(flags);
+    let withdrawal = match &source.states_withdrawal {
+        None => 0,
+        Some(Stated::Withdrawn(_)) => STATES_WITHDRAWN,
+        Some(Stated::Standing) => STATES_STANDING,
+    };
+    let owner = u8::from(source.states_owner.is_some()) * STATES_OWNER;
+    out.u8(u8::from(source.proposal) * PROPOSAL + owner + withdrawal);
     out.varint(u64::from(words.number(&source.dot.replica.0)));
     out.varint(source.dot.sequence.0);
     out.varint(u64::from(words.number(source.unit.as_str().as_bytes())));
     if let Some(owner) = &source.states_owner {
         out.varint(u64::from(words.number(owner.as_str().as_bytes())));
+    }
+    if let Some(Stated::Withdrawn(seen)) = &source.states_withdrawal {
+        out.varint(seen.len() as u64);
+        for dot in seen {
+            out.varint(u64::from(words.number(&dot.replica.0)));
+            out.varint(dot.sequence.0);
+        }
     }
     out.u64(source.effective.0);
     out.varint(source.at.frame.pack());
@@ -254,6 +300,11 @@ fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Result<Source, M
     let sequence = Sequence(input.varint()?);
     let unit_code = unit(words, input.varint()?)?;
     let states_owner = if flags & STATES_OWNER == 0 { None } else { Some(unit(words, input.varint()?)?) };
+    let states_withdrawal = match flags & (STATES_WITHDRAWN | STATES_STANDING) {
+        0 => None,
+        STATES_STANDING => Some(Stated::Standing),
+        _ => Some(Stated::Withdrawn(decode_seen(input, words)?)),
+    };
     let effective = Hlc(input.u64()?);
     let frame = FramePosition::unpack(input.varint()?);
     let index = u16::try_from(input.varint()?).map_err(|_| Malformed("entry index"))?;
@@ -263,8 +314,18 @@ fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Result<Source, M
         effective,
         proposal: flags & PROPOSAL != 0,
         states_owner,
+        states_withdrawal,
         at: EntryAt { frame, index },
     })
+}
+
+fn decode_seen(input: &mut Reader<'_>, words: &Dictionary) -> Result<BTreeSet<Dot>, Malformed> {
+    let mut seen = BTreeSet::new();
+    for _ in 0..input.varint()? {
+        let replica = replica(words, input.varint()?)?;
+        seen.insert(Dot { replica, sequence: Sequence(input.varint()?) });
+    }
+    Ok(seen)
 }
 
 fn decode_general(input: &mut Reader<'_>, words: &Dictionary) -> Result<RecordState, Malformed> {

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use lienthong_proto::bytes::{Malformed, Reader, Writer as Bytes};
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::change::Change;
+use lienthong_proto::change::{Change, path};
 use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
-use lienthong_proto::merge::in_conflict;
 use parking_lot::{Mutex, RwLock};
 
 use super::record::{Record, RecordError};
@@ -47,7 +46,7 @@ pub enum DatasetError {
 /// Counts kept while changes are applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Records.
+    /// Records, withdrawn ones aside.
     pub records: u64,
     /// Records by owning unit.
     pub by_unit: BTreeMap<UnitCode, u64>,
@@ -63,11 +62,16 @@ type Key = [u8; 20];
 struct Stored {
     bytes: Vec<u8>,
     owner: Option<UnitCode>,
+    withdrawn: bool,
 }
 
 impl Stored {
     fn of(state: &RecordState, words: &Dictionary) -> Self {
-        Self { bytes: state.encode(words), owner: state.owner().cloned() }
+        Self::with(state.encode(words), state)
+    }
+
+    fn with(bytes: Vec<u8>, state: &RecordState) -> Self {
+        Self { bytes, owner: state.owner().cloned(), withdrawn: state.standing().withdrawn }
     }
 
     fn decode(&self, words: &Dictionary) -> Result<RecordState, Malformed> {
@@ -217,8 +221,8 @@ impl Dataset {
             return Ok(Some(Arc::clone(state)));
         }
         let Some(bytes) = self.inner.view.get(Keyspace::Record, key)? else { return Ok(None) };
-        let owner = RecordState::decode(&bytes, &self.inner.words)?.owner().cloned();
-        Ok(Some(Arc::new(Stored { bytes, owner })))
+        let state = RecordState::decode(&bytes, &self.inner.words)?;
+        Ok(Some(Arc::new(Stored::with(bytes, &state))))
     }
 
     /// The writer's: applies an admitted change; readers see it after [`Dataset::publish`].
@@ -236,7 +240,7 @@ impl Dataset {
                 Some(bytes) => {
                     let stated = change.unit().is_some();
                     let owner = admitted.source.states_owner.filter(|_| stated);
-                    (Stored { bytes, owner }, Vec::new())
+                    (Stored { bytes, owner, withdrawn: false }, Vec::new())
                 }
                 None => merged(RecordState::default(), change, admitted.source, words),
             },
@@ -272,9 +276,7 @@ impl Dataset {
         let mut published = self.inner.published.write();
         for (key, touched) in taken.0.drain() {
             let Some(after) = touched.after else { continue };
-            let before = touched.before.as_ref();
-            let owner_before = before.and_then(|stored| stored.owner.as_ref());
-            count(&mut published.totals, before.is_some(), owner_before, after.owner.as_ref());
+            count(&mut published.totals, touched.before.as_deref(), &after);
             published.overlay.insert(key, after);
         }
         drop(published);
@@ -292,8 +294,7 @@ impl Dataset {
         };
         let (record_type, id) = self.split(&key)?;
         let record = Record::read(&self.inner.entries, catalogue, &record_type, id, &state)?;
-        let open =
-            record.candidates(&path).is_some_and(|(policy, candidates)| in_conflict(policy, candidates));
+        let open = record.is_open(&path);
         let mut published = self.inner.published.write();
         let entry = (key, path);
         let changed =
@@ -473,6 +474,12 @@ fn merged(
     let before: Vec<String> = paths.filter(many).map(str::to_owned).collect();
     let mut contested = state.apply(change, source);
     contested.extend(before);
+    if state.registers.contains_key(path::WITHDRAWN) {
+        // Any write may be one a withdrawal did not see; and of a withdrawn record nothing else is open.
+        let many = state.registers.iter().filter(|(_, register)| register.siblings.len() > 1);
+        contested.extend(many.map(|(path, _)| path.clone()));
+        contested.push(path::WITHDRAWN.to_owned());
+    }
     (Stored::of(&state, words), contested)
 }
 
@@ -495,10 +502,17 @@ fn decode_conflict(bytes: &[u8]) -> Option<(Key, String)> {
     Some((key.try_into().ok()?, String::from_utf8(path.to_vec()).ok()?))
 }
 
-fn count(totals: &mut Totals, known: bool, before: Option<&UnitCode>, after: Option<&UnitCode>) {
-    if !known {
-        totals.records += 1;
+/// Counts what a record's new state changes; withdrawn ones do not count.
+fn count(totals: &mut Totals, before: Option<&Stored>, after: &Stored) {
+    let before = before.filter(|stored| !stored.withdrawn);
+    let after = Some(after).filter(|stored| !stored.withdrawn);
+    match (before.is_some(), after.is_some()) {
+        (false, true) => totals.records += 1,
+        (true, false) => totals.records = totals.records.saturating_sub(1),
+        _ => {}
     }
+    let (before, after) =
+        (before.and_then(|stored| stored.owner.as_ref()), after.and_then(|stored| stored.owner.as_ref()));
     if before == after {
         return;
     }

@@ -36,11 +36,12 @@ impl Watch {
         for found in seen {
             let (since, not_before) = match before.remove(&found.path) {
                 Some((same, since, not_before)) if same == found => (since, not_before),
-                _ => (now, now),
+                _ => (now, UnixMillis(0)),
             };
             let wait = if found.size == 0 { EMPTY_MILLIS } else { SETTLED_MILLIS };
-            // A clock set back starts the wait again rather than never ending it.
+            // A clock set back starts the waits again rather than never ending them.
             let since = UnixMillis(since.0.min(now.0));
+            let not_before = UnixMillis(not_before.0.min(now.0 + AGAIN_MILLIS));
             if now.0 - since.0 >= wait && now >= not_before {
                 ready.push(found.path.clone());
             }

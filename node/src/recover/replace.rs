@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::change::{Change, Context, Write};
+use lienthong_proto::change::{Change, Context, Write, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{Dot, ReplicaId, Sequence};
 use lienthong_proto::time::UnixMillis;
+use lienthong_proto::withdrawal::Withdrawal;
 
 use super::refill::{ask, entries_of};
 use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io};
@@ -162,5 +163,14 @@ fn again(write: &Write, former: ReplicaId, fork: u64, own: ReplicaId, refilled: 
             context.raise(own, sequence.0);
         }
     }
-    Write { context, ..write.clone() }
+    // A withdrawal names what it had seen by dot.
+    let renamed = |dot: Dot| match refilled.origins.get(&dot) {
+        Some(sequence) => Dot { replica: own, sequence: *sequence },
+        None => dot,
+    };
+    let value = match Withdrawal::of(&write.value).filter(|_| write.path == path::WITHDRAWN) {
+        Some(withdrawal) => withdrawal.renamed(renamed).to_value(),
+        None => write.value.clone(),
+    };
+    Write { context, value, path: write.path.clone() }
 }

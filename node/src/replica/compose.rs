@@ -7,9 +7,10 @@ use lienthong_proto::catalogue::{Catalogue, FieldKind, KeyScope, RecordType};
 use lienthong_proto::change::{Context, Write, path, record_id};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::value::Value;
+use lienthong_proto::withdrawal::{Withdrawal, WithdrawalError};
 
-use super::{Outcome, WriteError, Written};
-use crate::dataset::{Dataset, DatasetError, Record};
+use super::{Stage, WriteError, Written};
+use crate::dataset::{Dataset, DatasetError, Record, RecordState};
 
 /// Values somebody states for one record.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub enum Intent {
     Capture,
     /// A person's or program's word: everything not already the only value is written.
     Assert,
+    /// This record is withdrawn; the one value stated, of `_withdrawn`, is the reason's text.
+    Withdraw(RecordId),
 }
 
 /// Against which state a draft is composed.
@@ -53,6 +56,15 @@ pub struct Composed {
     pub created: bool,
     /// What is to be written; empty if nothing is new.
     pub writes: Vec<Write>,
+    /// The record is withdrawn, and what was stated does not bring it back.
+    pub withdrawn: bool,
+}
+
+impl Composed {
+    pub(super) fn stage(&self) -> Stage {
+        let (created, withdrawn) = (self.created, self.withdrawn);
+        Stage { record: self.record, created, written: !self.writes.is_empty(), withdrawn }
+    }
 }
 
 /// Why values cannot become a change.
@@ -64,6 +76,12 @@ pub enum ComposeError {
     /// A key field has no value.
     #[error("key field {0} has no value")]
     KeyMissing(String),
+    /// Nothing of that id is there to be withdrawn.
+    #[error("không tìm thấy bản ghi · there is no such record")]
+    RecordUnknown,
+    /// The withdrawal itself is at fault.
+    #[error(transparent)]
+    Withdrawal(#[from] WithdrawalError),
     /// The state cannot be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -84,44 +102,78 @@ pub fn compose(
     let declared = catalogue
         .record_type(&draft.record_type)
         .ok_or_else(|| ComposeError::TypeUnknown(draft.record_type.clone()))?;
+    let look = |record| match look {
+        Look::Pending => dataset.pending_state(&draft.record_type, record),
+        Look::Published => dataset.state(&draft.record_type, record),
+    };
+    if let Intent::Withdraw(record) = draft.intent {
+        let state = look(record)?.ok_or(ComposeError::RecordUnknown)?;
+        return withdraw(draft, writer, record, &state);
+    }
     let values = resolve_references(catalogue, provincial_key, declared, draft);
     let record = identify(provincial_key, declared, &draft.owner, &values)?;
-    let state = match look {
-        Look::Pending => dataset.pending_state(&draft.record_type, record)?,
-        Look::Published => dataset.state(&draft.record_type, record)?,
-    };
-    let Some(state) = state else {
+    let Some(state) = look(record)? else {
         let mut writes: Vec<Write> = values
             .into_iter()
             .map(|(path, value)| Write { path, value, context: Context::default() })
             .collect();
         let owner = Value::Unit(draft.owner.clone());
         writes.push(Write { path: path::UNIT.to_owned(), value: owner, context: Context::default() });
-        return Ok(Composed { record, created: true, writes });
+        return Ok(Composed { record, created: true, writes, withdrawn: false });
     };
+    // An old sheet never reverts a decision.
+    if draft.intent == Intent::Capture && state.standing().withdrawn {
+        return Ok(Composed { record, created: false, writes: Vec::new(), withdrawn: true });
+    }
     let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, &state)
         .map_err(DatasetError::from)?;
     let mut writes = Vec::new();
+    if draft.intent == Intent::Assert && state.has_withdrawal() {
+        let context = seen(&state, path::WITHDRAWN, writer);
+        writes.push(Write { path: path::WITHDRAWN.to_owned(), value: Value::Null, context });
+    }
     for (path, value) in values {
         let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
         let stands = match draft.intent {
             Intent::Capture => live.iter().any(|candidate| candidate.value == value),
-            Intent::Assert => matches!(live, [only] if only.value == value),
+            Intent::Assert | Intent::Withdraw(_) => matches!(live, [only] if only.value == value),
         };
         if stands {
             continue;
         }
-        let mut context = Context::default();
-        if let Some(register) = state.registers.get(&path) {
-            context = register.context();
-            // The writer's own last write, even where another's has superseded it here.
-            if let Some(own) = register.superseded.seen(writer) {
-                context.raise(writer, own);
-            }
-        }
+        let context = seen(&state, &path, writer);
         writes.push(Write { path, value, context });
     }
-    Ok(Composed { record, created: false, writes })
+    Ok(Composed { record, created: false, writes, withdrawn: false })
+}
+
+/// What a writer has seen of a register.
+fn seen(state: &RecordState, path: &str, writer: ReplicaId) -> Context {
+    let Some(register) = state.registers.get(path) else { return Context::default() };
+    let mut context = register.context();
+    // The writer's own last write, even where another's has superseded it here.
+    if let Some(own) = register.superseded.seen(writer) {
+        context.raise(writer, own);
+    }
+    context
+}
+
+/// Withdraws a record as it is seen now; one that is withdrawn beyond doubt stays as it is.
+fn withdraw(
+    draft: &Draft,
+    writer: ReplicaId,
+    record: RecordId,
+    state: &RecordState,
+) -> Result<Composed, ComposeError> {
+    let reason = draft.values.get(path::WITHDRAWN).map(Value::to_text).unwrap_or_default();
+    let withdrawal = Withdrawal::new(&reason, state.edits().map(|edit| edit.dot))?;
+    let standing = state.standing();
+    let mut writes = Vec::new();
+    if !standing.withdrawn || standing.contested {
+        let context = seen(state, path::WITHDRAWN, writer);
+        writes.push(Write { path: path::WITHDRAWN.to_owned(), value: withdrawal.to_value(), context });
+    }
+    Ok(Composed { record, created: false, writes, withdrawn: false })
 }
 
 /// What writing drafts would do, without writing any.
@@ -135,14 +187,7 @@ pub fn preview(
 ) -> Vec<Result<Written, WriteError>> {
     let one =
         |draft: &Draft| match compose(dataset, catalogue, provincial_key, writer, draft, Look::Published) {
-            Ok(composed) => {
-                let outcome = match (composed.created, composed.writes.is_empty()) {
-                    (true, _) => Outcome::Created,
-                    (false, false) => Outcome::Updated,
-                    (false, true) => Outcome::Unchanged,
-                };
-                Ok(Written { record: composed.record, outcome })
-            }
+            Ok(composed) => Ok(Written { record: composed.record, outcome: composed.stage().outcome() }),
             Err(error) => Err(WriteError::Draft(Arc::new(error))),
         };
     drafts.iter().map(one).collect()

@@ -15,11 +15,12 @@ use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::limits;
 use lienthong_proto::merkle::Frontier;
 use lienthong_proto::time::{HlcClock, UnixMillis};
+use lienthong_proto::withdrawal::Stated;
 use rand::RngCore as _;
 use tokio::sync::watch;
 
 use super::replay::{self, Replay};
-use super::{ComposeError, Composed, Draft, Look, Numbers, compose};
+use super::{ComposeError, Composed, Draft, Look, Numbers, Outcome, compose};
 use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
 use crate::store::{Batch, Keyspace, View, ViewError};
@@ -115,6 +116,21 @@ pub struct Stage {
     pub created: bool,
     /// Something was written.
     pub written: bool,
+    /// It is withdrawn, and what was stated does not bring it back.
+    pub withdrawn: bool,
+}
+
+impl Stage {
+    /// What that is for the one who states it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match (self.created, self.written, self.withdrawn) {
+            (true, ..) => Outcome::Created,
+            (false, true, _) => Outcome::Updated,
+            (false, false, true) => Outcome::Withdrawn,
+            (false, false, false) => Outcome::Unchanged,
+        }
+    }
 }
 
 struct Staged {
@@ -189,6 +205,7 @@ impl Journal {
             effective: change.meta.hlc,
             proposal: false,
             states_owner: change.unit().cloned(),
+            states_withdrawal: Stated::by(change),
             at,
         }
     }
@@ -259,11 +276,7 @@ impl Journal {
         } else {
             composed
         };
-        let stage = Stage {
-            record: composed.record,
-            created: composed.created,
-            written: !composed.writes.is_empty(),
-        };
+        let stage = composed.stage();
         if stage.written {
             self.stage_change(draft, composed, now)?;
         }

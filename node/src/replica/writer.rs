@@ -32,6 +32,8 @@ pub enum Outcome {
     Updated,
     /// Everything stood already.
     Unchanged,
+    /// The record is withdrawn; a sheet's row does not bring it back. Nothing was written.
+    Withdrawn,
 }
 
 /// Why a write was not accepted.
@@ -291,14 +293,7 @@ impl Writer {
     /// Faults of the draft are its own answer; faults of the store end the writer.
     fn stage(&mut self, draft: &Draft) -> Result<Result<Written, WriteError>, JournalError> {
         match self.journal.stage(draft, (self.clock)()) {
-            Ok(stage) => {
-                let outcome = match (stage.created, stage.written) {
-                    (true, _) => Outcome::Created,
-                    (false, true) => Outcome::Updated,
-                    (false, false) => Outcome::Unchanged,
-                };
-                Ok(Ok(Written { record: stage.record, outcome }))
-            }
+            Ok(stage) => Ok(Ok(Written { record: stage.record, outcome: stage.outcome() })),
             Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),
             Err(JournalError::Compose(error)) => Ok(Err(WriteError::Draft(Arc::new(error)))),
             Err(JournalError::Build(error)) => Ok(Err(WriteError::TooLarge(error.to_string()))),

@@ -9,6 +9,7 @@ use lienthong_proto::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use crate::api::ApiTokenRequest;
 use crate::app::Node;
 use crate::control::{Answer, Tell};
 use crate::records::{Page, Records};
@@ -27,6 +28,8 @@ pub enum Request {
     Sync,
     /// Something about records.
     Records(RecordsRequest),
+    /// Something about the local API's tokens.
+    ApiTokens(ApiTokenRequest),
     /// What the hub told.
     Notices {
         /// Which.
@@ -96,7 +99,8 @@ impl Node {
 
     fn on_records(&self, request: RecordsRequest, tell: &Tell) -> Result<Answer, Answer> {
         if request.writes() && self.is_regressed() {
-            return Err(Answer::failed(
+            return Err(Answer::refused(
+                "READ_ONLY",
                 "máy này đang chỉ đọc: hãy chạy `lienthong-node recover` · this node is read-only: run `lienthong-node recover`",
             ));
         }
@@ -134,6 +138,7 @@ impl Node {
         match request {
             Request::Status | Request::Sync => Ok(Answer::done(self.status())),
             Request::Records(request) => self.on_records(request, tell),
+            Request::ApiTokens(request) => Ok(self.api_tokens.answer(&request, self.now())),
             Request::Notices { page } => self.notices(&page, &|_| true),
             Request::Quarantine { page } => self.quarantined(&page),
             Request::LogCheckpoint => {
@@ -202,7 +207,7 @@ impl Node {
             "unit_name": self.identity.profile().unit_name,
             "replica": self.identity.replica(),
             "hub": self.identity.profile().hub,
-            "addresses": {},
+            "addresses": *self.addresses.read(),
             "state": state,
             "log": { "size": head.size, "root": hex::encode(head.root) },
             "acknowledged": acknowledged,

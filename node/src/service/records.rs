@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lienthong_proto::catalogue::{Catalogue, RecordType};
+use lienthong_proto::change::path;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::rules::UnitScope;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
+use lienthong_proto::withdrawal::WithdrawalError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -17,7 +19,7 @@ use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::intake::{Intake, Taken};
 use crate::records::{Listing, Records};
-use crate::replica::{Draft, WriteError, Written, preview};
+use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written, preview};
 
 /// What a replica can be asked of its records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,6 +67,19 @@ pub enum RecordsRequest {
         /// Which.
         listing: Listing,
     },
+    /// Take a record out of the shared dataset.
+    Withdraw {
+        /// Record type.
+        record_type: String,
+        /// Id or natural key.
+        id: String,
+        /// The unit whose numbers are meant; the replica's own otherwise.
+        unit: Option<UnitCode>,
+        /// Why.
+        reason: String,
+        /// Who withdraws it.
+        author: String,
+    },
     /// Every write of a record.
     History {
         /// Record type.
@@ -80,12 +95,12 @@ impl RecordsRequest {
     /// Whether it writes.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self, Self::Import { .. } | Self::Put { .. })
+        matches!(self, Self::Import { .. } | Self::Put { .. } | Self::Withdraw { .. })
     }
 
     /// Names who brings what is written: what the asker says of it is not believed.
     pub fn act_as(&mut self, name: &str) {
-        if let Self::Import { author, .. } | Self::Put { author, .. } = self {
+        if let Self::Import { author, .. } | Self::Put { author, .. } | Self::Withdraw { author, .. } = self {
             name.clone_into(author);
         }
     }
@@ -96,6 +111,7 @@ impl RecordsRequest {
             | Self::Put { record_type, .. }
             | Self::Get { record_type, .. }
             | Self::List { record_type, .. }
+            | Self::Withdraw { record_type, .. }
             | Self::History { record_type, .. } => record_type,
         }
     }
@@ -125,7 +141,6 @@ impl RecordsService<'_> {
     /// # Errors
     /// The refusal, as the answer to give.
     pub fn answer(&self, request: RecordsRequest) -> Result<Answer, Answer> {
-        let missing = || Answer::failed("không tìm thấy bản ghi · there is no such record");
         let declared = known_type(self.records.catalogue, request.record_type())?;
         match request {
             RecordsRequest::Import { path, dry_run, rows, author, english, .. } => {
@@ -143,6 +158,9 @@ impl RecordsService<'_> {
             RecordsRequest::List { listing, .. } => {
                 self.records.list(declared, &listing).map(Answer::done).map_err(Answer::failed)
             }
+            RecordsRequest::Withdraw { id, unit, reason, author, .. } => {
+                self.withdraw(declared, &id, unit.as_ref(), reason, author)
+            }
             RecordsRequest::History { id, unit, .. } => {
                 let found = self.of(unit.as_ref()).history(declared, &id).map_err(Answer::failed)?;
                 found.map(Answer::done).ok_or_else(missing)
@@ -152,6 +170,53 @@ impl RecordsService<'_> {
 
     fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {
         Records { unit: unit.unwrap_or(self.records.unit), ..self.records }
+    }
+
+    /// Withdraws a record the asker's unit owns; the province may withdraw any.
+    fn withdraw(
+        &self,
+        declared: &RecordType,
+        id: &str,
+        unit: Option<&UnitCode>,
+        reason: String,
+        author: String,
+    ) -> Result<Answer, Answer> {
+        let records = self.of(unit);
+        let record = records.get(declared, id).map_err(Answer::failed)?.ok_or_else(missing)?;
+        if let (UnitScope::Own(own), Some(owner)) = (&self.scope, &record.owner)
+            && own != owner
+        {
+            let reason = format!(
+                "bản ghi thuộc đơn vị {owner}: chỉ đơn vị đó hoặc tỉnh được thu hồi · the record is owned by unit {owner}: only that unit or the province may withdraw it"
+            );
+            return Err(Answer::refused("UNIT_FOREIGN", reason));
+        }
+        let draft = Draft {
+            record_type: declared.name.clone(),
+            owner: records.unit.clone(),
+            values: BTreeMap::from([(path::WITHDRAWN.to_owned(), Value::Text(reason))]),
+            intent: Intent::Withdraw(record.id),
+            author,
+        };
+        let written = (self.write)(vec![draft]).into_iter().next();
+        let written = match written.ok_or_else(|| Answer::failed("nothing was written"))? {
+            Ok(written) => written,
+            Err(WriteError::Draft(fault)) => {
+                let rule = match fault.as_ref() {
+                    ComposeError::Withdrawal(WithdrawalError::ReasonMissing) => "REASON_MISSING",
+                    ComposeError::Withdrawal(_) => "REASON_FORM",
+                    _ => "RECORD_UNKNOWN",
+                };
+                return Err(Answer::refused(rule, fault));
+            }
+            Err(error) => return Err(Answer::failed(error)),
+        };
+        let record = records.get(declared, &record.id.to_string()).map_err(Answer::failed)?;
+        let mut body = record.ok_or_else(missing)?.to_json();
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("changed".to_owned(), (written.outcome != Outcome::Unchanged).into());
+        }
+        Ok(Answer::done(body))
     }
 
     fn take(&self, manner: Manner, work: impl FnOnce(&mut Intake<'_>) -> Taken) -> Result<Answer, Answer> {
@@ -235,8 +300,12 @@ pub fn known_type<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Record
         let reason = format!(
             "không có loại bản ghi “{name}”; có phải “{nearest}”? · there is no record type {name:?}; did you mean {nearest:?}?"
         );
-        Answer { body: json!({ "error": reason, "rule": "TYPE_UNKNOWN" }), exit: 1 }
+        Answer::refused("TYPE_UNKNOWN", reason)
     })
+}
+
+fn missing() -> Answer {
+    Answer::refused("RECORD_UNKNOWN", "không tìm thấy bản ghi · there is no such record")
 }
 
 /// The answer of an import or put.

@@ -1,0 +1,194 @@
+//! The local HTTP API: how the committee's own software puts records in and reads them back.
+//!
+//! JSON over HTTP/1.1 on a loopback address, for programs that hold a named bearer token. A request's way:
+//! the connection is one of a few and must speak within its time; `guard` looks at the host it names,
+//! whether a web page sent it, and whose token it carries; `routes` reads a bounded body and asks the node
+//! what the command line asks, so that both judge alike. `openapi` describes the same routes.
+//!
+//! A web page in the officer's browser reaches loopback too. It cannot hold a token; a page that renames
+//! its own host to this address (DNS rebinding) names the wrong host; and whatever carries an `Origin` is
+//! refused, so that no page is ever answered.
+
+mod guard;
+mod json;
+mod openapi;
+mod problem;
+mod routes;
+mod schema;
+mod tokens;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use bytes::Bytes;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Node;
+
+pub use routes::{ENDPOINTS, Endpoint};
+pub use tokens::{ApiTokenError, ApiTokenRequest, ApiTokens};
+
+/// Bytes of a request's body: as the largest batch.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Objects of one request.
+pub const OBJECTS_MAX: usize = 1_000;
+/// Connections at once: a committee has a handful of programs, and each may hold a whole body.
+const CONNECTIONS_MAX: usize = 16;
+/// Requests worked on at once; others wait.
+const WORK_MAX: usize = 4;
+/// How long a request waits for its turn.
+const WORK_WAIT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head: well above a token and a long key.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of a request.
+const HEADERS_MAX: usize = 64;
+/// Time for a request's head, and for silence between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection is asked to end after this time: one that is never read cannot be held for ever.
+const CONNECTION_TIME: Duration = Duration::from_secs(300);
+/// What is under way may take so long once a connection is asked to end.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Why the API is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The setting is no address.
+    #[error("api: “{0}” không phải địa chỉ như 127.0.0.1:8081 · is no address like 127.0.0.1:8081")]
+    Address(String),
+    /// Others than this machine could reach it.
+    #[error(
+        "api: {0} không phải địa chỉ của riêng máy này: chỉ 127.0.0.1 hoặc [::1] · is not this machine's own: only 127.0.0.1 or [::1] is served"
+    )]
+    NotLoopback(SocketAddr),
+    /// The tokens cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] ApiTokenError),
+    /// The address is not to be had.
+    #[error("api: {address}: {source}")]
+    Io {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// An address only this machine reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoopbackAddress(SocketAddr);
+
+impl FromStr for LoopbackAddress {
+    type Err = ApiError;
+
+    fn from_str(text: &str) -> Result<Self, ApiError> {
+        let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+        let local = local.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+        let address =
+            local.or_else(|| text.parse().ok()).ok_or_else(|| ApiError::Address(text.to_owned()))?;
+        if !address.ip().is_loopback() {
+            return Err(ApiError::NotLoopback(address));
+        }
+        Ok(Self(address))
+    }
+}
+
+/// What the routes share.
+struct Api {
+    node: Arc<Node>,
+    port: u16,
+    work: Semaphore,
+    openapi: Bytes,
+}
+
+/// Serves the API of a node until it stops; returns the address taken.
+///
+/// # Errors
+/// [`ApiError`] if the tokens are unreadable or the address is not to be had.
+pub async fn serve(node: &Arc<Node>, listen: LoopbackAddress) -> Result<SocketAddr, ApiError> {
+    node.api_tokens.check()?;
+    let io = |source| ApiError::Io { address: listen.0, source };
+    let listener = TcpListener::bind(listen.0).await.map_err(io)?;
+    let address = listener.local_addr().map_err(io)?;
+    let document = openapi::document(node.replica.catalogue(), address);
+    let api = Api {
+        node: Arc::clone(node),
+        port: address.port(),
+        work: Semaphore::new(WORK_MAX),
+        openapi: Bytes::from(document.to_string()),
+    };
+    let app = routes::router(Arc::new(api));
+    node.addresses.write().insert("api".to_owned(), address.to_string());
+    tokio::spawn(accept(listener, app, node.stop.clone()));
+    Ok(address)
+}
+
+async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // Who comes when all are taken waits in the system's queue.
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            permit = Arc::clone(&connections).acquire_owned() => {
+                let Ok(permit) = permit else { return };
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    accepted = listener.accept() => accepted.map(|(tcp, _)| (tcp, permit)),
+                }
+            }
+        };
+        match accepted {
+            Ok((tcp, permit)) => drop(tokio::spawn(converse(tcp, app.clone(), stop.clone(), permit))),
+            Err(error) => {
+                // Out of file descriptors, most likely: give others time to close theirs.
+                tracing::warn!(%error, "a local connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse(tcp: TcpStream, app: Router, stop: CancellationToken, _permit: OwnedSemaphorePermit) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(tcp), TowerToHyperService::new(app)));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(CONNECTION_TIME) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machines_own_addresses_are_served() {
+        for fine in ["127.0.0.1:8081", "127.0.0.1:0", "[::1]:8081", "localhost:8081", "127.8.9.1:1"] {
+            assert!(fine.parse::<LoopbackAddress>().is_ok(), "{fine}");
+        }
+        for elsewhere in ["0.0.0.0:8081", "192.168.1.5:8081", "[::]:8081", "10.0.0.1:0"] {
+            let error = elsewhere.parse::<LoopbackAddress>().unwrap_err();
+            assert!(matches!(error, ApiError::NotLoopback(_)), "{elsewhere}");
+        }
+        for none in ["", "8081", "127.0.0.1", "localhost", "example.org:80", "127.0.0.1:99999"] {
+            assert!(matches!(none.parse::<LoopbackAddress>(), Err(ApiError::Address(_))), "{none}");
+        }
+    }
+}
