@@ -194,6 +194,8 @@ pub enum Comparison {
     Name,
     /// Digits: nearly equal if one differs or two neighbours changed places.
     Number,
+    /// Citizen numbers: as `number`, but two speak against each other only if both can be right.
+    Citizen,
     /// Days: nearly equal if day and month changed places, or one of the three parts differs.
     Date,
     /// Equal or not.

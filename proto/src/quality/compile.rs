@@ -312,8 +312,8 @@ fn field_of(cross: &Cross) -> Option<String> {
         Cross::Unique { by, .. } | Cross::Similar { by } => by.last().cloned(),
         Cross::Resolves { field } => Some(field.clone()),
         Cross::Exists(matching) | Cross::Absent(matching) | Cross::Counts(matching) => {
-            let mine = matching.by.values().flat_map(|mine| mine.names());
-            matching.equals.clone().or_else(|| mine.filter(|name| *name != "_id").next().cloned())
+            let mut mine = matching.by.values().flat_map(|mine| mine.names());
+            matching.equals.clone().or_else(|| mine.find(|name| *name != "_id").cloned())
         }
         Cross::OneUnit {} => None,
     }

@@ -6,6 +6,7 @@ use super::shingles::{resemblance_percent, shingles};
 use super::{Index, Judgement, RuleBook};
 use crate::catalogue::{Comparison, Evidence};
 use crate::ids::RecordId;
+use crate::rules::CitizenNumber;
 use crate::text::{fold, fold_name};
 use crate::value::{Value, civil};
 
@@ -122,6 +123,12 @@ fn weigh(evidence: &Evidence, one: &Value, other: &Value) -> Option<Reason> {
             }
         }
         (Comparison::Number, Value::Text(one), Value::Text(other)) => digits(one, other),
+        (Comparison::Citizen, Value::Text(one), Value::Text(other)) => match digits(one, other) {
+            Agreement::Differs if CitizenNumber::parse(one).and(CitizenNumber::parse(other)).is_err() => {
+                return None;
+            }
+            agreement => agreement,
+        },
         (Comparison::Date, Value::Date(one), Value::Date(other)) => dates(*one, *other),
         (Comparison::Text, Value::Text(one), Value::Text(other)) => {
             let percent = resemblance_percent(&shingles(one), &shingles(other));
