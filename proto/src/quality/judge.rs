@@ -485,6 +485,8 @@ impl<'a> Sheet<'a> {
 fn key_text(value: &Value, bare: bool) -> Option<String> {
     let text = match value {
         Value::Null => return None,
+        // Numbers fold to themselves.
+        Value::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.clone(),
         Value::Text(text) if bare => fold(text),
         Value::Text(text) => fold_name(text),
         Value::Date(day) => day.to_string(),

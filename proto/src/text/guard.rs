@@ -29,7 +29,9 @@ pub fn is_placeholder(text: &str) -> bool {
     if text.chars().all(|c| matches!(c, '-' | '–' | '—' | '.' | '…' | '/')) {
         return true;
     }
+    // Folding keeps digits: a number is never a placeholder, and need not be folded to see it.
     text.len() <= 16
+        && !text.starts_with(|c: char| c.is_ascii_digit())
         && matches!(fold(text).as_str(), "khong" | "khong co" | "chua co" | "x" | "n a" | "na" | "null")
 }
 
