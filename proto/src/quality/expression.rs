@@ -13,6 +13,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, Env, Program};
 
+use super::plain::{Plain, Term};
 use crate::value::{Value, civil, days_of};
 
 /// Characters of a condition: evaluation recurses over it.
@@ -38,6 +39,8 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Expression {
     program: Program,
+    /// The short way, where there is one.
+    plain: Option<Plain>,
     /// The fields it names, in the order of the text.
     pub(super) fields: Vec<String>,
     /// Its outcome may change at midnight.
@@ -73,11 +76,26 @@ impl Expression {
         }
         let (daily, yearly) = (named.contains("today"), named.contains("this_year"));
         drop(references);
-        Ok(Self { program, fields, daily, yearly })
+        let plain = Plain::of(program.expression());
+        Ok(Self { program, plain, fields, daily, yearly })
     }
 
     /// Evaluates it; never panics, whatever the values.
     pub(super) fn evaluate(&self, env: &Arc<Env>, scope: &Scope<'_>) -> Outcome {
+        self.shortly(scope).unwrap_or_else(|| self.interpret(env, scope))
+    }
+
+    /// The outcome without the interpreter, where it is beyond doubt.
+    pub(super) fn shortly(&self, scope: &Scope<'_>) -> Option<Outcome> {
+        match self.plain.as_ref()?.evaluate(scope)? {
+            Term::Boolean(true) => Some(Outcome::Holds),
+            Term::Boolean(false) => Some(Outcome::Fails),
+            _ => None,
+        }
+    }
+
+    /// The outcome by CEL's interpreter.
+    pub(super) fn interpret(&self, env: &Arc<Env>, scope: &Scope<'_>) -> Outcome {
         let mut context = Context::with_env(Arc::clone(env));
         context.set_variable_resolver(scope);
         match self.program.execute(&context) {
@@ -126,8 +144,37 @@ impl Scope<'_> {
         }
     }
 
-    fn number<'b>(number: Option<i64>) -> CowVal<'b, 'b> {
-        number.map_or_else(|| CowVal::owned(CelNull), |number| CowVal::owned(CelInt::from(number)))
+    /// The value of a name that no field has: the clock, a year, or null for an absent field.
+    fn derived(&self, name: &str) -> Option<Option<i64>> {
+        let subfield = self.item.is_some_and(|(_, names)| names.contains(name));
+        if subfield || self.known.contains(name) {
+            return Some(None);
+        }
+        match name {
+            "today" => return Some(Some(i64::from(self.today))),
+            "this_year" => return Some(Some(i64::from(self.this_year))),
+            _ => {}
+        }
+        let year = self.value(base(name)).and_then(year_of);
+        if name.ends_with("__year") {
+            Some(year.map(i64::from))
+        } else if name.ends_with("__start") {
+            let start = year.and_then(|year| jiff::civil::Date::new(year, 1, 1).ok()).map(days_of);
+            Some(start.map(i64::from))
+        } else {
+            None
+        }
+    }
+
+    /// What a name stands for, if it is plain.
+    pub(super) fn term(&self, name: &str) -> Option<Term<'_>> {
+        if let Some(value) = self.value(name) {
+            return Term::of(value);
+        }
+        if self.items.contains_key(name) {
+            return None;
+        }
+        self.derived(name).map(|number| number.map_or(Term::Null, Term::Number))
     }
 }
 
@@ -139,24 +186,8 @@ impl VariableResolver for Scope<'_> {
         if let Some(items) = self.items.get(name) {
             return Some(CowVal::Owned(bound_items(items)));
         }
-        match name {
-            "today" => return Some(Self::number(Some(i64::from(self.today)))),
-            "this_year" => return Some(Self::number(Some(i64::from(self.this_year)))),
-            _ => {}
-        }
-        let subfield = self.item.is_some_and(|(_, names)| names.contains(name));
-        if subfield || self.known.contains(name) {
-            return Some(CowVal::owned(CelNull));
-        }
-        let year = self.value(base(name)).and_then(year_of);
-        if name.ends_with("__year") {
-            Some(Self::number(year.map(i64::from)))
-        } else if name.ends_with("__start") {
-            let start = year.and_then(|year| jiff::civil::Date::new(year, 1, 1).ok()).map(days_of);
-            Some(Self::number(start.map(i64::from)))
-        } else {
-            None
-        }
+        let number = self.derived(name)?;
+        Some(number.map_or_else(|| CowVal::owned(CelNull), |number| CowVal::owned(CelInt::from(number))))
     }
 }
 

@@ -34,6 +34,7 @@ mod judge;
 mod judgement;
 mod mark;
 mod memory;
+mod plain;
 mod plan;
 mod score;
 mod shingles;

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::super::expression::{Expression, Item, Items, Scope};
+use super::super::plan::Judge;
 use super::*;
 
 /// One step of a history.
@@ -169,5 +171,89 @@ fn any_value(random: u64) -> Value {
         10 => Value::List(vec![Value::Integer(1), Value::Reference(id(4)), Value::Null]),
         11 => Value::Decimal("1.5".into()),
         _ => Value::Timestamp(crate::time::UnixMillis(u64::MAX)),
+    }
+}
+
+/// Every condition of a type, with the items it is over.
+fn conditions(plan: &super::super::plan::TypePlan) -> Vec<(Option<&str>, &Expression)> {
+    let mut all: Vec<(Option<&str>, &Expression)> = Vec::new();
+    for rule in &plan.rules {
+        let each = rule.each.as_deref();
+        all.extend(rule.when.iter().map(|condition| (each, condition)));
+        if let Judge::Holds(condition) = &rule.judge {
+            all.push((each, condition));
+        }
+    }
+    all.extend(plan.probes.iter().filter_map(|probe| probe.when.as_ref()).map(|condition| (None, condition)));
+    all.extend(plan.publishes.iter().filter_map(|publish| publish.having.as_ref()).map(|c| (None, c)));
+    all.extend(plan.freshness.iter().filter_map(|(_, limited)| limited.as_ref()).map(|c| (None, c)));
+    all
+}
+
+/// Evaluates all conditions both ways; answers how many there are, and how many went the short way.
+fn both_ways(subject: &Subject) -> (usize, usize) {
+    let plan = &BOOK.types[&subject.record_type];
+    let mut items: BTreeMap<&str, Items<'_>> = BTreeMap::new();
+    for (name, field) in &plan.fields {
+        if field.field.kind == FieldKind::Items {
+            items.insert(name, Items::new());
+        }
+    }
+    for (path, value) in subject.values.iter().filter(|(path, _)| path.contains('/')) {
+        let parts: Vec<&str> = path.split('/').collect();
+        items.get_mut(parts[0]).unwrap().entry(parts[1]).or_default().insert(parts[2], value);
+    }
+    let (mut all, mut short) = (0, 0);
+    for (each, condition) in conditions(plan) {
+        let none = Item::new();
+        let item = each.map(|each| (items[each].values().next().unwrap_or(&none), &plan.fields[each].names));
+        let (known, values) = (&plan.names, &subject.values);
+        let scope = Scope { known, values, items: &items, item, today: TODAY, this_year: 2026 };
+        all += 1;
+        if let Some(outcome) = condition.shortly(&scope) {
+            short += 1;
+            assert_eq!(outcome, condition.interpret(&BOOK.env, &scope), "{condition:?} {:?}", subject.values);
+        }
+    }
+    (all, short)
+}
+
+#[test]
+fn most_conditions_go_the_short_way() {
+    let counts: Vec<(usize, usize)> = good_world().values().map(both_ways).collect();
+    let sum = counts.iter().fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+    assert!(sum.1 * 10 >= sum.0 * 8, "{sum:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_short_way_comes_to_what_the_interpreter_does(kind in 0usize..21, seed in any::<u64>()) {
+        let declared = Catalogue::embedded().unwrap().record_types().nth(kind).unwrap();
+        let mut subject = Subject::new(declared.name.clone(), id(1), UNIT.parse().unwrap(), TODAY);
+        let mut random = seed;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random >> 33
+        };
+        for field in &declared.fields {
+            let subfields = field.fields.iter().map(|sub| (format!("{}/k/{}", field.name, sub.name), sub));
+            for (path, field) in subfields.chain([(field.name.clone(), field)]) {
+                let value = match (next() % 4, field.codes.as_deref(), field.kind) {
+                    (_, _, FieldKind::Items) | (0, ..) => continue,
+                    (1, ..) => any_value(next()),
+                    (_, Some(codes), _) => {
+                        let codes = &Catalogue::embedded().unwrap().code_list(codes).unwrap().codes;
+                        Value::Code(codes[(next() % codes.len() as u64) as usize].code.clone())
+                    }
+                    (_, _, FieldKind::Date) => Value::Date(TODAY - 400 + i32::try_from(next() % 800).unwrap()),
+                    (_, _, FieldKind::Integer) => Value::Integer(i64::try_from(2020 + next() % 10).unwrap()),
+                    _ => any_value(next()),
+                };
+                subject.values.insert(path, value);
+            }
+        }
+        both_ways(&subject);
     }
 }
