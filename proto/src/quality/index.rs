@@ -27,7 +27,8 @@ pub trait Index {
 /// remove, and whose defects among the others to look at again.
 ///
 /// Add and remove `published` and `probed` under the record's id; then reassess the record itself and every
-/// other record that probes a mark of [`Upkeep::changed`].
+/// other record that probes a mark of [`Upkeep::changed`], unless [`super::Expect::tells_apart`] says that the
+/// mark's count makes no difference to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Upkeep {
     /// Marks it publishes now and did not.

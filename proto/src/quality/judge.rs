@@ -75,6 +75,9 @@ impl<'a> Sheet<'a> {
                 self.items.insert(name, Items::new());
             }
         }
+        if self.items.is_empty() {
+            return;
+        }
         let mut gone = Vec::new();
         for (path, value) in &self.subject.values {
             let mut parts = path.splitn(3, '/');
@@ -134,9 +137,10 @@ impl<'a> Sheet<'a> {
     fn values(&mut self) {
         let (plan, subject) = (self.plan, self.subject);
         for (path, value) in &subject.values {
-            if *value == Value::Null || path.contains('/') {
+            if *value == Value::Null {
                 continue;
             }
+            // Paths of items are no fields.
             if let Some(field) = plan.fields.get(path.as_str()) {
                 self.value(field, path, value);
             }

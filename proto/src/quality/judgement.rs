@@ -62,6 +62,28 @@ pub struct Standing {
     pub alive_until: Option<i32>,
 }
 
+impl Defect {
+    /// Appends the canonical bytes, as a keeper stores the defects among the others.
+    pub fn encode(&self, out: &mut Writer) {
+        out.varint(u64::from(self.rule.0));
+        let dimension = DIMENSIONS.iter().position(|known| *known == self.dimension).unwrap_or_default();
+        out.u8((dimension as u8) << 1 | u8::from(self.severity == Severity::Warning));
+        encode_field(self.field.as_deref(), out);
+    }
+
+    /// Reads the canonical bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] if they are cut or of no dimension.
+    pub fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let rule = RuleIndex::decode(input)?;
+        let bits = input.u8()?;
+        let severity = if bits & 1 == 1 { Severity::Warning } else { Severity::Error };
+        let dimension = DIMENSIONS.get(usize::from(bits >> 1)).copied().ok_or(Malformed("dimension"))?;
+        Ok(Self { rule, field: decode_field(input)?, severity, dimension })
+    }
+}
+
 const VERSION: u8 = 1;
 const DIMENSIONS: [Dimension; 6] = Dimension::ALL;
 
@@ -153,11 +175,7 @@ impl Judgement {
         out.u8(VERSION);
         out.varint(self.defects.len() as u64);
         for defect in &self.defects {
-            out.varint(u64::from(defect.rule.0));
-            let dimension =
-                DIMENSIONS.iter().position(|known| *known == defect.dimension).unwrap_or_default();
-            out.u8((dimension as u8) << 1 | u8::from(defect.severity == Severity::Warning));
-            encode_field(defect.field.as_deref(), &mut out);
+            defect.encode(&mut out);
         }
         out.varint(self.deadlines.len() as u64);
         for deadline in &self.deadlines {
@@ -193,12 +211,7 @@ impl Judgement {
         }
         let mut judgement = Self::default();
         for _ in 0..input.varint()? {
-            let rule = RuleIndex::decode(&mut input)?;
-            let bits = input.u8()?;
-            let severity = if bits & 1 == 1 { Severity::Warning } else { Severity::Error };
-            let dimension = DIMENSIONS.get(usize::from(bits >> 1)).copied().ok_or(Malformed("dimension"))?;
-            let field = decode_field(&mut input)?;
-            judgement.defects.push(Defect { rule, field, severity, dimension });
+            judgement.defects.push(Defect::decode(&mut input)?);
         }
         for _ in 0..input.varint()? {
             let last = day(&mut input)?;

@@ -57,6 +57,16 @@ impl Expect {
         }
     }
 
+    /// Whether a probe may come to another answer when one of its marks goes from so many records to so many.
+    /// Where it may not, a keeper need not assess the record that probes: in a crowd of equals, most need not.
+    #[must_use]
+    pub fn tells_apart(self, before: u64, after: u64) -> bool {
+        match self {
+            Self::Unique | Self::Present => self.is_met(&[before]) != self.is_met(&[after]),
+            Self::AtLeast(_) | Self::AtMost(_) | Self::Exactly(_) => before != after,
+        }
+    }
+
     /// The largest count it tells from larger ones; beyond, a keeper need not count.
     #[must_use]
     pub fn count_max(self) -> u64 {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use super::duplicates::MARK_MEMBERS_MAX;
 use super::{
-    Defect, Gap, Index, Judgement, Mark, Pair, RuleBook, RuleIndex, Score, Silence, Sorted, Standing,
+    Defect, Gap, Index, Judgement, Mark, Pair, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Standing,
     Subject, Totals, Upkeep, Waiver, sort_by_waivers,
 };
 use crate::catalogue::Dimension;
@@ -133,9 +133,7 @@ impl<'b> MemoryQuality<'b> {
             self.count(&held);
             self.records.insert(id, held);
         }
-        let mut others: BTreeSet<RecordId> =
-            upkeep.changed().filter_map(|mark| self.probed.0.get(mark)).flatten().copied().collect();
-        others.remove(&id);
+        let others = self.touched(&id, &upkeep);
         for other in &others {
             if let Some(mut held) = self.records.remove(other) {
                 self.uncount(&held);
@@ -145,6 +143,25 @@ impl<'b> MemoryQuality<'b> {
             }
         }
         others
+    }
+
+    /// The other records that must be assessed again after a change.
+    fn touched(&self, id: &RecordId, upkeep: &Upkeep) -> BTreeSet<RecordId> {
+        let mut touched = BTreeSet::new();
+        let came = upkeep.published.iter().map(|mark| (mark, true));
+        for (mark, came) in came.chain(upkeep.withdrawn.iter().map(|mark| (mark, false))) {
+            let after = self.published.0.get(mark).map_or(0, |members| members.len() as u64);
+            let before = if came { after.saturating_sub(1) } else { after + 1 };
+            for other in self.probed.0.get(mark).into_iter().flatten().filter(|other| *other != id) {
+                let probes = self.records.get(other).map(|held| held.judgement.probes.as_slice());
+                let of_mark = |probe: &&Probe| probe.marks.contains(mark);
+                let mut asking = probes.unwrap_or_default().iter().filter(of_mark);
+                if asking.any(|probe| probe.expect.tells_apart(before, after)) {
+                    touched.insert(*other);
+                }
+            }
+        }
+        touched
     }
 
     fn assess(&self, judgement: &Judgement) -> Vec<Defect> {

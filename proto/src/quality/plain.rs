@@ -42,8 +42,8 @@ impl Plain {
         match &expression.expr {
             Expr::Ident(name) => Some(Self::Name(name.clone())),
             Expr::Literal(literal) => Some(Self::Constant(match literal {
-                LiteralValue::Boolean(yes) => Term::Boolean(yes.clone().into()),
-                LiteralValue::Int(number) => Term::Number(number.clone().into()),
+                LiteralValue::Boolean(yes) => Term::Boolean((*yes).into()),
+                LiteralValue::Int(number) => Term::Number((*number).into()),
                 LiteralValue::String(text) => Term::Text(Cow::Owned(String::from(text.clone()))),
                 LiteralValue::Null => Term::Null,
                 _ => return None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{AddAssign, Index, IndexMut, SubAssign};
 
 use super::Standing;
+use crate::bytes::{Malformed, Reader, Writer};
 use crate::catalogue::{Dimension, Label};
 use crate::time::UnixMillis;
 
@@ -146,6 +147,41 @@ impl Totals {
         }
     }
 
+    /// The canonical bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.varint(self.records);
+        for count in self.tally.counts() {
+            out.varint(count.good);
+            out.varint(count.all);
+        }
+        out.varint(self.alive_until.len() as u64);
+        for (day, count) in &self.alive_until {
+            out.zigzag(i64::from(*day));
+            out.varint(*count);
+        }
+        out.into_bytes()
+    }
+
+    /// Reads the canonical bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] if they are cut, too long or name a day beyond all days.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Reader::new(bytes);
+        let mut totals = Self { records: input.varint()?, ..Self::default() };
+        for dimension in Dimension::ALL {
+            totals.tally[dimension] = Count { good: input.varint()?, all: input.varint()? };
+        }
+        for _ in 0..input.varint()? {
+            let day = i32::try_from(input.zigzag()?).map_err(|_| Malformed("day"))?;
+            totals.alive_until.insert(day, input.varint()?);
+        }
+        input.end()?;
+        Ok(totals)
+    }
+
     /// Whether nothing is counted in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -201,6 +237,11 @@ impl Score {
     #[must_use]
     pub fn figure(&self, dimension: Dimension) -> Count {
         self.tally[dimension]
+    }
+
+    /// Counts one check more that is not of a record: whether hub and node hold the same digest (`thong_nhat`).
+    pub fn add_check(&mut self, dimension: Dimension, passed: bool) {
+        self.tally[dimension] += Count { good: u64::from(passed), all: 1 };
     }
 
     /// The whole: the word with the least share, and its count. `None` if there is nothing to judge.

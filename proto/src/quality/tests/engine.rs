@@ -98,6 +98,8 @@ fn figures_are_rounded_down_and_the_whole_is_the_least() {
     score.tally[Dimension::Du] = count(99, 100);
     score.tally[Dimension::Song] = count(989, 1_000);
     assert_eq!(score.total(), Some((Dimension::Song, count(989, 1_000))), "compared exactly, not as percent");
+    score.add_check(Dimension::ThongNhat, false);
+    assert_eq!(score.total(), Some((Dimension::ThongNhat, count(0, 1))));
     for dimension in Dimension::ALL {
         assert!(formula(Some(dimension)).vi.contains('÷'));
     }

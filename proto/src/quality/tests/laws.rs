@@ -126,6 +126,17 @@ proptest! {
     }
 
     #[test]
+    fn totals_come_back_from_their_bytes(subjects in proptest::collection::vec(any_subject(), 1..8)) {
+        let mut quality = MemoryQuality::new(&BOOK, TODAY);
+        subjects.into_iter().for_each(|subject| { quality.apply(subject); });
+        for totals in quality.totals().values() {
+            let bytes = totals.encode();
+            prop_assert_eq!(&Totals::decode(&bytes).unwrap(), totals);
+            prop_assert!(Totals::decode(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
+
+    #[test]
     fn bytes_of_a_stranger_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(judgement) = Judgement::decode(&[&[1u8], bytes.as_slice()].concat()) {
             let _ = judgement.defects_on(&BOOK, &[], TODAY);
