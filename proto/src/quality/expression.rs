@@ -16,10 +16,12 @@ use cel::{Context, Env, Program};
 use super::plain::{Plain, Term};
 use crate::value::{Value, civil, days_of};
 
-/// Characters of a condition: evaluation recurses over it.
+/// Characters of a condition.
 const SOURCE_CHARS_MAX: usize = 2_000;
-/// Brackets and negations in one another, counted from above.
-const DEPTH_MAX: usize = 40;
+/// Brackets in one another: CEL's parser recurses, and 12 exhaust a thread's 2 MiB in a debug build.
+const DEPTH_MAX: usize = 5;
+/// Comparing, reckoning and selecting operators: a chain of 55 does the same.
+const OPERATORS_MAX: usize = 20;
 
 /// One item's values by subfield.
 pub(super) type Item<'a> = BTreeMap<&'a str, &'a Value>;
@@ -56,9 +58,12 @@ impl Expression {
         if length > SOURCE_CHARS_MAX {
             return Err(format!("is {length} characters long, at most {SOURCE_CHARS_MAX} are taken"));
         }
-        let opening = source.chars().filter(|c| matches!(c, '(' | '[' | '{' | '!' | '?')).count();
-        if opening > DEPTH_MAX {
-            return Err(format!("has {opening} brackets and negations, at most {DEPTH_MAX} are taken"));
+        let (depth, operators) = (depth_of(source), operators_of(source));
+        if depth > DEPTH_MAX {
+            return Err(format!("nests {depth} brackets, at most {DEPTH_MAX} are taken"));
+        }
+        if operators > OPERATORS_MAX {
+            return Err(format!("has {operators} operators, at most {OPERATORS_MAX} are taken"));
         }
         let program = env.compile(source).map_err(|error| error.to_string())?;
         let references = program.references();
@@ -104,6 +109,26 @@ impl Expression {
             _ => Outcome::Undefined,
         }
     }
+}
+
+/// How deep brackets stand in one another; those inside of text count too, which is on the safe side.
+fn depth_of(source: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    for c in source.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn operators_of(source: &str) -> usize {
+    let single = source.chars().filter(|c| matches!(c, '<' | '>' | '+' | '-' | '*' | '/' | '%' | '.'));
+    single.count()
+        + ["==", "!=", " in "].map(|operator| source.matches(operator).count()).iter().sum::<usize>()
 }
 
 fn is_clock(name: &str) -> bool {

@@ -193,6 +193,29 @@ fn what_a_condition_cannot_say_is_not_applicable() {
     }
 }
 
+/// Goal: no condition that is accepted exhausts the stack, which would end the process. Method: the deepest, the
+/// longest and the most chained ones, in a test's thread of 2 MiB and, in a debug build, with the largest frames.
+#[test]
+fn the_largest_conditions_taken_are_evaluated() {
+    let or = format!("so2 == 2{}", " || so2 < 0 && true".repeat(9) + &" || false".repeat(190));
+    let chain = format!("(((((so2{} == 20)))))", " + 1".repeat(19));
+    let minus = format!("so2 == {}1", "- ".repeat(18));
+    let not = format!("{}(so2 == 1)", "!".repeat(1_900));
+    let ternary = format!("{}so2 == 1", "so == 1 ? false : ".repeat(19));
+    let list = "[[[[so2]]]] == [[[[1]]]]".to_owned();
+    for cel in [or, chain, minus, not, ternary, list] {
+        let rule = format!(
+            "[[rule]]\nid = \"X_1\"\ndimension = \"dung\"\nseverity = \"error\"\ncel = {cel:?}\nmessage = {{ vi = \"x\", en = \"x\" }}\n"
+        );
+        let book = RuleBook::compile(&small_catalogue(&rule).unwrap()).unwrap();
+        let mut subject = Subject::new("nho", id(1), unit(), TODAY);
+        for number in [Value::Integer(1), Value::Text("1".to_owned()), Value::List(vec![Value::Null])] {
+            subject.values.insert("so2".to_owned(), number);
+            let _ = book.judge(&subject, TODAY);
+        }
+    }
+}
+
 fn small_catalogue(rest: &str) -> Result<Catalogue, crate::catalogue::CatalogueError> {
     let field = |name: &str, kind: &str| {
         format!(
@@ -211,10 +234,12 @@ fn a_faulty_rule_is_named() {
             "[[rule]]\nid = \"X_1\"\ndimension = \"dung\"\nseverity = \"error\"\nmessage = {{ vi = \"x\", en = \"x\" }}\n{rest}\n"
         )
     };
-    let long = format!("cel = \"{}so == 1\"", "so == 1 || ".repeat(300));
+    let long = format!("cel = \"{}so == 1\"", "true || ".repeat(300));
     let deep = format!("cel = \"{}true{}\"", "(".repeat(60), ")".repeat(60));
+    let chain = format!("cel = \"so{} == 1\"", " + 1".repeat(60));
     for (rest, says) in [
         ("", "exactly one of"),
+        (chain.as_str(), "operators"),
         ("cel = \"true\"\ncross = { one_unit = {} }", "exactly one of"),
         ("cel = \"khac == 1\"", "khac"),
         ("cel = \"so ==\"", "X_1"),
