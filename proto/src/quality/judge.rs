@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::builtin::Builtin;
 use super::expression::{Expression, Item, Items, Outcome, Scope, year_of};
 use super::fields::fault_of;
-use super::mark::{Mark, Probe};
+use super::mark::{Mark, MarkIndex, Probe, Tuple};
 use super::plan::*;
 use super::shingles::{bands, shingles};
 use super::{Deadline, Defect, Expect, Judgement, RuleBook, Subject};
@@ -365,8 +365,12 @@ impl<'a> Sheet<'a> {
     }
 
     /// The tuple of some values; `None` if one is absent.
-    fn keys(&mut self, names: &'a [String], bare: bool) -> Option<Vec<String>> {
-        names.iter().map(|name| self.key(name, bare).map(str::to_owned)).collect()
+    fn tuple(&mut self, index: MarkIndex, names: &'a [String], bare: bool) -> Option<Tuple> {
+        let mut tuple = index.tuple();
+        for name in names {
+            tuple.add(self.key(name, bare)?);
+        }
+        Some(tuple)
     }
 
     fn publish(&mut self) {
@@ -375,12 +379,12 @@ impl<'a> Sheet<'a> {
             if !self.holds(publish.having.as_ref()) {
                 continue;
             }
-            let Some(mut keys) = self.keys(&publish.fields, false) else { continue };
+            let Some(mut tuple) = self.tuple(publish.index, &publish.fields, false) else { continue };
             if let Some(field) = &publish.year {
                 let Some(year) = self.subject.value(field).and_then(year_of) else { continue };
-                keys.push(year.to_string());
+                tuple.add(&year.to_string());
             }
-            self.out.marks.push(publish.index.mark(keys.iter().map(String::as_str)));
+            self.out.marks.push(tuple.mark());
         }
     }
 
@@ -392,11 +396,11 @@ impl<'a> Sheet<'a> {
             }
             let found = match &probe.look {
                 Look::Unique { index, by, in_unit } => {
-                    let Some(mut keys) = self.keys(by, false) else { continue };
+                    let Some(mut tuple) = self.tuple(*index, by, false) else { continue };
                     if *in_unit {
-                        keys.push(self.subject.unit.to_string());
+                        tuple.add(self.subject.unit.as_str());
                     }
-                    let mark = index.mark(keys.iter().map(String::as_str));
+                    let mark = tuple.mark();
                     self.out.marks.push(mark);
                     Some((vec![mark], Expect::Unique))
                 }
@@ -465,7 +469,7 @@ impl<'a> Sheet<'a> {
         Some((tuples.iter().map(mark).collect(), expect))
     }
 
-    fn band_marks(&self, index: super::mark::MarkIndex, by: &[String]) -> Vec<Mark> {
+    fn band_marks(&self, index: MarkIndex, by: &[String]) -> Vec<Mark> {
         let texts = by.iter().filter_map(|name| self.subject.value(name)).map(Value::to_text);
         let text = texts.collect::<Vec<_>>().join(" ");
         bands(&shingles(&text)).iter().map(|band| index.mark([band.as_str()])).collect()
@@ -474,8 +478,8 @@ impl<'a> Sheet<'a> {
     fn propose(&mut self) {
         let plan = self.plan;
         for (index, fields) in &plan.proposals {
-            if let Some(keys) = self.keys(fields, true) {
-                self.out.proposals.push(index.mark(keys.iter().map(String::as_str)));
+            if let Some(tuple) = self.tuple(*index, fields, true) {
+                self.out.proposals.push(tuple.mark());
             }
         }
         if let Some((index, fields)) = &plan.similar {

@@ -145,13 +145,30 @@ impl MarkIndex {
 
     /// The mark of a tuple.
     pub(super) fn mark<'a>(self, parts: impl IntoIterator<Item = &'a str>) -> Mark {
+        let mut tuple = self.tuple();
+        parts.into_iter().for_each(|part| tuple.add(part));
+        tuple.mark()
+    }
+
+    /// A tuple to be filled part by part.
+    pub(super) fn tuple(self) -> Tuple {
         let mut out = Writer::with_capacity(96);
         out.raw(&self.0);
-        for part in parts {
-            out.text(part);
-        }
+        Tuple(out)
+    }
+}
+
+/// A tuple in the making.
+pub(super) struct Tuple(Writer);
+
+impl Tuple {
+    pub(super) fn add(&mut self, part: &str) {
+        self.0.text(part);
+    }
+
+    pub(super) fn mark(&self) -> Mark {
         let mut mark = [0; 16];
-        mark.copy_from_slice(sha256(&[out.as_slice()]).split_at(16).0);
+        mark.copy_from_slice(sha256(&[self.0.as_slice()]).split_at(16).0);
         Mark(mark)
     }
 }
