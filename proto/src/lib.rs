@@ -19,6 +19,7 @@ pub mod limits;
 pub mod merge;
 pub mod merkle;
 pub mod note;
+pub mod quality;
 pub mod rules;
 pub mod text;
 pub mod time;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Duplicates, Expectation, Rule};
+
 /// A name people read, in Vietnamese and English.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -34,12 +36,21 @@ pub struct RecordType {
     /// A record not confirmed for so many days is stale.
     #[serde(default)]
     pub freshness_days: Option<u32>,
+    /// The limit holds only while this CEL condition does, e.g. until a case is closed.
+    #[serde(default)]
+    pub fresh_while: Option<String>,
     /// Its fields, in the order people expect.
     #[serde(rename = "field")]
     pub fields: Vec<Field>,
     /// Rules over a record and across records.
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
+    /// Records that every unit should have.
+    #[serde(default, rename = "expect")]
+    pub expectations: Vec<Expectation>,
+    /// How probable duplicates are found and weighed.
+    #[serde(default)]
+    pub duplicates: Option<Duplicates>,
 }
 
 /// The fields that name a record, and how far the name reaches.
@@ -185,28 +196,8 @@ pub enum Policy {
     Review,
 }
 
-/// A rule that stored records are judged by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Identifier, e.g. `KL_HAN_SAU_BAN_HANH`.
-    pub id: String,
-    /// `error` keeps a record out of the shared dataset, `warning` lowers the score.
-    pub severity: Severity,
-    /// Which of the six words it serves.
-    pub dimension: Dimension,
-    /// What a good record satisfies, in CEL over the record's fields; absent for cross-record rules.
-    #[serde(default)]
-    pub cel: Option<String>,
-    /// A named check across records, with its arguments, e.g. `reference_resolves:chi_bo`.
-    #[serde(default)]
-    pub cross: Option<String>,
-    /// What is wrong when it fails, and what to do.
-    pub message: Label,
-}
-
 /// How much a failed rule weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Keeps the record out of the shared dataset until mended.
@@ -231,6 +222,25 @@ pub enum Dimension {
     ThongNhat,
     /// Shared.
     DungChung,
+}
+
+impl Dimension {
+    /// All six, in the order the resolution names them.
+    pub const ALL: [Self; 6] =
+        [Self::Dung, Self::Du, Self::Sach, Self::Song, Self::ThongNhat, Self::DungChung];
+
+    /// The identifier: `dung`, `du`, `sach`, `song`, `thong_nhat`, `dung_chung`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dung => "dung",
+            Self::Du => "du",
+            Self::Sach => "sach",
+            Self::Song => "song",
+            Self::ThongNhat => "thong_nhat",
+            Self::DungChung => "dung_chung",
+        }
+    }
 }
 
 /// A code list: `catalogue/codes/<name>.toml`.

@@ -1,16 +1,13 @@
 //! A cell becomes a value of its field's kind, or a reason why not.
 
 use super::dates::{DateFault, day_of_serial, parse_date};
+use super::forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 use super::row::Row;
 use super::units::parse_unit;
 use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
 use crate::catalogue::{Field, FieldKind};
 use crate::text;
 use crate::value::Value;
-
-const NAME_CHARS_MAX: usize = 80;
-const TEXT_CHARS_MAX: usize = 300;
-const LONG_TEXT_CHARS_MAX: usize = 20_000;
 
 impl Row<'_> {
     pub(super) fn value(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
@@ -155,12 +152,7 @@ impl Row<'_> {
         cell: &RawCell,
         text: String,
     ) -> Option<Value> {
-        let is_name = field.check.as_deref() == Some("person_name");
-        let chars_max = match kind {
-            FieldKind::LongText => LONG_TEXT_CHARS_MAX,
-            _ if is_name => NAME_CHARS_MAX,
-            _ => TEXT_CHARS_MAX,
-        };
+        let chars_max = text_chars_max(field, kind);
         if text.chars().count() > chars_max {
             let short: String = text.chars().take(40).collect();
             self.error(
@@ -176,9 +168,7 @@ impl Row<'_> {
             Some("person_name") => return self.name(name, &text),
             Some("cccd") => return self.citizen(name, cell, &text),
             Some("phone") => return self.phone(name, &text),
-            Some("party_card")
-                if !matches!(text.len(), 8 | 12) || !text.bytes().all(|b| b.is_ascii_digit()) =>
-            {
+            Some("party_card") if !is_party_card(&text) => {
                 self.warn(
                     "PARTY_CARD",
                     name,
@@ -186,7 +176,7 @@ impl Row<'_> {
                     "a card number usually has 8 or 12 digits: check it",
                 );
             }
-            Some("sha256") if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Some("sha256") if !is_sha256(&text) => {
                 self.error(
                     "TYPE_MISMATCH",
                     name,
@@ -211,11 +201,7 @@ impl Row<'_> {
 
     fn name(&mut self, column: &str, text: &str) -> Option<Value> {
         let text = text.replace(['Ð'], "Đ").replace('ð', "đ");
-        let words = text.split(' ').count();
-        let latin =
-            |c: char| matches!(c, 'a'..='z' | 'A'..='Z' | '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}');
-        let allowed = |c: char| latin(c) || matches!(c, ' ' | '\'' | '-' | '.');
-        if words < 2 || text::formula_like(&text) || !text.chars().all(allowed) {
+        if !is_person_name(&text) {
             self.error(
                 "NAME_INVALID",
                 column,
@@ -284,17 +270,7 @@ impl Row<'_> {
     }
 
     fn phone(&mut self, column: &str, text: &str) -> Option<Value> {
-        let mut digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        if let Some(rest) = digits.strip_prefix("84").filter(|rest| rest.len() == 9) {
-            digits = format!("0{rest}");
-        }
-        if digits.len() == 9 && !digits.starts_with('0') {
-            digits.insert(0, '0');
-        }
-        let mobile =
-            digits.len() == 10 && ["03", "05", "07", "08", "09"].iter().any(|p| digits.starts_with(p));
-        let land = digits.len() == 11 && digits.starts_with("02");
-        if mobile || land {
+        if let Some(digits) = phone_digits(text) {
             return Some(Value::Text(digits));
         }
         self.warn(

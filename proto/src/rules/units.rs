@@ -1,6 +1,6 @@
 //! Commune codes: a code means nothing without its system's date (DOMAIN 3.6).
 
-use crate::catalogue::{Catalogue, Unit};
+use crate::catalogue::{Catalogue, Unit, Units};
 use crate::ids::UnitCode;
 use crate::text::{fold, fold_name};
 
@@ -37,6 +37,22 @@ pub(super) fn parse_unit(catalogue: &Catalogue, column: &str, text: &str) -> Res
     let vi = format!("không có đơn vị nào mang mã hoặc tên “{text}”: ghi mã 5 số của xã, phường");
     let en = format!("no unit has the code or name {text:?}: write the commune's 5-digit code");
     Err(Finding::new("CODE_UNKNOWN", Some(column), vi, en).with_value(text))
+}
+
+/// Why a unit's code does not stand for a unit of the province: `CODE_OUTSIDE`, `CODE_OLD` or
+/// `CODE_UNKNOWN`; `None` if it does.
+#[must_use]
+pub fn unit_fault(units: &Units, code: &UnitCode) -> Option<&'static str> {
+    let base = code.as_str().split('.').next().unwrap_or_default();
+    if units.get(code).is_some() || base.parse().is_ok_and(|base| units.get(&base).is_some()) {
+        None
+    } else if units.elsewhere(code.as_str()).is_some() {
+        Some("CODE_OUTSIDE")
+    } else if !units.by_old_code(code.as_str()).is_empty() {
+        Some("CODE_OLD")
+    } else {
+        Some("CODE_UNKNOWN")
+    }
 }
 
 fn by_name<'a>(catalogue: &'a Catalogue, text: &str) -> Option<&'a Unit> {

@@ -1,0 +1,109 @@
+//! What can be wrong in a type's rules without compiling them: names of fields, types and days.
+
+use std::collections::BTreeSet;
+
+use super::{Catalogue, Cross, FieldKind, Matching, RecordType, Rule};
+
+/// Checks the rules, expectations and duplicates of one type.
+///
+/// # Errors
+/// What is wrong, naming the rule.
+pub(super) fn check_rules(catalogue: &Catalogue, declared: &RecordType) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for rule in &declared.rules {
+        if !seen.insert(rule.id.as_str()) {
+            return Err(format!("declares the rule {} twice", rule.id));
+        }
+        check_rule(catalogue, declared, rule).map_err(|reason| format!("rule {}: {reason}", rule.id))?;
+    }
+    for expected in &declared.expectations {
+        let fault = |reason: String| format!("expect {}: {reason}", expected.id);
+        if !seen.insert(expected.id.as_str()) {
+            return Err(format!("declares the rule {} twice", expected.id));
+        }
+        if let Some(year) = &expected.year {
+            plain(declared, year).map_err(fault)?;
+        }
+        if expected.due.as_deref().is_some_and(|due| month_and_day(due).is_none()) {
+            return Err(fault("`due` is month and day, MM-DD".to_owned()));
+        }
+    }
+    let duplicates = declared.duplicates.iter();
+    let named = duplicates.flat_map(|duplicates| {
+        let proposed = duplicates.propose.iter().flatten().chain(&duplicates.similar);
+        proposed.chain(duplicates.evidence.iter().map(|evidence| &evidence.field))
+    });
+    for field in named {
+        plain(declared, field).map_err(|reason| format!("duplicates: {reason}"))?;
+    }
+    Ok(())
+}
+
+fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Result<(), String> {
+    let ways = [rule.cel.is_some(), rule.late.is_some(), rule.cross.is_some()];
+    if ways.into_iter().filter(|there| *there).count() != 1 {
+        return Err("needs exactly one of `cel`, `late`, `cross`".to_owned());
+    }
+    let mut scope = &declared.fields;
+    if let Some(each) = &rule.each {
+        let items = plain(declared, each)?;
+        if items.kind != FieldKind::Items || rule.cross.is_some() {
+            return Err(format!("`each` goes with `cel` or `late` over items, {each} has none"));
+        }
+        scope = &items.fields;
+    }
+    let known = |name: &String| {
+        scope.iter().find(|field| field.name == *name).ok_or_else(|| format!("there is no field {name}"))
+    };
+    if let Some(field) = &rule.field {
+        known(field)?;
+    }
+    if let Some(late) = &rule.late
+        && known(&late.after)?.kind != FieldKind::Date
+    {
+        return Err(format!("{} is no date", late.after));
+    }
+    let Some(cross) = &rule.cross else { return Ok(()) };
+    match cross {
+        Cross::Unique { by, .. } | Cross::Similar { by } => {
+            by.iter().try_for_each(|name| known(name).map(|_| ()))
+        }
+        Cross::Resolves { field } => {
+            let reference = known(field)?.member_kind() == FieldKind::Reference;
+            if reference { Ok(()) } else { Err(format!("{field} is no reference")) }
+        }
+        Cross::Exists(matching) | Cross::Absent(matching) => check_matching(catalogue, declared, matching),
+        Cross::Counts(matching) => {
+            known(matching.equals.as_ref().ok_or("`counts` needs `equals`")?)?;
+            check_matching(catalogue, declared, matching)
+        }
+        Cross::OneUnit {} => Ok(()),
+    }
+}
+
+fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching) -> Result<(), String> {
+    let Some(theirs) = catalogue.record_type(&matching.of) else {
+        return Err(format!("there is no record type {}", matching.of));
+    };
+    for (their_field, my_fields) in &matching.by {
+        if their_field != "_id" {
+            plain(theirs, their_field)?;
+        }
+        for name in my_fields.names().iter().filter(|name| *name != "_id") {
+            plain(mine, name)?;
+        }
+    }
+    matching.recent.as_ref().map_or(Ok(()), |field| plain(theirs, field).map(|_| ()))
+}
+
+fn plain<'a>(declared: &'a RecordType, name: &str) -> Result<&'a super::Field, String> {
+    let found = declared.fields.iter().find(|field| field.name == name);
+    found.ok_or_else(|| format!("{} has no field {name}", declared.name))
+}
+
+/// Month and day of `MM-DD`.
+pub(crate) fn month_and_day(text: &str) -> Option<(i8, i8)> {
+    let (month, day) = text.split_once('-')?;
+    let (month, day) = (month.parse().ok()?, day.parse().ok()?);
+    jiff::civil::Date::new(2_000, month, day).ok().map(|_| (month, day))
+}

@@ -1,0 +1,510 @@
+//! Judging one record: a plan held against a subject.
+
+use std::collections::BTreeMap;
+
+use super::builtin::Builtin;
+use super::expression::{Expression, Item, Items, Outcome, Scope, year_of};
+use super::fields::fault_of;
+use super::mark::{Mark, MarkIndex, Probe, Tuple};
+use super::plan::*;
+use super::shingles::{bands, shingles};
+use super::{Deadline, Defect, Expect, Judgement, RuleBook, Subject};
+use crate::catalogue::{Class, Dimension, FieldKind};
+use crate::rules::{CitizenFault, CitizenNumber};
+use crate::text::{fold, fold_name};
+use crate::value::{Value, civil, days_of};
+
+/// One judgement in the making.
+pub(super) struct Sheet<'a> {
+    book: &'a RuleBook,
+    plan: &'a TypePlan,
+    subject: &'a Subject,
+    today: i32,
+    this_year: i16,
+    items: BTreeMap<&'a str, Items<'a>>,
+    /// Folded values, each made once.
+    folded: BTreeMap<(&'a str, bool), Option<String>>,
+    id: String,
+    out: Judgement,
+}
+
+impl<'a> Sheet<'a> {
+    pub(super) fn judge(
+        book: &'a RuleBook,
+        plan: &'a TypePlan,
+        subject: &'a Subject,
+        today: i32,
+    ) -> Judgement {
+        let mut sheet = Self {
+            book,
+            plan,
+            subject,
+            today,
+            this_year: civil(today).map_or(0, jiff::civil::Date::year),
+            items: BTreeMap::new(),
+            folded: BTreeMap::new(),
+            id: subject.id.to_string(),
+            out: Judgement::default(),
+        };
+        sheet.sort_items();
+        sheet.values();
+        sheet.person();
+        sheet.completeness();
+        sheet.whole();
+        sheet.rules();
+        sheet.freshness();
+        sheet.publish();
+        sheet.probe();
+        sheet.propose();
+        let mut out = sheet.out;
+        out.defects.sort_unstable();
+        out.defects.dedup();
+        out.deadlines.sort_unstable();
+        out.marks.sort_unstable();
+        out.marks.dedup();
+        out.proposals.sort_unstable();
+        out.proposals.dedup();
+        out.proposals.retain(|mark| out.marks.binary_search(mark).is_err());
+        out.probes.sort_unstable();
+        out
+    }
+
+    fn sort_items(&mut self) {
+        for (name, field) in &self.plan.fields {
+            if field.field.kind == FieldKind::Items {
+                self.items.insert(name, Items::new());
+            }
+        }
+        if self.items.is_empty() {
+            return;
+        }
+        let mut gone = Vec::new();
+        for (path, value) in &self.subject.values {
+            let mut parts = path.splitn(3, '/');
+            let (Some(field), Some(key), Some(subfield)) = (parts.next(), parts.next(), parts.next()) else {
+                continue;
+            };
+            if subfield == "_gone" {
+                if *value == Value::Boolean(true) {
+                    gone.push((field, key));
+                }
+            } else if *value != Value::Null
+                && let Some(items) = self.items.get_mut(field)
+            {
+                items.entry(key).or_default().insert(subfield, value);
+            }
+        }
+        for (field, key) in gone {
+            if let Some(items) = self.items.get_mut(field) {
+                items.remove(key);
+            }
+        }
+    }
+
+    fn count(&mut self, dimension: Dimension) {
+        let [dung, du, sach, song, thong_nhat, dung_chung] = &mut self.out.checks;
+        let count = match dimension {
+            Dimension::Dung => dung,
+            Dimension::Du => du,
+            Dimension::Sach => sach,
+            Dimension::Song => song,
+            Dimension::ThongNhat => thong_nhat,
+            Dimension::DungChung => dung_chung,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    fn found(&mut self, rule: Builtin, field: Option<&str>) {
+        self.out.defects.push(Defect {
+            rule: rule.index(),
+            field: field.map(str::to_owned),
+            severity: rule.severity(),
+            dimension: rule.dimension(),
+        });
+    }
+
+    fn again_on(&mut self, day: i32) {
+        self.out.judge_again = Some(self.out.judge_again.map_or(day, |known| known.min(day)));
+    }
+
+    fn again_next_year(&mut self) {
+        if let Ok(date) = jiff::civil::Date::new(self.this_year.saturating_add(1), 1, 1) {
+            self.again_on(days_of(date));
+        }
+    }
+
+    /// Single values, of fields and of items.
+    fn values(&mut self) {
+        let (plan, subject) = (self.plan, self.subject);
+        for (path, value) in &subject.values {
+            if *value == Value::Null {
+                continue;
+            }
+            // Paths of items are no fields.
+            if let Some(field) = plan.fields.get(path.as_str()) {
+                self.value(field, path, value);
+            }
+        }
+        let items: Vec<(String, &FieldPlan, &Value)> = self
+            .items
+            .iter()
+            .filter_map(|(name, items)| plan.fields.get(*name).map(|field| (name, field, items)))
+            .flat_map(|(name, field, items)| {
+                items.iter().flat_map(move |(key, values)| {
+                    values.iter().filter_map(move |(subfield, value)| {
+                        let plan = field.fields.get(*subfield)?;
+                        Some((format!("{name}/{key}/{subfield}"), plan, *value))
+                    })
+                })
+            })
+            .collect();
+        for (path, field, value) in items {
+            self.value(field, &path, value);
+        }
+    }
+
+    fn value(&mut self, field: &FieldPlan, path: &str, value: &Value) {
+        if field.field.class == Class::C4 {
+            return;
+        }
+        self.count(Dimension::Dung);
+        if let Some(fault) = fault_of(field, value, &self.book.units, self.today) {
+            if let (Builtin::DateFuture, Value::Date(day)) = (fault, value) {
+                self.again_on(*day);
+            }
+            self.found(fault, Some(path));
+        }
+    }
+
+    /// The citizen number against birth date and sex, and every date against the birth date.
+    fn person(&mut self) {
+        let (plan, subject) = (self.plan, self.subject);
+        let born = plan.birth.as_deref().and_then(|name| match subject.value(name) {
+            Some(Value::Date(day)) => Some(*day),
+            _ => None,
+        });
+        if let Some(born) = born {
+            for (path, value) in &subject.values {
+                if matches!(value, Value::Date(day) if *day < born) && plan.fields.contains_key(path.as_str())
+                {
+                    self.found(Builtin::DateOrder, Some(path));
+                }
+            }
+        }
+        let Some(name) = plan.citizen.as_deref() else { return };
+        let Some(Value::Text(digits)) = subject.value(name) else { return };
+        let Ok(number) = CitizenNumber::parse(digits) else { return };
+        let female = match subject.value("gioi_tinh") {
+            Some(Value::Code(code)) => Some(code == "NU"),
+            _ => None,
+        };
+        match number.fits(born.and_then(civil).map(jiff::civil::Date::year), female) {
+            Ok(()) => {}
+            Err(CitizenFault::BirthYear) => self.found(Builtin::CccdBirthyear, Some(name)),
+            Err(_) => self.found(Builtin::CccdCenturySex, Some(name)),
+        }
+    }
+
+    fn completeness(&mut self) {
+        let plan = self.plan;
+        let mut missing: Vec<String> = Vec::new();
+        for (name, field) in &plan.fields {
+            if field.required {
+                self.count(Dimension::Du);
+                let there = match field.field.kind {
+                    FieldKind::Items => self.items.get(name.as_str()).is_some_and(|items| !items.is_empty()),
+                    _ => self.subject.value(name).is_some(),
+                };
+                if !there {
+                    missing.push(name.clone());
+                }
+            }
+            let required: Vec<&String> =
+                field.fields.iter().filter(|(_, field)| field.required).map(|(name, _)| name).collect();
+            let mut count = 0;
+            for (key, item) in self.items.get(name.as_str()).into_iter().flatten() {
+                for subfield in &required {
+                    count += 1;
+                    if !item.contains_key(subfield.as_str()) {
+                        missing.push(format!("{name}/{key}/{subfield}"));
+                    }
+                }
+            }
+            for _ in 0..count {
+                self.count(Dimension::Du);
+            }
+        }
+        for path in missing {
+            self.found(Builtin::ReqMissing, Some(&path));
+        }
+    }
+
+    /// What counts once per record.
+    fn whole(&mut self) {
+        self.count(Dimension::Sach);
+        self.count(Dimension::ThongNhat);
+        if self.plan.shared {
+            self.count(Dimension::DungChung);
+        }
+        if self.subject.conflicted {
+            self.found(Builtin::ConflictOpen, None);
+        }
+    }
+
+    fn rules(&mut self) {
+        let plan = self.plan;
+        for rule in &plan.rules {
+            let Some(each) = &rule.each else {
+                self.rule(rule, None);
+                continue;
+            };
+            let items = self.items.get(each.as_str()).cloned().unwrap_or_default();
+            for (key, item) in &items {
+                self.rule(rule, Some((each, key, item)));
+            }
+        }
+    }
+
+    fn rule(&mut self, rule: &RulePlan, item: Option<(&str, &str, &Item<'_>)>) {
+        let plan = self.plan;
+        let of_item = item.and_then(|(each, _, values)| Some((values, &plan.fields.get(each)?.names)));
+        if let Some(when) = &rule.when
+            && self.outcome(when, of_item) != Outcome::Holds
+        {
+            return;
+        }
+        let subject = self.subject;
+        let blamed = || {
+            let there = |name: &&String| match item {
+                Some((_, _, values)) => values.contains_key(name.as_str()),
+                None => subject.value(name).is_some(),
+            };
+            let name = rule.blame.iter().find(there).or(rule.blame.first())?;
+            let of_item = |name: &String| of_item.is_some_and(|(_, names)| names.contains(name));
+            match item {
+                Some((each, key, _)) if of_item(name) => Some(format!("{each}/{key}/{name}")),
+                _ => Some(name.clone()),
+            }
+        };
+        let holds = match &rule.judge {
+            Judge::OneUnit => !subject.is_claimed_twice(),
+            Judge::Holds(condition) => match self.outcome(condition, of_item) {
+                Outcome::Holds => true,
+                Outcome::Fails => false,
+                Outcome::Undefined => return,
+            },
+            Judge::Late { after, days } => {
+                let value = match item {
+                    Some((_, _, values)) => values.get(after.as_str()).copied(),
+                    None => subject.value(after),
+                };
+                if let Some(Value::Date(day)) = value {
+                    let last = day.saturating_add(*days);
+                    self.out.deadlines.push(Deadline { last, rule: rule.rule, field: blamed() });
+                }
+                return;
+            }
+        };
+        let field = if holds { None } else { blamed() };
+        if matches!(rule.dimension, Dimension::Du | Dimension::ThongNhat) {
+            self.count(rule.dimension);
+        }
+        if !holds {
+            let (severity, dimension) = (rule.severity, rule.dimension);
+            self.out.defects.push(Defect { rule: rule.rule, field, severity, dimension });
+        }
+    }
+
+    fn outcome(
+        &mut self,
+        condition: &Expression,
+        item: Option<(&Item<'_>, &std::collections::BTreeSet<String>)>,
+    ) -> Outcome {
+        if condition.daily {
+            self.again_on(self.today.saturating_add(1));
+        }
+        if condition.yearly {
+            self.again_next_year();
+        }
+        let (known, values, items) = (&self.plan.names, &self.subject.values, &self.items);
+        let scope = Scope { known, values, items, item, today: self.today, this_year: self.this_year };
+        let outcome = condition.evaluate(&self.book.env, &scope);
+        if outcome == Outcome::Undefined {
+            self.out.not_evaluated = self.out.not_evaluated.saturating_add(1);
+        }
+        outcome
+    }
+
+    fn holds(&mut self, condition: Option<&Expression>) -> bool {
+        condition.is_none_or(|condition| self.outcome(condition, None) == Outcome::Holds)
+    }
+
+    fn freshness(&mut self) {
+        let plan = self.plan;
+        if let Some((days, limited)) = &plan.freshness
+            && self.holds(limited.as_ref())
+        {
+            let last = self.subject.confirmed.saturating_add(*days);
+            self.out.deadlines.push(Deadline { last, rule: Builtin::Stale.index(), field: None });
+        }
+        if !self.out.deadlines.is_empty() {
+            self.count(Dimension::Song);
+        }
+    }
+
+    /// What a value meets others by; `None` for what is absent. `bare` leaves all marks out.
+    fn key(&mut self, name: &'a str, bare: bool) -> Option<&str> {
+        match name {
+            "_id" => return Some(&self.id),
+            "_unit" => return Some(self.subject.unit.as_str()),
+            _ => {}
+        }
+        let subject = self.subject;
+        let folded = self.folded.entry((name, bare));
+        folded.or_insert_with(|| subject.value(name).and_then(|value| key_text(value, bare))).as_deref()
+    }
+
+    /// The tuple of some values; `None` if one is absent.
+    fn tuple(&mut self, index: MarkIndex, names: &'a [String], bare: bool) -> Option<Tuple> {
+        let mut tuple = index.tuple();
+        for name in names {
+            tuple.add(self.key(name, bare)?);
+        }
+        Some(tuple)
+    }
+
+    fn publish(&mut self) {
+        let plan = self.plan;
+        for publish in &plan.publishes {
+            if !self.holds(publish.having.as_ref()) {
+                continue;
+            }
+            let Some(mut tuple) = self.tuple(publish.index, &publish.fields, false) else { continue };
+            if let Some(field) = &publish.year {
+                let Some(year) = self.subject.value(field).and_then(year_of) else { continue };
+                tuple.add(&year.to_string());
+            }
+            self.out.marks.push(tuple.mark());
+        }
+    }
+
+    fn probe(&mut self) {
+        let plan = self.plan;
+        for probe in &plan.probes {
+            if !self.holds(probe.when.as_ref()) {
+                continue;
+            }
+            let found = match &probe.look {
+                Look::Unique { index, by, in_unit } => {
+                    let Some(mut tuple) = self.tuple(*index, by, false) else { continue };
+                    if *in_unit {
+                        tuple.add(self.subject.unit.as_str());
+                    }
+                    let mark = tuple.mark();
+                    self.out.marks.push(mark);
+                    Some((vec![mark], Expect::Unique))
+                }
+                Look::Similar { index, by } => {
+                    let marks = self.band_marks(*index, by);
+                    self.out.marks.extend(&marks);
+                    (!marks.is_empty()).then_some((marks, Expect::Unique))
+                }
+                Look::Referred { index, field } => {
+                    let ids = match self.subject.value(field) {
+                        Some(Value::Reference(id)) => vec![id.to_string()],
+                        Some(Value::List(values)) => values.iter().map(Value::to_text).collect(),
+                        _ => continue,
+                    };
+                    let marks: Vec<Mark> = ids.iter().map(|id| index.mark([id.as_str()])).collect();
+                    (!marks.is_empty()).then_some((marks, Expect::Present))
+                }
+                Look::Matching(matching) => self.matching(matching),
+            };
+            let Some((mut marks, expect)) = found else { continue };
+            marks.sort_unstable();
+            marks.dedup();
+            if matches!(probe.dimension, Dimension::Du | Dimension::ThongNhat) {
+                self.count(probe.dimension);
+            }
+            self.out.probes.push(Probe { rule: probe.rule, marks, expect });
+        }
+    }
+
+    fn matching(&mut self, matching: &'a MatchPlan) -> Option<(Vec<Mark>, Expect)> {
+        let expect = match &matching.expect {
+            MatchExpect::Fixed(expect) => *expect,
+            MatchExpect::Field(field) => match self.subject.value(field) {
+                Some(Value::Integer(number)) => Expect::Exactly(u32::try_from(*number).unwrap_or(u32::MAX)),
+                _ => return None,
+            },
+        };
+        let mut tuples: Vec<Vec<String>> = vec![Vec::new()];
+        for choice in &matching.choices {
+            let mut longer = Vec::new();
+            for name in choice {
+                let Some(key) = self.key(name, false).map(str::to_owned) else { continue };
+                if matching.or_unit && self.book.is_unit(&key) {
+                    return None;
+                }
+                longer.extend(
+                    tuples.iter().map(|tuple| [tuple.as_slice(), std::slice::from_ref(&key)].concat()),
+                );
+            }
+            tuples = longer;
+        }
+        if tuples.is_empty() {
+            return None;
+        }
+        if matching.in_unit {
+            let unit = self.subject.unit.to_string();
+            tuples.iter_mut().for_each(|tuple| tuple.push(unit.clone()));
+        }
+        if matching.recent {
+            self.again_next_year();
+            let years = [self.this_year.saturating_sub(1), self.this_year].map(|year| year.to_string());
+            let with = |tuple: &Vec<String>| years.clone().map(|year| [tuple.as_slice(), &[year]].concat());
+            tuples = tuples.iter().flat_map(with).collect();
+        }
+        let mark = |tuple: &Vec<String>| matching.index.mark(tuple.iter().map(String::as_str));
+        Some((tuples.iter().map(mark).collect(), expect))
+    }
+
+    fn band_marks(&self, index: MarkIndex, by: &[String]) -> Vec<Mark> {
+        let texts = by.iter().filter_map(|name| self.subject.value(name)).map(Value::to_text);
+        let text = texts.collect::<Vec<_>>().join(" ");
+        bands(&shingles(&text)).iter().map(|band| index.mark([band.as_str()])).collect()
+    }
+
+    fn propose(&mut self) {
+        let plan = self.plan;
+        for (index, fields) in &plan.proposals {
+            if let Some(tuple) = self.tuple(*index, fields, true) {
+                self.out.proposals.push(tuple.mark());
+            }
+        }
+        if let Some((index, fields)) = &plan.similar {
+            let marks = self.band_marks(*index, fields);
+            self.out.proposals.extend(marks);
+        }
+    }
+}
+
+/// A value as records meet by it.
+fn key_text(value: &Value, bare: bool) -> Option<String> {
+    let text = match value {
+        Value::Null => return None,
+        // Numbers fold to themselves.
+        Value::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.clone(),
+        Value::Text(text) if bare => fold(text),
+        Value::Text(text) => fold_name(text),
+        Value::Date(day) => day.to_string(),
+        Value::Code(text) | Value::Decimal(text) => text.clone(),
+        Value::List(values) => {
+            let mut parts: Vec<String> = values.iter().filter_map(|value| key_text(value, bare)).collect();
+            parts.sort_unstable();
+            parts.join("\u{1f}")
+        }
+        other => other.to_text(),
+    };
+    (!text.is_empty()).then_some(text)
+}
