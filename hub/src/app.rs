@@ -9,6 +9,7 @@ use std::time::Duration;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::lock::{DataLock, LockError};
 use lienthong_node::log::{HashFile, LogReader};
+use lienthong_node::quality::{Keeper, QualityError};
 use lienthong_node::replica::{Author, Head};
 use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
 use lienthong_node::rpc::sync::sync_server::SyncServer;
@@ -63,6 +64,9 @@ pub enum StartError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The rules cannot be kept.
+    #[error(transparent)]
+    Quality(#[from] QualityError),
     /// A thread or socket is refused.
     #[error("{what}: {source}")]
     Io {
@@ -93,6 +97,8 @@ pub struct Hub {
     pub committer: CommitterHandle,
     /// The merged records.
     pub dataset: Dataset,
+    /// How good they are.
+    pub quality: Arc<Keeper>,
     /// The ledger's readers.
     pub reader: LogReader,
     /// The ledger's leaf hashes.
@@ -144,6 +150,11 @@ impl Hub {
         let hashes = Arc::clone(opened.journal.hashes());
         let (committer, _thread) = Committer::start(opened.journal, opened.books, clock)
             .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
+        let quality = Keeper::open(dataset.clone(), Arc::clone(&catalogue), clock)?;
+        let stop = CancellationToken::new();
+        quality
+            .start(stop.clone())
+            .map_err(|source| StartError::Io { what: "the thread for quality".to_owned(), source })?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
             secrets,
@@ -154,10 +165,11 @@ impl Hub {
             catalogue,
             committer,
             dataset,
+            quality,
             reader,
             hashes,
             live: Live::default(),
-            stop: CancellationToken::new(),
+            stop,
             remarks: opened.remarks,
             addresses: parking_lot::RwLock::default(),
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lienthong_node::quality::quality_json;
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::quality::Score;
 use lienthong_proto::time::UnixMillis;
 use serde_json::{Value as Json, json};
 
@@ -42,6 +44,8 @@ pub struct UnitStatus {
     pub quarantined: usize,
     /// Why it needs a person, worst first.
     pub attention: Vec<String>,
+    /// How good its data is; nothing while it was never enrolled.
+    pub score: Score,
     severity: u8,
     /// Among equally severe ones, the more of it first.
     weight: u64,
@@ -66,10 +70,7 @@ impl UnitStatus {
             "records": self.records,
             "quarantined": self.quarantined,
             "defects": null,
-            "quality": {
-                "dung": null, "du": null, "sach": null, "song": null, "thong_nhat": null, "dung_chung": null,
-                "total": null,
-            },
+            "quality": quality_json(&self.score),
             "attention": self.attention,
         })
     }
@@ -111,6 +112,7 @@ impl Hub {
             records,
             quarantined: 0,
             attention: Vec::new(),
+            score: Score::default(),
             severity: 0,
             weight: 0,
         };
@@ -134,6 +136,9 @@ impl Hub {
             }
         }
         drop(books);
+        if !enrolled.is_empty() {
+            status.score = self.unit_score(unit).unwrap_or_default();
+        }
         if status.quarantined > 0 {
             status.weight += status.quarantined as u64;
             let reason = format!("{} thay đổi chưa nhập được", status.quarantined);

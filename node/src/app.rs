@@ -16,6 +16,7 @@ use crate::identity::{IdentityError, NodeIdentity};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
+use crate::quality::{Keeper, QualityError};
 use crate::recover::{RECOVERING, Refilled};
 use crate::replica::{
     Author, Draft, Journal, JournalError, JournalOptions, Replay, Replica, WriteError, Written, log_dir,
@@ -63,6 +64,9 @@ pub enum StartError {
     /// Receipts and notices cannot be opened.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    /// The rules cannot be kept.
+    #[error(transparent)]
+    Quality(#[from] QualityError),
     /// A thread or file is refused.
     #[error("{what}: {source}")]
     Io {
@@ -83,6 +87,8 @@ pub struct Node {
     pub replica: Replica,
     /// Receipts and notices.
     pub evidence: Arc<Evidence>,
+    /// How good its records are.
+    pub quality: Arc<Keeper>,
     /// Whom the local API lets in.
     pub api_tokens: ApiTokens,
     /// The addresses served, by what is served there.
@@ -121,19 +127,23 @@ impl Node {
             return Err(StartError::Recovering);
         }
         let mut refilled = Refilled::new(identity.unit().clone(), false);
-        let (journal, remarks) = open_journal(data, &identity, catalogue, &mut refilled)?;
+        let (journal, remarks) = open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled)?;
         let io = |what| move |source| StartError::Io { what, source };
         let (replica, _thread) = Replica::start(journal, clock).map_err(io("the log's thread"))?;
         let regressed = data.join(REGRESSED).exists();
+        let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
+        let stop = CancellationToken::new();
+        quality.start(stop.clone()).map_err(io("the thread for quality"))?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
             identity: Arc::new(identity),
             replica,
             evidence: Arc::new(Evidence::open(data)?),
+            quality,
             api_tokens: ApiTokens::of(data),
             addresses: RwLock::default(),
             remarks,
-            stop: CancellationToken::new(),
+            stop,
             clock,
             regressed: Arc::new(AtomicBool::new(regressed)),
             sync: Mutex::new(None),

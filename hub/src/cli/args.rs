@@ -103,6 +103,18 @@ pub enum Command {
     /// Bản ghi · records
     #[command(flatten)]
     Records(RecordsCommand),
+    /// Điểm chất lượng theo đơn vị, hoặc của một đơn vị kèm các dòng mất điểm · the units' scores, or one unit's with the rows behind it
+    Quality {
+        /// Which
+        #[arg(long)]
+        unit: Option<lienthong_proto::ids::UnitCode>,
+    },
+    /// Bản ghi có thể trùng · records that are probably one
+    Duplicates {
+        /// What
+        #[command(subcommand)]
+        action: DuplicatesAction,
+    },
     /// Xung đột đang mở · open conflicts
     Conflicts {
         /// What
@@ -129,6 +141,17 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
+}
+
+/// What of probable duplicates.
+#[derive(Debug, Subcommand)]
+pub enum DuplicatesAction {
+    /// All of them, the likeliest first
+    List {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
 }
 
 /// What of accounts.

@@ -16,7 +16,9 @@ use lienthong_node::control::{self, Answer, Caller};
 use serde_json::json;
 
 pub use args::{Cli, Command};
-use args::{ConflictsAction, LedgerAction, QuarantineAction, TokenAction, UnitAction, UserAction};
+use args::{
+    ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, TokenAction, UnitAction, UserAction,
+};
 
 use crate::accounts::Credentials;
 use crate::app::Hub;
@@ -223,6 +225,10 @@ fn request(command: &Command) -> anyhow::Result<Request> {
                 Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
             }
         },
+        Command::Quality { unit } => Request::Quality { unit: unit.clone() },
+        Command::Duplicates { action: DuplicatesAction::List { page } } => {
+            Request::DuplicatesList { page: page.clone() }
+        }
         Command::Conflicts { action } => match action {
             ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
             ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },

@@ -360,6 +360,43 @@ impl Stage {
                 println!("✗ {}, {row} {at} [{rule}] {message}", node.name);
             }
         }
+        self.quality().await
+    }
+
+    /// One commune's score, and the first rows that lose it points.
+    async fn quality(&self) -> anyhow::Result<()> {
+        let tongue = self.tongue;
+        let Some(node) = self.nodes.first() else { return Ok(()) };
+        let request = Request::Quality { unit: Some(node.unit.clone()) };
+        let report = self.hub.ask(&request).await?.body;
+        let figures = [
+            ("dung", "đúng", "right"),
+            ("du", "đủ", "complete"),
+            ("sach", "sạch", "clean"),
+            ("song", "sống", "live"),
+            ("thong_nhat", "thống nhất", "unified"),
+            ("dung_chung", "dùng chung", "shared"),
+        ];
+        let figures = figures.map(|(name, vi, en)| {
+            let counts = &report["counts"][name];
+            format!("{} {} ({}/{})", tongue.pick(vi, en), counts["score"], counts["good"], counts["all"])
+        });
+        println!();
+        println!(
+            "{} {}: {} = min({})",
+            tongue.pick("Chất lượng", "Quality of"),
+            node.name,
+            report["quality"]["total"],
+            figures.join(", ")
+        );
+        for row in report["rows"].as_array().into_iter().flatten().take(2) {
+            let defect = &row["defects"][0];
+            let message = defect["message"].as_str().unwrap_or_default();
+            let message = message.split_once(" · ").map_or(message, |(vi, en)| tongue.pick(vi, en));
+            let (id, rule) =
+                (row["id"].as_str().unwrap_or_default(), defect["rule"].as_str().unwrap_or_default());
+            println!("! {id} [{rule}] {message}");
+        }
         Ok(())
     }
 

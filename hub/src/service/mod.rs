@@ -2,6 +2,7 @@
 
 mod evidence;
 mod people;
+mod quality;
 mod request;
 mod units;
 mod waiting;
@@ -82,6 +83,7 @@ impl Hub {
                 let logged = runtime.block_on(self.committer.event(event));
                 logged.map(drop).map_err(|error| error.to_string())
             },
+            quality: &self.quality,
             tell: &|said| tell(said),
         };
         service.answer(request)
@@ -95,6 +97,8 @@ impl Hub {
             Request::UnitList => Ok(self.unit_list()),
             Request::UnitShow { unit } => self.unit_show(&unit),
             Request::UserList => Ok(self.user_list()),
+            Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::DuplicatesList { page } => self.duplicates_list(&page),
             Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
             Request::ConflictsShow { id } => self.conflicts_show(&id),
             Request::QuarantineList { page } => Ok(self.quarantine_list(&page)),

@@ -52,6 +52,16 @@ pub enum Request {
     },
     /// Something about records.
     Records(RecordsRequest),
+    /// How good the units' data is, or one unit's with the rows behind it.
+    Quality {
+        /// Which.
+        unit: Option<UnitCode>,
+    },
+    /// Records that are probably one.
+    DuplicatesList {
+        /// Which.
+        page: Page,
+    },
     /// All open conflicts.
     ConflictsList {
         /// Which.

@@ -82,6 +82,15 @@ pub enum Command {
     /// Bản ghi · records
     #[command(flatten)]
     Records(RecordsCommand),
+    /// Lỗi dữ liệu cần sửa và điểm chất lượng · what is wrong with the records, and the score
+    Defects {
+        /// Only of this type
+        #[arg(long = "type")]
+        record_type: Option<String>,
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
     /// Thông báo từ tỉnh · what the province told
     Notices {
         /// Which
@@ -185,6 +194,7 @@ impl Command {
             Self::Run { .. } => "run",
             Self::Status | Self::Sync { .. } => "status",
             Self::Records(command) => command.name(),
+            Self::Defects { .. } => "defects",
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::ApiToken { .. } => "api-token",

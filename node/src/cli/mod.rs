@@ -249,6 +249,9 @@ fn request(command: &Command) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Status => Request::Status,
         Command::Sync { .. } => Request::Sync,
+        Command::Defects { record_type, page } => {
+            Request::Defects { record_type: record_type.clone(), page: page.clone() }
+        }
         Command::Notices { page } => Request::Notices { page: page.clone() },
         Command::Quarantine { action: QuarantineAction::List { page } } => {
             Request::Quarantine { page: page.clone() }

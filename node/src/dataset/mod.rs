@@ -4,6 +4,7 @@
 //! [`Dataset::publish`] once the log is synced, and reaches the view by [`Dataset::flush`]. The view can
 //! be thrown away at any time: everything here is a function of changes and verdicts.
 
+mod changes;
 mod dictionary;
 mod entries;
 mod record;
@@ -15,4 +16,4 @@ pub use entries::{EntryAt, EntryError, EntrySource, Payload};
 pub(crate) use record::withdrawal_json;
 pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};
 pub use state::{RecordState, Source};
-pub use table::{Admitted, Dataset, DatasetError, Totals};
+pub use table::{Admitted, Dataset, DatasetError, Key, Totals};

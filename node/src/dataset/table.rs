@@ -12,6 +12,7 @@ use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use parking_lot::{Mutex, RwLock};
 
+use super::changes::last_change;
 use super::record::{Record, RecordError};
 use super::{Dictionary, EntryError, EntrySource, RecordState, Source};
 use crate::log::LogReader;
@@ -55,7 +56,7 @@ pub struct Totals {
 }
 
 /// Type number, then record id: records of a type stand together in the view.
-type Key = [u8; 20];
+pub type Key = [u8; 20];
 
 /// A record's state as it stands in memory until the view has it: encoded, and its owner for the counts.
 #[derive(Debug)]
@@ -108,18 +109,20 @@ struct Pending {
 }
 
 #[derive(Debug)]
-struct Inner {
-    view: Arc<dyn View>,
-    words: Dictionary,
+pub(super) struct Inner {
+    pub(super) view: Arc<dyn View>,
+    pub(super) words: Dictionary,
     entries: EntrySource,
     published: RwLock<Published>,
     pending: Mutex<Pending>,
+    /// Held while what changed is noted or what was noted is dealt with.
+    pub(super) changes: Mutex<u64>,
 }
 
 /// The merged state of one replica. Any number of readers, one writer.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Dataset {
@@ -139,12 +142,14 @@ impl Dataset {
             }
             true
         })?;
+        let last_change = last_change(view.as_ref())?;
         let inner = Inner {
             view,
             words,
             entries: EntrySource::new(log, frames),
             published: RwLock::new(published),
             pending: Mutex::default(),
+            changes: Mutex::new(last_change),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -318,8 +323,11 @@ impl Dataset {
             extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
             published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
         };
+        let mut changes = self.inner.changes.lock();
+        *changes += 1;
         for (key, state) in &taken {
             extra.put(Keyspace::Record, key, &state.bytes);
+            extra.put(Keyspace::Changed, key, &changes.to_be_bytes());
         }
         let settled = std::mem::take(&mut self.inner.pending.lock().settled);
         for (key, path, open) in &settled {
@@ -334,6 +342,7 @@ impl Dataset {
         self.inner.words.store(&mut extra);
         extra.set_applied(applied);
         self.inner.view.commit(extra)?;
+        drop(changes);
         let mut published = self.inner.published.write();
         for (key, state) in taken {
             if published.overlay.get(&key).is_some_and(|now| Arc::ptr_eq(now, &state)) {
@@ -453,7 +462,7 @@ impl Dataset {
         Ok(sha256(&[sum.map(u64::to_be_bytes).as_flattened()]))
     }
 
-    fn split(&self, key: &Key) -> Result<(String, RecordId), Malformed> {
+    pub(super) fn split(&self, key: &Key) -> Result<(String, RecordId), Malformed> {
         let mut input = Reader::new(key);
         let number = u64::from(input.u32()?);
         let word = self.inner.words.word(number).ok_or(Malformed("type number"))?;
@@ -485,7 +494,7 @@ fn merged(
 
 const TOTALS: &[u8] = b"totals";
 
-fn key(number: u32, id: RecordId) -> Key {
+pub(super) fn key(number: u32, id: RecordId) -> Key {
     let mut key = [0; 20];
     let (head, tail) = key.split_at_mut(4);
     head.copy_from_slice(&number.to_be_bytes());

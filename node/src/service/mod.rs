@@ -4,6 +4,7 @@ mod records;
 
 use std::sync::Arc;
 
+use lienthong_proto::quality::Silence;
 use lienthong_proto::rules::UnitScope;
 use lienthong_proto::time::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,13 @@ pub enum Request {
     ApiTokens(ApiTokenRequest),
     /// What the hub told.
     Notices {
+        /// Which.
+        page: Page,
+    },
+    /// The records with defects.
+    Defects {
+        /// Only of this type.
+        record_type: Option<String>,
         /// Which.
         page: Page,
     },
@@ -125,6 +133,7 @@ impl Node {
             now: self.now(),
             write: &|drafts| self.replica.write_blocking(drafts),
             log: &|event| self.replica.event_blocking(event).map(drop).map_err(|error| error.to_string()),
+            quality: &self.quality,
             tell,
         })
     }
@@ -139,6 +148,7 @@ impl Node {
             Request::Status | Request::Sync => Ok(Answer::done(self.status())),
             Request::Records(request) => self.on_records(request, tell),
             Request::ApiTokens(request) => Ok(self.api_tokens.answer(&request, self.now())),
+            Request::Defects { record_type, page } => self.defects(record_type.as_deref(), &page),
             Request::Notices { page } => self.notices(&page, &|_| true),
             Request::Quarantine { page } => self.quarantined(&page),
             Request::LogCheckpoint => {
@@ -164,6 +174,31 @@ impl Node {
                 Ok(Answer::done(page.of(items, |item| item["size"].to_string())))
             }
         }
+    }
+
+    /// What is wrong with this unit's records, and which it should have and has not.
+    fn defects(&self, record_type: Option<&str>, page: &Page) -> Result<Answer, Answer> {
+        if let Some(name) = record_type {
+            known_type(self.replica.catalogue(), name)?;
+        }
+        self.quality.settle().map_err(Answer::failed)?;
+        let mut body = self.quality.defect_list(record_type, None, page).map_err(Answer::failed)?;
+        let unit = self.identity.unit();
+        let silence = self.silence();
+        let report = self.quality.unit_report(unit, silence).map_err(Answer::failed)?;
+        if let Some(fields) = body.as_object_mut() {
+            for name in ["quality", "counts", "missing"] {
+                fields.insert(name.to_owned(), report.get(name).cloned().unwrap_or_default());
+            }
+        }
+        Ok(Answer::done(body))
+    }
+
+    /// How long the hub has not been heard of.
+    fn silence(&self) -> Silence {
+        let last = self.sync().and_then(|handle| handle.status().last_sync);
+        let last = last.max(self.evidence.last_receipt().map(|receipt| UnixMillis(receipt.at)));
+        Silence::of(last, self.now())
     }
 
     fn notices(&self, page: &Page, wanted: &dyn Fn(&NoticeLine) -> bool) -> Result<Answer, Answer> {
@@ -213,7 +248,7 @@ impl Node {
             "acknowledged": acknowledged,
             "pending": head.size.saturating_sub(acknowledged),
             "records": self.replica.dataset().totals().records,
-            "defects": null,
+            "defects": self.quality.defective(None).ok(),
             "quarantined": quarantined,
             "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),

@@ -17,7 +17,9 @@ use serde_json::{Value as Json, json};
 
 use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
+use crate::dataset::Record;
 use crate::intake::{Intake, Taken};
+use crate::quality::{Keeper, defect_json};
 use crate::records::{Listing, Records};
 use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written, preview};
 
@@ -131,6 +133,8 @@ pub struct RecordsService<'a> {
     pub write: &'a dyn Fn(Vec<Draft>) -> Vec<Result<Written, WriteError>>,
     /// Logs an event durably.
     pub log: &'a dyn Fn(Event) -> Result<(), String>,
+    /// What is wrong with them.
+    pub quality: &'a Keeper,
     /// Says how long work goes on.
     pub tell: &'a dyn Fn(Json),
 }
@@ -153,7 +157,12 @@ impl RecordsService<'_> {
             }
             RecordsRequest::Get { id, unit, .. } => {
                 let found = self.of(unit.as_ref()).get(declared, &id).map_err(Answer::failed)?;
-                found.map(|record| Answer::done(record.to_json())).ok_or_else(missing)
+                let record = found.ok_or_else(missing)?;
+                let mut body = record.to_json();
+                if let Some(fields) = body.as_object_mut() {
+                    fields.insert("defects".to_owned(), self.defects(&record)?);
+                }
+                Ok(Answer::done(body))
             }
             RecordsRequest::List { listing, .. } => {
                 self.records.list(declared, &listing).map(Answer::done).map_err(Answer::failed)
@@ -166,6 +175,14 @@ impl RecordsService<'_> {
                 found.map(Answer::done).ok_or_else(missing)
             }
         }
+    }
+
+    /// What is wrong with a record, as far as it was judged.
+    fn defects(&self, record: &Record) -> Result<Json, Answer> {
+        let quality = self.quality;
+        let found =
+            quality.defects(&record.record_type, record.id, quality.today()).map_err(Answer::failed)?;
+        Ok(found.iter().map(|defect| defect_json(quality.book(), defect)).collect())
     }
 
     fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {

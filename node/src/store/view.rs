@@ -22,6 +22,18 @@ pub enum Keyspace {
     Conflict = 6,
     /// Replica, first sequence → the batch's frame.
     Index = 7,
+    /// Record key → a number that grows: written since its quality was judged.
+    Changed = 8,
+    /// Record key → its judgement.
+    Judgement = 9,
+    /// Mark, record key → nothing: who publishes it.
+    Mark = 10,
+    /// Mark, record key → nothing: who looks for it.
+    Probe = 11,
+    /// Day, record key → nothing: to be judged again from that day on.
+    Again = 12,
+    /// Type number, unit → sums over its records' standings.
+    Quality = 13,
 }
 
 /// Why a view does not answer.

@@ -1,0 +1,77 @@
+//! How good the data is.
+
+use lienthong_node::control::Answer;
+use lienthong_node::quality::{QualityError, quality_json};
+use lienthong_node::records::Page;
+use lienthong_proto::catalogue::UnitKind;
+use lienthong_proto::ids::UnitCode;
+use lienthong_proto::quality::{Score, Silence};
+use lienthong_proto::time::UnixMillis;
+use serde_json::json;
+
+use crate::app::Hub;
+
+impl Hub {
+    /// How long a unit has not been heard of; the province itself always is.
+    pub(crate) fn silence(&self, unit: &UnitCode) -> Silence {
+        if unit.is_province() {
+            return Silence::Heard;
+        }
+        let books = self.committer.books().read();
+        let replicas = self.registry.list();
+        let heard = replicas.iter().filter(|entry| entry.unit == *unit).filter_map(|entry| {
+            let live = self.live.get(entry.replica).and_then(|live| live.last_seen);
+            let held = books.replicas.get(&entry.replica).map(|held| held.at).filter(|at| at.0 > 0);
+            live.max(held)
+        });
+        let last: Option<UnixMillis> = heard.max();
+        Silence::of(last, self.now())
+    }
+
+    /// A unit's score over all types, now.
+    pub(crate) fn unit_score(&self, unit: &UnitCode) -> Result<Score, QualityError> {
+        self.quality.unit_score(unit, self.silence(unit), self.quality.today())
+    }
+
+    pub(super) fn quality_report(&self, unit: Option<&UnitCode>) -> Result<Answer, Answer> {
+        self.quality.settle().map_err(Answer::failed)?;
+        if let Some(unit) = unit {
+            if self.catalogue.units().get(unit).is_none() {
+                return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+            }
+            let mut report = self.quality.unit_report(unit, self.silence(unit)).map_err(Answer::failed)?;
+            if let Some(fields) = report.as_object_mut() {
+                fields.insert("name".to_owned(), self.catalogue.units().title(unit).into());
+            }
+            return Ok(Answer::done(report));
+        }
+        let mut items = Vec::new();
+        for unit in self.catalogue.units().iter().filter(|unit| unit.kind != UnitKind::Agency) {
+            let score = self.unit_score(&unit.code).map_err(Answer::failed)?;
+            let total = score.total().and_then(|(_, count)| count.tenths());
+            let line = json!({
+                "unit": unit.code,
+                "name": self.catalogue.units().title(&unit.code),
+                "quality": quality_json(&score),
+            });
+            items.push((total.unwrap_or(u16::MAX), line));
+        }
+        // The worst first; those with nothing to judge last.
+        items.sort_by_key(|(total, _)| *total);
+        let items: Vec<_> = items.into_iter().map(|(_, line)| line).collect();
+        Ok(Answer::done(json!({ "items": items, "next": null })))
+    }
+
+    pub(super) fn duplicates_list(&self, page: &Page) -> Result<Answer, Answer> {
+        self.quality.settle().map_err(Answer::failed)?;
+        let items = self.quality.duplicates().map_err(Answer::failed)?;
+        let name = |item: &serde_json::Value| {
+            format!(
+                "{}-{}",
+                item["first"].as_str().unwrap_or_default(),
+                item["second"].as_str().unwrap_or_default()
+            )
+        };
+        Ok(Answer::done(page.of(items, name)))
+    }
+}

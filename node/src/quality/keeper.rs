@@ -1,0 +1,438 @@
+//! Judges what changed, and everything whose defects that changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lienthong_proto::bytes::Malformed;
+use lienthong_proto::catalogue::{Catalogue, CatalogueError, Dimension};
+use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::quality::{
+    Defect, Index as _, Judgement, Probe, RuleBook, Score, Silence, Totals, Upkeep,
+};
+use lienthong_proto::time::UnixMillis;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::index::{ViewIndex, keys_of, marked};
+use super::kept::{Kept, subject};
+use crate::dataset::{Dataset, DatasetError, Key};
+use crate::store::{Batch, Keyspace, ViewError};
+
+/// Records dealt with between two looks at whether to stop.
+const STEP: usize = 256;
+/// How long nothing is looked for when nothing was found.
+const REST: Duration = Duration::from_millis(250);
+/// A crowd of more equals is not gone through where one more of them cannot matter.
+const CROWD: usize = 4_096;
+const FINGERPRINT: &[u8] = b"quality";
+
+/// Why quality cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum QualityError {
+    /// The records cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The view fails.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// Something kept is not readable.
+    #[error("a judgement in the view is not readable; it is made again at the next start")]
+    Kept(#[from] Malformed),
+    /// A rule of the catalogue does not compile.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+/// Keeps judgements, marks and totals of all records in the view.
+#[derive(Debug)]
+pub struct Keeper {
+    book: RuleBook,
+    dataset: Dataset,
+    catalogue: Arc<Catalogue>,
+    clock: fn() -> UnixMillis,
+    /// One at a time deals with changes.
+    turn: Mutex<()>,
+}
+
+impl Keeper {
+    /// Over the records of `dataset`, by the rules of `catalogue`.
+    ///
+    /// # Errors
+    /// [`QualityError`] if a rule does not compile or the view cannot be read.
+    pub fn open(
+        dataset: Dataset,
+        catalogue: Arc<Catalogue>,
+        clock: fn() -> UnixMillis,
+    ) -> Result<Arc<Self>, QualityError> {
+        let book = RuleBook::compile(&catalogue)?;
+        let keeper = Self { book, dataset, catalogue, clock, turn: Mutex::new(()) };
+        let view = keeper.dataset.view();
+        if view.get(Keyspace::Meta, FINGERPRINT)?.as_deref() != Some(&keeper.book.fingerprint()[..]) {
+            keeper.begin_anew()?;
+        }
+        Ok(Arc::new(keeper))
+    }
+
+    /// The rules it judges by.
+    #[must_use]
+    pub fn book(&self) -> &RuleBook {
+        &self.book
+    }
+
+    /// Today, since 1970.
+    #[must_use]
+    pub fn today(&self) -> i32 {
+        i32::try_from((self.clock)().seconds() / 86_400).unwrap_or(i32::MAX)
+    }
+
+    fn begin_anew(&self) -> Result<(), QualityError> {
+        let view = self.dataset.view();
+        for keyspace in
+            [Keyspace::Judgement, Keyspace::Mark, Keyspace::Probe, Keyspace::Again, Keyspace::Quality]
+        {
+            let (mut keys, mut batch) = (Vec::new(), Batch::default());
+            view.scan_prefix(keyspace, &[], &mut |key, _| {
+                keys.push(key.to_vec());
+                true
+            })?;
+            keys.iter().for_each(|key| batch.delete(keyspace, key));
+            view.commit(batch)?;
+        }
+        self.dataset.all_changed()?;
+        let mut batch = Batch::default();
+        batch.put(Keyspace::Meta, FINGERPRINT, &self.book.fingerprint());
+        Ok(view.commit(batch)?)
+    }
+
+    /// Deals with changes as they come, until told to stop.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no thread to give.
+    pub fn start(self: &Arc<Self>, stop: CancellationToken) -> std::io::Result<()> {
+        let keeper = Arc::clone(self);
+        let work = move || {
+            let mut said = false;
+            while !stop.is_cancelled() {
+                match keeper.step(STEP) {
+                    Ok(STEP) => continue,
+                    Ok(_) => said = false,
+                    Err(error) if !said => {
+                        tracing::error!(%error, "quality is not kept up");
+                        said = true;
+                    }
+                    Err(_) => {}
+                }
+                std::thread::sleep(REST);
+            }
+        };
+        std::thread::Builder::new().name("quality".into()).spawn(work).map(drop)
+    }
+
+    /// Deals with everything the view has that was not dealt with.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read or written.
+    pub fn settle(&self) -> Result<(), QualityError> {
+        while self.step(STEP)? > 0 {}
+        Ok(())
+    }
+
+    /// Deals with at most `limit` records; how many it were.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read or written.
+    pub fn step(&self, limit: usize) -> Result<usize, QualityError> {
+        let _turn = self.turn.lock();
+        let changed = self.dataset.changed(limit)?;
+        for (key, number) in &changed {
+            self.deal_with(key, *number)?;
+        }
+        if !changed.is_empty() {
+            return Ok(changed.len());
+        }
+        let due = self.due(limit)?;
+        for key in &due {
+            self.deal_with(key, 0)?;
+        }
+        Ok(due.len())
+    }
+
+    /// Records whose judgement the day may have changed.
+    fn due(&self, limit: usize) -> Result<Vec<Key>, QualityError> {
+        let (today, mut due) = (self.today(), Vec::new());
+        self.dataset.view().scan_prefix(Keyspace::Again, &[], &mut |found, _| {
+            let Some((day, key)) = found.split_first_chunk::<4>() else { return true };
+            if i32::from_be_bytes(*day) > today {
+                return false;
+            }
+            due.extend(Key::try_from(key).ok());
+            due.len() < limit
+        })?;
+        Ok(due)
+    }
+
+    /// What is kept of a record.
+    ///
+    /// # Errors
+    /// [`QualityError`] if it cannot be read.
+    pub fn kept(&self, key: &Key) -> Result<Option<Kept>, QualityError> {
+        let bytes = self.dataset.view().get(Keyspace::Judgement, key)?;
+        Ok(bytes.map(|bytes| Kept::decode(&bytes)).transpose()?)
+    }
+
+    fn deal_with(&self, key: &Key, number: u64) -> Result<(), QualityError> {
+        let (record_type, id) = self.dataset.named(key)?;
+        let record = self.dataset.record(&self.catalogue, &record_type, id)?;
+        let subject = record.as_ref().and_then(subject);
+        let before = self.kept(key)?;
+        let judgement = subject.as_ref().map(|subject| self.book.judge(subject, self.today()));
+        let upkeep = Upkeep::between(before.as_ref().map(|kept| &kept.judgement), judgement.as_ref());
+        let own =
+            judgement.as_ref().map_or_else(Vec::new, |judgement| judgement.published().copied().collect());
+        let index = ViewIndex { view: self.dataset.view().as_ref(), own: Some((*key, own)) };
+        let mut batch = Batch::default();
+        note(key, &upkeep, &mut batch);
+        let mut sums = Sums { keeper: self, sums: BTreeMap::new() };
+        let again = |judgement: &Judgement| {
+            judgement.judge_again.map(|day| [&day.to_be_bytes()[..], &key[..]].concat())
+        };
+        if let Some(kept) = &before {
+            again(&kept.judgement).iter().for_each(|place| batch.delete(Keyspace::Again, place));
+            sums.of(key, &kept.unit)?.remove(kept.standing());
+        }
+        if let (Some(subject), Some(judgement)) = (subject, judgement) {
+            again(&judgement).iter().for_each(|place| batch.put(Keyspace::Again, place, &[]));
+            let cross = judgement.assess(&self.book, &index)?;
+            let kept = Kept { unit: subject.unit, judgement, cross };
+            sums.of(key, &kept.unit)?.add(kept.standing());
+            batch.put(Keyspace::Judgement, key, &kept.encode());
+        } else {
+            batch.delete(Keyspace::Judgement, key);
+        }
+        for (other, mut kept) in self.touched(key, &upkeep, &index)? {
+            sums.of(&other, &kept.unit)?.remove(kept.standing());
+            kept.cross = kept.judgement.assess(&self.book, &index)?;
+            sums.of(&other, &kept.unit)?.add(kept.standing());
+            batch.put(Keyspace::Judgement, &other, &kept.encode());
+        }
+        sums.put(&mut batch);
+        Ok(self.dataset.dealt_with(key, number, batch)?)
+    }
+
+    /// The other records to which the marks that come and go make a difference.
+    fn touched(
+        &self,
+        key: &Key,
+        upkeep: &Upkeep,
+        index: &ViewIndex<'_>,
+    ) -> Result<BTreeMap<Key, Kept>, QualityError> {
+        let mut touched = BTreeMap::new();
+        let came = upkeep.published.iter().map(|mark| (mark, true));
+        for (mark, came) in came.chain(upkeep.withdrawn.iter().map(|mark| (mark, false))) {
+            let after = index.count(mark, u64::MAX)?;
+            let before = if came { after.saturating_sub(1) } else { after + 1 };
+            let mut others = BTreeSet::new();
+            keys_of(index.view, Keyspace::Probe, mark, &mut |other| {
+                if other != key {
+                    others.insert(*other);
+                }
+                others.len() <= CROWD
+            })?;
+            if others.len() > CROWD && before.min(after) > CROWD as u64 {
+                continue;
+            }
+            for other in others {
+                if touched.contains_key(&other) {
+                    continue;
+                }
+                let Some(kept) = self.kept(&other)? else { continue };
+                let asks =
+                    |probe: &Probe| probe.marks.contains(mark) && probe.expect.tells_apart(before, after);
+                if kept.judgement.probes.iter().any(asks) {
+                    touched.insert(other, kept);
+                }
+            }
+        }
+        Ok(touched)
+    }
+
+    /// The sums over a unit's records of a type.
+    ///
+    /// # Errors
+    /// [`QualityError`] if they cannot be read.
+    pub fn totals(&self, record_type: &str, unit: &UnitCode) -> Result<Totals, QualityError> {
+        match self.dataset.key(record_type, RecordId([0; 16])) {
+            Some(key) => self.sums_of(&sums_key(&key, unit)),
+            None => Ok(Totals::default()),
+        }
+    }
+
+    fn sums_of(&self, place: &[u8]) -> Result<Totals, QualityError> {
+        let bytes = self.dataset.view().get(Keyspace::Quality, place)?;
+        Ok(bytes.map(|bytes| Totals::decode(&bytes)).transpose()?.unwrap_or_default())
+    }
+
+    /// A unit's score in one type on a day.
+    ///
+    /// # Errors
+    /// [`QualityError`] if it cannot be read.
+    pub fn score(
+        &self,
+        unit: &UnitCode,
+        record_type: &str,
+        silence: Silence,
+        as_of: i32,
+    ) -> Result<Score, QualityError> {
+        let mut tally = self.totals(record_type, unit)?.on(as_of, silence);
+        if let Some(unit) = self.book.unit(unit) {
+            let index = ViewIndex { view: self.dataset.view().as_ref(), own: None };
+            tally[Dimension::Du] += self.book.expected(unit, record_type, &index, as_of)?;
+        }
+        Ok(Score { tally })
+    }
+
+    /// Everything that is wrong with a record on a day.
+    ///
+    /// # Errors
+    /// [`QualityError`] if it cannot be read.
+    pub fn defects(&self, record_type: &str, id: RecordId, as_of: i32) -> Result<Vec<Defect>, QualityError> {
+        let Some(key) = self.dataset.key(record_type, id) else { return Ok(Vec::new()) };
+        let kept = self.kept(&key)?;
+        Ok(kept.map_or_else(Vec::new, |kept| kept.judgement.defects_on(&self.book, &kept.cross, as_of)))
+    }
+
+    pub(super) fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Visits what is kept of a type's records, in id order, until told to stop.
+    pub(super) fn each_kept(
+        &self,
+        record_type: &str,
+        visit: &mut dyn FnMut(RecordId, Kept) -> bool,
+    ) -> Result<(), QualityError> {
+        let Some(first) = self.dataset.key(record_type, RecordId([0; 16])) else { return Ok(()) };
+        let (prefix, _) = first.split_at(4);
+        let mut fault = None;
+        self.dataset.view().scan_prefix(Keyspace::Judgement, prefix, &mut |found, bytes| match (
+            found.get(4..).and_then(RecordId::from_slice),
+            Kept::decode(bytes),
+        ) {
+            (Some(id), Ok(kept)) => visit(id, kept),
+            (_, Err(malformed)) => {
+                fault = Some(malformed);
+                false
+            }
+            (None, _) => true,
+        })?;
+        fault.map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
+    /// Visits the records of a type that have defects on a day, in id order after `after`, until told to stop.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read.
+    pub fn each_defective(
+        &self,
+        record_type: &str,
+        after: Option<RecordId>,
+        as_of: i32,
+        visit: &mut dyn FnMut(RecordId, &UnitCode, Vec<Defect>) -> bool,
+    ) -> Result<(), QualityError> {
+        let Some(first) = self.dataset.key(record_type, after.unwrap_or(RecordId([0; 16]))) else {
+            return Ok(());
+        };
+        let from = match after {
+            Some(_) => std::ops::Bound::Excluded(&first[..]),
+            None => std::ops::Bound::Included(&first[..]),
+        };
+        let (prefix, _) = first.split_at(4);
+        let mut fault = None;
+        self.dataset.view().scan(Keyspace::Judgement, from, prefix, &mut |found, bytes| {
+            let id = found.get(4..).and_then(RecordId::from_slice);
+            match (id, Kept::decode(bytes)) {
+                (Some(id), Ok(kept)) => {
+                    let defects = kept.judgement.defects_on(&self.book, &kept.cross, as_of);
+                    defects.is_empty() || visit(id, &kept.unit, defects)
+                }
+                (_, Err(malformed)) => {
+                    fault = Some(malformed);
+                    false
+                }
+                (None, _) => true,
+            }
+        })?;
+        fault.map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
+    /// The records units should have and have not, of one unit or of all.
+    ///
+    /// # Errors
+    /// [`QualityError`] if the marks cannot be read.
+    pub fn gaps(
+        &self,
+        unit: Option<&UnitCode>,
+        as_of: i32,
+    ) -> Result<Vec<lienthong_proto::quality::Gap>, QualityError> {
+        let index = ViewIndex { view: self.dataset.view().as_ref(), own: None };
+        Ok(match unit.and_then(|unit| self.book.unit(unit)) {
+            Some(unit) => self.book.gaps_of(unit, &index, as_of)?,
+            None if unit.is_some() => Vec::new(),
+            None => self.book.gaps(&index, as_of)?,
+        })
+    }
+}
+
+/// What a record publishes and looks for, from now on.
+fn note(key: &Key, upkeep: &Upkeep, batch: &mut Batch) {
+    for mark in &upkeep.withdrawn {
+        batch.delete(Keyspace::Mark, &marked(mark, key));
+    }
+    for mark in &upkeep.published {
+        batch.put(Keyspace::Mark, &marked(mark, key), &[]);
+    }
+    for mark in &upkeep.released {
+        batch.delete(Keyspace::Probe, &marked(mark, key));
+    }
+    for mark in &upkeep.probed {
+        batch.put(Keyspace::Probe, &marked(mark, key), &[]);
+    }
+}
+
+/// Type number, unit.
+fn sums_key(key: &Key, unit: &UnitCode) -> Vec<u8> {
+    let (number, _) = key.split_at(4);
+    [number, unit.as_str().as_bytes()].concat()
+}
+
+/// Sums as they stand while one change is dealt with.
+struct Sums<'a> {
+    keeper: &'a Keeper,
+    sums: BTreeMap<Vec<u8>, Totals>,
+}
+
+impl Sums<'_> {
+    fn of(&mut self, key: &Key, unit: &UnitCode) -> Result<&mut Totals, QualityError> {
+        let place = sums_key(key, unit);
+        let known = match self.sums.remove(&place) {
+            Some(known) => known,
+            None => self.keeper.sums_of(&place)?,
+        };
+        Ok(self.sums.entry(place).or_insert(known))
+    }
+
+    fn put(self, batch: &mut Batch) {
+        for (place, totals) in self.sums {
+            if totals.is_empty() {
+                batch.delete(Keyspace::Quality, &place);
+            } else {
+                batch.put(Keyspace::Quality, &place, &totals.encode());
+            }
+        }
+    }
+}

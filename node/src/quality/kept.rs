@@ -1,0 +1,77 @@
+//! What is kept of one record.
+
+use lienthong_proto::bytes::{Malformed, Reader, Writer};
+use lienthong_proto::change::path;
+use lienthong_proto::ids::UnitCode;
+use lienthong_proto::quality::{Defect, Judgement, Standing, Subject};
+use lienthong_proto::value::Value;
+
+use crate::dataset::Record;
+
+/// A record's judgement, and its defects among the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The unit it counts for.
+    pub unit: UnitCode,
+    /// By itself.
+    pub judgement: Judgement,
+    /// Among the others.
+    pub cross: Vec<Defect>,
+}
+
+impl Kept {
+    /// What it adds to its unit's totals.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.judgement.standing(&self.cross, |_, _| false)
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.text(self.unit.as_str());
+        out.framed(&self.judgement.encode());
+        out.varint(self.cross.len() as u64);
+        self.cross.iter().for_each(|defect| defect.encode(&mut out));
+        out.into_bytes()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Reader::new(bytes);
+        let unit = input.text()?.parse().map_err(|_| Malformed("unit"))?;
+        let judgement = Judgement::decode(input.framed()?)?;
+        let mut cross = Vec::new();
+        for _ in 0..input.varint()? {
+            cross.push(Defect::decode(&mut input)?);
+        }
+        input.end()?;
+        Ok(Self { unit, judgement, cross })
+    }
+}
+
+/// A record as the rules see it; nothing of one that is withdrawn or has no owner yet.
+pub(super) fn subject(record: &Record) -> Option<Subject> {
+    if record.is_withdrawn() {
+        return None;
+    }
+    let mut subject = Subject::new(record.record_type.clone(), record.id, record.owner.clone()?, 0);
+    let mut paths: Vec<&str> = vec![path::UNIT];
+    for (path, value) in record.values() {
+        subject.values.insert(path.to_owned(), value.clone());
+        paths.push(path);
+    }
+    for path in paths {
+        for candidate in record.candidates(path).map_or(&[][..], |(_, candidates)| candidates) {
+            let day = i32::try_from(candidate.effective.at().seconds() / 86_400).unwrap_or(i32::MAX);
+            subject.confirmed = subject.confirmed.max(day);
+            match &candidate.value {
+                Value::Unit(unit) if path == path::UNIT => subject.claims.push(unit.clone()),
+                _ if candidate.proposal => subject.claims.push(candidate.unit.clone()),
+                _ => {}
+            }
+        }
+    }
+    subject.claims.sort_unstable();
+    subject.claims.dedup();
+    subject.conflicted = !record.conflicts().is_empty();
+    Some(subject)
+}

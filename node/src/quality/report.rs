@@ -1,0 +1,176 @@
+//! Scores, defects and probable duplicates as documents.
+
+use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::quality::{Score, Silence};
+use serde_json::{Value as Json, json};
+
+use super::answers::text;
+use super::index::ViewIndex;
+use super::kept::subject;
+use super::{Keeper, QualityError, counts_json, defect_json, quality_json};
+use crate::records::{LIMIT_MAX, Page};
+
+/// Records shown beside a unit's figures.
+const ROWS_SHOWN: usize = 50;
+/// Pairs looked through for one answer.
+const PAIRS_MAX: usize = 100_000;
+
+impl Keeper {
+    /// A unit's score over all types on a day.
+    ///
+    /// # Errors
+    /// [`QualityError`] if it cannot be read.
+    pub fn unit_score(&self, unit: &UnitCode, silence: Silence, as_of: i32) -> Result<Score, QualityError> {
+        let mut score = Score::default();
+        for record_type in self.book().record_types() {
+            score.tally += self.score(unit, record_type, silence, as_of)?.tally;
+        }
+        Ok(score)
+    }
+
+    /// A unit's figures with the counts and formulas behind them, by type, what is missing, and the first
+    /// records that lose points.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read.
+    pub fn unit_report(&self, unit: &UnitCode, silence: Silence) -> Result<Json, QualityError> {
+        let as_of = self.today();
+        let (mut types, mut rows) = (Vec::new(), Vec::new());
+        let mut whole = Score::default();
+        for record_type in self.book().record_types() {
+            let score = self.score(unit, record_type, silence, as_of)?;
+            whole.tally += score.tally;
+            let records = self.totals(record_type, unit)?.records;
+            if score.total().is_some() {
+                types.push(json!({
+                    "type": record_type, "records": records,
+                    "quality": quality_json(&score), "counts": counts_json(&score),
+                }));
+            }
+            if rows.len() >= ROWS_SHOWN || records == 0 {
+                continue;
+            }
+            self.each_defective(record_type, None, as_of, &mut |id, owner, defects| {
+                if owner == unit {
+                    let defects: Vec<Json> =
+                        defects.iter().map(|defect| defect_json(self.book(), defect)).collect();
+                    rows.push(json!({ "type": record_type, "id": id, "defects": defects }));
+                }
+                rows.len() < ROWS_SHOWN
+            })?;
+        }
+        let gaps: Vec<Json> = self.gaps(Some(unit), as_of)?.iter().map(|gap| {
+            let rule = self.book().rule(gap.rule);
+            json!({ "type": gap.record_type, "rule": rule.id, "year": gap.year, "message": text(&rule.message) })
+        }).collect();
+        Ok(json!({
+            "unit": unit, "silence": format!("{silence:?}").to_lowercase(), "quality": quality_json(&whole),
+            "counts": counts_json(&whole), "types": types, "missing": gaps, "rows": rows,
+        }))
+    }
+
+    /// A page of the records with defects, of one type or of all, of one unit or of all: `{items, next}`.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read.
+    pub fn defect_list(
+        &self,
+        record_type: Option<&str>,
+        unit: Option<&UnitCode>,
+        page: &Page,
+    ) -> Result<Json, QualityError> {
+        let limit = page.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
+        let after = page.after.as_deref().and_then(|after| after.split_once('/'));
+        let (mut items, mut next) = (Vec::new(), Json::Null);
+        for name in self.book().record_types().filter(|name| record_type.is_none_or(|only| only == *name)) {
+            let from = match after {
+                Some((last, _)) if name < last => continue,
+                Some((last, id)) if name == last => id.parse::<RecordId>().ok(),
+                _ => None,
+            };
+            self.each_defective(name, from, self.today(), &mut |id, owner, defects| {
+                if unit.is_some_and(|unit| unit != owner) {
+                    return true;
+                }
+                let defects: Vec<Json> =
+                    defects.iter().map(|defect| defect_json(self.book(), defect)).collect();
+                items.push(json!({ "type": name, "id": id, "unit": owner, "defects": defects }));
+                if items.len() >= limit {
+                    next = format!("{name}/{id}").into();
+                }
+                items.len() < limit
+            })?;
+            if items.len() >= limit {
+                break;
+            }
+        }
+        Ok(json!({ "items": items, "next": next }))
+    }
+
+    /// How many records have defects on a day: by unit.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read.
+    pub fn defective(&self, unit: Option<&UnitCode>) -> Result<u64, QualityError> {
+        let mut count = 0;
+        for name in self.book().record_types() {
+            self.each_defective(name, None, self.today(), &mut |_, owner, _| {
+                count += u64::from(unit.is_none_or(|unit| unit == owner));
+                true
+            })?;
+        }
+        Ok(count)
+    }
+
+    /// Pairs of records that are probably one, with the score and what speaks for it.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read.
+    pub fn duplicates(&self) -> Result<Vec<Json>, QualityError> {
+        let (dataset, catalogue) = (self.dataset(), self.catalogue());
+        let index = ViewIndex { view: dataset.view().as_ref(), own: None };
+        let mut items: Vec<(u8, Json)> = Vec::new();
+        let mut looked = 0;
+        for name in self.book().record_types() {
+            let mut proposed = Vec::new();
+            self.each_kept(name, &mut |id, kept| {
+                if !kept.judgement.proposals.is_empty() {
+                    proposed.push((id, kept.judgement));
+                }
+                proposed.len() < PAIRS_MAX
+            })?;
+            for (id, judgement) in proposed {
+                for other in self.book().candidates(&id, &judgement, &index)? {
+                    looked += 1;
+                    if other <= id || looked > PAIRS_MAX {
+                        continue;
+                    }
+                    let read = |id| {
+                        Ok::<_, QualityError>(dataset.record(catalogue, name, id)?.as_ref().and_then(subject))
+                    };
+                    let (Some(a), Some(b)) = (read(id)?, read(other)?) else { continue };
+                    if let Some(likeness) =
+                        self.book().likeness(name, &a.values, &b.values).filter(|l| l.is_probable())
+                    {
+                        let reasons: Vec<String> = likeness
+                            .reasons
+                            .iter()
+                            .map(|reason| {
+                                format!("{} {:?} {:+}", reason.field, reason.agreement, reason.points)
+                            })
+                            .collect();
+                        items.push((
+                            likeness.score,
+                            json!({
+                                "type": name, "first": id, "second": other, "score": likeness.score,
+                                "units": [a.unit, b.unit], "reasons": reasons,
+                            }),
+                        ));
+                    }
+                }
+            }
+        }
+        items.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        Ok(items.into_iter().map(|(_, item)| item).collect())
+    }
+}

@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::quality::{MemoryQuality, RuleBook, Silence};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use proptest::prelude::*;
+
+use super::*;
+use crate::dataset::Dataset;
+use crate::log::{Disk, HashFile};
+use crate::replica::{Author, Draft, Intent, Journal, JournalOptions, NoReplay};
+use crate::store::{MemoryView, View};
+
+const UNITS: [&str; 2] = ["11953", "12004"];
+
+fn clock() -> UnixMillis {
+    UnixMillis(1_795_000_000_000)
+}
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    journal: Journal,
+    dataset: Dataset,
+    catalogue: Arc<Catalogue>,
+}
+
+impl Bench {
+    fn new(view: Arc<dyn View>) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let replica = ReplicaId([7; 16]);
+        let catalogue = Arc::new(Catalogue::embedded()?.clone());
+        let opened = crate::log::open(&dir.path().join("log"), replica, Disk::real())?;
+        let hashes = HashFile::open(&dir.path().join("log"), opened.writer.next_sequence().0)?;
+        let author = Author { replica, unit: "33".parse()?, provincial_key: Arc::new([1; 32]) };
+        let options = JournalOptions { frames_cached: NonZeroUsize::MIN, unflushed_max: 1_000 };
+        let journal = Journal::open(
+            opened.writer,
+            opened.reader,
+            hashes,
+            view,
+            Arc::clone(&catalogue),
+            author,
+            options,
+            &mut NoReplay,
+        )?;
+        let dataset = journal.dataset().clone();
+        Ok(Self { _dir: dir, journal, dataset, catalogue })
+    }
+
+    fn write(&mut self, member: &Member) -> anyhow::Result<()> {
+        let mut values = BTreeMap::from([
+            ("so_cccd".to_owned(), Value::Text(format!("0330700000{:02}", member.number))),
+            ("ho_ten".to_owned(), Value::Text(["Nguyễn Văn An", "Trần Văn Bình"][member.name].to_owned())),
+            ("ngay_sinh".to_owned(), Value::Date(if member.late { 20_000 } else { 100 })),
+            ("chi_bo".to_owned(), Value::Text("Chi bộ 1".to_owned())),
+        ]);
+        if member.complete {
+            values.insert("gioi_tinh".to_owned(), Value::Code("NAM".to_owned()));
+            values.insert("tinh_trang".to_owned(), Value::Code("CHINH_THUC".to_owned()));
+        }
+        let draft = Draft {
+            record_type: "dang_vien".to_owned(),
+            owner: UNITS[member.unit].parse()?,
+            values,
+            intent: Intent::Assert,
+            author: "test".to_owned(),
+        };
+        self.journal.stage(&draft, clock())?;
+        self.journal.commit()?;
+        self.journal.flush()?;
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    number: u8,
+    name: usize,
+    unit: usize,
+    late: bool,
+    complete: bool,
+}
+
+fn members() -> impl Strategy<Value = Vec<Member>> {
+    let member = (0..4_u8, 0..2_usize, 0..2_usize, any::<bool>(), any::<bool>());
+    let member =
+        member.prop_map(|(number, name, unit, late, complete)| Member { number, name, unit, late, complete });
+    prop::collection::vec(member, 1..12)
+}
+
+fn scores(keeper: &Keeper) -> anyhow::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for unit in UNITS {
+        let score = keeper.score(&unit.parse()?, "dang_vien", Silence::Heard, keeper.today())?;
+        lines.push(format!("{unit} {:?}", score.tally));
+    }
+    keeper.each_defective("dang_vien", None, keeper.today(), &mut |id, unit, defects| {
+        lines.push(format!("{id} {unit} {defects:?}"));
+        true
+    })?;
+    Ok(lines)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Goal: kept up step by step, kept up late, begun anew, and the engine in memory all say the same.
+    #[test]
+    fn kept_up_equals_judged_from_scratch(history in members(), steps in prop::collection::vec(any::<bool>(), 12)) {
+        let view: Arc<dyn View> = Arc::new(MemoryView::default());
+        let mut bench = Bench::new(Arc::clone(&view)).unwrap();
+        let keeper = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
+        for (member, now) in history.iter().zip(steps) {
+            bench.write(member).unwrap();
+            if now {
+                keeper.settle().unwrap();
+            }
+        }
+        keeper.settle().unwrap();
+        let kept_up = scores(&keeper).unwrap();
+        // Without the fingerprint everything is judged anew.
+        let mut batch = crate::store::Batch::default();
+        batch.delete(crate::store::Keyspace::Meta, b"quality");
+        view.commit(batch).unwrap();
+        let anew = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
+        anew.settle().unwrap();
+        prop_assert_eq!(&scores(&anew).unwrap(), &kept_up);
+        let book = RuleBook::compile(&bench.catalogue).unwrap();
+        let mut memory = MemoryQuality::new(&book, keeper.today());
+        for (id, state) in bench.dataset.page("dang_vien", None, 100).unwrap() {
+            let record = crate::dataset::Record::read(bench.dataset.entries(), &bench.catalogue, "dang_vien", id, &state);
+            memory.apply(kept::subject(&record.unwrap()).unwrap());
+        }
+        for unit in UNITS {
+            let unit = unit.parse().unwrap();
+            let here = keeper.score(&unit, "dang_vien", Silence::Heard, keeper.today()).unwrap();
+            prop_assert_eq!(here, memory.score(&unit, "dang_vien", Silence::Heard, &[], keeper.today()));
+        }
+    }
+}

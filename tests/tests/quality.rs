@@ -1,0 +1,117 @@
+//! How good the data is, seen at the commune and at the province, down to the row.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::service::Request;
+use lienthong_node::app::Node;
+use lienthong_node::records::Page;
+use lienthong_node::replica::{Draft, Intent};
+use lienthong_node::service::Request as NodeRequest;
+use lienthong_proto::value::Value;
+use lienthong_tests::{Province, acknowledged, brisk, make_node};
+use serde_json::Value as Json;
+
+const UNIT: &str = "11953";
+
+async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
+    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
+}
+
+async fn at_node(node: &Arc<Node>) -> Json {
+    let request = NodeRequest::Defects { record_type: None, page: Page::default() };
+    Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
+}
+
+/// Asks until the answer is as wanted.
+async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let body = ask().await;
+        if wanted(&body) {
+            return body;
+        }
+        assert!(Instant::now() < deadline, "{what}: {body:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn member(number: &str, phone: Option<&str>, born: i32) -> anyhow::Result<Draft> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let code = |code: &str| Value::Code(code.to_owned());
+    let mut values = BTreeMap::from([
+        ("so_cccd".to_owned(), text(number)),
+        ("ho_ten".to_owned(), text("Nguyễn Văn An")),
+        ("ngay_sinh".to_owned(), Value::Date(born)),
+        ("gioi_tinh".to_owned(), code("NAM")),
+        ("ngay_vao_dang".to_owned(), Value::Date(9_500)),
+        ("chi_bo".to_owned(), text("Chi bộ 1")),
+        ("ma_xa".to_owned(), Value::Unit(UNIT.parse()?)),
+        ("dien_quan_ly".to_owned(), code("CHIBO")),
+        ("tinh_trang".to_owned(), code("DU_BI")),
+    ]);
+    if let Some(phone) = phone {
+        values.insert("dien_thoai".to_owned(), text(phone));
+    }
+    Ok(Draft {
+        record_type: "dang_vien".to_owned(),
+        owner: UNIT.parse()?,
+        values,
+        intent: Intent::Assert,
+        author: "test".to_owned(),
+    })
+}
+
+fn rules(report: &Json, list: &str) -> Vec<String> {
+    let rows = report[list].as_array().map_or(&[][..], Vec::as_slice);
+    let defects = rows.iter().flat_map(|row| row["defects"].as_array().into_iter().flatten());
+    defects.filter_map(|defect| defect["rule"].as_str().map(str::to_owned)).collect()
+}
+
+/// Goal: a defect shows at both ends with the row behind it, lowers the score, and goes when it is mended;
+/// probable duplicates are listed with their reasons.
+#[tokio::test(flavor = "multi_thread")]
+async fn defects_show_at_both_ends_and_mending_clears_them() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let node = make_node(&hub, &address, &dir.path().join("node"), UNIT).await.unwrap();
+    node.start_sync(brisk());
+    // Born 1970 by the number, written 1971: a slip of the pen. The second is probably the same person.
+    let wrong = member("033070000001", Some("0912345678"), 400).unwrap();
+    let alike = member("033070000010", Some("0912345678"), 40).unwrap();
+    node.write(vec![wrong, alike]).await;
+    acknowledged(&node).await.unwrap();
+    let wrong_year =
+        |list: &'static str| move |report: &Json| rules(report, list).contains(&"CCCD_BIRTHYEAR".to_owned());
+    let here = until("at the node", async || at_node(&node).await, wrong_year("items")).await;
+    assert_eq!(here["items"][0]["unit"], UNIT);
+    let unit = Some(UNIT.parse().unwrap());
+    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone() }).await;
+    let report = until("at the hub", ask, wrong_year("rows")).await;
+    let right = &report["counts"]["dung"];
+    assert!(right["good"].as_u64() < right["all"].as_u64(), "{report:#}");
+    assert!(right["formula"].as_str().is_some_and(|formula| formula.contains("÷")));
+    assert_eq!(report["quality"]["song"], 100);
+    // A programme of this year is expected of each unit and missing here.
+    assert!(report["missing"].as_array().is_some_and(|missing| !missing.is_empty()), "{report:#}");
+    assert!(report["quality"]["total"].as_u64() <= report["quality"]["dung"].as_u64());
+    // The same record, one number: mended.
+    node.write(vec![member("033070000001", Some("0912345678"), 40).unwrap()]).await;
+    acknowledged(&node).await.unwrap();
+    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone() }).await;
+    let mended = until("mended at the hub", ask, |report| !wrong_year("rows")(report)).await;
+    assert_eq!(mended["counts"]["dung"]["good"], mended["counts"]["dung"]["all"], "{mended:#}");
+    until("mended at the node", async || at_node(&node).await, |body| !wrong_year("items")(body)).await;
+    let ask = async || at_hub(&hub, Request::DuplicatesList { page: Page::default() }).await;
+    let pairs =
+        until("duplicates", ask, |body| body["items"].as_array().is_some_and(|items| !items.is_empty()));
+    let pairs = pairs.await;
+    let first = &pairs["items"][0];
+    assert_eq!(first["type"], "dang_vien");
+    assert!(first["score"].as_u64().is_some_and(|score| score >= 50) && first["reasons"][0].is_string());
+    let all = at_hub(&hub, Request::Quality { unit: None }).await;
+    assert!(all["items"][0]["quality"]["total"].is_u64(), "the worst first");
+    node.close().await;
+    hub.close().await;
+}
