@@ -132,8 +132,6 @@ impl Node {
         let (replica, _thread) = Replica::start(journal, clock).map_err(io("the log's thread"))?;
         let regressed = data.join(REGRESSED).exists();
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
-        let stop = CancellationToken::new();
-        quality.start(stop.clone()).map_err(io("the thread for quality"))?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
             identity: Arc::new(identity),
@@ -143,7 +141,7 @@ impl Node {
             api_tokens: ApiTokens::of(data),
             addresses: RwLock::default(),
             remarks,
-            stop,
+            stop: CancellationToken::new(),
             clock,
             regressed: Arc::new(AtomicBool::new(regressed)),
             sync: Mutex::new(None),

@@ -117,6 +117,7 @@ fn name(command: &Command) -> &'static str {
     match command {
         Command::Records(command) => command.name(),
         Command::Status => "status",
+        Command::Quality { .. } => "quality",
         _ => "other",
     }
 }

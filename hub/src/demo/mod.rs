@@ -411,6 +411,9 @@ impl Stage {
         if let Some(contested) = &self.contested {
             println!("  {exe} record get {TYPE} {} --data {hub}", contested.number);
         }
+        if let Some(node) = self.nodes.first() {
+            println!("  {exe} quality --unit {} --data {hub}", node.unit);
+        }
         println!("  {exe} status --data {hub}");
         let web = status["addresses"]["web"].as_str().unwrap_or_default();
         println!();

@@ -34,7 +34,7 @@ impl Hub {
     }
 
     pub(super) fn quality_report(&self, unit: Option<&UnitCode>) -> Result<Answer, Answer> {
-        self.quality.settle().map_err(Answer::failed)?;
+        let left = self.quality.catch_up().map_err(Answer::failed)?;
         if let Some(unit) = unit {
             if self.catalogue.units().get(unit).is_none() {
                 return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
@@ -42,6 +42,7 @@ impl Hub {
             let mut report = self.quality.unit_report(unit, self.silence(unit)).map_err(Answer::failed)?;
             if let Some(fields) = report.as_object_mut() {
                 fields.insert("name".to_owned(), self.catalogue.units().title(unit).into());
+                fields.insert("not_judged_yet".to_owned(), left.into());
             }
             return Ok(Answer::done(report));
         }
@@ -59,11 +60,11 @@ impl Hub {
         // The worst first; those with nothing to judge last.
         items.sort_by_key(|(total, _)| *total);
         let items: Vec<_> = items.into_iter().map(|(_, line)| line).collect();
-        Ok(Answer::done(json!({ "items": items, "next": null })))
+        Ok(Answer::done(json!({ "items": items, "next": null, "not_judged_yet": left })))
     }
 
     pub(super) fn duplicates_list(&self, page: &Page) -> Result<Answer, Answer> {
-        self.quality.settle().map_err(Answer::failed)?;
+        self.quality.catch_up().map_err(Answer::failed)?;
         let items = self.quality.duplicates().map_err(Answer::failed)?;
         let name = |item: &serde_json::Value| {
             format!(

@@ -59,6 +59,7 @@ pub fn print_answer(answer: &Answer, command: &str, json: bool, tongue: Tongue) 
     let text = match command {
         "api-token" if answer.body.get("token").is_some() => token_text(&answer.body, tongue),
         "import" => import_text(&answer.body, tongue),
+        "quality" | "defects" => quality_text(&answer.body, tongue),
         "status" if answer.body.get("units").is_some() => province_text(&answer.body, tongue),
         _ => body_text(&answer.body, tongue),
     };
@@ -299,6 +300,76 @@ fn token_text(body: &Json, tongue: Tongue) -> String {
     let en = "Shown this once: keep it where the program reads it, and send it nowhere.";
     eprintln!("{}", tongue.pick(vi, en));
     format!("{}\n", body.get("token").and_then(Json::as_str).unwrap_or_default())
+}
+
+/// The six words, as people read them.
+const WORDS: [(&str, &str, &str); 6] = [
+    ("dung", "đúng", "right"),
+    ("du", "đủ", "complete"),
+    ("sach", "sạch", "clean"),
+    ("song", "sống", "live"),
+    ("thong_nhat", "thống nhất", "unified"),
+    ("dung_chung", "dùng chung", "shared"),
+];
+
+/// Scores, with what they come from and the rows that lose points.
+fn quality_text(body: &Json, tongue: Tongue) -> String {
+    let figure = |quality: Option<&Json>, name: &str| {
+        let found = quality.and_then(|quality| quality.get(name)).and_then(Json::as_u64);
+        found.map_or_else(|| "–".to_owned(), |figure| figure.to_string())
+    };
+    let words = || WORDS.iter().map(|(_, vi, en)| tongue.pick(vi, en).to_owned());
+    let text = |item: &Json, key: &str| item.get(key).map(|value| cell(value, tongue)).unwrap_or_default();
+    let mut out = String::new();
+    if let Some(left) = body.get("not_judged_yet").and_then(Json::as_u64).filter(|left| *left > 0) {
+        let (vi, en) =
+            (format!("còn {left} bản ghi chưa chấm"), format!("{left} records are not judged yet"));
+        let _ = writeln!(out, "{}", tongue.pick(&vi, &en));
+    }
+    if let Some(counts) = body.get("counts") {
+        let total = figure(body.get("quality"), "total");
+        let _ = writeln!(out, "{} {} {total}", text(body, "name"), tongue.pick("điểm chung", "score"));
+        let mut rows = Vec::new();
+        for (name, vi, en) in WORDS {
+            let count = counts.get(name).cloned().unwrap_or_default();
+            let of = format!("{}/{}", text(&count, "good"), text(&count, "all"));
+            rows.push(vec![
+                tongue.pick(vi, en).to_owned(),
+                figure(body.get("quality"), name),
+                of,
+                text(&count, "formula"),
+            ]);
+        }
+        out.push_str(&table(&rows));
+        for (key, mark) in [("missing", "–"), ("rows", "!"), ("items", "!")] {
+            for item in body.get(key).and_then(Json::as_array).into_iter().flatten() {
+                let (record_type, id) = (text(item, "type"), text(item, "id"));
+                let defects = item.get("defects").and_then(Json::as_array).cloned();
+                for defect in defects.unwrap_or_else(|| vec![item.clone()]) {
+                    let (rule, message) = (text(&defect, "rule"), text(&defect, "message"));
+                    let _ = writeln!(
+                        out,
+                        "{mark} {record_type} {id} {} [{rule}] {message}",
+                        text(&defect, "field")
+                    );
+                }
+            }
+        }
+        return out;
+    }
+    let mut rows = vec![vec![tongue.pick("Đơn vị", "Unit").to_owned()]];
+    if let Some(head) = rows.first_mut() {
+        head.extend(words());
+        head.push(tongue.pick("chung", "total").to_owned());
+    }
+    for item in body.get("items").and_then(Json::as_array).into_iter().flatten() {
+        let mut row = vec![text(item, "name")];
+        row.extend(WORDS.iter().map(|(name, _, _)| figure(item.get("quality"), name)));
+        row.push(figure(item.get("quality"), "total"));
+        rows.push(row);
+    }
+    out.push_str(&table(&rows));
+    out
 }
 
 fn import_text(body: &Json, tongue: Tongue) -> String {

@@ -26,6 +26,20 @@ impl Dataset {
         Ok(changed)
     }
 
+    /// The number of a record's writing, if it was not dealt with since.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn change_of(&self, key: &Key) -> Result<Option<u64>, DatasetError> {
+        Ok(self.inner.view.get(Keyspace::Changed, key)?.map(|bytes| number_of(&bytes)))
+    }
+
+    /// Grows with each writing.
+    #[must_use]
+    pub fn writings(&self) -> u64 {
+        *self.inner.changes.lock()
+    }
+
     /// Brings `batch` to the view and forgets that a record was written, unless it was again meanwhile.
     ///
     /// # Errors

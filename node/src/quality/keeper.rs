@@ -1,8 +1,8 @@
 //! Judges what changed, and everything whose defects that changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::{Catalogue, CatalogueError, Dimension};
@@ -23,8 +23,16 @@ use crate::store::{Batch, Keyspace, ViewError};
 const STEP: usize = 256;
 /// How long nothing is looked for when nothing was found.
 const REST: Duration = Duration::from_millis(250);
+/// Nothing was written for so long: now there is time to judge.
+const QUIET: Duration = Duration::from_secs(2);
+/// A step is made at least so often, however much is written.
+const BUSY: Duration = Duration::from_secs(10);
 /// A crowd of more equals is not gone through where one more of them cannot matter.
 const CROWD: usize = 4_096;
+/// How long an answer is held back until everything is judged.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// More that are left are not counted.
+const LEFT_MAX: usize = 1_000_000;
 const FINGERPRINT: &[u8] = b"quality";
 
 /// Why quality cannot be told.
@@ -47,37 +55,46 @@ pub enum QualityError {
 /// Keeps judgements, marks and totals of all records in the view.
 #[derive(Debug)]
 pub struct Keeper {
-    book: RuleBook,
+    /// Compiled when first needed: a node that nobody asks spares the memory.
+    book: OnceLock<RuleBook>,
     dataset: Dataset,
     catalogue: Arc<Catalogue>,
     clock: fn() -> UnixMillis,
     /// One at a time deals with changes.
     turn: Mutex<()>,
+    /// The last count of records with defects, and of which writing and day.
+    known: Mutex<Option<((u64, i32), u64)>>,
 }
 
 impl Keeper {
     /// Over the records of `dataset`, by the rules of `catalogue`.
     ///
     /// # Errors
-    /// [`QualityError`] if a rule does not compile or the view cannot be read.
+    /// [`QualityError`] if the view cannot be read.
     pub fn open(
         dataset: Dataset,
         catalogue: Arc<Catalogue>,
         clock: fn() -> UnixMillis,
     ) -> Result<Arc<Self>, QualityError> {
-        let book = RuleBook::compile(&catalogue)?;
-        let keeper = Self { book, dataset, catalogue, clock, turn: Mutex::new(()) };
-        let view = keeper.dataset.view();
-        if view.get(Keyspace::Meta, FINGERPRINT)?.as_deref() != Some(&keeper.book.fingerprint()[..]) {
-            keeper.begin_anew()?;
+        let fingerprint = RuleBook::fingerprint_of(&catalogue);
+        let (book, turn, known) = (OnceLock::new(), Mutex::new(()), Mutex::new(None));
+        let keeper = Self { book, dataset, catalogue, clock, turn, known };
+        if keeper.dataset.view().get(Keyspace::Meta, FINGERPRINT)?.as_deref() != Some(&fingerprint[..]) {
+            keeper.begin_anew(&fingerprint)?;
         }
         Ok(Arc::new(keeper))
     }
 
     /// The rules it judges by.
-    #[must_use]
-    pub fn book(&self) -> &RuleBook {
-        &self.book
+    ///
+    /// # Errors
+    /// [`QualityError::Catalogue`] if one does not compile.
+    pub fn book(&self) -> Result<&RuleBook, QualityError> {
+        if let Some(book) = self.book.get() {
+            return Ok(book);
+        }
+        let compiled = RuleBook::compile(&self.catalogue)?;
+        Ok(self.book.get_or_init(|| compiled))
     }
 
     /// Today, since 1970.
@@ -86,7 +103,7 @@ impl Keeper {
         i32::try_from((self.clock)().seconds() / 86_400).unwrap_or(i32::MAX)
     }
 
-    fn begin_anew(&self) -> Result<(), QualityError> {
+    fn begin_anew(&self, fingerprint: &[u8]) -> Result<(), QualityError> {
         let view = self.dataset.view();
         for keyspace in
             [Keyspace::Judgement, Keyspace::Mark, Keyspace::Probe, Keyspace::Again, Keyspace::Quality]
@@ -101,19 +118,30 @@ impl Keeper {
         }
         self.dataset.all_changed()?;
         let mut batch = Batch::default();
-        batch.put(Keyspace::Meta, FINGERPRINT, &self.book.fingerprint());
+        batch.put(Keyspace::Meta, FINGERPRINT, fingerprint);
         Ok(view.commit(batch)?)
     }
 
-    /// Deals with changes as they come, until told to stop.
+    /// Deals with changes while nothing is written, until told to stop: taking in goes before judging, but for
+    /// a step now and then.
     ///
     /// # Errors
     /// The operating system's, if it has no thread to give.
     pub fn start(self: &Arc<Self>, stop: CancellationToken) -> std::io::Result<()> {
         let keeper = Arc::clone(self);
         let work = move || {
+            let (mut writings, mut quiet, mut worked) = (0, Instant::now(), Instant::now());
             let mut said = false;
             while !stop.is_cancelled() {
+                let now = keeper.dataset.writings();
+                if now != writings {
+                    (writings, quiet) = (now, Instant::now());
+                }
+                if quiet.elapsed() < QUIET && worked.elapsed() < BUSY {
+                    std::thread::sleep(REST);
+                    continue;
+                }
+                worked = Instant::now();
                 match keeper.step(STEP) {
                     Ok(STEP) => continue,
                     Ok(_) => said = false,
@@ -129,6 +157,43 @@ impl Keeper {
         std::thread::Builder::new().name("quality".into()).spawn(work).map(drop)
     }
 
+    /// Deals with one record, if it was written since.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read or written.
+    pub fn refresh(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
+        let Some(key) = self.dataset.key(record_type, id) else { return Ok(()) };
+        let _turn = self.turn.lock();
+        match self.dataset.change_of(&key)? {
+            Some(number) => self.deal_with(&key, number),
+            None => Ok(()),
+        }
+    }
+
+    /// How many records have defects today; nothing while some are not judged yet.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read.
+    pub fn defective(&self) -> Result<Option<u64>, QualityError> {
+        if !self.dataset.changed(1)?.is_empty() {
+            return Ok(None);
+        }
+        let as_of = (self.dataset.writings(), self.today());
+        let known = *self.known.lock();
+        if let Some((_, count)) = known.filter(|(of, _)| *of == as_of) {
+            return Ok(Some(count));
+        }
+        let mut count = 0;
+        for name in self.book()?.record_types() {
+            self.each_defective(name, None, as_of.1, &mut |_, _, _| {
+                count += 1;
+                true
+            })?;
+        }
+        *self.known.lock() = Some((as_of, count));
+        Ok(Some(count))
+    }
+
     /// Deals with everything the view has that was not dealt with.
     ///
     /// # Errors
@@ -136,6 +201,20 @@ impl Keeper {
     pub fn settle(&self) -> Result<(), QualityError> {
         while self.step(STEP)? > 0 {}
         Ok(())
+    }
+
+    /// The same for a question's sake, and only as long as a person waits; how many records are left.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read or written.
+    pub fn catch_up(&self) -> Result<usize, QualityError> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.step(STEP)? == 0 {
+                return Ok(0);
+            }
+        }
+        Ok(self.dataset.changed(LEFT_MAX)?.len())
     }
 
     /// Deals with at most `limit` records; how many it were.
@@ -186,7 +265,8 @@ impl Keeper {
         let record = self.dataset.record(&self.catalogue, &record_type, id)?;
         let subject = record.as_ref().and_then(subject);
         let before = self.kept(key)?;
-        let judgement = subject.as_ref().map(|subject| self.book.judge(subject, self.today()));
+        let book = self.book()?;
+        let judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
         let upkeep = Upkeep::between(before.as_ref().map(|kept| &kept.judgement), judgement.as_ref());
         let own =
             judgement.as_ref().map_or_else(Vec::new, |judgement| judgement.published().copied().collect());
@@ -203,7 +283,7 @@ impl Keeper {
         }
         if let (Some(subject), Some(judgement)) = (subject, judgement) {
             again(&judgement).iter().for_each(|place| batch.put(Keyspace::Again, place, &[]));
-            let cross = judgement.assess(&self.book, &index)?;
+            let cross = judgement.assess(book, &index)?;
             let kept = Kept { unit: subject.unit, judgement, cross };
             sums.of(key, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, key, &kept.encode());
@@ -212,7 +292,7 @@ impl Keeper {
         }
         for (other, mut kept) in self.touched(key, &upkeep, &index)? {
             sums.of(&other, &kept.unit)?.remove(kept.standing());
-            kept.cross = kept.judgement.assess(&self.book, &index)?;
+            kept.cross = kept.judgement.assess(book, &index)?;
             sums.of(&other, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, &other, &kept.encode());
         }
@@ -285,9 +365,10 @@ impl Keeper {
         as_of: i32,
     ) -> Result<Score, QualityError> {
         let mut tally = self.totals(record_type, unit)?.on(as_of, silence);
-        if let Some(unit) = self.book.unit(unit) {
+        let book = self.book()?;
+        if let Some(unit) = book.unit(unit) {
             let index = ViewIndex { view: self.dataset.view().as_ref(), own: None };
-            tally[Dimension::Du] += self.book.expected(unit, record_type, &index, as_of)?;
+            tally[Dimension::Du] += book.expected(unit, record_type, &index, as_of)?;
         }
         Ok(Score { tally })
     }
@@ -298,8 +379,8 @@ impl Keeper {
     /// [`QualityError`] if it cannot be read.
     pub fn defects(&self, record_type: &str, id: RecordId, as_of: i32) -> Result<Vec<Defect>, QualityError> {
         let Some(key) = self.dataset.key(record_type, id) else { return Ok(Vec::new()) };
-        let kept = self.kept(&key)?;
-        Ok(kept.map_or_else(Vec::new, |kept| kept.judgement.defects_on(&self.book, &kept.cross, as_of)))
+        let (book, kept) = (self.book()?, self.kept(&key)?);
+        Ok(kept.map_or_else(Vec::new, |kept| kept.judgement.defects_on(book, &kept.cross, as_of)))
     }
 
     pub(super) fn dataset(&self) -> &Dataset {
@@ -352,12 +433,13 @@ impl Keeper {
             None => std::ops::Bound::Included(&first[..]),
         };
         let (prefix, _) = first.split_at(4);
+        let book = self.book()?;
         let mut fault = None;
         self.dataset.view().scan(Keyspace::Judgement, from, prefix, &mut |found, bytes| {
             let id = found.get(4..).and_then(RecordId::from_slice);
             match (id, Kept::decode(bytes)) {
                 (Some(id), Ok(kept)) => {
-                    let defects = kept.judgement.defects_on(&self.book, &kept.cross, as_of);
+                    let defects = kept.judgement.defects_on(book, &kept.cross, as_of);
                     defects.is_empty() || visit(id, &kept.unit, defects)
                 }
                 (_, Err(malformed)) => {
@@ -380,10 +462,11 @@ impl Keeper {
         as_of: i32,
     ) -> Result<Vec<lienthong_proto::quality::Gap>, QualityError> {
         let index = ViewIndex { view: self.dataset.view().as_ref(), own: None };
-        Ok(match unit.and_then(|unit| self.book.unit(unit)) {
-            Some(unit) => self.book.gaps_of(unit, &index, as_of)?,
+        let book = self.book()?;
+        Ok(match unit.and_then(|unit| book.unit(unit)) {
+            Some(unit) => book.gaps_of(unit, &index, as_of)?,
             None if unit.is_some() => Vec::new(),
-            None => self.book.gaps(&index, as_of)?,
+            None => book.gaps(&index, as_of)?,
         })
     }
 }

@@ -22,7 +22,7 @@ impl Keeper {
     /// [`QualityError`] if it cannot be read.
     pub fn unit_score(&self, unit: &UnitCode, silence: Silence, as_of: i32) -> Result<Score, QualityError> {
         let mut score = Score::default();
-        for record_type in self.book().record_types() {
+        for record_type in self.book()?.record_types() {
             score.tally += self.score(unit, record_type, silence, as_of)?.tally;
         }
         Ok(score)
@@ -34,10 +34,10 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read.
     pub fn unit_report(&self, unit: &UnitCode, silence: Silence) -> Result<Json, QualityError> {
-        let as_of = self.today();
+        let (book, as_of) = (self.book()?, self.today());
         let (mut types, mut rows) = (Vec::new(), Vec::new());
         let mut whole = Score::default();
-        for record_type in self.book().record_types() {
+        for record_type in book.record_types() {
             let score = self.score(unit, record_type, silence, as_of)?;
             whole.tally += score.tally;
             let records = self.totals(record_type, unit)?.records;
@@ -52,15 +52,14 @@ impl Keeper {
             }
             self.each_defective(record_type, None, as_of, &mut |id, owner, defects| {
                 if owner == unit {
-                    let defects: Vec<Json> =
-                        defects.iter().map(|defect| defect_json(self.book(), defect)).collect();
+                    let defects: Vec<Json> = defects.iter().map(|defect| defect_json(book, defect)).collect();
                     rows.push(json!({ "type": record_type, "id": id, "defects": defects }));
                 }
                 rows.len() < ROWS_SHOWN
             })?;
         }
         let gaps: Vec<Json> = self.gaps(Some(unit), as_of)?.iter().map(|gap| {
-            let rule = self.book().rule(gap.rule);
+            let rule = book.rule(gap.rule);
             json!({ "type": gap.record_type, "rule": rule.id, "year": gap.year, "message": text(&rule.message) })
         }).collect();
         Ok(json!({
@@ -79,10 +78,11 @@ impl Keeper {
         unit: Option<&UnitCode>,
         page: &Page,
     ) -> Result<Json, QualityError> {
+        let book = self.book()?;
         let limit = page.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
         let after = page.after.as_deref().and_then(|after| after.split_once('/'));
         let (mut items, mut next) = (Vec::new(), Json::Null);
-        for name in self.book().record_types().filter(|name| record_type.is_none_or(|only| only == *name)) {
+        for name in book.record_types().filter(|name| record_type.is_none_or(|only| only == *name)) {
             let from = match after {
                 Some((last, _)) if name < last => continue,
                 Some((last, id)) if name == last => id.parse::<RecordId>().ok(),
@@ -92,8 +92,7 @@ impl Keeper {
                 if unit.is_some_and(|unit| unit != owner) {
                     return true;
                 }
-                let defects: Vec<Json> =
-                    defects.iter().map(|defect| defect_json(self.book(), defect)).collect();
+                let defects: Vec<Json> = defects.iter().map(|defect| defect_json(book, defect)).collect();
                 items.push(json!({ "type": name, "id": id, "unit": owner, "defects": defects }));
                 if items.len() >= limit {
                     next = format!("{name}/{id}").into();
@@ -107,31 +106,16 @@ impl Keeper {
         Ok(json!({ "items": items, "next": next }))
     }
 
-    /// How many records have defects on a day: by unit.
-    ///
-    /// # Errors
-    /// [`QualityError`] if something cannot be read.
-    pub fn defective(&self, unit: Option<&UnitCode>) -> Result<u64, QualityError> {
-        let mut count = 0;
-        for name in self.book().record_types() {
-            self.each_defective(name, None, self.today(), &mut |_, owner, _| {
-                count += u64::from(unit.is_none_or(|unit| unit == owner));
-                true
-            })?;
-        }
-        Ok(count)
-    }
-
     /// Pairs of records that are probably one, with the score and what speaks for it.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read.
     pub fn duplicates(&self) -> Result<Vec<Json>, QualityError> {
-        let (dataset, catalogue) = (self.dataset(), self.catalogue());
+        let (book, dataset, catalogue) = (self.book()?, self.dataset(), self.catalogue());
         let index = ViewIndex { view: dataset.view().as_ref(), own: None };
         let mut items: Vec<(u8, Json)> = Vec::new();
         let mut looked = 0;
-        for name in self.book().record_types() {
+        for name in book.record_types() {
             let mut proposed = Vec::new();
             self.each_kept(name, &mut |id, kept| {
                 if !kept.judgement.proposals.is_empty() {
@@ -140,7 +124,7 @@ impl Keeper {
                 proposed.len() < PAIRS_MAX
             })?;
             for (id, judgement) in proposed {
-                for other in self.book().candidates(&id, &judgement, &index)? {
+                for other in book.candidates(&id, &judgement, &index)? {
                     looked += 1;
                     if other <= id || looked > PAIRS_MAX {
                         continue;
@@ -150,7 +134,7 @@ impl Keeper {
                     };
                     let (Some(a), Some(b)) = (read(id)?, read(other)?) else { continue };
                     if let Some(likeness) =
-                        self.book().likeness(name, &a.values, &b.values).filter(|l| l.is_probable())
+                        book.likeness(name, &a.values, &b.values).filter(|l| l.is_probable())
                     {
                         let reasons: Vec<String> = likeness
                             .reasons

@@ -181,12 +181,13 @@ impl Node {
         if let Some(name) = record_type {
             known_type(self.replica.catalogue(), name)?;
         }
-        self.quality.settle().map_err(Answer::failed)?;
+        let left = self.quality.catch_up().map_err(Answer::failed)?;
         let mut body = self.quality.defect_list(record_type, None, page).map_err(Answer::failed)?;
         let unit = self.identity.unit();
         let silence = self.silence();
         let report = self.quality.unit_report(unit, silence).map_err(Answer::failed)?;
         if let Some(fields) = body.as_object_mut() {
+            fields.insert("not_judged_yet".to_owned(), left.into());
             for name in ["quality", "counts", "missing"] {
                 fields.insert(name.to_owned(), report.get(name).cloned().unwrap_or_default());
             }
@@ -248,7 +249,7 @@ impl Node {
             "acknowledged": acknowledged,
             "pending": head.size.saturating_sub(acknowledged),
             "records": self.replica.dataset().totals().records,
-            "defects": self.quality.defective(None).ok(),
+            "defects": self.quality.defective().ok().flatten(),
             "quarantined": quarantined,
             "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),

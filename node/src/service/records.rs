@@ -180,9 +180,13 @@ impl RecordsService<'_> {
     /// What is wrong with a record, as far as it was judged.
     fn defects(&self, record: &Record) -> Result<Json, Answer> {
         let quality = self.quality;
-        let found =
-            quality.defects(&record.record_type, record.id, quality.today()).map_err(Answer::failed)?;
-        Ok(found.iter().map(|defect| defect_json(quality.book(), defect)).collect())
+        // The province judges by itself; a commune's machine when somebody asks.
+        if matches!(self.scope, UnitScope::Own(_)) {
+            quality.refresh(&record.record_type, record.id).map_err(Answer::failed)?;
+        }
+        let found = quality.defects(&record.record_type, record.id, quality.today());
+        let (found, book) = (found.map_err(Answer::failed)?, quality.book().map_err(Answer::failed)?);
+        Ok(found.iter().map(|defect| defect_json(book, defect)).collect())
     }
 
     fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {

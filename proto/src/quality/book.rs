@@ -124,8 +124,14 @@ impl RuleBook {
                 },
             },
             expectations: compiled.expectations,
-            fingerprint: sha256(&[ENGINE, &catalogue.digest()]),
+            fingerprint: Self::fingerprint_of(catalogue),
         })
+    }
+
+    /// The fingerprint of a catalogue's book, without compiling it.
+    #[must_use]
+    pub fn fingerprint_of(catalogue: &Catalogue) -> Digest {
+        sha256(&[ENGINE, &catalogue.digest()])
     }
 
     /// What judgements depend on besides records and day: keep it beside them, and compute them anew when it
