@@ -322,8 +322,10 @@ fn quality_text(body: &Json, tongue: Tongue) -> String {
     let text = |item: &Json, key: &str| item.get(key).map(|value| cell(value, tongue)).unwrap_or_default();
     let mut out = String::new();
     if let Some(left) = body.get("not_judged_yet").and_then(Json::as_u64).filter(|left| *left > 0) {
-        let (vi, en) =
-            (format!("còn {left} bản ghi chưa chấm"), format!("{left} records are not judged yet"));
+        let (vi, en) = (
+            format!("còn {left} mục nhật ký chưa chấm"),
+            format!("{left} entries of the log are not judged yet"),
+        );
         let _ = writeln!(out, "{}", tongue.pick(&vi, &en));
     }
     if let Some(counts) = body.get("counts") {

@@ -4,7 +4,6 @@
 //! [`Dataset::publish`] once the log is synced, and reaches the view by [`Dataset::flush`]. The view can
 //! be thrown away at any time: everything here is a function of changes and verdicts.
 
-mod changes;
 mod dictionary;
 mod entries;
 mod record;

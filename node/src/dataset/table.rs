@@ -12,7 +12,6 @@ use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use parking_lot::{Mutex, RwLock};
 
-use super::changes::last_change;
 use super::record::{Record, RecordError};
 use super::{Dictionary, EntryError, EntrySource, RecordState, Source};
 use crate::log::LogReader;
@@ -109,20 +108,18 @@ struct Pending {
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) view: Arc<dyn View>,
-    pub(super) words: Dictionary,
+struct Inner {
+    view: Arc<dyn View>,
+    words: Dictionary,
     entries: EntrySource,
     published: RwLock<Published>,
     pending: Mutex<Pending>,
-    /// Held while what changed is noted or what was noted is dealt with.
-    pub(super) changes: Mutex<u64>,
 }
 
 /// The merged state of one replica. Any number of readers, one writer.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    pub(super) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 impl Dataset {
@@ -142,14 +139,12 @@ impl Dataset {
             }
             true
         })?;
-        let last_change = last_change(view.as_ref())?;
         let inner = Inner {
             view,
             words,
             entries: EntrySource::new(log, frames),
             published: RwLock::new(published),
             pending: Mutex::default(),
-            changes: Mutex::new(last_change),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -323,11 +318,8 @@ impl Dataset {
             extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
             published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
         };
-        let mut changes = self.inner.changes.lock();
-        *changes += 1;
         for (key, state) in &taken {
             extra.put(Keyspace::Record, key, &state.bytes);
-            extra.put(Keyspace::Changed, key, &changes.to_be_bytes());
         }
         let settled = std::mem::take(&mut self.inner.pending.lock().settled);
         for (key, path, open) in &settled {
@@ -342,7 +334,6 @@ impl Dataset {
         self.inner.words.store(&mut extra);
         extra.set_applied(applied);
         self.inner.view.commit(extra)?;
-        drop(changes);
         let mut published = self.inner.published.write();
         for (key, state) in taken {
             if published.overlay.get(&key).is_some_and(|now| Arc::ptr_eq(now, &state)) {
@@ -462,7 +453,21 @@ impl Dataset {
         Ok(sha256(&[sum.map(u64::to_be_bytes).as_flattened()]))
     }
 
-    pub(super) fn split(&self, key: &Key) -> Result<(String, RecordId), Malformed> {
+    /// The type and id of a record's key.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the key is no record's.
+    pub fn named(&self, key: &Key) -> Result<(String, RecordId), DatasetError> {
+        Ok(self.split(key)?)
+    }
+
+    /// The key of a record, if a record of its type was ever written.
+    #[must_use]
+    pub fn key(&self, record_type: &str, id: RecordId) -> Option<Key> {
+        self.inner.words.find(record_type.as_bytes()).map(|number| key(number, id))
+    }
+
+    fn split(&self, key: &Key) -> Result<(String, RecordId), Malformed> {
         let mut input = Reader::new(key);
         let number = u64::from(input.u32()?);
         let word = self.inner.words.word(number).ok_or(Malformed("type number"))?;
@@ -494,7 +499,7 @@ fn merged(
 
 const TOTALS: &[u8] = b"totals";
 
-pub(super) fn key(number: u32, id: RecordId) -> Key {
+fn key(number: u32, id: RecordId) -> Key {
     let mut key = [0; 20];
     let (head, tail) = key.split_at_mut(4);
     head.copy_from_slice(&number.to_be_bytes());

@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::index::{ViewIndex, keys_of, marked};
 use super::kept::{Kept, subject};
+use super::written::written;
 use crate::dataset::{Dataset, DatasetError, Key};
+use crate::log::ReadError;
 use crate::store::{Batch, Keyspace, ViewError};
 
 /// Records dealt with between two looks at whether to stop.
@@ -31,9 +33,8 @@ const BUSY: Duration = Duration::from_secs(10);
 const CROWD: usize = 4_096;
 /// How long an answer is held back until everything is judged.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// More that are left are not counted.
-const LEFT_MAX: usize = 1_000_000;
-const FINGERPRINT: &[u8] = b"quality";
+/// The fingerprint of the rules, then the log's size that was gone through.
+const CURSOR: &[u8] = b"quality";
 
 /// Why quality cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum QualityError {
     /// The view fails.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] ReadError),
     /// Something kept is not readable.
     #[error("a judgement in the view is not readable; it is made again at the next start")]
     Kept(#[from] Malformed),
@@ -79,8 +83,9 @@ impl Keeper {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
         let (book, turn, known) = (OnceLock::new(), Mutex::new(()), Mutex::new(None));
         let keeper = Self { book, dataset, catalogue, clock, turn, known };
-        if keeper.dataset.view().get(Keyspace::Meta, FINGERPRINT)?.as_deref() != Some(&fingerprint[..]) {
-            keeper.begin_anew(&fingerprint)?;
+        let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
+        if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
+            keeper.begin_anew()?;
         }
         Ok(Arc::new(keeper))
     }
@@ -103,7 +108,7 @@ impl Keeper {
         i32::try_from((self.clock)().seconds() / 86_400).unwrap_or(i32::MAX)
     }
 
-    fn begin_anew(&self, fingerprint: &[u8]) -> Result<(), QualityError> {
+    fn begin_anew(&self) -> Result<(), QualityError> {
         let view = self.dataset.view();
         for keyspace in
             [Keyspace::Judgement, Keyspace::Mark, Keyspace::Probe, Keyspace::Again, Keyspace::Quality]
@@ -116,10 +121,31 @@ impl Keeper {
             keys.iter().for_each(|key| batch.delete(keyspace, key));
             view.commit(batch)?;
         }
-        self.dataset.all_changed()?;
+        self.put_cursor(0)
+    }
+
+    /// Up to where the log was gone through.
+    fn cursor(&self) -> Result<u64, QualityError> {
+        let kept = self.dataset.view().get(Keyspace::Meta, CURSOR)?;
+        let number = kept.as_deref().and_then(<[u8]>::last_chunk).map(|bytes| u64::from_be_bytes(*bytes));
+        Ok(number.unwrap_or(0))
+    }
+
+    fn put_cursor(&self, cursor: u64) -> Result<(), QualityError> {
         let mut batch = Batch::default();
-        batch.put(Keyspace::Meta, FINGERPRINT, fingerprint);
-        Ok(view.commit(batch)?)
+        let fingerprint = RuleBook::fingerprint_of(&self.catalogue);
+        batch.put(Keyspace::Meta, CURSOR, &[&fingerprint[..], &cursor.to_be_bytes()].concat());
+        Ok(self.dataset.view().commit(batch)?)
+    }
+
+    /// How many entries of the log were not gone through yet, of those the view has.
+    ///
+    /// # Errors
+    /// [`QualityError`] if the view cannot be read.
+    pub fn behind(&self) -> Result<u64, QualityError> {
+        // Beyond what the view has, a type's number may still change.
+        let applied = self.dataset.view().applied()?.unwrap_or(0);
+        Ok(applied.saturating_sub(self.cursor()?))
     }
 
     /// Deals with changes while nothing is written, until told to stop: taking in goes before judging, but for
@@ -130,12 +156,12 @@ impl Keeper {
     pub fn start(self: &Arc<Self>, stop: CancellationToken) -> std::io::Result<()> {
         let keeper = Arc::clone(self);
         let work = move || {
-            let (mut writings, mut quiet, mut worked) = (0, Instant::now(), Instant::now());
+            let (mut applied, mut quiet, mut worked) = (None, Instant::now(), Instant::now());
             let mut said = false;
             while !stop.is_cancelled() {
-                let now = keeper.dataset.writings();
-                if now != writings {
-                    (writings, quiet) = (now, Instant::now());
+                let now = keeper.dataset.view().applied().unwrap_or_default();
+                if now != applied {
+                    (applied, quiet) = (now, Instant::now());
                 }
                 if quiet.elapsed() < QUIET && worked.elapsed() < BUSY {
                     std::thread::sleep(REST);
@@ -143,8 +169,8 @@ impl Keeper {
                 }
                 worked = Instant::now();
                 match keeper.step(STEP) {
-                    Ok(STEP) => continue,
-                    Ok(_) => said = false,
+                    Ok(0) => said = false,
+                    Ok(_) => continue,
                     Err(error) if !said => {
                         tracing::error!(%error, "quality is not kept up");
                         said = true;
@@ -157,17 +183,13 @@ impl Keeper {
         std::thread::Builder::new().name("quality".into()).spawn(work).map(drop)
     }
 
-    /// Deals with one record, if it was written since.
+    /// Deals with one record now.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read or written.
     pub fn refresh(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
-        let Some(key) = self.dataset.key(record_type, id) else { return Ok(()) };
         let _turn = self.turn.lock();
-        match self.dataset.change_of(&key)? {
-            Some(number) => self.deal_with(&key, number),
-            None => Ok(()),
-        }
+        self.deal_with(record_type, id)
     }
 
     /// How many records have defects today; nothing while some are not judged yet.
@@ -175,10 +197,10 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read.
     pub fn defective(&self) -> Result<Option<u64>, QualityError> {
-        if !self.dataset.changed(1)?.is_empty() {
+        if self.behind()? > 0 {
             return Ok(None);
         }
-        let as_of = (self.dataset.writings(), self.today());
+        let as_of = (self.cursor()?, self.today());
         let known = *self.known.lock();
         if let Some((_, count)) = known.filter(|(of, _)| *of == as_of) {
             return Ok(Some(count));
@@ -203,36 +225,41 @@ impl Keeper {
         Ok(())
     }
 
-    /// The same for a question's sake, and only as long as a person waits; how many records are left.
+    /// The same for a question's sake, and only as long as a person waits; how many entries are left.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read or written.
-    pub fn catch_up(&self) -> Result<usize, QualityError> {
+    pub fn catch_up(&self) -> Result<u64, QualityError> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             if self.step(STEP)? == 0 {
                 return Ok(0);
             }
         }
-        Ok(self.dataset.changed(LEFT_MAX)?.len())
+        self.behind()
     }
 
-    /// Deals with at most `limit` records; how many it were.
+    /// Deals with about `limit` records; how many it were, at least one if anything was left.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read or written.
     pub fn step(&self, limit: usize) -> Result<usize, QualityError> {
         let _turn = self.turn.lock();
-        let changed = self.dataset.changed(limit)?;
-        for (key, number) in &changed {
-            self.deal_with(key, *number)?;
-        }
-        if !changed.is_empty() {
-            return Ok(changed.len());
+        let cursor = self.cursor()?;
+        let end = cursor + self.behind()?;
+        if cursor < end {
+            let (written, next) = written(&self.dataset, cursor, end, limit)?;
+            for (record_type, id) in &written {
+                self.deal_with(record_type, *id)?;
+            }
+            // Only now: after a stop the same records are judged once more, to the same end.
+            self.put_cursor(next)?;
+            return Ok(written.len().max(1));
         }
         let due = self.due(limit)?;
         for key in &due {
-            self.deal_with(key, 0)?;
+            let (record_type, id) = self.dataset.named(key)?;
+            self.deal_with(&record_type, id)?;
         }
         Ok(due.len())
     }
@@ -260,9 +287,9 @@ impl Keeper {
         Ok(bytes.map(|bytes| Kept::decode(&bytes)).transpose()?)
     }
 
-    fn deal_with(&self, key: &Key, number: u64) -> Result<(), QualityError> {
-        let (record_type, id) = self.dataset.named(key)?;
-        let record = self.dataset.record(&self.catalogue, &record_type, id)?;
+    fn deal_with(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
+        let Some(key) = &self.dataset.key(record_type, id) else { return Ok(()) };
+        let record = self.dataset.record(&self.catalogue, record_type, id)?;
         let subject = record.as_ref().and_then(subject);
         let before = self.kept(key)?;
         let book = self.book()?;
@@ -297,7 +324,7 @@ impl Keeper {
             batch.put(Keyspace::Judgement, &other, &kept.encode());
         }
         sums.put(&mut batch);
-        Ok(self.dataset.dealt_with(key, number, batch)?)
+        Ok(self.dataset.view().commit(batch)?)
     }
 
     /// The other records to which the marks that come and go make a difference.

@@ -22,18 +22,16 @@ pub enum Keyspace {
     Conflict = 6,
     /// Replica, first sequence → the batch's frame.
     Index = 7,
-    /// Record key → a number that grows: written since its quality was judged.
-    Changed = 8,
     /// Record key → its judgement.
-    Judgement = 9,
+    Judgement = 8,
     /// Mark, record key → nothing: who publishes it.
-    Mark = 10,
+    Mark = 9,
     /// Mark, record key → nothing: who looks for it.
-    Probe = 11,
+    Probe = 10,
     /// Day, record key → nothing: to be judged again from that day on.
-    Again = 12,
+    Again = 11,
     /// Type number, unit → sums over its records' standings.
-    Quality = 13,
+    Quality = 12,
 }
 
 /// Why a view does not answer.
