@@ -31,10 +31,8 @@ type Accepted = BTreeMap<String, String>;
 /// Writes to a node, over and over, and remembers what was accepted.
 async fn write(data: PathBuf, unit: usize, stop: Arc<AtomicBool>) -> Accepted {
     let mut accepted = Accepted::new();
-    for serial in 0u32.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
+    let mut serial = 0u32;
+    while !stop.load(Ordering::Relaxed) {
         let values: Vec<Json> = (0..1 + serial % 5)
             .map(|part| {
                 // Every third write changes a record of before.
@@ -62,6 +60,7 @@ async fn write(data: PathBuf, unit: usize, stop: Arc<AtomicBool>) -> Accepted {
             Ok(Some(answer)) if answer.exit == 0 => {
                 let text = |value: &Json| value.as_str().unwrap().to_owned();
                 accepted.extend(values.iter().map(|value| (text(&value["so_cccd"]), text(&value["ho_ten"]))));
+                serial += 1;
             }
             Ok(Some(answer)) => panic!("{}", answer.body),
             // Killed on the way: what became of it is not promised. The next try is the same record's turn.
