@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use lienthong_node::cli::Tongue;
-use lienthong_proto::catalogue::{Catalogue, UnitKind};
+use lienthong_proto::catalogue::{Catalogue, Dimension, UnitKind};
 use lienthong_proto::ids::UnitCode;
 use serde_json::{Value as Json, json};
 
@@ -369,17 +369,10 @@ impl Stage {
         let Some(node) = self.nodes.first() else { return Ok(()) };
         let request = Request::Quality { unit: Some(node.unit.clone()) };
         let report = self.hub.ask(&request).await?.body;
-        let figures = [
-            ("dung", "đúng", "right"),
-            ("du", "đủ", "complete"),
-            ("sach", "sạch", "clean"),
-            ("song", "sống", "live"),
-            ("thong_nhat", "thống nhất", "unified"),
-            ("dung_chung", "dùng chung", "shared"),
-        ];
-        let figures = figures.map(|(name, vi, en)| {
-            let counts = &report["counts"][name];
-            format!("{} {} ({}/{})", tongue.pick(vi, en), counts["score"], counts["good"], counts["all"])
+        let figures = Dimension::ALL.map(|dimension| {
+            let (counts, word) = (&report["counts"][dimension.name()], dimension.label());
+            let word = tongue.language().pick(word);
+            format!("{word} {} ({}/{})", counts["score"], counts["good"], counts["all"])
         });
         println!();
         println!(

@@ -20,6 +20,8 @@ use super::{FileRefusal, ImportReport, Language, RawCell, RowOutcome, RowStatus}
 
 /// What a sheet without a name is called.
 const SHEET: &str = "Dữ liệu";
+/// The sheet with what was said of the file.
+const NOTES: &str = "Ghi chú (Liên Thông)";
 const TEXT_WIDTH: f64 = 60.0;
 const COLUMN_WIDTH: f64 = 18.0;
 /// What a cell of a workbook can hold.
@@ -128,7 +130,8 @@ pub fn annotate(
     let mut workbook = Workbook::new();
     let style = Style::new(language);
     match copied(path, record_type, annotations, &mut workbook, &style) {
-        Ok(()) => {}
+        Ok(()) if annotations.file.is_empty() => {}
+        Ok(()) => noted(annotations, workbook.add_worksheet(), &style)?,
         Err(AnnotateError::File(refusal)) => {
             tracing::debug!(%refusal, "no table to annotate");
             workbook = Workbook::new();
@@ -248,7 +251,10 @@ fn copied(
     for header in &layout.sheets {
         let sheet = workbook.add_worksheet_with_constant_memory()?;
         let name = if header.sheet.is_empty() { SHEET } else { &header.sheet };
-        sheet.set_name(name)?;
+        // What other programs call a sheet may be too long for a workbook: then it keeps its number.
+        if let Err(error) = sheet.set_name(name) {
+            tracing::debug!(%error, "a sheet is copied under another name");
+        }
         sheet.set_freeze_panes(u32::try_from(header.row).unwrap_or(0), 0)?;
         let added = narrow(added_column(header));
         for column in 0..added {
@@ -346,6 +352,16 @@ impl Copy<'_> {
         };
         Ok(())
     }
+}
+
+/// What was said of the file, beside its rows.
+fn noted(annotations: &Annotations, sheet: &mut Worksheet, style: &Style) -> Result<(), XlsxError> {
+    sheet.set_name(NOTES)?;
+    sheet.set_column_width(0, TEXT_WIDTH)?;
+    for (line, text) in (0..).zip(&annotations.file) {
+        sheet.write_string_with_format(line, 0, text.as_str(), &style.kept)?;
+    }
+    Ok(())
 }
 
 /// Where the report's column stands: where an earlier one stood, or behind the last title.

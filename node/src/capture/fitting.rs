@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::BufReader;
 
-use lienthong_proto::catalogue::{Catalogue, RecordType};
+use lienthong_proto::catalogue::{Catalogue, Class, RecordType};
 
 use super::header::{Scouted, field_of};
 use super::source::Book;
@@ -43,6 +43,23 @@ pub fn fitting(source: &Source, catalogue: &Catalogue) -> Result<Vec<String>, Fi
         }
     }
     Ok(if whole.is_empty() { keyed } else { whole })
+}
+
+/// Whether a file has a column, of whatever type, whose content may not enter the system: also one of which
+/// nothing could be taken in must then not be kept.
+#[must_use]
+pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
+    let titles = if source.format == Format::Jsonl {
+        first_keys(source).unwrap_or_default()
+    } else {
+        let scouted = Book::open(source).and_then(|mut book| Scouted::of(source, &mut book));
+        scouted.map(|scouted| scouted.texts().map(str::to_owned).collect()).unwrap_or_default()
+    };
+    let secret = |title: &String| {
+        let mut fields = catalogue.record_types().filter_map(|declared| field_of(declared, title));
+        fields.any(|field| field.class == Class::C4)
+    };
+    titles.iter().any(secret)
 }
 
 /// The keys of the first object.

@@ -113,6 +113,12 @@ impl Scouted {
         Ok(Self { sheets, hidden, lettering, macros: source.macros })
     }
 
+    /// The texts of the rows a header may stand in.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let rows = self.sheets.iter().flat_map(|(_, rows, _)| rows);
+        rows.flat_map(|row| &row.cells).filter_map(|(_, cell)| text(cell))
+    }
+
     /// How it is to be read as a type.
     pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
         let mut layout = Layout { lettering: self.lettering, ..Layout::default() };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use lienthong_proto::catalogue::Dimension;
 use serde_json::Value as Json;
 
 use crate::capture::Language;
@@ -302,23 +303,13 @@ fn token_text(body: &Json, tongue: Tongue) -> String {
     format!("{}\n", body.get("token").and_then(Json::as_str).unwrap_or_default())
 }
 
-/// The six words, as people read them.
-const WORDS: [(&str, &str, &str); 6] = [
-    ("dung", "đúng", "right"),
-    ("du", "đủ", "complete"),
-    ("sach", "sạch", "clean"),
-    ("song", "sống", "live"),
-    ("thong_nhat", "thống nhất", "unified"),
-    ("dung_chung", "dùng chung", "shared"),
-];
-
 /// Scores, with what they come from and the rows that lose points.
 fn quality_text(body: &Json, tongue: Tongue) -> String {
     let figure = |quality: Option<&Json>, name: &str| {
         let found = quality.and_then(|quality| quality.get(name)).and_then(Json::as_u64);
         found.map_or_else(|| "–".to_owned(), |figure| figure.to_string())
     };
-    let words = || WORDS.iter().map(|(_, vi, en)| tongue.pick(vi, en).to_owned());
+    let word = |dimension: Dimension| tongue.language().pick(dimension.label());
     let text = |item: &Json, key: &str| item.get(key).map(|value| cell(value, tongue)).unwrap_or_default();
     let mut out = String::new();
     if let Some(left) = body.get("not_judged_yet").and_then(Json::as_u64).filter(|left| *left > 0) {
@@ -332,15 +323,11 @@ fn quality_text(body: &Json, tongue: Tongue) -> String {
         let total = figure(body.get("quality"), "total");
         let _ = writeln!(out, "{} {} {total}", text(body, "name"), tongue.pick("điểm chung", "score"));
         let mut rows = Vec::new();
-        for (name, vi, en) in WORDS {
+        for dimension in Dimension::ALL {
+            let name = dimension.name();
             let count = counts.get(name).cloned().unwrap_or_default();
             let of = format!("{}/{}", text(&count, "good"), text(&count, "all"));
-            rows.push(vec![
-                tongue.pick(vi, en).to_owned(),
-                figure(body.get("quality"), name),
-                of,
-                text(&count, "formula"),
-            ]);
+            rows.push(vec![word(dimension), figure(body.get("quality"), name), of, text(&count, "formula")]);
         }
         out.push_str(&table(&rows));
         for (key, mark) in [("missing", "–"), ("rows", "!"), ("items", "!")] {
@@ -361,12 +348,12 @@ fn quality_text(body: &Json, tongue: Tongue) -> String {
     }
     let mut rows = vec![vec![tongue.pick("Đơn vị", "Unit").to_owned()]];
     if let Some(head) = rows.first_mut() {
-        head.extend(words());
+        head.extend(Dimension::ALL.map(word));
         head.push(tongue.pick("chung", "total").to_owned());
     }
     for item in body.get("items").and_then(Json::as_array).into_iter().flatten() {
         let mut row = vec![text(item, "name")];
-        row.extend(WORDS.iter().map(|(name, _, _)| figure(item.get("quality"), name)));
+        row.extend(Dimension::ALL.map(|dimension| figure(item.get("quality"), dimension.name())));
         row.push(figure(item.get("quality"), "total"));
         rows.push(row);
     }

@@ -36,7 +36,7 @@ impl Import {
     /// Does it.
     ///
     /// # Errors
-    /// If the replica cannot be asked, or the report not be written; what was taken in stays.
+    /// If the replica cannot be asked.
     pub async fn run(
         &self,
         catalogue: &Catalogue,
@@ -71,9 +71,18 @@ impl Import {
         };
         annotations.note_file(&answer.body);
         let language = tongue.language();
-        whole_file(out, |part| Ok(capture::annotate(&path, declared, &annotations, part, language)?))?;
+        let written =
+            whole_file(out, |part| Ok(capture::annotate(&path, declared, &annotations, part, language)?));
+        // What was taken in is said all the same.
+        let (name, value) = match written {
+            Ok(()) => ("report", out.display().to_string()),
+            Err(error) => {
+                answer.exit = 1;
+                ("error", format!("{error:#}"))
+            }
+        };
         if let Some(fields) = answer.body.as_object_mut() {
-            fields.insert("report".to_owned(), out.display().to_string().into());
+            fields.insert(name.to_owned(), value.into());
         }
         Ok(answer)
     }

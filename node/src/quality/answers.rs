@@ -4,25 +4,12 @@ use lienthong_proto::catalogue::{Dimension, Label, Severity};
 use lienthong_proto::quality::{Count, Defect, RuleBook, Score, formula};
 use serde_json::{Map, Value as Json, json};
 
-/// The dimension's name in documents.
-#[must_use]
-pub fn dimension_name(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Dung => "dung",
-        Dimension::Du => "du",
-        Dimension::Sach => "sach",
-        Dimension::Song => "song",
-        Dimension::ThongNhat => "thong_nhat",
-        Dimension::DungChung => "dung_chung",
-    }
-}
-
 /// The six figures and the whole, 0 to 100 or null where there is nothing to judge.
 #[must_use]
 pub fn quality_json(score: &Score) -> Json {
     let mut figures = Map::new();
     for dimension in Dimension::ALL {
-        figures.insert(dimension_name(dimension).to_owned(), json!(score.figure(dimension).percent()));
+        figures.insert(dimension.name().to_owned(), json!(score.figure(dimension).percent()));
     }
     let total = score.total().and_then(|(_, count)| count.percent());
     figures.insert("total".to_owned(), json!(total));
@@ -36,7 +23,7 @@ pub fn counts_json(score: &Score) -> Json {
     let mut counts = Map::new();
     for dimension in Dimension::ALL {
         let count = line(score.figure(dimension), formula(Some(dimension)));
-        counts.insert(dimension_name(dimension).to_owned(), count);
+        counts.insert(dimension.name().to_owned(), count);
     }
     Json::Object(counts)
 }
@@ -50,7 +37,7 @@ pub fn defect_json(book: &RuleBook, defect: &Defect) -> Json {
         "rule": rule.id,
         "field": defect.field,
         "severity": severity,
-        "dimension": dimension_name(defect.dimension),
+        "dimension": defect.dimension.name(),
         "message": text(&rule.message),
     })
 }

@@ -1,6 +1,7 @@
 //! Judges what changed, and everything whose defects that changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -418,16 +419,20 @@ impl Keeper {
         &self.catalogue
     }
 
-    /// Visits what is kept of a type's records, in id order, until told to stop.
+    /// Visits what is kept of a type's records, in id order after `after`, until told to stop.
     pub(super) fn each_kept(
         &self,
         record_type: &str,
+        after: Option<RecordId>,
         visit: &mut dyn FnMut(RecordId, Kept) -> bool,
     ) -> Result<(), QualityError> {
-        let Some(first) = self.dataset.key(record_type, RecordId([0; 16])) else { return Ok(()) };
+        let Some(first) = self.dataset.key(record_type, after.unwrap_or(RecordId([0; 16]))) else {
+            return Ok(());
+        };
+        let from = if after.is_some() { Bound::Excluded(&first[..]) } else { Bound::Included(&first[..]) };
         let (prefix, _) = first.split_at(4);
         let mut fault = None;
-        self.dataset.view().scan_prefix(Keyspace::Judgement, prefix, &mut |found, bytes| match (
+        self.dataset.view().scan(Keyspace::Judgement, from, prefix, &mut |found, bytes| match (
             found.get(4..).and_then(RecordId::from_slice),
             Kept::decode(bytes),
         ) {
@@ -452,31 +457,11 @@ impl Keeper {
         as_of: i32,
         visit: &mut dyn FnMut(RecordId, &UnitCode, Vec<Defect>) -> bool,
     ) -> Result<(), QualityError> {
-        let Some(first) = self.dataset.key(record_type, after.unwrap_or(RecordId([0; 16]))) else {
-            return Ok(());
-        };
-        let from = match after {
-            Some(_) => std::ops::Bound::Excluded(&first[..]),
-            None => std::ops::Bound::Included(&first[..]),
-        };
-        let (prefix, _) = first.split_at(4);
         let book = self.book()?;
-        let mut fault = None;
-        self.dataset.view().scan(Keyspace::Judgement, from, prefix, &mut |found, bytes| {
-            let id = found.get(4..).and_then(RecordId::from_slice);
-            match (id, Kept::decode(bytes)) {
-                (Some(id), Ok(kept)) => {
-                    let defects = kept.judgement.defects_on(book, &kept.cross, as_of);
-                    defects.is_empty() || visit(id, &kept.unit, defects)
-                }
-                (_, Err(malformed)) => {
-                    fault = Some(malformed);
-                    false
-                }
-                (None, _) => true,
-            }
-        })?;
-        fault.map_or(Ok(()), |fault| Err(fault.into()))
+        self.each_kept(record_type, after, &mut |id, kept| {
+            let defects = kept.judgement.defects_on(book, &kept.cross, as_of);
+            defects.is_empty() || visit(id, &kept.unit, defects)
+        })
     }
 
     /// The records units should have and have not, of one unit or of all.

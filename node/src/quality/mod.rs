@@ -13,6 +13,6 @@ mod report;
 mod tests;
 mod written;
 
-pub use answers::{counts_json, defect_json, dimension_name, quality_json};
+pub use answers::{counts_json, defect_json, quality_json};
 pub use keeper::{Keeper, QualityError};
 pub use kept::Kept;

@@ -117,7 +117,7 @@ impl Keeper {
         let mut looked = 0;
         for name in book.record_types() {
             let mut proposed = Vec::new();
-            self.each_kept(name, &mut |id, kept| {
+            self.each_kept(name, None, &mut |id, kept| {
                 if !kept.judgement.proposals.is_empty() {
                     proposed.push((id, kept.judgement));
                 }

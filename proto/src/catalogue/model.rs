@@ -241,6 +241,20 @@ impl Dimension {
             Self::DungChung => "dung_chung",
         }
     }
+
+    /// The word people read.
+    #[must_use]
+    pub fn label(self) -> Label {
+        let (vi, en) = match self {
+            Self::Dung => ("đúng", "right"),
+            Self::Du => ("đủ", "complete"),
+            Self::Sach => ("sạch", "clean"),
+            Self::Song => ("sống", "live"),
+            Self::ThongNhat => ("thống nhất", "unified"),
+            Self::DungChung => ("dùng chung", "shared"),
+        };
+        Label { vi: vi.to_owned(), en: en.to_owned() }
+    }
 }
 
 /// A code list: `catalogue/codes/<name>.toml`.

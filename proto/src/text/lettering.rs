@@ -283,7 +283,11 @@ impl LetteringCensus {
             // Bytes with signs but no words: both code pages of Windows have the same.
             return (self.unknown == 0).then_some(Lettering::Windows1258);
         }
-        (best >= second * 2 && best * 2 > self.unknown).then_some(lettering)
+        if best >= second * 2 && best * 2 > self.unknown {
+            return Some(lettering);
+        }
+        // A few doubtful cells do not outweigh many that are good as they stand.
+        (!self.bytes && self.unicode >= best * 4).then_some(Lettering::Unicode)
     }
 }
 
