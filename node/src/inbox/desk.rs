@@ -26,6 +26,8 @@ use crate::service::{Manner, known_type};
 
 /// Who is said to have brought the rows.
 const AUTHOR: &str = "inbox";
+/// Where the hashes of files that were taken in are kept.
+const KNOWN: &str = "known.jsonl";
 /// Names of one stamp that are tried.
 const NAMES_MAX: u32 = 1_000;
 
@@ -73,7 +75,7 @@ impl Desk {
     pub(super) fn open(folder: &Path, data: &Path) -> io::Result<Self> {
         let work = data.join("inbox.work");
         std::fs::create_dir_all(&work)?;
-        let text = match std::fs::read_to_string(work.join("known.jsonl")) {
+        let text = match std::fs::read_to_string(work.join(KNOWN)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error),
@@ -87,7 +89,23 @@ impl Desk {
         self.work.join("claim.json")
     }
 
-    /// Finishes the file a stop interrupted.
+    /// Whether a file was begun and not finished.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claim_path().exists()
+    }
+
+    /// Removes what a stop before a claim left: a copy may hold what must not be kept.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.work)? {
+            let entry = entry?;
+            if entry.file_name() != KNOWN {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes the file a stop or a fault interrupted.
     pub(super) fn finish_claimed(&mut self, node: &Node) -> io::Result<()> {
         let claim: Claim = match std::fs::read(self.claim_path()) {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
@@ -95,7 +113,7 @@ impl Desk {
                 // It was not whole: then nothing was taken in yet.
                 Err(_) => return std::fs::remove_file(self.claim_path()),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.sweep(),
             Err(error) => return Err(error),
         };
         let logged = logged_import(node, &claim)?;
@@ -133,7 +151,17 @@ impl Desk {
             // It was moved aside already, or taken away by someone.
             return self.forget(claim).map(|()| true);
         }
-        let outcome = self.outcome(node, claim, logged)?;
+        let mut outcome = self.outcome(node, claim, logged)?;
+        // Also a file of which nothing was taken in, for its shape or its type, may have such a column.
+        outcome.forbidden = outcome.forbidden
+            || capture::open(&claim.copy)
+                .is_ok_and(|source| capture::forbidden(&source, node.replica.catalogue()));
+        if outcome.forbidden {
+            outcome.annotations.note_text(
+                "Tệp không được giữ lại vì có cột hoặc dòng không được lưu trong hệ thống; chỉ giữ báo cáo này"
+                    .to_owned(),
+            );
+        }
         let folder = self.folder.join(if outcome.taken { DONE } else { REJECTED });
         std::fs::create_dir_all(&folder)?;
         let (aside, report) = names(&folder, claim)?;
@@ -221,13 +249,12 @@ impl Desk {
             outcome.record_type.as_deref().and_then(|name| node.replica.catalogue().record_type(name));
         // Made here first: the folder may be a share that goes away midway.
         let made = self.work.join("report.xlsx");
-        match declared {
-            Some(declared) => {
-                capture::annotate(&claim.copy, declared, &outcome.annotations, &made, Language::Vi)
-            }
-            None => capture::annotate_file(&outcome.annotations, &made, Language::Vi),
+        let whole = declared.is_some_and(|declared| {
+            capture::annotate(&claim.copy, declared, &outcome.annotations, &made, Language::Vi).is_ok()
+        });
+        if !whole {
+            capture::annotate_file(&outcome.annotations, &made, Language::Vi).map_err(io::Error::other)?;
         }
-        .map_err(io::Error::other)?;
         let part = report.with_extension("part");
         std::fs::copy(&made, &part)?;
         std::fs::rename(&part, report)?;
@@ -240,7 +267,7 @@ impl Desk {
         }
         let mut line = serde_json::to_vec(&known)?;
         line.push(b'\n');
-        let mut file = File::options().create(true).append(true).open(self.work.join("known.jsonl"))?;
+        let mut file = File::options().create(true).append(true).open(self.work.join(KNOWN))?;
         file.write_all(&line)?;
         file.sync_data()?;
         self.known.insert(known);

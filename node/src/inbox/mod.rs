@@ -89,9 +89,10 @@ pub(crate) fn start(node: &Arc<Node>, folder: &Path) -> std::io::Result<Inbox> {
 
 fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>) {
     let mut watch = Watch::default();
-    let mut fault = desk.finish_claimed(node).err();
+    let mut fault = None;
     while !node.stop.is_cancelled() {
-        match list(&desk.folder) {
+        // What was begun is finished before another file is claimed.
+        match desk.finish_claimed(node).and_then(|()| list(&desk.folder)) {
             Ok(seen) => {
                 status.lock().waiting = seen.len();
                 for path in watch.look(node.now(), seen) {
@@ -102,6 +103,10 @@ fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>) {
                         Ok(taken) => {
                             let mut status = status.lock();
                             if taken { status.done += 1 } else { status.rejected += 1 }
+                        }
+                        Err(error) if desk.is_claimed() => {
+                            fault = Some(error);
+                            break;
                         }
                         Err(error) => {
                             // Its name may be a person's: the log holds none.
