@@ -38,6 +38,8 @@ pub enum Right {
     Operate,
     /// Decide about records.
     Decide,
+    /// Accept on the province's behalf what a rule refuses, for a time.
+    Approve,
     /// Keep accounts.
     KeepAccounts,
 }
@@ -50,6 +52,7 @@ impl AccountRole {
             Right::Read => true,
             Right::Operate => matches!(self, Self::Operator | Self::Administrator),
             Right::Decide => self == Self::Steward,
+            Right::Approve => self == Self::Approver,
             Right::KeepAccounts => self == Self::Administrator,
         }
     }
@@ -300,12 +303,12 @@ mod tests {
     #[test]
     fn p9_the_table_of_roles_and_rights() {
         use AccountRole::{Administrator, Approver, Operator, Steward};
-        let rights = [Right::Read, Right::Operate, Right::Decide, Right::KeepAccounts];
+        let rights = [Right::Read, Right::Operate, Right::Decide, Right::Approve, Right::KeepAccounts];
         let table = [
-            (Operator, [true, true, false, false]),
-            (Steward, [true, false, true, false]),
-            (Approver, [true, false, false, false]),
-            (Administrator, [true, true, false, true]),
+            (Operator, [true, true, false, false, false]),
+            (Steward, [true, false, true, false, false]),
+            (Approver, [true, false, false, true, false]),
+            (Administrator, [true, true, false, false, true]),
         ];
         for (role, allowed) in table {
             assert_eq!(rights.map(|right| role.may(right)), allowed, "{role:?}");

@@ -150,7 +150,7 @@ impl Hub {
         let hashes = Arc::clone(opened.journal.hashes());
         let (committer, _thread) = Committer::start(opened.journal, opened.books, clock)
             .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
-        let quality = Keeper::open(dataset.clone(), Arc::clone(&catalogue), clock)?;
+        let quality = Keeper::open_telling(dataset.clone(), Arc::clone(&catalogue), clock)?;
         // A rule that does not compile is said at the start, not when it is first needed.
         quality.book()?;
         let stop = CancellationToken::new();

@@ -169,6 +169,7 @@ impl Node {
             identity: Arc::clone(&self.identity),
             builder: self.builder(),
             evidence: Arc::clone(&self.evidence),
+            quality: Arc::clone(&self.quality),
             head: self.replica.head(),
             catalogue: self.replica.catalogue().digest().to_vec(),
             settings,

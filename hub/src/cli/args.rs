@@ -115,6 +115,12 @@ pub enum Command {
         #[command(subcommand)]
         action: DuplicatesAction,
     },
+    /// Miễn trừ có thời hạn cho một lỗi chất lượng · defects accepted until a day
+    Waiver {
+        /// What
+        #[command(subcommand)]
+        action: WaiverAction,
+    },
     /// Xung đột đang mở · open conflicts
     Conflicts {
         /// What
@@ -151,6 +157,50 @@ pub enum DuplicatesAction {
         /// Which
         #[command(flatten)]
         page: Page,
+    },
+}
+
+/// What of waivers.
+#[derive(Debug, Subcommand)]
+pub enum WaiverAction {
+    /// Accept a defect until a day; it does not count until then, and comes back after
+    Add {
+        /// Record type
+        record_type: String,
+        /// Id or natural key
+        id: String,
+        /// The rule's id, as `record get` shows it
+        #[arg(long)]
+        rule: String,
+        /// Only where it blames this field
+        #[arg(long)]
+        field: Option<String>,
+        /// The last day: 2027-06-30
+        #[arg(long)]
+        until: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// The unit whose numbers are meant
+        #[arg(long)]
+        unit: Option<lienthong_proto::ids::UnitCode>,
+    },
+    /// All that were not ended
+    List {
+        /// Only of this unit's records
+        #[arg(long)]
+        unit: Option<lienthong_proto::ids::UnitCode>,
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
+    /// End one before its day
+    End {
+        /// Its number
+        number: u64,
+        /// Why
+        #[arg(long)]
+        reason: String,
     },
 }
 

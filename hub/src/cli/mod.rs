@@ -18,6 +18,7 @@ use serde_json::json;
 pub use args::{Cli, Command};
 use args::{
     ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, TokenAction, UnitAction, UserAction,
+    WaiverAction,
 };
 
 use crate::accounts::Credentials;
@@ -25,7 +26,7 @@ use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::{Asked, Request};
+use crate::service::{Asked, NewWaiver, Request};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
@@ -230,6 +231,26 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Duplicates { action: DuplicatesAction::List { page } } => {
             Request::DuplicatesList { page: page.clone() }
         }
+        Command::Waiver { action } => match action {
+            WaiverAction::Add { record_type, id, rule, field, until, reason, unit } => {
+                Request::WaiverAdd(NewWaiver {
+                    record_type: record_type.clone(),
+                    id: id.clone(),
+                    unit: unit.clone(),
+                    rule: rule.clone(),
+                    field: field.clone(),
+                    until: until.clone(),
+                    reason: reason.clone(),
+                    approver: author(),
+                })
+            }
+            WaiverAction::List { unit, page } => {
+                Request::WaiverList { unit: unit.clone(), page: page.clone() }
+            }
+            WaiverAction::End { number, reason } => {
+                Request::WaiverEnd { number: *number, reason: reason.clone(), actor: author() }
+            }
+        },
         Command::Conflicts { action } => match action {
             ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
             ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },

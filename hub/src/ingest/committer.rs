@@ -173,7 +173,7 @@ impl Committer {
 
     fn event(&mut self, event: &Event) -> Result<Result<Sequence, CommitError>, JournalError> {
         let sequence = self.journal.stage_event(event)?;
-        self.books.note_event(event, &mut self.view);
+        self.books.note_event(event, sequence, &mut self.view);
         Ok(Ok(sequence))
     }
 

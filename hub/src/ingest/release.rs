@@ -66,7 +66,7 @@ impl Committer {
         let now = (self.clock)();
         let event = release_event(release, &waiting, proposal, now);
         let sequence = self.journal.stage_event(&event)?;
-        self.books.note_event(&event, &mut self.view);
+        self.books.note_event(&event, sequence, &mut self.view);
         let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
         self.journal.apply(Admitted { change: &change, source })?;
         self.touched.insert(change.record);

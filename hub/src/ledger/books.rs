@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::FramePosition;
+use lienthong_node::quality::{WaiverStep, Waivers, delete_waiver, put_waiver};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
+use lienthong_proto::quality::Waiver;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
@@ -98,6 +100,8 @@ pub struct Books {
     pub quarantine: Arc<BTreeMap<(u64, u16), Quarantined>>,
     /// By replica, in order.
     pub notices: Arc<BTreeMap<ReplicaId, Vec<NoticeEntry>>>,
+    /// By number: those that were not ended, expired ones among them.
+    pub waivers: Arc<BTreeMap<u64, Waiver>>,
     changed: bool,
 }
 
@@ -148,6 +152,8 @@ impl Books {
             }
             true
         })?;
+        let waivers = Waivers::load(view)?;
+        books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         Ok(books)
     }
 
@@ -174,8 +180,22 @@ impl Books {
         std::mem::take(&mut self.changed)
     }
 
-    /// Takes an event of the ledger into account.
-    pub fn note_event(&mut self, event: &Event, view: &mut Batch) {
+    /// Takes an event of the ledger, standing at `place`, into account.
+    pub fn note_event(&mut self, event: &Event, place: Sequence, view: &mut Batch) {
+        match WaiverStep::of(event, place) {
+            Some(WaiverStep::Begun(waiver)) => {
+                put_waiver(&waiver, view);
+                Arc::make_mut(&mut self.waivers).insert(waiver.number, waiver);
+                self.changed = true;
+            }
+            Some(WaiverStep::Ended(number)) => {
+                if let Some(waiver) = Arc::make_mut(&mut self.waivers).remove(&number) {
+                    delete_waiver(&waiver.record, number, view);
+                    self.changed = true;
+                }
+            }
+            None => {}
+        }
         if event.kind == "enrolment"
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
                 (event.fields.get("replica"), event.fields.get("unit"))

@@ -131,7 +131,7 @@ fn replay_entry(
         EntryKind::Change => Ok(()),
         EntryKind::Event => {
             let event = Event::of(replayed.entry).map_err(malformed)?;
-            books.note_event(&event, extra);
+            books.note_event(&event, sequence, extra);
             if event.kind == "release" {
                 replay_release(journal, books, extra, &event, sequence)
             } else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
+use lienthong_node::quality::ToldCursor;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::cosignature::cosign;
 use lienthong_proto::wire::sync as wire;
@@ -24,6 +25,9 @@ const FLIGHT_BYTES: u64 = lienthong_proto::limits::FLIGHT_BYTES_MAX as u64;
 
 /// Packed batches up to this are verified where they arrive.
 const SMALL_BATCH_BYTES: usize = 2 * 1024;
+
+/// Records a node is told of in one message.
+const TOLD_AT_ONCE: usize = 64;
 
 /// Why a session ends; the text goes to the peer.
 enum End {
@@ -47,6 +51,7 @@ pub(super) struct Session {
     down: mpsc::Sender<Result<wire::Down, Status>>,
     held: Option<Held>,
     notice_cursor: u64,
+    told: ToldCursor,
     answers: FuturesOrdered<Answer>,
 }
 
@@ -56,7 +61,8 @@ impl Session {
         enrolled: Enrolled,
         down: mpsc::Sender<Result<wire::Down, Status>>,
     ) -> Self {
-        Self { hub, enrolled, down, held: None, notice_cursor: 0, answers: FuturesOrdered::new() }
+        let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
+        Self { hub, enrolled, down, held: None, notice_cursor: 0, told, answers }
     }
 
     pub(super) async fn run(mut self, up: Streaming<wire::Up>) {
@@ -83,8 +89,11 @@ impl Session {
         self.greet(hello).await?;
         let mut registry = self.hub.registry.watch();
         let mut noticed = self.hub.committer.noticed();
+        let mut news = self.hub.quality.news().ok_or(End::Gone)?;
+        let mut telling = true;
         self.notices().await?;
         loop {
+            let down = self.down.clone();
             tokio::select! {
                 () = self.hub.stop.cancelled() => return Err(Status::unavailable("the hub is shutting down").into()),
                 changed = registry.changed() => {
@@ -94,6 +103,14 @@ impl Session {
                 changed = noticed.changed() => {
                     changed.map_err(|_| End::Gone)?;
                     self.notices().await?;
+                }
+                changed = news.changed(), if !telling => {
+                    changed.map_err(|_| End::Gone)?;
+                    telling = true;
+                }
+                // Only while there is room: what the node is to be told holds up nothing else.
+                place = down.reserve(), if telling => {
+                    telling = self.tell(place.map_err(|_| End::Gone)?)?;
                 }
                 Some((answer, checkpoint)) = self.answers.next(), if !self.answers.is_empty() => {
                     self.answer(answer, &checkpoint).await?;
@@ -139,6 +156,7 @@ impl Session {
         }
         self.hub.live.greeted(replica, &hello, self.hub.now());
         self.notice_cursor = hello.notice_cursor;
+        self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let receipt = if held_size > 0 {
             let checkpoint = Checkpoint { origin: origin.clone(), size: held_size, root: held.root };
@@ -339,6 +357,25 @@ impl Session {
             self.send(wire::down::Message::Notice(message)).await?;
         }
         Ok(())
+    }
+
+    /// Tells the next piece of what only the province sees of the unit's records; whether it was one.
+    fn tell(&mut self, place: mpsc::Permit<'_, Result<wire::Down, Status>>) -> Result<bool, End> {
+        let telling = self.hub.quality.telling(&self.enrolled.unit, self.told, TOLD_AT_ONCE);
+        let telling = telling.map_err(|error| {
+            tracing::error!(%error, unit = %self.enrolled.unit, "quality cannot be told");
+            Status::internal("quality cannot be read")
+        })?;
+        let Some(telling) = telling else { return Ok(false) };
+        self.told = telling.cursor;
+        let quality = wire::Quality {
+            epoch: telling.cursor.epoch,
+            next: telling.cursor.next,
+            anew: telling.anew,
+            told: telling.told.iter().map(|told| told.encode().into()).collect(),
+        };
+        place.send(Ok(wire::Down { message: Some(wire::down::Message::Quality(quality)) }));
+        Ok(true)
     }
 
     async fn send(&mut self, message: wire::down::Message) -> Result<(), End> {

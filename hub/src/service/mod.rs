@@ -6,6 +6,7 @@ mod quality;
 mod request;
 mod units;
 mod waiting;
+mod waivers;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::app::Hub;
 
-pub use request::{Asked, Request};
+pub use request::{Asked, NewWaiver, Request};
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -50,6 +51,8 @@ impl Hub {
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, reason, actor).await
             }
+            Request::WaiverAdd(waiver) => self.waiver_add(waiver).await,
+            Request::WaiverEnd { number, reason, actor } => self.waiver_end(number, &reason, &actor).await,
             Request::UserAdd { name, roles, uid, password, actor } => {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
@@ -99,6 +102,7 @@ impl Hub {
             Request::UserList => Ok(self.user_list()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
             Request::DuplicatesList { page } => self.duplicates_list(&page),
+            Request::WaiverList { unit, page } => self.waiver_list(unit.as_ref(), &page),
             Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
             Request::ConflictsShow { id } => self.conflicts_show(&id),
             Request::QuarantineList { page } => Ok(self.quarantine_list(&page)),
@@ -117,6 +121,8 @@ impl Hub {
             | Request::TokenRevoke { .. }
             | Request::UnitRevoke { .. }
             | Request::QuarantineRelease { .. }
+            | Request::WaiverAdd(_)
+            | Request::WaiverEnd { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
         }

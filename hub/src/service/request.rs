@@ -62,6 +62,24 @@ pub enum Request {
         /// Which.
         page: Page,
     },
+    /// Accept a defect until a day.
+    WaiverAdd(NewWaiver),
+    /// All waivers that were not ended.
+    WaiverList {
+        /// Only of this unit's records.
+        unit: Option<UnitCode>,
+        /// Which.
+        page: Page,
+    },
+    /// End a waiver before its day.
+    WaiverEnd {
+        /// Its number.
+        number: u64,
+        /// Why.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
     /// All open conflicts.
     ConflictsList {
         /// Which.
@@ -138,6 +156,27 @@ pub enum Request {
     },
 }
 
+/// A defect to be accepted until a day.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewWaiver {
+    /// Record type.
+    pub record_type: String,
+    /// Id or natural key.
+    pub id: String,
+    /// The unit whose numbers are meant; the province's own otherwise.
+    pub unit: Option<UnitCode>,
+    /// The rule's id.
+    pub rule: String,
+    /// Only where it blames this field.
+    pub field: Option<String>,
+    /// The last day, `yyyy-mm-dd`.
+    pub until: String,
+    /// Why.
+    pub reason: String,
+    /// Who accepts it.
+    pub approver: String,
+}
+
 /// A request, and whom it is to act as.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Asked {
@@ -157,6 +196,7 @@ impl Request {
             Self::TokenCreate { .. } | Self::TokenRevoke { .. } | Self::UnitRevoke { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
             Self::QuarantineRelease { .. } => Right::Decide,
+            Self::WaiverAdd(_) | Self::WaiverEnd { .. } => Right::Approve,
             Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
             _ => Right::Read,
         }
@@ -169,9 +209,11 @@ impl Request {
             | Self::TokenRevoke { actor, .. }
             | Self::UnitRevoke { actor, .. }
             | Self::QuarantineRelease { actor, .. }
+            | Self::WaiverEnd { actor, .. }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),
+            Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
             _ => {}
         }
     }

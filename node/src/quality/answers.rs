@@ -1,7 +1,8 @@
 //! Scores and defects as scripts and people see them.
 
 use lienthong_proto::catalogue::{Dimension, Label, Severity};
-use lienthong_proto::quality::{Count, Defect, RuleBook, Score, formula};
+use lienthong_proto::quality::{Count, Defect, RuleBook, Score, Waiver, formula};
+use lienthong_proto::value::Value;
 use serde_json::{Map, Value as Json, json};
 
 /// The six figures and the whole, 0 to 100 or null where there is nothing to judge.
@@ -39,6 +40,21 @@ pub fn defect_json(book: &RuleBook, defect: &Defect) -> Json {
         "severity": severity,
         "dimension": defect.dimension.name(),
         "message": text(&rule.message),
+    })
+}
+
+/// A waiver as lists show it.
+#[must_use]
+pub fn waiver_json(waiver: &Waiver) -> Json {
+    json!({
+        "number": waiver.number,
+        "type": waiver.record_type,
+        "id": waiver.record,
+        "rule": waiver.rule,
+        "field": waiver.field,
+        "reason": waiver.reason,
+        "approver": waiver.approver,
+        "until": Value::Date(waiver.until).to_text(),
     })
 }
 

@@ -9,14 +9,16 @@ use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::{Catalogue, CatalogueError, Dimension};
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::quality::{
-    Defect, Index as _, Judgement, Probe, RuleBook, Score, Silence, Totals, Upkeep,
+    Defect, Index as _, Judgement, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Totals, Upkeep, Waiver,
 };
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::Waivers;
 use super::index::{ViewIndex, keys_of, marked};
 use super::kept::{Kept, subject};
+use super::outbox::Outbox;
 use super::written::written;
 use crate::dataset::{Dataset, DatasetError, Key};
 use crate::log::ReadError;
@@ -68,7 +70,11 @@ pub struct Keeper {
     /// One at a time deals with changes.
     turn: Mutex<()>,
     /// The last count of records with defects, and of which writing and day.
-    known: Mutex<Option<((u64, i32), u64)>>,
+    pub(super) known: Mutex<Option<((u64, i32), u64)>>,
+    /// The waivers as of an applied size.
+    pub(super) waived: Mutex<Option<(u64, Arc<Waivers>)>>,
+    /// What units are told; only the province tells.
+    pub(super) outbox: Option<Outbox>,
 }
 
 impl Keeper {
@@ -81,14 +87,37 @@ impl Keeper {
         catalogue: Arc<Catalogue>,
         clock: fn() -> UnixMillis,
     ) -> Result<Arc<Self>, QualityError> {
+        Ok(Arc::new(Self::with_outbox(dataset, catalogue, clock, None)?))
+    }
+
+    /// The same, and tells units what only the province sees of their records.
+    ///
+    /// # Errors
+    /// [`QualityError`] if the view cannot be read.
+    pub fn open_telling(
+        dataset: Dataset,
+        catalogue: Arc<Catalogue>,
+        clock: fn() -> UnixMillis,
+    ) -> Result<Arc<Self>, QualityError> {
+        let outbox = Outbox::open(&dataset)?;
+        Ok(Arc::new(Self::with_outbox(dataset, catalogue, clock, Some(outbox))?))
+    }
+
+    fn with_outbox(
+        dataset: Dataset,
+        catalogue: Arc<Catalogue>,
+        clock: fn() -> UnixMillis,
+        outbox: Option<Outbox>,
+    ) -> Result<Self, QualityError> {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
         let (book, turn, known) = (OnceLock::new(), Mutex::new(()), Mutex::new(None));
-        let keeper = Self { book, dataset, catalogue, clock, turn, known };
+        let waived = Mutex::new(None);
+        let keeper = Self { book, dataset, catalogue, clock, turn, known, waived, outbox };
         let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
         if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
             keeper.begin_anew()?;
         }
-        Ok(Arc::new(keeper))
+        Ok(keeper)
     }
 
     /// The rules it judges by.
@@ -111,9 +140,13 @@ impl Keeper {
 
     fn begin_anew(&self) -> Result<(), QualityError> {
         let view = self.dataset.view();
-        for keyspace in
-            [Keyspace::Judgement, Keyspace::Mark, Keyspace::Probe, Keyspace::Again, Keyspace::Quality]
-        {
+        let mut keyspaces =
+            vec![Keyspace::Judgement, Keyspace::Mark, Keyspace::Probe, Keyspace::Again, Keyspace::Quality];
+        if let Some(outbox) = &self.outbox {
+            keyspaces.extend([Keyspace::Outbox, Keyspace::Told]);
+            outbox.begin_anew(&self.dataset)?;
+        }
+        for keyspace in keyspaces {
             let (mut keys, mut batch) = (Vec::new(), Batch::default());
             view.scan_prefix(keyspace, &[], &mut |key, _| {
                 keys.push(key.to_vec());
@@ -315,17 +348,23 @@ impl Keeper {
             let kept = Kept { unit: subject.unit, judgement, cross };
             sums.of(key, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, key, &kept.encode());
+            self.tell(key, record_type, Some(&kept), &mut batch)?;
         } else {
             batch.delete(Keyspace::Judgement, key);
+            self.tell(key, record_type, None, &mut batch)?;
         }
         for (other, mut kept) in self.touched(key, &upkeep, &index)? {
             sums.of(&other, &kept.unit)?.remove(kept.standing());
             kept.cross = kept.judgement.assess(book, &index)?;
             sums.of(&other, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, &other, &kept.encode());
+            let (record_type, _) = self.dataset.named(&other)?;
+            self.tell(&other, &record_type, Some(&kept), &mut batch)?;
         }
         sums.put(&mut batch);
-        Ok(self.dataset.view().commit(batch)?)
+        self.dataset.view().commit(batch)?;
+        self.announce();
+        Ok(())
     }
 
     /// The other records to which the marks that come and go make a difference.
@@ -392,8 +431,10 @@ impl Keeper {
         silence: Silence,
         as_of: i32,
     ) -> Result<Score, QualityError> {
-        let mut tally = self.totals(record_type, unit)?.on(as_of, silence);
+        let mut totals = self.totals(record_type, unit)?;
         let book = self.book()?;
+        self.waive(record_type, unit, as_of, &mut totals)?;
+        let mut tally = totals.on(as_of, silence);
         if let Some(unit) = book.unit(unit) {
             let index = ViewIndex { view: self.dataset.view().as_ref(), own: None };
             tally[Dimension::Du] += book.expected(unit, record_type, &index, as_of)?;
@@ -401,14 +442,45 @@ impl Keeper {
         Ok(Score { tally })
     }
 
-    /// Everything that is wrong with a record on a day.
+    /// Counts records with valid waivers anew, without what is waived.
+    fn waive(
+        &self,
+        record_type: &str,
+        unit: &UnitCode,
+        as_of: i32,
+        totals: &mut Totals,
+    ) -> Result<(), QualityError> {
+        let (book, waivers) = (self.book()?, self.waivers()?);
+        let valid =
+            waivers.iter().filter(|waiver| as_of <= waiver.until && waiver.record_type == record_type);
+        let records: BTreeSet<RecordId> = valid.map(|waiver| waiver.record).collect();
+        for id in records {
+            let kept = self.dataset.key(record_type, id).map(|key| self.kept(&key)).transpose()?.flatten();
+            let Some(kept) = kept.filter(|kept| kept.unit == *unit) else { continue };
+            let waived = |rule: RuleIndex, field: Option<&str>| {
+                let rule = &book.rule(rule).id;
+                waivers.of(&id).iter().any(|waiver| waiver.covers(&id, rule, field, as_of))
+            };
+            totals.remove(kept.standing());
+            totals.add(kept.judgement.standing(&kept.cross, waived));
+        }
+        Ok(())
+    }
+
+    /// Everything that is wrong with a record on a day, what is waived apart; and the waivers the latter's
+    /// positions lead to.
     ///
     /// # Errors
     /// [`QualityError`] if it cannot be read.
-    pub fn defects(&self, record_type: &str, id: RecordId, as_of: i32) -> Result<Vec<Defect>, QualityError> {
-        let Some(key) = self.dataset.key(record_type, id) else { return Ok(Vec::new()) };
-        let (book, kept) = (self.book()?, self.kept(&key)?);
-        Ok(kept.map_or_else(Vec::new, |kept| kept.judgement.defects_on(book, &kept.cross, as_of)))
+    pub fn defects(
+        &self,
+        record_type: &str,
+        id: RecordId,
+        as_of: i32,
+    ) -> Result<(Sorted, Vec<Waiver>), QualityError> {
+        let kept = self.dataset.key(record_type, id).map(|key| self.kept(&key)).transpose()?.flatten();
+        let Some(kept) = kept else { return Ok((Sorted::default(), Vec::new())) };
+        Ok((self.sorted(&id, &kept, as_of)?, self.waivers()?.of(&id).to_vec()))
     }
 
     pub(super) fn dataset(&self) -> &Dataset {
@@ -446,7 +518,7 @@ impl Keeper {
         fault.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    /// Visits the records of a type that have defects on a day, in id order after `after`, until told to stop.
+    /// Visits the records of a type that have defects on a day, waived ones aside, in id order after `after`, until told to stop.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read.
@@ -457,11 +529,15 @@ impl Keeper {
         as_of: i32,
         visit: &mut dyn FnMut(RecordId, &UnitCode, Vec<Defect>) -> bool,
     ) -> Result<(), QualityError> {
-        let book = self.book()?;
-        self.each_kept(record_type, after, &mut |id, kept| {
-            let defects = kept.judgement.defects_on(book, &kept.cross, as_of);
-            defects.is_empty() || visit(id, &kept.unit, defects)
-        })
+        let mut fault = None;
+        self.each_kept(record_type, after, &mut |id, kept| match self.sorted(&id, &kept, as_of) {
+            Ok(sorted) => sorted.counted.is_empty() || visit(id, &kept.unit, sorted.counted),
+            Err(error) => {
+                fault = Some(error);
+                false
+            }
+        })?;
+        fault.map_or(Ok(()), Err)
     }
 
     /// The records units should have and have not, of one unit or of all.

@@ -5,14 +5,20 @@
 //! any instant. Everything it writes can be thrown away; a rule book of another fingerprint makes it begin anew.
 
 mod answers;
+mod event;
 mod index;
 mod keeper;
 mod kept;
+mod outbox;
 mod report;
 #[cfg(test)]
 mod tests;
+mod waivers;
 mod written;
 
-pub use answers::{counts_json, defect_json, quality_json};
+pub use answers::{counts_json, defect_json, quality_json, waiver_json};
+pub use event::{WaiverStep, waiver_end_event, waiver_event};
 pub use keeper::{Keeper, QualityError};
 pub use kept::Kept;
+pub use outbox::{Telling, ToldCursor};
+pub use waivers::{Waivers, delete_waiver, put_waiver};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::ids::ReplicaId;
-use lienthong_proto::quality::{MemoryQuality, RuleBook, Silence};
+use lienthong_proto::quality::{MemoryQuality, RuleBook, Silence, Waiver};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use proptest::prelude::*;
@@ -135,10 +135,27 @@ proptest! {
             let record = crate::dataset::Record::read(bench.dataset.entries(), &bench.catalogue, "dang_vien", id, &state);
             memory.apply(kept::subject(&record.unwrap()).unwrap());
         }
-        for unit in UNITS {
-            let unit = unit.parse().unwrap();
-            let here = keeper.score(&unit, "dang_vien", Silence::Heard, keeper.today()).unwrap();
-            prop_assert_eq!(here, memory.score(&unit, "dang_vien", Silence::Heard, &[], keeper.today()));
+        let ids: Vec<_> = bench.dataset.page("dang_vien", None, 2).unwrap().into_iter().map(|(id, _)| id).collect();
+        let waiver = |(number, record): (u64, &lienthong_proto::ids::RecordId)| Waiver {
+            number,
+            record_type: "dang_vien".to_owned(),
+            record: *record,
+            rule: ["REQ_MISSING", "DV_TRUNG_TEN"][usize::try_from(number).unwrap() % 2].to_owned(),
+            field: None,
+            reason: "thử".to_owned(),
+            approver: "lan".to_owned(),
+            until: keeper.today() + 5,
+        };
+        for waivers in [Vec::new(), (0..).zip(&ids).map(waiver).collect::<Vec<_>>()] {
+            let mut batch = crate::store::Batch::default();
+            waivers.iter().for_each(|waiver| put_waiver(waiver, &mut batch));
+            view.commit(batch).unwrap();
+            keeper.forget_waivers();
+            for (unit, as_of) in UNITS.into_iter().zip([keeper.today(), keeper.today() + 6]) {
+                let unit = unit.parse().unwrap();
+                let here = keeper.score(&unit, "dang_vien", Silence::Heard, as_of).unwrap();
+                prop_assert_eq!(here, memory.score(&unit, "dang_vien", Silence::Heard, &waivers, as_of));
+            }
         }
     }
 }

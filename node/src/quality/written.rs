@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use lienthong_proto::change::Change;
-use lienthong_proto::entry::Entry;
+use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, Sequence};
 use lienthong_proto::value::Value;
 
-use super::QualityError;
+use super::{QualityError, event};
 use crate::dataset::{Dataset, DatasetError, EntryAt, Payload};
 
 /// The records written to by the frames from `from` on, before `end`, until there are `limit`; and the log's size
@@ -21,13 +21,6 @@ pub(super) fn written(
 ) -> Result<(BTreeSet<(String, RecordId)>, u64), QualityError> {
     let entries = dataset.entries();
     let (mut found, mut next) = (BTreeSet::new(), from);
-    let mut note = |at: EntryAt| -> Result<(), QualityError> {
-        let bytes = entries.entry(at).map_err(DatasetError::from)?;
-        if let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) {
-            found.insert((change.record_type, change.record));
-        }
-        Ok(())
-    };
     let mut many = 0;
     for frame in entries.log().clone().scan(Sequence(from)) {
         let (position, frame) = frame?;
@@ -35,26 +28,36 @@ pub(super) fn written(
             break;
         }
         next = frame.first.0 + u64::from(frame.count);
-        if let Ok(Payload::Entry(entry)) = Payload::parse(&frame.payload)
-            && let Ok(event) = Entry::decode(entry).and_then(|entry| Event::of(&entry))
-        {
-            if let Some(at) = released(dataset, &event)? {
-                note(at)?;
-                many += 1;
-            }
-            continue;
-        }
+        // What other replicas say happened there decides nothing here.
+        let own = !matches!(Payload::parse(&frame.payload), Ok(Payload::Accepted { .. }));
         let count = entries.count(position).map_err(DatasetError::from)?;
         for index in 0..count {
-            note(EntryAt { frame: position, index })?;
+            let bytes = entries.entry(EntryAt { frame: position, index }).map_err(DatasetError::from)?;
+            let Ok(entry) = Entry::decode(&bytes) else { continue };
+            match entry.header.kind {
+                EntryKind::Change => found.extend(named(&entry)),
+                EntryKind::Event if own => {
+                    if let Ok(event) = Event::of(&entry) {
+                        found.extend(concerned(dataset, &event)?);
+                    }
+                }
+                EntryKind::Event | EntryKind::Acceptance => {}
+            }
         }
         many += usize::from(count);
     }
     Ok((found, next))
 }
 
-/// The change a release event speaks of.
-fn released(dataset: &Dataset, event: &Event) -> Result<Option<EntryAt>, QualityError> {
+fn named(entry: &Entry<'_>) -> Option<(String, RecordId)> {
+    Change::of(entry).ok().map(|change| (change.record_type, change.record))
+}
+
+/// The record an event speaks of: of a release the one whose change was released, of a waiver the one waived.
+fn concerned(dataset: &Dataset, event: &Event) -> Result<Option<(String, RecordId)>, QualityError> {
+    if let Some(stated) = event::waived(event) {
+        return Ok(Some(stated));
+    }
     let number = |name: &str| match event.fields.get(name) {
         Some(Value::Integer(number)) => u64::try_from(*number).ok(),
         _ => None,
@@ -63,7 +66,10 @@ fn released(dataset: &Dataset, event: &Event) -> Result<Option<EntryAt>, Quality
     if event.kind != "release" {
         return Ok(None);
     }
-    let Some(frame) = dataset.entries().log().clone().scan(Sequence(ledger)).next() else { return Ok(None) };
-    let (position, _) = frame?;
-    Ok(u16::try_from(place).ok().map(|index| EntryAt { frame: position, index }))
+    let entries = dataset.entries();
+    let (Some(position), Ok(index)) = (entries.log().locate(Sequence(ledger))?, u16::try_from(place)) else {
+        return Ok(None);
+    };
+    let bytes = entries.entry(EntryAt { frame: position, index }).map_err(DatasetError::from)?;
+    Ok(Entry::decode(&bytes).ok().as_ref().and_then(named))
 }

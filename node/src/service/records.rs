@@ -19,7 +19,7 @@ use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::dataset::Record;
 use crate::intake::{Intake, Taken};
-use crate::quality::{Keeper, defect_json};
+use crate::quality::{Keeper, defect_json, waiver_json};
 use crate::records::{Listing, Records};
 use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written, preview};
 
@@ -185,8 +185,15 @@ impl RecordsService<'_> {
             quality.refresh(&record.record_type, record.id).map_err(Answer::failed)?;
         }
         let found = quality.defects(&record.record_type, record.id, quality.today());
-        let (found, book) = (found.map_err(Answer::failed)?, quality.book().map_err(Answer::failed)?);
-        Ok(found.iter().map(|defect| defect_json(book, defect)).collect())
+        let (found, waivers) = found.map_err(Answer::failed)?;
+        let book = quality.book().map_err(Answer::failed)?;
+        let counted = found.counted.iter().map(|defect| defect_json(book, defect));
+        let waived = found.waived.iter().filter_map(|(defect, position)| {
+            let mut shown = defect_json(book, defect);
+            shown.as_object_mut()?.insert("waived".to_owned(), waiver_json(waivers.get(*position)?));
+            Some(shown)
+        });
+        Ok(counted.chain(waived).collect())
     }
 
     fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {

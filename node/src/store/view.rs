@@ -32,6 +32,14 @@ pub enum Keyspace {
     Again = 11,
     /// Type number, unit → sums over its records' standings.
     Quality = 12,
+    /// Record id, number → a waiver.
+    Waiver = 13,
+    /// Unit, zero, number → the key of a record its unit must be told about.
+    Outbox = 14,
+    /// Record key → where it stands in the outbox, and the hash of what is told.
+    Told = 15,
+    /// Record id → what the province told about it.
+    Heard = 16,
 }
 
 /// Why a view does not answer.

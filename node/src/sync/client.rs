@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::cosignature::verify_cosignature;
+use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, watch};
@@ -17,6 +18,7 @@ use super::{
     Roots as _, Settings, verify_proof,
 };
 use crate::identity::{self, NodeIdentity};
+use crate::quality::{Keeper, Telling, ToldCursor};
 use crate::replica::Head;
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 
@@ -69,6 +71,8 @@ pub struct SyncClient {
     pub builder: BatchBuilder,
     /// Keeps receipts and notices.
     pub evidence: Arc<Evidence>,
+    /// Keeps what the province tells of the records.
+    pub quality: Arc<Keeper>,
     /// The log as it grows.
     pub head: watch::Receiver<Head>,
     /// First bytes of the catalogue's digest.
@@ -227,6 +231,15 @@ impl Driver {
                 self.keep_notice(notice);
                 Some(Event::Heard)
             }
+            Message::Quality(quality) => match self.hear(&quality) {
+                Ok(()) => Some(Event::Heard),
+                Err(reason) => {
+                    // Nothing behind it may be kept before it: it is asked for again.
+                    tracing::error!(reason, "what the province tells of the records cannot be kept");
+                    self.connection = None;
+                    Some(Event::Lost)
+                }
+            },
             Message::Fenced(fenced) => {
                 tracing::error!(vi = fenced.vi, en = fenced.en, "the hub has fenced this replica");
                 self.status.send_modify(|status| status.fault = Some(fenced.vi));
@@ -293,6 +306,15 @@ impl Driver {
         self.status.send_modify(|status| status.alarm = alarm);
     }
 
+    /// Keeps what the province tells of this unit's records.
+    fn hear(&self, quality: &wire::Quality) -> Result<(), String> {
+        let told: Result<Vec<Told>, _> = quality.told.iter().map(|told| Told::decode(told)).collect();
+        let told = told.map_err(|malformed| malformed.to_string())?;
+        let cursor = ToldCursor { epoch: quality.epoch, next: quality.next };
+        let telling = Telling { cursor, anew: quality.anew, told };
+        self.client.quality.hear(&telling).map_err(|error| error.to_string())
+    }
+
     fn keep_notice(&self, notice: wire::Notice) {
         let line = NoticeLine {
             number: notice.number,
@@ -344,6 +366,8 @@ impl Driver {
     }
 
     fn hello(&self, head: Head) -> wire::up::Message {
+        // What cannot be read is told again.
+        let heard = self.client.quality.heard().unwrap_or_default();
         wire::up::Message::Hello(wire::Hello {
             protocol: crate::sync_protocol(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -353,6 +377,8 @@ impl Driver {
             notice_cursor: self.client.evidence.notice_cursor(),
             catalogue: self.client.catalogue.clone().into(),
             clock_millis: (self.client.clock)().0,
+            told_epoch: heard.epoch,
+            told_next: heard.next,
         })
     }
 

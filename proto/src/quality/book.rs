@@ -32,7 +32,7 @@ pub enum RuleKind {
     Record,
     /// At the day.
     Late,
-    /// At a record among the others.
+    /// At a record among the others, or at what other units say of it.
     Cross,
     /// At a unit: a record it should have.
     Unit,
@@ -145,6 +145,12 @@ impl RuleBook {
     #[must_use]
     pub fn rule(&self, index: RuleIndex) -> &RuleInfo {
         self.rules.get(usize::from(index.0)).unwrap_or(&self.unknown)
+    }
+
+    /// The index of a rule the book does not have, as another version's may be.
+    #[must_use]
+    pub fn unknown_rule(&self) -> RuleIndex {
+        RuleIndex(u16::MAX)
     }
 
     /// All rules, the engine's own first, then by type as declared.

@@ -18,7 +18,7 @@ macro_rules! builtin {
                     field: None,
                     severity: Severity::$severity,
                     dimension: Dimension::$dimension,
-                    kind: RuleKind::Field,
+                    kind: if matches!(Self::$variant, Self::ConflictOpen) { RuleKind::Cross } else { RuleKind::Field },
                     message: Label { vi: $vi.to_owned(), en: $en.to_owned() },
                 }),*]
             }

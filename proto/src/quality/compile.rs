@@ -110,8 +110,8 @@ impl<'a> Compiler<'a> {
         }
         let kind = match &judge {
             Some(Judge::Late { .. }) => RuleKind::Late,
+            None | Some(Judge::OneUnit) => RuleKind::Cross,
             Some(_) => RuleKind::Record,
-            None => RuleKind::Cross,
         };
         let field = rule.field.clone().or_else(|| rule.cross.as_ref().and_then(field_of));
         let (severity, dimension) = (rule.severity, rule.dimension);

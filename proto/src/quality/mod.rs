@@ -41,6 +41,7 @@ mod shingles;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod told;
 mod waiver;
 
 pub use book::{Gap, RuleBook, RuleIndex, RuleInfo, RuleKind};
@@ -51,4 +52,5 @@ pub use mark::{Expect, Mark, Probe};
 pub use memory::{Held, MemoryQuality};
 pub use score::{Count, Score, Silence, Tally, Totals, formula};
 pub use subject::Subject;
+pub use told::Told;
 pub use waiver::{Sorted, Waiver, sort_by_waivers};

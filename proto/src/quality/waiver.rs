@@ -1,11 +1,16 @@
 //! Waivers: defects that someone with authority accepts until a day.
 
 use super::{Defect, RuleBook};
+use crate::bytes::{Malformed, Reader, Writer};
 use crate::ids::RecordId;
 
 /// An accepted defect: it does not count while it is valid, is shown as waived, and comes back after.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Waiver {
+    /// The ledger's entry that says so: its name among people.
+    pub number: u64,
+    /// The record's type.
+    pub record_type: String,
     /// The record.
     pub record: RecordId,
     /// The rule's id.
@@ -21,6 +26,34 @@ pub struct Waiver {
 }
 
 impl Waiver {
+    /// Appends the canonical bytes.
+    pub fn encode(&self, out: &mut Writer) {
+        out.varint(self.number);
+        out.text(&self.record_type);
+        out.raw(&self.record.0);
+        out.text(&self.rule);
+        out.text(self.field.as_deref().unwrap_or_default());
+        out.text(&self.reason);
+        out.text(&self.approver);
+        out.zigzag(i64::from(self.until));
+    }
+
+    /// Reads the canonical bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] if they are cut or name no day.
+    pub fn decode(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let number = input.varint()?;
+        let record_type = input.text()?.to_owned();
+        let record = RecordId(input.array()?);
+        let rule = input.text()?.to_owned();
+        let field = Some(input.text()?.to_owned()).filter(|field| !field.is_empty());
+        let reason = input.text()?.to_owned();
+        let approver = input.text()?.to_owned();
+        let until = i32::try_from(input.zigzag()?).map_err(|_| Malformed("day"))?;
+        Ok(Self { number, record_type, record, rule, field, reason, approver, until })
+    }
+
     /// Whether it speaks of this defect on this day.
     #[must_use]
     pub fn covers(&self, record: &RecordId, rule: &str, field: Option<&str>, as_of: i32) -> bool {

@@ -59,6 +59,8 @@ fn an_expected_record_is_due_on_its_day() {
 fn a_waiver_holds_until_its_day() {
     let quality = member("dien_ke_khai=|so_the_dang=|ma_xa=99999");
     let waiver = |rule: &str, field: Option<&str>| Waiver {
+        number: 1,
+        record_type: "dang_vien".to_owned(),
         record: id(1),
         rule: rule.to_owned(),
         field: field.map(str::to_owned),
