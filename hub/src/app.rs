@@ -148,7 +148,7 @@ impl Hub {
         let dataset = opened.journal.dataset().clone();
         let reader = opened.journal.reader().clone();
         let hashes = Arc::clone(opened.journal.hashes());
-        let (committer, _thread) = Committer::start(opened.journal, opened.books, clock)
+        let (committer, _thread) = Committer::start(opened.journal, opened.books, opened.feed, clock)
             .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
         let quality = Keeper::open_telling(dataset.clone(), Arc::clone(&catalogue), clock)?;
         // A rule that does not compile is said at the start, not when it is first needed.

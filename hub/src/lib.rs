@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod app;
 pub mod cli;
 pub mod demo;
+pub mod feed;
 pub mod ingest;
 pub mod ledger;
 pub mod live;

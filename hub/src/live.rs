@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync::Hello;
@@ -20,6 +21,8 @@ pub struct LiveReplica {
     pub skew_millis: Option<i64>,
     /// Its program's version.
     pub program: String,
+    /// Once it has taken the feed up to the first, nothing before the second concerns it.
+    pub fed: Option<(FeedCursor, FeedCursor)>,
 }
 
 /// All of them.
@@ -62,6 +65,20 @@ impl Live {
             live.streams = live.streams.saturating_sub(1);
             live.last_seen = Some(now);
         }
+    }
+
+    /// What a reader of its feed found out.
+    pub fn fed(&self, replica: ReplicaId, seen: (FeedCursor, FeedCursor)) {
+        if let Some(live) = self.replicas.write().get_mut(&replica) {
+            live.fed = Some(seen);
+        }
+    }
+
+    /// From where its feed need be read, when it has taken so much: what does not concern it is gone through once.
+    #[must_use]
+    pub fn feed_from(&self, replica: ReplicaId, taken: FeedCursor) -> FeedCursor {
+        let known = self.replicas.read().get(&replica).and_then(|live| live.fed);
+        known.filter(|(needs, _)| taken >= *needs).map_or(taken, |(_, reached)| reached.max(taken))
     }
 
     /// What is known of a replica.

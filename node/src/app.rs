@@ -169,6 +169,7 @@ impl Node {
             identity: Arc::clone(&self.identity),
             builder: self.builder(),
             evidence: Arc::clone(&self.evidence),
+            replica: self.replica.clone(),
             quality: Arc::clone(&self.quality),
             head: self.replica.head(),
             catalogue: self.replica.catalogue().digest().to_vec(),
@@ -275,7 +276,8 @@ pub(crate) fn open_journal(
         unit: identity.unit().clone(),
         provincial_key: Arc::clone(identity.provincial_key()),
     };
-    let options = JournalOptions { frames_cached: FRAMES_CACHED, unflushed_max: UNFLUSHED_MAX };
+    let options =
+        JournalOptions { frames_cached: FRAMES_CACHED, unflushed_max: UNFLUSHED_MAX, follow: false };
     let journal =
         Journal::open(opened.writer, opened.reader, hashes, view, catalogue, author, options, replay)?;
     Ok((journal, remarks))

@@ -16,10 +16,12 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::Change;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::entry::{Entry, EntryKind};
-use lienthong_proto::event::Acceptance;
-use lienthong_proto::hash::Digest;
+use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::feed::{self, FeedNote};
+use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence};
 use lienthong_proto::merkle::{Frontier, root_at};
+use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 use serde_json::{Value as Json, json};
 
@@ -27,7 +29,7 @@ use crate::control::Answer;
 use crate::dataset::{Dataset, Payload, Record};
 use crate::lock::DataLock;
 use crate::log::{self, Frame, HashFile, LogReader};
-use crate::replica::log_dir;
+use crate::replica::{feed_taken, log_dir};
 use crate::store::{SledView, View as _};
 use crate::sync::Evidence;
 
@@ -49,6 +51,7 @@ pub fn check(data: &Path, replica: ReplicaId) -> Answer {
         others: BTreeMap::new(),
         receipts: receipts(data),
         changes: Vec::new(),
+        kept_out: BTreeSet::new(),
         faults: Vec::new(),
     };
     judge.faults.extend(faults.iter().map(ToString::to_string));
@@ -85,6 +88,8 @@ struct Judge {
     receipts: BTreeMap<u64, Digest>,
     /// Admitted changes: where they stand in this log, and their records.
     changes: Vec<(u64, String, RecordId)>,
+    /// Own changes the hub keeps out of the dataset.
+    kept_out: BTreeSet<u64>,
     faults: Vec<String>,
 }
 
@@ -127,7 +132,11 @@ impl Judge {
                 let place = self.frontier.size();
                 let acceptance = self.own(entry)?;
                 let plain = opened(packed)?;
-                self.beside(place, acceptance.as_ref(), &batch::entries(&plain)?)
+                let beside = batch::entries(&plain)?;
+                match Event::of(&Entry::decode(entry)?).ok().filter(|event| feed_taken(event).is_some()) {
+                    Some(event) => self.fed(place, &event, packed, &beside),
+                    None => self.beside(place, acceptance.as_ref(), &beside),
+                }
             }
         }
     }
@@ -153,6 +162,32 @@ impl Judge {
             EntryKind::Acceptance => Acceptance::of(&entry).map(Some),
             EntryKind::Event => Ok(None),
         }
+    }
+
+    /// A piece of the feed beside the event that says it was taken.
+    fn fed(&mut self, place: u64, event: &Event, packed: &[u8], beside: &[&[u8]]) -> Result<(), Malformed> {
+        let stated = Value::Text(hex::encode(sha256(&[packed])));
+        if event.fields.get("sha256") != Some(&stated) {
+            return Err(Malformed("the piece of the feed is not the one that was taken"));
+        }
+        for item in feed::items(beside)? {
+            match (item.note, item.entry) {
+                (FeedNote::Verdict { sequence, verdict: Verdict::Quarantined(_), .. }, _) => {
+                    self.kept_out.insert(sequence.0);
+                }
+                (FeedNote::Verdict { sequence, .. }, _) => {
+                    self.kept_out.remove(&sequence.0);
+                }
+                (FeedNote::Change { .. }, Some((_, bytes))) => {
+                    // What this version does not understand is not in the view either.
+                    if let Ok(change) = Change::of(&Entry::decode(bytes)?) {
+                        self.changes.push((place, change.record_type, change.record));
+                    }
+                }
+                (FeedNote::Change { .. }, None) => {}
+            }
+        }
+        Ok(())
     }
 
     /// The batch beside an entry: at a hub it must be the one the acceptance names.
@@ -243,6 +278,9 @@ impl Judge {
             }
         }
         for (place, name, id) in std::mem::take(&mut self.changes) {
+            if self.kept_out.contains(&place) {
+                continue;
+            }
             if place < applied && dataset.state(&name, id).map_err(|error| error.to_string())?.is_none() {
                 self.fault(format!("the view lacks record {id}, written by entry {place}"));
             }

@@ -103,6 +103,13 @@ pub struct Dot {
     pub sequence: Sequence,
 }
 
+impl Dot {
+    /// Before all others in order.
+    pub const MIN: Self = Self { replica: ReplicaId([0; 16]), sequence: Sequence(0) };
+    /// Behind all others in order.
+    pub const MAX: Self = Self { replica: ReplicaId([0xff; 16]), sequence: Sequence(u64::MAX) };
+}
+
 impl fmt::Display for Dot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.replica, self.sequence)

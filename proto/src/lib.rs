@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;
 pub mod event;
+pub mod feed;
 pub mod fingerprint;
 pub mod hash;
 pub mod ids;

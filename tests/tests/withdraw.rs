@@ -130,6 +130,13 @@ async fn p4_a_withdrawn_record_leaves_the_shared_dataset_and_keeps_its_history()
     assert_eq!(picture(&hub).await, before, "a rebuild");
 }
 
+/// The node without its line: it hears of nothing until it synchronises again.
+async fn away(node: Arc<Node>, folder: &std::path::Path) -> Arc<Node> {
+    node.close().await;
+    drop(node);
+    reopened(|| Ok(Node::open(folder, catalogue()?, system_clock)?))
+}
+
 /// Goal: an edit a withdrawal did not see, that did not see it, is kept, shown, and there to be decided,
 /// whichever of the two comes first; who has seen both settles it.
 #[tokio::test(flavor = "multi_thread")]
@@ -139,6 +146,7 @@ async fn p4_an_edit_at_the_same_time_as_a_withdrawal_is_an_open_conflict() {
     at_node(&node, put(vec![person(1, "Nguyễn Văn An"), person(2, "Trần Văn Bình")])).await;
     node.start_sync(brisk());
     acknowledged(&node).await.unwrap();
+    let node = away(node, &dir.path().join("node")).await;
 
     // The province edits the one and withdraws the other; the node, which saw neither, does the reverse.
     let mut edit = person(1, "Nguyễn Văn An");
@@ -150,6 +158,7 @@ async fn p4_an_edit_at_the_same_time_as_a_withdrawal_is_an_open_conflict() {
     let mut edit = person(2, "Trần Văn Bình");
     edit["chi_bo"] = "Chi bộ 3".into();
     assert_eq!(at_node(&node, put(vec![edit])).await.body["updated"], 1);
+    node.start_sync(brisk());
     acknowledged(&node).await.unwrap();
 
     assert_eq!(hub.dataset.totals().records, 2, "shown meanwhile");
@@ -252,6 +261,7 @@ async fn p9_only_the_owner_and_the_province_withdraw() {
     owner.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;
     owner.start_sync(brisk());
     acknowledged(&owner).await.unwrap();
+    let owner = away(owner, &dir.path().join("owner")).await;
     other.write(vec![member(OTHER, "033070000001", "Nguyễn Văn An").unwrap()]).await;
     let done = at_node(&other, withdraw("033070000001", "đã chuyển đi")).await;
     assert_eq!(done.body["withdrawn"]["unit"], OTHER);
@@ -265,6 +275,7 @@ async fn p9_only_the_owner_and_the_province_withdraw() {
     assert_eq!((&proposed["proposal"], &proposed["unit"]), (&json!(true), &json!(OTHER)));
     // The owner's withdrawal counts; the other's word on the person stays to be looked at.
     at_node(&owner, withdraw("033070000001", "đã chuyển đi")).await;
+    owner.start_sync(brisk());
     acknowledged(&owner).await.unwrap();
     assert_eq!(at_hub(&hub, get("033070000001")).await.body["withdrawn"]["unit"], UNIT);
     assert_eq!((hub.dataset.totals().records, hub.dataset.totals().conflicts_open), (1, 1));

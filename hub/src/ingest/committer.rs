@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use lienthong_node::dataset::{Admitted, EntryAt, Source};
-use lienthong_node::log::FramePosition;
 use lienthong_node::replica::{Draft, Journal, JournalError, WriteError, Written, secret, settler};
 use lienthong_node::store::Batch;
 use lienthong_proto::batch;
 use lienthong_proto::change::path;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
@@ -21,7 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::handle::Command;
 use super::verify::Content;
-use super::{Accepted, CommitError, CommitterHandle, Judge, Judgement, VerifiedBatch};
+use super::{Accepted, Admission, CommitError, CommitterHandle, Judge, Judgement, VerifiedBatch};
+use crate::feed::{Decided, FeedIndex};
 use crate::ledger::{Books, HeldReplica as Held};
 
 /// Batches and commands that may wait for the writer.
@@ -47,6 +47,7 @@ pub struct Committer {
     /// The writer's own copy of the books, ahead of what is published within a group.
     pub(super) books: Books,
     published: Arc<RwLock<Books>>,
+    pub(super) feed: FeedIndex,
     pub(super) touched: HashSet<RecordId>,
     pub(super) view: Batch,
     pub(super) clock: fn() -> UnixMillis,
@@ -63,6 +64,7 @@ impl Committer {
     pub fn start(
         journal: Journal,
         books: Books,
+        feed: FeedIndex,
         clock: fn() -> UnixMillis,
     ) -> std::io::Result<(CommitterHandle, JoinHandle<()>)> {
         let (commands, queue) = mpsc::channel(QUEUE);
@@ -72,6 +74,7 @@ impl Committer {
         let handle = CommitterHandle {
             commands,
             books: Arc::clone(&published),
+            feed: feed.clone(),
             head: journal.head(),
             noticed,
             failed,
@@ -80,6 +83,7 @@ impl Committer {
             journal,
             books,
             published,
+            feed,
             touched: HashSet::new(),
             view: Batch::default(),
             clock,
@@ -206,7 +210,16 @@ impl Committer {
         let dot = Dot { replica: self.journal.author().replica, sequence: self.journal.next() };
         let (bytes, leaf) = acceptance.build(dot, &secret())?;
         let position = self.journal.append_accepted(&bytes, leaf, &packed)?;
-        self.admit(&unit, &acceptance, &batch.contents, dot.sequence, position)?;
+        let admission = Admission {
+            acceptance: &acceptance,
+            contents: &batch.contents,
+            ledger: dot.sequence,
+            frame: position,
+        };
+        let (touched, feed, view) = (&mut self.touched, &self.feed, &mut self.view);
+        admission.admit(&self.journal, &unit, &mut self.books, feed, view, &mut |record| {
+            touched.insert(record);
+        })?;
         let held = Held {
             frontier: batch.frontier,
             root: batch.root,
@@ -264,40 +277,34 @@ impl Committer {
         }
     }
 
-    /// Applies the admitted changes of an acceptance and books the others.
-    fn admit(
-        &mut self,
-        unit: &UnitCode,
-        acceptance: &Acceptance,
-        contents: &[Content],
-        ledger: Sequence,
-        position: FramePosition,
-    ) -> Result<(), JournalError> {
-        for (index, content) in contents.iter().enumerate() {
-            let index = u16::try_from(index).unwrap_or(u16::MAX);
-            let at = EntryAt { frame: position, index };
-            let verdict = acceptance.verdicts.get(&index);
-            if let (Content::Change(change), None | Some(Verdict::Proposal)) = (content, verdict) {
-                let source = Source::accepted(change, unit, acceptance.at, verdict.is_some(), at);
-                self.journal.apply(Admitted { change, source })?;
-                self.touched.insert(change.record);
-            }
-            self.books.note_content(unit, acceptance, content, index, &mut self.view);
-            if let Some(verdict) = verdict {
-                self.books.note_verdict(unit, acceptance, content, verdict, ledger.0, at, &mut self.view);
-            }
-        }
-        Ok(())
-    }
-
     /// One fdatasync for the whole group; then readers, streams and pages see it.
     fn commit(&mut self) -> Result<(), JournalError> {
         self.journal.commit()?;
         self.touched.clear();
+        self.note_own()?;
+        self.feed.publish();
         if self.books.take_changed() {
             let noticed = self.books.notice_count();
             self.published.write().clone_from(&self.books);
             self.noticed.send_if_modified(|last| std::mem::replace(last, noticed) != noticed);
+        }
+        Ok(())
+    }
+
+    /// Notes the province's own changes for those whose records they concern.
+    fn note_own(&mut self) -> Result<(), JournalError> {
+        for appended in self.journal.take_appended() {
+            let decided = Decided {
+                record_type: &appended.record_type,
+                record: appended.record,
+                unit: &self.journal.author().unit,
+                accepted: appended.written,
+                proposal: false,
+                at: appended.at,
+                before: appended.before.as_ref(),
+                place: FeedCursor { ledger: appended.sequence.0, place: 0 },
+            };
+            self.feed.note_change(self.journal.dataset(), &decided, &mut self.view)?;
         }
         Ok(())
     }
@@ -307,6 +314,7 @@ impl Committer {
         let news = size > self.anchored;
         if self.journal.wants_flush() || (due && news) {
             self.journal.flush_with(std::mem::take(&mut self.view))?;
+            self.feed.forget(size);
         }
         if due && news {
             self.journal.write_anchor()?;

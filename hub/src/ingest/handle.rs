@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::{Release, VerifiedBatch};
+use crate::feed::FeedIndex;
 use crate::ledger::Books;
 
 /// What the hub answers to a batch.
@@ -71,6 +72,7 @@ pub(super) enum Command {
 pub struct CommitterHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) books: Arc<RwLock<Books>>,
+    pub(super) feed: FeedIndex,
     pub(super) head: watch::Receiver<Head>,
     pub(super) noticed: watch::Receiver<u64>,
     pub(super) failed: watch::Receiver<Option<Arc<str>>>,
@@ -134,6 +136,12 @@ impl CommitterHandle {
     #[must_use]
     pub fn books(&self) -> &Arc<RwLock<Books>> {
         &self.books
+    }
+
+    /// Who is to be handed what.
+    #[must_use]
+    pub fn feed(&self) -> &FeedIndex {
+        &self.feed
     }
 
     /// The ledger's head as it grows.

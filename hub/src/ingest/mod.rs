@@ -3,12 +3,14 @@
 //! A batch's way: byte budget → decompress → envelope, contiguity, leaves, root, signature (many at
 //! once) → verdicts → ledger → fdatasync → receipt → state.
 
+mod admit;
 mod committer;
 mod handle;
 mod judge;
 mod release;
 mod verify;
 
+pub use admit::{Admission, admit_late};
 pub use committer::{Committer, QUARANTINE_MAX};
 pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
 pub use judge::{Judge, Judgement};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lienthong_node::dataset::{Admitted, Source};
 use lienthong_node::replica::JournalError;
 use lienthong_proto::change::Change;
 use lienthong_proto::entry::Entry;
@@ -14,7 +13,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 
 use super::committer::Committer;
-use super::{CommitError, Judge, Judgement};
+use super::{CommitError, Judge, Judgement, admit_late};
 use crate::ledger::Quarantined;
 
 /// A steward's decision to merge a quarantined change after all.
@@ -67,8 +66,7 @@ impl Committer {
         let event = release_event(release, &waiting, proposal, now);
         let sequence = self.journal.stage_event(&event)?;
         self.books.note_event(&event, sequence, &mut self.view);
-        let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
-        self.journal.apply(Admitted { change: &change, source })?;
+        admit_late(&self.journal, &change, &waiting, proposal, sequence, &self.feed, &mut self.view)?;
         self.touched.insert(change.record);
         self.books.released(release.number, &waiting, sequence.0, now, &mut self.view);
         Ok(Ok(sequence))

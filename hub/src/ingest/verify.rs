@@ -49,6 +49,20 @@ pub enum Content {
     Opaque,
 }
 
+impl Content {
+    /// What an entry is.
+    #[must_use]
+    pub fn of(entry: &Entry<'_>) -> Self {
+        match entry.header.kind {
+            EntryKind::Change => {
+                Change::of(entry).map_or(Self::Opaque, |change| Self::Change(Box::new(change)))
+            }
+            EntryKind::Event => Event::of(entry).map_or(Self::Opaque, |event| Self::Event(Box::new(event))),
+            EntryKind::Acceptance => Self::Opaque,
+        }
+    }
+}
+
 /// A batch whose chain holds.
 #[derive(Debug, Clone)]
 pub struct VerifiedBatch {
@@ -137,15 +151,7 @@ pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyE
             return Err(VerifyError::Misplaced(sequence));
         }
         frontier.push(entry.leaf_hash());
-        contents.push(match entry.header.kind {
-            EntryKind::Change => {
-                Change::of(&entry).map_or(Content::Opaque, |change| Content::Change(Box::new(change)))
-            }
-            EntryKind::Event => {
-                Event::of(&entry).map_or(Content::Opaque, |event| Content::Event(Box::new(event)))
-            }
-            EntryKind::Acceptance => Content::Opaque,
-        });
+        contents.push(Content::of(&entry));
     }
     let signed = SignedCheckpoint::verify(envelope.checkpoint.as_bytes(), &held.origin, held.key)?;
     let root = frontier.root();

@@ -4,21 +4,23 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use lienthong_node::dataset::{Admitted, EntryAt, Source};
+use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::{self, Disk, HashFile};
 use lienthong_node::replica::{Author, Journal, JournalError, JournalOptions, Replay, Replayed, log_dir};
 use lienthong_node::store::{Batch, SledView, View, ViewError};
 use lienthong_proto::batch;
+use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::Change;
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::Sequence;
 use lienthong_proto::value::Value;
-use lienthong_proto::verdict::Verdict;
 
 use super::{Books, HeldReplica};
-use crate::ingest::Content;
+use crate::feed::{Decided, FeedIndex};
+use crate::ingest::{Admission, Content, admit_late};
 
 /// How the ledger is opened.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct Opened {
     pub journal: Journal,
     /// What is held.
     pub books: Books,
+    /// Who is to be handed what.
+    pub feed: FeedIndex,
     /// Said to people: what was cut, set aside or rebuilt.
     pub remarks: Vec<String>,
 }
@@ -87,9 +91,14 @@ pub fn open(
         remarks.push(format!("the view was damaged: set aside as {}, rebuilt from the log", aside.display()));
     }
     let view: Arc<dyn View> = Arc::new(view.view);
-    let mut replay = BooksReplay { books: Books::load(view.as_ref())?, extra: Batch::default() };
-    let journal_options =
-        JournalOptions { frames_cached: options.frames_cached, unflushed_max: options.unflushed_max };
+    let feed = FeedIndex::new(Arc::clone(&view));
+    let books = Books::load(view.as_ref())?;
+    let mut replay = BooksReplay { books, feed: feed.clone(), extra: Batch::default() };
+    let journal_options = JournalOptions {
+        frames_cached: options.frames_cached,
+        unflushed_max: options.unflushed_max,
+        follow: true,
+    };
     let journal = Journal::open(
         opened.writer,
         opened.reader,
@@ -100,122 +109,117 @@ pub fn open(
         journal_options,
         &mut replay,
     )?;
-    Ok(Opened { journal, books: replay.books, remarks })
+    Ok(Opened { journal, books: replay.books, feed, remarks })
 }
 
 /// Brings the books up to date beside the dataset.
 struct BooksReplay {
     books: Books,
+    feed: FeedIndex,
     extra: Batch,
 }
 
 impl Replay for BooksReplay {
     fn entry(&mut self, journal: &Journal, replayed: Replayed<'_>) -> Result<(), JournalError> {
-        replay_entry(journal, &mut self.books, &mut self.extra, &replayed)
+        self.replay(journal, &replayed)
     }
 
     fn view(&mut self) -> Batch {
+        // Nobody reads yet: what the batch holds need not be kept in memory.
+        self.feed.publish();
+        self.feed.forget(u64::MAX);
         std::mem::take(&mut self.extra)
     }
 }
 
-fn replay_entry(
-    journal: &Journal,
-    books: &mut Books,
-    extra: &mut Batch,
-    replayed: &Replayed<'_>,
-) -> Result<(), JournalError> {
-    let sequence = replayed.entry.header.dot.sequence;
-    let malformed = |source| JournalError::Malformed { sequence, source };
-    match replayed.entry.header.kind {
-        EntryKind::Change => Ok(()),
-        EntryKind::Event => {
-            let event = Event::of(replayed.entry).map_err(malformed)?;
-            books.note_event(&event, sequence, extra);
-            if event.kind == "release" {
-                replay_release(journal, books, extra, &event, sequence)
-            } else {
-                Ok(())
+impl BooksReplay {
+    fn replay(&mut self, journal: &Journal, replayed: &Replayed<'_>) -> Result<(), JournalError> {
+        let sequence = replayed.entry.header.dot.sequence;
+        let malformed = |source| JournalError::Malformed { sequence, source };
+        match replayed.entry.header.kind {
+            EntryKind::Change => self.own_change(journal, replayed),
+            EntryKind::Event => {
+                let event = Event::of(replayed.entry).map_err(malformed)?;
+                self.books.note_event(&event, sequence, &mut self.extra);
+                if event.kind == "release" { self.release(journal, &event, sequence) } else { Ok(()) }
+            }
+            EntryKind::Acceptance => {
+                let acceptance = Acceptance::of(replayed.entry).map_err(malformed)?;
+                self.acceptance(journal, &acceptance, replayed, sequence)
             }
         }
-        EntryKind::Acceptance => {
-            let acceptance = Acceptance::of(replayed.entry).map_err(malformed)?;
-            replay_acceptance(journal, books, extra, &acceptance, replayed, sequence)
-        }
     }
-}
 
-fn replay_acceptance(
-    journal: &Journal,
-    books: &mut Books,
-    extra: &mut Batch,
-    acceptance: &Acceptance,
-    replayed: &Replayed<'_>,
-    sequence: Sequence,
-) -> Result<(), JournalError> {
-    let malformed = |source| JournalError::Malformed { sequence, source };
-    let missing = lienthong_proto::bytes::Malformed("acceptance without its batch or enrolment");
-    let packed = replayed.packed.ok_or_else(|| malformed(missing))?;
-    let held = books.replicas.get(&acceptance.replica).cloned().ok_or_else(|| malformed(missing))?;
-    let unit = held.unit.clone();
-    let mut frontier = held.frontier.clone();
-    let plain = batch::unpack(packed)?;
-    for (index, bytes) in batch::entries(&plain).map_err(malformed)?.into_iter().enumerate() {
-        let entry = Entry::decode(bytes).map_err(malformed)?;
-        frontier.push(entry.leaf_hash());
-        let index = u16::try_from(index).unwrap_or(u16::MAX);
-        let at = EntryAt { frame: replayed.position, index };
-        let content = match entry.header.kind {
-            EntryKind::Change => Change::of(&entry).map_or(Content::Opaque, |c| Content::Change(Box::new(c))),
-            EntryKind::Event => Event::of(&entry).map_or(Content::Opaque, |e| Content::Event(Box::new(e))),
-            EntryKind::Acceptance => Content::Opaque,
+    fn own_change(&mut self, journal: &Journal, replayed: &Replayed<'_>) -> Result<(), JournalError> {
+        let sequence = replayed.entry.header.dot.sequence;
+        let change =
+            Change::of(replayed.entry).map_err(|source| JournalError::Malformed { sequence, source })?;
+        let author = journal.author();
+        let decided = Decided {
+            record_type: &change.record_type,
+            record: change.record,
+            unit: &author.unit,
+            accepted: change.meta.hlc.at(),
+            proposal: false,
+            at: EntryAt { frame: replayed.position, index: replayed.index },
+            before: replayed.before.as_ref(),
+            place: FeedCursor { ledger: sequence.0, place: 0 },
         };
-        let verdict = acceptance.verdicts.get(&index);
-        if let (Content::Change(change), None | Some(Verdict::Proposal)) = (&content, verdict) {
-            let source = Source::accepted(change, &unit, acceptance.at, verdict.is_some(), at);
-            journal.apply(Admitted { change, source })?;
-        }
-        books.note_content(&unit, acceptance, &content, index, extra);
-        if let Some(verdict) = verdict {
-            books.note_verdict(&unit, acceptance, &content, verdict, sequence.0, at, extra);
-        }
+        Ok(self.feed.note_change(journal.dataset(), &decided, &mut self.extra)?)
     }
-    let held = HeldReplica {
-        frontier,
-        root: acceptance.root,
-        checkpoint: acceptance.checkpoint.clone(),
-        ledger_index: sequence.0,
-        at: acceptance.at,
-        ..books.replicas.get(&acceptance.replica).cloned().unwrap_or(held)
-    };
-    books.hold(acceptance.replica, held, acceptance.first, replayed.position, extra);
-    Ok(())
-}
 
-fn replay_release(
-    journal: &Journal,
-    books: &mut Books,
-    extra: &mut Batch,
-    event: &Event,
-    sequence: Sequence,
-) -> Result<(), JournalError> {
-    let malformed = |source| JournalError::Malformed { sequence, source };
-    let number = |name: &str| match event.fields.get(name) {
-        Some(Value::Integer(number)) => u64::try_from(*number).ok(),
-        _ => None,
-    };
-    let (Some(ledger), Some(place)) = (number("ledger_index"), number("place")) else {
-        return Err(malformed(lienthong_proto::bytes::Malformed("release")));
-    };
-    let number = (ledger, u16::try_from(place).unwrap_or(u16::MAX));
-    let Some(waiting) = books.quarantine.get(&number).cloned() else {
-        return Ok(());
-    };
-    let bytes = journal.dataset().entries().entry(waiting.at)?;
-    let change = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)).map_err(malformed)?;
-    let proposal = event.fields.get("proposal") == Some(&Value::Boolean(true));
-    let source = Source::accepted(&change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
-    journal.apply(Admitted { change: &change, source })?;
-    books.released(number, &waiting, sequence.0, event.at, extra);
-    Ok(())
+    fn acceptance(
+        &mut self,
+        journal: &Journal,
+        acceptance: &Acceptance,
+        replayed: &Replayed<'_>,
+        sequence: Sequence,
+    ) -> Result<(), JournalError> {
+        let malformed = |source| JournalError::Malformed { sequence, source };
+        let missing = Malformed("acceptance without its batch or enrolment");
+        let packed = replayed.packed.ok_or_else(|| malformed(missing))?;
+        let held = self.books.replicas.get(&acceptance.replica).cloned().ok_or_else(|| malformed(missing))?;
+        let mut frontier = held.frontier.clone();
+        let mut contents = Vec::new();
+        let plain = batch::unpack(packed)?;
+        for bytes in batch::entries(&plain).map_err(malformed)? {
+            let entry = Entry::decode(bytes).map_err(malformed)?;
+            frontier.push(entry.leaf_hash());
+            contents.push(Content::of(&entry));
+        }
+        let admission =
+            Admission { acceptance, contents: &contents, ledger: sequence, frame: replayed.position };
+        admission.admit(journal, &held.unit, &mut self.books, &self.feed, &mut self.extra, &mut |_| {})?;
+        let held = HeldReplica {
+            frontier,
+            root: acceptance.root,
+            checkpoint: acceptance.checkpoint.clone(),
+            ledger_index: sequence.0,
+            at: acceptance.at,
+            ..self.books.replicas.get(&acceptance.replica).cloned().unwrap_or(held)
+        };
+        self.books.hold(acceptance.replica, held, acceptance.first, replayed.position, &mut self.extra);
+        Ok(())
+    }
+
+    fn release(&mut self, journal: &Journal, event: &Event, sequence: Sequence) -> Result<(), JournalError> {
+        let malformed = |source| JournalError::Malformed { sequence, source };
+        let number = |name: &str| match event.fields.get(name) {
+            Some(Value::Integer(number)) => u64::try_from(*number).ok(),
+            _ => None,
+        };
+        let (Some(ledger), Some(place)) = (number("ledger_index"), number("place")) else {
+            return Err(malformed(Malformed("release")));
+        };
+        let number = (ledger, u16::try_from(place).unwrap_or(u16::MAX));
+        let Some(waiting) = self.books.quarantine.get(&number).cloned() else {
+            return Ok(());
+        };
+        let bytes = journal.dataset().entries().entry(waiting.at)?;
+        let change = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)).map_err(malformed)?;
+        let proposal = event.fields.get("proposal") == Some(&Value::Boolean(true));
+        admit_late(journal, &change, &waiting, proposal, sequence, &self.feed, &mut self.extra)?;
+        self.books.released(number, &waiting, sequence.0, event.at, &mut self.extra);
+        Ok(())
+    }
 }

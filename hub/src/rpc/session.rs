@@ -9,11 +9,14 @@ use futures::stream::FuturesOrdered;
 use lienthong_node::quality::ToldCursor;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::cosignature::cosign;
+use lienthong_proto::feed::FeedCursor;
+use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use crate::app::Hub;
+use crate::feed::FeedReader;
 use crate::ingest::{Accepted, CommitError, Envelope, Held, VerifyError, verify};
 use crate::ledger::HeldReplica;
 use crate::pki::{Enrolled, ReplicaState};
@@ -52,6 +55,7 @@ pub(super) struct Session {
     held: Option<Held>,
     notice_cursor: u64,
     told: ToldCursor,
+    feed: Option<FeedReader>,
     answers: FuturesOrdered<Answer>,
 }
 
@@ -62,7 +66,7 @@ impl Session {
         down: mpsc::Sender<Result<wire::Down, Status>>,
     ) -> Self {
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
-        Self { hub, enrolled, down, held: None, notice_cursor: 0, told, answers }
+        Self { hub, enrolled, down, held: None, notice_cursor: 0, told, feed: None, answers }
     }
 
     pub(super) async fn run(mut self, up: Streaming<wire::Up>) {
@@ -90,7 +94,10 @@ impl Session {
         let mut registry = self.hub.registry.watch();
         let mut noticed = self.hub.committer.noticed();
         let mut news = self.hub.quality.news().ok_or(End::Gone)?;
-        let mut telling = true;
+        let mut fed = self.hub.committer.feed().news(&self.enrolled.unit);
+        // A node of a version that takes no feed knows nothing of what else is told either.
+        let feeds = self.feed.is_some();
+        let (mut telling, mut feeding) = (feeds, feeds);
         self.notices().await?;
         loop {
             let down = self.down.clone();
@@ -104,13 +111,20 @@ impl Session {
                     changed.map_err(|_| End::Gone)?;
                     self.notices().await?;
                 }
-                changed = news.changed(), if !telling => {
+                changed = news.changed(), if feeds && !telling => {
                     changed.map_err(|_| End::Gone)?;
                     telling = true;
                 }
                 // Only while there is room: what the node is to be told holds up nothing else.
                 place = down.reserve(), if telling => {
                     telling = self.tell(place.map_err(|_| End::Gone)?)?;
+                }
+                changed = fed.changed(), if feeds && !feeding => {
+                    changed.map_err(|_| End::Gone)?;
+                    feeding = true;
+                }
+                place = down.reserve(), if feeding => {
+                    feeding = self.hand_over(place.map_err(|_| End::Gone)?)?;
                 }
                 Some((answer, checkpoint)) = self.answers.next(), if !self.answers.is_empty() => {
                     self.answer(answer, &checkpoint).await?;
@@ -156,6 +170,7 @@ impl Session {
         }
         self.hub.live.greeted(replica, &hello, self.hub.now());
         self.notice_cursor = hello.notice_cursor;
+        self.feed = self.feed_reader(&hello);
         self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let receipt = if held_size > 0 {
@@ -376,6 +391,41 @@ impl Session {
         };
         place.send(Ok(wire::Down { message: Some(wire::down::Message::Quality(quality)) }));
         Ok(true)
+    }
+
+    /// Hands over the next piece of the feed; whether it was one.
+    fn hand_over(&mut self, place: mpsc::Permit<'_, Result<wire::Down, Status>>) -> Result<bool, End> {
+        let Some(reader) = &mut self.feed else { return Ok(false) };
+        let piece = reader.next_piece().map_err(|error| {
+            tracing::error!(%error, unit = %self.enrolled.unit, "the feed cannot be read");
+            Status::internal("the feed cannot be read")
+        })?;
+        let replica = self.enrolled.replica;
+        let Some(piece) = piece else {
+            self.hub.live.fed(replica, reader.seen());
+            return Ok(false);
+        };
+        let feed = wire::Feed {
+            ledger: piece.to.ledger,
+            place: u32::from(piece.to.place),
+            packed: piece.packed,
+            of: self.hub.secrets.profile.replica.0.to_vec().into(),
+        };
+        place.send(Ok(wire::Down { message: Some(wire::down::Message::Feed(feed)) }));
+        Ok(true)
+    }
+
+    /// Where this replica's feed goes on; none for a node that takes none.
+    fn feed_reader(&self, hello: &wire::Hello) -> Option<FeedReader> {
+        let of = ReplicaId::from_slice(&hello.feed_of)?;
+        let place = u16::try_from(hello.feed_place).ok()?;
+        let taken = FeedCursor { ledger: hello.feed_ledger, place };
+        // What it took of another ledger says nothing about this one.
+        let taken = if of == self.hub.secrets.profile.replica { taken } else { FeedCursor::default() };
+        let replica = self.enrolled.replica;
+        let from = self.hub.live.feed_from(replica, taken);
+        let (index, dataset) = (self.hub.committer.feed().clone(), self.hub.dataset.clone());
+        Some(FeedReader::new(index, dataset, self.enrolled.unit.clone(), replica, taken, from))
     }
 
     async fn send(&mut self, message: wire::down::Message) -> Result<(), End> {

@@ -6,13 +6,15 @@
 
 mod dictionary;
 mod entries;
+mod past;
 mod record;
 mod state;
 mod table;
 
 pub use dictionary::Dictionary;
 pub use entries::{EntryAt, EntryError, EntrySource, Payload};
+pub use past::Past;
 pub(crate) use record::withdrawal_json;
 pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};
-pub use state::{RecordState, Source};
+pub use state::{Merged, RecordState, Source};
 pub use table::{Admitted, Dataset, DatasetError, Key, Totals};

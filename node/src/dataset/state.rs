@@ -63,6 +63,15 @@ pub struct RecordState {
     pub registers: BTreeMap<String, Register<()>>,
 }
 
+/// What applying a change did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Merged {
+    /// Paths with more than one live value.
+    pub contested: Vec<String>,
+    /// Changes that have no live value any more.
+    pub past: Vec<Source>,
+}
+
 const WHOLE: u8 = 1;
 const GENERAL: u8 = 2;
 const PROPOSAL: u8 = 1;
@@ -71,10 +80,11 @@ const STATES_WITHDRAWN: u8 = 4;
 const STATES_STANDING: u8 = 8;
 
 impl RecordState {
-    /// Applies a change; returns the paths that now hold more than one live value.
-    pub fn apply(&mut self, change: &Change, source: Source) -> Vec<String> {
+    /// Applies a change; tells the paths that now hold more than one live value, and the changes that have
+    /// none any more, this one among them if something applied before had seen it all.
+    pub fn apply(&mut self, change: &Change, source: Source) -> Merged {
         let dot = change.dot;
-        let mut contested = Vec::new();
+        let (mut contested, mut past) = (Vec::new(), Vec::new());
         let mut live = false;
         for write in &change.writes {
             let register = self.registers.entry(write.path.clone()).or_default();
@@ -91,12 +101,19 @@ impl RecordState {
         }
         if live {
             self.sources.insert(dot, source);
+        } else {
+            past.push(source);
         }
         let registers = &self.registers;
-        self.sources.retain(|dot, _| {
-            registers.values().any(|register| register.siblings.iter().any(|sibling| sibling.dot == *dot))
+        self.sources.retain(|dot, source| {
+            let mut all = registers.values().flat_map(|register| &register.siblings);
+            let kept = all.any(|sibling| sibling.dot == *dot);
+            if !kept {
+                past.push(source.clone());
+            }
+            kept
         });
-        contested
+        Merged { contested, past }
     }
 
     /// Whether nothing was ever applied.
@@ -268,7 +285,7 @@ impl RecordState {
     }
 }
 
-fn encode_source(source: &Source, words: &Dictionary, out: &mut Writer) {
+pub(super) fn encode_source(source: &Source, words: &Dictionary, out: &mut Writer) {
     let withdrawal = match &source.states_withdrawal {
         None => 0,
         Some(Stated::Withdrawn(_)) => STATES_WITHDRAWN,
@@ -294,7 +311,7 @@ fn encode_source(source: &Source, words: &Dictionary, out: &mut Writer) {
     out.varint(u64::from(source.at.index));
 }
 
-fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Result<Source, Malformed> {
+pub(super) fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Result<Source, Malformed> {
     let flags = input.u8()?;
     let replica = replica(words, input.varint()?)?;
     let sequence = Sequence(input.varint()?);

@@ -9,11 +9,12 @@ use lienthong_proto::bytes::{Malformed, Reader, Writer as Bytes};
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::{Change, path};
 use lienthong_proto::hash::{Digest, sha256};
-use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId, UnitCode};
 use parking_lot::{Mutex, RwLock};
 
+use super::past::{self, Past};
 use super::record::{Record, RecordError};
-use super::{Dictionary, EntryError, EntrySource, RecordState, Source};
+use super::{Dictionary, EntryError, EntrySource, Merged, RecordState, Source};
 use crate::log::LogReader;
 use crate::store::{Batch, Keyspace, View, ViewError};
 
@@ -59,19 +60,21 @@ pub type Key = [u8; 20];
 
 /// A record's state as it stands in memory until the view has it: encoded, and its owner for the counts.
 #[derive(Debug)]
-struct Stored {
+pub(super) struct Stored {
     bytes: Vec<u8>,
     owner: Option<UnitCode>,
     withdrawn: bool,
 }
 
 impl Stored {
-    fn of(state: &RecordState, words: &Dictionary) -> Self {
+    pub(super) fn of(state: &RecordState, words: &Dictionary) -> Self {
         Self::with(state.encode(words), state)
     }
 
     fn with(bytes: Vec<u8>, state: &RecordState) -> Self {
-        Self { bytes, owner: state.owner().cloned(), withdrawn: state.standing().withdrawn }
+        // One whose every change was kept out does not count either.
+        let withdrawn = state.is_empty() || state.standing().withdrawn;
+        Self { bytes, owner: state.owner().cloned(), withdrawn }
     }
 
     fn decode(&self, words: &Dictionary) -> Result<RecordState, Malformed> {
@@ -81,9 +84,9 @@ impl Stored {
 
 /// A record as the writer has it: what readers see, and what they will see.
 #[derive(Debug)]
-struct Touched {
+pub(super) struct Touched {
     before: Option<Arc<Stored>>,
-    after: Option<Arc<Stored>>,
+    pub(super) after: Option<Arc<Stored>>,
 }
 
 impl Touched {
@@ -93,33 +96,36 @@ impl Touched {
 }
 
 #[derive(Debug, Default)]
-struct Published {
+pub(super) struct Published {
     overlay: BTreeMap<Key, Arc<Stored>>,
+    /// Changes without live values that the view does not have yet, and those it has and should not.
+    pub(super) past: BTreeMap<(Key, Dot), Option<Past>>,
     totals: Totals,
     /// Record key, then path.
     conflicts: BTreeSet<(Key, String)>,
 }
 
 #[derive(Debug, Default)]
-struct Pending {
-    records: HashMap<Key, Touched>,
-    contested: Vec<(Key, String)>,
+pub(super) struct Pending {
+    pub(super) records: HashMap<Key, Touched>,
+    pub(super) past: BTreeMap<(Key, Dot), Option<Past>>,
+    pub(super) contested: Vec<(Key, String)>,
     settled: Vec<(Key, String, bool)>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    view: Arc<dyn View>,
-    words: Dictionary,
-    entries: EntrySource,
-    published: RwLock<Published>,
-    pending: Mutex<Pending>,
+pub(super) struct Inner {
+    pub(super) view: Arc<dyn View>,
+    pub(super) words: Dictionary,
+    pub(super) entries: EntrySource,
+    pub(super) published: RwLock<Published>,
+    pub(super) pending: Mutex<Pending>,
 }
 
 /// The merged state of one replica. Any number of readers, one writer.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Dataset {
@@ -184,9 +190,10 @@ impl Dataset {
         }
     }
 
-    fn decoded(&self, stored: Option<&Stored>) -> Result<Option<Arc<RecordState>>, DatasetError> {
+    pub(super) fn decoded(&self, stored: Option<&Stored>) -> Result<Option<Arc<RecordState>>, DatasetError> {
         let Some(stored) = stored else { return Ok(None) };
-        Ok(Some(Arc::new(stored.decode(&self.inner.words)?)))
+        let state = stored.decode(&self.inner.words)?;
+        Ok((!state.is_empty()).then(|| Arc::new(state)))
     }
 
     /// The writer's: a record's state with everything applied, published or not.
@@ -206,7 +213,7 @@ impl Dataset {
     }
 
     /// The writer's look at a record, remembered until the next publication.
-    fn touch(&self, key: Key) -> Result<Option<Arc<Stored>>, DatasetError> {
+    pub(super) fn touch(&self, key: Key) -> Result<Option<Arc<Stored>>, DatasetError> {
         if let Some(touched) = self.inner.pending.lock().records.get(&key) {
             return Ok(touched.now().cloned());
         }
@@ -235,19 +242,22 @@ impl Dataset {
         let key = key(number, change.record);
         let words = &self.inner.words;
         let known = self.touch(key)?;
-        let (stored, contested) = match known {
+        let (stored, merged) = match known {
             None => match RecordState::encode_first(change, &admitted.source, words) {
                 Some(bytes) => {
                     let stated = change.unit().is_some();
                     let owner = admitted.source.states_owner.filter(|_| stated);
-                    (Stored { bytes, owner, withdrawn: false }, Vec::new())
+                    (Stored { bytes, owner, withdrawn: false }, Merged::default())
                 }
                 None => merged(RecordState::default(), change, admitted.source, words),
             },
             Some(known) => merged(known.decode(words)?, change, admitted.source, words),
         };
         let mut pending = self.inner.pending.lock();
-        pending.contested.extend(contested.into_iter().map(|path| (key, path)));
+        pending.contested.extend(merged.contested.into_iter().map(|path| (key, path)));
+        pending
+            .past
+            .extend(merged.past.into_iter().map(|source| ((key, source.dot), Some(Past::of(source)))));
         if let Some(touched) = pending.records.get_mut(&key) {
             touched.after = Some(Arc::new(stored));
         }
@@ -271,9 +281,11 @@ impl Dataset {
     pub fn publish(&self, catalogue: &Catalogue) -> Result<(), DatasetError> {
         let mut taken = {
             let mut pending = self.inner.pending.lock();
-            (std::mem::take(&mut pending.records), std::mem::take(&mut pending.contested))
+            let past = std::mem::take(&mut pending.past);
+            (std::mem::take(&mut pending.records), std::mem::take(&mut pending.contested), past)
         };
         let mut published = self.inner.published.write();
+        published.past.append(&mut taken.2);
         for (key, touched) in taken.0.drain() {
             let Some(after) = touched.after else { continue };
             count(&mut published.totals, touched.before.as_deref(), &after);
@@ -313,13 +325,17 @@ impl Dataset {
     /// # Errors
     /// [`DatasetError`] if the view refuses; what waits stays waiting.
     pub fn flush(&self, applied: u64, mut extra: Batch) -> Result<(), DatasetError> {
-        let taken: Vec<(Key, Arc<Stored>)> = {
+        let (taken, past): (Vec<(Key, Arc<Stored>)>, _) = {
             let published = self.inner.published.read();
             extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
-            published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
+            let records = published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state)));
+            (records.collect(), published.past.clone())
         };
         for (key, state) in &taken {
             extra.put(Keyspace::Record, key, &state.bytes);
+        }
+        for ((key, dot), past) in &past {
+            past::put(key, dot, past.as_ref(), &self.inner.words, &mut extra);
         }
         let settled = std::mem::take(&mut self.inner.pending.lock().settled);
         for (key, path, open) in &settled {
@@ -335,6 +351,7 @@ impl Dataset {
         extra.set_applied(applied);
         self.inner.view.commit(extra)?;
         let mut published = self.inner.published.write();
+        published.past.retain(|place, now| past.get(place) != Some(now));
         for (key, state) in taken {
             if published.overlay.get(&key).is_some_and(|now| Arc::ptr_eq(now, &state)) {
                 published.overlay.remove(&key);
@@ -389,6 +406,7 @@ impl Dataset {
                 return true;
             };
             match RecordState::decode(bytes, &self.inner.words) {
+                Ok(state) if state.is_empty() => true,
                 Ok(state) => {
                     page.insert(key, Arc::new(state));
                     page.len() < limit
@@ -408,7 +426,10 @@ impl Dataset {
         let last = if page.len() >= limit { page.keys().next_back().copied() } else { None };
         for (key, stored) in waiting {
             if last.is_none_or(|last| key <= last) {
-                page.insert(key, Arc::new(stored.decode(&self.inner.words)?));
+                match self.decoded(Some(&stored))? {
+                    Some(state) => page.insert(key, state),
+                    None => page.remove(&key),
+                };
             }
         }
         Ok(page.into_iter().take(limit).filter_map(|(key, state)| Some((id_of(&key)?, state))).collect())
@@ -476,17 +497,13 @@ impl Dataset {
     }
 }
 
-/// The state with a change merged, and the paths whose conflict must be looked at again.
-fn merged(
-    mut state: RecordState,
-    change: &Change,
-    source: Source,
-    words: &Dictionary,
-) -> (Stored, Vec<String>) {
+/// The state with a change merged, and what that did: all paths whose conflict must be looked at again.
+fn merged(mut state: RecordState, change: &Change, source: Source, words: &Dictionary) -> (Stored, Merged) {
     let many = |path: &&str| state.registers.get(*path).is_some_and(|register| register.siblings.len() > 1);
     let paths = change.writes.iter().map(|write| write.path.as_str());
     let before: Vec<String> = paths.filter(many).map(str::to_owned).collect();
-    let mut contested = state.apply(change, source);
+    let mut merged = state.apply(change, source);
+    let contested = &mut merged.contested;
     contested.extend(before);
     if state.registers.contains_key(path::WITHDRAWN) {
         // Any write may be one a withdrawal did not see; and of a withdrawn record nothing else is open.
@@ -494,12 +511,12 @@ fn merged(
         contested.extend(many.map(|(path, _)| path.clone()));
         contested.push(path::WITHDRAWN.to_owned());
     }
-    (Stored::of(&state, words), contested)
+    (Stored::of(&state, words), merged)
 }
 
 const TOTALS: &[u8] = b"totals";
 
-fn key(number: u32, id: RecordId) -> Key {
+pub(super) fn key(number: u32, id: RecordId) -> Key {
     let mut key = [0; 20];
     let (head, tail) = key.split_at_mut(4);
     head.copy_from_slice(&number.to_be_bytes());

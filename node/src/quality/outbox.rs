@@ -173,7 +173,7 @@ impl Keeper {
             found.extend(number.zip(Key::try_from(key).ok()));
             found.len() < limit
         })?;
-        if found.is_empty() && !anew {
+        if found.is_empty() && (!anew || from.epoch == 0) {
             return Ok(None);
         }
         let full = found.len() >= limit;

@@ -179,6 +179,9 @@ impl Replay for Refilled {
         let Some(packed) = replayed.packed else { return Ok(()) };
         let malformed = |source| JournalError::Malformed { sequence: entry.header.dot.sequence, source };
         let event = Event::of(entry).map_err(malformed)?;
+        if event.kind != REFILL {
+            return Ok(());
+        }
         let piece = Piece::of(&event).ok_or(malformed(Malformed("a batch beside no refill")))?;
         let (keep, leaves) = (self.keep, &mut self.leaves);
         piece.apply(journal, &self.unit, packed, replayed.position, &mut |dot, leaf| {

@@ -20,7 +20,7 @@ use rand::RngCore as _;
 use tokio::sync::watch;
 
 use super::replay::{self, Replay};
-use super::{ComposeError, Composed, Draft, Look, Numbers, Outcome, compose};
+use super::{ComposeError, Composed, Draft, Fed, Look, Numbers, Outcome, compose};
 use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
 use crate::store::{Batch, Keyspace, View, ViewError};
@@ -61,6 +61,25 @@ pub struct JournalOptions {
     pub frames_cached: std::num::NonZeroUsize,
     /// Records that may wait for the view.
     pub unflushed_max: usize,
+    /// Own changes are told to whoever takes them by [`Journal::take_appended`].
+    pub follow: bool,
+}
+
+/// An own change that was appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The record's type.
+    pub record_type: String,
+    /// The record.
+    pub record: RecordId,
+    /// The change's place in the log.
+    pub sequence: Sequence,
+    /// When it was written, by its stamp.
+    pub written: UnixMillis,
+    /// Where it stands.
+    pub at: EntryAt,
+    /// Who owned the record before, if the change says who does now.
+    pub before: Option<UnitCode>,
 }
 
 /// Why the journal cannot go on.
@@ -154,6 +173,9 @@ pub struct Journal {
     staged: Vec<Staged>,
     staged_records: HashSet<RecordId>,
     head: watch::Sender<Head>,
+    pub(super) fed: Fed,
+    feeding: watch::Sender<Fed>,
+    appended: Vec<Appended>,
     pub(super) options: JournalOptions,
 }
 
@@ -176,7 +198,7 @@ impl Journal {
     ) -> Result<Self, JournalError> {
         let dataset = Dataset::open(Arc::clone(&view), reader.clone(), options.frames_cached)?;
         let applied = view.applied()?.unwrap_or(0);
-        let (frontier, numbers) = replay::load_meta(view.as_ref(), applied)?;
+        let (frontier, numbers, fed) = replay::load_meta(view.as_ref(), applied)?;
         let head = Head { size: frontier.size(), root: frontier.root() };
         let mut journal = Self {
             log,
@@ -192,6 +214,9 @@ impl Journal {
             staged: Vec::new(),
             staged_records: HashSet::new(),
             head: watch::channel(head).0,
+            fed,
+            feeding: watch::channel(fed).0,
+            appended: Vec::new(),
             options,
         };
         journal.replay(applied, replay)?;
@@ -244,6 +269,17 @@ impl Journal {
     #[must_use]
     pub fn head(&self) -> watch::Receiver<Head> {
         self.head.subscribe()
+    }
+
+    /// Up to where the feed was taken, as it grows.
+    #[must_use]
+    pub fn fed(&self) -> watch::Receiver<Fed> {
+        self.feeding.subscribe()
+    }
+
+    pub(super) fn set_fed(&mut self, fed: Fed) {
+        self.fed = fed;
+        self.feeding.send_replace(fed);
     }
 
     /// The next sequence, staged entries included.
@@ -419,10 +455,38 @@ impl Journal {
             if let Some(change) = &entry.change {
                 let at = EntryAt { frame: position, index: u16::try_from(index).unwrap_or(u16::MAX) };
                 let source = self.own_source(change, at);
+                let before = self.owner_before(change)?;
                 self.dataset.apply(Admitted { change, source })?;
+                if self.options.follow {
+                    self.appended.push(Appended {
+                        record_type: change.record_type.clone(),
+                        record: change.record,
+                        sequence: change.dot.sequence,
+                        written: change.meta.hlc.at(),
+                        at,
+                        before,
+                    });
+                }
             }
         }
         Ok(())
+    }
+
+    /// Who owns a record now, if `change` is going to say who does.
+    ///
+    /// # Errors
+    /// [`JournalError::Dataset`] if the record cannot be read.
+    pub fn owner_before(&self, change: &Change) -> Result<Option<UnitCode>, JournalError> {
+        if !self.options.follow || change.unit().is_none() {
+            return Ok(None);
+        }
+        let state = self.dataset.pending_state(&change.record_type, change.record)?;
+        Ok(state.and_then(|state| state.owner().cloned()))
+    }
+
+    /// The own changes appended since this was asked last.
+    pub fn take_appended(&mut self) -> Vec<Appended> {
+        std::mem::take(&mut self.appended)
     }
 
     /// Makes everything staged and appended durable, then visible. After an error nothing of the group
@@ -475,6 +539,7 @@ impl Journal {
     pub fn flush_with(&mut self, mut extra: Batch) -> Result<(), JournalError> {
         extra.put(Keyspace::Meta, replay::FRONTIER, &self.frontier.encode());
         extra.put(Keyspace::Meta, replay::NUMBERS, &self.numbers.encode());
+        extra.put(Keyspace::Meta, replay::FED, &self.fed.encode());
         self.dataset.flush(self.frontier.size(), extra)?;
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! A replica: the one log of this store, the state merged from it, and the one writer.
 
 mod compose;
+mod fed;
 mod journal;
 mod numbers;
 mod replay;
 mod writer;
 
 pub use compose::{ComposeError, Composed, Draft, Intent, Look, compose, key_id, meant_id, preview};
-pub use journal::{Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
+pub use fed::{Fed, FeedPiece, taken as feed_taken};
+pub use journal::{Appended, Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
 pub use numbers::Numbers;
 pub use replay::{NoReplay, Replay, Replayed};
-pub use writer::{Outcome, Replica, WriteError, Written, settler};
+pub use writer::{FeedError, Outcome, Replica, WriteError, Written, settler};

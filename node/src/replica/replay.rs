@@ -4,11 +4,11 @@ use lienthong_proto::batch;
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::change::Change;
 use lienthong_proto::entry::{Entry, EntryKind};
-use lienthong_proto::ids::Sequence;
+use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::merkle::Frontier;
 
-use super::Numbers;
 use super::journal::{Journal, JournalError};
+use super::{Fed, Numbers};
 use crate::dataset::{Admitted, DatasetError, EntryAt, Payload};
 use crate::log::FramePosition;
 use crate::store::{Batch, Keyspace, View};
@@ -19,8 +19,12 @@ pub struct Replayed<'a> {
     pub entry: &'a Entry<'a>,
     /// Its frame.
     pub position: FramePosition,
+    /// Its place among the frame's entries.
+    pub index: u16,
     /// The batch beside it.
     pub packed: Option<&'a [u8]>,
+    /// Of a change that says who owns its record: who did before.
+    pub before: Option<UnitCode>,
 }
 
 /// What else a keeper of the log makes of its entries while they are replayed.
@@ -49,15 +53,11 @@ impl Replay for NoReplay {
     }
 }
 
-enum ReplayFault {
-    Malformed(Malformed),
-    Dataset(DatasetError),
-}
-
 pub(super) const FRONTIER: &[u8] = b"frontier";
 pub(super) const NUMBERS: &[u8] = b"numbers";
+pub(super) const FED: &[u8] = b"fed";
 
-pub(super) fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers), JournalError> {
+pub(super) fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers, Fed), JournalError> {
     let state = |source| JournalError::Dataset(DatasetError::State(source));
     let frontier = match view.get(Keyspace::Meta, FRONTIER)? {
         Some(bytes) => Frontier::decode(&bytes).map_err(state)?,
@@ -70,7 +70,11 @@ pub(super) fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numb
         Some(bytes) => Numbers::decode(&bytes).map_err(state)?,
         None => Numbers::default(),
     };
-    Ok((frontier, numbers))
+    let fed = match view.get(Keyspace::Meta, FED)? {
+        Some(bytes) => Fed::decode(&bytes).map_err(state)?,
+        None => Fed::default(),
+    };
+    Ok((frontier, numbers, fed))
 }
 
 impl Journal {
@@ -111,8 +115,8 @@ impl Journal {
                 (batch::entries(&plain).map_err(malformed(first.0))?, None)
             }
         };
-        for (index, bytes) in entries.into_iter().enumerate() {
-            let sequence = first.0 + index as u64;
+        for (index, bytes) in (0u16..).zip(entries) {
+            let sequence = first.0 + u64::from(index);
             let entry = Entry::decode(bytes).map_err(malformed(sequence))?;
             let leaf = entry.leaf_hash();
             if sequence >= hashes_from && sequence >= self.hashes.len() {
@@ -122,13 +126,16 @@ impl Journal {
                 continue;
             }
             self.frontier.push(leaf);
+            let mut before = None;
             if entry.header.kind == EntryKind::Change {
-                self.replay_change(position, index, &entry).map_err(|fault| match fault {
-                    ReplayFault::Malformed(source) => malformed(sequence)(source),
-                    ReplayFault::Dataset(fault) => fault.into(),
-                })?;
+                let change = Change::of(&entry).map_err(malformed(sequence))?;
+                before = self.owner_before(&change)?;
+                self.replay_change(position, index, &change)?;
             }
-            replay.entry(self, Replayed { entry: &entry, position, packed })?;
+            if let (EntryKind::Event, Some(packed)) = (entry.header.kind, packed) {
+                self.replay_fed(&entry, position, packed)?;
+            }
+            replay.entry(self, Replayed { entry: &entry, position, index, packed, before })?;
         }
         Ok(())
     }
@@ -136,14 +143,12 @@ impl Journal {
     fn replay_change(
         &mut self,
         frame: FramePosition,
-        index: usize,
-        entry: &Entry<'_>,
-    ) -> Result<(), ReplayFault> {
-        let change = Change::of(entry).map_err(ReplayFault::Malformed)?;
+        index: u16,
+        change: &Change,
+    ) -> Result<(), JournalError> {
         self.numbers.seen(&change.record_type, change.number);
         self.clock.observe(change.meta.hlc, change.meta.hlc.at());
-        let index = u16::try_from(index).unwrap_or(u16::MAX);
-        let source = self.own_source(&change, EntryAt { frame, index });
-        self.dataset.apply(Admitted { change: &change, source }).map_err(ReplayFault::Dataset)
+        let source = self.own_source(change, EntryAt { frame, index });
+        Ok(self.dataset.apply(Admitted { change, source })?)
     }
 }

@@ -10,7 +10,7 @@ use lienthong_proto::ids::{RecordId, Sequence};
 use lienthong_proto::time::UnixMillis;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Author, ComposeError, Draft, Head, Journal, JournalError};
+use super::{Author, ComposeError, Draft, Fed, FeedPiece, Head, Journal, JournalError};
 use crate::dataset::Dataset;
 use crate::log::{HashFile, LogReader};
 
@@ -50,9 +50,21 @@ pub enum WriteError {
     Failed(Arc<str>),
 }
 
+/// Why a piece of the feed was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FeedError {
+    /// The piece itself is at fault.
+    #[error("the feed is not understood: {0}")]
+    Malformed(#[from] lienthong_proto::bytes::Malformed),
+    /// The store failed.
+    #[error("the store no longer takes writes: {0}")]
+    Failed(Arc<str>),
+}
+
 enum Command {
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, WriteError>>),
+    Feed(FeedPiece, oneshot::Sender<Result<(), FeedError>>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
     Settle,
@@ -74,6 +86,7 @@ pub struct Replica {
     reader: LogReader,
     hashes: Arc<HashFile>,
     head: watch::Receiver<Head>,
+    fed: watch::Receiver<Fed>,
     author: Author,
     catalogue: Arc<Catalogue>,
     failed: watch::Receiver<Option<Arc<str>>>,
@@ -99,6 +112,7 @@ impl Replica {
             reader: journal.reader().clone(),
             hashes: Arc::clone(journal.hashes()),
             head: journal.head(),
+            fed: journal.fed(),
             author: journal.author().clone(),
             catalogue: Arc::clone(journal.catalogue()),
             failed,
@@ -153,6 +167,24 @@ impl Replica {
             return Err(self.refusal());
         }
         answered.blocking_recv().unwrap_or_else(|_| Err(self.refusal()))
+    }
+
+    /// Takes a piece of the feed in durably.
+    ///
+    /// # Errors
+    /// [`FeedError`]; nothing of it was taken then.
+    pub async fn feed(&self, piece: FeedPiece) -> Result<(), FeedError> {
+        let refusal =
+            || FeedError::Failed(self.failure().unwrap_or_else(|| Arc::from("it is shutting down")));
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Feed(piece, answer)).await.map_err(|_| refusal())?;
+        answered.await.unwrap_or_else(|_| Err(refusal()))
+    }
+
+    /// Up to where the feed was taken, as it grows.
+    #[must_use]
+    pub fn fed(&self) -> watch::Receiver<Fed> {
+        self.fed.clone()
     }
 
     /// Ends the writer: what was accepted is in the view and anchored.
@@ -217,6 +249,7 @@ impl Replica {
 enum Answer {
     Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Result<Sequence, WriteError>, oneshot::Sender<Result<Sequence, WriteError>>),
+    Feed(Result<(), FeedError>, oneshot::Sender<Result<(), FeedError>>),
 }
 
 struct Writer {
@@ -285,6 +318,10 @@ impl Writer {
                 };
                 answers.push(Answer::Event(result, sender));
             }
+            Command::Feed(piece, sender) => {
+                let result = self.journal.feed(&piece, (self.clock)())?;
+                answers.push(Answer::Feed(result.map_err(FeedError::from), sender));
+            }
             Command::Close(_) | Command::Settle => {}
         }
         Ok(())
@@ -332,6 +369,7 @@ impl Writer {
                 Answer::Write(refusals, sender)
             }
             Answer::Event(_, sender) => Answer::Event(Err(WriteError::Failed(Arc::clone(&reason))), sender),
+            Answer::Feed(_, sender) => Answer::Feed(Err(FeedError::Failed(Arc::clone(&reason))), sender),
         });
         deliver(refused.collect());
     }
@@ -342,6 +380,7 @@ fn deliver(answers: Vec<Answer>) {
         match answer {
             Answer::Write(results, sender) => drop(sender.send(results)),
             Answer::Event(result, sender) => drop(sender.send(result)),
+            Answer::Feed(result, sender) => drop(sender.send(result)),
         }
     }
 }

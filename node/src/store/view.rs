@@ -40,6 +40,10 @@ pub enum Keyspace {
     Told = 15,
     /// Record id → what the province told about it.
     Heard = 16,
+    /// Record key, dot → a change of the record without a live value.
+    Past = 17,
+    /// Unit, zero, ledger place → what the feed says there.
+    Feed = 18,
 }
 
 /// Why a view does not answer.

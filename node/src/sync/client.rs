@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::cosignature::verify_cosignature;
+use lienthong_proto::feed::FeedCursor;
+use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::identity::{self, NodeIdentity};
 use crate::quality::{Keeper, Telling, ToldCursor};
-use crate::replica::Head;
+use crate::replica::{Fed, FeedPiece, Head, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 
 /// What people see of synchronisation.
@@ -71,6 +73,8 @@ pub struct SyncClient {
     pub builder: BatchBuilder,
     /// Keeps receipts and notices.
     pub evidence: Arc<Evidence>,
+    /// Takes the feed in.
+    pub replica: Replica,
     /// Keeps what the province tells of the records.
     pub quality: Arc<Keeper>,
     /// The log as it grows.
@@ -240,6 +244,8 @@ impl Driver {
                     Some(Event::Lost)
                 }
             },
+            // The reader has taken it in.
+            Message::Feed(_) => Some(Event::Heard),
             Message::Fenced(fenced) => {
                 tracing::error!(vi = fenced.vi, en = fenced.en, "the hub has fenced this replica");
                 self.status.send_modify(|status| status.fault = Some(fenced.vi));
@@ -368,6 +374,7 @@ impl Driver {
     fn hello(&self, head: Head) -> wire::up::Message {
         // What cannot be read is told again.
         let heard = self.client.quality.heard().unwrap_or_default();
+        let fed = *self.client.replica.fed().borrow();
         wire::up::Message::Hello(wire::Hello {
             protocol: crate::sync_protocol(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -379,6 +386,9 @@ impl Driver {
             clock_millis: (self.client.clock)().0,
             told_epoch: heard.epoch,
             told_next: heard.next,
+            feed_of: fed.of.0.to_vec().into(),
+            feed_ledger: fed.cursor.ledger,
+            feed_place: u32::from(fed.cursor.place),
         })
     }
 
@@ -397,6 +407,7 @@ impl Driver {
         let events = self.events.clone();
         let unproven = self.client.evidence.unproven();
         let clock = self.client.clock;
+        let replica = self.client.replica.clone();
         let task = tokio::spawn(async move {
             let reason = match connect(&identity).await {
                 Ok((rpc, up, down)) => {
@@ -408,7 +419,7 @@ impl Driver {
                     if events.send(opened).await.is_err() {
                         return;
                     }
-                    read_down(down, generation, &events).await
+                    read_down(down, generation, &replica, &events).await
                 }
                 Err(reason) => reason,
             };
@@ -529,14 +540,23 @@ async fn connect(identity: &NodeIdentity) -> Result<Opened, String> {
     Ok((rpc, up, response.into_inner()))
 }
 
+/// Reads what the hub says, in order. A piece of the feed is durable before anything behind it is read, so that
+/// a hub that feeds faster than this machine can write is held back by the stream itself.
 async fn read_down(
     mut down: Streaming<wire::Down>,
     generation: u64,
+    replica: &Replica,
     events: &mpsc::Sender<Report>,
 ) -> String {
     loop {
         match down.message().await {
-            Ok(Some(message)) => {
+            Ok(Some(mut message)) => {
+                if let Some(wire::down::Message::Feed(feed)) = &mut message.message
+                    && let Err(reason) = take_feed(std::mem::take(feed), replica).await
+                {
+                    tracing::error!(reason, "the feed cannot be taken in");
+                    return reason;
+                }
                 let report = Report { generation, what: What::Down(message) };
                 if events.send(report).await.is_err() {
                     return String::new();
@@ -546,6 +566,15 @@ async fn read_down(
             Err(status) => return status.message().to_owned(),
         }
     }
+}
+
+async fn take_feed(feed: wire::Feed, replica: &Replica) -> Result<(), String> {
+    let (Some(of), Ok(place)) = (ReplicaId::from_slice(&feed.of), u16::try_from(feed.place)) else {
+        return Err("the feed names no ledger or place".to_owned());
+    };
+    let to = Fed { of, cursor: FeedCursor { ledger: feed.ledger, place } };
+    let piece = FeedPiece { to, packed: feed.packed };
+    replica.feed(piece).await.map_err(|error| error.to_string())
 }
 
 async fn sleep(wait: Option<Duration>) {
