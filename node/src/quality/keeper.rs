@@ -9,10 +9,10 @@ use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::{Catalogue, CatalogueError, Dimension};
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::quality::{
-    Defect, Index as _, Judgement, Probe, RuleBook, Score, Silence, Totals, Upkeep,
+    Defect, Index as _, Judgement, Probe, RuleBook, Score, Silence, Totals, Upkeep, Waiver,
 };
 use lienthong_proto::time::UnixMillis;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use super::index::{ViewIndex, keys_of, marked};
@@ -67,8 +67,8 @@ pub struct Keeper {
     clock: fn() -> UnixMillis,
     /// One at a time deals with changes.
     turn: Mutex<()>,
-    /// The last count of records with defects, and of which writing and day.
-    known: Mutex<Option<((u64, i32), u64)>>,
+    /// The defects that are accepted.
+    pub(super) waivers: RwLock<Arc<[Waiver]>>,
 }
 
 impl Keeper {
@@ -82,8 +82,8 @@ impl Keeper {
         clock: fn() -> UnixMillis,
     ) -> Result<Arc<Self>, QualityError> {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
-        let (book, turn, known) = (OnceLock::new(), Mutex::new(()), Mutex::new(None));
-        let keeper = Self { book, dataset, catalogue, clock, turn, known };
+        let (book, turn, waivers) = (OnceLock::new(), Mutex::new(()), RwLock::default());
+        let keeper = Self { book, dataset, catalogue, clock, turn, waivers };
         let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
         if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
             keeper.begin_anew()?;
@@ -126,7 +126,7 @@ impl Keeper {
     }
 
     /// Up to where the log was gone through.
-    fn cursor(&self) -> Result<u64, QualityError> {
+    pub(super) fn cursor(&self) -> Result<u64, QualityError> {
         let kept = self.dataset.view().get(Keyspace::Meta, CURSOR)?;
         let number = kept.as_deref().and_then(<[u8]>::last_chunk).map(|bytes| u64::from_be_bytes(*bytes));
         Ok(number.unwrap_or(0))
@@ -193,36 +193,31 @@ impl Keeper {
         self.deal_with(record_type, id)
     }
 
-    /// How many records have defects today; nothing while some are not judged yet.
-    ///
-    /// # Errors
-    /// [`QualityError`] if something cannot be read.
-    pub fn defective(&self) -> Result<Option<u64>, QualityError> {
-        if self.behind()? > 0 {
-            return Ok(None);
-        }
-        let as_of = (self.cursor()?, self.today());
-        let known = *self.known.lock();
-        if let Some((_, count)) = known.filter(|(of, _)| *of == as_of) {
-            return Ok(Some(count));
-        }
-        let mut count = 0;
-        for name in self.book()?.record_types() {
-            self.each_defective(name, None, as_of.1, &mut |_, _, _| {
-                count += 1;
-                true
-            })?;
-        }
-        *self.known.lock() = Some((as_of, count));
-        Ok(Some(count))
-    }
-
     /// Deals with everything the view has that was not dealt with.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read or written.
     pub fn settle(&self) -> Result<(), QualityError> {
         while self.step(STEP)? > 0 {}
+        Ok(())
+    }
+
+    /// The same, but only what was written until now, however much is being written; `hear` hears how many entries
+    /// are left.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read or written.
+    pub fn settle_until_now(&self, hear: &mut dyn FnMut(u64)) -> Result<(), QualityError> {
+        let end = self.dataset.view().applied()?.unwrap_or(0);
+        loop {
+            let left = end.saturating_sub(self.cursor()?);
+            if left == 0 {
+                break;
+            }
+            hear(left);
+            self.step(STEP)?;
+        }
+        while self.deal_with_due(STEP)? > 0 {}
         Ok(())
     }
 
@@ -245,7 +240,7 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read or written.
     pub fn step(&self, limit: usize) -> Result<usize, QualityError> {
-        let _turn = self.turn.lock();
+        let turn = self.turn.lock();
         let cursor = self.cursor()?;
         let end = cursor + self.behind()?;
         if cursor < end {
@@ -257,6 +252,12 @@ impl Keeper {
             self.put_cursor(next)?;
             return Ok(written.len().max(1));
         }
+        drop(turn);
+        self.deal_with_due(limit)
+    }
+
+    fn deal_with_due(&self, limit: usize) -> Result<usize, QualityError> {
+        let _turn = self.turn.lock();
         let due = self.due(limit)?;
         for key in &due {
             let (record_type, id) = self.dataset.named(key)?;

@@ -9,6 +9,7 @@ mod index;
 mod keeper;
 mod kept;
 mod report;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod written;
