@@ -173,6 +173,7 @@ async fn daemon(
     node.start_sync(Settings::default());
     let inbox = std::path::absolute(services.inbox)?;
     node.start_inbox(&inbox).context("inbox")?;
+    node.start_judging().context("quality")?;
     let name = &node.identity.profile().unit_name;
     eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
     if let Some(address) = served {

@@ -24,8 +24,8 @@ use crate::store::{Batch, Keyspace, ViewError};
 
 /// Records dealt with between two looks at whether to stop.
 const STEP: usize = 256;
-/// How long nothing is looked for when nothing was found.
-const REST: Duration = Duration::from_millis(250);
+/// What a gentle keeper's thread asks of the scheduler: everything else goes first.
+const NICE: i32 = 15;
 /// Nothing was written for so long: now there is time to judge.
 const QUIET: Duration = Duration::from_secs(2);
 /// A step is made at least so often, however much is written.
@@ -55,6 +55,22 @@ pub enum QualityError {
     /// A rule of the catalogue does not compile.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+}
+
+/// How eagerly a keeper judges by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As soon as there is time: a machine that is there for it.
+    Prompt,
+    /// In half of the time nobody else wants: an old PC that people work at.
+    Gentle,
+}
+
+impl Pace {
+    /// How long nothing is looked for when nothing was found.
+    fn rest(self) -> Duration {
+        Duration::from_millis(if self == Self::Prompt { 250 } else { 1_000 })
+    }
 }
 
 /// Keeps judgements, marks and totals of all records in the view.
@@ -154,9 +170,15 @@ impl Keeper {
     ///
     /// # Errors
     /// The operating system's, if it has no thread to give.
-    pub fn start(self: &Arc<Self>, stop: CancellationToken) -> std::io::Result<()> {
+    pub fn start(self: &Arc<Self>, stop: CancellationToken, pace: Pace) -> std::io::Result<()> {
         let keeper = Arc::clone(self);
         let work = move || {
+            if pace == Pace::Gentle
+                && let Err(error) = rustix::process::setpriority_process(None, NICE)
+            {
+                tracing::debug!(%error, "judging goes on at the usual priority");
+            }
+            let rest = pace.rest();
             let (mut applied, mut quiet, mut worked) = (None, Instant::now(), Instant::now());
             let mut said = false;
             while !stop.is_cancelled() {
@@ -165,20 +187,25 @@ impl Keeper {
                     (applied, quiet) = (now, Instant::now());
                 }
                 if quiet.elapsed() < QUIET && worked.elapsed() < BUSY {
-                    std::thread::sleep(REST);
+                    std::thread::sleep(rest);
                     continue;
                 }
                 worked = Instant::now();
                 match keeper.step(STEP) {
                     Ok(0) => said = false,
-                    Ok(_) => continue,
+                    Ok(_) => {
+                        if pace == Pace::Gentle {
+                            std::thread::sleep(worked.elapsed());
+                        }
+                        continue;
+                    }
                     Err(error) if !said => {
                         tracing::error!(%error, "quality is not kept up");
                         said = true;
                     }
                     Err(_) => {}
                 }
-                std::thread::sleep(REST);
+                std::thread::sleep(rest);
             }
         };
         std::thread::Builder::new().name("quality".into()).spawn(work).map(drop)

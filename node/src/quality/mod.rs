@@ -15,5 +15,5 @@ mod tests;
 mod written;
 
 pub use answers::{counts_json, defect_json, quality_json};
-pub use keeper::{Keeper, QualityError};
+pub use keeper::{Keeper, Pace, QualityError};
 pub use kept::Kept;
