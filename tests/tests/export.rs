@@ -188,6 +188,20 @@ async fn what_was_exported_is_imported_again_and_changes_nothing() {
     let get = json_of(&node(&data, "vi", &["record", "get", "ket_luan", "01-TB/UBKT", "--json"]));
     assert_eq!(get["fields"]["don_vi_thuc_hien"], "=1+1 chi bộ");
 
+    // So does the officer's own sheet with its report, in which nothing runs either.
+    let (sheet, report) = (dir.join("a.csv").display().to_string(), dir.join("report.xlsx"));
+    let report_path = report.display().to_string();
+    let reported = ["import", &sheet, "--type", "ket_luan", "--report", &report_path];
+    assert!(node(&data, "vi", &reported).status.success());
+    let mut book: calamine::Xlsx<_> = calamine::open_workbook(&report).unwrap();
+    let range = calamine::Reader::worksheet_range_at(&mut book, 0).unwrap().unwrap();
+    let texts: Vec<String> = range.used_cells().map(|(_, _, cell)| cell.to_string()).collect();
+    assert!(texts.contains(&"'=1+1 chi bộ".to_owned()), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.starts_with(['=', '@'])), "{texts:?}");
+    let again = json_of(&node(&data, "vi", &["import", &report_path, "--type", "ket_luan", "--json"]));
+    let counts = ["rejected", "created", "updated"].map(|count| again[count].as_u64().unwrap());
+    assert_eq!(counts, [0, 0, 0], "{again:#}");
+
     let piped = node(&data, "vi", &["export", "--type", "ket_luan", "--format", "xlsx"]);
     assert!(piped.status.success() && piped.stdout.starts_with(b"PK"), "{}", said(&piped));
     let kept = file(dir, "kept.xlsx", &["as it was"]);
