@@ -12,6 +12,7 @@ use lienthong_hub::demo::Daemon;
 use lienthong_hub::service::Request as HubRequest;
 use lienthong_node::cli::{Export, ExportFormat, Hear, Tongue};
 use lienthong_node::records::Page;
+use lienthong_node::service::RecordsRequest;
 use lienthong_proto::quality::Waiver;
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, reopened};
 use serde_json::{Value as Json, json};
@@ -211,6 +212,53 @@ async fn what_was_exported_is_imported_again_and_changes_nothing() {
     let left = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().contains(".part")));
     province.hub.close().await;
+}
+
+/// Goal: also where two lists written at once are shown as one, an export of it changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_shown_as_one_are_not_written_again() {
+    let province = Province::set().await.unwrap();
+    let (dir, hub) = (province.dir.path(), &province.hub);
+    let data = folder(&province, UNIT).await;
+    let import = |path: String, author: &str| RecordsRequest::Import {
+        path: path.into(),
+        record_type: "ket_luan".into(),
+        dry_run: false,
+        rows: false,
+        author: author.into(),
+        english: true,
+    };
+    let sheet = |name: &str, list: &str| file(dir, name, &[NOTICES, &GOOD.replace("a; b", list)]);
+    let opened = reopened(|| {
+        Ok(lienthong_node::app::Node::open(&data, catalogue()?, lienthong_node::app::system_clock)?)
+    });
+    let at_node = async |request| {
+        let request = lienthong_node::service::Request::Records(request);
+        Arc::clone(&opened).execute(request, Arc::new(|_| {})).await.body
+    };
+    let at_hub =
+        async |request| Arc::clone(hub).execute(HubRequest::Records(request), Arc::new(|_| {})).await.body;
+    assert_eq!(at_node(import(sheet("a.csv", "a"), "lan")).await["created"], 1);
+    // Both write before they have heard of each other.
+    assert_eq!(at_hub(import(sheet("b.csv", "b"), "tỉnh")).await["created"], 1);
+    opened.start_sync(brisk());
+    acknowledged(&opened).await.unwrap();
+    let out = dir.join("out.csv");
+    let export = Export { format: ExportFormat::Csv, out: Some(out.clone()), all: true, ..notices() };
+    let ask = async |request, _: &mut Hear<'_>| {
+        Ok(Arc::clone(hub).execute(HubRequest::Records(request), Arc::new(|_| {})).await)
+    };
+    assert_eq!(export.run(&catalogue().unwrap(), Tongue::Vi, ask).await.unwrap().exit, 0);
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert!(text.contains(",a; b,"), "{text}");
+    let again = at_hub(import(out.display().to_string(), "tỉnh")).await;
+    assert_eq!(
+        (&again["rejected"], &again["updated"], &again["created"]),
+        (&json!(0), &json!(0), &json!(0)),
+        "{again:#}"
+    );
+    opened.close().await;
+    hub.close().await;
 }
 
 /// Goal: a reader that breaks off, or a disk that does, leaves the file that was there.
