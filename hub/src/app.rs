@@ -9,7 +9,7 @@ use std::time::Duration;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::lock::{DataLock, LockError};
 use lienthong_node::log::{HashFile, LogReader};
-use lienthong_node::quality::{Keeper, QualityError};
+use lienthong_node::quality::{Keeper, Pace, QualityError};
 use lienthong_node::replica::{Author, Head};
 use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
 use lienthong_node::rpc::sync::sync_server::SyncServer;
@@ -155,7 +155,7 @@ impl Hub {
         quality.book()?;
         let stop = CancellationToken::new();
         quality
-            .start(stop.clone())
+            .start(stop.clone(), Pace::Prompt)
             .map_err(|source| StartError::Io { what: "the thread for quality".to_owned(), source })?;
         Ok(Arc::new(Self {
             data: data.to_owned(),

@@ -42,6 +42,8 @@ pub struct UnitStatus {
     pub records: u64,
     /// Its changes in quarantine.
     pub quarantined: usize,
+    /// Rules its records break; nothing until some were judged.
+    pub defects: Option<u64>,
     /// Why it needs a person, worst first.
     pub attention: Vec<String>,
     /// How good its data is; nothing while it was never enrolled.
@@ -69,7 +71,7 @@ impl UnitStatus {
             "last_import": import,
             "records": self.records,
             "quarantined": self.quarantined,
-            "defects": null,
+            "defects": self.defects,
             "quality": quality_json(&self.score),
             "attention": self.attention,
         })
@@ -111,6 +113,7 @@ impl Hub {
             last_import: None,
             records,
             quarantined: 0,
+            defects: self.quality.open_defects(unit, self.quality.today()).ok().flatten(),
             attention: Vec::new(),
             score: Score::default(),
             severity: 0,

@@ -16,7 +16,7 @@ use crate::identity::{IdentityError, NodeIdentity};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
-use crate::quality::{Keeper, QualityError};
+use crate::quality::{Keeper, Pace, QualityError};
 use crate::recover::{RECOVERING, Refilled};
 use crate::replica::{
     Author, Draft, Journal, JournalError, JournalOptions, Replay, Replica, WriteError, Written, log_dir,
@@ -179,6 +179,14 @@ impl Node {
         };
         let (handle, _task) = sync::run(client, self.stop.clone());
         *self.sync.lock() = Some(handle);
+    }
+
+    /// Begins to judge records by itself, when there is nothing else to do.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no thread to give.
+    pub fn start_judging(&self) -> std::io::Result<()> {
+        self.quality.start(self.stop.clone(), Pace::Gentle)
     }
 
     /// Begins to watch a folder for files to take in.

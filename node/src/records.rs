@@ -25,6 +25,9 @@ pub struct Listing {
     /// Also records kept out of the shared dataset: withdrawn ones.
     #[serde(default)]
     pub all: bool,
+    /// Only the shared dataset: without those that an error keeps out of it.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// Which part of a list is wanted.
@@ -39,19 +42,32 @@ pub struct Page {
 }
 
 impl Page {
-    /// The wanted part of a list whose items `key` names, as `{items, next}`.
+    /// The wanted part of a list whose items `key` names, as `{items, next}`. The list is in the order of
+    /// `place`, which says where a name stands: it goes on behind `after` even if that item is gone.
     #[must_use]
-    pub fn of(&self, items: Vec<Json>, key: impl Fn(&Json) -> String) -> Json {
-        let skip = match &self.after {
-            Some(after) => items.iter().position(|item| key(item) == *after).map_or(0, |place| place + 1),
-            None => 0,
-        };
+    pub fn of<P: Ord>(
+        &self,
+        items: Vec<Json>,
+        key: impl Fn(&Json) -> String,
+        place: impl Fn(&str) -> P,
+    ) -> Json {
+        let skip = self
+            .after
+            .as_deref()
+            .map(&place)
+            .map_or(0, |after| items.iter().take_while(|item| place(&key(item)) <= after).count());
         let left = items.len().saturating_sub(skip);
         let limit = self.limit.unwrap_or(usize::MAX).clamp(1, LIMIT_MAX);
         let page: Vec<Json> = items.into_iter().skip(skip).take(limit).collect();
         let next = if left > page.len() { page.last().map(key) } else { None };
         json!({ "items": page, "next": next })
     }
+}
+
+/// The place of an item that is numbered; of what is no number before all of them.
+#[must_use]
+pub fn numbered(name: &str) -> Option<u64> {
+    name.parse().ok()
 }
 
 /// Reads records of one dataset.
@@ -126,20 +142,6 @@ impl Records<'_> {
                 }
             }
         }
-    }
-
-    /// A page of a listing: `{items, next}`.
-    ///
-    /// # Errors
-    /// [`DatasetError`] if one cannot be read.
-    pub fn list(&self, record_type: &RecordType, listing: &Listing) -> Result<Json, DatasetError> {
-        let limit = listing.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
-        let mut items = Vec::new();
-        let next = self.each(record_type, listing, &mut |record| {
-            items.push(record.to_json());
-            items.len() < limit
-        })?;
-        Ok(json!({ "items": items, "next": next }))
     }
 
     /// Every live write of a record, oldest first.

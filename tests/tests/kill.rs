@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use lienthong_hub::demo::{Daemon, once};
 use lienthong_hub::pki::Role;
 use lienthong_hub::service::Request as HubRequest;
-use lienthong_node::cli::{Export, ExportFormat};
+use lienthong_node::cli::{Export, ExportFormat, Hear, Tongue};
 use lienthong_node::control;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_tests::{catalogue, make_hub};
@@ -149,9 +149,9 @@ async fn p1_what_was_accepted_survives_kill_9_at_any_instant() {
     }
     let out = dir.path().join("all.jsonl");
     let (record_type, format) = ("dang_vien".to_owned(), ExportFormat::Jsonl);
-    let export = Export { record_type, format, out: Some(out.clone()), unit: None };
-    let ask = async |request| hub.ask(&HubRequest::Records(request)).await;
-    assert_eq!(export.run(&catalogue().unwrap(), ask).await.unwrap().exit, 0);
+    let export = Export { record_type, format, out: Some(out.clone()), unit: None, all: true };
+    let ask = async |request, _: &mut Hear<'_>| hub.ask(&HubRequest::Records(request)).await;
+    assert_eq!(export.run(&catalogue().unwrap(), Tongue::Vi, ask).await.unwrap().exit, 0);
     let mut held = Accepted::new();
     for line in std::fs::read_to_string(&out).unwrap().lines() {
         let record: Json = serde_json::from_str(line).unwrap();

@@ -8,7 +8,7 @@ use lienthong_hub::app::Hub;
 use lienthong_hub::ingest::{Judge, Judgement};
 use lienthong_hub::service::Request as HubRequest;
 use lienthong_node::app::{Node, system_clock};
-use lienthong_node::cli::{Export, ExportFormat};
+use lienthong_node::cli::Export;
 use lienthong_node::control::Answer;
 use lienthong_node::records::Listing;
 use lienthong_node::recover::{RecoverError, replace};
@@ -67,7 +67,7 @@ async fn at_hub(hub: &Arc<Hub>, request: RecordsRequest) -> Answer {
 }
 
 async fn exported(hub: &Arc<Hub>) -> usize {
-    let export = Export { record_type: TYPE.into(), format: ExportFormat::Jsonl, out: None, unit: None };
+    let export = Export { record_type: TYPE.into(), ..Export::default() };
     let mut bytes = Vec::new();
     let ask = async |request| Ok(at_hub(hub, request).await);
     assert_eq!(export.write_to(&mut bytes, &catalogue().unwrap(), ask).await.unwrap().exit, 0);

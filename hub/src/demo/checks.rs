@@ -83,8 +83,9 @@ impl Stage {
         let export = Export {
             record_type: super::TYPE.to_owned(),
             format: ExportFormat::Jsonl,
-            out: None,
-            unit: None,
+            // Everything that was accepted, whatever is wrong with it.
+            all: true,
+            ..Export::default()
         };
         let mut lines = Vec::new();
         let ask = async |request| self.hub.ask(&HubRequest::Records(request)).await;

@@ -101,6 +101,7 @@ impl Committer {
         while let Some(first) = queue.blocking_recv() {
             let mut answers = Vec::new();
             let mut closing = None;
+            let mut flushed = Vec::new();
             let mut due = false;
             let mut next = Some(first);
             let mut outcome = Ok(());
@@ -110,7 +111,11 @@ impl Committer {
                     break;
                 }
                 due |= matches!(command, Command::Settle);
-                outcome = self.take(command, &mut answers);
+                if let Command::Flush(answer) = command {
+                    flushed.push(answer);
+                } else {
+                    outcome = self.take(command, &mut answers);
+                }
                 if outcome.is_err() || answers.len() >= GROUP_MAX {
                     break;
                 }
@@ -122,9 +127,12 @@ impl Committer {
                 return;
             }
             answers.into_iter().for_each(deliver);
-            if let Err(error) = self.settle(due || closing.is_some()) {
+            if let Err(error) = self.settle(due || closing.is_some() || !flushed.is_empty()) {
                 self.fail(&error, Vec::new());
                 return;
+            }
+            for answer in flushed {
+                let _ = answer.send(());
             }
             if let Some(answer) = closing {
                 let _ = answer.send(());
@@ -159,7 +167,7 @@ impl Committer {
                 let result = self.release(&release)?;
                 answers.push(Answer::Sequence(result, sender));
             }
-            Command::Close(_) | Command::Settle => {}
+            Command::Close(_) | Command::Flush(_) | Command::Settle => {}
         }
         Ok(())
     }

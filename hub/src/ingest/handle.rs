@@ -62,6 +62,7 @@ pub(super) enum Command {
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
+    Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
     Settle,
@@ -124,6 +125,12 @@ impl CommitterHandle {
     pub async fn release(&self, release: Release) -> Result<Sequence, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Release(release, answer), answered).await?
+    }
+
+    /// Brings what was accepted to the view; nothing if the ledger failed.
+    pub async fn flush(&self) {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.ask(Command::Flush(answer), answered).await;
     }
 
     /// Ends the writer: what was accepted is in the view and anchored.

@@ -86,6 +86,7 @@ impl Hub {
                 let logged = runtime.block_on(self.committer.event(event));
                 logged.map(drop).map_err(|error| error.to_string())
             },
+            flush: &|| runtime.block_on(self.committer.flush()),
             quality: &self.quality,
             tell: &|said| tell(said),
         };

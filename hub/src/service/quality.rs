@@ -1,8 +1,10 @@
 //! How good the data is.
 
+use std::cmp::Reverse;
+
 use lienthong_node::control::Answer;
 use lienthong_node::quality::{QualityError, quality_json};
-use lienthong_node::records::Page;
+use lienthong_node::records::{Page, numbered};
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::quality::{Score, Silence};
@@ -65,14 +67,21 @@ impl Hub {
 
     pub(super) fn duplicates_list(&self, page: &Page) -> Result<Answer, Answer> {
         self.quality.catch_up().map_err(Answer::failed)?;
-        let items = self.quality.duplicates().map_err(Answer::failed)?;
+        let mut items = self.quality.duplicates().map_err(Answer::failed)?;
         let name = |item: &serde_json::Value| {
             format!(
-                "{}-{}",
+                "{}/{}-{}",
+                item["score"],
                 item["first"].as_str().unwrap_or_default(),
                 item["second"].as_str().unwrap_or_default()
             )
         };
-        Ok(Answer::done(page.of(items, name)))
+        // The likeliest first, equals by their ids.
+        let place = |name: &str| {
+            let (score, pair) = name.split_once('/').unwrap_or(("", name));
+            (Reverse(numbered(score)), pair.to_owned())
+        };
+        items.sort_by_cached_key(|item| place(&name(item)));
+        Ok(Answer::done(page.of(items, name, place)))
     }
 }

@@ -28,7 +28,7 @@ impl Hub {
 
     /// The open conflicts, a field each.
     pub(super) fn conflicts_list(&self, page: &Page) -> Answer {
-        let items = self
+        let mut items: Vec<Json> = self
             .dataset
             .conflicts()
             .into_iter()
@@ -37,13 +37,16 @@ impl Hub {
                 json!({ "key": key, "type": record_type, "id": id, "field": field })
             })
             .collect();
-        Answer::done(page.of(items, |item| item["key"].as_str().unwrap_or_default().to_owned()))
+        let key = |item: &Json| item["key"].as_str().unwrap_or_default().to_owned();
+        items.sort_by_cached_key(key);
+        Answer::done(page.of(items, key, str::to_owned))
     }
 
     pub(super) fn quarantine_list(&self, page: &Page) -> Answer {
         let waiting = Arc::clone(&self.committer.books().read().quarantine);
         let items = waiting.iter().map(|(number, waiting)| quarantined_json(*number, waiting)).collect();
-        Answer::done(page.of(items, |item| item["number"].as_str().unwrap_or_default().to_owned()))
+        let number = |item: &Json| item["number"].as_str().unwrap_or_default().to_owned();
+        Answer::done(page.of(items, number, |number| number_of(number).ok()))
     }
 
     pub(super) fn quarantine_show(&self, number: &str) -> Result<Answer, Answer> {

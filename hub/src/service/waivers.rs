@@ -2,7 +2,7 @@
 
 use lienthong_node::control::Answer;
 use lienthong_node::quality::{waiver_end_event, waiver_event, waiver_json};
-use lienthong_node::records::{Page, Records};
+use lienthong_node::records::{Page, Records, numbered};
 use lienthong_node::service::known_type;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::quality::{RuleKind, Waiver};
@@ -51,7 +51,7 @@ impl Hub {
                 items.push(line);
             }
         }
-        Ok(Answer::done(page.of(items, |item| item["number"].to_string())))
+        Ok(Answer::done(page.of(items, |item| item["number"].to_string(), numbered)))
     }
 
     fn waiver_line(&self, waiver: &Waiver) -> Json {

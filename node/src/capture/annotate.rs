@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::Lettering;
+use lienthong_proto::text::{Lettering, is_placeholder, neutralise_formula, restore_formula};
 use rust_xlsxwriter::{Color, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 use serde_json::Value as Json;
 
@@ -346,6 +346,12 @@ impl Copy<'_> {
             RawCell::Boolean(yes) => self.sheet.write_boolean(line, column, *yes)?,
             RawCell::Text(text) | RawCell::Iso(text) | RawCell::Error(text) => {
                 let text: String = text.chars().take(CELL_CHARS_MAX).collect();
+                // A cell that only says that there is nothing runs nothing either.
+                let text = if is_placeholder(&text) {
+                    text
+                } else {
+                    neutralise_formula(restore_formula(&text)).into_owned()
+                };
                 self.sheet.write_string_with_format(line, column, text, &self.style.text)?
             }
             RawCell::Empty | RawCell::List(_) | RawCell::Object => return Ok(()),

@@ -16,6 +16,7 @@ use super::cell::finding;
 use super::report::REPORT_TITLE;
 use super::source::{Book, Merge, Row, RowSink};
 use super::{FileRefusal, Finding, RawCell, Source};
+use crate::export::is_own_header;
 
 const HEADER_WITHIN: u64 = 30;
 /// Rows looked through to tell how the letters of a file stand for Vietnamese.
@@ -35,6 +36,8 @@ pub(crate) struct Header {
     pub(crate) complete: bool,
     /// Columns of class C4: never read.
     pub(crate) omitted: Vec<u32>,
+    /// The column of the record's id: the sheet is one of our own exports.
+    pub(crate) exported: Option<u32>,
     /// Columns an earlier report added.
     pub(crate) reports: Vec<u32>,
     /// Merged ranges over several rows, in columns that are read.
@@ -251,7 +254,12 @@ fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: 
     let last = titles.iter().map(|(column, _)| *column).max().unwrap_or(0);
     let mut header = Header { sheet: sheet.to_owned(), row, last, ..Header::default() };
     let mut seen: Vec<&str> = Vec::new();
+    header.exported = exported(&titles);
     for (column, title) in &titles {
+        // What an export says before the fields is no field, whatever a field's title is.
+        if header.exported.is_some_and(|id| *column == id || *column == id + 1) {
+            continue;
+        }
         let Some(field) = field_of(record_type, title) else {
             if fold(title) == fold(REPORT_TITLE) {
                 header.reports.push(*column);
@@ -293,6 +301,15 @@ fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: 
     header.merges = merges.iter().copied().filter(read).collect();
     header.merges.sort_unstable_by_key(|merge| (merge.rows.0, merge.columns.0));
     header
+}
+
+/// Where the id stands in one of our own exports.
+fn exported(titles: &[(u32, String)]) -> Option<u32> {
+    let next = titles.iter().skip(1).map(Some).chain([None]);
+    titles.iter().zip(next).find_map(|((column, title), next)| {
+        let beside = next.filter(|(at, _)| *at == column + 1).map(|(_, title)| title.as_str());
+        is_own_header(Some(title), beside).then_some(*column)
+    })
 }
 
 impl Layout {

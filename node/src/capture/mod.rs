@@ -28,6 +28,8 @@ mod xlsx;
 pub use annotate::{AnnotateError, Annotations, annotate, annotate_file};
 pub use cell::{Finding, Judge, RawCell, RowJudgement};
 pub use fitting::{fitting, forbidden};
+#[cfg(test)]
+pub(crate) use header::field_of;
 pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values};
 pub use refusal::FileRefusal;
 pub use report::{FINDINGS_MAX, ImportReport, Language, ReportedFinding, RowOutcome, RowStatus};

@@ -17,7 +17,7 @@ use super::doubles::Doubles;
 use super::header::{self, Header, Scouted};
 use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, Finding, Format, Judge, RawCell, RowJudgement, Source, jsonl};
-use lienthong_proto::text::{Lettering, fold};
+use lienthong_proto::text::{Lettering, fold, restore_formula};
 
 /// Rows handed over at once between the threads.
 const BATCH: usize = 256;
@@ -353,7 +353,9 @@ impl<'a, 'b> Table<'a, 'b> {
 impl RowSink for Table<'_, '_> {
     /// A column without a field (C4 has none here) is read only where it may tell a total from a record.
     fn wants(&self, column: u32) -> bool {
-        self.header.columns.contains_key(&column) || column == 0 && !self.header.omitted.contains(&column)
+        self.header.columns.contains_key(&column)
+            || self.header.exported == Some(column)
+            || column == 0 && !self.header.omitted.contains(&column)
     }
 
     fn row(&mut self, mut row: Row) -> ControlFlow<()> {
@@ -366,13 +368,18 @@ impl RowSink for Table<'_, '_> {
             return ControlFlow::Continue(());
         }
         self.spans.fill(&mut row);
+        row.cells.iter_mut().for_each(|(_, cell)| restore(cell));
+        // A record we exported lacks what its row leaves blank: that states nothing, even where a value is due.
+        let exported = self.header.exported.is_some_and(|id| row.cells.iter().any(|(at, _)| *at == id));
         let mut cells: Vec<(String, RawCell)> = Vec::with_capacity(self.header.columns.len());
         let too_wide = row.last > self.header.last;
         let mut read = row.cells.into_iter().peekable();
         for (column, name) in &self.header.columns {
             while read.next_if(|(at, _)| at < column).is_some() {}
             let cell = read.next_if(|(at, _)| at == column).map_or(RawCell::Empty, |(_, cell)| cell);
-            cells.push((name.clone(), cell));
+            if !exported || !cell.is_blank() {
+                cells.push((name.clone(), cell));
+            }
         }
         let mut judgement = self.reader.judge.judge(self.reader.record_type, &cells);
         if too_wide {
@@ -382,6 +389,15 @@ impl RowSink for Table<'_, '_> {
         }
         self.reader.push(self.sheet.clone(), row.number, judgement);
         ControlFlow::Continue(())
+    }
+}
+
+/// Takes back what an export put before text that looks like a formula.
+fn restore(cell: &mut RawCell) {
+    if let RawCell::Text(text) = cell
+        && restore_formula(text).len() < text.len()
+    {
+        text.remove(0);
     }
 }
 

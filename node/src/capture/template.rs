@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use lienthong_proto::catalogue::{Catalogue, Class, CodeList, Field, FieldKind, RecordType};
+use lienthong_proto::catalogue::{Catalogue, CodeList, Field, FieldKind, RecordType};
 use rust_xlsxwriter::{
     Color, DataValidation, DataValidationErrorStyle, DataValidationRule, ExcelDateTime, Format, FormatAlign,
     Formula, Workbook, Worksheet, XlsxError,
 };
+
+use crate::export::sheet_fields;
 
 /// Rows prepared for typing.
 const ROWS: u32 = 5_000;
@@ -21,7 +23,7 @@ const MESSAGE_CHARS_MAX: usize = 250;
 /// # Errors
 /// [`XlsxError`] if the workbook cannot be written.
 pub fn write(out: &Path, record_type: &RecordType, catalogue: &Catalogue) -> Result<(), XlsxError> {
-    let fields: Vec<&Field> = columns(record_type).collect();
+    let fields: Vec<&Field> = sheet_fields(record_type).collect();
     let mut workbook = Workbook::new();
     let sheet = workbook.add_worksheet();
     sheet.set_name(INPUT)?;
@@ -58,14 +60,6 @@ pub fn write(out: &Path, record_type: &RecordType, catalogue: &Catalogue) -> Res
     write_lists(workbook.add_worksheet(), &lists)?;
     write_notes(workbook.add_worksheet(), record_type, &fields, catalogue)?;
     workbook.save(out)
-}
-
-/// What an officer fills in: the record's own fields, then those of one item.
-fn columns(record_type: &RecordType) -> impl Iterator<Item = &Field> {
-    let own = record_type.fields.iter().filter(|field| field.fields.is_empty());
-    let of_items = record_type.fields.iter().flat_map(|field| &field.fields);
-    own.chain(of_items)
-        .filter(|field| !field.computed && field.class != Class::C4 && field.kind != FieldKind::Attachment)
 }
 
 fn width(field: &Field) -> f64 {

@@ -105,7 +105,7 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 46] = [
+const LABELS: [(&str, &str, &str); 47] = [
     ("unit_name", "Đơn vị", "Unit"),
     ("unit", "Mã đơn vị", "Unit code"),
     ("name", "Tên", "Name"),
@@ -113,6 +113,7 @@ const LABELS: [(&str, &str, &str); 46] = [
     ("role", "Vai trò", "Role"),
     ("hub", "Máy chủ tỉnh", "Hub"),
     ("records", "Bản ghi", "Records"),
+    ("left_out", "Để ngoài vì còn lỗi", "Left out for errors"),
     ("acknowledged", "Tỉnh đã nhận (mục)", "Acknowledged (entries)"),
     ("pending", "Chưa gửi (mục)", "Pending (entries)"),
     ("quarantined", "Tỉnh chưa nhập", "In quarantine"),

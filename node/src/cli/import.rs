@@ -1,7 +1,7 @@
 //! `import`: progress while it goes on, and the officer's own sheet with what is wrong, where asked for.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -10,10 +10,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lienthong_proto::catalogue::Catalogue;
 use serde_json::Value as Json;
 
-use super::records::{Hear, whole_file};
+use super::records::Hear;
 use super::{Tongue, author};
 use crate::capture::{self, Annotations, RowOutcome};
 use crate::control::Answer;
+use crate::export::whole_file;
 use crate::service::RecordsRequest;
 
 /// A file to take in.
@@ -71,8 +72,10 @@ impl Import {
         };
         annotations.note_file(&answer.body);
         let language = tongue.language();
-        let written =
-            whole_file(out, |part| Ok(capture::annotate(&path, declared, &annotations, part, language)?));
+        let annotate = |part: &Path| {
+            Ok::<_, anyhow::Error>(capture::annotate(&path, declared, &annotations, part, language)?)
+        };
+        let written = whole_file(out, annotate).with_context(|| out.display().to_string());
         // What was taken in is said all the same.
         let (name, value) = match written {
             Ok(()) => ("report", out.display().to_string()),

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod export;
 mod human;
 mod import;
 mod records;
@@ -14,9 +15,10 @@ use lienthong_proto::catalogue::Catalogue;
 
 use args::QuarantineAction;
 pub use args::{Cli, Command};
+pub use export::{Export, ExportFormat};
 pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
-pub use records::{Export, ExportFormat, Hear, RecordAction, RecordsCommand};
+pub use records::{Hear, RecordAction, RecordsCommand};
 
 use crate::api::{ApiTokens, LoopbackAddress};
 use crate::app::{Node, system_clock};
@@ -171,6 +173,7 @@ async fn daemon(
     node.start_sync(Settings::default());
     let inbox = std::path::absolute(services.inbox)?;
     node.start_inbox(&inbox).context("inbox")?;
+    node.start_judging().context("quality")?;
     let name = &node.identity.profile().unit_name;
     eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
     if let Some(address) = served {

@@ -1,19 +1,19 @@
 //! The commands on records, alike at node and hub.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Subcommand;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::ids::{RecordId, UnitCode};
 use serde_json::Value as Json;
 
+use super::export::Export;
 use super::import::Import;
 use super::{Tongue, author};
 use crate::capture::template;
 use crate::control::Answer;
-use crate::export::{CsvWriter, Headers, JsonlWriter};
+use crate::export::whole_file;
 use crate::records::Listing;
 use crate::service::{RecordsRequest, known_type};
 
@@ -45,7 +45,7 @@ pub enum RecordsCommand {
         #[command(subcommand)]
         action: RecordAction,
     },
-    /// Xuất tất cả bản ghi của một loại · export a type
+    /// Xuất dữ liệu dùng chung của một loại: JSONL, CSV, XLSX · export the shared dataset of a type
     Export(Export),
 }
 
@@ -132,15 +132,14 @@ impl RecordsCommand {
         let mut deaf = |_: Json| {};
         match self {
             Self::Import(import) => import.run(catalogue, tongue, ask).await,
-            Self::Export(export) => {
-                export.run(catalogue, async |request| ask(request, &mut |_| {}).await).await
-            }
+            Self::Export(export) => export.run(catalogue, tongue, ask).await,
             Self::Template { record_type, out } => {
                 let declared = match known_type(catalogue, record_type) {
                     Ok(declared) => declared,
                     Err(refusal) => return Ok(refusal),
                 };
-                whole_file(out, |part| Ok(template::write(part, declared, catalogue)?))?;
+                whole_file(out, |part| Ok::<_, anyhow::Error>(template::write(part, declared, catalogue)?))
+                    .with_context(|| out.display().to_string())?;
                 Ok(Answer::done(
                     serde_json::json!({ "file": out.display().to_string(), "type": record_type }),
                 ))
@@ -162,16 +161,6 @@ impl RecordsCommand {
 /// Hears what a replica says of long work.
 pub type Hear<'a> = dyn FnMut(Json) + Send + 'a;
 
-/// Makes a file through `write`; it appears whole or not at all.
-pub(super) fn whole_file(out: &Path, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let part = part_of(out);
-    let written = write(&part).and_then(|()| Ok(std::fs::rename(&part, out)?));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    written.with_context(|| out.display().to_string())
-}
-
 impl RecordAction {
     fn request(&self) -> RecordsRequest {
         match self {
@@ -191,6 +180,7 @@ impl RecordAction {
                     limit: *limit,
                     after: *after,
                     all: *all,
+                    shared: false,
                 },
             },
             Self::Withdraw { record_type, id, reason, unit } => RecordsRequest::Withdraw {
@@ -219,158 +209,4 @@ fn read_values(file: &str) -> anyhow::Result<Vec<Json>> {
     }
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     Ok(lines.map(|line| serde_json::from_str(line).unwrap_or(Json::Null)).collect())
-}
-
-/// How an export is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// One JSON document a line.
-    Jsonl,
-    /// A table for spreadsheets.
-    Csv,
-}
-
-/// All records of a type, written where the asker may write.
-#[derive(Debug, Clone, Args)]
-pub struct Export {
-    /// Record type
-    #[arg(long = "type")]
-    pub record_type: String,
-    /// How it is written
-    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
-    pub format: ExportFormat,
-    /// To which file; standard output otherwise
-    #[arg(long)]
-    pub out: Option<PathBuf>,
-    /// Only this unit's
-    #[arg(long)]
-    pub unit: Option<UnitCode>,
-}
-
-/// Records asked for at a time.
-const PAGE: usize = 500;
-
-impl Export {
-    fn page(&self, after: Option<RecordId>) -> RecordsRequest {
-        let listing = Listing { unit: self.unit.clone(), limit: Some(PAGE), after, ..Listing::default() };
-        RecordsRequest::List { record_type: self.record_type.clone(), listing }
-    }
-
-    /// Writes it, asking page after page. A file appears whole or not at all.
-    ///
-    /// # Errors
-    /// If asking or writing fails; a reader of standard output that left is no fault.
-    pub async fn run(
-        &self,
-        catalogue: &Catalogue,
-        ask: impl AsyncFnMut(RecordsRequest) -> anyhow::Result<Answer>,
-    ) -> anyhow::Result<Answer> {
-        let Some(out) = &self.out else {
-            let written = self.write_to(std::io::stdout(), catalogue, ask).await;
-            return match written {
-                Err(error) if !is_broken_pipe(&error) => Err(error),
-                Ok(refusal) if refusal.exit != 0 => Ok(refusal),
-                // What could be said of it would stand among the records.
-                _ => Ok(Answer::done(Json::Null)),
-            };
-        };
-        let part = part_of(out);
-        let file = std::fs::File::create(&part).with_context(|| part.display().to_string())?;
-        let mut answer = self.write_to(file, catalogue, ask).await;
-        if let Ok(Answer { body, exit: 0 }) = &mut answer {
-            std::fs::rename(&part, out).with_context(|| out.display().to_string())?;
-            if let Some(fields) = body.as_object_mut() {
-                fields.insert("file".to_owned(), out.display().to_string().into());
-            }
-        } else {
-            std::fs::remove_file(&part)?;
-        }
-        answer
-    }
-
-    /// Writes it to `out`, asking page after page.
-    ///
-    /// # Errors
-    /// If asking or writing fails.
-    pub async fn write_to(
-        &self,
-        out: impl Write,
-        catalogue: &Catalogue,
-        mut ask: impl AsyncFnMut(RecordsRequest) -> anyhow::Result<Answer>,
-    ) -> anyhow::Result<Answer> {
-        let mut out = Some(std::io::BufWriter::new(out));
-        let mut sheet = None;
-        let mut count = 0u64;
-        let mut after = None;
-        loop {
-            let answer = ask(self.page(after)).await?;
-            if answer.exit != 0 {
-                return Ok(answer);
-            }
-            // Only now is the type known to be one.
-            if let Some(out) = out.take() {
-                sheet = Some(Sheet::new(self.format, out, catalogue, &self.record_type)?);
-            }
-            let Some(sheet) = &mut sheet else { break };
-            let records = answer.body.get("items").and_then(Json::as_array);
-            for record in records.into_iter().flatten() {
-                sheet.write(record)?;
-                count += 1;
-            }
-            match answer.body.get("next").and_then(Json::as_str) {
-                Some(next) => after = Some(next.parse()?),
-                None => break,
-            }
-        }
-        if let Some(sheet) = sheet {
-            sheet.finish()?;
-        }
-        Ok(Answer::done(serde_json::json!({ "records": count })))
-    }
-}
-
-enum Sheet<W: Write> {
-    Jsonl(JsonlWriter<W>),
-    Csv(Box<CsvWriter<W>>),
-}
-
-impl<W: Write> Sheet<W> {
-    fn new(format: ExportFormat, out: W, catalogue: &Catalogue, record_type: &str) -> anyhow::Result<Self> {
-        Ok(match format {
-            ExportFormat::Jsonl => Self::Jsonl(JsonlWriter::new(out)),
-            ExportFormat::Csv => {
-                let declared = catalogue.record_type(record_type).context("loại bản ghi · record type")?;
-                Self::Csv(Box::new(CsvWriter::new(out, declared, Headers::LabelsVi)?))
-            }
-        })
-    }
-
-    fn write(&mut self, record: &Json) -> anyhow::Result<()> {
-        let _: () = match self {
-            Self::Jsonl(writer) => writer.write(record)?,
-            Self::Csv(writer) => writer.write(record)?,
-        };
-        Ok(())
-    }
-
-    fn finish(self) -> anyhow::Result<()> {
-        let _: () = match self {
-            Self::Jsonl(writer) => drop(writer.finish()?),
-            Self::Csv(writer) => writer.finish()?,
-        };
-        Ok(())
-    }
-}
-
-fn part_of(out: &Path) -> PathBuf {
-    let mut name = out.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    name.into()
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let kind = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-        cause.downcast_ref::<std::io::Error>().is_some_and(kind)
-    })
 }

@@ -179,6 +179,12 @@ impl Dataset {
         self.inner.published.read().overlay.len()
     }
 
+    /// Whether a record waits for the view.
+    #[must_use]
+    pub fn is_waiting(&self, record_type: &str, id: RecordId) -> bool {
+        self.key(record_type, id).is_some_and(|key| self.inner.published.read().overlay.contains_key(&key))
+    }
+
     /// A record's state as readers see it.
     ///
     /// # Errors

@@ -26,8 +26,8 @@ use crate::store::{Batch, Keyspace, ViewError};
 
 /// Records dealt with between two looks at whether to stop.
 const STEP: usize = 256;
-/// How long nothing is looked for when nothing was found.
-const REST: Duration = Duration::from_millis(250);
+/// What a gentle keeper's thread asks of the scheduler: everything else goes first.
+const NICE: i32 = 15;
 /// Nothing was written for so long: now there is time to judge.
 const QUIET: Duration = Duration::from_secs(2);
 /// A step is made at least so often, however much is written.
@@ -59,6 +59,22 @@ pub enum QualityError {
     Catalogue(#[from] CatalogueError),
 }
 
+/// How eagerly a keeper judges by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As soon as there is time: a machine that is there for it.
+    Prompt,
+    /// In half of the time nobody else wants: an old PC that people work at.
+    Gentle,
+}
+
+impl Pace {
+    /// How long nothing is looked for when nothing was found.
+    fn rest(self) -> Duration {
+        Duration::from_millis(if self == Self::Prompt { 250 } else { 1_000 })
+    }
+}
+
 /// Keeps judgements, marks and totals of all records in the view.
 #[derive(Debug)]
 pub struct Keeper {
@@ -69,8 +85,6 @@ pub struct Keeper {
     clock: fn() -> UnixMillis,
     /// One at a time deals with changes.
     turn: Mutex<()>,
-    /// The last count of records with defects, and of which writing and day.
-    pub(super) known: Mutex<Option<((u64, i32), u64)>>,
     /// The waivers as of an applied size.
     pub(super) waived: Mutex<Option<(u64, Arc<Waivers>)>>,
     /// What units are told; only the province tells.
@@ -110,9 +124,8 @@ impl Keeper {
         outbox: Option<Outbox>,
     ) -> Result<Self, QualityError> {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
-        let (book, turn, known) = (OnceLock::new(), Mutex::new(()), Mutex::new(None));
-        let waived = Mutex::new(None);
-        let keeper = Self { book, dataset, catalogue, clock, turn, known, waived, outbox };
+        let (book, turn, waived) = (OnceLock::new(), Mutex::new(()), Mutex::new(None));
+        let keeper = Self { book, dataset, catalogue, clock, turn, waived, outbox };
         let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
         if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
             keeper.begin_anew()?;
@@ -159,7 +172,7 @@ impl Keeper {
     }
 
     /// Up to where the log was gone through.
-    fn cursor(&self) -> Result<u64, QualityError> {
+    pub(super) fn cursor(&self) -> Result<u64, QualityError> {
         let kept = self.dataset.view().get(Keyspace::Meta, CURSOR)?;
         let number = kept.as_deref().and_then(<[u8]>::last_chunk).map(|bytes| u64::from_be_bytes(*bytes));
         Ok(number.unwrap_or(0))
@@ -187,9 +200,15 @@ impl Keeper {
     ///
     /// # Errors
     /// The operating system's, if it has no thread to give.
-    pub fn start(self: &Arc<Self>, stop: CancellationToken) -> std::io::Result<()> {
+    pub fn start(self: &Arc<Self>, stop: CancellationToken, pace: Pace) -> std::io::Result<()> {
         let keeper = Arc::clone(self);
         let work = move || {
+            if pace == Pace::Gentle
+                && let Err(error) = rustix::process::setpriority_process(None, NICE)
+            {
+                tracing::debug!(%error, "judging goes on at the usual priority");
+            }
+            let rest = pace.rest();
             let (mut applied, mut quiet, mut worked) = (None, Instant::now(), Instant::now());
             let mut said = false;
             while !stop.is_cancelled() {
@@ -198,20 +217,25 @@ impl Keeper {
                     (applied, quiet) = (now, Instant::now());
                 }
                 if quiet.elapsed() < QUIET && worked.elapsed() < BUSY {
-                    std::thread::sleep(REST);
+                    std::thread::sleep(rest);
                     continue;
                 }
                 worked = Instant::now();
                 match keeper.step(STEP) {
                     Ok(0) => said = false,
-                    Ok(_) => continue,
+                    Ok(_) => {
+                        if pace == Pace::Gentle {
+                            std::thread::sleep(worked.elapsed());
+                        }
+                        continue;
+                    }
                     Err(error) if !said => {
                         tracing::error!(%error, "quality is not kept up");
                         said = true;
                     }
                     Err(_) => {}
                 }
-                std::thread::sleep(REST);
+                std::thread::sleep(rest);
             }
         };
         std::thread::Builder::new().name("quality".into()).spawn(work).map(drop)
@@ -226,36 +250,31 @@ impl Keeper {
         self.deal_with(record_type, id)
     }
 
-    /// How many records have defects today; nothing while some are not judged yet.
-    ///
-    /// # Errors
-    /// [`QualityError`] if something cannot be read.
-    pub fn defective(&self) -> Result<Option<u64>, QualityError> {
-        if self.behind()? > 0 {
-            return Ok(None);
-        }
-        let as_of = (self.cursor()?, self.today());
-        let known = *self.known.lock();
-        if let Some((_, count)) = known.filter(|(of, _)| *of == as_of) {
-            return Ok(Some(count));
-        }
-        let mut count = 0;
-        for name in self.book()?.record_types() {
-            self.each_defective(name, None, as_of.1, &mut |_, _, _| {
-                count += 1;
-                true
-            })?;
-        }
-        *self.known.lock() = Some((as_of, count));
-        Ok(Some(count))
-    }
-
     /// Deals with everything the view has that was not dealt with.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read or written.
     pub fn settle(&self) -> Result<(), QualityError> {
         while self.step(STEP)? > 0 {}
+        Ok(())
+    }
+
+    /// The same, but only what was written until now, however much is being written; `hear` hears how many entries
+    /// are left.
+    ///
+    /// # Errors
+    /// [`QualityError`] if something cannot be read or written.
+    pub fn settle_until_now(&self, hear: &mut dyn FnMut(u64)) -> Result<(), QualityError> {
+        let end = self.dataset.view().applied()?.unwrap_or(0);
+        loop {
+            let left = end.saturating_sub(self.cursor()?);
+            if left == 0 {
+                break;
+            }
+            hear(left);
+            self.step(STEP)?;
+        }
+        while self.deal_with_due(STEP)? > 0 {}
         Ok(())
     }
 
@@ -278,7 +297,7 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read or written.
     pub fn step(&self, limit: usize) -> Result<usize, QualityError> {
-        let _turn = self.turn.lock();
+        let turn = self.turn.lock();
         let cursor = self.cursor()?;
         let end = cursor + self.behind()?;
         if cursor < end {
@@ -290,6 +309,12 @@ impl Keeper {
             self.put_cursor(next)?;
             return Ok(written.len().max(1));
         }
+        drop(turn);
+        self.deal_with_due(limit)
+    }
+
+    fn deal_with_due(&self, limit: usize) -> Result<usize, QualityError> {
+        let _turn = self.turn.lock();
         let due = self.due(limit)?;
         for key in &due {
             let (record_type, id) = self.dataset.named(key)?;
@@ -443,7 +468,7 @@ impl Keeper {
     }
 
     /// Counts records with valid waivers anew, without what is waived.
-    fn waive(
+    pub(super) fn waive(
         &self,
         record_type: &str,
         unit: &UnitCode,

@@ -11,6 +11,7 @@ mod keeper;
 mod kept;
 mod outbox;
 mod report;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod waivers;
@@ -18,7 +19,7 @@ mod written;
 
 pub use answers::{counts_json, defect_json, quality_json, waiver_json};
 pub use event::{WaiverStep, waiver_end_event, waiver_event};
-pub use keeper::{Keeper, QualityError};
+pub use keeper::{Keeper, Pace, QualityError};
 pub use kept::Kept;
 pub use outbox::{Telling, ToldCursor};
 pub use waivers::{Waivers, delete_waiver, put_waiver};

@@ -232,6 +232,30 @@ impl Keeper {
         Ok(())
     }
 
+    /// How many of a unit's defects on a day are known only from the province.
+    pub(super) fn heard_defects(&self, unit: &UnitCode, as_of: i32) -> Result<u64, QualityError> {
+        if self.outbox.is_some() {
+            return Ok(0);
+        }
+        let mut heard = Vec::new();
+        self.dataset().view().scan_prefix(Keyspace::Heard, &[], &mut |_, bytes| {
+            heard.extend(Told::decode(bytes));
+            true
+        })?;
+        let book = self.book()?;
+        let mut count = 0_u64;
+        for told in heard {
+            let key = self.dataset().key(&told.record_type, told.record);
+            let kept = key.map(|key| self.kept(&key)).transpose()?.flatten();
+            let Some(kept) = kept.filter(|kept| kept.unit == *unit) else { continue };
+            let own = kept.judgement.defects_on(book, &kept.cross, as_of);
+            let own = sort_by_waivers(book, &told.record, own, self.waivers()?.of(&told.record), as_of);
+            let all = self.sorted(&told.record, &kept, as_of)?.counted.len();
+            count += all.saturating_sub(own.counted.len()) as u64;
+        }
+        Ok(count)
+    }
+
     /// Everything that is wrong with a record on a day, what only the province sees included; what is waived apart.
     pub(super) fn sorted(&self, id: &RecordId, kept: &Kept, as_of: i32) -> Result<Sorted, QualityError> {
         let book = self.book()?;

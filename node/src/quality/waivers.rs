@@ -79,6 +79,5 @@ impl Keeper {
     /// They were changed by other means than an entry of the log.
     pub(super) fn forget_waivers(&self) {
         *self.waived.lock() = None;
-        *self.known.lock() = None;
     }
 }

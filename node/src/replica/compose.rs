@@ -135,7 +135,10 @@ pub fn compose(
     for (path, value) in values {
         let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
         let stands = match draft.intent {
-            Intent::Capture => live.iter().any(|candidate| candidate.value == value),
+            // What is shown need not be one of them: several lists are shown as one.
+            Intent::Capture => {
+                live.iter().any(|candidate| candidate.value == value) || known.shown(&path) == Some(&value)
+            }
             Intent::Assert | Intent::Withdraw(_) => matches!(live, [only] if only.value == value),
         };
         if stands {

@@ -65,6 +65,7 @@ enum Command {
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, WriteError>>),
     Feed(FeedPiece, oneshot::Sender<Result<(), FeedError>>),
+    Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
     Settle,
@@ -187,6 +188,14 @@ impl Replica {
         self.fed.clone()
     }
 
+    /// Brings what was accepted to the view, from a thread that may block; nothing if the store failed.
+    pub fn flush_blocking(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.blocking_send(Command::Flush(answer)).is_ok() {
+            let _ = answered.blocking_recv();
+        }
+    }
+
     /// Ends the writer: what was accepted is in the view and anchored.
     pub async fn close(&self) {
         let (answer, answered) = oneshot::channel();
@@ -264,6 +273,7 @@ impl Writer {
         while let Some(first) = queue.blocking_recv() {
             let mut answers = Vec::new();
             let mut closing = None;
+            let mut flushed = Vec::new();
             let mut due = false;
             let mut next = Some(first);
             let mut outcome = Ok(());
@@ -274,6 +284,7 @@ impl Writer {
                         break;
                     }
                     Command::Settle => due = true,
+                    Command::Flush(answer) => flushed.push(answer),
                     command => outcome = self.take(command, &mut answers),
                 }
                 if outcome.is_err() || self.journal.staged() >= GROUP_MAX {
@@ -287,9 +298,12 @@ impl Writer {
                 return;
             }
             deliver(answers);
-            if let Err(error) = self.settle(due || closing.is_some()) {
+            if let Err(error) = self.settle(due || closing.is_some() || !flushed.is_empty()) {
                 self.fail(&error, Vec::new());
                 return;
+            }
+            for answer in flushed {
+                let _ = answer.send(());
             }
             if let Some(answer) = closing {
                 let _ = answer.send(());
@@ -322,7 +336,7 @@ impl Writer {
                 let result = self.journal.feed(&piece, (self.clock)())?;
                 answers.push(Answer::Feed(result.map_err(FeedError::from), sender));
             }
-            Command::Close(_) | Command::Settle => {}
+            Command::Close(_) | Command::Flush(_) | Command::Settle => {}
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a node does when asked: the one place behind the control socket and the command line.
 
+mod listing;
 mod records;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::api::ApiTokenRequest;
 use crate::app::Node;
 use crate::control::{Answer, Tell};
-use crate::records::{Page, Records};
+use crate::records::{Page, Records, numbered};
 use crate::sync::{NoticeLine, Phase};
 
 pub(crate) use records::Manner;
@@ -133,6 +134,7 @@ impl Node {
             now: self.now(),
             write: &|drafts| self.replica.write_blocking(drafts),
             log: &|event| self.replica.event_blocking(event).map(drop).map_err(|error| error.to_string()),
+            flush: &|| self.replica.flush_blocking(),
             quality: &self.quality,
             tell,
         })
@@ -171,7 +173,7 @@ impl Node {
                 let receipts = self.evidence.receipts().map_err(Answer::failed)?;
                 let wanted = receipts.iter().filter(|receipt| receipt.at >= since.0);
                 let items = wanted.map(|receipt| json!(receipt)).collect();
-                Ok(Answer::done(page.of(items, |item| item["size"].to_string())))
+                Ok(Answer::done(page.of(items, |item| item["size"].to_string(), numbered)))
             }
         }
     }
@@ -205,7 +207,7 @@ impl Node {
     fn notices(&self, page: &Page, wanted: &dyn Fn(&NoticeLine) -> bool) -> Result<Answer, Answer> {
         let notices = self.evidence.notices().map_err(Answer::failed)?;
         let items = notices.iter().filter(|notice| wanted(notice)).map(|notice| json!(notice)).collect();
-        Ok(Answer::done(page.of(items, |item| item["number"].to_string())))
+        Ok(Answer::done(page.of(items, |item| item["number"].to_string(), numbered)))
     }
 
     /// What the hub keeps apart and has not released.
@@ -249,7 +251,7 @@ impl Node {
             "acknowledged": acknowledged,
             "pending": head.size.saturating_sub(acknowledged),
             "records": self.replica.dataset().totals().records,
-            "defects": self.quality.defective().ok().flatten(),
+            "defects": self.quality.open_defects(self.identity.unit(), self.quality.today()).ok().flatten(),
             "quarantined": quarantined,
             "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),

@@ -133,6 +133,8 @@ pub struct RecordsService<'a> {
     pub write: &'a dyn Fn(Vec<Draft>) -> Vec<Result<Written, WriteError>>,
     /// Logs an event durably.
     pub log: &'a dyn Fn(Event) -> Result<(), String>,
+    /// Brings what was accepted to the view, if it still can be.
+    pub flush: &'a dyn Fn(),
     /// What is wrong with them.
     pub quality: &'a Keeper,
     /// Says how long work goes on.
@@ -158,15 +160,13 @@ impl RecordsService<'_> {
             RecordsRequest::Get { id, unit, .. } => {
                 let found = self.of(unit.as_ref()).get(declared, &id).map_err(Answer::failed)?;
                 let record = found.ok_or_else(missing)?;
-                let mut body = record.to_json();
-                if let Some(fields) = body.as_object_mut() {
-                    fields.insert("defects".to_owned(), self.defects(&record)?);
+                // The province judges by itself and soon; at a commune somebody who asks may be the first.
+                if matches!(self.scope, UnitScope::Own(_)) {
+                    self.quality.refresh(&record.record_type, record.id).map_err(Answer::failed)?;
                 }
-                Ok(Answer::done(body))
+                self.with_defects(&record).map(Answer::done)
             }
-            RecordsRequest::List { listing, .. } => {
-                self.records.list(declared, &listing).map(Answer::done).map_err(Answer::failed)
-            }
+            RecordsRequest::List { listing, .. } => self.list(declared, &listing),
             RecordsRequest::Withdraw { id, unit, reason, author, .. } => {
                 self.withdraw(declared, &id, unit.as_ref(), reason, author)
             }
@@ -177,13 +177,9 @@ impl RecordsService<'_> {
         }
     }
 
-    /// What is wrong with a record, as far as it was judged.
-    fn defects(&self, record: &Record) -> Result<Json, Answer> {
+    /// A record with what is wrong with it, as far as it was judged.
+    pub(super) fn with_defects(&self, record: &Record) -> Result<Json, Answer> {
         let quality = self.quality;
-        // The province judges by itself; a commune's machine when somebody asks.
-        if matches!(self.scope, UnitScope::Own(_)) {
-            quality.refresh(&record.record_type, record.id).map_err(Answer::failed)?;
-        }
         let found = quality.defects(&record.record_type, record.id, quality.today());
         let (found, waivers) = found.map_err(Answer::failed)?;
         let book = quality.book().map_err(Answer::failed)?;
@@ -193,7 +189,11 @@ impl RecordsService<'_> {
             shown.as_object_mut()?.insert("waived".to_owned(), waiver_json(waivers.get(*position)?));
             Some(shown)
         });
-        Ok(counted.chain(waived).collect())
+        let mut body = record.to_json();
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("defects".to_owned(), counted.chain(waived).collect());
+        }
+        Ok(body)
     }
 
     fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {

@@ -16,8 +16,9 @@ use crate::hash::{Digest, sha256};
 use crate::ids::UnitCode;
 use crate::value::{civil, days_of};
 
-/// The engine's own version: it changes whenever equal arguments may give another judgement.
-const ENGINE: &[u8] = b"lienthong quality 1";
+/// The engine's own version: it changes whenever equal arguments may give another judgement, or what is kept of
+/// one has another form.
+const ENGINE: &[u8] = b"lienthong quality 2";
 
 /// A rule's place in its rule book. It means nothing beside another book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

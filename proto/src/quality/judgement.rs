@@ -54,12 +54,16 @@ pub struct Judgement {
 }
 
 /// What one record adds to its unit's totals: all but `song`, which depends on the day asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
     /// Checks and passes.
     pub tally: Tally,
     /// The last day on which it is live; `None` if it has no limit and does not count for `song`.
     pub alive_until: Option<i32>,
+    /// The rules it breaks whatever the day.
+    pub defects: u64,
+    /// The last good day of each rule that it breaks from the next day on.
+    pub late_after: Vec<i32>,
 }
 
 impl Defect {
@@ -157,10 +161,11 @@ impl Judgement {
             tally[dimension] = Count { good: all.saturating_sub(bad as u64), all };
         }
         let live = self.deadlines.iter().filter(|deadline| !waived(deadline.rule, deadline.field.as_deref()));
-        let alive_until = live.map(|deadline| deadline.last).min();
+        let late_after: Vec<i32> = live.map(|deadline| deadline.last).collect();
+        let alive_until = late_after.iter().copied().min();
         // With every limit waived it is live without end, and counts as such.
         let alive_until = alive_until.or((!self.deadlines.is_empty()).then_some(i32::MAX));
-        Standing { tally, alive_until }
+        Standing { tally, alive_until, defects: counted().count() as u64, late_after }
     }
 
     /// All marks it publishes, proposals included.

@@ -121,12 +121,20 @@ pub struct Totals {
     pub tally: Tally,
     /// The last live day → how many records have it.
     pub alive_until: BTreeMap<i32, u64>,
+    /// The rules broken whatever the day.
+    pub defects: u64,
+    /// The last good day → how many rules are broken from the next day on.
+    pub late_after: BTreeMap<i32, u64>,
 }
 
 impl Totals {
     /// Counts a record in.
     pub fn add(&mut self, standing: Standing) {
         self.records += 1;
+        self.defects = self.defects.saturating_add(standing.defects);
+        for day in standing.late_after {
+            *self.late_after.entry(day).or_default() += 1;
+        }
         self.tally += standing.tally;
         if let Some(day) = standing.alive_until {
             *self.alive_until.entry(day).or_default() += 1;
@@ -136,15 +144,20 @@ impl Totals {
     /// Counts a record out again.
     pub fn remove(&mut self, standing: Standing) {
         self.records = self.records.saturating_sub(1);
-        self.tally -= standing.tally;
-        if let Some(day) = standing.alive_until
-            && let Some(count) = self.alive_until.get_mut(&day)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.alive_until.remove(&day);
-            }
+        self.defects = self.defects.saturating_sub(standing.defects);
+        for day in standing.late_after {
+            less(&mut self.late_after, day);
         }
+        self.tally -= standing.tally;
+        if let Some(day) = standing.alive_until {
+            less(&mut self.alive_until, day);
+        }
+    }
+
+    /// The rules broken on a day.
+    #[must_use]
+    pub fn defects_on(&self, as_of: i32) -> u64 {
+        self.late_after.range(..as_of).fold(self.defects, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// The canonical bytes.
@@ -156,10 +169,13 @@ impl Totals {
             out.varint(count.good);
             out.varint(count.all);
         }
-        out.varint(self.alive_until.len() as u64);
-        for (day, count) in &self.alive_until {
-            out.zigzag(i64::from(*day));
-            out.varint(*count);
+        out.varint(self.defects);
+        for days in [&self.alive_until, &self.late_after] {
+            out.varint(days.len() as u64);
+            for (day, count) in days {
+                out.zigzag(i64::from(*day));
+                out.varint(*count);
+            }
         }
         out.into_bytes()
     }
@@ -174,9 +190,12 @@ impl Totals {
         for dimension in Dimension::ALL {
             totals.tally[dimension] = Count { good: input.varint()?, all: input.varint()? };
         }
-        for _ in 0..input.varint()? {
-            let day = i32::try_from(input.zigzag()?).map_err(|_| Malformed("day"))?;
-            totals.alive_until.insert(day, input.varint()?);
+        totals.defects = input.varint()?;
+        for days in [&mut totals.alive_until, &mut totals.late_after] {
+            for _ in 0..input.varint()? {
+                let day = i32::try_from(input.zigzag()?).map_err(|_| Malformed("day"))?;
+                days.insert(day, input.varint()?);
+            }
         }
         input.end()?;
         Ok(totals)
@@ -197,6 +216,16 @@ impl Totals {
         let mut tally = self.tally;
         tally[Dimension::Song] = Count { good, all: sum(&mut self.alive_until.iter()) };
         tally
+    }
+}
+
+/// One record less of a day.
+fn less(days: &mut BTreeMap<i32, u64>, day: i32) {
+    if let Some(count) = days.get_mut(&day) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            days.remove(&day);
+        }
     }
 }
 

@@ -16,10 +16,21 @@ pub fn formula_like(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
-/// The text as an export may carry it: a leading apostrophe before what looks like a formula.
+/// The text as an export may carry it: a leading apostrophe before what looks like a formula. What looks like
+/// one behind apostrophes of its own gets one more, so that [`restore_formula`] gives every text back.
 #[must_use]
 pub fn neutralise_formula(text: &str) -> Cow<'_, str> {
-    if formula_like(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+    let bare = text.trim_start_matches('\'');
+    if formula_like(bare) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
+/// The text behind the apostrophe that [`neutralise_formula`] put before it; any other text as it is.
+#[must_use]
+pub fn restore_formula(text: &str) -> &str {
+    match text.strip_prefix('\'') {
+        Some(bare) if formula_like(bare.trim_start_matches('\'')) => bare,
+        _ => text,
+    }
 }
 
 /// Whether a cell only says that there is nothing (DOMAIN 2.4).
@@ -55,6 +66,10 @@ mod tests {
     fn formulas_are_defused_and_text_is_left_alone() {
         assert_eq!(neutralise_formula("=1+1"), "'=1+1");
         assert_eq!(neutralise_formula("Nguyễn"), "Nguyễn");
+        for (text, exported) in [("-5 độ", "'-5 độ"), ("'=1", "''=1"), ("'Nay", "'Nay"), ("'", "'")] {
+            assert_eq!(neutralise_formula(text), exported);
+            assert_eq!(restore_formula(exported), text);
+        }
         assert_eq!(control_character("a\u{0}b"), Some('\u{0}'));
         assert_eq!(control_character("a\nb"), None);
     }

@@ -137,6 +137,16 @@ proptest! {
     }
 
     #[test]
+    fn as_many_defects_are_counted_as_listed(subjects in proptest::collection::vec(any_subject(), 1..8), later in 0..2_000) {
+        let mut quality = MemoryQuality::new(&BOOK, TODAY);
+        subjects.into_iter().for_each(|subject| { quality.apply(subject); });
+        let day = TODAY + later;
+        let listed = quality.records().map(|(_, held)| held.judgement.defects_on(&BOOK, &held.cross, day).len() as u64);
+        let counted = quality.totals().values().map(|totals| totals.defects_on(day));
+        prop_assert_eq!(counted.sum::<u64>(), listed.sum::<u64>());
+    }
+
+    #[test]
     fn bytes_of_a_stranger_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(judgement) = Judgement::decode(&[&[1u8], bytes.as_slice()].concat()) {
             let _ = judgement.defects_on(&BOOK, &[], TODAY);
