@@ -110,7 +110,9 @@ impl Scouted {
         if sheets.is_empty() {
             return Err(FileRefusal::Empty);
         }
-        let lettering = lettering(source, &census)?;
+        // We write Unicode: a sign that could be a letter of another encoding is none in our own exports.
+        let ours = sheets.iter().flat_map(|(_, rows, _)| rows).any(|row| exported(&titles(row)).is_some());
+        let lettering = if ours { Lettering::Unicode } else { lettering(source, &census)? };
         let rows = sheets.iter_mut().flat_map(|(_, rows, _)| rows);
         rows.for_each(|row| read_letters(lettering, row));
         Ok(Self { sheets, hidden, lettering, macros: source.macros })
@@ -182,6 +184,11 @@ fn text(cell: &RawCell) -> Option<&str> {
     if let RawCell::Text(text) = cell { Some(text) } else { None }
 }
 
+/// The texts of a row by column.
+fn titles(row: &Row) -> Vec<(u32, String)> {
+    row.cells.iter().filter_map(|(column, cell)| Some((*column, text(cell)?.to_owned()))).collect()
+}
+
 /// Titles by column, and the last row they stand in.
 type Titles = (u64, Vec<(u32, String)>);
 
@@ -201,8 +208,7 @@ fn best(record_type: &RecordType, sheet: &str, rows: &[Row], merges: &[Merge]) -
         }
     };
     for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN) {
-        let own = row.cells.iter().filter_map(|(column, cell)| Some((*column, text(cell)?.to_owned())));
-        offer((row.number, own.collect()));
+        offer((row.number, titles(row)));
         if let Some(below) = rows.get(place + 1).filter(|below| below.number == row.number + 1) {
             offer((below.number, two_levels(record_type, row, below, merges)));
         }

@@ -123,6 +123,21 @@ fn more_rows_than_a_sheet_holds_go_on_a_second_one() {
     assert!(rows.iter().all(|row| row.verdict == Verdict::Good));
 }
 
+/// Goal: a sign that is a letter in another encoding stays what it is.
+#[test]
+fn an_export_is_unicode_whatever_stands_in_it() {
+    let fields = json!({ "so_thong_bao": "12-TB/UBKTTU", "ma_cuoc": "£", "nguoi_dung_dau": "_x0045_ £", "ma_xa": "11953" });
+    let stated = record(&fields);
+    let records = std::slice::from_ref(&stated);
+    for (file, bytes) in [
+        ("a.xlsx", workbook(declared("ket_luan"), Headers::LabelsVi, 100, records)),
+        ("a.csv", separated(declared("ket_luan"), records)),
+    ] {
+        let (rows, said) = imported(declared("ket_luan"), file, &bytes);
+        assert_eq!(rows[0].judgement.values["ma_cuoc"], Value::Text("£".into()), "{file}: {said:?}");
+    }
+}
+
 /// Goal: a record with several items is a row for each, and comes back whole; what a record lacks is no fault.
 #[test]
 fn items_are_rows_and_come_back() {
