@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lienthong_node::app::{Node, system_clock};
+use lienthong_node::inbox::InboxStatus;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::Sequence;
@@ -131,6 +132,12 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     std::fs::write(typed.join("b.csv"), &good).unwrap();
     emptied(&inbox, &data).await;
     assert_eq!((node.replica.head().borrow().size, imports(&node).unwrap()), (size, logged));
+    // A file is counted after it was moved.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let counted = |status: &InboxStatus| status.done + status.rejected >= 9;
+    while !counted(&node.inbox_status().unwrap()) && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let status = node.inbox_status().unwrap();
     assert_eq!((status.done, status.rejected, status.fault), (4, 5, None), "{:?}", names(&rejected));
     node.close().await;
