@@ -20,7 +20,7 @@ use rand::RngCore as _;
 use tokio::sync::watch;
 
 use super::replay::{self, Replay};
-use super::{ComposeError, Composed, Draft, Look, Numbers, Outcome, compose};
+use super::{ComposeError, Composed, Draft, Look, Numbers, Outcome, aim};
 use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
 use crate::store::{Batch, Keyspace, View, ViewError};
@@ -268,49 +268,41 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`]; nothing is staged then.
-    pub fn stage(&mut self, draft: &Draft, now: UnixMillis) -> Result<Stage, JournalError> {
-        let composed = self.compose(draft)?;
-        let composed = if self.is_staged(&composed.record) {
+    pub fn stage(&mut self, draft: Draft, now: UnixMillis) -> Result<Stage, JournalError> {
+        let aimed = aim(&self.catalogue, &self.author.provincial_key, draft)?;
+        if self.is_staged(&aimed.record()) {
             self.commit()?;
-            self.compose(draft)?
-        } else {
-            composed
-        };
+        }
+        let composed = aimed.compose(&self.dataset, &self.catalogue, self.author.replica, Look::Pending)?;
         let stage = composed.stage();
         if stage.written {
-            self.stage_change(draft, composed, now)?;
+            self.stage_change(composed, now)?;
         }
         Ok(stage)
     }
 
-    fn compose(&self, draft: &Draft) -> Result<Composed, ComposeError> {
-        let (key, replica) = (&self.author.provincial_key, self.author.replica);
-        compose(&self.dataset, &self.catalogue, key, replica, draft, Look::Pending)
-    }
-
-    fn stage_change(
-        &mut self,
-        draft: &Draft,
-        composed: Composed,
-        now: UnixMillis,
-    ) -> Result<(), JournalError> {
+    fn stage_change(&mut self, composed: Composed, now: UnixMillis) -> Result<(), JournalError> {
         let hlc = self.clock.tick(now);
         let digest = self.catalogue.digest();
         let mut catalogue = [0; 8];
         catalogue.copy_from_slice(digest.split_at(8).0);
-        let mut numbers = self.numbers.clone();
         let change = Change {
             dot: Dot { replica: self.author.replica, sequence: self.next() },
             record: composed.record,
-            record_type: draft.record_type.clone(),
+            number: self.numbers.peek(&composed.record_type),
+            record_type: composed.record_type,
             year: year_of(now),
-            number: numbers.next(&draft.record_type),
-            meta: Meta { hlc, author: draft.author.clone(), catalogue },
+            meta: Meta { hlc, author: composed.author, catalogue },
             origin: None,
             writes: composed.writes,
         };
+        self.stage_built(change)
+    }
+
+    /// A change that cannot be built takes neither sequence nor number.
+    fn stage_built(&mut self, change: Change) -> Result<(), JournalError> {
         let (bytes, leaf) = change.build(&secret())?;
-        self.numbers = numbers;
+        self.numbers.next(&change.record_type);
         self.staged_records.insert(change.record);
         self.staged.push(Staged { change: Some(change), bytes, leaf });
         Ok(())
@@ -326,18 +318,14 @@ impl Journal {
             self.commit()?;
         }
         let sequence = self.next();
-        let mut numbers = self.numbers.clone();
         let change = Change {
             dot: Dot { replica: self.author.replica, sequence },
-            number: numbers.next(&old.record_type),
+            number: self.numbers.peek(&old.record_type),
             origin: Some(old.dot),
             writes,
             ..old.clone()
         };
-        let (bytes, leaf) = change.build(&secret())?;
-        self.numbers = numbers;
-        self.staged_records.insert(change.record);
-        self.staged.push(Staged { change: Some(change), bytes, leaf });
+        self.stage_built(change)?;
         Ok(sequence)
     }
 

@@ -6,7 +6,7 @@ mod numbers;
 mod replay;
 mod writer;
 
-pub use compose::{ComposeError, Composed, Draft, Intent, Look, compose, key_id, meant_id, preview};
+pub use compose::{Aimed, ComposeError, Composed, Draft, Intent, Look, aim, key_id, meant_id, preview};
 pub use journal::{Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
 pub use numbers::Numbers;
 pub use replay::{NoReplay, Replay, Replayed};

@@ -273,7 +273,7 @@ impl Writer {
         match command {
             Command::Write(drafts, sender) => {
                 let mut results = Vec::with_capacity(drafts.len());
-                for draft in &drafts {
+                for draft in drafts {
                     results.push(self.stage(draft)?);
                 }
                 answers.push(Answer::Write(results, sender));
@@ -291,7 +291,7 @@ impl Writer {
     }
 
     /// Faults of the draft are its own answer; faults of the store end the writer.
-    fn stage(&mut self, draft: &Draft) -> Result<Result<Written, WriteError>, JournalError> {
+    fn stage(&mut self, draft: Draft) -> Result<Result<Written, WriteError>, JournalError> {
         match self.journal.stage(draft, (self.clock)()) {
             Ok(stage) => Ok(Ok(Written { record: stage.record, outcome: stage.outcome() })),
             Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),

@@ -264,7 +264,7 @@ impl RecordsService<'_> {
             now: self.now,
             language: if manner.english { Language::En } else { Language::Vi },
             write: &mut |drafts| match manner.dry_run {
-                true => preview(dataset, catalogue, provincial_key, self.writer, &drafts),
+                true => preview(dataset, catalogue, provincial_key, self.writer, drafts),
                 false => (self.write)(drafts),
             },
             hear,
