@@ -98,6 +98,16 @@ impl Value {
         tagged_text(out, TEXT, text);
     }
 
+    /// About how many bytes of text it holds.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Decimal(text) | Self::Code(text) => text.len(),
+            Self::List(values) => values.iter().map(Self::text_bytes).sum(),
+            _ => 0,
+        }
+    }
+
     /// Reads one value.
     ///
     /// # Errors

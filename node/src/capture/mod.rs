@@ -28,7 +28,7 @@ mod xlsx;
 pub use annotate::{AnnotateError, Annotations, annotate, annotate_file};
 pub use cell::{Finding, Judge, RawCell, RowJudgement};
 pub use fitting::{fitting, forbidden};
-pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values};
+pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values, read_while};
 pub use refusal::FileRefusal;
 pub use report::{FINDINGS_MAX, ImportReport, Language, ReportedFinding, RowOutcome, RowStatus};
 pub use source::{Format, Source, hash, open};
