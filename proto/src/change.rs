@@ -1,7 +1,7 @@
 //! A change: one write of some fields of one record, each with the context it was written in.
 
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::entry::{BuildError, Entry, EntryKind, Fields, Header, build};
+use crate::entry::{BuildError, Entry, EntryKind, Fields, Header, build, encode};
 use crate::hash::{Digest, hmac_sha256};
 use crate::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use crate::time::Hlc;
@@ -163,6 +163,22 @@ impl Change {
     /// # Errors
     /// [`BuildError`] if a limit is exceeded or a path stands twice.
     pub fn build(&self, secret: &[u8; 16]) -> Result<(Vec<u8>, Digest), BuildError> {
+        build(self.header(), secret, self.fields())
+    }
+
+    /// The entry's bytes alone; see [`encode`].
+    ///
+    /// # Errors
+    /// As [`Change::build`].
+    pub fn encode(&self, secret: &[u8; 16]) -> Result<Vec<u8>, BuildError> {
+        encode(self.header(), secret, self.fields())
+    }
+
+    fn header(&self) -> Header {
+        Header { kind: EntryKind::Change, dot: self.dot }
+    }
+
+    fn fields(&self) -> Fields<'_> {
         let number = i64::try_from(self.number).unwrap_or(i64::MAX);
         // In the order of their paths, as far as they are known here.
         let mut fields = Fields::with_capacity(self.writes.len() + 6);
@@ -187,7 +203,7 @@ impl Change {
                 write.context.encode(out);
             });
         }
-        build(Header { kind: EntryKind::Change, dot: self.dot }, secret, fields)
+        fields
     }
 
     /// Reads the change of an entry.

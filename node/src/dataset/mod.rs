@@ -6,12 +6,14 @@
 
 mod dictionary;
 mod entries;
+mod flush;
 mod record;
 mod state;
 mod table;
 
 pub use dictionary::Dictionary;
 pub use entries::{EntryAt, EntryError, EntrySource, Payload};
+pub use flush::Flush;
 pub(crate) use record::withdrawal_json;
 pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};
 pub use state::{RecordState, Source};

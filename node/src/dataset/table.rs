@@ -13,7 +13,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use parking_lot::{Mutex, RwLock};
 
 use super::record::{Record, RecordError};
-use super::{Dictionary, EntryError, EntrySource, RecordState, Source};
+use super::{Dictionary, EntryError, EntrySource, Flush, RecordState, Source};
 use crate::log::LogReader;
 use crate::store::{Batch, Keyspace, View, ViewError};
 
@@ -59,7 +59,7 @@ pub type Key = [u8; 20];
 
 /// A record's state as it stands in memory until the view has it: encoded, and its owner for the counts.
 #[derive(Debug)]
-struct Stored {
+pub(super) struct Stored {
     bytes: Vec<u8>,
     owner: Option<UnitCode>,
     withdrawn: bool,
@@ -312,35 +312,44 @@ impl Dataset {
     ///
     /// # Errors
     /// [`DatasetError`] if the view refuses; what waits stays waiting.
-    pub fn flush(&self, applied: u64, mut extra: Batch) -> Result<(), DatasetError> {
+    pub fn flush(&self, applied: u64, extra: Batch) -> Result<(), DatasetError> {
+        self.begin_flush(applied, extra).commit()
+    }
+
+    /// The writer's: takes what [`Dataset::flush`] brings to the view; `applied` is the log's size at which
+    /// it was published.
+    pub fn begin_flush(&self, applied: u64, mut batch: Batch) -> Flush {
         let taken: Vec<(Key, Arc<Stored>)> = {
             let published = self.inner.published.read();
-            extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
+            batch.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
             published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
         };
         for (key, state) in &taken {
-            extra.put(Keyspace::Record, key, &state.bytes);
+            batch.put(Keyspace::Record, key, &state.bytes);
         }
         let settled = std::mem::take(&mut self.inner.pending.lock().settled);
         for (key, path, open) in &settled {
             let mut name = key.to_vec();
             name.extend_from_slice(path.as_bytes());
             if *open {
-                extra.put(Keyspace::Conflict, &name, &[]);
+                batch.put(Keyspace::Conflict, &name, &[]);
             } else {
-                extra.delete(Keyspace::Conflict, &name);
+                batch.delete(Keyspace::Conflict, &name);
             }
         }
-        self.inner.words.store(&mut extra);
-        extra.set_applied(applied);
-        self.inner.view.commit(extra)?;
+        self.inner.words.store(&mut batch);
+        batch.set_applied(applied);
+        Flush { dataset: self.clone(), batch, taken }
+    }
+
+    /// What the view now has need not be held in memory, unless it has changed since.
+    pub(super) fn flushed(&self, taken: Vec<(Key, Arc<Stored>)>) {
         let mut published = self.inner.published.write();
         for (key, state) in taken {
             if published.overlay.get(&key).is_some_and(|now| Arc::ptr_eq(now, &state)) {
                 published.overlay.remove(&key);
             }
         }
-        Ok(())
     }
 
     /// A record as people read it.
