@@ -1,7 +1,7 @@
 //! A change: one write of some fields of one record, each with the context it was written in.
 
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::entry::{BuildError, Entry, EntryKind, Header, build};
+use crate::entry::{BuildError, Entry, EntryKind, Fields, Header, build, encode};
 use crate::hash::{Digest, hmac_sha256};
 use crate::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use crate::time::Hlc;
@@ -163,30 +163,47 @@ impl Change {
     /// # Errors
     /// [`BuildError`] if a limit is exceeded or a path stands twice.
     pub fn build(&self, secret: &[u8; 16]) -> Result<(Vec<u8>, Digest), BuildError> {
-        let mut fields = Vec::with_capacity(self.writes.len() + 6);
-        fields.push((path::ID.to_owned(), value_bytes(&Value::Reference(self.record))));
-        fields.push((path::TYPE.to_owned(), value_bytes(&Value::Text(self.record_type.clone()))));
-        fields.push((path::YEAR.to_owned(), value_bytes(&Value::Integer(i64::from(self.year)))));
+        build(self.header(), secret, self.fields())
+    }
+
+    /// The entry's bytes alone; see [`encode`].
+    ///
+    /// # Errors
+    /// As [`Change::build`].
+    pub fn encode(&self, secret: &[u8; 16]) -> Result<Vec<u8>, BuildError> {
+        encode(self.header(), secret, self.fields())
+    }
+
+    fn header(&self) -> Header {
+        Header { kind: EntryKind::Change, dot: self.dot }
+    }
+
+    fn fields(&self) -> Fields<'_> {
         let number = i64::try_from(self.number).unwrap_or(i64::MAX);
-        fields.push((path::NUMBER.to_owned(), value_bytes(&Value::Integer(number))));
-        let mut meta = Writer::default();
-        meta.u64(self.meta.hlc.0);
-        meta.text(&self.meta.author);
-        meta.raw(&self.meta.catalogue);
-        fields.push((path::META.to_owned(), meta.into_bytes()));
+        // In the order of their paths, as far as they are known here.
+        let mut fields = Fields::with_capacity(self.writes.len() + 6);
+        fields.push(path::ID, |out| Value::Reference(self.record).encode(out));
+        fields.push(path::META, |out| {
+            out.u64(self.meta.hlc.0);
+            out.text(&self.meta.author);
+            out.raw(&self.meta.catalogue);
+        });
+        fields.push(path::NUMBER, |out| Value::Integer(number).encode(out));
         if let Some(origin) = self.origin {
-            let mut out = Writer::default();
-            out.raw(&origin.replica.0);
-            out.u64(origin.sequence.0);
-            fields.push((path::ORIGIN.to_owned(), out.into_bytes()));
+            fields.push(path::ORIGIN, |out| {
+                out.raw(&origin.replica.0);
+                out.u64(origin.sequence.0);
+            });
         }
+        fields.push(path::TYPE, |out| Value::encode_text(&self.record_type, out));
+        fields.push(path::YEAR, |out| Value::Integer(i64::from(self.year)).encode(out));
         for write in &self.writes {
-            let mut out = Writer::with_capacity(32);
-            write.value.encode(&mut out);
-            write.context.encode(&mut out);
-            fields.push((write.path.clone(), out.into_bytes()));
+            fields.push(&write.path, |out| {
+                write.value.encode(out);
+                write.context.encode(out);
+            });
         }
-        build(Header { kind: EntryKind::Change, dot: self.dot }, secret, fields)
+        fields
     }
 
     /// Reads the change of an entry.
@@ -265,12 +282,6 @@ impl Facts {
         let meta = self.meta.ok_or(Malformed("_meta"))?;
         Ok(Change { dot, record, record_type, year, number, meta, origin: self.origin, writes })
     }
-}
-
-fn value_bytes(value: &Value) -> Vec<u8> {
-    let mut out = Writer::with_capacity(24);
-    value.encode(&mut out);
-    out.into_bytes()
 }
 
 /// A record's id: first 16 bytes of HMAC-SHA-256(provincial key, length-framed type and key values).

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::bytes::{Malformed, Reader, Writer};
-use crate::entry::{BuildError, Entry, EntryKind, Header, build};
+use crate::bytes::{Malformed, Reader};
+use crate::entry::{BuildError, Entry, EntryKind, Fields, Header, build};
 use crate::hash::Digest;
 use crate::ids::{Dot, ReplicaId, Sequence};
 use crate::time::UnixMillis;
@@ -34,12 +34,13 @@ impl Event {
     /// # Errors
     /// [`BuildError`] if a limit is exceeded.
     pub fn build(&self, dot: Dot, secret: &[u8; 16]) -> Result<(Vec<u8>, Digest), BuildError> {
-        let mut fields: Vec<(String, Vec<u8>)> = vec![
-            (EVENT.to_owned(), content(&Value::Text(self.kind.clone()))),
-            (AT.to_owned(), content(&Value::Timestamp(self.at))),
-            (ACTOR.to_owned(), content(&Value::Text(self.actor.clone()))),
-        ];
-        fields.extend(self.fields.iter().map(|(path, value)| (path.clone(), content(value))));
+        let mut fields = Fields::with_capacity(self.fields.len() + 3);
+        fields.push(EVENT, |out| Value::encode_text(&self.kind, out));
+        fields.push(AT, |out| Value::Timestamp(self.at).encode(out));
+        fields.push(ACTOR, |out| Value::encode_text(&self.actor, out));
+        for (path, value) in &self.fields {
+            fields.push(path, |out| value.encode(out));
+        }
         build(Header { kind: EntryKind::Event, dot }, secret, fields)
     }
 
@@ -100,22 +101,21 @@ impl Acceptance {
     /// # Errors
     /// [`BuildError`] if a limit is exceeded.
     pub fn build(&self, dot: Dot, secret: &[u8; 16]) -> Result<(Vec<u8>, Digest), BuildError> {
-        let mut batch = Writer::default();
-        batch.raw(&self.replica.0);
-        batch.u64(self.first.0);
-        batch.u64(self.size);
-        batch.raw(&self.root);
-        batch.u64(self.at.0);
-        let mut verdicts = Writer::default();
-        for (index, verdict) in &self.verdicts {
-            verdicts.u16(*index);
-            verdict.encode(&mut verdicts);
-        }
-        let fields = vec![
-            (BATCH.to_owned(), batch.into_bytes()),
-            (VERDICTS.to_owned(), verdicts.into_bytes()),
-            (CHECKPOINT.to_owned(), self.checkpoint.clone().into_bytes()),
-        ];
+        let mut fields = Fields::with_capacity(3);
+        fields.push(BATCH, |out| {
+            out.raw(&self.replica.0);
+            out.u64(self.first.0);
+            out.u64(self.size);
+            out.raw(&self.root);
+            out.u64(self.at.0);
+        });
+        fields.push(VERDICTS, |out| {
+            for (index, verdict) in &self.verdicts {
+                out.u16(*index);
+                verdict.encode(out);
+            }
+        });
+        fields.push(CHECKPOINT, |out| out.raw(self.checkpoint.as_bytes()));
         build(Header { kind: EntryKind::Acceptance, dot }, secret, fields)
     }
 
@@ -143,12 +143,6 @@ impl Acceptance {
         let checkpoint = String::from_utf8(checkpoint).map_err(|_| Malformed(CHECKPOINT))?;
         Ok(Self { replica, first, size, root, at, verdicts, checkpoint })
     }
-}
-
-fn content(value: &Value) -> Vec<u8> {
-    let mut out = Writer::default();
-    value.encode(&mut out);
-    out.into_bytes()
 }
 
 #[cfg(test)]

@@ -5,9 +5,29 @@ use aws_lc_rs::{digest, hmac, signature};
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
+/// Messages of at most this many bytes are put together and hashed in one call: a context of its own would cost
+/// more than the hashing of a field.
+const TOGETHER_BYTES_MAX: usize = 256;
+
 /// SHA-256 over the pieces, one after the other.
 #[must_use]
 pub fn sha256(pieces: &[&[u8]]) -> Digest {
+    if let [whole] = pieces {
+        return into_digest(&digest::digest(&digest::SHA256, whole));
+    }
+    let mut together = [0; TOGETHER_BYTES_MAX];
+    let mut length = 0;
+    for piece in pieces {
+        let Some(place) = together.get_mut(length..length + piece.len()) else {
+            return in_pieces(pieces);
+        };
+        place.copy_from_slice(piece);
+        length += piece.len();
+    }
+    into_digest(&digest::digest(&digest::SHA256, together.split_at(length).0))
+}
+
+fn in_pieces(pieces: &[&[u8]]) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     for piece in pieces {
         context.update(piece);
@@ -87,5 +107,25 @@ impl Signer for SigningKey {
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SigningKey").field("public", &hex::encode(self.public)).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_does_not_matter_in_which_pieces_a_message_comes() {
+        let message: Vec<u8> = (0..=255).cycle().take(3 * TOGETHER_BYTES_MAX).collect();
+        for length in [0, 1, 63, 64, 255, 256, 257, 300, message.len()] {
+            let message = &message[..length];
+            let whole = in_pieces(&[message]);
+            for cut in [0, 1, length / 2, length] {
+                let (head, tail) = message.split_at(cut.min(length));
+                assert_eq!(sha256(&[head, tail]), whole, "{length} bytes cut at {cut}");
+            }
+            assert_eq!(sha256(&[message]), whole, "{length} bytes");
+        }
+        assert_eq!(sha256(&[]), in_pieces(&[]));
     }
 }

@@ -60,7 +60,7 @@ impl Value {
     pub fn encode(&self, out: &mut Writer) {
         match self {
             Self::Null => out.u8(NULL),
-            Self::Text(text) => tagged_text(out, TEXT, text),
+            Self::Text(text) => Self::encode_text(text, out),
             Self::Integer(number) => tagged_number(out, INTEGER, *number),
             Self::Decimal(text) => tagged_text(out, DECIMAL, text),
             Self::Money(number) => tagged_number(out, MONEY, *number),
@@ -90,6 +90,21 @@ impl Value {
                     value.encode(out);
                 }
             }
+        }
+    }
+
+    /// Appends the canonical bytes of [`Value::Text`] with this text.
+    pub fn encode_text(text: &str, out: &mut Writer) {
+        tagged_text(out, TEXT, text);
+    }
+
+    /// About how many bytes of text it holds.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Decimal(text) | Self::Code(text) => text.len(),
+            Self::List(values) => values.iter().map(Self::text_bytes).sum(),
+            _ => 0,
         }
     }
 

@@ -153,7 +153,7 @@ impl Committer {
             Command::Write(drafts, sender) => {
                 self.commit()?;
                 let mut results = Vec::with_capacity(drafts.len());
-                for draft in &drafts {
+                for draft in drafts {
                     results.push(self.stage(draft)?);
                 }
                 answers.push(Answer::Write(results, sender));
@@ -172,7 +172,7 @@ impl Committer {
         Ok(())
     }
 
-    fn stage(&mut self, draft: &Draft) -> Result<Result<Written, WriteError>, JournalError> {
+    fn stage(&mut self, draft: Draft) -> Result<Result<Written, WriteError>, JournalError> {
         use lienthong_node::replica::ComposeError;
         match self.journal.stage(draft, (self.clock)()) {
             Ok(stage) => Ok(Ok(Written { record: stage.record, outcome: stage.outcome() })),

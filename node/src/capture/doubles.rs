@@ -81,7 +81,7 @@ impl<'a> Doubles<'a> {
 
     /// The record's own content under its key, then each item's under the key of both.
     fn statements(&self, judgement: &RowJudgement) -> Vec<([u8; 16], [u8; 16])> {
-        let mut key = Writer::default();
+        let mut key = Writer::with_capacity(64);
         if self.record_type.key.scope == KeyScope::Unit {
             key.text(judgement.unit.as_ref().map_or("", |unit| unit.as_str()));
         }
@@ -89,7 +89,7 @@ impl<'a> Doubles<'a> {
             judgement.values.get(name).unwrap_or(&Value::Null).encode(&mut key);
         }
         let key = key.into_bytes();
-        let mut own = Writer::default();
+        let mut own = Writer::with_capacity(512);
         let mut items: Vec<(&str, Writer)> = Vec::new();
         for (path, value) in &judgement.values {
             let content = match path.rsplit_once('/') {

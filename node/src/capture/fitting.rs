@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Catalogue, Class, RecordType};
 
@@ -66,10 +67,10 @@ pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
 fn first_keys(source: &Source) -> Result<Vec<String>, FileRefusal> {
     let mut keys = Vec::new();
     jsonl::lines(BufReader::new(File::open(&source.path)?), &mut |_, object| {
-        if let (true, Some(object)) = (keys.is_empty(), object) {
-            let fields = object.get("fields").and_then(serde_json::Value::as_object).unwrap_or(&object);
-            keys = fields.keys().cloned().collect();
-        }
+        let Some(object) = object else { return ControlFlow::Continue(()) };
+        let fields = object.get("fields").and_then(serde_json::Value::as_object).unwrap_or(&object);
+        keys = fields.keys().cloned().collect();
+        if keys.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(keys)
 }

@@ -1,6 +1,7 @@
 //! JSON lines: a bad line is one bad row.
 
 use std::io::{BufRead, Read};
+use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
 
@@ -8,10 +9,10 @@ use super::{FileRefusal, RawCell};
 
 const LINE_MAX: u64 = 64 << 10;
 
-/// Hands on each line that is not blank: its number and its object, if it is one.
+/// Hands on each line that is not blank: its number and its object, if it is one; `Break` ends the reading.
 pub(crate) fn lines(
     mut file: impl BufRead,
-    take: &mut dyn FnMut(u64, Option<Map<String, Value>>),
+    take: &mut dyn FnMut(u64, Option<Map<String, Value>>) -> ControlFlow<()>,
 ) -> Result<(), FileRefusal> {
     let mut number = 0;
     let mut line = Vec::new();
@@ -23,12 +24,14 @@ pub(crate) fn lines(
         number += 1;
         if !line.ends_with(b"\n") && line.len() as u64 > LINE_MAX {
             skip_line(&mut file)?;
-            take(number, None);
+            if take(number, None).is_break() {
+                return Ok(());
+            }
             continue;
         }
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line).trim_ascii();
-        if !text.is_empty() {
-            take(number, serde_json::from_slice(text).ok());
+        if !text.is_empty() && take(number, serde_json::from_slice(text).ok()).is_break() {
+            return Ok(());
         }
     }
 }

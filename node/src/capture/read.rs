@@ -18,11 +18,14 @@ use super::header::{self, Header, Scouted};
 use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, Finding, Format, Judge, RawCell, RowJudgement, Source, jsonl};
 use lienthong_proto::text::{Lettering, fold, restore_formula};
+use lienthong_proto::value::Value as FieldValue;
 
 /// Rows handed over at once between the threads.
 const BATCH: usize = 256;
+/// Bytes of values handed over at once: rows of long texts make smaller batches.
+const BATCH_BYTES: usize = 512 << 10;
 /// Batches that may wait between them.
-const BATCHES_WAITING: usize = 4;
+const BATCHES_WAITING: usize = 8;
 /// Names of unknown keys remembered: a hostile file may name a new one on every line.
 const NAMES_MAX: usize = 1_000;
 
@@ -85,6 +88,23 @@ pub fn read(
     judge: &mut (dyn Judge + Send),
     sink: &mut dyn FnMut(CapturedRow),
 ) -> Result<FileSummary, FileRefusal> {
+    let sink = &mut |row| {
+        sink(row);
+        ControlFlow::Continue(())
+    };
+    Ok(read_while(source, record_type, judge, sink)?.unwrap_or_default())
+}
+
+/// As [`read`], as long as `sink` says so: after its `Break` no more is read, and there is no summary.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_while(
+    source: &Source,
+    record_type: &RecordType,
+    judge: &mut (dyn Judge + Send),
+    sink: &mut dyn FnMut(CapturedRow) -> ControlFlow<()>,
+) -> Result<Option<FileSummary>, FileRefusal> {
     let mut desk = Desk::new(record_type, sink);
     desk.summary.sha256 = source.sha256;
     let (sender, judged) = sync_channel::<Vec<Judged>>(BATCHES_WAITING);
@@ -94,14 +114,15 @@ pub fn read(
             reader.file(source)?;
             Ok::<Told, FileRefusal>(reader.end())
         });
-        for batch in judged {
-            batch.into_iter().for_each(|row| desk.finish(row));
-        }
+        // The loop ends by dropping the receiver, which stops the reader.
+        let stopped = judged.into_iter().flatten().any(|row| desk.finish(row).is_break());
         let broken = |_| FileRefusal::Corrupt("its parts contradict each other".to_owned());
-        reading.join().map_err(broken)?
+        let told = reading.join().map_err(broken)?;
+        if stopped { Ok(None) } else { told.map(Some) }
     })?;
+    let Some(told) = told else { return Ok(None) };
     desk.told(told);
-    Ok(desk.summary)
+    Ok(Some(desk.summary))
 }
 
 /// Judges JSON values as a file's lines; what is no object is a bad line.
@@ -111,11 +132,17 @@ pub fn read_json_values(
     judge: &mut (dyn Judge + Send),
     sink: &mut dyn FnMut(CapturedRow),
 ) -> FileSummary {
+    let sink = &mut |row| {
+        sink(row);
+        ControlFlow::Continue(())
+    };
     let mut desk = Desk::new(record_type, sink);
     let mut reader = RowReader::new(record_type, judge, None);
     for (line, value) in (1..).zip(values) {
-        reader.object(line, if let Value::Object(object) = value { Some(object) } else { None });
-        std::mem::take(&mut reader.batch).into_iter().for_each(|row| desk.finish(row));
+        let _ = reader.object(line, if let Value::Object(object) = value { Some(object) } else { None });
+        for row in std::mem::take(&mut reader.batch) {
+            let _ = desk.finish(row);
+        }
     }
     desk.told(reader.end());
     desk.summary
@@ -142,6 +169,7 @@ struct RowReader<'a> {
     judge: &'a mut (dyn Judge + Send),
     sender: Option<SyncSender<Vec<Judged>>>,
     batch: Vec<Judged>,
+    batch_bytes: usize,
     said: BTreeSet<String>,
     told: Told,
 }
@@ -152,7 +180,8 @@ impl<'a> RowReader<'a> {
         judge: &'a mut (dyn Judge + Send),
         sender: Option<SyncSender<Vec<Judged>>>,
     ) -> Self {
-        Self { record_type, judge, sender, batch: Vec::new(), said: BTreeSet::new(), told: Told::default() }
+        let (said, told) = (BTreeSet::new(), Told::default());
+        Self { record_type, judge, sender, batch: Vec::new(), batch_bytes: 0, said, told }
     }
 
     fn file(&mut self, source: &Source) -> Result<(), FileRefusal> {
@@ -170,30 +199,36 @@ impl<'a> RowReader<'a> {
             let sheet = several.then(|| Arc::from(name.as_str()));
             let mut table = Table::new(header, layout.lettering, sheet, self);
             book.rows(&name, &mut table)?;
+            if table.stopped {
+                break;
+            }
         }
         Ok(())
     }
 
     fn end(mut self) -> Told {
-        self.flush();
+        let _ = self.flush();
         self.told
     }
 
-    /// The receiver is gone only if its thread is; then there is nobody left to tell.
-    fn flush(&mut self) {
-        if let Some(sender) = &self.sender {
-            let _ = sender.send(std::mem::take(&mut self.batch));
-        }
+    /// `Break` once nobody takes rows any more.
+    fn flush(&mut self) -> ControlFlow<()> {
+        let Some(sender) = &self.sender else { return ControlFlow::Continue(()) };
+        self.batch_bytes = 0;
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        if sender.send(batch).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    fn push(&mut self, sheet: Option<Arc<str>>, row: u64, judgement: RowJudgement) {
+    fn push(&mut self, sheet: Option<Arc<str>>, row: u64, judgement: RowJudgement) -> ControlFlow<()> {
+        self.batch_bytes += judgement.values.values().map(FieldValue::text_bytes).sum::<usize>();
         self.batch.push(Judged { sheet, row, judgement });
-        if self.batch.len() >= BATCH {
-            self.flush();
+        if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
+            return self.flush();
         }
+        ControlFlow::Continue(())
     }
 
-    fn object(&mut self, line: u64, object: Option<Map<String, Value>>) {
+    fn object(&mut self, line: u64, object: Option<Map<String, Value>>) -> ControlFlow<()> {
         let Some(mut object) = object else {
             let error = finding(
                 "LINE_SYNTAX",
@@ -241,7 +276,7 @@ impl<'a> RowReader<'a> {
             let vi = "Trường được ghi hai lần trong một dòng".to_owned();
             judgement.errors.push(finding("ROW_SHAPE", Some(&name), vi, "the field stands twice".to_owned()));
         }
-        self.push(None, line, judgement);
+        self.push(None, line, judgement)
     }
 
     fn key(
@@ -277,12 +312,12 @@ impl<'a> RowReader<'a> {
 /// Counts, and tells doubles.
 struct Desk<'a> {
     doubles: Doubles<'a>,
-    sink: &'a mut dyn FnMut(CapturedRow),
+    sink: &'a mut dyn FnMut(CapturedRow) -> ControlFlow<()>,
     summary: FileSummary,
 }
 
 impl<'a> Desk<'a> {
-    fn new(record_type: &'a RecordType, sink: &'a mut dyn FnMut(CapturedRow)) -> Self {
+    fn new(record_type: &'a RecordType, sink: &'a mut dyn FnMut(CapturedRow) -> ControlFlow<()>) -> Self {
         Self { doubles: Doubles::new(record_type), sink, summary: FileSummary::default() }
     }
 
@@ -303,7 +338,7 @@ impl<'a> Desk<'a> {
         self.summary.warnings = told.warnings;
     }
 
-    fn finish(&mut self, judged: Judged) {
+    fn finish(&mut self, judged: Judged) -> ControlFlow<()> {
         let Judged { sheet, row, mut judgement } = judged;
         self.summary.rows += 1;
         let mut verdict = Verdict::Good;
@@ -325,7 +360,7 @@ impl<'a> Desk<'a> {
         for found in judgement.errors.iter().chain(&judgement.warnings) {
             self.count(&found.rule);
         }
-        (self.sink)(CapturedRow { sheet, row, judgement, verdict });
+        (self.sink)(CapturedRow { sheet, row, judgement, verdict })
     }
 }
 
@@ -336,6 +371,23 @@ struct Table<'a, 'b> {
     sheet: Option<Arc<str>>,
     reader: &'a mut RowReader<'b>,
     spans: Spans,
+    /// What each column is, as far as the last with a field.
+    columns: Vec<Column>,
+    /// The row's cells by field name, in the order of the columns: the names stay, the cells change.
+    cells: Vec<(String, RawCell)>,
+    /// Nobody takes rows any more.
+    stopped: bool,
+}
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    /// Nothing, or nothing but telling a total from a record.
+    Other,
+    /// A field.
+    Field,
+    /// A field of the type's key.
+    Key,
 }
 
 impl<'a, 'b> Table<'a, 'b> {
@@ -346,14 +398,27 @@ impl<'a, 'b> Table<'a, 'b> {
         reader: &'a mut RowReader<'b>,
     ) -> Self {
         let spans = Spans::new(&header.merges);
-        Self { header, lettering, sheet, reader, spans }
+        let last = header.columns.keys().next_back().copied();
+        let key_fields = &reader.record_type.key.fields;
+        let column = |at: u32| match header.columns.get(&at) {
+            Some(name) if key_fields.contains(name) => Column::Key,
+            Some(_) => Column::Field,
+            None => Column::Other,
+        };
+        let columns = last.map(|last| (0..=last).map(column).collect()).unwrap_or_default();
+        let cells = header.columns.values().map(|name| (name.clone(), RawCell::Empty)).collect();
+        Self { header, lettering, sheet, reader, spans, columns, cells, stopped: false }
+    }
+
+    fn column(&self, at: u32) -> Column {
+        self.columns.get(at as usize).copied().unwrap_or(Column::Other)
     }
 }
 
 impl RowSink for Table<'_, '_> {
     /// A column without a field (C4 has none here) is read only where it may tell a total from a record.
     fn wants(&self, column: u32) -> bool {
-        self.header.columns.contains_key(&column)
+        self.column(column) != Column::Other
             || self.header.exported == Some(column)
             || column == 0 && !self.header.omitted.contains(&column)
     }
@@ -371,24 +436,28 @@ impl RowSink for Table<'_, '_> {
         row.cells.iter_mut().for_each(|(_, cell)| restore(cell));
         // A record we exported lacks what its row leaves blank: that states nothing, even where a value is due.
         let exported = self.header.exported.is_some_and(|id| row.cells.iter().any(|(at, _)| *at == id));
-        let mut cells: Vec<(String, RawCell)> = Vec::with_capacity(self.header.columns.len());
         let too_wide = row.last > self.header.last;
         let mut read = row.cells.into_iter().peekable();
-        for (column, name) in &self.header.columns {
+        for (column, (_, place)) in self.header.columns.keys().zip(&mut self.cells) {
             while read.next_if(|(at, _)| at < column).is_some() {}
-            let cell = read.next_if(|(at, _)| at == column).map_or(RawCell::Empty, |(_, cell)| cell);
-            if !exported || !cell.is_blank() {
-                cells.push((name.clone(), cell));
-            }
+            *place = read.next_if(|(at, _)| at == column).map_or(RawCell::Empty, |(_, cell)| cell);
         }
-        let mut judgement = self.reader.judge.judge(self.reader.record_type, &cells);
+        let stated: Vec<(String, RawCell)>;
+        let cells = if exported {
+            stated = self.cells.iter().filter(|(_, cell)| !cell.is_blank()).cloned().collect();
+            &stated
+        } else {
+            &self.cells
+        };
+        let mut judgement = self.reader.judge.judge(self.reader.record_type, cells);
         if too_wide {
             let vi = "Dòng có nhiều ô hơn tiêu đề; kiểm tra dấu ngăn cách".to_owned();
             let en = "the row has more cells than the header; look for a stray separator".to_owned();
             judgement.errors.push(finding("ROW_SHAPE", None, vi, en));
         }
-        self.reader.push(self.sheet.clone(), row.number, judgement);
-        ControlFlow::Continue(())
+        let flow = self.reader.push(self.sheet.clone(), row.number, judgement);
+        self.stopped = flow.is_break();
+        flow
     }
 }
 
@@ -403,26 +472,26 @@ fn restore(cell: &mut RawCell) {
 
 impl Table<'_, '_> {
     fn is_no_record(&self, row: &Row) -> bool {
-        let key_fields = &self.reader.record_type.key.fields;
-        let is_key =
-            |column: &u32| self.header.columns.get(column).is_some_and(|name| key_fields.contains(name));
-        let fields = row.cells.iter().filter(|(column, _)| self.header.columns.contains_key(column)).count();
-        if fields == 0 || row.number <= self.header.row + 2 && numbers_columns(row) {
+        let is_key = |column: &u32| self.column(*column) == Column::Key;
+        let fielded = row.cells.iter().any(|(column, _)| self.column(*column) != Column::Other);
+        if !fielded || row.number <= self.header.row + 2 && numbers_columns(row) {
             return true;
         }
         let Some((first, cell)) = row.cells.first() else {
             return true;
         };
-        let keyed = row.cells.iter().any(|(column, _)| column != first && is_key(column));
-        let lettered = row.cells.iter().find_map(|(_, cell)| match cell {
-            RawCell::Text(text) if text.chars().any(char::is_alphabetic) => Some(text),
-            _ => None,
-        });
-        if lettered.is_some_and(|text| is_total(text)) && row.cells.iter().all(|(_, cell)| is_count(cell)) {
-            return true;
+        // Of most rows the second cell already tells.
+        if row.cells.iter().all(|(_, cell)| is_count(cell)) {
+            let lettered = row.cells.iter().find_map(|(_, cell)| match cell {
+                RawCell::Text(text) if text.chars().any(char::is_alphabetic) => Some(text),
+                _ => None,
+            });
+            if lettered.is_some_and(|text| is_total(text)) {
+                return true;
+            }
         }
         let RawCell::Text(text) = cell else { return false };
-        if keyed {
+        if row.cells.iter().any(|(column, _)| column != first && is_key(column)) {
             return false;
         }
         let lower = text.trim().to_lowercase();
@@ -441,7 +510,10 @@ impl Table<'_, '_> {
 
 /// What only a total's row says.
 fn is_total(text: &str) -> bool {
-    matches!(fold(text).as_str(), "cong" | "tong" | "tong cong" | "tong so" | "tong so dang vien")
+    // A letter that folds to c or t is one of them or not ASCII: most cells need no folding.
+    let first = text.chars().find(|c| c.is_alphanumeric());
+    first.is_some_and(|c| !c.is_ascii() || matches!(c, 'c' | 'C' | 't' | 'T'))
+        && matches!(fold(text).as_str(), "cong" | "tong" | "tong cong" | "tong so" | "tong so dang vien")
 }
 
 /// Beside a total's title stand counts and nothing else.

@@ -6,6 +6,7 @@
 
 mod dictionary;
 mod entries;
+mod flush;
 mod past;
 mod record;
 mod state;
@@ -13,6 +14,7 @@ mod table;
 
 pub use dictionary::Dictionary;
 pub use entries::{EntryAt, EntryError, EntrySource, Payload};
+pub use flush::Flush;
 pub use past::Past;
 pub(crate) use record::withdrawal_json;
 pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::past::{self, Past};
 use super::record::{Record, RecordError};
-use super::{Dictionary, EntryError, EntrySource, Merged, RecordState, Source};
+use super::{Dictionary, EntryError, EntrySource, Flush, Merged, RecordState, Source};
 use crate::log::LogReader;
 use crate::store::{Batch, Keyspace, View, ViewError};
 
@@ -82,6 +82,9 @@ impl Stored {
     }
 }
 
+/// Changes without live values, and those that are none any more.
+pub(super) type Pasts = BTreeMap<(Key, Dot), Option<Past>>;
+
 /// A record as the writer has it: what readers see, and what they will see.
 #[derive(Debug)]
 pub(super) struct Touched {
@@ -99,7 +102,7 @@ impl Touched {
 pub(super) struct Published {
     overlay: BTreeMap<Key, Arc<Stored>>,
     /// Changes without live values that the view does not have yet, and those it has and should not.
-    pub(super) past: BTreeMap<(Key, Dot), Option<Past>>,
+    pub(super) past: Pasts,
     totals: Totals,
     /// Record key, then path.
     conflicts: BTreeSet<(Key, String)>,
@@ -108,7 +111,7 @@ pub(super) struct Published {
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) records: HashMap<Key, Touched>,
-    pub(super) past: BTreeMap<(Key, Dot), Option<Past>>,
+    pub(super) past: Pasts,
     pub(super) contested: Vec<(Key, String)>,
     settled: Vec<(Key, String, bool)>,
 }
@@ -330,32 +333,42 @@ impl Dataset {
     ///
     /// # Errors
     /// [`DatasetError`] if the view refuses; what waits stays waiting.
-    pub fn flush(&self, applied: u64, mut extra: Batch) -> Result<(), DatasetError> {
+    pub fn flush(&self, applied: u64, extra: Batch) -> Result<(), DatasetError> {
+        self.begin_flush(applied, extra).commit()
+    }
+
+    /// The writer's: takes what [`Dataset::flush`] brings to the view; `applied` is the log's size at which
+    /// it was published.
+    pub fn begin_flush(&self, applied: u64, mut batch: Batch) -> Flush {
         let (taken, past): (Vec<(Key, Arc<Stored>)>, _) = {
             let published = self.inner.published.read();
-            extra.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
+            batch.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
             let records = published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state)));
             (records.collect(), published.past.clone())
         };
         for (key, state) in &taken {
-            extra.put(Keyspace::Record, key, &state.bytes);
+            batch.put(Keyspace::Record, key, &state.bytes);
         }
         for ((key, dot), past) in &past {
-            past::put(key, dot, past.as_ref(), &self.inner.words, &mut extra);
+            past::put(key, dot, past.as_ref(), &self.inner.words, &mut batch);
         }
         let settled = std::mem::take(&mut self.inner.pending.lock().settled);
         for (key, path, open) in &settled {
             let mut name = key.to_vec();
             name.extend_from_slice(path.as_bytes());
             if *open {
-                extra.put(Keyspace::Conflict, &name, &[]);
+                batch.put(Keyspace::Conflict, &name, &[]);
             } else {
-                extra.delete(Keyspace::Conflict, &name);
+                batch.delete(Keyspace::Conflict, &name);
             }
         }
-        self.inner.words.store(&mut extra);
-        extra.set_applied(applied);
-        self.inner.view.commit(extra)?;
+        self.inner.words.store(&mut batch);
+        batch.set_applied(applied);
+        Flush { dataset: self.clone(), batch, taken, past }
+    }
+
+    /// What the view now has need not be held in memory, unless it has changed since.
+    pub(super) fn flushed(&self, taken: Vec<(Key, Arc<Stored>)>, past: &Pasts) {
         let mut published = self.inner.published.write();
         published.past.retain(|place, now| past.get(place) != Some(now));
         for (key, state) in taken {
@@ -363,7 +376,6 @@ impl Dataset {
                 published.overlay.remove(&key);
             }
         }
-        Ok(())
     }
 
     /// A record as people read it.

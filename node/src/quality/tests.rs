@@ -70,7 +70,7 @@ impl Bench {
             intent: Intent::Assert,
             author: "test".to_owned(),
         };
-        self.journal.stage(&draft, clock())?;
+        self.journal.stage(draft, clock())?;
         self.journal.commit()?;
         self.journal.flush()?;
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lienthong_proto::catalogue::{Catalogue, FieldKind, KeyScope, RecordType};
+use lienthong_proto::catalogue::{Catalogue, Field, FieldKind, KeyScope, RecordType};
 use lienthong_proto::change::{Context, Write, path, record_id};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::value::Value;
@@ -52,6 +52,10 @@ pub enum Look {
 pub struct Composed {
     /// The record.
     pub record: RecordId,
+    /// The record's type.
+    pub record_type: String,
+    /// Who states it.
+    pub author: String,
     /// It did not exist.
     pub created: bool,
     /// What is to be written; empty if nothing is new.
@@ -87,67 +91,112 @@ pub enum ComposeError {
     Dataset(#[from] DatasetError),
 }
 
-/// Composes the writes of a draft against what `dataset` holds.
+/// A draft whose record is known, references resolved.
+#[derive(Debug, Clone)]
+pub struct Aimed {
+    record: RecordId,
+    draft: Draft,
+}
+
+/// Finds the record a draft means.
 ///
 /// # Errors
 /// [`ComposeError`] naming the type or key field at fault.
-pub fn compose(
-    dataset: &Dataset,
-    catalogue: &Catalogue,
-    provincial_key: &[u8],
+pub fn aim(catalogue: &Catalogue, provincial_key: &[u8], mut draft: Draft) -> Result<Aimed, ComposeError> {
+    let Some(declared) = catalogue.record_type(&draft.record_type) else {
+        return Err(ComposeError::TypeUnknown(draft.record_type));
+    };
+    let record = match draft.intent {
+        Intent::Withdraw(record) => record,
+        Intent::Capture | Intent::Assert => {
+            resolve_references(catalogue, provincial_key, declared, &draft.owner, &mut draft.values);
+            identify(provincial_key, declared, &draft.owner, &draft.values)?
+        }
+    };
+    Ok(Aimed { record, draft })
+}
+
+impl Aimed {
+    /// The record.
+    #[must_use]
+    pub fn record(&self) -> RecordId {
+        self.record
+    }
+
+    /// Composes the draft's writes against what `dataset` holds.
+    ///
+    /// # Errors
+    /// [`ComposeError`] if there is nothing to withdraw, or the state cannot be read.
+    pub fn compose(
+        self,
+        dataset: &Dataset,
+        catalogue: &Catalogue,
+        writer: ReplicaId,
+        look: Look,
+    ) -> Result<Composed, ComposeError> {
+        let Self { record, draft } = self;
+        let state = match look {
+            Look::Pending => dataset.pending_state(&draft.record_type, record),
+            Look::Published => dataset.state(&draft.record_type, record),
+        }?;
+        let (mut writes, mut created, mut withdrawn) = (Vec::new(), false, false);
+        match (&state, draft.intent) {
+            (None, Intent::Withdraw(_)) => return Err(ComposeError::RecordUnknown),
+            (Some(state), Intent::Withdraw(_)) => writes.extend(withdraw(&draft, writer, state)?),
+            (None, _) => {
+                created = true;
+                writes = first(draft.owner, draft.values);
+            }
+            // An old sheet never reverts a decision.
+            (Some(state), Intent::Capture) if state.standing().withdrawn => withdrawn = true,
+            (Some(state), intent) => {
+                let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, state)
+                    .map_err(DatasetError::from)?;
+                writes = differing(draft.values, intent, &known, state, writer);
+            }
+        }
+        let Draft { record_type, author, .. } = draft;
+        Ok(Composed { record, record_type, author, created, writes, withdrawn })
+    }
+}
+
+/// The writes of a record that is new: nobody has seen anything of it.
+fn first(owner: UnitCode, values: BTreeMap<String, Value>) -> Vec<Write> {
+    let mut writes = Vec::with_capacity(values.len() + 1);
+    let write = |(path, value)| Write { path, value, context: Context::default() };
+    writes.extend(values.into_iter().map(write));
+    writes.push(write((path::UNIT.to_owned(), Value::Unit(owner))));
+    writes
+}
+
+/// The writes of what differs from what is known.
+fn differing(
+    values: BTreeMap<String, Value>,
+    intent: Intent,
+    known: &Record,
+    state: &RecordState,
     writer: ReplicaId,
-    draft: &Draft,
-    look: Look,
-) -> Result<Composed, ComposeError> {
-    let declared = catalogue
-        .record_type(&draft.record_type)
-        .ok_or_else(|| ComposeError::TypeUnknown(draft.record_type.clone()))?;
-    let look = |record| match look {
-        Look::Pending => dataset.pending_state(&draft.record_type, record),
-        Look::Published => dataset.state(&draft.record_type, record),
-    };
-    if let Intent::Withdraw(record) = draft.intent {
-        let state = look(record)?.ok_or(ComposeError::RecordUnknown)?;
-        return withdraw(draft, writer, record, &state);
-    }
-    let values = resolve_references(catalogue, provincial_key, declared, draft);
-    let record = identify(provincial_key, declared, &draft.owner, &values)?;
-    let Some(state) = look(record)? else {
-        let mut writes: Vec<Write> = values
-            .into_iter()
-            .map(|(path, value)| Write { path, value, context: Context::default() })
-            .collect();
-        let owner = Value::Unit(draft.owner.clone());
-        writes.push(Write { path: path::UNIT.to_owned(), value: owner, context: Context::default() });
-        return Ok(Composed { record, created: true, writes, withdrawn: false });
-    };
-    // An old sheet never reverts a decision.
-    if draft.intent == Intent::Capture && state.standing().withdrawn {
-        return Ok(Composed { record, created: false, writes: Vec::new(), withdrawn: true });
-    }
-    let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, &state)
-        .map_err(DatasetError::from)?;
+) -> Vec<Write> {
     let mut writes = Vec::new();
-    if draft.intent == Intent::Assert && state.has_withdrawal() {
-        let context = seen(&state, path::WITHDRAWN, writer);
+    if intent == Intent::Assert && state.has_withdrawal() {
+        let context = seen(state, path::WITHDRAWN, writer);
         writes.push(Write { path: path::WITHDRAWN.to_owned(), value: Value::Null, context });
     }
     for (path, value) in values {
         let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
-        let stands = match draft.intent {
+        let stands = match intent {
             // What is shown need not be one of them: several lists are shown as one.
             Intent::Capture => {
                 live.iter().any(|candidate| candidate.value == value) || known.shown(&path) == Some(&value)
             }
             Intent::Assert | Intent::Withdraw(_) => matches!(live, [only] if only.value == value),
         };
-        if stands {
-            continue;
+        if !stands {
+            let context = seen(state, &path, writer);
+            writes.push(Write { path, value, context });
         }
-        let context = seen(&state, &path, writer);
-        writes.push(Write { path, value, context });
     }
-    Ok(Composed { record, created: false, writes, withdrawn: false })
+    writes
 }
 
 /// What a writer has seen of a register.
@@ -162,21 +211,15 @@ fn seen(state: &RecordState, path: &str, writer: ReplicaId) -> Context {
 }
 
 /// Withdraws a record as it is seen now; one that is withdrawn beyond doubt stays as it is.
-fn withdraw(
-    draft: &Draft,
-    writer: ReplicaId,
-    record: RecordId,
-    state: &RecordState,
-) -> Result<Composed, ComposeError> {
+fn withdraw(draft: &Draft, writer: ReplicaId, state: &RecordState) -> Result<Option<Write>, ComposeError> {
     let reason = draft.values.get(path::WITHDRAWN).map(Value::to_text).unwrap_or_default();
     let withdrawal = Withdrawal::new(&reason, state.edits().map(|edit| edit.dot))?;
     let standing = state.standing();
-    let mut writes = Vec::new();
-    if !standing.withdrawn || standing.contested {
-        let context = seen(state, path::WITHDRAWN, writer);
-        writes.push(Write { path: path::WITHDRAWN.to_owned(), value: withdrawal.to_value(), context });
+    if standing.withdrawn && !standing.contested {
+        return Ok(None);
     }
-    Ok(Composed { record, created: false, writes, withdrawn: false })
+    let context = seen(state, path::WITHDRAWN, writer);
+    Ok(Some(Write { path: path::WITHDRAWN.to_owned(), value: withdrawal.to_value(), context }))
 }
 
 /// What writing drafts would do, without writing any.
@@ -186,14 +229,16 @@ pub fn preview(
     catalogue: &Catalogue,
     provincial_key: &[u8],
     writer: ReplicaId,
-    drafts: &[Draft],
+    drafts: Vec<Draft>,
 ) -> Vec<Result<Written, WriteError>> {
-    let one =
-        |draft: &Draft| match compose(dataset, catalogue, provincial_key, writer, draft, Look::Published) {
-            Ok(composed) => Ok(Written { record: composed.record, outcome: composed.stage().outcome() }),
-            Err(error) => Err(WriteError::Draft(Arc::new(error))),
-        };
-    drafts.iter().map(one).collect()
+    let one = |draft: Draft| {
+        let aimed = aim(catalogue, provincial_key, draft)?;
+        let composed = aimed.compose(dataset, catalogue, writer, Look::Published)?;
+        Ok(Written { record: composed.record, outcome: composed.stage().outcome() })
+    };
+    let or_fault =
+        |result: Result<Written, ComposeError>| result.map_err(|error| WriteError::Draft(Arc::new(error)));
+    drafts.into_iter().map(one).map(or_fault).collect()
 }
 
 /// A record's id from the key values of a draft.
@@ -228,37 +273,31 @@ pub fn key_id(provincial_key: &[u8], declared: &RecordType, owner: &UnitCode, te
     record_id(provincial_key, &declared.name, unit, &parts)
 }
 
+/// Turns the natural keys that references were stated by into ids.
 fn resolve_references(
     catalogue: &Catalogue,
     provincial_key: &[u8],
     declared: &RecordType,
-    draft: &Draft,
-) -> BTreeMap<String, Value> {
-    let resolve = |field: &lienthong_proto::catalogue::Field, value: Value| match value {
-        Value::Text(text) => field
-            .target
-            .as_deref()
-            .and_then(|target| catalogue.record_type(target))
-            .map_or(Value::Text(text.clone()), |target| {
-                Value::Reference(meant_id(provincial_key, target, &draft.owner, &text))
-            }),
-        other => other,
+    owner: &UnitCode,
+    values: &mut BTreeMap<String, Value>,
+) {
+    let refers = |field: &Field| field.member_kind() == FieldKind::Reference;
+    if !declared.fields.iter().any(|field| refers(field) || field.fields.iter().any(refers)) {
+        return;
+    }
+    let resolve = |target: &RecordType, value: &mut Value| {
+        if let Value::Text(text) = value {
+            *value = Value::Reference(meant_id(provincial_key, target, owner, text));
+        }
     };
-    draft
-        .values
-        .iter()
-        .map(|(path, value)| {
-            let value = value.clone();
-            let value = match declared.field(path) {
-                Some(field) if field.member_kind() == FieldKind::Reference => match value {
-                    Value::List(values) => {
-                        Value::List(values.into_iter().map(|value| resolve(field, value)).collect())
-                    }
-                    single => resolve(field, single),
-                },
-                _ => value,
-            };
-            (path.clone(), value)
-        })
-        .collect()
+    for (path, value) in values {
+        let Some(field) = declared.field(path).filter(|field| refers(field)) else { continue };
+        let Some(target) = field.target.as_deref().and_then(|target| catalogue.record_type(target)) else {
+            continue;
+        };
+        match value {
+            Value::List(values) => values.iter_mut().for_each(|value| resolve(target, value)),
+            single => resolve(target, single),
+        }
+    }
 }

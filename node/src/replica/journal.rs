@@ -12,16 +12,16 @@ use lienthong_proto::entry::BuildError;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
-use lienthong_proto::limits;
 use lienthong_proto::merkle::Frontier;
 use lienthong_proto::time::{HlcClock, UnixMillis};
 use lienthong_proto::withdrawal::Stated;
 use rand::RngCore as _;
 use tokio::sync::watch;
 
+use super::frames::{self, Frame, FrameError, Staged};
 use super::replay::{self, Replay};
-use super::{ComposeError, Composed, Draft, Fed, Look, Numbers, Outcome, compose};
-use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Payload, Source};
+use super::{ComposeError, Composed, Draft, Fed, Look, Numbers, Outcome, aim};
+use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Flush, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
 use crate::store::{Batch, Keyspace, View, ViewError};
 
@@ -118,9 +118,15 @@ pub enum JournalError {
     /// A change cannot become an entry.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// A batch cannot be packed.
+    /// A batch cannot be opened.
     #[error(transparent)]
     Pack(#[from] batch::BatchError),
+    /// A frame cannot be made.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// There is no thread to write the view.
+    #[error("the operating system gives no thread")]
+    Thread(#[source] std::io::Error),
     /// The leaf hashes beside the log cannot be written.
     #[error("the file of leaf hashes cannot be written")]
     Hashes(#[source] std::io::Error),
@@ -150,12 +156,6 @@ impl Stage {
             (false, false, false) => Outcome::Unchanged,
         }
     }
-}
-
-struct Staged {
-    change: Option<Change>,
-    bytes: Vec<u8>,
-    leaf: Digest,
 }
 
 /// The one writer of a log and of the state merged from it.
@@ -304,51 +304,43 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`]; nothing is staged then.
-    pub fn stage(&mut self, draft: &Draft, now: UnixMillis) -> Result<Stage, JournalError> {
-        let composed = self.compose(draft)?;
-        let composed = if self.is_staged(&composed.record) {
+    pub fn stage(&mut self, draft: Draft, now: UnixMillis) -> Result<Stage, JournalError> {
+        let aimed = aim(&self.catalogue, &self.author.provincial_key, draft)?;
+        if self.is_staged(&aimed.record()) {
             self.commit()?;
-            self.compose(draft)?
-        } else {
-            composed
-        };
+        }
+        let composed = aimed.compose(&self.dataset, &self.catalogue, self.author.replica, Look::Pending)?;
         let stage = composed.stage();
         if stage.written {
-            self.stage_change(draft, composed, now)?;
+            self.stage_change(composed, now)?;
         }
         Ok(stage)
     }
 
-    fn compose(&self, draft: &Draft) -> Result<Composed, ComposeError> {
-        let (key, replica) = (&self.author.provincial_key, self.author.replica);
-        compose(&self.dataset, &self.catalogue, key, replica, draft, Look::Pending)
-    }
-
-    fn stage_change(
-        &mut self,
-        draft: &Draft,
-        composed: Composed,
-        now: UnixMillis,
-    ) -> Result<(), JournalError> {
+    fn stage_change(&mut self, composed: Composed, now: UnixMillis) -> Result<(), JournalError> {
         let hlc = self.clock.tick(now);
         let digest = self.catalogue.digest();
         let mut catalogue = [0; 8];
         catalogue.copy_from_slice(digest.split_at(8).0);
-        let mut numbers = self.numbers.clone();
         let change = Change {
             dot: Dot { replica: self.author.replica, sequence: self.next() },
             record: composed.record,
-            record_type: draft.record_type.clone(),
+            number: self.numbers.peek(&composed.record_type),
+            record_type: composed.record_type,
             year: year_of(now),
-            number: numbers.next(&draft.record_type),
-            meta: Meta { hlc, author: draft.author.clone(), catalogue },
+            meta: Meta { hlc, author: composed.author, catalogue },
             origin: None,
             writes: composed.writes,
         };
-        let (bytes, leaf) = change.build(&secret())?;
-        self.numbers = numbers;
+        self.stage_built(change)
+    }
+
+    /// A change that cannot be built takes neither sequence nor number.
+    fn stage_built(&mut self, change: Change) -> Result<(), JournalError> {
+        let bytes = change.encode(&secret())?;
+        self.numbers.next(&change.record_type);
         self.staged_records.insert(change.record);
-        self.staged.push(Staged { change: Some(change), bytes, leaf });
+        self.staged.push(Staged { change: Some(change), bytes });
         Ok(())
     }
 
@@ -362,18 +354,14 @@ impl Journal {
             self.commit()?;
         }
         let sequence = self.next();
-        let mut numbers = self.numbers.clone();
         let change = Change {
             dot: Dot { replica: self.author.replica, sequence },
-            number: numbers.next(&old.record_type),
+            number: self.numbers.peek(&old.record_type),
             origin: Some(old.dot),
             writes,
             ..old.clone()
         };
-        let (bytes, leaf) = change.build(&secret())?;
-        self.numbers = numbers;
-        self.staged_records.insert(change.record);
-        self.staged.push(Staged { change: Some(change), bytes, leaf });
+        self.stage_built(change)?;
         Ok(sequence)
     }
 
@@ -383,8 +371,8 @@ impl Journal {
     /// [`JournalError::Build`] if it exceeds a limit.
     pub fn stage_event(&mut self, event: &Event) -> Result<Sequence, JournalError> {
         let sequence = self.next();
-        let (bytes, leaf) = event.build(Dot { replica: self.author.replica, sequence }, &secret())?;
-        self.staged.push(Staged { change: None, bytes, leaf });
+        let (bytes, _) = event.build(Dot { replica: self.author.replica, sequence }, &secret())?;
+        self.staged.push(Staged { change: None, bytes });
         Ok(sequence)
     }
 
@@ -416,42 +404,31 @@ impl Journal {
     }
 
     fn append_staged(&mut self) -> Result<(), JournalError> {
-        let mut staged = std::mem::take(&mut self.staged);
+        let staged = std::mem::take(&mut self.staged);
         self.staged_records.clear();
-        let mut rest = staged.as_mut_slice();
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = rest
-                .iter()
-                .take(limits::BATCH_ENTRIES_AIM)
-                .take_while(|entry| {
-                    bytes += entry.bytes.len() + 4;
-                    bytes <= limits::BATCH_BYTES_AIM
-                })
-                .count()
-                .max(1);
-            let (group, tail) = rest.split_at_mut(fits);
-            self.append_group(group)?;
-            rest = tail;
+        let groups = frames::cut(&staged);
+        let made = frames::make(&groups)?;
+        for (group, frame) in groups.into_iter().zip(made) {
+            self.append_frame(group, frame)?;
         }
         Ok(())
     }
 
-    fn append_group(&mut self, group: &[Staged]) -> Result<(), JournalError> {
-        let position = match group {
-            [single] => {
+    fn append_frame(&mut self, group: &[Staged], frame: Frame) -> Result<(), JournalError> {
+        let position = match (group, &frame.packed) {
+            ([single], None) => {
                 let payload = Payload::Entry(&single.bytes);
                 self.log.append_parts(1, &[&payload.prefix(), &single.bytes])?
             }
-            several => {
-                let packed = batch::pack(several.iter().map(|entry| entry.bytes.as_slice()))?;
-                let payload = Payload::Batch(&packed);
-                let count = u32::try_from(several.len()).unwrap_or(u32::MAX);
-                self.log.append_parts(count, &[&payload.prefix(), &packed])?
+            (_, packed) => {
+                let packed = packed.as_deref().unwrap_or_default();
+                let payload = Payload::Batch(packed);
+                let count = u32::try_from(group.len()).unwrap_or(u32::MAX);
+                self.log.append_parts(count, &[&payload.prefix(), packed])?
             }
         };
+        self.leaves.extend(frame.leaves);
         for (index, entry) in group.iter().enumerate() {
-            self.leaves.push(entry.leaf);
             if let Some(change) = &entry.change {
                 let at = EntryAt { frame: position, index: u16::try_from(index).unwrap_or(u16::MAX) };
                 let source = self.own_source(change, at);
@@ -536,12 +513,17 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Dataset`] if the view refuses.
-    pub fn flush_with(&mut self, mut extra: Batch) -> Result<(), JournalError> {
+    pub fn flush_with(&mut self, extra: Batch) -> Result<(), JournalError> {
+        Ok(self.begin_flush(extra).commit()?)
+    }
+
+    /// What brings the state as it is now to the view; it may be committed beside further writes. The next
+    /// one is begun when it is committed.
+    pub fn begin_flush(&mut self, mut extra: Batch) -> Flush {
         extra.put(Keyspace::Meta, replay::FRONTIER, &self.frontier.encode());
         extra.put(Keyspace::Meta, replay::NUMBERS, &self.numbers.encode());
         extra.put(Keyspace::Meta, replay::FED, &self.fed.encode());
-        self.dataset.flush(self.frontier.size(), extra)?;
-        Ok(())
+        self.dataset.begin_flush(self.frontier.size(), extra)
     }
 
     /// Writes and syncs the anchor.

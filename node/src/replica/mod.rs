@@ -2,13 +2,15 @@
 
 mod compose;
 mod fed;
+mod frames;
 mod journal;
 mod numbers;
 mod replay;
 mod writer;
 
-pub use compose::{ComposeError, Composed, Draft, Intent, Look, compose, key_id, meant_id, preview};
+pub use compose::{Aimed, ComposeError, Composed, Draft, Intent, Look, aim, key_id, meant_id, preview};
 pub use fed::{Fed, FeedPiece, taken as feed_taken};
+pub use frames::FrameError;
 pub use journal::{Appended, Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
 pub use numbers::Numbers;
 pub use replay::{NoReplay, Replay, Replayed};

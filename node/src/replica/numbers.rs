@@ -9,18 +9,25 @@ use lienthong_proto::bytes::{Malformed, Reader, Writer};
 pub struct Numbers(BTreeMap<String, u64>);
 
 impl Numbers {
+    /// The next number of a type, not yet given out.
+    #[must_use]
+    pub fn peek(&self, record_type: &str) -> u64 {
+        self.0.get(record_type).copied().unwrap_or_default()
+    }
+
     /// Gives out the next number of a type.
     pub fn next(&mut self, record_type: &str) -> u64 {
-        let next = self.0.entry(record_type.to_owned()).or_default();
-        let number = *next;
-        *next += 1;
+        let number = self.peek(record_type);
+        self.seen(record_type, number);
         number
     }
 
     /// Takes a number seen in the log into account.
     pub fn seen(&mut self, record_type: &str, number: u64) {
-        let next = self.0.entry(record_type.to_owned()).or_default();
-        *next = (*next).max(number + 1);
+        match self.0.get_mut(record_type) {
+            Some(next) => *next = (*next).max(number + 1),
+            None => drop(self.0.insert(record_type.to_owned(), number + 1)),
+        }
     }
 
     /// The bytes kept in the view.

@@ -11,8 +11,9 @@ use lienthong_proto::time::UnixMillis;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Author, ComposeError, Draft, Fed, FeedPiece, Head, Journal, JournalError};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, DatasetError};
 use crate::log::{HashFile, LogReader};
+use crate::store::{Batch, ViewError};
 
 /// What became of one draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +76,11 @@ enum Command {
 const COMMANDS_MAX: usize = 256;
 /// How many entries one group commit may hold.
 const GROUP_MAX: usize = 4_096;
-/// The anchor is written at most this often.
 /// How often the state is brought to the view and the log anchored, if anything was written.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// While the state is brought to the view, so many times the records that begin it may wait.
+const UNFLUSHED_FOLD: usize = 8;
 
 /// A running replica.
 #[derive(Clone)]
@@ -120,7 +123,7 @@ impl Replica {
         };
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || Writer { journal, clock, anchored: 0, failure }.run(queue))?;
+            .spawn(move || Writer { journal, clock, anchored: 0, failure, flushing: None }.run(queue))?;
         settler(replica.commands.downgrade(), || Command::Settle)?;
         Ok((replica, thread))
     }
@@ -266,6 +269,8 @@ struct Writer {
     clock: fn() -> UnixMillis,
     anchored: u64,
     failure: watch::Sender<Option<Arc<str>>>,
+    /// Brings the state to the view, one after the other.
+    flushing: Option<JoinHandle<Result<(), DatasetError>>>,
 }
 
 impl Writer {
@@ -298,7 +303,10 @@ impl Writer {
                 return;
             }
             deliver(answers);
-            if let Err(error) = self.settle(due || closing.is_some() || !flushed.is_empty()) {
+            let settled = self.settle(due || closing.is_some() || !flushed.is_empty());
+            let waits = closing.is_some() || !flushed.is_empty();
+            let settled = if waits { settled.and_then(|()| self.flushed()) } else { settled };
+            if let Err(error) = settled {
                 self.fail(&error, Vec::new());
                 return;
             }
@@ -310,7 +318,7 @@ impl Writer {
                 return;
             }
         }
-        if let Err(error) = self.settle(true) {
+        if let Err(error) = self.settle(true).and_then(|()| self.flushed()) {
             self.fail(&error, Vec::new());
         }
     }
@@ -320,7 +328,7 @@ impl Writer {
         match command {
             Command::Write(drafts, sender) => {
                 let mut results = Vec::with_capacity(drafts.len());
-                for draft in &drafts {
+                for draft in drafts {
                     results.push(self.stage(draft)?);
                 }
                 answers.push(Answer::Write(results, sender));
@@ -342,7 +350,7 @@ impl Writer {
     }
 
     /// Faults of the draft are its own answer; faults of the store end the writer.
-    fn stage(&mut self, draft: &Draft) -> Result<Result<Written, WriteError>, JournalError> {
+    fn stage(&mut self, draft: Draft) -> Result<Result<Written, WriteError>, JournalError> {
         match self.journal.stage(draft, (self.clock)()) {
             Ok(stage) => Ok(Ok(Written { record: stage.record, outcome: stage.outcome() })),
             Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),
@@ -356,7 +364,7 @@ impl Writer {
     /// and anchors the log.
     fn settle(&mut self, due: bool) -> Result<(), JournalError> {
         if self.journal.wants_flush() || (due && self.journal.dataset().unflushed() > 0) {
-            self.journal.flush()?;
+            self.flush(due)?;
         }
         let size = self.journal.frontier().size();
         if due && size > self.anchored {
@@ -364,6 +372,28 @@ impl Writer {
             self.anchored = size;
         }
         Ok(())
+    }
+
+    /// Begins to bring the state to the view, beside the next writes. While that goes on a bounded number of
+    /// records waits, unless it is due.
+    fn flush(&mut self, due: bool) -> Result<(), JournalError> {
+        let going_on = self.flushing.as_ref().is_some_and(|thread| !thread.is_finished());
+        let room = self.journal.options.unflushed_max.saturating_mul(UNFLUSHED_FOLD);
+        if going_on && !due && self.journal.dataset().unflushed() < room {
+            return Ok(());
+        }
+        self.flushed()?;
+        let flush = self.journal.begin_flush(Batch::default());
+        let thread = std::thread::Builder::new().name("view".into()).spawn(move || flush.commit());
+        self.flushing = Some(thread.map_err(JournalError::Thread)?);
+        Ok(())
+    }
+
+    /// Waits until what was begun is in the view.
+    fn flushed(&mut self) -> Result<(), JournalError> {
+        let Some(thread) = self.flushing.take() else { return Ok(()) };
+        let lost = |_| Err(ViewError::Engine("the thread that writes the view is gone".to_owned()).into());
+        Ok(thread.join().unwrap_or_else(lost)?)
     }
 
     fn fail(&self, error: &JournalError, answers: Vec<Answer>) {

@@ -130,7 +130,7 @@ pub struct RecordsService<'a> {
     /// The time.
     pub now: UnixMillis,
     /// Writes drafts durably.
-    pub write: &'a dyn Fn(Vec<Draft>) -> Vec<Result<Written, WriteError>>,
+    pub write: &'a (dyn Fn(Vec<Draft>) -> Vec<Result<Written, WriteError>> + Sync),
     /// Logs an event durably.
     pub log: &'a dyn Fn(Event) -> Result<(), String>,
     /// Brings what was accepted to the view, if it still can be.
@@ -264,6 +264,7 @@ impl RecordsService<'_> {
         work: impl FnOnce(&mut Intake<'_>) -> Taken,
     ) -> Result<Taken, String> {
         let Records { dataset, catalogue, provincial_key, .. } = self.records;
+        let (write, writer) = (self.write, self.writer);
         let mut intake = Intake {
             catalogue,
             scope: self.scope.clone(),
@@ -271,8 +272,8 @@ impl RecordsService<'_> {
             now: self.now,
             language: if manner.english { Language::En } else { Language::Vi },
             write: &mut |drafts| match manner.dry_run {
-                true => preview(dataset, catalogue, provincial_key, self.writer, &drafts),
-                false => (self.write)(drafts),
+                true => preview(dataset, catalogue, provincial_key, writer, drafts),
+                false => write(drafts),
             },
             hear,
         };

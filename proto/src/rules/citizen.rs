@@ -60,7 +60,7 @@ impl CitizenNumber {
             9 => return Err(CitizenFault::FormerCard),
             _ => return Err(CitizenFault::Format),
         };
-        let digits = format!("{digits:0>12}");
+        let digits = if padded { format!("{digits:0>12}") } else { digits };
         let part = |from: usize, to: usize| digits.get(from..to).and_then(|part| part.parse().ok());
         let (Some(province), Some(gender), Some(year)) = (part(0, 3), part(3, 4), part(4, 6)) else {
             return Err(CitizenFault::Format);

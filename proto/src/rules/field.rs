@@ -1,5 +1,7 @@
 //! A cell becomes a value of its field's kind, or a reason why not.
 
+use std::borrow::Cow;
+
 use super::dates::{DateFault, day_of_serial, parse_date};
 use super::forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 use super::row::Row;
@@ -51,6 +53,13 @@ impl Row<'_> {
     }
 
     fn single(&mut self, field: &Field, kind: FieldKind, name: &str, cell: &RawCell) -> Option<Value> {
+        if kind == FieldKind::Date
+            && let Some(days) = day_of_number(cell)
+            && !self.is_future(field, days)
+        {
+            // The usual date of a workbook, told without writing the number out.
+            return Some(Value::Date(days));
+        }
         let text = match cell {
             RawCell::Error(error) => {
                 self.error(
@@ -200,7 +209,10 @@ impl Row<'_> {
     }
 
     fn name(&mut self, column: &str, text: &str) -> Option<Value> {
-        let text = text.replace(['Ð'], "Đ").replace('ð', "đ");
+        let text = match text.contains(['Ð', 'ð']) {
+            true => Cow::Owned(text.replace('Ð', "Đ").replace('ð', "đ")),
+            false => Cow::Borrowed(text),
+        };
         if !is_person_name(&text) {
             self.error(
                 "NAME_INVALID",
@@ -215,7 +227,7 @@ impl Row<'_> {
     }
 
     fn citizen(&mut self, column: &str, cell: &RawCell, text: &str) -> Option<Value> {
-        let lossy = matches!(cell, RawCell::Text(raw) if raw.to_lowercase().contains("e+"));
+        let lossy = matches!(cell, RawCell::Text(raw) if raw.contains("e+") || raw.contains("E+"));
         match CitizenNumber::parse(text) {
             Ok(number) if !lossy => {
                 if number.padded {
@@ -284,11 +296,8 @@ impl Row<'_> {
 
     fn date(&mut self, field: &Field, name: &str, cell: &RawCell, text: &str) -> Option<Value> {
         let parsed = match cell {
-            RawCell::Serial { days, epoch_1904 } => {
-                day_of_serial(*days, *epoch_1904).ok_or(DateFault::Invalid)
-            }
-            // A bare number in a date column is a serial that lost its format.
-            RawCell::Number(days) if *days > 366.0 => day_of_serial(*days, false).ok_or(DateFault::Invalid),
+            RawCell::Serial { .. } => day_of_number(cell).ok_or(DateFault::Invalid),
+            RawCell::Number(days) if *days > SERIAL_FROM => day_of_number(cell).ok_or(DateFault::Invalid),
             _ => parse_date(text),
         };
         let days = match parsed {
@@ -320,8 +329,7 @@ impl Row<'_> {
                 return None;
             }
         };
-        let past = matches!(field.check.as_deref(), Some("past_date" | "birth_date"));
-        if past && days > self.context.today {
+        if self.is_future(field, days) {
             self.error(
                 "DATE_FUTURE",
                 name,
@@ -332,6 +340,10 @@ impl Row<'_> {
             return None;
         }
         Some(Value::Date(days))
+    }
+
+    fn is_future(&self, field: &Field, days: i32) -> bool {
+        matches!(field.check.as_deref(), Some("past_date" | "birth_date")) && days > self.context.today
     }
 
     fn timestamp(&mut self, name: &str, text: &str) -> Option<Value> {
@@ -388,6 +400,18 @@ impl Row<'_> {
     }
 }
 
+/// A bare number beyond this in a date column is a serial that lost its format.
+const SERIAL_FROM: f64 = 366.0;
+
+/// The day that a spreadsheet's number means, if it is one.
+fn day_of_number(cell: &RawCell) -> Option<i32> {
+    match cell {
+        RawCell::Serial { days, epoch_1904 } => day_of_serial(*days, *epoch_1904),
+        RawCell::Number(days) if *days > SERIAL_FROM => day_of_serial(*days, false),
+        _ => None,
+    }
+}
+
 pub(super) fn is_nothing(cell: &RawCell) -> bool {
     match cell {
         RawCell::Text(text) => text::is_placeholder(text),
@@ -398,7 +422,9 @@ pub(super) fn is_nothing(cell: &RawCell) -> bool {
 /// A number as a person would have typed it: no exponent, no `.0`.
 fn number_text(number: f64) -> String {
     if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
-        format!("{number:.0}")
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number within the range of a double")]
+        let whole = number as i64;
+        whole.to_string()
     } else {
         number.to_string()
     }

@@ -42,8 +42,12 @@ pub fn judge_row(
 ) -> RowJudgement {
     let mut row =
         Row { record_type, context, out: RowJudgement::default(), items: BTreeMap::new(), two_digit: None };
+    let mut place = 0;
     for (name, cell) in cells {
-        if let Some(field) = record_type.fields.iter().find(|field| field.name == *name) {
+        if let Some(found) = field_near(&record_type.fields, place, name)
+            && let Some(field) = record_type.fields.get(found)
+        {
+            place = found + 1;
             row.cell(field, name, cell);
         } else if let Some((parent, field)) = subfield(record_type, name) {
             row.item_cell(parent, field, cell);
@@ -61,6 +65,13 @@ pub fn judge_row(
         out.errors.retain(|found| found.rule == "CLASSIFIED");
     }
     out
+}
+
+/// The place of a field, looked for from `place` on: columns mostly stand as the fields do.
+fn field_near(fields: &[Field], place: usize, name: &str) -> Option<usize> {
+    let (before, after) = fields.split_at_checked(place).unwrap_or((fields, &[]));
+    let found = after.iter().position(|field| field.name == name).map(|at| before.len() + at);
+    found.or_else(|| before.iter().position(|field| field.name == name))
 }
 
 /// The items field a bare column name of an item belongs to.
@@ -153,9 +164,10 @@ impl<'a> Row<'a> {
     fn person(&mut self) {
         let cccd = self.record_type.fields.iter().find(|field| field.check.as_deref() == Some("cccd"));
         let birth = self.record_type.fields.iter().find(|field| field.check.as_deref() == Some("birth_date"));
-        let number = cccd
-            .and_then(|field| self.text_of(&field.name))
-            .and_then(|digits| CitizenNumber::parse(&digits).ok());
+        let number = cccd.and_then(|field| match self.out.values.get(&field.name) {
+            Some(Value::Text(digits)) => CitizenNumber::parse(digits).ok(),
+            _ => None,
+        });
         self.two_digit_year(number.as_ref());
         let (Some(cccd), Some(number)) = (cccd, number) else { return };
         let born = birth.and_then(|field| match self.out.values.get(&field.name) {
@@ -203,13 +215,6 @@ impl<'a> Row<'a> {
         }
         let shown = format!("{day}/{month}/{year:02}");
         self.error("DATE_INVALID", &column, &shown, "năm phải ghi đủ 4 chữ số", "the year needs 4 digits");
-    }
-
-    fn text_of(&self, name: &str) -> Option<String> {
-        match self.out.values.get(name) {
-            Some(Value::Text(text)) => Some(text.clone()),
-            _ => None,
-        }
     }
 
     /// Dates that contradict each other, and states that contradict their dates.

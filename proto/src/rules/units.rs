@@ -14,6 +14,9 @@ pub(super) fn parse_unit(catalogue: &Catalogue, column: &str, text: &str) -> Res
     let code =
         if numeric && text.len() < 5 && text.len() > 2 { format!("{text:0>5}") } else { text.to_owned() };
     if let Ok(code) = code.parse::<UnitCode>() {
+        if units.get(&code).is_some() && !code.as_str().contains('.') {
+            return Ok(code);
+        }
         let base = code.as_str().split('.').next().unwrap_or_default().to_owned();
         if base.parse().is_ok_and(|base| units.get(&base).is_some()) {
             return Ok(code);

@@ -1,47 +1,51 @@
 //! Folds: what compares equal.
 
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
 use super::normalise;
 
 /// For headers and search: small letters without any marks, đ as d, everything else single spaces.
 #[must_use]
 pub fn fold(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut gap = false;
-    if text.is_ascii() {
-        for c in text.chars() {
-            if c.is_ascii_alphanumeric() {
-                if gap && !out.is_empty() {
-                    out.push(' ');
-                }
-                gap = false;
-                out.push(c.to_ascii_lowercase());
-            } else {
-                gap = true;
-            }
+    let mut folded = Folded { text: String::with_capacity(text.len()), gap: false };
+    for c in text.chars() {
+        if c.is_ascii() {
+            folded.letter(c.to_ascii_lowercase(), c.is_ascii_alphanumeric());
+        } else {
+            // Marks are left out, so their order does not matter: each character is decomposed by itself.
+            decompose_canonical(c, |part| folded.part(part));
         }
-        return out;
     }
-    for c in text.nfd() {
+    folded.text
+}
+
+struct Folded {
+    text: String,
+    gap: bool,
+}
+
+impl Folded {
+    fn letter(&mut self, c: char, counts: bool) {
+        if counts {
+            if self.gap && !self.text.is_empty() {
+                self.text.push(' ');
+            }
+            self.text.push(c);
+        }
+        self.gap = !counts;
+    }
+
+    fn part(&mut self, c: char) {
         if is_combining_mark(c) || matches!(c, '\u{200B}'..='\u{200F}' | '\u{FEFF}' | '\u{00AD}') {
-            continue;
+            return;
         }
         for c in c.to_lowercase() {
             let c = if matches!(c, 'đ' | 'ð') { 'd' } else { c };
-            if c.is_alphanumeric() {
-                if gap && !out.is_empty() {
-                    out.push(' ');
-                }
-                gap = false;
-                out.push(c);
-            } else if !is_combining_mark(c) {
-                gap = true;
+            if !is_combining_mark(c) || c.is_alphanumeric() {
+                self.letter(c, c.is_alphanumeric());
             }
         }
     }
-    out
 }
 
 /// For comparing names: case and tone placement aside, marks kept; Ð and Đ look alike and count alike.

@@ -7,6 +7,10 @@ use super::fold;
 /// The first control character of a text; line breaks and tabs are none.
 #[must_use]
 pub fn control_character(text: &str) -> Option<char> {
+    // Of the bytes of text only these begin one.
+    if text.bytes().all(|byte| byte >= 0x20 && !matches!(byte, 0x7F | 0xC2)) {
+        return None;
+    }
     text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
@@ -40,12 +44,18 @@ pub fn is_placeholder(text: &str) -> bool {
     if text.chars().all(|c| matches!(c, '-' | '–' | '—' | '.' | '…' | '/')) {
         return true;
     }
-    // Most cells are told by their first letter, without folding them.
-    text.len() <= 16
-        && text
-            .trim_start_matches(|c: char| !c.is_alphanumeric())
-            .starts_with(['k', 'K', 'c', 'C', 'x', 'X', 'n', 'N'])
-        && matches!(fold(text).as_str(), "khong" | "khong co" | "chua co" | "x" | "n a" | "na" | "null")
+    // Most cells are told by their first two letters, without folding them.
+    let mut letters = text.chars().skip_while(|c| !c.is_alphanumeric());
+    let likely = text.len() <= 16
+        && match letters.next() {
+            Some('k' | 'K' | 'c' | 'C') => {
+                !letters.next().is_some_and(|c| c.is_ascii() && !matches!(c, 'h' | 'H'))
+            }
+            Some('x' | 'X') => true,
+            Some('n' | 'N') => !letters.next().is_some_and(|c| matches!(c, 'g' | 'G' | 'h' | 'H')),
+            _ => false,
+        };
+    likely && matches!(fold(text).as_str(), "khong" | "khong co" | "chua co" | "x" | "n a" | "na" | "null")
 }
 
 #[cfg(test)]
@@ -72,5 +82,8 @@ mod tests {
         }
         assert_eq!(control_character("a\u{0}b"), Some('\u{0}'));
         assert_eq!(control_character("a\nb"), None);
+        assert_eq!(control_character("ê\u{85}b"), Some('\u{85}'));
+        assert_eq!(control_character("a\u{7F}"), Some('\u{7F}'));
+        assert_eq!(control_character("a\u{A0}Â"), None);
     }
 }

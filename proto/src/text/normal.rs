@@ -8,9 +8,10 @@ use super::tone::unify_tones;
 /// where official unit names have them (Hòa, Thụy).
 #[must_use]
 pub fn normalise(text: &str) -> String {
-    if is_plain(text) {
-        return text.to_owned();
-    }
+    if is_stored(text) { text.to_owned() } else { stored(text) }
+}
+
+fn stored(text: &str) -> String {
     let composed = compose(text);
     let mut out = String::with_capacity(composed.len());
     for word in composed.split(is_blank).filter(|word| !word.is_empty()) {
@@ -53,12 +54,60 @@ pub fn title_case_name(name: &str) -> String {
     out
 }
 
-/// ASCII that is in its stored form already: the common case of codes and numbers.
-fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    // Two-vowel clusters with a tone need non-ASCII letters, so ASCII has no tone to move.
-    printable && !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ")
+/// Whether a text is in its stored form already, as far as its letters alone tell: the common case of cells.
+fn is_stored(text: &str) -> bool {
+    let (mut before, mut tone_may_move) = (' ', false);
+    for c in text.chars() {
+        let (kept, letter) = match c {
+            ' ' => (before != ' ', false),
+            '!'..='~' => (true, c.is_ascii_alphabetic()),
+            // Composed letters of Latin and Vietnamese: NFC keeps them, whatever stands beside them.
+            '\u{C0}'..='\u{24F}' | '\u{1EA0}'..='\u{1EF9}' => (true, !matches!(c, '×' | '÷')),
+            _ => return false,
+        };
+        if !kept || tone_may_move && !letter {
+            return false;
+        }
+        tone_may_move = matches!(before, 'o' | 'O' | 'u' | 'U') && may_end_cluster(c);
+        before = c;
+    }
+    !tone_may_move && (before != ' ' || text.is_empty())
+}
+
+/// The letters of `a`, `e` and `y` with a tone: at a syllable's end, behind `o` or `u`, it may have to move.
+fn may_end_cluster(c: char) -> bool {
+    matches!(
+        c,
+        'à' | 'á'
+            | 'ả'
+            | 'ã'
+            | 'ạ'
+            | 'À'
+            | 'Á'
+            | 'Ả'
+            | 'Ã'
+            | 'Ạ'
+            | 'è'
+            | 'é'
+            | 'ẻ'
+            | 'ẽ'
+            | 'ẹ'
+            | 'È'
+            | 'É'
+            | 'Ẻ'
+            | 'Ẽ'
+            | 'Ẹ'
+            | 'ỳ'
+            | 'ý'
+            | 'ỷ'
+            | 'ỹ'
+            | 'ỵ'
+            | 'Ỳ'
+            | 'Ý'
+            | 'Ỷ'
+            | 'Ỹ'
+            | 'Ỵ'
+    )
 }
 
 fn compose(text: &str) -> String {
@@ -94,6 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_cells_are_told_by_their_letters() {
+        for text in
+            ["", "033040000001", "Nguyễn Thị Hòa", "Hoàng Xuân Toán", "Chi bộ thôn 7", "Đặng Thúy Quỳnh"]
+        {
+            assert!(is_stored(text), "{text:?}");
+        }
+        for text in [" An", "An ", "Lê  An", "Hoà", "Hoà Bình", "THUỶ", "a\u{301}", "An\u{A0}Bình", "a\tb"]
+        {
+            assert!(!is_stored(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn only_shouting_and_whispering_names_change_case() {
         assert_eq!(title_case_name("NGUYỄN VĂN AN"), "Nguyễn Văn An");
         assert_eq!(title_case_name("nguyễn văn an"), "Nguyễn Văn An");
@@ -110,6 +172,20 @@ mod tests {
         fn the_stored_form_is_stable(text in "\\PC{0,40}") {
             let once = normalise(&text);
             prop_assert_eq!(normalise(&once), once);
+        }
+
+        #[test]
+        fn what_passes_for_stored_is(text in "[aeouyqnHO àáãèýỳỹÀÝảạẻẹỷấớđĐ×÷.,\u{AD}\u{300}\u{301}\u{323}\u{A0}-]{0,12}") {
+            if is_stored(&text) {
+                prop_assert_eq!(stored(&text), text);
+            }
+        }
+
+        #[test]
+        fn any_letter_that_passes_for_stored_is(text in "[ou]?[\u{20}-\u{24F}\u{1E00}-\u{1EFF}]{1,3}[n ]?") {
+            if is_stored(&text) {
+                prop_assert_eq!(stored(&text), text);
+            }
         }
     }
 }

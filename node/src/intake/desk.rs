@@ -1,0 +1,203 @@
+//! Judged rows become drafts; what was written becomes outcomes, in the order of the rows.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use lienthong_proto::catalogue::RecordType;
+use lienthong_proto::ids::UnitCode;
+use lienthong_proto::rules::{Finding, UnitScope};
+use lienthong_proto::value::Value;
+
+use super::scribe::{Answers, Scribe};
+use super::{Order, Taken};
+use crate::capture::{CapturedRow, FileRefusal, FileSummary, ImportReport, RowOutcome, RowStatus, Verdict};
+use crate::replica::{ComposeError, Draft, Outcome, WriteError};
+
+/// Drafts written in one go: a few frames of the log, made side by side and synced once.
+const DRAFTS: usize = 2_048;
+/// Bytes of values written in one go: rows of long texts make smaller groups.
+const DRAFT_BYTES: usize = 2 << 20;
+/// Rows that may wait with them for their outcome: of a file with nothing but errors no draft is written.
+const WAITING: usize = 4_096;
+/// Groups handed over and not answered yet: one that is being written, one that comes next.
+const GROUPS_AHEAD: usize = 2;
+
+/// Rows whose outcome was not told yet; a draft's is not known until it is written.
+#[derive(Default)]
+struct Group {
+    waiting: Vec<RowOutcome>,
+    /// Of each draft its row's place among those waiting.
+    places: Vec<usize>,
+}
+
+pub(super) struct Desk<'a, 'b> {
+    order: Order<'a>,
+    record_type: &'a RecordType,
+    report: ImportReport,
+    scribe: Scribe<'b>,
+    hear: &'a mut dyn FnMut(&[RowOutcome], u64),
+    extent: u64,
+    open: Group,
+    drafts: Vec<Draft>,
+    draft_bytes: usize,
+    handed: VecDeque<Group>,
+    failure: Option<WriteError>,
+}
+
+impl<'a, 'b> Desk<'a, 'b> {
+    pub(super) fn new(
+        order: Order<'a>,
+        record_type: &'a RecordType,
+        report: ImportReport,
+        scribe: Scribe<'b>,
+        hear: &'a mut dyn FnMut(&[RowOutcome], u64),
+        extent: u64,
+    ) -> Self {
+        Self {
+            order,
+            record_type,
+            report,
+            scribe,
+            hear,
+            extent,
+            open: Group::default(),
+            drafts: Vec::new(),
+            draft_bytes: 0,
+            handed: VecDeque::new(),
+            failure: None,
+        }
+    }
+
+    /// Whether no row has come yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.report.rows == 0
+    }
+
+    /// Takes a row; `Break` if no more can be written.
+    pub(super) fn row(&mut self, row: CapturedRow) -> ControlFlow<()> {
+        self.report.note(&row);
+        self.open.waiting.push(RowOutcome::of(&row, self.record_type, self.report.language));
+        if row.verdict == Verdict::Good && self.failure.is_none() {
+            self.open.places.push(self.open.waiting.len() - 1);
+            let draft = self.draft(row);
+            self.draft_bytes += draft.values.values().map(Value::text_bytes).sum::<usize>();
+            self.drafts.push(draft);
+        }
+        if self.drafts.len() >= DRAFTS
+            || self.draft_bytes >= DRAFT_BYTES
+            || self.open.waiting.len() >= WAITING
+        {
+            self.hand_over();
+            self.settle(GROUPS_AHEAD);
+        }
+        if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn draft(&self, row: CapturedRow) -> Draft {
+        let owner: UnitCode = match (row.judgement.unit, self.order.scope) {
+            (Some(unit), _) => unit,
+            (None, UnitScope::Own(unit) | UnitScope::Any(unit)) => unit.clone(),
+        };
+        let mut values = row.judgement.values;
+        if let Some(field) = &self.record_type.unit_field
+            && !values.contains_key(field)
+        {
+            values.insert(field.clone(), Value::Unit(owner.clone()));
+        }
+        Draft {
+            record_type: self.record_type.name.clone(),
+            owner,
+            values,
+            intent: self.order.intent,
+            author: self.order.author.to_owned(),
+        }
+    }
+
+    fn hand_over(&mut self) {
+        let drafts = std::mem::take(&mut self.drafts);
+        self.draft_bytes = 0;
+        self.scribe.write(drafts);
+        self.handed.push_back(std::mem::take(&mut self.open));
+    }
+
+    /// Tells what became of the groups handed over, until at most `ahead` have no answer.
+    fn settle(&mut self, ahead: usize) {
+        while let Some(group) = self.handed.pop_front() {
+            // The group taken out is one of those without an answer.
+            let answers = if self.handed.len() >= ahead { self.scribe.wait() } else { self.scribe.look() };
+            let Some(answers) = answers else {
+                self.handed.push_front(group);
+                return;
+            };
+            self.tell(group, answers);
+        }
+    }
+
+    fn tell(&mut self, mut group: Group, answers: Answers) {
+        for (place, result) in group.places.into_iter().zip(answers) {
+            let Some(row) = group.waiting.get_mut(place) else { continue };
+            let (status, count) = match result.map(|written| written.outcome) {
+                Ok(Outcome::Created) => (RowStatus::Created, &mut self.report.created),
+                Ok(Outcome::Updated) => (RowStatus::Updated, &mut self.report.updated),
+                Ok(Outcome::Unchanged) => (RowStatus::Unchanged, &mut self.report.unchanged),
+                Ok(Outcome::Withdrawn) => {
+                    let found = withdrawn();
+                    row.say(&found, self.record_type, self.report.language);
+                    self.report.warning(row.sheet.as_deref(), row.row, found);
+                    (RowStatus::Unchanged, &mut self.report.unchanged)
+                }
+                Err(WriteError::Failed(reason)) => {
+                    self.failure = Some(WriteError::Failed(reason));
+                    continue;
+                }
+                Err(error) => {
+                    let found = unwritten(&error);
+                    row.say(&found, self.record_type, self.report.language);
+                    self.report.error(row.sheet.as_deref(), row.row, found);
+                    (RowStatus::Rejected, &mut self.report.rejected)
+                }
+            };
+            row.status = Some(status);
+            *count += 1;
+        }
+        (self.hear)(&group.waiting, self.extent);
+    }
+
+    /// Everything is written and told; `summary` is there if the file was read to its end.
+    pub(super) fn finish(mut self, summary: Option<FileSummary>) -> Taken {
+        self.hand_over();
+        self.settle(0);
+        if let Some(summary) = &summary {
+            self.report.note_file(summary);
+        }
+        Taken { report: self.report, summary, sha256: None, failure: self.failure }
+    }
+
+    /// The file broke midway: what came before is written.
+    pub(super) fn broken(mut self, refusal: &FileRefusal) -> Taken {
+        self.report.error(None, 0, refusal.finding());
+        self.finish(None)
+    }
+}
+
+/// What is said of a row that was good and is not written all the same.
+fn unwritten(error: &WriteError) -> Finding {
+    if let WriteError::Draft(fault) = error
+        && let ComposeError::KeyMissing(field) = fault.as_ref()
+    {
+        let (vi, en) = ("thiếu giá trị của khóa", "a key field has no value");
+        return Finding::new("REQ_MISSING", Some(field), vi, en);
+    }
+    let (vi, en) = (format!("dòng không ghi được: {error}"), format!("the row cannot be written: {error}"));
+    Finding::new("TEXT_TOO_LONG", None, vi, en)
+}
+
+/// What is said of a row whose record is withdrawn.
+fn withdrawn() -> Finding {
+    Finding::new(
+        "RECORD_WITHDRAWN",
+        None,
+        "bản ghi đã được thu hồi, dòng này không khôi phục nó; nếu thu hồi nhầm, hãy ghi lại bằng lệnh put",
+        "the record is withdrawn and this row does not bring it back; if that was a mistake, state it again with put",
+    )
+}
