@@ -25,6 +25,7 @@ pub mod rpc;
 pub mod service;
 pub mod store;
 pub mod sync;
+pub mod why;
 
 /// The version of the synchronisation protocol this program speaks.
 #[must_use]

@@ -1,12 +1,15 @@
 //! Reading records for people and scripts, alike at node and hub.
 
 use lienthong_proto::catalogue::{Catalogue, RecordType};
+use lienthong_proto::change::{Change, Write, path};
+use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::text::fold;
 use serde_json::{Value as Json, json};
 
-use crate::dataset::{Dataset, DatasetError, Record, withdrawal_json};
+use crate::dataset::{Dataset, DatasetError, EntryError, Past, Record, withdrawal_json};
 use crate::replica::{key_id, meant_id};
+use crate::why;
 
 /// The most records one page lists.
 pub const LIMIT_MAX: usize = 1_000;
@@ -144,42 +147,67 @@ impl Records<'_> {
         }
     }
 
-    /// Every live write of a record, oldest first.
+    /// Every write of a record this replica knows of, oldest first, with what became of it.
     ///
     /// # Errors
     /// [`DatasetError`] if it cannot be read.
     pub fn history(&self, record_type: &RecordType, id: &str) -> Result<Option<Json>, DatasetError> {
-        use lienthong_proto::change::{Change, Write, path};
-        use lienthong_proto::entry::Entry;
-        let meant = self.meant(record_type, id);
-        let mut items = Vec::new();
-        for frame in self.dataset.entries().log().clone().scan(lienthong_proto::ids::Sequence(0)) {
-            let (position, frame) = frame.map_err(|error| DatasetError::Entry(error.into()))?;
-            for index in 0..self.dataset.entries().count(position)? {
-                let bytes =
-                    self.dataset.entries().entry(crate::dataset::EntryAt { frame: position, index })?;
-                let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else { continue };
-                if !meant.contains(&change.record) || change.record_type != record_type.name {
-                    continue;
-                }
-                let shown = |write: &Write| match write.path.as_str() {
-                    path::WITHDRAWN => withdrawal_json(&write.value),
-                    _ => write.value.to_json(),
-                };
-                let fields: serde_json::Map<String, Json> =
-                    change.writes.iter().map(|write| (write.path.clone(), shown(write))).collect();
-                items.push(json!({
-                    "at": change.meta.hlc.at().rfc3339(),
-                    "author": change.meta.author,
-                    "replica": change.dot.replica,
-                    "sequence": change.dot.sequence,
-                    "fields": fields,
-                }));
+        for id in self.meant(record_type, id) {
+            let mut history = self.dataset.history(&record_type.name, id)?;
+            if history.is_empty() {
+                continue;
             }
-            drop(frame);
+            history.sort_unstable_by_key(|past| (past.source.effective, past.source.dot));
+            let state = self.dataset.state(&record_type.name, id)?;
+            let live = |past: &Past| {
+                state.as_ref().is_some_and(|state| state.sources.contains_key(&past.source.dot))
+            };
+            let mut items = Vec::with_capacity(history.len());
+            for past in &history {
+                let bytes = self.dataset.entries().entry(past.source.at)?;
+                let change = Entry::decode(&bytes).and_then(|entry| Change::of(&entry));
+                let change = change.map_err(EntryError::from)?;
+                items.push(write_json(&change, past, live(past)));
+            }
+            return Ok(Some(json!({ "items": items, "next": null })));
         }
-        Ok((!items.is_empty()).then(|| json!({ "items": items, "next": null })))
+        Ok(None)
     }
+
+    /// Everything behind one field of a record.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if it cannot be read.
+    pub fn why(&self, record_type: &RecordType, id: &str, field: &str) -> Result<Option<Json>, DatasetError> {
+        match self.get(record_type, id)? {
+            Some(record) => Ok(Some(why::why(self.dataset, &record, field)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn write_json(change: &Change, past: &Past, live: bool) -> Json {
+    let shown = |write: &Write| match write.path.as_str() {
+        path::WITHDRAWN => withdrawal_json(&write.value),
+        _ => write.value.to_json(),
+    };
+    let stated = change.writes.iter().filter(|write| write.path != path::WHY);
+    let fields: serde_json::Map<String, Json> =
+        stated.map(|write| (write.path.clone(), shown(write))).collect();
+    let mut item = json!({
+        "at": past.source.effective.at().rfc3339(),
+        "author": change.meta.author,
+        "unit": past.source.unit,
+        "replica": change.dot.replica,
+        "sequence": change.dot.sequence,
+        "verdict": why::verdict(past),
+        "live": live,
+        "fields": fields,
+    });
+    if let (Some(reason), Some(item)) = (why::reason(change), item.as_object_mut()) {
+        item.insert("why".to_owned(), reason.into());
+    }
+    item
 }
 
 fn holds(record: &Record, words: &[String]) -> bool {

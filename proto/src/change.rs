@@ -25,6 +25,8 @@ pub mod path {
     pub const UNIT: &str = "_unit";
     /// Withdrawal, with its reason.
     pub const WITHDRAWN: &str = "_withdrawn";
+    /// Why the change was made, in its writer's words: of a decision, a transfer, a reopening.
+    pub const WHY: &str = "_why";
 }
 
 /// What a write of a field had seen: for each replica the highest sequence of that field.

@@ -103,6 +103,22 @@ pub enum Command {
     /// Bản ghi · records
     #[command(flatten)]
     Records(RecordsCommand),
+    /// Chuyển một bản ghi sang đơn vị khác · give a record to another unit
+    Transfer {
+        /// Record type
+        record_type: String,
+        /// Id or natural key
+        id: String,
+        /// Its new unit
+        #[arg(long)]
+        to: lienthong_proto::ids::UnitCode,
+        /// Why: kept with the change
+        #[arg(long)]
+        reason: String,
+        /// The unit whose numbers are meant
+        #[arg(long)]
+        unit: Option<lienthong_proto::ids::UnitCode>,
+    },
     /// Điểm chất lượng theo đơn vị, hoặc của một đơn vị kèm các dòng mất điểm · the units' scores, or one unit's with the rows behind it
     Quality {
         /// Which
@@ -283,10 +299,27 @@ pub enum ConflictsAction {
         #[command(flatten)]
         page: Page,
     },
-    /// Of one record, side by side
+    /// Of one record, side by side, numbered, with the rule that picks
     Show {
         /// Record id, or an item's key as the list shows it
         id: String,
+    },
+    /// Quyết định giá trị đúng, kèm lý do · settle one: an ordinary change by the province, with its reason
+    Resolve {
+        /// Record id, or an item's key as the list shows it
+        id: String,
+        /// The field; may be left out if only one is open
+        #[arg(long)]
+        field: Option<String>,
+        /// The number of the value to choose, as `show` numbers them
+        #[arg(long, conflicts_with = "value", required_unless_present = "value")]
+        pick: Option<usize>,
+        /// Another value instead
+        #[arg(long)]
+        value: Option<String>,
+        /// Why: kept with the change, and told
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -26,7 +26,7 @@ use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::{Asked, NewWaiver, Request};
+use crate::service::{Asked, NewWaiver, Request, Resolution, Transfer};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
@@ -227,6 +227,14 @@ fn request(command: &Command) -> anyhow::Result<Request> {
                 Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
             }
         },
+        Command::Transfer { record_type, id, to, reason, unit } => Request::RecordTransfer(Transfer {
+            record_type: record_type.clone(),
+            id: id.clone(),
+            unit: unit.clone(),
+            to: to.clone(),
+            reason: reason.clone(),
+            actor: author(),
+        }),
         Command::Quality { unit } => Request::Quality { unit: unit.clone() },
         Command::Duplicates { action: DuplicatesAction::List { page } } => {
             Request::DuplicatesList { page: page.clone() }
@@ -254,6 +262,16 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Conflicts { action } => match action {
             ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
             ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },
+            ConflictsAction::Resolve { id, field, pick, value, reason } => {
+                Request::ConflictsResolve(Resolution {
+                    id: id.clone(),
+                    field: field.clone(),
+                    pick: *pick,
+                    value: value.clone(),
+                    reason: reason.clone(),
+                    actor: author(),
+                })
+            }
         },
         Command::Quarantine { action } => match action {
             QuarantineAction::List { page } => Request::QuarantineList { page: page.clone() },

@@ -39,6 +39,7 @@ enum Answer {
     ),
     Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Sequence(Result<Sequence, CommitError>, oneshot::Sender<Result<Sequence, CommitError>>),
+    Decided(Result<Written, WriteError>, oneshot::Sender<Result<Written, WriteError>>),
 }
 
 /// The ledger's writer.
@@ -162,6 +163,11 @@ impl Committer {
                 let result = self.event(&event)?;
                 answers.push(Answer::Sequence(result, sender));
             }
+            Command::Decide(decision, sender) => {
+                self.commit()?;
+                let result = self.decide(*decision)?;
+                answers.push(Answer::Decided(result, sender));
+            }
             Command::Release(release, sender) => {
                 self.commit()?;
                 let result = self.release(&release)?;
@@ -172,10 +178,10 @@ impl Committer {
         Ok(())
     }
 
-    fn stage(&mut self, draft: Draft) -> Result<Result<Written, WriteError>, JournalError> {
+    pub(super) fn stage(&mut self, draft: Draft) -> Result<Result<Written, WriteError>, JournalError> {
         use lienthong_node::replica::ComposeError;
         match self.journal.stage(draft, (self.clock)()) {
-            Ok(stage) => Ok(Ok(Written { record: stage.record, outcome: stage.outcome() })),
+            Ok(stage) => Ok(Ok(stage.written())),
             Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),
             Err(JournalError::Compose(error)) => Ok(Err(WriteError::Draft(Arc::new(error)))),
             Err(JournalError::Build(error)) => Ok(Err(WriteError::TooLarge(error.to_string()))),
@@ -183,7 +189,7 @@ impl Committer {
         }
     }
 
-    fn event(&mut self, event: &Event) -> Result<Result<Sequence, CommitError>, JournalError> {
+    pub(super) fn event(&mut self, event: &Event) -> Result<Result<Sequence, CommitError>, JournalError> {
         let sequence = self.journal.stage_event(event)?;
         self.books.note_event(event, sequence, &mut self.view);
         Ok(Ok(sequence))
@@ -347,6 +353,9 @@ impl Committer {
             deliver(match answer {
                 Answer::Accept(_, place, sender) => Answer::Accept(Err(failed()), place, sender),
                 Answer::Sequence(_, sender) => Answer::Sequence(Err(failed()), sender),
+                Answer::Decided(_, sender) => {
+                    Answer::Decided(Err(WriteError::Failed(Arc::clone(&reason))), sender)
+                }
                 Answer::Write(results, sender) => {
                     let refused = || Err(WriteError::Failed(Arc::clone(&reason)));
                     Answer::Write(results.iter().map(|_| refused()).collect(), sender)
@@ -361,6 +370,7 @@ fn deliver(answer: Answer) {
         Answer::Accept(result, _place, sender) => drop(sender.send(result)),
         Answer::Write(results, sender) => drop(sender.send(results)),
         Answer::Sequence(result, sender) => drop(sender.send(result)),
+        Answer::Decided(result, sender) => drop(sender.send(result)),
     }
 }
 

@@ -9,7 +9,7 @@ use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::{Release, VerifiedBatch};
+use super::{Decision, Release, VerifiedBatch};
 use crate::feed::FeedIndex;
 use crate::ledger::Books;
 
@@ -61,6 +61,7 @@ pub(super) enum Command {
     Accept(Box<VerifiedBatch>, OwnedSemaphorePermit, oneshot::Sender<Result<Accepted, CommitError>>),
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
+    Decide(Box<Decision>, oneshot::Sender<Result<Written, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
@@ -116,6 +117,18 @@ impl CommitterHandle {
     pub async fn event(&self, event: Event) -> Result<Sequence, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Event(event, answer), answered).await?
+    }
+
+    /// Writes a steward's decision with the event that accounts for it: both or none.
+    ///
+    /// # Errors
+    /// [`WriteError`] if it was not accepted.
+    pub async fn decide(&self, decision: Decision) -> Result<Written, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        match self.ask(Command::Decide(Box::new(decision), answer), answered).await {
+            Ok(result) => result,
+            Err(error) => Err(WriteError::Failed(error.to_string().into())),
+        }
     }
 
     /// Releases a change from quarantine.

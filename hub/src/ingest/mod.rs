@@ -5,6 +5,7 @@
 
 mod admit;
 mod committer;
+mod decide;
 mod handle;
 mod judge;
 mod release;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use admit::{Admission, admit_late};
 pub use committer::{Committer, QUARANTINE_MAX};
+pub use decide::{Answered, Decided, Decision};
 pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
 pub use judge::{Judge, Judgement};
 pub use release::Release;

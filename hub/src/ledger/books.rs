@@ -17,7 +17,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::ingest::Content;
+use crate::ingest::{Content, Decided};
 
 /// What the ledger holds of one replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,6 +196,7 @@ impl Books {
             }
             None => {}
         }
+        self.note_decision(event, place, view);
         if event.kind == "enrolment"
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
                 (event.fields.get("replica"), event.fields.get("unit"))
@@ -204,6 +205,39 @@ impl Books {
             let held = self.replicas.entry(replica).or_insert_with(|| HeldReplica::empty(unit.clone()));
             view.put(Keyspace::Replica, &replica.0, &encode_held(held));
             self.changed = true;
+        }
+    }
+
+    /// Tells everybody whose words a decision answers, and the owner of its record.
+    fn note_decision(&mut self, event: &Event, place: Sequence, view: &mut Batch) {
+        let Some(decided) = Decided::of(event) else { return };
+        let mut told: Vec<(ReplicaId, u64, (&str, &str))> = Vec::new();
+        for answered in &decided.answered {
+            let words = if answered.taken {
+                ("tỉnh đã chọn giá trị đơn vị gửi", "the province chose the value your unit stated")
+            } else {
+                ("tỉnh đã chọn giá trị khác với giá trị đơn vị gửi", "the province chose another value than your unit stated")
+            };
+            told.push((answered.dot.replica, answered.dot.sequence.0, words));
+        }
+        let words = ("tỉnh đã quyết định về một bản ghi của đơn vị", "the province decided about a record of your unit");
+        let owners = self.replicas.iter().filter(|(_, held)| Some(&held.unit) == decided.owner.as_ref());
+        let owners = owners.map(|(replica, _)| *replica).filter(|replica| {
+            !decided.answered.iter().any(|answered| answered.dot.replica == *replica)
+        });
+        told.extend(owners.map(|replica| (replica, 0, words)));
+        for (number, (replica, sequence, (vi, en))) in (0..NOTICES_PER_ENTRY).zip(told) {
+            let notice = NoticeEntry {
+                number: place.0 * NOTICES_PER_ENTRY + number,
+                at: event.at.0,
+                kind: "DECISION".to_owned(),
+                sequence,
+                reason: "DECISION".to_owned(),
+                record_type: decided.record_type.clone(),
+                vi: vi.to_owned(),
+                en: en.to_owned(),
+            };
+            self.tell(replica, notice, view);
         }
     }
 

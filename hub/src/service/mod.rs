@@ -1,5 +1,6 @@
 //! What a hub does when asked: the one place behind the control socket and the command line.
 
+mod decisions;
 mod evidence;
 mod people;
 mod quality;
@@ -19,7 +20,7 @@ use tokio::runtime::Handle;
 
 use crate::app::Hub;
 
-pub use request::{Asked, NewWaiver, Request};
+pub use request::{Asked, NewWaiver, Request, Resolution, Transfer};
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -52,6 +53,8 @@ impl Hub {
                 self.release(&number, reason, actor).await
             }
             Request::WaiverAdd(waiver) => self.waiver_add(waiver).await,
+            Request::ConflictsResolve(resolution) => self.resolve(resolution).await,
+            Request::RecordTransfer(transfer) => self.transfer(transfer).await,
             Request::WaiverEnd { number, reason, actor } => self.waiver_end(number, &reason, &actor).await,
             Request::UserAdd { name, roles, uid, password, actor } => {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
@@ -123,6 +126,8 @@ impl Hub {
             | Request::UnitRevoke { .. }
             | Request::QuarantineRelease { .. }
             | Request::WaiverAdd(_)
+            | Request::ConflictsResolve(_)
+            | Request::RecordTransfer(_)
             | Request::WaiverEnd { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),

@@ -90,6 +90,10 @@ pub enum Request {
         /// Record id, or the key of an item of the list.
         id: String,
     },
+    /// Settle a conflict.
+    ConflictsResolve(Resolution),
+    /// Give a record to another unit.
+    RecordTransfer(Transfer),
     /// All of the quarantine.
     QuarantineList {
         /// Which.
@@ -177,6 +181,40 @@ pub struct NewWaiver {
     pub approver: String,
 }
 
+/// How a conflict is settled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Record id, or the key of an item of the list.
+    pub id: String,
+    /// The field; the only open one if none is named.
+    pub field: Option<String>,
+    /// The number of the value to choose, as `conflicts show` numbers them.
+    pub pick: Option<usize>,
+    /// Another value instead.
+    pub value: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who decides.
+    pub actor: String,
+}
+
+/// Whom a record goes to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Record type.
+    pub record_type: String,
+    /// Id or natural key.
+    pub id: String,
+    /// The unit whose numbers are meant; the province's own otherwise.
+    pub unit: Option<UnitCode>,
+    /// Its new unit.
+    pub to: UnitCode,
+    /// Why.
+    pub reason: String,
+    /// Who decides.
+    pub actor: String,
+}
+
 /// A request, and whom it is to act as.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Asked {
@@ -195,7 +233,7 @@ impl Request {
         match self {
             Self::TokenCreate { .. } | Self::TokenRevoke { .. } | Self::UnitRevoke { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
-            Self::QuarantineRelease { .. } => Right::Decide,
+            Self::QuarantineRelease { .. } | Self::ConflictsResolve(_) | Self::RecordTransfer(_) => Right::Decide,
             Self::WaiverAdd(_) | Self::WaiverEnd { .. } => Right::Approve,
             Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
             _ => Right::Read,
@@ -214,6 +252,8 @@ impl Request {
             | Self::UserDisable { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),
             Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
+            Self::ConflictsResolve(resolution) => name.clone_into(&mut resolution.actor),
+            Self::RecordTransfer(transfer) => name.clone_into(&mut transfer.actor),
             _ => {}
         }
     }

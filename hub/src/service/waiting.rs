@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use lienthong_node::control::Answer;
+use lienthong_node::dataset::Record;
 use lienthong_node::records::Page;
+use lienthong_node::why::why;
 use lienthong_proto::ids::RecordId;
 use serde_json::{Value as Json, json};
 
@@ -12,18 +14,32 @@ use crate::ingest::Release;
 use crate::ledger::Quarantined;
 
 impl Hub {
+    /// The open conflicts of a record, or the one of a list's key: each side by side, with the rule that picks.
     pub(super) fn conflicts_show(&self, id: &str) -> Result<Answer, Answer> {
-        let none = || Answer::failed(format!("{id}: không có xung đột đang mở · no open conflict"));
+        let (record, fields) = self.open_conflicts(id)?;
+        let mut conflicts = Vec::new();
+        for field in &fields {
+            conflicts.push(why(&self.dataset, &record, field).map_err(Answer::failed)?);
+        }
+        Ok(Answer::done(json!({
+            "type": record.record_type, "id": record.id, "unit": record.owner, "conflicts": conflicts,
+        })))
+    }
+
+    /// The record an id or a list's key means, and its open fields that are meant.
+    pub(super) fn open_conflicts(&self, id: &str) -> Result<(Record, Vec<String>), Answer> {
+        let none = || {
+            Answer::refused("CONFLICT_UNKNOWN", format!("{id}: không có xung đột đang mở · no open conflict"))
+        };
         let named = |record_type: &str, record: &RecordId, field: &str| {
             record.to_string() == id || format!("{record_type}/{record}/{field}") == id
         };
-        let mut open = self.dataset.conflicts().into_iter();
-        let (record_type, record, _) = open.find(|(t, record, f)| named(t, record, f)).ok_or_else(none)?;
-        let found = self.dataset.record(&self.catalogue, &record_type, record).map_err(Answer::failed)?;
-        let record = found.ok_or_else(none)?;
-        Ok(Answer::done(json!({
-            "type": record_type, "id": record.id, "unit": record.owner, "conflicts": record.conflicts(),
-        })))
+        let open: Vec<(String, RecordId, String)> =
+            self.dataset.conflicts().into_iter().filter(|(t, record, f)| named(t, record, f)).collect();
+        let (record_type, record, _) = open.first().ok_or_else(none)?;
+        let found = self.dataset.record(&self.catalogue, record_type, *record).map_err(Answer::failed)?;
+        let fields = open.iter().map(|(_, _, field)| field.clone()).collect();
+        Ok((found.ok_or_else(none)?, fields))
     }
 
     /// The open conflicts, a field each.

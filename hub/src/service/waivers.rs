@@ -139,7 +139,7 @@ impl Hub {
     }
 }
 
-fn reason_of(text: &str) -> Result<String, Answer> {
+pub(super) fn reason_of(text: &str) -> Result<String, Answer> {
     let text = lienthong_proto::text::normalise(text);
     let long = text.chars().count();
     if long == 0 || long > REASON_MAX {

@@ -95,7 +95,19 @@ pub enum RecordAction {
         #[arg(long)]
         unit: Option<UnitCode>,
     },
-    /// Every write written here
+    /// Vì sao một trường có giá trị đang hiện · why a field shows what it shows
+    Why {
+        /// Record type
+        record_type: String,
+        /// Id or natural key
+        id: String,
+        /// The field's name
+        field: String,
+        /// The unit whose numbers are meant
+        #[arg(long)]
+        unit: Option<UnitCode>,
+    },
+    /// Every write of one, with what became of it
     History {
         /// Record type
         record_type: String,
@@ -167,6 +179,12 @@ impl RecordAction {
             Self::Get { record_type, id, unit } => {
                 RecordsRequest::Get { record_type: record_type.clone(), id: id.clone(), unit: unit.clone() }
             }
+            Self::Why { record_type, id, field, unit } => RecordsRequest::Why {
+                record_type: record_type.clone(),
+                id: id.clone(),
+                field: field.clone(),
+                unit: unit.clone(),
+            },
             Self::History { record_type, id, unit } => RecordsRequest::History {
                 record_type: record_type.clone(),
                 id: id.clone(),

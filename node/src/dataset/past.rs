@@ -78,6 +78,18 @@ impl Dataset {
         Ok(all.into_values().collect())
     }
 
+    /// Whether a record that is not there was: everything ever said of it is kept out. For the writer, `pending`
+    /// tells of what was applied and not published yet.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn is_emptied(&self, record_type: &str, id: RecordId, pending: bool) -> Result<bool, DatasetError> {
+        let Some(number) = self.inner.words.find(record_type.as_bytes()) else { return Ok(false) };
+        let key = key(number, id);
+        let stored = if pending { self.touch(key)? } else { self.published_state(&key)? };
+        Ok(stored.is_some() && self.decoded(stored.as_deref())?.is_none())
+    }
+
     fn past(&self, key: &Key, look: Look) -> Result<BTreeMap<Dot, Past>, DatasetError> {
         let range = (*key, Dot::MIN)..=(*key, Dot::MAX);
         // Memory first: what a flush moves in between is met twice rather than missed.

@@ -232,7 +232,7 @@ impl Dataset {
         Ok(before)
     }
 
-    fn published_state(&self, key: &Key) -> Result<Option<Arc<Stored>>, DatasetError> {
+    pub(super) fn published_state(&self, key: &Key) -> Result<Option<Arc<Stored>>, DatasetError> {
         if let Some(state) = self.inner.published.read().overlay.get(key) {
             return Ok(Some(Arc::clone(state)));
         }

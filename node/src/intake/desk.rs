@@ -136,6 +136,13 @@ impl<'a, 'b> Desk<'a, 'b> {
     fn tell(&mut self, mut group: Group, answers: Answers) {
         for (place, result) in group.places.into_iter().zip(answers) {
             let Some(row) = group.waiting.get_mut(place) else { continue };
+            if let Ok(written) = &result {
+                for path in &written.elsewhere {
+                    let found = elsewhere(path);
+                    row.say(&found, self.record_type, self.report.language);
+                    self.report.warning(row.sheet.as_deref(), row.row, found);
+                }
+            }
             let (status, count) = match result.map(|written| written.outcome) {
                 Ok(Outcome::Created) => (RowStatus::Created, &mut self.report.created),
                 Ok(Outcome::Updated) => (RowStatus::Updated, &mut self.report.updated),
@@ -190,6 +197,17 @@ fn unwritten(error: &WriteError) -> Finding {
     }
     let (vi, en) = (format!("dòng không ghi được: {error}"), format!("the row cannot be written: {error}"));
     Finding::new("TEXT_TOO_LONG", None, vi, en)
+}
+
+/// What is said of a value that others have changed since the same was stated here.
+fn elsewhere(path: &str) -> Finding {
+    let column = path.split('/').next_back();
+    Finding::new(
+        "CHANGED_ELSEWHERE",
+        column,
+        "giá trị này đã được nơi khác sửa sau lần nhập trước, bảng cũ không ghi đè; nếu bảng này đúng, hãy ghi lại bằng lệnh put",
+        "this value was changed elsewhere since it was taken in here, and an old sheet does not overwrite it; if the sheet is right, state it with put",
+    )
 }
 
 /// What is said of a row whose record is withdrawn.

@@ -9,6 +9,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Withdrawal, WithdrawalError};
 
+use super::stated::stated;
 use super::{Stage, WriteError, Written};
 use crate::dataset::{Dataset, DatasetError, Record, RecordState};
 
@@ -36,6 +37,8 @@ pub enum Intent {
     Assert,
     /// This record is withdrawn; the one value stated, of `_withdrawn`, is the reason's text.
     Withdraw(RecordId),
+    /// A decision on this record: each value stated is to be the only one, whatever was said before.
+    Amend(RecordId),
 }
 
 /// Against which state a draft is composed.
@@ -62,12 +65,14 @@ pub struct Composed {
     pub writes: Vec<Write>,
     /// The record is withdrawn, and what was stated does not bring it back.
     pub withdrawn: bool,
+    /// Paths not written because others have changed them since the unit stated the same.
+    pub elsewhere: Vec<String>,
 }
 
 impl Composed {
     pub(super) fn stage(&self) -> Stage {
-        let (created, withdrawn) = (self.created, self.withdrawn);
-        Stage { record: self.record, created, written: !self.writes.is_empty(), withdrawn }
+        let (created, withdrawn, elsewhere) = (self.created, self.withdrawn, self.elsewhere.clone());
+        Stage { record: self.record, created, written: !self.writes.is_empty(), withdrawn, elsewhere }
     }
 }
 
@@ -108,6 +113,10 @@ pub fn aim(catalogue: &Catalogue, provincial_key: &[u8], mut draft: Draft) -> Re
     };
     let record = match draft.intent {
         Intent::Withdraw(record) => record,
+        Intent::Amend(record) => {
+            resolve_references(catalogue, provincial_key, declared, &draft.owner, &mut draft.values);
+            record
+        }
         Intent::Capture | Intent::Assert => {
             resolve_references(catalogue, provincial_key, declared, &draft.owner, &mut draft.values);
             identify(provincial_key, declared, &draft.owner, &draft.values)?
@@ -131,21 +140,34 @@ impl Aimed {
         self,
         dataset: &Dataset,
         catalogue: &Catalogue,
-        writer: ReplicaId,
+        (writer, unit): (ReplicaId, &UnitCode),
         look: Look,
     ) -> Result<Composed, ComposeError> {
-        let Self { record, draft } = self;
+        let Self { record, mut draft } = self;
+        let why = draft.values.remove(path::WHY);
         let state = match look {
             Look::Pending => dataset.pending_state(&draft.record_type, record),
             Look::Published => dataset.state(&draft.record_type, record),
         }?;
         let (mut writes, mut created, mut withdrawn) = (Vec::new(), false, false);
+        let mut elsewhere = Vec::new();
         match (&state, draft.intent) {
-            (None, Intent::Withdraw(_)) => return Err(ComposeError::RecordUnknown),
+            (None, Intent::Withdraw(_) | Intent::Amend(_)) => return Err(ComposeError::RecordUnknown),
             (Some(state), Intent::Withdraw(_)) => writes.extend(withdraw(&draft, writer, state)?),
-            (None, _) => {
-                created = true;
-                writes = first(draft.owner, draft.values);
+            (None, intent) => {
+                // What the province keeps out is not said again by the same sheet.
+                let emptied = intent == Intent::Capture
+                    && dataset.is_emptied(&draft.record_type, record, look == Look::Pending)?;
+                let said = if emptied {
+                    let paths = draft.values.keys().cloned().collect();
+                    stated(dataset, &draft.record_type, record, unit, &paths)?
+                } else {
+                    BTreeMap::new()
+                };
+                if !emptied || said != draft.values {
+                    created = true;
+                    writes = first(draft.owner, draft.values);
+                }
             }
             // An old sheet never reverts a decision.
             (Some(state), Intent::Capture) if state.standing().withdrawn => withdrawn = true,
@@ -153,10 +175,25 @@ impl Aimed {
                 let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, state)
                     .map_err(DatasetError::from)?;
                 writes = differing(draft.values, intent, &known, state, writer);
+                if intent == Intent::Capture && !writes.is_empty() {
+                    let paths = writes.iter().map(|write| write.path.clone()).collect();
+                    let said = stated(dataset, &draft.record_type, record, unit, &paths)?;
+                    writes.retain(|write| {
+                        let again = said.get(&write.path) == Some(&write.value);
+                        if again {
+                            elsewhere.push(write.path.clone());
+                        }
+                        !again
+                    });
+                }
             }
         }
+        if let (Some(value), false) = (why, writes.is_empty()) {
+            let context = state.map_or_else(Context::default, |state| seen(&state, path::WHY, writer));
+            writes.push(Write { path: path::WHY.to_owned(), value, context });
+        }
         let Draft { record_type, author, .. } = draft;
-        Ok(Composed { record, record_type, author, created, writes, withdrawn })
+        Ok(Composed { record, record_type, author, created, writes, withdrawn, elsewhere })
     }
 }
 
@@ -189,7 +226,7 @@ fn differing(
             Intent::Capture => {
                 live.iter().any(|candidate| candidate.value == value) || known.shown(&path) == Some(&value)
             }
-            Intent::Assert | Intent::Withdraw(_) => matches!(live, [only] if only.value == value),
+            Intent::Assert | Intent::Amend(_) | Intent::Withdraw(_) => matches!(live, [only] if only.value == value),
         };
         if !stands {
             let context = seen(state, &path, writer);
@@ -228,13 +265,13 @@ pub fn preview(
     dataset: &Dataset,
     catalogue: &Catalogue,
     provincial_key: &[u8],
-    writer: ReplicaId,
+    writer: (ReplicaId, &UnitCode),
     drafts: Vec<Draft>,
 ) -> Vec<Result<Written, WriteError>> {
     let one = |draft: Draft| {
         let aimed = aim(catalogue, provincial_key, draft)?;
         let composed = aimed.compose(dataset, catalogue, writer, Look::Published)?;
-        Ok(Written { record: composed.record, outcome: composed.stage().outcome() })
+        Ok(composed.stage().written())
     };
     let or_fault =
         |result: Result<Written, ComposeError>| result.map_err(|error| WriteError::Draft(Arc::new(error)));

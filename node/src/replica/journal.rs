@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use super::frames::{self, Frame, FrameError, Staged};
 use super::replay::{self, Replay};
-use super::{ComposeError, Composed, Draft, Fed, Look, Numbers, Outcome, aim};
+use super::{ComposeError, Composed, Draft, Fed, Look, Numbers, Outcome, Written, aim};
 use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Flush, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
 use crate::store::{Batch, Keyspace, View, ViewError};
@@ -143,9 +143,17 @@ pub struct Stage {
     pub written: bool,
     /// It is withdrawn, and what was stated does not bring it back.
     pub withdrawn: bool,
+    /// Paths not written because others have changed them since the unit stated the same.
+    pub elsewhere: Vec<String>,
 }
 
 impl Stage {
+    /// The same for the one who states it.
+    #[must_use]
+    pub fn written(self) -> Written {
+        Written { record: self.record, outcome: self.outcome(), elsewhere: self.elsewhere }
+    }
+
     /// What that is for the one who states it.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -309,7 +317,7 @@ impl Journal {
         if self.is_staged(&aimed.record()) {
             self.commit()?;
         }
-        let composed = aimed.compose(&self.dataset, &self.catalogue, self.author.replica, Look::Pending)?;
+        let composed = aimed.compose(&self.dataset, &self.catalogue, (self.author.replica, &self.author.unit), Look::Pending)?;
         let stage = composed.stage();
         if stage.written {
             self.stage_change(composed, now)?;

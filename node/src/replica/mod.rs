@@ -6,6 +6,7 @@ mod frames;
 mod journal;
 mod numbers;
 mod replay;
+mod stated;
 mod writer;
 
 pub use compose::{Aimed, ComposeError, Composed, Draft, Intent, Look, aim, key_id, meant_id, preview};

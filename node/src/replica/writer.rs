@@ -16,12 +16,14 @@ use crate::log::{HashFile, LogReader};
 use crate::store::{Batch, ViewError};
 
 /// What became of one draft.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The record.
     pub record: RecordId,
     /// What was done.
     pub outcome: Outcome,
+    /// Paths not written because others have changed them since the unit stated the same.
+    pub elsewhere: Vec<String>,
 }
 
 /// Whether a draft wrote anything.
@@ -352,7 +354,7 @@ impl Writer {
     /// Faults of the draft are its own answer; faults of the store end the writer.
     fn stage(&mut self, draft: Draft) -> Result<Result<Written, WriteError>, JournalError> {
         match self.journal.stage(draft, (self.clock)()) {
-            Ok(stage) => Ok(Ok(Written { record: stage.record, outcome: stage.outcome() })),
+            Ok(stage) => Ok(Ok(stage.written())),
             Err(JournalError::Compose(ComposeError::Dataset(fault))) => Err(fault.into()),
             Err(JournalError::Compose(error)) => Ok(Err(WriteError::Draft(Arc::new(error)))),
             Err(JournalError::Build(error)) => Ok(Err(WriteError::TooLarge(error.to_string()))),

@@ -82,6 +82,17 @@ pub enum RecordsRequest {
         /// Who withdraws it.
         author: String,
     },
+    /// Why a field of a record shows what it shows.
+    Why {
+        /// Record type.
+        record_type: String,
+        /// Id or natural key.
+        id: String,
+        /// The field's name.
+        field: String,
+        /// The unit whose numbers are meant; the replica's own otherwise.
+        unit: Option<UnitCode>,
+    },
     /// Every write of a record.
     History {
         /// Record type.
@@ -114,6 +125,7 @@ impl RecordsRequest {
             | Self::Get { record_type, .. }
             | Self::List { record_type, .. }
             | Self::Withdraw { record_type, .. }
+            | Self::Why { record_type, .. }
             | Self::History { record_type, .. } => record_type,
         }
     }
@@ -169,6 +181,15 @@ impl RecordsService<'_> {
             RecordsRequest::List { listing, .. } => self.list(declared, &listing),
             RecordsRequest::Withdraw { id, unit, reason, author, .. } => {
                 self.withdraw(declared, &id, unit.as_ref(), reason, author)
+            }
+            RecordsRequest::Why { id, field, unit, .. } => {
+                let known = field.starts_with('_') || declared.field(&field).is_some();
+                if !known {
+                    let reason = format!("loại {0} không có trường {field} · type {0} has no field {field}", declared.name);
+                    return Err(Answer::refused("COLUMN_UNKNOWN", reason));
+                }
+                let found = self.of(unit.as_ref()).why(declared, &id, &field).map_err(Answer::failed)?;
+                found.map(Answer::done).ok_or_else(missing)
             }
             RecordsRequest::History { id, unit, .. } => {
                 let found = self.of(unit.as_ref()).history(declared, &id).map_err(Answer::failed)?;
@@ -264,6 +285,7 @@ impl RecordsService<'_> {
         work: impl FnOnce(&mut Intake<'_>) -> Taken,
     ) -> Result<Taken, String> {
         let Records { dataset, catalogue, provincial_key, .. } = self.records;
+        let (UnitScope::Own(unit) | UnitScope::Any(unit)) = &self.scope;
         let (write, writer) = (self.write, self.writer);
         let mut intake = Intake {
             catalogue,
@@ -272,7 +294,7 @@ impl RecordsService<'_> {
             now: self.now,
             language: if manner.english { Language::En } else { Language::Vi },
             write: &mut |drafts| match manner.dry_run {
-                true => preview(dataset, catalogue, provincial_key, writer, drafts),
+                true => preview(dataset, catalogue, provincial_key, (writer, unit), drafts),
                 false => write(drafts),
             },
             hear,
