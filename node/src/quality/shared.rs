@@ -67,6 +67,6 @@ impl Keeper {
             return Ok(Sorted::default());
         }
         let waivers = Arc::clone(&self.waivers.read());
-        Ok(sort_by_waivers(self.book()?, &id, defects, &waivers, as_of))
+        Ok(sort_by_waivers(&*self.book()?, &id, defects, &waivers, as_of))
     }
 }

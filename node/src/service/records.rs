@@ -181,11 +181,12 @@ impl RecordsService<'_> {
     pub(super) fn with_defects(&self, record: &Record) -> Result<Json, Answer> {
         let quality = self.quality;
         let found = quality.defects(&record.record_type, record.id, quality.today());
-        let (found, book) = (found.map_err(Answer::failed)?, quality.book().map_err(Answer::failed)?);
+        let found = found.map_err(Answer::failed)?;
         let mut body = record.to_json();
-        if let Some(fields) = body.as_object_mut() {
+        if let (false, Some(fields)) = (found.is_empty(), body.as_object_mut()) {
+            let book = quality.book().map_err(Answer::failed)?;
             fields
-                .insert("defects".to_owned(), found.iter().map(|defect| defect_json(book, defect)).collect());
+                .insert("defects".to_owned(), found.iter().map(|found| defect_json(&book, found)).collect());
         }
         Ok(body)
     }
