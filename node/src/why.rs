@@ -24,7 +24,9 @@ pub fn policy_label(policy: Policy) -> Label {
             "giá trị của tỉnh đứng trước, rồi của đơn vị chủ quản, rồi giá trị ghi sau cùng",
             "the province’s value comes first, then the owning unit’s, then the one written last",
         ),
-        Policy::Union => ("hiện mọi phần tử của các danh sách", "the members of all lists are shown together"),
+        Policy::Union => {
+            ("hiện mọi phần tử của các danh sách", "the members of all lists are shown together")
+        }
         Policy::Highest => ("hiện giá trị cao nhất", "the highest value is shown"),
         Policy::Lowest => ("hiện giá trị thấp nhất", "the lowest value is shown"),
         Policy::Once => (

@@ -75,7 +75,8 @@ impl Decided {
     /// What an event says, if it is a decision's.
     #[must_use]
     pub fn of(event: &Event) -> Option<Self> {
-        let Some(Value::Text(record_type)) = event.fields.get("type").filter(|_| event.kind == DECISION) else {
+        let Some(Value::Text(record_type)) = event.fields.get("type").filter(|_| event.kind == DECISION)
+        else {
             return None;
         };
         let owner = match event.fields.get("owner") {

@@ -216,15 +216,21 @@ impl Books {
             let words = if answered.taken {
                 ("tỉnh đã chọn giá trị đơn vị gửi", "the province chose the value your unit stated")
             } else {
-                ("tỉnh đã chọn giá trị khác với giá trị đơn vị gửi", "the province chose another value than your unit stated")
+                (
+                    "tỉnh đã chọn giá trị khác với giá trị đơn vị gửi",
+                    "the province chose another value than your unit stated",
+                )
             };
             told.push((answered.dot.replica, answered.dot.sequence.0, words));
         }
-        let words = ("tỉnh đã quyết định về một bản ghi của đơn vị", "the province decided about a record of your unit");
+        let words = (
+            "tỉnh đã quyết định về một bản ghi của đơn vị",
+            "the province decided about a record of your unit",
+        );
         let owners = self.replicas.iter().filter(|(_, held)| Some(&held.unit) == decided.owner.as_ref());
-        let owners = owners.map(|(replica, _)| *replica).filter(|replica| {
-            !decided.answered.iter().any(|answered| answered.dot.replica == *replica)
-        });
+        let owners = owners
+            .map(|(replica, _)| *replica)
+            .filter(|replica| !decided.answered.iter().any(|answered| answered.dot.replica == *replica));
         told.extend(owners.map(|replica| (replica, 0, words)));
         for (number, (replica, sequence, (vi, en))) in (0..NOTICES_PER_ENTRY).zip(told) {
             let notice = NoticeEntry {

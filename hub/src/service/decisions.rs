@@ -82,8 +82,9 @@ impl Hub {
         };
         let province = &self.secrets.profile.province;
         let others = candidates.iter().filter(|candidate| candidate.unit != *province);
-        let answered =
-            others.map(|candidate| Answered { dot: candidate.dot, taken: candidate.value == value }).collect();
+        let answered = others
+            .map(|candidate| Answered { dot: candidate.dot, taken: candidate.value == value })
+            .collect();
         let withdraws = Withdrawal::of(&value).filter(|_| field == path::WITHDRAWN);
         let (intent, values) = match &withdraws {
             // To withdraw is to have seen what is there now: the list of what was seen is made anew.
@@ -93,10 +94,7 @@ impl Hub {
             }
             None => (
                 Intent::Amend(record.id),
-                BTreeMap::from([
-                    (field.clone(), value),
-                    (path::WHY.to_owned(), Value::Text(reason.clone())),
-                ]),
+                BTreeMap::from([(field.clone(), value), (path::WHY.to_owned(), Value::Text(reason.clone()))]),
             ),
         };
         Ok(Decision {
@@ -149,7 +147,8 @@ impl Hub {
         let records = Records { unit: transfer.unit.as_ref().unwrap_or(records.unit), ..records };
         let found = records.get(declared, &transfer.id).map_err(Answer::failed)?;
         let record = found.filter(|record| !record.is_withdrawn()).ok_or_else(|| {
-            let reason = "không tìm thấy bản ghi, hoặc đã thu hồi · there is no such record, or it is withdrawn";
+            let reason =
+                "không tìm thấy bản ghi, hoặc đã thu hồi · there is no such record, or it is withdrawn";
             Answer::refused("RECORD_UNKNOWN", reason)
         })?;
         if record.owner.as_ref() == Some(&transfer.to) {

@@ -233,7 +233,9 @@ impl Request {
         match self {
             Self::TokenCreate { .. } | Self::TokenRevoke { .. } | Self::UnitRevoke { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
-            Self::QuarantineRelease { .. } | Self::ConflictsResolve(_) | Self::RecordTransfer(_) => Right::Decide,
+            Self::QuarantineRelease { .. } | Self::ConflictsResolve(_) | Self::RecordTransfer(_) => {
+                Right::Decide
+            }
             Self::WaiverAdd(_) | Self::WaiverEnd { .. } => Right::Approve,
             Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
             _ => Right::Read,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lienthong_proto::bytes::Malformed;
@@ -26,6 +26,8 @@ use crate::store::{Batch, Keyspace, ViewError};
 
 /// Records dealt with between two looks at whether to stop.
 const STEP: usize = 256;
+/// Rules that nobody needed for so long are compiled again when they are.
+const BOOK_IDLE: Duration = Duration::from_secs(30);
 /// What a gentle keeper's thread asks of the scheduler: everything else goes first.
 const NICE: i32 = 15;
 /// Nothing was written for so long: now there is time to judge.
@@ -78,8 +80,8 @@ impl Pace {
 /// Keeps judgements, marks and totals of all records in the view.
 #[derive(Debug)]
 pub struct Keeper {
-    /// Compiled when first needed: a node that nobody asks spares the memory.
-    book: OnceLock<RuleBook>,
+    /// Compiled when needed, with when that was last: a node with nothing to judge spares the memory.
+    book: Mutex<Option<(Arc<RuleBook>, Instant)>>,
     dataset: Dataset,
     catalogue: Arc<Catalogue>,
     clock: fn() -> UnixMillis,
@@ -124,7 +126,7 @@ impl Keeper {
         outbox: Option<Outbox>,
     ) -> Result<Self, QualityError> {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
-        let (book, turn, waived) = (OnceLock::new(), Mutex::new(()), Mutex::new(None));
+        let (book, turn, waived) = (Mutex::new(None), Mutex::new(()), Mutex::new(None));
         let keeper = Self { book, dataset, catalogue, clock, turn, waived, outbox };
         let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
         if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
@@ -137,12 +139,22 @@ impl Keeper {
     ///
     /// # Errors
     /// [`QualityError::Catalogue`] if one does not compile.
-    pub fn book(&self) -> Result<&RuleBook, QualityError> {
-        if let Some(book) = self.book.get() {
-            return Ok(book);
+    pub fn book(&self) -> Result<Arc<RuleBook>, QualityError> {
+        let mut kept = self.book.lock();
+        let book = match kept.as_ref() {
+            Some((book, _)) => Arc::clone(book),
+            None => Arc::new(RuleBook::compile(&self.catalogue)?),
+        };
+        *kept = Some((Arc::clone(&book), Instant::now()));
+        Ok(book)
+    }
+
+    /// Gives the rules' memory back if nobody needed them for a while.
+    fn rest(&self) {
+        let mut kept = self.book.lock();
+        if kept.as_ref().is_some_and(|(_, used)| used.elapsed() >= BOOK_IDLE) {
+            *kept = None;
         }
-        let compiled = RuleBook::compile(&self.catalogue)?;
-        Ok(self.book.get_or_init(|| compiled))
     }
 
     /// Today, since 1970.
@@ -222,7 +234,12 @@ impl Keeper {
                 }
                 worked = Instant::now();
                 match keeper.step(STEP) {
-                    Ok(0) => said = false,
+                    Ok(0) => {
+                        said = false;
+                        if pace == Pace::Gentle {
+                            keeper.rest();
+                        }
+                    }
                     Ok(_) => {
                         if pace == Pace::Gentle {
                             std::thread::sleep(worked.elapsed());
@@ -351,7 +368,7 @@ impl Keeper {
         let record = self.dataset.record(&self.catalogue, record_type, id)?;
         let subject = record.as_ref().and_then(subject);
         let before = self.kept(key)?;
-        let book = self.book()?;
+        let book = &*self.book()?;
         let judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
         let upkeep = Upkeep::between(before.as_ref().map(|kept| &kept.judgement), judgement.as_ref());
         let own =
@@ -457,7 +474,7 @@ impl Keeper {
         as_of: i32,
     ) -> Result<Score, QualityError> {
         let mut totals = self.totals(record_type, unit)?;
-        let book = self.book()?;
+        let book = &*self.book()?;
         self.waive(record_type, unit, as_of, &mut totals)?;
         let mut tally = totals.on(as_of, silence);
         if let Some(unit) = book.unit(unit) {
@@ -575,7 +592,7 @@ impl Keeper {
         as_of: i32,
     ) -> Result<Vec<lienthong_proto::quality::Gap>, QualityError> {
         let index = ViewIndex { view: self.dataset.view().as_ref(), own: None };
-        let book = self.book()?;
+        let book = &*self.book()?;
         Ok(match unit.and_then(|unit| book.unit(unit)) {
             Some(unit) => book.gaps_of(unit, &index, as_of)?,
             None if unit.is_some() => Vec::new(),

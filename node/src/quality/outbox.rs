@@ -139,7 +139,7 @@ impl Keeper {
     }
 
     fn told(&self, record_type: &str, record: RecordId, kept: Option<&Kept>) -> Result<Told, QualityError> {
-        let book = self.book()?;
+        let book = &*self.book()?;
         // What the record is by itself its unit sees as well.
         let all = kept.into_iter().flat_map(|kept| kept.judgement.defects.iter().chain(&kept.cross));
         let among = all.filter(|defect| book.rule(defect.rule).kind == RuleKind::Cross);
@@ -242,12 +242,12 @@ impl Keeper {
             heard.extend(Told::decode(bytes));
             true
         })?;
-        let book = self.book()?;
         let mut count = 0_u64;
         for told in heard {
             let key = self.dataset().key(&told.record_type, told.record);
             let kept = key.map(|key| self.kept(&key)).transpose()?.flatten();
             let Some(kept) = kept.filter(|kept| kept.unit == *unit) else { continue };
+            let book = &*self.book()?;
             let own = kept.judgement.defects_on(book, &kept.cross, as_of);
             let own = sort_by_waivers(book, &told.record, own, self.waivers()?.of(&told.record), as_of);
             let all = self.sorted(&told.record, &kept, as_of)?.counted.len();
@@ -258,11 +258,20 @@ impl Keeper {
 
     /// Everything that is wrong with a record on a day, what only the province sees included; what is waived apart.
     pub(super) fn sorted(&self, id: &RecordId, kept: &Kept, as_of: i32) -> Result<Sorted, QualityError> {
-        let book = self.book()?;
-        let mut defects = kept.judgement.defects_on(book, &kept.cross, as_of);
-        if self.outbox.is_none()
-            && let Some(heard) = self.dataset().view().get(Keyspace::Heard, &id.0)?
-        {
+        let heard = match &self.outbox {
+            Some(_) => None,
+            None => self.dataset().view().get(Keyspace::Heard, &id.0)?,
+        };
+        let judgement = &kept.judgement;
+        let flawless =
+            judgement.defects.is_empty() && judgement.deadlines.is_empty() && kept.cross.is_empty();
+        if flawless && heard.is_none() {
+            // Most records: the rules need not be at hand.
+            return Ok(Sorted::default());
+        }
+        let book = &*self.book()?;
+        let mut defects = judgement.defects_on(book, &kept.cross, as_of);
+        if let Some(heard) = heard {
             for (rule, field) in Told::decode(&heard)?.defects {
                 let index = book.rule_of_id(&rule).unwrap_or(book.unknown_rule());
                 let rule = book.rule(index);

@@ -34,7 +34,7 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read.
     pub fn unit_report(&self, unit: &UnitCode, silence: Silence) -> Result<Json, QualityError> {
-        let (book, as_of) = (self.book()?, self.today());
+        let (book, as_of) = (&*self.book()?, self.today());
         let (mut types, mut rows) = (Vec::new(), Vec::new());
         let mut whole = Score::default();
         for record_type in book.record_types() {
@@ -78,7 +78,7 @@ impl Keeper {
         unit: Option<&UnitCode>,
         page: &Page,
     ) -> Result<Json, QualityError> {
-        let book = self.book()?;
+        let book = &*self.book()?;
         let limit = page.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
         let after = page.after.as_deref().and_then(|after| after.split_once('/'));
         let (mut items, mut next) = (Vec::new(), Json::Null);
@@ -111,7 +111,7 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read.
     pub fn duplicates(&self) -> Result<Vec<Json>, QualityError> {
-        let (book, dataset, catalogue) = (self.book()?, self.dataset(), self.catalogue());
+        let (book, dataset, catalogue) = (&*self.book()?, self.dataset(), self.catalogue());
         let index = ViewIndex { view: dataset.view().as_ref(), own: None };
         let mut items: Vec<(u8, Json)> = Vec::new();
         let mut looked = 0;

@@ -226,7 +226,9 @@ fn differing(
             Intent::Capture => {
                 live.iter().any(|candidate| candidate.value == value) || known.shown(&path) == Some(&value)
             }
-            Intent::Assert | Intent::Amend(_) | Intent::Withdraw(_) => matches!(live, [only] if only.value == value),
+            Intent::Assert | Intent::Amend(_) | Intent::Withdraw(_) => {
+                matches!(live, [only] if only.value == value)
+            }
         };
         if !stands {
             let context = seen(state, &path, writer);

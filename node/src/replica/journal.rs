@@ -317,7 +317,12 @@ impl Journal {
         if self.is_staged(&aimed.record()) {
             self.commit()?;
         }
-        let composed = aimed.compose(&self.dataset, &self.catalogue, (self.author.replica, &self.author.unit), Look::Pending)?;
+        let composed = aimed.compose(
+            &self.dataset,
+            &self.catalogue,
+            (self.author.replica, &self.author.unit),
+            Look::Pending,
+        )?;
         let stage = composed.stage();
         if stage.written {
             self.stage_change(composed, now)?;

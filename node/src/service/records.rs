@@ -185,7 +185,10 @@ impl RecordsService<'_> {
             RecordsRequest::Why { id, field, unit, .. } => {
                 let known = field.starts_with('_') || declared.field(&field).is_some();
                 if !known {
-                    let reason = format!("loại {0} không có trường {field} · type {0} has no field {field}", declared.name);
+                    let reason = format!(
+                        "loại {0} không có trường {field} · type {0} has no field {field}",
+                        declared.name
+                    );
                     return Err(Answer::refused("COLUMN_UNKNOWN", reason));
                 }
                 let found = self.of(unit.as_ref()).why(declared, &id, &field).map_err(Answer::failed)?;
@@ -203,15 +206,16 @@ impl RecordsService<'_> {
         let quality = self.quality;
         let found = quality.defects(&record.record_type, record.id, quality.today());
         let (found, waivers) = found.map_err(Answer::failed)?;
-        let book = quality.book().map_err(Answer::failed)?;
-        let counted = found.counted.iter().map(|defect| defect_json(book, defect));
-        let waived = found.waived.iter().filter_map(|(defect, position)| {
-            let mut shown = defect_json(book, defect);
-            shown.as_object_mut()?.insert("waived".to_owned(), waiver_json(waivers.get(*position)?));
-            Some(shown)
-        });
         let mut body = record.to_json();
-        if let Some(fields) = body.as_object_mut() {
+        let any = !found.counted.is_empty() || !found.waived.is_empty();
+        if let (true, Some(fields)) = (any, body.as_object_mut()) {
+            let book = quality.book().map_err(Answer::failed)?;
+            let counted = found.counted.iter().map(|defect| defect_json(&book, defect));
+            let waived = found.waived.iter().filter_map(|(defect, position)| {
+                let mut shown = defect_json(&book, defect);
+                shown.as_object_mut()?.insert("waived".to_owned(), waiver_json(waivers.get(*position)?));
+                Some(shown)
+            });
             fields.insert("defects".to_owned(), counted.chain(waived).collect());
         }
         Ok(body)
