@@ -239,40 +239,8 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Duplicates { action: DuplicatesAction::List { page } } => {
             Request::DuplicatesList { page: page.clone() }
         }
-        Command::Waiver { action } => match action {
-            WaiverAction::Add { record_type, id, rule, field, until, reason, unit } => {
-                Request::WaiverAdd(NewWaiver {
-                    record_type: record_type.clone(),
-                    id: id.clone(),
-                    unit: unit.clone(),
-                    rule: rule.clone(),
-                    field: field.clone(),
-                    until: until.clone(),
-                    reason: reason.clone(),
-                    approver: author(),
-                })
-            }
-            WaiverAction::List { unit, page } => {
-                Request::WaiverList { unit: unit.clone(), page: page.clone() }
-            }
-            WaiverAction::End { number, reason } => {
-                Request::WaiverEnd { number: *number, reason: reason.clone(), actor: author() }
-            }
-        },
-        Command::Conflicts { action } => match action {
-            ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
-            ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },
-            ConflictsAction::Resolve { id, field, pick, value, reason } => {
-                Request::ConflictsResolve(Resolution {
-                    id: id.clone(),
-                    field: field.clone(),
-                    pick: *pick,
-                    value: value.clone(),
-                    reason: reason.clone(),
-                    actor: author(),
-                })
-            }
-        },
+        Command::Waiver { action } => waiver(action),
+        Command::Conflicts { action } => conflicts(action),
         Command::Quarantine { action } => match action {
             QuarantineAction::List { page } => Request::QuarantineList { page: page.clone() },
             QuarantineAction::Show { number } => Request::QuarantineShow { number: number.clone() },
@@ -311,4 +279,42 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Serve { .. }
         | Command::Check => Request::Status,
     })
+}
+
+fn waiver(action: &WaiverAction) -> Request {
+    match action {
+        WaiverAction::Add { record_type, id, rule, field, until, reason, unit } => {
+            Request::WaiverAdd(NewWaiver {
+                record_type: record_type.clone(),
+                id: id.clone(),
+                unit: unit.clone(),
+                rule: rule.clone(),
+                field: field.clone(),
+                until: until.clone(),
+                reason: reason.clone(),
+                approver: author(),
+            })
+        }
+        WaiverAction::List { unit, page } => Request::WaiverList { unit: unit.clone(), page: page.clone() },
+        WaiverAction::End { number, reason } => {
+            Request::WaiverEnd { number: *number, reason: reason.clone(), actor: author() }
+        }
+    }
+}
+
+fn conflicts(action: &ConflictsAction) -> Request {
+    match action {
+        ConflictsAction::List { page } => Request::ConflictsList { page: page.clone() },
+        ConflictsAction::Show { id } => Request::ConflictsShow { id: id.clone() },
+        ConflictsAction::Resolve { id, field, pick, value, reason } => {
+            Request::ConflictsResolve(Resolution {
+                id: id.clone(),
+                field: field.clone(),
+                pick: *pick,
+                value: value.clone(),
+                reason: reason.clone(),
+                actor: author(),
+            })
+        }
+    }
 }

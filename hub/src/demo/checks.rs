@@ -28,7 +28,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn new(name: &str, expected: impl ToString, found: impl ToString) -> Self {
+    pub(super) fn new(name: &str, expected: impl ToString, found: impl ToString) -> Self {
         Self { name: name.to_owned(), expected: expected.to_string(), found: found.to_string() }
     }
 

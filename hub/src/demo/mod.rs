@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::indexing_slicing)]
 
 mod checks;
+mod decide;
 mod line;
 mod people;
 mod processes;
@@ -69,6 +70,8 @@ struct Stage {
     /// The imports' answers by unit.
     reports: BTreeMap<UnitCode, Json>,
     cut_at_percent: u64,
+    /// Open before the steward decided.
+    conflicts: u64,
     tongue: Tongue,
 }
 
@@ -105,7 +108,9 @@ async fn perform(options: &DemoOptions, folder: &Path, tongue: Tongue) -> anyhow
     let begun = Instant::now();
     let mut stage = Stage::set(options, folder, tongue).await?;
     stage.play(options).await?;
-    let checks = stage.checks(tongue).await?;
+    let mut checks = stage.checks(tongue).await?;
+    stage.conflicts = stage.hub.status().await?["conflicts_open"].as_u64().unwrap_or(0);
+    checks.extend(stage.decisions(tongue).await?);
     let held = checks.iter().all(checks::Check::holds);
     if !options.once {
         stage.summary(begun.elapsed()).await?;
@@ -162,6 +167,7 @@ impl Stage {
             contested,
             reports: BTreeMap::new(),
             cut_at_percent: 0,
+            conflicts: 0,
             tongue,
         };
         for (place, unit) in units.iter().enumerate() {
@@ -298,7 +304,7 @@ impl Stage {
         let number = |value: &Json| value.as_u64().unwrap_or(0);
         let (communes, rows) = (self.nodes.len(), self.reported("rows"));
         let (records, rejected) = (number(&status["records"]), self.reported("rejected"));
-        let (conflicts, cut) = (number(&status["conflicts_open"]), self.cut_at_percent);
+        let (conflicts, cut) = (self.conflicts, self.cut_at_percent);
         let seconds = took.as_secs_f32();
         println!();
         println!("{communes} {}", tongue.pick("xã, phường", "communes"));
@@ -307,7 +313,10 @@ impl Stage {
         println!("{rejected} {}", tongue.pick("dòng bị loại, xem lý do bên dưới", "rejected, see why below"));
         println!(
             "{conflicts} {}",
-            tongue.pick("xung đột, giữ cả hai giá trị", "conflicts, both values kept")
+            tongue.pick(
+                "xung đột, giữ cả hai giá trị, tỉnh đã quyết định một",
+                "conflicts, both values kept; the province settled one"
+            )
         );
         println!(
             "{}",
@@ -402,7 +411,7 @@ impl Stage {
         println!("{}", tongue.pick("Thử tiếp (cửa sổ khác):", "Try next, in another window:"));
         println!("  {exe} conflicts list --data {hub}");
         if let Some(contested) = &self.contested {
-            println!("  {exe} record get {TYPE} {} --data {hub}", contested.number);
+            println!("  {exe} record why {TYPE} {} ho_ten --data {hub}", contested.number);
         }
         if let Some(node) = self.nodes.first() {
             println!("  {exe} quality --unit {} --data {hub}", node.unit);
