@@ -118,10 +118,15 @@ impl CellGauge {
         while !rest.is_empty() {
             let end = memchr(if self.in_tag { b'>' } else { b'<' }, rest);
             let (piece, after) = rest.split_at(end.unwrap_or(rest.len()));
+            // A tag that comes in one piece, as nearly all do, need not be copied.
+            let whole = self.in_tag && end.is_some() && self.name.is_empty();
+            let room = TAG_NAME_MAX.saturating_sub(self.name.len());
+            let head = piece.get(..room).unwrap_or(piece);
             if self.in_tag {
-                let room = TAG_NAME_MAX.saturating_sub(self.name.len());
-                self.name.extend_from_slice(piece.get(..room).unwrap_or(piece));
                 self.tag += piece.len() as u64;
+                if !whole {
+                    self.name.extend_from_slice(head);
+                }
             } else {
                 self.text += piece.len() as u64;
             }
@@ -129,8 +134,13 @@ impl CellGauge {
                 return Err(FileRefusal::TooLarge(format!("{member} has a cell beyond {CELL_MAX} bytes")));
             }
             if end.is_some() {
-                if self.in_tag {
-                    self.close(member)?;
+                if whole {
+                    self.close(head, member)?;
+                } else if self.in_tag {
+                    let mut name = std::mem::take(&mut self.name);
+                    self.close(&name, member)?;
+                    name.clear();
+                    self.name = name;
                 }
                 self.in_tag = !self.in_tag;
             }
@@ -139,9 +149,10 @@ impl CellGauge {
         Ok(())
     }
 
-    fn close(&mut self, member: &str) -> Result<(), FileRefusal> {
+    /// Ends a tag of which `head` are the first bytes.
+    fn close(&mut self, head: &[u8], member: &str) -> Result<(), FileRefusal> {
         let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-        let name = self.name.split(ends).next().unwrap_or_default();
+        let name = head.split(ends).next().unwrap_or_default();
         if name.starts_with(b"!DOCTYPE") || name.starts_with(b"!ENTITY") {
             return Err(FileRefusal::Type(format!(
                 "{member} declares entities; no spreadsheet program does"
@@ -168,7 +179,6 @@ impl CellGauge {
             self.text = 0;
         }
         self.tag = 0;
-        self.name.clear();
         if self.strings > STRINGS_MAX || self.merges > MERGES_MAX {
             return Err(FileRefusal::TooLarge(format!("{member} has too many strings or merged cells")));
         }

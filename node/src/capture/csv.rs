@@ -23,13 +23,13 @@ pub(crate) struct Dialect {
     separator: char,
     /// Of bytes no Unicode encoding takes: how their letters stand for Vietnamese.
     pub(crate) lettering: Lettering,
-    /// Its lines.
-    pub(crate) lines: u64,
+    /// Its rows, roughly.
+    pub(crate) rows: u64,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { encoding: UTF_8, separator: ',', lettering: Lettering::Unicode, lines: 0 }
+        Self { encoding: UTF_8, separator: ',', lettering: Lettering::Unicode, rows: 0 }
     }
 }
 
@@ -37,9 +37,9 @@ impl Dialect {
     /// Reads the whole file once: nothing may be taken from a file that turns out undecodable.
     pub(crate) fn of(path: &Path, head: &[u8]) -> Result<Self, FileRefusal> {
         let mut dialect = Self { encoding: unicode(head)?, ..Self::default() };
-        let mut lines = 0;
+        let mut count = RowCount::default();
         let checked = dialect.decode(File::open(path)?, &mut |text| {
-            lines += memchr::memchr_iter(b'\n', text.as_bytes()).count() as u64;
+            count.feed(text.as_bytes());
             ControlFlow::Continue(())
         });
         if dialect.encoding == UTF_8 && matches!(checked, Err(FileRefusal::Encoding)) {
@@ -61,7 +61,7 @@ impl Dialect {
         } else {
             checked?;
         }
-        (dialect.separator, dialect.lines) = (dialect.separator_of(head), lines);
+        (dialect.separator, dialect.rows) = (dialect.separator_of(head), count.rows());
         Ok(dialect)
     }
 
@@ -108,6 +108,39 @@ impl Dialect {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Counts rows below the header, before the separator is known: the line ends that stand outside quotes.
+#[derive(Default)]
+struct RowCount {
+    ends: u64,
+    quoted: bool,
+    last: Option<u8>,
+}
+
+impl RowCount {
+    fn feed(&mut self, text: &[u8]) {
+        for at in memchr::memchr2_iter(b'"', b'\n', text) {
+            let before = match at.checked_sub(1) {
+                Some(before) => text.get(before).copied(),
+                None => self.last,
+            };
+            if text.get(at) == Some(&b'\n') {
+                self.ends += u64::from(!self.quoted);
+            } else if self.quoted {
+                self.quoted = false;
+            } else {
+                // A cell begins, or the quote before was the first half of a doubled one.
+                self.quoted = matches!(before, None | Some(b',' | b';' | b'\t' | b'\n' | b'\r' | b'"'));
+            }
+        }
+        self.last = text.last().copied().or(self.last);
+    }
+
+    fn rows(&self) -> u64 {
+        let open = self.last.is_some_and(|last| last != b'\n');
+        (self.ends + u64::from(open)).saturating_sub(1)
     }
 }
 
@@ -224,5 +257,25 @@ impl Parser {
         let number = self.row.number;
         let row = std::mem::replace(&mut self.row, Row { number: number + 1, ..Row::default() });
         if row.cells.is_empty() { ControlFlow::Continue(()) } else { sink.row(row) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_however_their_cells_are_quoted() {
+        let rows = |pieces: &[&str]| {
+            let mut count = RowCount::default();
+            pieces.iter().for_each(|piece| count.feed(piece.as_bytes()));
+            count.rows()
+        };
+        assert_eq!(rows(&["a,b\n1,2\n3,4\n"]), 2);
+        assert_eq!(rows(&["a,b\n1,2\n3,4"]), 2);
+        assert_eq!(rows(&["a,b\n1,\"two\nlines, \"\"quoted\"\"\n\"\n3,4\n"]), 2);
+        assert_eq!(rows(&["a,b\n1,\"two\nli", "nes\"", "\n3,", "\"4\"\n"]), 2);
+        assert_eq!(rows(&["a;b\n1;ống 5\" thép\n3;4\n"]), 2);
+        assert_eq!(rows(&[]), 0);
     }
 }

@@ -36,6 +36,19 @@ pub(crate) fn lines(
     }
 }
 
+/// How many lines there are, blank ones among them.
+pub(crate) fn count(mut file: impl BufRead) -> Result<u64, FileRefusal> {
+    let (mut ends, mut open) = (0, false);
+    loop {
+        let buffer = file.fill_buf()?;
+        let Some(last) = buffer.last() else { return Ok(ends + u64::from(open)) };
+        ends += memchr::memchr_iter(b'\n', buffer).count() as u64;
+        open = *last != b'\n';
+        let used = buffer.len();
+        file.consume(used);
+    }
+}
+
 fn skip_line(file: &mut impl BufRead) -> Result<(), FileRefusal> {
     loop {
         let buffer = file.fill_buf()?;
@@ -59,5 +72,17 @@ pub(crate) fn raw(value: &Value) -> RawCell {
         Value::String(text) => RawCell::Text(text.clone()),
         Value::Array(values) => RawCell::List(values.iter().map(raw).collect()),
         Value::Object(_) => RawCell::Object,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_whether_the_last_is_ended_or_not() {
+        for (text, lines) in [("", 0), ("{}", 1), ("{}\n", 1), ("{}\n{}", 2), ("{}\n{}\n", 2)] {
+            assert_eq!(count(text.as_bytes()).unwrap(), lines, "{text:?}");
+        }
     }
 }

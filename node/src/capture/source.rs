@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{FileRefusal, RawCell, archive, csv, ods, xls, xlsx};
+use super::{FileRefusal, RawCell, archive, csv, jsonl, ods, xls, xlsx};
 
 /// More columns than any type has; a hostile sheet has 16,384.
 pub(crate) const COLUMNS_MAX: usize = 512;
@@ -184,10 +184,10 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
     let json = named("jsonl") || named("json") || named("ndjson");
     if json || body.starts_with(b"{") {
         source.format = Format::Jsonl;
-        source.extent = 0;
+        source.extent = jsonl::count(BufReader::with_capacity(64 << 10, File::open(path)?))?;
     } else {
         source.text = csv::Dialect::of(path, &head)?;
-        source.extent = source.text.lines;
+        source.extent = source.text.rows;
     }
     Ok(source)
 }
