@@ -132,6 +132,7 @@ pub fn compose(
         let context = seen(&state, path::WITHDRAWN, writer);
         writes.push(Write { path: path::WITHDRAWN.to_owned(), value: Value::Null, context });
     }
+    let mut standing = Vec::new();
     for (path, value) in values {
         let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
         let stands = match draft.intent {
@@ -142,10 +143,21 @@ pub fn compose(
             Intent::Assert | Intent::Withdraw(_) => matches!(live, [only] if only.value == value),
         };
         if stands {
+            standing.push((path, value));
             continue;
         }
         let context = seen(&state, &path, writer);
         writes.push(Write { path, value, context });
+    }
+    let pair =
+        declared.course.as_ref().and_then(|course| Some([&course.state, &course.reopen.as_ref()?.field]));
+    let paired = |path: &String| pair.is_some_and(|pair| pair.contains(&path));
+    if writes.iter().any(|write| paired(&write.path)) {
+        // A reason counts for the step it is stated with, also one said before, or of a step taken without.
+        for (path, value) in standing.into_iter().filter(|(path, _)| paired(path)) {
+            let context = seen(&state, &path, writer);
+            writes.push(Write { path, value, context });
+        }
     }
     Ok(Composed { record, created: false, writes, withdrawn: false })
 }
