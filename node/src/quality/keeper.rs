@@ -16,8 +16,9 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Waivers;
+use super::course::judged;
 use super::index::{ViewIndex, keys_of, marked};
-use super::kept::{Kept, subject};
+use super::kept::Kept;
 use super::outbox::Outbox;
 use super::written::written;
 use crate::dataset::{Dataset, DatasetError, Key};
@@ -365,8 +366,7 @@ impl Keeper {
 
     fn deal_with(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
         let Some(key) = &self.dataset.key(record_type, id) else { return Ok(()) };
-        let record = self.dataset.record(&self.catalogue, record_type, id)?;
-        let subject = record.as_ref().and_then(subject);
+        let subject = judged(&self.dataset, &self.catalogue, record_type, id)?;
         let before = self.kept(key)?;
         let book = &*self.book()?;
         let judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));

@@ -5,6 +5,7 @@
 //! any instant. Everything it writes can be thrown away; a rule book of another fingerprint makes it begin anew.
 
 mod answers;
+mod course;
 mod event;
 mod index;
 mod keeper;

@@ -174,7 +174,8 @@ impl Aimed {
             (Some(state), intent) => {
                 let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, state)
                     .map_err(DatasetError::from)?;
-                writes = differing(draft.values, intent, &known, state, writer);
+                let standing;
+                (writes, standing) = differing(draft.values, intent, &known, state, writer);
                 if intent == Intent::Capture && !writes.is_empty() {
                     let paths = writes.iter().map(|write| write.path.clone()).collect();
                     let said = stated(dataset, &draft.record_type, record, unit, &paths)?;
@@ -185,6 +186,13 @@ impl Aimed {
                         }
                         !again
                     });
+                }
+                let course =
+                    catalogue.record_type(&draft.record_type).and_then(|known| known.course.as_ref());
+                if let Some(reopen) =
+                    course.and_then(|course| course.reopen.as_ref().zip(Some(&course.state)))
+                {
+                    pair([reopen.1, &reopen.0.field], standing, state, writer, &mut writes);
                 }
             }
         }
@@ -206,19 +214,20 @@ fn first(owner: UnitCode, values: BTreeMap<String, Value>) -> Vec<Write> {
     writes
 }
 
-/// The writes of what differs from what is known.
+/// What differs from what is known, as writes, and what does not.
 fn differing(
     values: BTreeMap<String, Value>,
     intent: Intent,
     known: &Record,
     state: &RecordState,
     writer: ReplicaId,
-) -> Vec<Write> {
+) -> (Vec<Write>, Vec<(String, Value)>) {
     let mut writes = Vec::new();
     if intent == Intent::Assert && state.has_withdrawal() {
         let context = seen(state, path::WITHDRAWN, writer);
         writes.push(Write { path: path::WITHDRAWN.to_owned(), value: Value::Null, context });
     }
+    let mut standing = Vec::new();
     for (path, value) in values {
         let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
         let stands = match intent {
@@ -230,12 +239,31 @@ fn differing(
                 matches!(live, [only] if only.value == value)
             }
         };
-        if !stands {
+        if stands {
+            standing.push((path, value));
+        } else {
             let context = seen(state, &path, writer);
             writes.push(Write { path, value, context });
         }
     }
-    writes
+    (writes, standing)
+}
+
+/// A reason counts for the step it is stated with, also one said before, or of a step taken without.
+fn pair(
+    paths: [&String; 2],
+    standing: Vec<(String, Value)>,
+    state: &RecordState,
+    writer: ReplicaId,
+    writes: &mut Vec<Write>,
+) {
+    let paired = |path: &String| paths.contains(&path);
+    if writes.iter().any(|write| paired(&write.path)) {
+        for (path, value) in standing.into_iter().filter(|(path, _)| paired(path)) {
+            let context = seen(state, &path, writer);
+            writes.push(Write { path, value, context });
+        }
+    }
 }
 
 /// What a writer has seen of a register.

@@ -16,6 +16,11 @@ pub(super) fn check_rules(catalogue: &Catalogue, declared: &RecordType) -> Resul
         }
         check_rule(catalogue, declared, rule).map_err(|reason| format!("rule {}: {reason}", rule.id))?;
     }
+    for rule in declared.course.iter().flat_map(super::Course::rules) {
+        if !seen.insert(rule) {
+            return Err(format!("declares the rule {rule} twice"));
+        }
+    }
     for expected in &declared.expectations {
         let fault = |reason: String| format!("expect {}: {reason}", expected.id);
         if !seen.insert(expected.id.as_str()) {

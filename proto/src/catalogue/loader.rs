@@ -108,6 +108,7 @@ impl Catalogue {
                 }
                 self.check_field(field).map_err(fault)?;
             }
+            super::check_course::check_course(self, record_type).map_err(fault)?;
             super::check::check_rules(self, record_type).map_err(fault)?;
         }
         Ok(())
@@ -365,6 +366,49 @@ mod tests {
             assert_eq!(faulty("records/x.toml", &text).file, "records/x.toml");
         }
         assert_eq!(faulty("elsewhere/x.toml", "").file, "elsewhere/x.toml");
+    }
+
+    /// Goal: what is wrong in a course is told with the file and the reason. Method: a good course, and one thing
+    /// changed in it at a time.
+    #[test]
+    fn a_faulty_course_is_named_with_its_fault() {
+        const GOOD: &str = include_str!("tests/course.toml");
+        let load = |text: &str| Catalogue::with_overrides([("records/thu.toml".to_owned(), text.to_owned())]);
+        load(GOOD).unwrap();
+        let cases = [
+            ("state = \"trang_thai\"", "state = \"khac\"", "has no field khac"),
+            ("state = \"trang_thai\"", "state = \"ma\"", "ma is no field of type code"),
+            ("first = [\"MOI\"]", "first = [\"CU\"]", "CU is no code of tinh_trang_don"),
+            ("MOI = [\"DANG_XU_LY\"]", "MOI = [\"CU\"]", "CU is no code of tinh_trang_don"),
+            ("MOI = [\"DANG_XU_LY\"]", "CU = [\"DANG_XU_LY\"]", "CU is no code of tinh_trang_don"),
+            ("MOI = [\"DANG_XU_LY\"]", "MOI = [\"DANG_XU_LY\", \"MOI\"]", "MOI leads to itself"),
+            (
+                "LUU = [\"MOI\"]",
+                "LUU = [\"MOI\"], MOI = [\"DANG_XU_LY\"]",
+                "from MOI to DANG_XU_LY stands twice",
+            ),
+            ("\"CHUYEN_CAP_TREN\", \"LUU\"", "\"LUU\"", "no step leads to CHUYEN_CAP_TREN"),
+            ("field = \"ly_do\"", "field = \"khac\"", "has no field khac"),
+            ("field = \"ly_do\"", "field = \"trang_thai\"", "trang_thai is no text"),
+            ("field = \"ly_do\"", "field = \"kin\"", "kin is never stored"),
+            ("states = [\"LUU\"]", "states = [\"CU\"]", "CU is no code of tinh_trang_don"),
+            ("states = [\"LUU\"]", "states = [\"DANG_XU_LY\"]", "DANG_XU_LY locks the record, and is left"),
+            (
+                "states = [\"LUU\"]",
+                "states = [\"DA_GIAI_QUYET\"]",
+                "DA_GIAI_QUYET locks the record, and nothing",
+            ),
+            ("except = [\"ghi_chu\"]", "except = [\"khac\"]", "has no field khac"),
+            ("rule = \"THU_MO\"", "rule = \"THU_BUOC\"", "declares the rule THU_BUOC twice"),
+            ("state = \"trang_thai\"", "state = \"trang_thai\"\nstart = \"MOI\"", "start"),
+        ];
+        for (good, bad, why) in cases {
+            let text = GOOD.replacen(good, bad, 1);
+            assert_ne!(text, GOOD, "{good}");
+            let error = load(&text).unwrap_err();
+            assert_eq!(error.file, "records/thu.toml");
+            assert!(error.reason.contains(why), "{bad}: {}", error.reason);
+        }
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The catalogue: record types, code lists and units, as data.
 //!
 //! A new record type is a new file under `catalogue/records`; importers, validation, exports and pages
-//! follow from it without code.
+//! follow from it without code. A type whose records move from state to state declares how in its
+//! `[course]`: see [`Course`].
 
 pub(crate) mod check;
+mod check_course;
+mod course;
 mod loader;
 mod model;
 mod rule;
 
+pub use course::{Course, Lock, Passage, Reopening};
 pub use loader::{Catalogue, CatalogueError, Units};
 pub use model::*;
 pub use rule::*;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Duplicates, Expectation, Rule};
+use super::{Course, Duplicates, Expectation, Rule};
 
 /// A name people read, in Vietnamese and English.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -51,6 +51,9 @@ pub struct RecordType {
     /// How probable duplicates are found and weighed.
     #[serde(default)]
     pub duplicates: Option<Duplicates>,
+    /// The states its records pass through, and in which order.
+    #[serde(default)]
+    pub course: Option<Course>,
 }
 
 /// The fields that name a record, and how far the name reaches.

@@ -9,6 +9,7 @@ use super::builtin::Builtin;
 use super::expression::Expression;
 use super::mark::MarkIndex;
 use super::plan::*;
+use super::steps::CoursePlan;
 use super::{Expect, RuleIndex, RuleInfo, RuleKind};
 use crate::catalogue::check::month_and_day;
 use crate::catalogue::{
@@ -63,6 +64,7 @@ impl<'a> Compiler<'a> {
         for rule in &declared.rules {
             self.rule(declared, rule).map_err(|reason| format!("rule {}: {reason}", rule.id))?;
         }
+        self.course(declared).map_err(|reason| format!("course: {reason}"))?;
         for field in declared.fields.iter().filter(|field| field.member_kind() == FieldKind::Reference) {
             self.reference(declared, field)?;
         }
@@ -239,6 +241,21 @@ impl<'a> Compiler<'a> {
         let look = Look::Referred { index: self.identity(target)?, field: field.name.clone() };
         let probe = ProbePlan { rule, dimension: Dimension::ThongNhat, when: None, look };
         self.plan(&declared.name)?.probes.push(probe);
+        Ok(())
+    }
+
+    fn course(&mut self, declared: &RecordType) -> Result<(), String> {
+        let Some(course) = &declared.course else { return Ok(()) };
+        let list = declared.field(&course.state).and_then(|field| field.codes.as_deref());
+        let list =
+            list.and_then(|list| self.catalogue.code_list(list)).ok_or("its state has no code list")?;
+        for id in course.rules() {
+            if !self.ids.insert(id.to_owned()) {
+                return Err(format!("{id} is an id that another rule has"));
+            }
+        }
+        let plan = CoursePlan::compile(declared, course, list, &mut |info| self.push(info))?;
+        self.plan(&declared.name)?.course = Some(plan);
         Ok(())
     }
 

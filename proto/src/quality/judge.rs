@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::builtin::Builtin;
+use super::course::{Fault, Faults, faults};
 use super::expression::{Expression, Item, Items, Outcome, Scope, year_of};
 use super::fields::fault_of;
 use super::mark::{Mark, MarkIndex, Probe, Tuple};
 use super::plan::*;
 use super::shingles::{bands, shingles};
-use super::{Deadline, Defect, Expect, Judgement, RuleBook, Subject};
+use super::{Deadline, Defect, Expect, Judgement, RuleBook, RuleIndex, Subject};
 use crate::catalogue::{Class, Dimension, FieldKind};
 use crate::rules::{CitizenFault, CitizenNumber};
 use crate::text::{fold, fold_name};
@@ -52,6 +53,7 @@ impl<'a> Sheet<'a> {
         sheet.completeness();
         sheet.whole();
         sheet.rules();
+        sheet.course();
         sheet.freshness();
         sheet.publish();
         sheet.probe();
@@ -313,6 +315,41 @@ impl<'a> Sheet<'a> {
             let (severity, dimension) = (rule.severity, rule.dimension);
             self.out.defects.push(Defect { rule: rule.rule, field, severity, dimension });
         }
+    }
+
+    /// The steps of its course, and what changed while it was locked.
+    fn course(&mut self) {
+        let (plan, subject) = (self.plan, self.subject);
+        let Some(plan) = &plan.course else { return };
+        let course = &plan.course;
+        let shown = subject.value(&course.state);
+        let found = if subject.history.is_empty() {
+            // Written once: its state is its first.
+            let first = match shown {
+                Some(Value::Code(code)) if plan.codes.contains(code) && !course.may_begin(code) => Some(code),
+                _ => None,
+            };
+            let steps = first.map(|to| Fault { from: None, to: Some(to.clone()) });
+            Faults { steps: steps.into_iter().collect(), ..Faults::default() }
+        } else {
+            faults(course, &plan.codes, &subject.history, shown)
+        };
+        let broken = |rule: RuleIndex, field: &str| Defect {
+            rule,
+            field: Some(field.to_owned()),
+            severity: self.book.rule(rule).severity,
+            dimension: Dimension::Dung,
+        };
+        let steps = found.steps.iter().map(|fault| broken(plan.rule_of(fault), &course.state));
+        let locked = found.locked.iter().map(|path| broken(plan.lock, path));
+        let defects: Vec<Defect> = steps.chain(locked).collect();
+        for field in defects.iter().filter_map(|defect| defect.field.as_deref()) {
+            // What is blamed counts, and what was cleared was not counted yet.
+            if subject.value(field).is_none() {
+                self.count(Dimension::Dung);
+            }
+        }
+        self.out.defects.extend(defects);
     }
 
     fn outcome(

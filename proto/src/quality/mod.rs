@@ -11,6 +11,8 @@
 //! and [`Judgement::judge_again`] names the day from which a judgement must be made anew. [`MemoryQuality`] does
 //! all of it in memory, and is what other keepers are tested against.
 //!
+//! A type with a course (`[course]` in its file) is judged by its history as well: [`Subject::history`].
+//!
 //! ```
 //! use lienthong_proto::{catalogue::Catalogue, ids::RecordId, quality::*, value::Value};
 //!
@@ -26,6 +28,7 @@
 mod book;
 mod builtin;
 mod compile;
+mod course;
 mod duplicates;
 mod expression;
 mod fields;
@@ -38,11 +41,13 @@ mod plain;
 mod plan;
 mod score;
 mod shingles;
+mod steps;
 mod subject;
 #[cfg(test)]
 mod tests;
 mod told;
 mod waiver;
+mod written;
 
 pub use book::{Gap, RuleBook, RuleIndex, RuleInfo, RuleKind};
 pub use duplicates::{Agreement, Likeness, Pair, Reason};
@@ -54,3 +59,4 @@ pub use score::{Count, Score, Silence, Tally, Totals, formula};
 pub use subject::Subject;
 pub use told::Told;
 pub use waiver::{Sorted, Waiver, sort_by_waivers};
+pub use written::Written;

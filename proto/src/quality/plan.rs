@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expression::Expression;
 use super::mark::MarkIndex;
+use super::steps::CoursePlan;
 use super::{Expect, RuleIndex};
 use crate::catalogue::{Dimension, Duplicates, Field, FieldKind, Severity};
 
@@ -33,6 +34,8 @@ pub(super) struct TypePlan {
     pub(super) similar: Option<(MarkIndex, Vec<String>)>,
     /// How proposed duplicates are weighed.
     pub(super) duplicates: Option<Duplicates>,
+    /// Its course, if it has one.
+    pub(super) course: Option<CoursePlan>,
 }
 
 /// One field or subfield.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Written;
 use crate::ids::{RecordId, UnitCode};
 use crate::value::Value;
 
@@ -22,6 +23,9 @@ pub struct Subject {
     pub conflicted: bool,
     /// The day it was last stated or confirmed, since 1970.
     pub confirmed: i32,
+    /// Every admitted change, if the course of its type asks for them; a record whose state and whose lock nothing
+    /// was written over does without.
+    pub history: Vec<Written>,
 }
 
 impl Subject {
@@ -36,6 +40,7 @@ impl Subject {
             claims: Vec::new(),
             conflicted: false,
             confirmed,
+            history: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The engine against examples, laws and random histories.
 
+mod course;
 mod duplicates;
 mod engine;
 mod laws;
@@ -49,7 +50,8 @@ fn value_of(field: &Field, kind: FieldKind, text: &str) -> Value {
 }
 
 /// Writes `field=value|field=value` into a subject; an empty value clears, `!` leads to what is no field, and
-/// `~` before a value makes it text whatever the field is.
+/// `~` before a value makes it text whatever the field is. `!steps=A>B>C+` is a history of states by one writer, a
+/// `+` giving a reason; `!edited=field` says that the field was first written after them.
 fn patch(subject: &mut Subject, text: &str) {
     let declared = Catalogue::embedded().unwrap().record_type(&subject.record_type).unwrap();
     for part in text.split('|').map(str::trim).filter(|part| !part.is_empty()) {
@@ -59,6 +61,8 @@ fn patch(subject: &mut Subject, text: &str) {
             "!claims" => subject.claims = vec![subject.unit.clone(), text.parse().unwrap()],
             "!conflicted" => subject.conflicted = text == "true",
             "!confirmed" => subject.confirmed = day(text),
+            "!steps" => course::steps(subject, text),
+            "!edited" => course::edited(subject, text),
             _ if text.is_empty() => {
                 subject.values.remove(path);
             }

@@ -1,0 +1,55 @@
+//! What the course of a record's type asks for: its history, where something was written over its state or its lock.
+
+use lienthong_proto::catalogue::{Catalogue, Course};
+use lienthong_proto::change::Change;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::ids::RecordId;
+use lienthong_proto::quality::{Subject, Written};
+use lienthong_proto::value::Value;
+
+use super::kept::subject;
+use crate::dataset::{Dataset, DatasetError, Record, RecordState};
+
+/// A record as the rules see it, with its history if its course asks for it; nothing of one that is withdrawn, has no
+/// owner yet or is not there.
+pub(super) fn judged(
+    dataset: &Dataset,
+    catalogue: &Catalogue,
+    record_type: &str,
+    id: RecordId,
+) -> Result<Option<Subject>, DatasetError> {
+    let Some(state) = dataset.state(record_type, id)? else { return Ok(None) };
+    let record = Record::read(dataset.entries(), catalogue, record_type, id, &state)?;
+    let Some(mut subject) = subject(&record) else { return Ok(None) };
+    let course = catalogue.record_type(record_type).and_then(|declared| declared.course.as_ref());
+    if course.is_some_and(|course| asks_for_history(course, &state, &record)) {
+        subject.history = history(dataset, record_type, id)?;
+    }
+    Ok(Some(subject))
+}
+
+/// Whether the state was ever written over, or there is another change beside the one that locks. Of all other
+/// records, most of them, what is shown is enough.
+fn asks_for_history(course: &Course, state: &RecordState, record: &Record) -> bool {
+    let Some(register) = state.registers.get(&course.state) else { return false };
+    let rewritten = register.siblings.len() > 1 || !register.superseded.is_empty();
+    let locked = matches!(record.shown(&course.state), Some(Value::Code(code)) if course.is_locked(code));
+    rewritten || (locked && state.sources.len() > 1)
+}
+
+/// The admitted changes of a record. What was erased of it is no part of its history any more.
+fn history(dataset: &Dataset, record_type: &str, id: RecordId) -> Result<Vec<Written>, DatasetError> {
+    let mut history = Vec::new();
+    for past in dataset.history(record_type, id)?.into_iter().filter(|past| !past.kept_out) {
+        let source = past.source;
+        let bytes = dataset.entries().entry(source.at)?;
+        let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else { continue };
+        history.push(Written {
+            dot: source.dot,
+            effective: source.effective,
+            proposal: source.proposal,
+            writes: change.writes,
+        });
+    }
+    Ok(history)
+}
