@@ -16,3 +16,6 @@ pub use journal::{Appended, Author, Head, Journal, JournalError, JournalOptions,
 pub use numbers::Numbers;
 pub use replay::{NoReplay, Replay, Replayed};
 pub use writer::{FeedError, Outcome, Replica, WriteError, Written, settler};
+
+#[cfg(test)]
+mod tests;
