@@ -8,7 +8,11 @@ use lienthong_proto::quality::{Subject, Written};
 use lienthong_proto::value::Value;
 
 use super::kept::subject;
-use crate::dataset::{Dataset, DatasetError, Record, RecordState};
+use crate::dataset::{Dataset, DatasetError, Record, RecordState, Source};
+
+/// Changes without live values that are read of one record's history, the latest: whoever writes a record over for ever
+/// makes judging it no dearer. What lies before is a past nobody knows, and is not judged.
+pub(super) const PAST_READ_MAX: usize = 1_024;
 
 /// A record as the rules see it, with its history if its course asks for it; nothing of one that is withdrawn, has no
 /// owner yet or is not there.
@@ -23,7 +27,7 @@ pub(super) fn judged(
     let Some(mut subject) = subject(&record) else { return Ok(None) };
     let course = catalogue.record_type(record_type).and_then(|declared| declared.course.as_ref());
     if course.is_some_and(|course| asks_for_history(course, &state, &record)) {
-        subject.history = history(dataset, record_type, id)?;
+        subject.history = history(dataset, record_type, id, &state)?;
     }
     Ok(Some(subject))
 }
@@ -37,11 +41,23 @@ fn asks_for_history(course: &Course, state: &RecordState, record: &Record) -> bo
     rewritten || (locked && state.sources.len() > 1)
 }
 
-/// The admitted changes of a record. What was erased of it is no part of its history any more.
-fn history(dataset: &Dataset, record_type: &str, id: RecordId) -> Result<Vec<Written>, DatasetError> {
-    let mut history = Vec::new();
-    for past in dataset.history(record_type, id)?.into_iter().filter(|past| !past.kept_out) {
-        let source = past.source;
+/// The admitted changes of a record: those with live values, and the latest of the others. What was erased of it is no
+/// part of its history any more.
+fn history(
+    dataset: &Dataset,
+    record_type: &str,
+    id: RecordId,
+    state: &RecordState,
+) -> Result<Vec<Written>, DatasetError> {
+    let admitted = dataset.history(record_type, id)?.into_iter().filter(|past| !past.kept_out);
+    let (live, mut past): (Vec<Source>, Vec<Source>) =
+        admitted.map(|past| past.source).partition(|source| state.sources.contains_key(&source.dot));
+    if past.len() > PAST_READ_MAX {
+        past.sort_unstable_by_key(|source| std::cmp::Reverse((source.effective, source.dot)));
+        past.truncate(PAST_READ_MAX);
+    }
+    let mut history = Vec::with_capacity(live.len() + past.len());
+    for source in live.into_iter().chain(past) {
         let bytes = dataset.entries().entry(source.at)?;
         let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else { continue };
         history.push(Written {

@@ -3,10 +3,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::change::Change;
+use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::{MemoryQuality, RuleBook, Silence, Waiver};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
+use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use proptest::prelude::*;
 
 use super::*;
@@ -172,6 +175,67 @@ fn a_history_is_read_where_the_course_needs_it_and_a_reason_goes_with_its_step()
         broken.sort_unstable();
         assert_eq!(broken, expected, "{fields:?}");
     }
+}
+
+/// Goal: a record written over and over is judged by what is latest, and its last step as ever.
+#[test]
+fn of_a_record_written_over_for_ever_the_latest_is_read() {
+    let mut bench = Bench::new(Arc::new(MemoryView::default())).unwrap();
+    let keeper = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
+    let mut write = |state: &str| {
+        let draft = states(&[("trang_thai", Value::Code(state.to_owned()))]);
+        bench.journal.stage(&draft, clock()).unwrap().record
+    };
+    for round in 0..=course::PAST_READ_MAX {
+        write(["DU_THAO", "DA_NOP"][round % 2]);
+    }
+    write("DA_DUYET");
+    let record = write("DU_THAO");
+    bench.journal.commit().unwrap();
+    bench.journal.flush().unwrap();
+    keeper.settle().unwrap();
+    assert_eq!(bench.dataset.history("bao_cao_ky", record).unwrap().len(), course::PAST_READ_MAX + 3);
+    let judged = course::judged(&bench.dataset, &bench.catalogue, "bao_cao_ky", record).unwrap().unwrap();
+    let live = bench.dataset.state("bao_cao_ky", record).unwrap().unwrap().sources.len();
+    assert_eq!(
+        (judged.history.len(), live),
+        (course::PAST_READ_MAX + 2, 2),
+        "the first, for its period, and the last"
+    );
+    let (sorted, _) = keeper.defects("bao_cao_ky", record, keeper.today()).unwrap();
+    let book = keeper.book().unwrap();
+    assert!(sorted.counted.iter().any(|defect| book.rule(defect.rule).id == "BC_BUOC"));
+}
+
+/// Goal: what the hub keeps out of the dataset is no step of a record's course.
+#[test]
+fn what_is_kept_out_changes_nothing_under_a_lock() {
+    let mut bench = Bench::new(Arc::new(MemoryView::default())).unwrap();
+    let keeper = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
+    let code = |code: &str| ("trang_thai", Value::Code(code.to_owned()));
+    let mut record = None;
+    for fields in [[code("DA_NOP")], [code("DA_KHOA")], [("ma_bam", Value::Text("b".repeat(64)))]] {
+        record = Some(bench.journal.stage(&states(&fields), clock()).unwrap().record);
+        bench.journal.commit().unwrap();
+    }
+    let record = record.unwrap();
+    let broken = || {
+        keeper.refresh("bao_cao_ky", record).unwrap();
+        let (sorted, _) = keeper.defects("bao_cao_ky", record, keeper.today()).unwrap();
+        let book = keeper.book().unwrap();
+        sorted.counted.iter().any(|defect| book.rule(defect.rule).id == "BC_SUA_KHI_KHOA")
+    };
+    assert!(broken());
+    let last = bench.dataset.history("bao_cao_ky", record).unwrap().pop().unwrap();
+    let bytes = bench.dataset.entries().entry(last.source.at).unwrap();
+    let change = Change::of(&Entry::decode(&bytes).unwrap()).unwrap();
+    assert_eq!(change.writes.first().unwrap().path, "ma_bam");
+    bench.dataset.pending_state("bao_cao_ky", record).unwrap();
+    let verdict = Verdict::Quarantined(QuarantineReason::IdentityGuard);
+    bench.dataset.decide(&change, clock(), &verdict).unwrap();
+    bench.dataset.publish(&bench.catalogue).unwrap();
+    assert_eq!(bench.dataset.history("bao_cao_ky", record).unwrap().len(), 3);
+    assert!(!broken());
 }
 
 proptest! {

@@ -313,9 +313,30 @@ fn a_change_of_what_is_locked_is_a_defect_until_put_back_or_opened() {
     own.0.last_mut().unwrap().effective = Hlc(100);
     own.by(COMMUNE, &[("ma_bam", text("b"), &[])]);
     assert_eq!(own.report("DA_KHOA"), ["BC_SUA_KHI_KHOA ma_bam"]);
+    // Clearing what was never there changes nothing.
+    own.by(COMMUNE, &[("khoa_luc", Value::Null, &[])]);
+    assert_eq!(own.report("DA_KHOA"), ["BC_SUA_KHI_KHOA ma_bam"]);
     // Another's, written before the lock and heard of later, was there.
     own.by(PROVINCE, &[("phien_ban", Value::Integer(2), &[])]);
     assert_eq!(own.report("DA_KHOA"), ["BC_SUA_KHI_KHOA ma_bam"]);
+}
+
+#[test]
+fn what_was_cleared_under_a_lock_counts_as_one_value_that_is_wrong() {
+    let mut subject = subject("bao_cao_ky #1: !steps=DA_NOP>DA_KHOA");
+    let mut history = History(std::mem::take(&mut subject.history));
+    history.0.insert(0, Written { dot: Dot::MAX, writes: Vec::new(), ..history.0[0].clone() });
+    let early = history.0.first_mut().unwrap();
+    let write = |value| Write { path: "ma_bam".to_owned(), value, context: Context::default() };
+    early.writes.push(write(Value::Text("a".to_owned())));
+    early.effective = Hlc(0);
+    let early = early.dot;
+    let cleared = history.by(COMMUNE, &[("ma_bam", Value::Null, &[early])]);
+    assert_eq!(history.report("DA_KHOA"), ["BC_SUA_KHI_KHOA ma_bam"], "{cleared}");
+    subject.history = history.0;
+    let standing = BOOK.judge(&subject, TODAY).standing(&[], |_, _| false);
+    let dung = standing.tally[crate::catalogue::Dimension::Dung];
+    assert_eq!((dung.good, dung.all), (1, 2), "the state and what was cleared");
 }
 
 #[test]
