@@ -7,6 +7,7 @@
 mod dictionary;
 mod entries;
 mod flush;
+mod known;
 mod record;
 mod state;
 mod table;

@@ -12,6 +12,7 @@ use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use parking_lot::{Mutex, RwLock};
 
+use super::known::Known;
 use super::record::{Record, RecordError};
 use super::{Dictionary, EntryError, EntrySource, Flush, RecordState, Source};
 use crate::log::LogReader;
@@ -110,6 +111,7 @@ struct Pending {
 #[derive(Debug)]
 struct Inner {
     view: Arc<dyn View>,
+    known: Known,
     words: Dictionary,
     entries: EntrySource,
     published: RwLock<Published>,
@@ -140,6 +142,7 @@ impl Dataset {
             true
         })?;
         let inner = Inner {
+            known: Known::of(view.as_ref()),
             view,
             words,
             entries: EntrySource::new(log, frames),
@@ -219,6 +222,10 @@ impl Dataset {
     fn published_state(&self, key: &Key) -> Result<Option<Arc<Stored>>, DatasetError> {
         if let Some(state) = self.inner.published.read().overlay.get(key) {
             return Ok(Some(Arc::clone(state)));
+        }
+        // What is no longer in the overlay was noted as known before it went to the view.
+        if !self.inner.known.may_hold(key) {
+            return Ok(None);
         }
         let Some(bytes) = self.inner.view.get(Keyspace::Record, key)? else { return Ok(None) };
         let state = RecordState::decode(&bytes, &self.inner.words)?;
@@ -325,6 +332,7 @@ impl Dataset {
             published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state))).collect()
         };
         for (key, state) in &taken {
+            self.inner.known.insert(key);
             batch.put(Keyspace::Record, key, &state.bytes);
         }
         let settled = std::mem::take(&mut self.inner.pending.lock().settled);
