@@ -14,11 +14,15 @@ mod doubles;
 mod fitting;
 mod header;
 mod jsonl;
+mod judging;
 mod ods;
+mod parcel;
 mod read;
+mod reading;
 mod refusal;
 mod report;
 mod source;
+mod table;
 pub mod template;
 #[cfg(test)]
 mod tests;

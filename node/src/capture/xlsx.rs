@@ -8,6 +8,9 @@ use calamine::{DataRef, ExcelDateTime, ExcelDateTimeType, Reader, SheetType, She
 use super::source::{COLUMNS_MAX, Merge, Row, RowSink, Sheet};
 use super::{FileRefusal, RawCell};
 
+/// Room for the cells of most rows.
+const USUAL_COLUMNS: usize = 16;
+
 pub(crate) fn workbook<R: Read + Seek>(file: R) -> Result<Xlsx<R>, FileRefusal> {
     Xlsx::new(file).map_err(corrupt)
 }
@@ -42,7 +45,7 @@ pub(crate) fn rows<R: Read + Seek>(
             if !row.cells.is_empty() && sink.row(std::mem::take(&mut row)) == ControlFlow::Break(()) {
                 return Ok(());
             }
-            row = Row { number, ..Row::default() };
+            row = Row { number, cells: Vec::with_capacity(USUAL_COLUMNS), last: 0 };
         }
         if row.cells.len() < COLUMNS_MAX && sink.wants(column) {
             let raw = raw(cell.get_value());

@@ -7,6 +7,7 @@
 mod dictionary;
 mod entries;
 mod flush;
+mod known;
 mod past;
 mod record;
 mod state;

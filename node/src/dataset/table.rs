@@ -12,6 +12,7 @@ use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, UnitCode};
 use parking_lot::{Mutex, RwLock};
 
+use super::known::Known;
 use super::past::{self, Past};
 use super::record::{Record, RecordError};
 use super::{Dictionary, EntryError, EntrySource, Flush, Merged, RecordState, Source};
@@ -119,6 +120,7 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) view: Arc<dyn View>,
+    pub(super) known: Known,
     pub(super) words: Dictionary,
     pub(super) entries: EntrySource,
     pub(super) published: RwLock<Published>,
@@ -149,6 +151,7 @@ impl Dataset {
             true
         })?;
         let inner = Inner {
+            known: Known::of(view.as_ref()),
             view,
             words,
             entries: EntrySource::new(log, frames),
@@ -235,6 +238,10 @@ impl Dataset {
     pub(super) fn published_state(&self, key: &Key) -> Result<Option<Arc<Stored>>, DatasetError> {
         if let Some(state) = self.inner.published.read().overlay.get(key) {
             return Ok(Some(Arc::clone(state)));
+        }
+        // What is no longer in the overlay was noted as known before it went to the view.
+        if !self.inner.known.may_hold(key) {
+            return Ok(None);
         }
         let Some(bytes) = self.inner.view.get(Keyspace::Record, key)? else { return Ok(None) };
         let state = RecordState::decode(&bytes, &self.inner.words)?;
@@ -347,6 +354,7 @@ impl Dataset {
             (records.collect(), published.past.clone())
         };
         for (key, state) in &taken {
+            self.inner.known.insert(key);
             batch.put(Keyspace::Record, key, &state.bytes);
         }
         for ((key, dot), past) in &past {

@@ -184,7 +184,7 @@ fn of_a_record_written_over_for_ever_the_latest_is_read() {
     let keeper = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
     let mut write = |state: &str| {
         let draft = states(&[("trang_thai", Value::Code(state.to_owned()))]);
-        bench.journal.stage(&draft, clock()).unwrap().record
+        bench.journal.stage(draft, clock()).unwrap().record
     };
     for round in 0..=course::PAST_READ_MAX {
         write(["DU_THAO", "DA_NOP"][round % 2]);
@@ -215,7 +215,7 @@ fn what_is_kept_out_changes_nothing_under_a_lock() {
     let code = |code: &str| ("trang_thai", Value::Code(code.to_owned()));
     let mut record = None;
     for fields in [[code("DA_NOP")], [code("DA_KHOA")], [("ma_bam", Value::Text("b".repeat(64)))]] {
-        record = Some(bench.journal.stage(&states(&fields), clock()).unwrap().record);
+        record = Some(bench.journal.stage(states(&fields), clock()).unwrap().record);
         bench.journal.commit().unwrap();
     }
     let record = record.unwrap();

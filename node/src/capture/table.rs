@@ -1,0 +1,193 @@
+//! The rows of a sheet below its header.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use lienthong_proto::catalogue::RecordType;
+use lienthong_proto::text::{Lettering, fold, restore_formula};
+
+use super::RawCell;
+use super::cell::finding;
+use super::header::{self, Header};
+use super::judging::{Judged, Judging};
+use super::source::{Row, Spans};
+
+/// One sheet's rows below its header.
+pub(super) struct Table {
+    header: Header,
+    lettering: Lettering,
+    sheet: Option<Arc<str>>,
+    spans: Spans,
+    columns: Columns,
+    /// The row's cells by field name, in the order of the columns: the names stay, the cells change.
+    cells: Vec<(String, RawCell)>,
+}
+
+/// What each column is for, as far as the last with a field.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    columns: Vec<Column>,
+    /// The first column is read though it is no field: it may tell a total from a record.
+    first: bool,
+    /// The column that says the sheet is our own export.
+    exported: Option<u32>,
+}
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    /// Nothing, or nothing but telling a total from a record.
+    Other,
+    /// A field.
+    Field,
+    /// A field of the type's key.
+    Key,
+}
+
+impl Columns {
+    pub(super) fn of(header: &Header, record_type: &RecordType) -> Self {
+        let key_fields = &record_type.key.fields;
+        let column = |at: u32| match header.columns.get(&at) {
+            Some(name) if key_fields.contains(name) => Column::Key,
+            Some(_) => Column::Field,
+            None => Column::Other,
+        };
+        let last = header.columns.keys().next_back().copied();
+        let columns = last.map(|last| (0..=last).map(column).collect()).unwrap_or_default();
+        Self { columns, first: !header.omitted.contains(&0), exported: header.exported }
+    }
+
+    /// A column without a field (C4 has none here) is read only where it may tell a total from a record.
+    pub(super) fn wants(&self, column: u32) -> bool {
+        self.at(column) != Column::Other || self.exported == Some(column) || column == 0 && self.first
+    }
+
+    fn at(&self, column: u32) -> Column {
+        self.columns.get(column as usize).copied().unwrap_or(Column::Other)
+    }
+}
+
+impl Table {
+    pub(super) fn new(
+        header: Header,
+        lettering: Lettering,
+        sheet: Option<Arc<str>>,
+        record_type: &RecordType,
+    ) -> Self {
+        let (spans, columns) = (Spans::new(&header.merges), Columns::of(&header, record_type));
+        let cells = header.columns.values().map(|name| (name.clone(), RawCell::Empty)).collect();
+        Self { header, lettering, sheet, spans, columns, cells }
+    }
+
+    /// Judges a row, unless it is no record.
+    pub(super) fn row(&mut self, mut row: Row, judging: &mut Judging<'_>) -> ControlFlow<()> {
+        if row.number <= self.header.row {
+            return ControlFlow::Continue(());
+        }
+        header::read_letters(self.lettering, &mut row);
+        if self.is_no_record(&row) {
+            judging.told.skipped += 1;
+            return ControlFlow::Continue(());
+        }
+        self.spans.fill(&mut row);
+        row.cells.iter_mut().for_each(|(_, cell)| restore(cell));
+        // A record we exported lacks what its row leaves blank: that states nothing, even where a value is due.
+        let exported = self.columns.exported.is_some_and(|id| row.cells.iter().any(|(at, _)| *at == id));
+        let too_wide = row.last > self.header.last;
+        let mut read = row.cells.into_iter().peekable();
+        for (column, (_, place)) in self.header.columns.keys().zip(&mut self.cells) {
+            while read.next_if(|(at, _)| at < column).is_some() {}
+            *place = read.next_if(|(at, _)| at == column).map_or(RawCell::Empty, |(_, cell)| cell);
+        }
+        let mut judgement = if exported {
+            let stated: Vec<_> = self.cells.iter().filter(|(_, cell)| !cell.is_blank()).cloned().collect();
+            judging.judge(&stated)
+        } else {
+            judging.judge(&self.cells)
+        };
+        if too_wide {
+            let vi = "Dòng có nhiều ô hơn tiêu đề; kiểm tra dấu ngăn cách".to_owned();
+            let en = "the row has more cells than the header; look for a stray separator".to_owned();
+            judgement.errors.push(finding("ROW_SHAPE", None, vi, en));
+        }
+        judging.finish(Judged { sheet: self.sheet.clone(), row: row.number, judgement })
+    }
+
+    fn is_no_record(&self, row: &Row) -> bool {
+        let is_key = |column: &u32| self.columns.at(*column) == Column::Key;
+        let fielded = row.cells.iter().any(|(column, _)| self.columns.at(*column) != Column::Other);
+        if !fielded || row.number <= self.header.row + 2 && numbers_columns(row) {
+            return true;
+        }
+        let Some((first, cell)) = row.cells.first() else {
+            return true;
+        };
+        // Of most rows the second cell already tells.
+        if row.cells.iter().all(|(_, cell)| is_count(cell)) {
+            let lettered = row.cells.iter().find_map(|(_, cell)| match cell {
+                RawCell::Text(text) if text.chars().any(char::is_alphabetic) => Some(text),
+                _ => None,
+            });
+            if lettered.is_some_and(|text| is_total(text)) {
+                return true;
+            }
+        }
+        let RawCell::Text(text) = cell else { return false };
+        if row.cells.iter().any(|(column, _)| column != first && is_key(column)) {
+            return false;
+        }
+        let lower = text.trim().to_lowercase();
+        // "Cộng" keeps its marks here, composed or not: folded, "Công ty" would be a total too.
+        let total = ["c\u{1ed9}ng", "co\u{323}\u{302}ng"].iter().any(|word| lower.starts_with(word));
+        let text = fold(text);
+        let starts = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+        if is_key(first) {
+            // Here the first cell may be a record's own name, so only what can be no name counts.
+            return matches!(text.trim_end_matches(':'), "cong" | "tong cong" | "tong so");
+        }
+        let alone = row.cells.len() == 1 && self.header.columns.len() > 1;
+        alone || total || starts(&["tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "ky ten"])
+    }
+}
+
+/// Takes back what an export put before text that looks like a formula.
+fn restore(cell: &mut RawCell) {
+    if let RawCell::Text(text) = cell
+        && restore_formula(text).len() < text.len()
+    {
+        text.remove(0);
+    }
+}
+
+/// What only a total's row says.
+fn is_total(text: &str) -> bool {
+    // A letter that folds to c or t is one of them or not ASCII: most cells need no folding.
+    let first = text.chars().find(|c| c.is_alphanumeric());
+    first.is_some_and(|c| !c.is_ascii() || matches!(c, 'c' | 'C' | 't' | 'T'))
+        && matches!(fold(text).as_str(), "cong" | "tong" | "tong cong" | "tong so" | "tong so dang vien")
+}
+
+/// Beside a total's title stand counts and nothing else.
+fn is_count(cell: &RawCell) -> bool {
+    match cell {
+        RawCell::Number(_) => true,
+        RawCell::Text(text) => is_total(text) || text.trim().len() <= 6 && text.trim().parse::<u32>().is_ok(),
+        _ => false,
+    }
+}
+
+/// The row under a header that numbers its columns: 1, 2, 3 … or (1), (2), (3) …
+fn numbers_columns(row: &Row) -> bool {
+    let numbers: Option<Vec<u32>> = row
+        .cells
+        .iter()
+        .map(|(_, cell)| match cell {
+            RawCell::Text(text) => text.trim().trim_matches(['(', ')']).parse().ok(),
+            RawCell::Number(number) => (1..=512).find(|whole| f64::from(*whole) == *number),
+            _ => None,
+        })
+        .collect();
+    numbers.is_some_and(|all| {
+        all.len() >= 3 && all.iter().zip(all.iter().skip(1)).all(|(a, b)| a.checked_add(1) == Some(*b))
+    })
+}
