@@ -1,5 +1,6 @@
 //! A replica: the one log of this store, the state merged from it, and the one writer.
 
+mod again;
 mod compose;
 mod fed;
 mod journal;
@@ -7,6 +8,7 @@ mod numbers;
 mod replay;
 mod writer;
 
+pub use again::Again;
 pub use compose::{ComposeError, Composed, Draft, Intent, Look, compose, key_id, meant_id, preview};
 pub use fed::{Fed, FeedPiece, taken as feed_taken};
 pub use journal::{Appended, Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
