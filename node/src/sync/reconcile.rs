@@ -15,12 +15,20 @@ use crate::replica::{Again as _, Fed, Head, Replica};
 /// Of which state something was read.
 type Moment = (Head, Fed);
 
+/// The sums of one run, and the moment they are of.
+#[derive(Clone)]
+struct Kept {
+    run: u64,
+    moment: Moment,
+    holdings: Arc<Holdings>,
+}
+
 /// Answers one question at a time; between those of one run it keeps the sums, 2 MiB.
 #[derive(Clone)]
 pub(super) struct Reconciler {
     replica: Replica,
     busy: Arc<AtomicBool>,
-    kept: Arc<Mutex<Option<(u64, Moment, Arc<Holdings>)>>>,
+    kept: Arc<Mutex<Option<Kept>>>,
 }
 
 impl Reconciler {
@@ -98,14 +106,16 @@ impl Reconciler {
 
     fn answer(&self, asked: &wire::Reconcile, moment: Moment) -> Result<Vec<u8>, String> {
         let question = Question::decode(&asked.question).map_err(|error| error.to_string())?;
-        let kept = self.kept.lock().clone().filter(|(run, at, _)| (*run, *at) == (asked.run, moment));
+        let fits = |kept: &Kept| (kept.run, kept.moment) == (asked.run, moment);
+        let kept = self.kept.lock().clone().filter(fits);
         let holdings = match kept {
-            Some((_, _, holdings)) => holdings,
+            Some(kept) => kept.holdings,
             None => {
                 let (dataset, unit) = (self.replica.dataset(), &self.replica.author().unit);
                 let holdings = Holdings::gather(dataset, unit).map_err(|error| error.to_string())?;
                 let holdings = Arc::new(holdings);
-                *self.kept.lock() = Some((asked.run, moment, Arc::clone(&holdings)));
+                let kept = Kept { run: asked.run, moment, holdings: Arc::clone(&holdings) };
+                *self.kept.lock() = Some(kept);
                 holdings
             }
         };

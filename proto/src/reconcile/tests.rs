@@ -14,7 +14,7 @@ fn item(number: u64, version: u64) -> Item {
     let mark = sha256(&[b"mark", &number.to_be_bytes(), &version.to_be_bytes()]);
     Item {
         record: RecordId::from_slice(&id[..16]).unwrap(),
-        record_type: if number % 3 == 0 { "dang_vien" } else { "vu_viec" }.to_owned(),
+        record_type: if number.is_multiple_of(3) { "dang_vien" } else { "vu_viec" }.to_owned(),
         mark: Mark(mark[..16].try_into().unwrap()),
     }
 }
