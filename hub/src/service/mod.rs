@@ -3,6 +3,7 @@
 mod evidence;
 mod people;
 mod quality;
+mod reconcile;
 mod request;
 mod units;
 mod waiting;
@@ -57,6 +58,9 @@ impl Hub {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
+            Request::Reconcile { unit, repair, timeout_seconds, actor } => {
+                self.reconcile(&unit, repair, timeout_seconds, &actor).await
+            }
             // Here rather than on another thread: a hand-over costs more than most answers.
             request => {
                 let runtime = Handle::current();
@@ -124,6 +128,7 @@ impl Hub {
             | Request::QuarantineRelease { .. }
             | Request::WaiverAdd(_)
             | Request::WaiverEnd { .. }
+            | Request::Reconcile { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
         }
