@@ -28,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
 use crate::accounts::{AccountError, Accounts};
+use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
 use crate::pki::{HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens};
+use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
 
 /// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
@@ -105,6 +107,12 @@ pub struct Hub {
     pub hashes: Arc<HashFile>,
     /// Connected nodes.
     pub live: Live,
+    /// What they last signed.
+    pub heartbeats: Heartbeats,
+    /// Asks them things.
+    pub desk: Desk,
+    /// Held by the one comparison that runs.
+    pub reconciling: tokio::sync::Mutex<()>,
     /// Ends everything.
     pub stop: CancellationToken,
     /// What opening remarked.
@@ -171,6 +179,9 @@ impl Hub {
             reader,
             hashes,
             live: Live::default(),
+            heartbeats: Heartbeats::open(data),
+            desk: Desk::default(),
+            reconciling: tokio::sync::Mutex::default(),
             stop,
             remarks: opened.remarks,
             addresses: parking_lot::RwLock::default(),
@@ -254,6 +265,16 @@ impl Hub {
         }
     }
 
+    /// When a replica was last heard, as far as is known: its last word, its last batch, or its last heartbeat
+    /// before a restart.
+    #[must_use]
+    pub fn last_heard(&self, replica: ReplicaId) -> Option<UnixMillis> {
+        let live = self.live.get(replica).and_then(|live| live.last_seen);
+        let books = self.committer.books().read();
+        let held = books.replicas.get(&replica).map(|held| held.at).filter(|at| at.0 > 0);
+        live.max(held).max(self.heartbeats.get(replica).map(|heartbeat| heartbeat.at))
+    }
+
     /// A place for one more batch in memory.
     pub async fn budget(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.batches).acquire_owned().await.ok()
@@ -308,9 +329,17 @@ impl Hub {
         Ok(address)
     }
 
+    /// Writes the heartbeats that are new.
+    pub fn keep_heartbeats(&self) {
+        if let Err(error) = self.heartbeats.write(self.now()) {
+            tracing::error!(%error, "heartbeats cannot be kept");
+        }
+    }
+
     /// Stops: no more connections, what was accepted reaches the view.
     pub async fn close(&self) {
         self.stop.cancel();
+        self.keep_heartbeats();
         self.committer.close().await;
     }
 }

@@ -10,10 +10,11 @@ use lienthong_proto::time::UnixMillis;
 use serde_json::{Value as Json, json};
 
 use crate::app::Hub;
+use crate::holds::Holds;
 use crate::pki::{Enrolled, ReplicaState};
 
 /// A connected node that is silent for longer than three heartbeats is silent.
-const SILENT_MILLIS: u64 = 90_000;
+pub(crate) const SILENT_MILLIS: u64 = 90_000;
 /// A clock that is off by more than this is said.
 const SKEW_MILLIS: u64 = 10 * 60 * 1_000;
 
@@ -44,6 +45,8 @@ pub struct UnitStatus {
     pub quarantined: usize,
     /// Rules its records break; nothing until some were judged.
     pub defects: Option<u64>,
+    /// What the hub can say it holds, as of its last signed heartbeat.
+    pub holds: Option<Holds>,
     /// Why it needs a person, worst first.
     pub attention: Vec<String>,
     /// How good its data is; nothing while it was never enrolled.
@@ -73,6 +76,7 @@ impl UnitStatus {
             "quarantined": self.quarantined,
             "defects": self.defects,
             "quality": quality_json(&self.score),
+            "holds": self.holds.as_ref().map(Holds::to_json),
             "attention": self.attention,
         })
     }
@@ -114,6 +118,7 @@ impl Hub {
             records,
             quarantined: 0,
             defects: self.quality.open_defects(unit, self.quality.today()).ok().flatten(),
+            holds: None,
             attention: Vec::new(),
             score: Score::default(),
             severity: 0,
@@ -139,6 +144,9 @@ impl Hub {
             }
         }
         drop(books);
+        let holds =
+            enrolled.iter().filter_map(|entry| Some((self.last_heard(entry.replica), self.holds(entry)?)));
+        status.holds = holds.max_by_key(|(heard, _)| *heard).map(|(_, holds)| holds);
         if !enrolled.is_empty() {
             status.score = self.unit_score(unit).unwrap_or_default();
         }
@@ -157,8 +165,11 @@ impl Hub {
 
     fn active(&self, status: &mut UnitStatus, entry: &Enrolled, size: u64, now: UnixMillis) {
         let live = self.live.get(entry.replica).unwrap_or_default();
-        status.last_seen = status.last_seen.max(live.last_seen);
-        let quiet = live.last_seen.map_or(u64::MAX, |seen| now.since(seen));
+        // Before a restart is known only what was signed.
+        let before = self.heartbeats.get(entry.replica).map(|heartbeat| heartbeat.at);
+        let seen = live.last_seen.max(before);
+        status.last_seen = status.last_seen.max(seen);
+        let quiet = seen.map_or(u64::MAX, |seen| now.since(seen));
         status.state = match (live.streams > 0, quiet > SILENT_MILLIS) {
             (true, false) => "online",
             (true, true) => "silent",

@@ -21,6 +21,7 @@ pub mod merge;
 pub mod merkle;
 pub mod note;
 pub mod quality;
+pub mod reconcile;
 pub mod rules;
 pub mod text;
 pub mod time;

@@ -22,3 +22,11 @@ pub const FLIGHT_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const BATCH_ENTRIES_AIM: usize = 512;
 /// Bytes a sender gathers into a batch before compression.
 pub const BATCH_BYTES_AIM: usize = 512 * 1024;
+/// Ranges in one question of a reconciliation: with 256 parts each, the answer stays below a third of a MiB.
+pub const RECONCILE_RANGES_MAX: usize = 64;
+/// Records a range may hold to be listed one by one: about what the sums of its parts would take.
+pub const RECONCILE_ITEMS_MAX: usize = 32;
+/// Records a reconciliation names one by one: past this, a view is better made again.
+pub const RECONCILE_DIFFERENCES_MAX: usize = 10_000;
+/// Ranges one reconciliation asks about in all: three levels for each difference, and room.
+pub const RECONCILE_ASKED_MAX: usize = 65_536;

@@ -206,9 +206,17 @@ async fn a_quarantined_change_goes_at_its_writer_and_returns_when_released() {
     other.values.insert("ngay_sinh".to_owned(), Value::Date(400));
     there.write(vec![other]).await;
     assert!(there.replica.dataset().state(TYPE, id).unwrap().is_some(), "until the province has spoken");
+    there.quality.refresh(TYPE, id).unwrap();
     acknowledged(&there).await.unwrap();
     until("kept out", || there.replica.dataset().state(TYPE, id).unwrap().is_none()).await;
     assert_eq!(there.replica.dataset().totals().records, 0);
+    // Nor is it judged any more.
+    let key = there.replica.dataset().key(TYPE, id).unwrap();
+    until("judged again", || {
+        there.quality.catch_up().unwrap();
+        there.quality.kept(&key).unwrap().is_none()
+    })
+    .await;
     assert!(there.replica.dataset().page(TYPE, None, 10).unwrap().is_empty());
     assert!(there.replica.dataset().history(TYPE, id).unwrap().iter().all(|past| past.kept_out));
     // Also when all is made again from the log.

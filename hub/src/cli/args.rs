@@ -125,6 +125,18 @@ pub enum Command {
         #[arg(long)]
         unit: Option<lienthong_proto::ids::UnitCode>,
     },
+    /// Máy của đơn vị có giữ đúng những gì tỉnh giữ không; --repair sửa chỗ khác · whether a unit's node holds what the hub holds; --repair mends what differs
+    Reconcile {
+        /// Which unit
+        #[arg(long)]
+        unit: lienthong_proto::ids::UnitCode,
+        /// Mend what differs, then compare again
+        #[arg(long)]
+        repair: bool,
+        /// How long each step may take: 60s, 5m
+        #[arg(long, default_value = "60s")]
+        timeout: String,
+    },
     /// Bản ghi có thể trùng · records that are probably one
     Duplicates {
         /// What

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod reconcile;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             answer?
         }
     };
-    print_answer(&answer, name(&cli.command), cli.json, tongue);
+    if let (Command::Reconcile { .. }, false, true) =
+        (&cli.command, cli.json, answer.body.get("state").is_some())
+    {
+        reconcile::print(&answer.body, tongue);
+    } else {
+        print_answer(&answer, name(&cli.command), cli.json, tongue);
+    }
     Ok(answer.exit)
 }
 
@@ -236,6 +243,12 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             actor: author(),
         }),
         Command::Quality { unit } => Request::Quality { unit: unit.clone() },
+        Command::Reconcile { unit, repair, timeout } => Request::Reconcile {
+            unit: unit.clone(),
+            repair: *repair,
+            timeout_seconds: args::seconds(timeout)?,
+            actor: author(),
+        },
         Command::Duplicates { action: DuplicatesAction::List { page } } => {
             Request::DuplicatesList { page: page.clone() }
         }

@@ -23,6 +23,7 @@ use super::verify::Content;
 use super::{Accepted, Admission, CommitError, CommitterHandle, Judge, Judgement, VerifiedBatch};
 use crate::feed::{Decided, FeedIndex};
 use crate::ledger::{Books, HeldReplica as Held};
+use crate::reconcile::handed_over;
 
 /// Batches and commands that may wait for the writer.
 const QUEUE: usize = 128;
@@ -40,6 +41,7 @@ enum Answer {
     Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Sequence(Result<Sequence, CommitError>, oneshot::Sender<Result<Sequence, CommitError>>),
     Decided(Result<Written, WriteError>, oneshot::Sender<Result<Written, WriteError>>),
+    Remake(Result<u64, CommitError>, oneshot::Sender<Result<u64, CommitError>>),
 }
 
 /// The ledger's writer.
@@ -173,6 +175,14 @@ impl Committer {
                 let result = self.release(&release)?;
                 answers.push(Answer::Sequence(result, sender));
             }
+            Command::Remake(mut again, sender) => {
+                self.commit()?;
+                let view = std::mem::take(&mut self.view);
+                let result = self.journal.remake(again.as_mut(), view)?;
+                self.feed.forget(self.journal.frontier().size());
+                let result = result.map_err(|error| CommitError::Unreadable(error.to_string()));
+                answers.push(Answer::Remake(result, sender));
+            }
             Command::Close(_) | Command::Flush(_) | Command::Settle => {}
         }
         Ok(())
@@ -192,6 +202,7 @@ impl Committer {
     pub(super) fn event(&mut self, event: &Event) -> Result<Result<Sequence, CommitError>, JournalError> {
         let sequence = self.journal.stage_event(event)?;
         self.books.note_event(event, sequence, &mut self.view);
+        handed_over(event, sequence, &self.feed, &mut self.view);
         Ok(Ok(sequence))
     }
 
@@ -356,6 +367,7 @@ impl Committer {
                 Answer::Decided(_, sender) => {
                     Answer::Decided(Err(WriteError::Failed(Arc::clone(&reason))), sender)
                 }
+                Answer::Remake(_, sender) => Answer::Remake(Err(failed()), sender),
                 Answer::Write(results, sender) => {
                     let refused = || Err(WriteError::Failed(Arc::clone(&reason)));
                     Answer::Write(results.iter().map(|_| refused()).collect(), sender)
@@ -371,6 +383,7 @@ fn deliver(answer: Answer) {
         Answer::Write(results, sender) => drop(sender.send(results)),
         Answer::Sequence(result, sender) => drop(sender.send(result)),
         Answer::Decided(result, sender) => drop(sender.send(result)),
+        Answer::Remake(result, sender) => drop(sender.send(result)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lienthong_node::replica::{Draft, Head, WriteError, Written};
+use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
@@ -52,6 +52,9 @@ pub enum CommitError {
     /// It cannot be released: the reason stands.
     #[error("it cannot be released: {0}")]
     NotReleasable(&'static str),
+    /// The ledger cannot be read for the records wanted.
+    #[error("the records cannot be made again: {0}")]
+    Unreadable(String),
     /// The ledger does not reach the disk; nothing is taken any more.
     #[error("the ledger takes no more writes: {0}")]
     Failed(Arc<str>),
@@ -63,6 +66,7 @@ pub(super) enum Command {
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
     Decide(Box<Decision>, oneshot::Sender<Result<Written, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
+    Remake(Box<dyn Again>, oneshot::Sender<Result<u64, CommitError>>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
@@ -138,6 +142,15 @@ impl CommitterHandle {
     pub async fn release(&self, release: Release) -> Result<Sequence, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Release(release, answer), answered).await?
+    }
+
+    /// Puts records made again from the ledger in the place of those in the view; how many were different.
+    ///
+    /// # Errors
+    /// [`CommitError`] if the ledger cannot be read.
+    pub async fn remake(&self, again: Box<dyn Again>) -> Result<u64, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Remake(again, answer), answered).await?
     }
 
     /// Brings what was accepted to the view; nothing if the ledger failed.

@@ -23,6 +23,8 @@ pub struct Held {
     pub key: [u8; 32],
     /// The right edge of its tree.
     pub frontier: Frontier,
+    /// Size and root it has signed and not sent yet.
+    pub announced: Option<(u64, Digest)>,
 }
 
 /// A batch as it came.
@@ -80,6 +82,8 @@ pub struct VerifiedBatch {
     pub root: Digest,
     /// The sender's signed checkpoint at its end.
     pub checkpoint: String,
+    /// The size announced, if this batch was seen to lead through it.
+    pub reached: Option<u64>,
 }
 
 /// Why a batch breaks the chain of its log. The sender is stopped; nothing was taken.
@@ -118,6 +122,9 @@ pub enum VerifyError {
     /// The checkpoint is not a good one of this log.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The log is another than the one its owner had signed before.
+    #[error("the batch contradicts a heartbeat signed before")]
+    Announced,
     /// The checkpoint's size or root is not the batch's.
     #[error("the checkpoint is not that of the batch's entries")]
     Root,
@@ -143,6 +150,7 @@ pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyE
     }
     let mut frontier = held.frontier.clone();
     let mut contents = Vec::with_capacity(entries.len());
+    let mut reached = None;
     for bytes in entries {
         let sequence = frontier.size();
         let entry = Entry::decode(bytes).map_err(|source| VerifyError::Entry { sequence, source })?;
@@ -151,6 +159,12 @@ pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyE
             return Err(VerifyError::Misplaced(sequence));
         }
         frontier.push(entry.leaf_hash());
+        if let Some((size, root)) = held.announced.filter(|(size, _)| *size == frontier.size()) {
+            if frontier.root() != root {
+                return Err(VerifyError::Announced);
+            }
+            reached = Some(size);
+        }
         contents.push(Content::of(&entry));
     }
     let signed = SignedCheckpoint::verify(envelope.checkpoint.as_bytes(), &held.origin, held.key)?;
@@ -166,5 +180,6 @@ pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyE
         frontier,
         root,
         checkpoint: envelope.checkpoint.clone(),
+        reached,
     })
 }

@@ -21,6 +21,7 @@ use lienthong_proto::value::Value;
 use super::{Books, HeldReplica};
 use crate::feed::{Decided, FeedIndex};
 use crate::ingest::{Admission, Content, admit_late};
+use crate::reconcile::handed_over;
 
 /// How the ledger is opened.
 #[derive(Debug, Clone)]
@@ -141,6 +142,7 @@ impl BooksReplay {
             EntryKind::Event => {
                 let event = Event::of(replayed.entry).map_err(malformed)?;
                 self.books.note_event(&event, sequence, &mut self.extra);
+                handed_over(&event, sequence, &self.feed, &mut self.extra);
                 if event.kind == "release" { self.release(journal, &event, sequence) } else { Ok(()) }
             }
             EntryKind::Acceptance => {

@@ -12,7 +12,7 @@ use lienthong_proto::cosignature::cosign;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::wire::sync as wire;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tonic::{Status, Streaming};
 
 use crate::app::Hub;
@@ -20,6 +20,7 @@ use crate::feed::FeedReader;
 use crate::ingest::{Accepted, CommitError, Envelope, Held, VerifyError, verify};
 use crate::ledger::HeldReplica;
 use crate::pki::{Enrolled, ReplicaState};
+use crate::reconcile::Ask;
 
 /// The greeting must come within this.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ pub(super) struct Session {
     told: ToldCursor,
     feed: Option<FeedReader>,
     answers: FuturesOrdered<Answer>,
+    /// What somebody at the hub waits for an answer to.
+    asked: Option<(u64, oneshot::Sender<wire::up::Message>)>,
 }
 
 impl Session {
@@ -66,7 +69,7 @@ impl Session {
         down: mpsc::Sender<Result<wire::Down, Status>>,
     ) -> Self {
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
-        Self { hub, enrolled, down, held: None, notice_cursor: 0, told, feed: None, answers }
+        Self { hub, enrolled, down, held: None, notice_cursor: 0, told, feed: None, answers, asked: None }
     }
 
     pub(super) async fn run(mut self, up: Streaming<wire::Up>) {
@@ -91,6 +94,7 @@ impl Session {
             return Err(Status::failed_precondition("a session begins with a greeting").into());
         };
         self.greet(hello).await?;
+        let mut asks = self.hub.desk.open(self.enrolled.replica);
         let mut registry = self.hub.registry.watch();
         let mut noticed = self.hub.committer.noticed();
         let mut news = self.hub.quality.news().ok_or(End::Gone)?;
@@ -126,6 +130,8 @@ impl Session {
                 place = down.reserve(), if feeding => {
                     feeding = self.hand_over(place.map_err(|_| End::Gone)?)?;
                 }
+                // Behind every receipt and everything fed: the node is then in step, if it has nothing more.
+                Some(ask) = asks.recv(), if !feeding && self.answers.is_empty() => self.ask(ask).await?,
                 Some((answer, checkpoint)) = self.answers.next(), if !self.answers.is_empty() => {
                     self.answer(answer, &checkpoint).await?;
                 }
@@ -168,6 +174,13 @@ impl Session {
                 .fence(&held.checkpoint, &format!("log size {} below {held_size}", hello.log_size))
                 .await;
         }
+        // What it signed it had on its disk: a log that comes back shorter was rolled back, sent or not.
+        if let Some(said) = self.hub.heartbeats.get(replica)
+            && hello.log_size < said.checkpoint.size
+        {
+            let reason = format!("log size {} below {} it had signed", hello.log_size, said.checkpoint.size);
+            return self.fence(&said.note, &reason).await;
+        }
         self.hub.live.greeted(replica, &hello, self.hub.now());
         self.notice_cursor = hello.notice_cursor;
         self.feed = self.feed_reader(&hello);
@@ -192,7 +205,7 @@ impl Session {
             flight_bytes_max: FLIGHT_BYTES,
             enrolments: self.enrolments(),
         };
-        self.held = Some(Held { replica, origin, key, frontier: held.frontier });
+        self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
         self.send(wire::down::Message::Welcome(welcome)).await
     }
 
@@ -221,13 +234,39 @@ impl Session {
             Some(wire::up::Message::Prefix(prefix)) => self.prefix(&prefix).await,
             Some(wire::up::Message::NoticesTaken(_)) => Ok(()),
             Some(wire::up::Message::Hello(_)) => Err(Status::failed_precondition("a second greeting").into()),
+            Some(wire::up::Message::Reconciled(said)) => {
+                self.answered(said.run, wire::up::Message::Reconciled(said));
+                Ok(())
+            }
+            Some(wire::up::Message::Mended(said)) => {
+                self.answered(said.run, wire::up::Message::Mended(said));
+                Ok(())
+            }
             // A newer node may say what this version does not know.
             None => Ok(()),
         }
     }
 
+    /// Asks the node what somebody at the hub wants to know, behind everything there is to feed.
+    async fn ask(&mut self, ask: Ask) -> Result<(), End> {
+        let down = self.down.clone();
+        while self.hand_over(down.reserve().await.map_err(|_| End::Gone)?)? {}
+        if let Some(reply) = ask.reply {
+            self.asked = Some((ask.run, reply));
+        }
+        self.send(ask.message).await
+    }
+
+    /// Hands an answer to whoever waits for it; nobody waits for what comes late.
+    fn answered(&mut self, run: u64, said: wire::up::Message) {
+        if let Some((_, reply)) = self.asked.take_if(|(asked, _)| *asked == run) {
+            let _ = reply.send(said);
+        }
+    }
+
     async fn batch(&mut self, batch: wire::Batch) -> Result<(), End> {
-        let Some(held) = self.held.clone() else { return Err(End::Gone) };
+        let Some(mut held) = self.held.clone() else { return Err(End::Gone) };
+        held.announced = self.hub.heartbeats.awaited(self.enrolled.replica);
         if batch.first < held.frontier.size() {
             // Sent twice: what is held was acknowledged, and is again.
             return Ok(());
@@ -254,8 +293,12 @@ impl Session {
                 let held = self.held_checkpoint();
                 return self.fence(&held, "its log continues from other entries than those held").await;
             }
+            Err(VerifyError::Announced) => {
+                return self.fence(&self.announced(), "its log continues otherwise than it had signed").await;
+            }
             Err(error) => return Err(Status::invalid_argument(error.to_string()).into()),
         };
+        let (replica, reached) = (self.enrolled.replica, verified.reached);
         if let Some(held) = &mut self.held {
             held.frontier = verified.frontier.clone();
         }
@@ -265,7 +308,14 @@ impl Session {
         // for here: a session that waits for a place in memory must not hold up the answers that free one.
         match self.hub.committer.submit(verified, permit).await {
             Ok(pending) => {
-                let answer = async move { (pending.wait().await, checkpoint) };
+                let hub = Arc::clone(&self.hub);
+                let answer = async move {
+                    let answer = pending.wait().await;
+                    if let (Ok(_), Some(size)) = (&answer, reached) {
+                        hub.heartbeats.reached(replica, size);
+                    }
+                    (answer, checkpoint)
+                };
                 self.answers.push_back(Box::pin(answer));
                 Ok(())
             }
@@ -276,6 +326,10 @@ impl Session {
     fn held_checkpoint(&self) -> String {
         let books = self.hub.committer.books().read();
         books.replicas.get(&self.enrolled.replica).map(|held| held.checkpoint.clone()).unwrap_or_default()
+    }
+
+    fn announced(&self) -> String {
+        self.hub.heartbeats.get(self.enrolled.replica).map(|said| said.note).unwrap_or_default()
     }
 
     async fn answer(
@@ -316,11 +370,17 @@ impl Session {
         let signed = self.signed(&heartbeat.checkpoint)?;
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         let held = self.hub.committer.books().read().replicas.get(&self.enrolled.replica).cloned();
+        let mut reached = size == 0;
         if let Some(held) = held {
             // A smaller size may be an old connection's late word; only another root is a contradiction.
-            if size == held.frontier.size() && root != held.root {
+            reached = size == held.frontier.size();
+            if reached && root != held.root {
                 return self.fence_with(&held.checkpoint, &heartbeat.checkpoint).await;
             }
+        }
+        if self.hub.heartbeats.heard(self.enrolled.replica, &signed, reached, self.hub.now()) {
+            let hub = Arc::clone(&self.hub);
+            tokio::task::spawn_blocking(move || hub.keep_heartbeats());
         }
         let skew = heartbeat.clock_millis.cast_signed() - self.hub.now().0.cast_signed();
         self.hub.live.announced(self.enrolled.replica, size, skew, self.hub.now());

@@ -4,6 +4,7 @@ mod decisions;
 mod evidence;
 mod people;
 mod quality;
+mod reconcile;
 mod request;
 mod units;
 mod waiting;
@@ -60,6 +61,9 @@ impl Hub {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
+            Request::Reconcile { unit, repair, timeout_seconds, actor } => {
+                self.reconcile(&unit, repair, timeout_seconds, &actor).await
+            }
             // Here rather than on another thread: a hand-over costs more than most answers.
             request => {
                 let runtime = Handle::current();
@@ -129,6 +133,7 @@ impl Hub {
             | Request::ConflictsResolve(_)
             | Request::RecordTransfer(_)
             | Request::WaiverEnd { .. }
+            | Request::Reconcile { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
         }

@@ -19,14 +19,9 @@ impl Hub {
         if unit.is_province() {
             return Silence::Heard;
         }
-        let books = self.committer.books().read();
         let replicas = self.registry.list();
-        let heard = replicas.iter().filter(|entry| entry.unit == *unit).filter_map(|entry| {
-            let live = self.live.get(entry.replica).and_then(|live| live.last_seen);
-            let held = books.replicas.get(&entry.replica).map(|held| held.at).filter(|at| at.0 > 0);
-            live.max(held)
-        });
-        let last: Option<UnixMillis> = heard.max();
+        let heard = replicas.iter().filter(|entry| entry.unit == *unit);
+        let last: Option<UnixMillis> = heard.filter_map(|entry| self.last_heard(entry.replica)).max();
         Silence::of(last, self.now())
     }
 

@@ -57,6 +57,17 @@ pub enum Request {
         /// Which.
         unit: Option<UnitCode>,
     },
+    /// Whether a unit's node holds its records as the hub does.
+    Reconcile {
+        /// Which unit.
+        unit: UnitCode,
+        /// Mend what differs.
+        repair: bool,
+        /// How long it may take, in each of its steps.
+        timeout_seconds: u64,
+        /// Who.
+        actor: String,
+    },
     /// Records that are probably one.
     DuplicatesList {
         /// Which.
@@ -233,6 +244,7 @@ impl Request {
         match self {
             Self::TokenCreate { .. } | Self::TokenRevoke { .. } | Self::UnitRevoke { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
+            Self::Reconcile { repair: true, .. } => Right::Operate,
             Self::QuarantineRelease { .. } | Self::ConflictsResolve(_) | Self::RecordTransfer(_) => {
                 Right::Decide
             }
@@ -250,6 +262,7 @@ impl Request {
             | Self::UnitRevoke { actor, .. }
             | Self::QuarantineRelease { actor, .. }
             | Self::WaiverEnd { actor, .. }
+            | Self::Reconcile { actor, .. }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),

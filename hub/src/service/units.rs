@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lienthong_node::control::Answer;
 use lienthong_proto::ids::UnitCode;
+use lienthong_proto::note::{Algorithm, Verifier};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
@@ -64,8 +65,13 @@ impl Hub {
         if self.catalogue.units().get(unit).is_none() {
             return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
         }
-        let replicas: Vec<Json> =
-            self.registry.list().iter().filter(|entry| entry.unit == *unit).map(enrolled_json).collect();
+        let replicas: Vec<Json> = self
+            .registry
+            .list()
+            .iter()
+            .filter(|entry| entry.unit == *unit)
+            .map(|entry| self.shown(entry))
+            .collect();
         let root = lienthong_node::identity::spki_hash(&self.secrets.root).unwrap_or_default();
         Ok(Answer::done(json!({
             "unit": unit,
@@ -73,6 +79,20 @@ impl Hub {
             "replicas": replicas,
             "fingerprint": lienthong_proto::fingerprint::words(&root),
         })))
+    }
+}
+
+impl Hub {
+    /// A replica with what is held of it, and what it takes to verify that elsewhere.
+    fn shown(&self, entry: &Enrolled) -> Json {
+        let mut shown = enrolled_json(entry);
+        let origin = self.secrets.origin(&entry.unit, entry.replica);
+        let key = entry.log_public().and_then(|key| Verifier::new(&origin, Algorithm::Ed25519, key).ok());
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("log_key".to_owned(), key.map(|key| key.to_string()).into());
+            fields.insert("holds".to_owned(), self.holds(entry).map(|holds| holds.to_json()).into());
+        }
+        shown
     }
 }
 

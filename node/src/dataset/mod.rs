@@ -7,17 +7,21 @@
 mod dictionary;
 mod entries;
 mod flush;
+mod holdings;
 mod known;
 mod past;
 mod record;
+mod remade;
 mod state;
 mod table;
 
 pub use dictionary::Dictionary;
 pub use entries::{EntryAt, EntryError, EntrySource, Payload};
 pub use flush::Flush;
+pub use holdings::Holdings;
 pub use past::Past;
 pub(crate) use record::withdrawal_json;
 pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};
+pub use remade::Remade;
 pub use state::{Merged, RecordState, Source};
 pub use table::{Admitted, Dataset, DatasetError, Key, Totals};

@@ -56,7 +56,7 @@ pub(super) fn put(key: &Key, dot: &Dot, past: Option<&Past>, words: &Dictionary,
 
 /// Whose view of the past is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
+pub(super) enum Look {
     Published,
     Pending,
 }
@@ -90,7 +90,7 @@ impl Dataset {
         Ok(stored.is_some() && self.decoded(stored.as_deref())?.is_none())
     }
 
-    fn past(&self, key: &Key, look: Look) -> Result<BTreeMap<Dot, Past>, DatasetError> {
+    pub(super) fn past(&self, key: &Key, look: Look) -> Result<BTreeMap<Dot, Past>, DatasetError> {
         let range = (*key, Dot::MIN)..=(*key, Dot::MAX);
         // Memory first: what a flush moves in between is met twice rather than missed.
         let mut fresh: BTreeMap<Dot, Option<Past>> = BTreeMap::new();

@@ -7,6 +7,7 @@ use lienthong_proto::change::{Change, Context, path};
 use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merge::{Applied, Register, Sibling};
+use lienthong_proto::reconcile::Mark;
 use lienthong_proto::time::{Hlc, UnixMillis};
 use lienthong_proto::withdrawal::{Edit, Standing, Stated, standing};
 
@@ -176,6 +177,46 @@ impl RecordState {
             }
         }
         sha256(&[out.as_slice()])
+    }
+
+    /// The owning unit by a firm statement: a proposal to another unit's record makes nobody its owner.
+    #[must_use]
+    pub fn firm_owner(&self) -> Option<&UnitCode> {
+        let stated = self.registers.get(path::UNIT)?;
+        let mut sources = stated.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
+        if sources.any(|source| !source.proposal) { self.owner() } else { None }
+    }
+
+    /// What replicas that hold the same record alike agree on: registers, and how each live change ranks. Not
+    /// where a change stands, which is each one's own.
+    #[must_use]
+    pub fn mark(&self, record_type: &str, record: RecordId) -> Mark {
+        let mut out = Writer::with_capacity(256);
+        out.text(record_type);
+        out.raw(&self.digest(record));
+        for (dot, source) in &self.sources {
+            out.raw(&dot.replica.0);
+            out.u64(dot.sequence.0);
+            out.text(source.unit.as_str());
+            out.u64(source.effective.0);
+            out.u8(u8::from(source.proposal));
+            out.text(source.states_owner.as_ref().map_or("", UnitCode::as_str));
+            match &source.states_withdrawal {
+                None => out.u8(0),
+                Some(Stated::Standing) => out.u8(1),
+                Some(Stated::Withdrawn(seen)) => {
+                    out.u8(2);
+                    out.varint(seen.len() as u64);
+                    for dot in seen {
+                        out.raw(&dot.replica.0);
+                        out.u64(dot.sequence.0);
+                    }
+                }
+            }
+        }
+        let mut mark = [0; 16];
+        mark.copy_from_slice(sha256(&[out.as_slice()]).split_at(16).0);
+        Mark(mark)
     }
 
     /// Digests of what `replica` has live here, one for each register.

@@ -461,6 +461,80 @@ impl Dataset {
         Ok(page.into_iter().take(limit).filter_map(|(key, state)| Some((id_of(&key)?, state))).collect())
     }
 
+    /// The types of which anything was ever written, by number.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn types(&self) -> Result<Vec<String>, DatasetError> {
+        let number = |key: &[u8]| key.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes));
+        // Memory first: a flush between the two looks only moves records from one to the other.
+        let mut numbers: BTreeSet<u32> =
+            self.inner.published.read().overlay.keys().filter_map(|key| number(key)).collect();
+        let mut next = Some(0u32);
+        while let Some(from) = next {
+            let mut found = None;
+            let low = from.to_be_bytes();
+            self.inner.view.scan(Keyspace::Record, Bound::Included(&low), &[], &mut |key, _| {
+                found = number(key);
+                false
+            })?;
+            numbers.extend(found);
+            next = found.and_then(|found| found.checked_add(1));
+        }
+        numbers.into_iter().map(|number| Ok(self.split(&key(number, RecordId([0; 16])))?.0)).collect()
+    }
+
+    /// The writer's: counts everything published anew.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if the view cannot be read.
+    pub fn recount(&self) -> Result<(), DatasetError> {
+        let mut totals = Totals::default();
+        for record_type in self.types()? {
+            let mut after = None;
+            loop {
+                let page = self.page(&record_type, after, 1_000)?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(*last);
+                for (_, state) in &page {
+                    count(&mut totals, None, &Stored::with(Vec::new(), state));
+                }
+            }
+        }
+        let mut published = self.inner.published.write();
+        totals.conflicts_open = published.conflicts.len() as u64;
+        published.totals = totals;
+        Ok(())
+    }
+
+    /// The writer's: puts a state in a record's place, whatever stands there, readable or not; also the paths
+    /// whose conflicts must be looked at again.
+    pub(super) fn put_in_place(&self, key: Key, state: &RecordState) -> Result<(), DatasetError> {
+        let before = match self.touch(key) {
+            Ok(before) => before,
+            Err(DatasetError::State(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let old = self.decoded(before.as_deref())?.unwrap_or_default();
+        let many = |state: &RecordState| -> Vec<String> {
+            let many = state.registers.iter().filter(|(_, register)| register.siblings.len() > 1);
+            many.map(|(path, _)| path.clone()).collect()
+        };
+        let mut contested = [many(&old), many(state)].concat();
+        if state.registers.contains_key(path::WITHDRAWN) {
+            contested.push(path::WITHDRAWN.to_owned());
+        }
+        let published = self.inner.published.read();
+        let known = published.conflicts.range((key, String::new())..).take_while(|(at, _)| *at == key);
+        contested.extend(known.map(|(_, path)| path.clone()));
+        drop(published);
+        let after = Some(Arc::new(Stored::of(state, &self.inner.words)));
+        let mut pending = self.inner.pending.lock();
+        pending.contested.extend(contested.into_iter().map(|path| (key, path)));
+        pending.records.insert(key, Touched { before, after });
+        Ok(())
+    }
+
     /// The open conflicts as (type, record, path), in key order.
     #[must_use]
     pub fn conflicts(&self) -> Vec<(String, RecordId, String)> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lienthong_proto::change::Change;
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::Event;
+use lienthong_proto::feed::FeedNote;
 use lienthong_proto::ids::{RecordId, Sequence};
 use lienthong_proto::value::Value;
 
@@ -31,6 +32,10 @@ pub(super) fn written(
         // What other replicas say happened there decides nothing here.
         let own = !matches!(Payload::parse(&frame.payload), Ok(Payload::Accepted { .. }));
         let count = entries.count(position).map_err(DatasetError::from)?;
+        if !own && count > 0 {
+            let head = entries.entry(EntryAt { frame: position, index: 0 }).map_err(DatasetError::from)?;
+            found.extend(decided(dataset, &head)?);
+        }
         for index in 0..count {
             let bytes = entries.entry(EntryAt { frame: position, index }).map_err(DatasetError::from)?;
             let Ok(entry) = Entry::decode(&bytes) else { continue };
@@ -47,6 +52,21 @@ pub(super) fn written(
         many += usize::from(count);
     }
     Ok((found, next))
+}
+
+/// The records of own changes that the notes of a piece of the feed decide on; none if they are no notes.
+fn decided(dataset: &Dataset, head: &[u8]) -> Result<Vec<(String, RecordId)>, QualityError> {
+    let mut found = Vec::new();
+    for note in FeedNote::decode(head).unwrap_or_default() {
+        let FeedNote::Verdict { sequence, .. } = note else { continue };
+        let entries = dataset.entries();
+        let Some(frame) = entries.log().clone().scan(sequence).next() else { continue };
+        let (position, frame) = frame?;
+        let Ok(index) = u16::try_from(sequence.0.saturating_sub(frame.first.0)) else { continue };
+        let bytes = entries.entry(EntryAt { frame: position, index }).map_err(DatasetError::from)?;
+        found.extend(Entry::decode(&bytes).ok().as_ref().and_then(named));
+    }
+    Ok(found)
 }
 
 fn named(entry: &Entry<'_>) -> Option<(String, RecordId)> {

@@ -5,10 +5,12 @@
 //! below what the hub holds of it: the hub's entries are taken back if they are, to the hash, those this
 //! replica signed. Both can be run again after a crash; nothing of the old folder is deleted.
 
+mod again;
 mod in_place;
 mod refill;
 mod replace;
 
+pub use again::OwnLog;
 pub use in_place::in_place;
 pub use refill::Refilled;
 pub use replace::replace;

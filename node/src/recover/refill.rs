@@ -91,7 +91,7 @@ impl Piece {
     /// Applies the batch's changes to the state, and tells their leaves.
     fn apply(
         &self,
-        journal: &Journal,
+        admit: &dyn Fn(Admitted<'_>) -> Result<(), JournalError>,
         unit: &UnitCode,
         packed: &[u8],
         position: FramePosition,
@@ -113,9 +113,26 @@ impl Piece {
             let Ok(change) = Change::of(&entry) else { continue };
             let at = EntryAt { frame: position, index };
             let source = Source::accepted(&change, unit, self.at, self.proposals.contains(&index), at);
-            journal.apply(Admitted { change: &change, source })?;
+            admit(Admitted { change: &change, source })?;
         }
         Ok(())
+    }
+}
+
+/// Hands over the changes of a batch that was taken back, as they count; nothing for another event.
+///
+/// # Errors
+/// [`JournalError`] if the batch is not readable, or `admit` fails.
+pub(super) fn taken_back(
+    event: &Event,
+    unit: &UnitCode,
+    packed: &[u8],
+    position: FramePosition,
+    admit: &dyn Fn(Admitted<'_>) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    match Piece::of(event).filter(|_| event.kind == REFILL) {
+        Some(piece) => piece.apply(admit, unit, packed, position, &mut |_, _| {}),
+        None => Ok(()),
     }
 }
 
@@ -160,7 +177,8 @@ impl Refilled {
         let position = journal.append_accepted(&bytes, leaf, &piece.packed)?;
         let taken = Piece::of(&event).ok_or(Malformed("refill"))?;
         let leaves = &mut self.leaves;
-        taken.apply(journal, &self.unit, &piece.packed, position, &mut |dot, leaf| {
+        let admit = |admitted: Admitted<'_>| journal.apply(admitted);
+        taken.apply(&admit, &self.unit, &piece.packed, position, &mut |dot, leaf| {
             leaves.insert(dot, leaf);
         })?;
         Ok(u64::from(piece.count))
@@ -184,7 +202,8 @@ impl Replay for Refilled {
         }
         let piece = Piece::of(&event).ok_or(malformed(Malformed("a batch beside no refill")))?;
         let (keep, leaves) = (self.keep, &mut self.leaves);
-        piece.apply(journal, &self.unit, packed, replayed.position, &mut |dot, leaf| {
+        let admit = |admitted: Admitted<'_>| journal.apply(admitted);
+        piece.apply(&admit, &self.unit, packed, replayed.position, &mut |dot, leaf| {
             if keep {
                 leaves.insert(dot, leaf);
             }

@@ -1,5 +1,6 @@
 //! A replica: the one log of this store, the state merged from it, and the one writer.
 
+mod again;
 mod compose;
 mod fed;
 mod frames;
@@ -9,6 +10,7 @@ mod replay;
 mod stated;
 mod writer;
 
+pub use again::Again;
 pub use compose::{Aimed, ComposeError, Composed, Draft, Intent, Look, aim, key_id, meant_id, preview};
 pub use fed::{Fed, FeedPiece, taken as feed_taken};
 pub use frames::FrameError;

@@ -10,7 +10,7 @@ use lienthong_proto::ids::{RecordId, Sequence};
 use lienthong_proto::time::UnixMillis;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Author, ComposeError, Draft, Fed, FeedPiece, Head, Journal, JournalError};
+use super::{Again, Author, ComposeError, Draft, Fed, FeedPiece, Head, Journal, JournalError};
 use crate::dataset::{Dataset, DatasetError};
 use crate::log::{HashFile, LogReader};
 use crate::store::{Batch, ViewError};
@@ -68,6 +68,7 @@ enum Command {
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, WriteError>>),
     Feed(FeedPiece, oneshot::Sender<Result<(), FeedError>>),
+    Remake(Box<dyn Again>, oneshot::Sender<Result<u64, Arc<str>>>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
@@ -187,6 +188,17 @@ impl Replica {
         answered.await.unwrap_or_else(|_| Err(refusal()))
     }
 
+    /// Puts records made again from the log in the place of those in the view; how many were different.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub async fn remake(&self, again: Box<dyn Again>) -> Result<u64, Arc<str>> {
+        let refusal = || self.failure().unwrap_or_else(|| Arc::from("it is shutting down"));
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Remake(again, answer)).await.map_err(|_| refusal())?;
+        answered.await.unwrap_or_else(|_| Err(refusal()))
+    }
+
     /// Up to where the feed was taken, as it grows.
     #[must_use]
     pub fn fed(&self) -> watch::Receiver<Fed> {
@@ -264,6 +276,7 @@ enum Answer {
     Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Result<Sequence, WriteError>, oneshot::Sender<Result<Sequence, WriteError>>),
     Feed(Result<(), FeedError>, oneshot::Sender<Result<(), FeedError>>),
+    Remake(Result<u64, Arc<str>>, oneshot::Sender<Result<u64, Arc<str>>>),
 }
 
 struct Writer {
@@ -346,6 +359,10 @@ impl Writer {
                 let result = self.journal.feed(&piece, (self.clock)())?;
                 answers.push(Answer::Feed(result.map_err(FeedError::from), sender));
             }
+            Command::Remake(mut again, sender) => {
+                let result = self.journal.remake(again.as_mut(), Batch::default())?;
+                answers.push(Answer::Remake(result.map_err(|error| error.to_string().into()), sender));
+            }
             Command::Close(_) | Command::Flush(_) | Command::Settle => {}
         }
         Ok(())
@@ -416,6 +433,7 @@ impl Writer {
             }
             Answer::Event(_, sender) => Answer::Event(Err(WriteError::Failed(Arc::clone(&reason))), sender),
             Answer::Feed(_, sender) => Answer::Feed(Err(FeedError::Failed(Arc::clone(&reason))), sender),
+            Answer::Remake(_, sender) => Answer::Remake(Err(Arc::clone(&reason)), sender),
         });
         deliver(refused.collect());
     }
@@ -427,6 +445,7 @@ fn deliver(answers: Vec<Answer>) {
             Answer::Write(results, sender) => drop(sender.send(results)),
             Answer::Event(result, sender) => drop(sender.send(result)),
             Answer::Feed(result, sender) => drop(sender.send(result)),
+            Answer::Remake(result, sender) => drop(sender.send(result)),
         }
     }
 }

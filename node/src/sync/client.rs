@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
+use super::reconcile::Reconciler;
 use super::{
     Action, BatchBuilder, Event, Evidence, Machine, NoticeLine, OutBatch, Phase, Promised, ReceiptLine,
     Roots as _, Settings, verify_proof,
@@ -101,7 +102,10 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
     let (status_sender, status) = watch::channel(status);
     let (nudge, nudged) = mpsc::channel(1);
     let (events, inbox) = mpsc::channel(64);
-    let driver = Driver { client, machine, status: status_sender, events, connection: None, generation: 0 };
+    let reconciler = Reconciler::new(client.replica.clone());
+    let (connection, generation) = (None, 0);
+    let driver =
+        Driver { client, machine, status: status_sender, events, connection, generation, reconciler };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)
 }
@@ -127,6 +131,7 @@ struct Driver {
     events: mpsc::Sender<Report>,
     connection: Option<Connection>,
     generation: u64,
+    reconciler: Reconciler,
 }
 
 struct Connection {
@@ -200,6 +205,7 @@ impl Driver {
                 tracing::debug!(reason, "the connection to the hub is lost");
                 self.status.send_modify(|status| status.fault = Some(reason));
                 self.connection = None;
+                self.reconciler.forget();
                 Some(Event::Lost)
             }
             What::Down(down) => {
@@ -246,6 +252,18 @@ impl Driver {
             },
             // The reader has taken it in.
             Message::Feed(_) => Some(Event::Heard),
+            Message::Reconcile(asked) => {
+                if let Some(up) = self.up() {
+                    self.reconciler.hear(asked, self.machine.acknowledged(), up);
+                }
+                Some(Event::Heard)
+            }
+            Message::Mend(asked) => {
+                if let Some(up) = self.up() {
+                    self.reconciler.mend(asked, up);
+                }
+                Some(Event::Heard)
+            }
             Message::Fenced(fenced) => {
                 tracing::error!(vi = fenced.vi, en = fenced.en, "the hub has fenced this replica");
                 self.status.send_modify(|status| status.fault = Some(fenced.vi));
@@ -395,9 +413,13 @@ impl Driver {
     /// Says something short, without waiting: where the queue is full, batches are on their way, and a hub
     /// that does not read them is given up by its silence.
     fn send(&self, message: wire::up::Message) {
-        if let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.as_ref()) {
+        if let Some(up) = self.up() {
             let _ = up.try_send(wire::Up { message: Some(message) });
         }
+    }
+
+    fn up(&self) -> Option<mpsc::Sender<wire::Up>> {
+        self.connection.as_ref().and_then(|connection| connection.up.clone())
     }
 
     fn dial(&mut self) {
@@ -429,9 +451,7 @@ impl Driver {
     }
 
     fn send_batch(&self, from: u64) {
-        let Some(up) = self.connection.as_ref().and_then(|connection| connection.up.clone()) else {
-            return;
-        };
+        let Some(up) = self.up() else { return };
         let builder = self.client.builder.clone();
         let events = self.events.clone();
         let generation = self.generation;

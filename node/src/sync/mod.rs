@@ -6,6 +6,7 @@ mod client;
 mod evidence;
 mod machine;
 mod proof;
+mod reconcile;
 
 pub use batches::{BatchBuilder, BatchFault, OutBatch};
 pub use client::{SyncClient, SyncHandle, SyncStatus, run};
