@@ -237,8 +237,9 @@ async fn p3_a_rebuild_replays_changes_and_verdicts() {
         let books = hub.committer.books().read();
         (digests, hub.dataset.totals(), books.quarantine.len(), books.notice_count(), hub.head())
     };
-    let before = picture(&hub);
+    // What the nodes are handed they write down and send: only a closed hub takes nothing between the pictures.
     hub.close().await;
+    let before = picture(&hub);
     drop(hub);
     let view = dir.path().join("hub/view");
     reopened(|| Ok(std::fs::remove_dir_all(&view)?));
