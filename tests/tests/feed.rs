@@ -238,6 +238,10 @@ async fn a_quarantined_change_goes_at_its_writer_and_returns_when_released() {
     })
     .await;
     same(&hub, &here, id).await;
+    // It joined the record, and waits there for its owner: whose it is and whom it shows did not change.
+    let state = hub.dataset.state(TYPE, id).unwrap().unwrap();
+    assert_eq!(state.owner().map(ToString::to_string).as_deref(), Some(HERE));
+    assert_eq!(shown(&hub.dataset, id, "ho_ten").as_deref(), Some("Nguyễn Văn An"));
     for node in [here, there] {
         node.close().await;
     }

@@ -60,7 +60,12 @@ impl Committer {
                 Verdict::Quarantined(reason) => return Ok(Err(CommitError::NotReleasable(reason.en()))),
                 verdict => verdict == Verdict::Proposal,
             },
-            _ => false,
+            // Joining another unit's record gives no right over it.
+            _ => {
+                let state = self.journal.dataset().pending_state(&change.record_type, change.record)?;
+                let owner = state.as_ref().and_then(|state| state.owner());
+                owner.is_some_and(|owner| *owner != waiting.unit) && !waiting.unit.is_province()
+            }
         };
         let now = (self.clock)();
         let event = release_event(release, &waiting, proposal, now);
