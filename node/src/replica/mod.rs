@@ -1,5 +1,6 @@
 //! A replica: the one log of this store, the state merged from it, and the one writer.
 
+mod behind;
 mod compose;
 mod frames;
 mod journal;
