@@ -124,9 +124,6 @@ pub enum JournalError {
     /// A frame cannot be made.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// There is no thread to write the view.
-    #[error("the operating system gives no thread")]
-    Thread(#[source] std::io::Error),
     /// The leaf hashes beside the log cannot be written.
     #[error("the file of leaf hashes cannot be written")]
     Hashes(#[source] std::io::Error),

@@ -1,6 +1,7 @@
 //! A replica: the one log of this store, the state merged from it, and the one writer.
 
 mod again;
+mod behind;
 mod compose;
 mod fed;
 mod frames;

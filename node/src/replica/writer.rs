@@ -10,10 +10,11 @@ use lienthong_proto::ids::{RecordId, Sequence};
 use lienthong_proto::time::UnixMillis;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::behind::Behind;
 use super::{Again, Author, ComposeError, Draft, Fed, FeedPiece, Head, Journal, JournalError};
-use crate::dataset::{Dataset, DatasetError};
+use crate::dataset::Dataset;
 use crate::log::{HashFile, LogReader};
-use crate::store::{Batch, ViewError};
+use crate::store::Batch;
 
 /// What became of one draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,7 @@ const GROUP_MAX: usize = 4_096;
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// While the state is brought to the view, so many times the records that begin it may wait.
-const UNFLUSHED_FOLD: usize = 8;
+const UNFLUSHED_FOLD: usize = 16;
 
 /// A running replica.
 #[derive(Clone)]
@@ -124,9 +125,8 @@ impl Replica {
             catalogue: Arc::clone(journal.catalogue()),
             failed,
         };
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || Writer { journal, clock, anchored: 0, failure, flushing: None }.run(queue))?;
+        let writer = Writer { journal, clock, anchored: 0, failure, view: Behind::start()? };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(queue))?;
         settler(replica.commands.downgrade(), || Command::Settle)?;
         Ok((replica, thread))
     }
@@ -284,8 +284,7 @@ struct Writer {
     clock: fn() -> UnixMillis,
     anchored: u64,
     failure: watch::Sender<Option<Arc<str>>>,
-    /// Brings the state to the view, one after the other.
-    flushing: Option<JoinHandle<Result<(), DatasetError>>>,
+    view: Behind,
 }
 
 impl Writer {
@@ -360,6 +359,8 @@ impl Writer {
                 answers.push(Answer::Feed(result.map_err(FeedError::from), sender));
             }
             Command::Remake(mut again, sender) => {
+                // What is on its way to the view must not come behind what is made again.
+                self.flushed()?;
                 let result = self.journal.remake(again.as_mut(), Batch::default())?;
                 answers.push(Answer::Remake(result.map_err(|error| error.to_string().into()), sender));
             }
@@ -396,23 +397,17 @@ impl Writer {
     /// Begins to bring the state to the view, beside the next writes. While that goes on a bounded number of
     /// records waits, unless it is due.
     fn flush(&mut self, due: bool) -> Result<(), JournalError> {
-        let going_on = self.flushing.as_ref().is_some_and(|thread| !thread.is_finished());
         let room = self.journal.options.unflushed_max.saturating_mul(UNFLUSHED_FOLD);
-        if going_on && !due && self.journal.dataset().unflushed() < room {
+        if self.view.is_busy()? && !due && self.journal.dataset().unflushed() < room {
             return Ok(());
         }
-        self.flushed()?;
-        let flush = self.journal.begin_flush(Batch::default());
-        let thread = std::thread::Builder::new().name("view".into()).spawn(move || flush.commit());
-        self.flushing = Some(thread.map_err(JournalError::Thread)?);
-        Ok(())
+        self.view.wait()?;
+        Ok(self.view.begin(self.journal.begin_flush(Batch::default()))?)
     }
 
     /// Waits until what was begun is in the view.
     fn flushed(&mut self) -> Result<(), JournalError> {
-        let Some(thread) = self.flushing.take() else { return Ok(()) };
-        let lost = |_| Err(ViewError::Engine("the thread that writes the view is gone".to_owned()).into());
-        Ok(thread.join().unwrap_or_else(lost)?)
+        Ok(self.view.wait()?)
     }
 
     fn fail(&self, error: &JournalError, answers: Vec<Answer>) {
