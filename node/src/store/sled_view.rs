@@ -10,7 +10,8 @@ use super::view::{Batch, Keyspace, View, ViewError, Visit, full_key};
 
 /// Values larger than this go to sled's unsynced blob files: refused.
 const VALUE_BYTES_MAX: usize = 64 * 1024;
-const MAGIC: u8 = 0xA1;
+/// The form of what is kept in a view: one of another form does not read, and is made again from the log.
+const MAGIC: u8 = 0xA2;
 
 /// A view kept by sled.
 #[derive(Debug)]
