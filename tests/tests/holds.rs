@@ -207,6 +207,24 @@ async fn what_was_announced_is_complete_once_the_log_leads_through_it() {
     let then = until(&hub, "held", |holds| holds["complete"] == true).await;
     assert_eq!((&then["holds"]["size"], &then["holds"]["state"]), (&3.into(), &"idle".into()));
     assert_eq!(status(&hub)["acknowledged"], 5);
+    // Said right behind its batch, which may not be on the disk yet; then the log goes on.
+    let (frontier, entries) = peer.entries(7, "một");
+    for (first, heartbeat) in [(5, true), (6, false)] {
+        let (frontier, _) = peer.entries(first + 1, "một");
+        let packed = batch::pack([entries[usize::try_from(first).unwrap()].as_slice()]).unwrap().into();
+        let batch = wire::Batch { first, count: 1, packed, checkpoint: peer.checkpoint(&frontier) };
+        up.send(wire::Up { message: Some(wire::up::Message::Batch(batch)) }).await.unwrap();
+        if heartbeat {
+            up.send(peer.heartbeat(first + 1)).await.unwrap();
+        }
+    }
+    until(&hub, "gone on", |holds| holds["size"] == 6 && holds["complete"] == true).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while status(&hub)["acknowledged"] != frontier.size() {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(shown(&hub).await["holds"]["complete"], true, "also behind it");
     hub.close().await;
 }
 

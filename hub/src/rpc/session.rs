@@ -370,11 +370,14 @@ impl Session {
         let signed = self.signed(&heartbeat.checkpoint)?;
         let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         let held = self.hub.committer.books().read().replicas.get(&self.enrolled.replica).cloned();
-        let mut reached = size == 0;
+        // What was verified is held as soon as it is on the disk.
+        let verified = |held: &Held| held.frontier.size() == size && held.frontier.root() == root;
+        let mut reached = self.held.as_ref().is_some_and(verified);
         if let Some(held) = held {
             // A smaller size may be an old connection's late word; only another root is a contradiction.
-            reached = size == held.frontier.size();
-            if reached && root != held.root {
+            let same_size = size == held.frontier.size();
+            reached |= same_size;
+            if same_size && root != held.root {
                 return self.fence_with(&held.checkpoint, &heartbeat.checkpoint).await;
             }
         }

@@ -73,11 +73,31 @@ fn named(entry: &Entry<'_>) -> Option<(String, RecordId)> {
     Change::of(entry).ok().map(|change| (change.record_type, change.record))
 }
 
-/// The record an event speaks of: of a release the one whose change was released, of a waiver the one waived.
-fn concerned(dataset: &Dataset, event: &Event) -> Result<Option<(String, RecordId)>, QualityError> {
-    if let Some(stated) = event::waived(event) {
-        return Ok(Some(stated));
+/// The records an event speaks of: of a release the one whose change was released, of a waiver the one waived, of
+/// a repair those that were made again.
+fn concerned(dataset: &Dataset, event: &Event) -> Result<Vec<(String, RecordId)>, QualityError> {
+    if event.kind == "repair" {
+        return Ok(repaired(event).collect());
     }
+    if let Some(stated) = event::waived(event) {
+        return Ok(vec![stated]);
+    }
+    Ok(released(dataset, event)?.into_iter().collect())
+}
+
+fn repaired(event: &Event) -> impl Iterator<Item = (String, RecordId)> + '_ {
+    let lists = ["records", "others"].into_iter().filter_map(|name| match event.fields.get(name) {
+        Some(Value::List(list)) => Some(list),
+        _ => None,
+    });
+    lists.flatten().filter_map(|named| {
+        let Value::Text(text) = named else { return None };
+        let (record_type, record) = text.split_once('/')?;
+        Some((record_type.to_owned(), record.parse().ok()?))
+    })
+}
+
+fn released(dataset: &Dataset, event: &Event) -> Result<Option<(String, RecordId)>, QualityError> {
     let number = |name: &str| match event.fields.get(name) {
         Some(Value::Integer(number)) => u64::try_from(*number).ok(),
         _ => None,
@@ -92,4 +112,28 @@ fn concerned(dataset: &Dataset, event: &Event) -> Result<Option<(String, RecordI
     };
     let bytes = entries.entry(EntryAt { frame: position, index }).map_err(DatasetError::from)?;
     Ok(Entry::decode(&bytes).ok().as_ref().and_then(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lienthong_proto::time::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn what_was_repaired_is_judged_again() {
+        let list =
+            |names: &[&str]| Value::List(names.iter().map(|name| Value::Text((*name).into())).collect());
+        let (one, two) = ("07".repeat(16), "09".repeat(16));
+        let fields = BTreeMap::from([
+            ("records".to_owned(), list(&[&format!("dang_vien/{one}"), "rubbish"])),
+            ("others".to_owned(), list(&[&format!("vu_viec/{two}")])),
+        ]);
+        let event = Event { kind: "repair".into(), at: UnixMillis(1), actor: "lan".into(), fields };
+        let expected =
+            [("dang_vien".to_owned(), RecordId([7; 16])), ("vu_viec".to_owned(), RecordId([9; 16]))];
+        assert_eq!(repaired(&event).collect::<Vec<_>>(), expected);
+    }
 }
