@@ -241,7 +241,6 @@ impl Dataset {
         }
         // What is no longer in the overlay was noted as known before it went to the view.
         if !self.inner.known.may_hold(key) {
-            self.inner.view.spared();
             return Ok(None);
         }
         let Some(bytes) = self.inner.view.get(Keyspace::Record, key)? else { return Ok(None) };

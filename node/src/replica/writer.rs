@@ -84,7 +84,7 @@ const GROUP_MAX: usize = 4_096;
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// While the state is brought to the view, so many times the records that begin it may wait.
-const UNFLUSHED_FOLD: usize = 4;
+const UNFLUSHED_FOLD: usize = 16;
 
 /// A running replica.
 #[derive(Clone)]
@@ -317,9 +317,8 @@ impl Writer {
                 return;
             }
             deliver(answers);
-            let settled = self.settle(due || closing.is_some() || !flushed.is_empty());
             let waits = closing.is_some() || !flushed.is_empty();
-            let settled = if waits { settled.and_then(|()| self.flushed()) } else { settled };
+            let settled = if waits { self.settle_wholly() } else { self.settle(due) };
             if let Err(error) = settled {
                 self.fail(&error, Vec::new());
                 return;
@@ -332,7 +331,7 @@ impl Writer {
                 return;
             }
         }
-        if let Err(error) = self.settle(true).and_then(|()| self.flushed()) {
+        if let Err(error) = self.settle_wholly() {
             self.fail(&error, Vec::new());
         }
     }
@@ -380,11 +379,18 @@ impl Writer {
         }
     }
 
-    /// Brings the state to the view when enough waits; when due (once a second and at the end), all of it,
-    /// and anchors the log.
+    /// Brings all of the state to the view, and anchors the log.
+    fn settle_wholly(&mut self) -> Result<(), JournalError> {
+        self.flushed()?;
+        self.settle(true)?;
+        self.flushed()
+    }
+
+    /// Begins to bring the state to the view when enough waits; when due (once a second), all of it, and
+    /// anchors the log.
     fn settle(&mut self, due: bool) -> Result<(), JournalError> {
         if self.journal.wants_flush() || (due && self.journal.dataset().unflushed() > 0) {
-            self.flush(due)?;
+            self.flush()?;
         }
         let size = self.journal.frontier().size();
         if due && size > self.anchored {
@@ -395,10 +401,10 @@ impl Writer {
     }
 
     /// Begins to bring the state to the view, beside the next writes. While that goes on a bounded number of
-    /// records waits, unless it is due.
-    fn flush(&mut self, due: bool) -> Result<(), JournalError> {
+    /// records waits.
+    fn flush(&mut self) -> Result<(), JournalError> {
         let room = self.journal.options.unflushed_max.saturating_mul(UNFLUSHED_FOLD);
-        if self.view.is_busy()? && !due && self.journal.dataset().unflushed() < room {
+        if self.view.is_busy()? && self.journal.dataset().unflushed() < room {
             return Ok(());
         }
         self.view.wait()?;

@@ -13,6 +13,9 @@ const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// The form of what is kept in a view: one of another form does not read, and is made again from the log.
 const MAGIC: u8 = 0xA2;
 
+/// How many replaced values are freed by one look: the epochs' bags hold 64, and more than one goes at a time.
+const REPLACED_AT_A_TIME: usize = 64;
+
 /// A view kept by sled.
 #[derive(Debug)]
 pub struct SledView {
@@ -113,6 +116,14 @@ fn contained<T>(work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewEr
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(ViewError::Damaged))
 }
 
+/// sled frees what it has replaced when somebody enters an epoch, some of it at a time, and a batch enters
+/// one only once: without this it would keep gigabytes of a million records.
+fn tidy(replaced: usize) {
+    for _ in 0..=replaced / REPLACED_AT_A_TIME {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
 fn engine(error: sled::Error) -> ViewError {
     ViewError::Engine(error.to_string())
 }
@@ -155,16 +166,12 @@ impl View for SledView {
         })
     }
 
-    /// sled frees what it has replaced when somebody enters an epoch, some at a time, and a batch enters one
-    /// only once: without the looks between batches it would keep gigabytes of a million records.
-    fn spared(&self) {
-        drop(crossbeam_epoch::pin());
-    }
-
     fn commit(&self, batch: Batch) -> Result<(), ViewError> {
         contained(|| {
             let mut writes = sled::Batch::default();
+            let mut replaced = 0;
             for (key, value) in batch.into_sorted() {
+                replaced += 1;
                 match value {
                     Some(value) if value.len() > VALUE_BYTES_MAX => {
                         return Err(ViewError::TooLarge(value.len()));
@@ -176,7 +183,9 @@ impl View for SledView {
                     None => writes.remove(key),
                 }
             }
-            self.tree.apply_batch(writes).map_err(engine)
+            self.tree.apply_batch(writes).map_err(engine)?;
+            tidy(replaced);
+            Ok(())
         })
     }
 }

@@ -135,9 +135,6 @@ pub trait View: Send + Sync + std::fmt::Debug {
     /// [`ViewError`]; nothing was written then.
     fn commit(&self, batch: Batch) -> Result<(), ViewError>;
 
-    /// Called where a look at the view was saved: an engine may tidy up instead.
-    fn spared(&self) {}
-
     /// Visits the keys that begin with `prefix`, in order.
     ///
     /// # Errors
