@@ -87,11 +87,28 @@ pub struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// One record, by id or natural key.
+    /// One record, by id or natural key; where two were found to be one, either leads to the one that stays.
     ///
     /// # Errors
     /// [`DatasetError`] if it cannot be read.
     pub fn get(&self, record_type: &RecordType, id: &str) -> Result<Option<Record>, DatasetError> {
+        let Some(named) = self.named(record_type, id)? else { return Ok(None) };
+        let led = match named.leads_to() {
+            Some(_) => self.dataset.led(&record_type.name, named.id)?,
+            None => named.id,
+        };
+        if led == named.id {
+            return Ok(Some(named));
+        }
+        // Where the other is not held here, at least it is said where this one leads.
+        Ok(Some(self.dataset.record(self.catalogue, &record_type.name, led)?.unwrap_or(named)))
+    }
+
+    /// The very record that is named, even where it leads to another.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if it cannot be read.
+    pub fn named(&self, record_type: &RecordType, id: &str) -> Result<Option<Record>, DatasetError> {
         for id in self.meant(record_type, id) {
             if let Some(record) = self.dataset.record(self.catalogue, &record_type.name, id)? {
                 return Ok(Some(record));

@@ -25,6 +25,12 @@ pub mod path {
     pub const UNIT: &str = "_unit";
     /// Withdrawal, with its reason.
     pub const WITHDRAWN: &str = "_withdrawn";
+    /// Another record this one leads to: the province found them to be one.
+    pub const INTO: &str = "_into";
+    /// `_merged/ID`: another record leads here.
+    pub const MERGED: &str = "_merged";
+    /// `_apart/ID`: another record, like this one, is not the same.
+    pub const APART: &str = "_apart";
     /// Why the change was made, in its writer's words: of a decision, a transfer, a reopening.
     pub const WHY: &str = "_why";
 }

@@ -18,6 +18,7 @@ pub mod hash;
 pub mod ids;
 pub mod limits;
 pub mod merge;
+pub mod merging;
 pub mod merkle;
 pub mod note;
 pub mod quality;

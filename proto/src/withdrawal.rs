@@ -139,6 +139,10 @@ impl Stated {
                 let mut seen = Withdrawal::of(value)?.seen;
                 // Nobody has seen a write of their own that is yet to come.
                 seen.retain(|dot| dot.replica != change.dot.replica || dot.sequence < change.dot.sequence);
+                // What is written with the withdrawal belongs to it.
+                if change.writes.len() > 1 {
+                    seen.insert(change.dot);
+                }
                 Some(Self::Withdrawn(seen))
             }
         }

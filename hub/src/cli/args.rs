@@ -186,6 +186,53 @@ pub enum DuplicatesAction {
         #[command(flatten)]
         page: Page,
     },
+    /// Gộp: hai bản ghi là một; mã của cả hai vẫn dùng được · the two are one: one stays, both ids and keys lead to it, and it gets what only the other had
+    Merge {
+        /// The two
+        #[command(flatten)]
+        pair: Pair,
+        /// Which of the two stays; otherwise the one with the lower id
+        #[arg(long)]
+        keep: Option<String>,
+    },
+    /// Hai bản ghi giống nhau nhưng là hai · the two only look alike: they are not listed again
+    Separate {
+        /// The two
+        #[command(flatten)]
+        pair: Pair,
+    },
+    /// Bỏ quyết định gộp hoặc tách · take a merging back, or, with both ids, a separation
+    Undo {
+        /// Record type
+        record_type: String,
+        /// Id or natural key of the record that leads to the other, or of one of the two
+        first: String,
+        /// Id or natural key of the other
+        second: Option<String>,
+        /// Why: kept with the change, and told
+        #[arg(long)]
+        reason: String,
+        /// The unit whose numbers are meant
+        #[arg(long)]
+        unit: Option<lienthong_proto::ids::UnitCode>,
+    },
+}
+
+/// Two records of a type.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Pair {
+    /// Record type
+    pub record_type: String,
+    /// Id or natural key of one
+    pub first: String,
+    /// Id or natural key of the other
+    pub second: String,
+    /// Why: kept with the change, and told
+    #[arg(long)]
+    pub reason: String,
+    /// The unit whose numbers are meant
+    #[arg(long)]
+    pub unit: Option<lienthong_proto::ids::UnitCode>,
 }
 
 /// What of waivers.

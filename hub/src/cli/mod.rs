@@ -27,7 +27,7 @@ use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::{Asked, NewWaiver, Request, Resolution, Transfer};
+use crate::service::{Asked, NewWaiver, Pairing, Request, Resolution, Transfer};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
@@ -249,9 +249,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             timeout_seconds: args::seconds(timeout)?,
             actor: author(),
         },
-        Command::Duplicates { action: DuplicatesAction::List { page } } => {
-            Request::DuplicatesList { page: page.clone() }
-        }
+        Command::Duplicates { action } => duplicates(action),
         Command::Waiver { action } => waiver(action),
         Command::Conflicts { action } => conflicts(action),
         Command::Quarantine { action } => match action {
@@ -311,6 +309,34 @@ fn waiver(action: &WaiverAction) -> Request {
         WaiverAction::List { unit, page } => Request::WaiverList { unit: unit.clone(), page: page.clone() },
         WaiverAction::End { number, reason } => {
             Request::WaiverEnd { number: *number, reason: reason.clone(), actor: author() }
+        }
+    }
+}
+
+fn duplicates(action: &DuplicatesAction) -> Request {
+    let pairing = |pair: &args::Pair, keep: Option<&String>| Pairing {
+        record_type: pair.record_type.clone(),
+        first: pair.first.clone(),
+        second: Some(pair.second.clone()),
+        keep: keep.cloned(),
+        unit: pair.unit.clone(),
+        reason: pair.reason.clone(),
+        actor: author(),
+    };
+    match action {
+        DuplicatesAction::List { page } => Request::DuplicatesList { page: page.clone() },
+        DuplicatesAction::Merge { pair, keep } => Request::DuplicatesMerge(pairing(pair, keep.as_ref())),
+        DuplicatesAction::Separate { pair } => Request::DuplicatesSeparate(pairing(pair, None)),
+        DuplicatesAction::Undo { record_type, first, second, reason, unit } => {
+            Request::DuplicatesUndo(Pairing {
+                record_type: record_type.clone(),
+                first: first.clone(),
+                second: second.clone(),
+                keep: None,
+                unit: unit.clone(),
+                reason: reason.clone(),
+                actor: author(),
+            })
         }
     }
 }

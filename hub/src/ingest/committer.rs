@@ -40,7 +40,7 @@ enum Answer {
     ),
     Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Sequence(Result<Sequence, CommitError>, oneshot::Sender<Result<Sequence, CommitError>>),
-    Decided(Result<Written, WriteError>, oneshot::Sender<Result<Written, WriteError>>),
+    Decided(Result<Vec<Written>, WriteError>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Remake(Result<u64, CommitError>, oneshot::Sender<Result<u64, CommitError>>),
 }
 
@@ -165,9 +165,9 @@ impl Committer {
                 let result = self.event(&event)?;
                 answers.push(Answer::Sequence(result, sender));
             }
-            Command::Decide(decision, sender) => {
+            Command::Decide(decisions, sender) => {
                 self.commit()?;
-                let result = self.decide(*decision)?;
+                let result = self.decide_all(decisions)?;
                 answers.push(Answer::Decided(result, sender));
             }
             Command::Release(release, sender) => {

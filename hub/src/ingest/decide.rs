@@ -99,7 +99,22 @@ impl Decided {
 }
 
 impl Committer {
-    pub(super) fn decide(&mut self, decision: Decision) -> Result<Result<Written, WriteError>, JournalError> {
+    /// Carries decisions out in order, until one is refused.
+    pub(super) fn decide_all(
+        &mut self,
+        decisions: Vec<Decision>,
+    ) -> Result<Result<Vec<Written>, WriteError>, JournalError> {
+        let mut all = Vec::with_capacity(decisions.len());
+        for decision in decisions {
+            match self.decide(decision)? {
+                Ok(written) => all.push(written),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(all))
+    }
+
+    fn decide(&mut self, decision: Decision) -> Result<Result<Written, WriteError>, JournalError> {
         let change = self.journal.next();
         let event = decision.event(change, (self.clock)());
         let result = self.stage(decision.draft)?;

@@ -64,7 +64,7 @@ pub(super) enum Command {
     Accept(Box<VerifiedBatch>, OwnedSemaphorePermit, oneshot::Sender<Result<Accepted, CommitError>>),
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
-    Decide(Box<Decision>, oneshot::Sender<Result<Written, WriteError>>),
+    Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
     Remake(Box<dyn Again>, oneshot::Sender<Result<u64, CommitError>>),
     Flush(oneshot::Sender<()>),
@@ -123,13 +123,14 @@ impl CommitterHandle {
         self.ask(Command::Event(event, answer), answered).await?
     }
 
-    /// Writes a steward's decision with the event that accounts for it: both or none.
+    /// Writes a steward's decisions, each with the event that accounts for it: both or none. They are carried
+    /// out in order; what stands before a refused one stays.
     ///
     /// # Errors
-    /// [`WriteError`] if it was not accepted.
-    pub async fn decide(&self, decision: Decision) -> Result<Written, WriteError> {
+    /// [`WriteError`] if one was not accepted.
+    pub async fn decide(&self, decisions: Vec<Decision>) -> Result<Vec<Written>, WriteError> {
         let (answer, answered) = oneshot::channel();
-        match self.ask(Command::Decide(Box::new(decision), answer), answered).await {
+        match self.ask(Command::Decide(decisions, answer), answered).await {
             Ok(result) => result,
             Err(error) => Err(WriteError::Failed(error.to_string().into())),
         }

@@ -7,6 +7,7 @@ use lienthong_proto::catalogue::{Catalogue, Class};
 use lienthong_proto::change::{Change, path};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits;
+use lienthong_proto::merging::is_the_provinces;
 use lienthong_proto::text;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
@@ -62,6 +63,9 @@ impl<'a> Judge<'a> {
         });
         if forbidden {
             return quarantined(QuarantineReason::Forbidden);
+        }
+        if !self.unit.is_province() && change.writes.iter().any(|write| is_the_provinces(&write.path)) {
+            return quarantined(QuarantineReason::OwnerChange);
         }
         let own = change.dot.replica;
         let ahead = |(replica, seen): (ReplicaId, u64)| replica != own && seen >= (self.held)(replica);

@@ -35,11 +35,16 @@ impl Hub {
     async fn carry_out(&self, decision: Decision) -> Result<Answer, Answer> {
         let (record_type, id) = (decision.draft.record_type.clone(), decision.record);
         let (field, told) = (decision.field.clone(), decision.answered.len());
-        match self.committer.decide(decision).await {
-            Ok(written) => Ok(Answer::done(json!({
-                "type": record_type, "id": id, "field": field,
-                "changed": written.outcome == Outcome::Updated, "answered": told,
-            }))),
+        let changed = self.decide(vec![decision]).await?;
+        Ok(Answer::done(json!({
+            "type": record_type, "id": id, "field": field, "changed": changed, "answered": told,
+        })))
+    }
+
+    /// Carries decisions out; whether any changed anything.
+    pub(super) async fn decide(&self, decisions: Vec<Decision>) -> Result<bool, Answer> {
+        match self.committer.decide(decisions).await {
+            Ok(written) => Ok(written.iter().any(|written| written.outcome == Outcome::Updated)),
             Err(WriteError::Draft(fault)) => Err(Answer::refused("RECORD_UNKNOWN", fault)),
             Err(error) => Err(Answer::failed(error)),
         }

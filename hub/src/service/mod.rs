@@ -1,6 +1,7 @@
 //! What a hub does when asked: the one place behind the control socket and the command line.
 
 mod decisions;
+mod duplicates;
 mod evidence;
 mod people;
 mod quality;
@@ -21,7 +22,7 @@ use tokio::runtime::Handle;
 
 use crate::app::Hub;
 
-pub use request::{Asked, NewWaiver, Request, Resolution, Transfer};
+pub use request::{Asked, NewWaiver, Pairing, Request, Resolution, Transfer};
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -56,6 +57,9 @@ impl Hub {
             Request::WaiverAdd(waiver) => self.waiver_add(waiver).await,
             Request::ConflictsResolve(resolution) => self.resolve(resolution).await,
             Request::RecordTransfer(transfer) => self.transfer(transfer).await,
+            Request::DuplicatesMerge(pairing) => self.merge(pairing).await,
+            Request::DuplicatesSeparate(pairing) => self.separate(pairing).await,
+            Request::DuplicatesUndo(pairing) => self.undo(pairing).await,
             Request::WaiverEnd { number, reason, actor } => self.waiver_end(number, &reason, &actor).await,
             Request::UserAdd { name, roles, uid, password, actor } => {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
@@ -132,6 +136,9 @@ impl Hub {
             | Request::WaiverAdd(_)
             | Request::ConflictsResolve(_)
             | Request::RecordTransfer(_)
+            | Request::DuplicatesMerge(_)
+            | Request::DuplicatesSeparate(_)
+            | Request::DuplicatesUndo(_)
             | Request::WaiverEnd { .. }
             | Request::Reconcile { .. }
             | Request::UserAdd { .. }

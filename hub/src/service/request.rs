@@ -73,6 +73,12 @@ pub enum Request {
         /// Which.
         page: Page,
     },
+    /// Two records are one.
+    DuplicatesMerge(Pairing),
+    /// Two records only look alike.
+    DuplicatesSeparate(Pairing),
+    /// Neither, after all.
+    DuplicatesUndo(Pairing),
     /// Accept a defect until a day.
     WaiverAdd(NewWaiver),
     /// All waivers that were not ended.
@@ -209,6 +215,25 @@ pub struct Resolution {
     pub actor: String,
 }
 
+/// What two records are to each other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pairing {
+    /// Record type.
+    pub record_type: String,
+    /// Id or natural key of one.
+    pub first: String,
+    /// Of the other; of an undone merging not needed.
+    pub second: Option<String>,
+    /// Which of the two stays; otherwise the one with the lower id.
+    pub keep: Option<String>,
+    /// The unit whose numbers are meant; the province's own otherwise.
+    pub unit: Option<UnitCode>,
+    /// Why.
+    pub reason: String,
+    /// Who decides.
+    pub actor: String,
+}
+
 /// Whom a record goes to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Transfer {
@@ -245,9 +270,12 @@ impl Request {
             Self::TokenCreate { .. } | Self::TokenRevoke { .. } | Self::UnitRevoke { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
             Self::Reconcile { repair: true, .. } => Right::Operate,
-            Self::QuarantineRelease { .. } | Self::ConflictsResolve(_) | Self::RecordTransfer(_) => {
-                Right::Decide
-            }
+            Self::QuarantineRelease { .. }
+            | Self::ConflictsResolve(_)
+            | Self::RecordTransfer(_)
+            | Self::DuplicatesMerge(_)
+            | Self::DuplicatesSeparate(_)
+            | Self::DuplicatesUndo(_) => Right::Decide,
             Self::WaiverAdd(_) | Self::WaiverEnd { .. } => Right::Approve,
             Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
             _ => Right::Read,
@@ -269,6 +297,9 @@ impl Request {
             Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
             Self::ConflictsResolve(resolution) => name.clone_into(&mut resolution.actor),
             Self::RecordTransfer(transfer) => name.clone_into(&mut transfer.actor),
+            Self::DuplicatesMerge(pairing)
+            | Self::DuplicatesSeparate(pairing)
+            | Self::DuplicatesUndo(pairing) => name.clone_into(&mut pairing.actor),
             _ => {}
         }
     }

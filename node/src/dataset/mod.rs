@@ -24,4 +24,4 @@ pub(crate) use record::withdrawal_json;
 pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};
 pub use remade::Remade;
 pub use state::{Merged, RecordState, Source};
-pub use table::{Admitted, Dataset, DatasetError, Key, Totals};
+pub use table::{Admitted, Dataset, DatasetError, Key, LED_MAX, Totals};

@@ -8,6 +8,7 @@ use lienthong_proto::change::{Change, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{Dot, RecordId, UnitCode};
 use lienthong_proto::merge::{Candidate, in_conflict, shown_value};
+use lienthong_proto::merging::{apart_path, is_the_provinces};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Standing, Withdrawal};
 use serde::Serialize;
@@ -55,6 +56,7 @@ pub struct Record {
     sources: Vec<Dot>,
     fields: Vec<String>,
     standing: Standing,
+    leads_to: Option<RecordId>,
     authors: HashMap<Dot, String>,
 }
 
@@ -155,7 +157,7 @@ impl Record {
             let field = declared.and_then(|declared| declared.field(name));
             let policy = match field {
                 Some(field) => field.policy,
-                None if name == path::UNIT => Policy::Province,
+                None if name == path::UNIT || is_the_provinces(name) => Policy::Province,
                 None if name == path::WITHDRAWN => Policy::Review,
                 None => Policy::Latest,
             };
@@ -166,8 +168,8 @@ impl Record {
         }
         let fields = declared.map(|t| t.fields.iter().map(|f| f.name.clone()).collect()).unwrap_or_default();
         let sources = state.sources.keys().copied().collect();
-        let (record_type, standing) = (record_type.to_owned(), state.standing());
-        Ok(Self { record_type, id, owner, registers, sources, fields, standing, authors })
+        let (record_type, standing, leads_to) = (record_type.to_owned(), state.standing(), state.leads_to());
+        Ok(Self { record_type, id, owner, registers, sources, fields, standing, leads_to, authors })
     }
 
     /// The live values of a register and the policy that picks among them.
@@ -241,6 +243,28 @@ impl Record {
         self.standing.withdrawn
     }
 
+    /// The record it leads to, if it is left out because the two are one.
+    #[must_use]
+    pub fn leads_to(&self) -> Option<RecordId> {
+        self.leads_to
+    }
+
+    /// The records that lead here.
+    pub fn merged(&self) -> impl Iterator<Item = RecordId> + '_ {
+        let stated = self.registers.iter().filter_map(|(name, (_, _, value))| {
+            let id = name.strip_prefix(path::MERGED)?.strip_prefix('/')?;
+            (*value == Some(Value::Boolean(true))).then_some(id)
+        });
+        stated.filter_map(|id| id.parse().ok())
+    }
+
+    /// Whether the province said that the record `other` is not the same as this one.
+    #[must_use]
+    pub fn is_apart_from(&self, other: RecordId) -> bool {
+        let (first, second) = if self.id < other { (self.id, other) } else { (other, self.id) };
+        first == self.id && self.shown(&apart_path(second)) == Some(&Value::Boolean(true))
+    }
+
     /// Why, when and by whom it was withdrawn, if it is.
     #[must_use]
     pub fn withdrawn(&self) -> Option<WithdrawnView> {
@@ -261,7 +285,7 @@ impl Record {
     pub fn fields_json(&self) -> Map<String, Json> {
         let mut plain: BTreeMap<&str, Json> = BTreeMap::new();
         let mut items: BTreeMap<&str, BTreeMap<&str, Map<String, Json>>> = BTreeMap::new();
-        for (name, value) in self.values() {
+        for (name, value) in self.values().filter(|(_, value)| **value != Value::Null) {
             let mut parts = name.splitn(3, '/');
             match (parts.next(), parts.next(), parts.next()) {
                 (Some(field), Some(item), Some(subfield)) => {
@@ -304,8 +328,16 @@ impl Record {
             "defects": [],
             "sources": sources,
         });
-        if let (Some(withdrawn), Some(fields)) = (self.withdrawn(), json.as_object_mut()) {
+        let Some(fields) = json.as_object_mut() else { return json };
+        if let Some(withdrawn) = self.withdrawn() {
             fields.insert("withdrawn".to_owned(), serde_json::json!(withdrawn));
+        }
+        if let Some(into) = self.leads_to {
+            fields.insert("merged_into".to_owned(), into.to_string().into());
+        }
+        let merged: Vec<String> = self.merged().map(|id| id.to_string()).collect();
+        if !merged.is_empty() {
+            fields.insert("merged".to_owned(), merged.into());
         }
         json
     }

@@ -7,6 +7,7 @@ use lienthong_proto::change::{Change, Context, path};
 use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merge::{Applied, Register, Sibling};
+use lienthong_proto::merging::Merging;
 use lienthong_proto::reconcile::Mark;
 use lienthong_proto::time::{Hlc, UnixMillis};
 use lienthong_proto::withdrawal::{Edit, Standing, Stated, standing};
@@ -29,6 +30,8 @@ pub struct Source {
     pub states_owner: Option<UnitCode>,
     /// What it states of the record's withdrawal, if it does.
     pub states_withdrawal: Option<Stated>,
+    /// The record it leads to, if it states that the two are one.
+    pub states_into: Option<RecordId>,
     /// Where it can be read.
     pub at: EntryAt,
 }
@@ -50,6 +53,7 @@ impl Source {
             proposal,
             states_owner: change.unit().cloned(),
             states_withdrawal: Stated::by(change),
+            states_into: Merging::by(change).map(|merging| merging.into),
             at: place,
         }
     }
@@ -79,6 +83,7 @@ const PROPOSAL: u8 = 1;
 const STATES_OWNER: u8 = 2;
 const STATES_WITHDRAWN: u8 = 4;
 const STATES_STANDING: u8 = 8;
+const STATES_INTO: u8 = 16;
 
 impl RecordState {
     /// Applies a change; tells the paths that now hold more than one live value, and the changes that have
@@ -143,6 +148,15 @@ impl RecordState {
         let statements =
             sources.filter_map(|source| Some((source.states_withdrawal.as_ref()?, source.proposal)));
         standing(statements, self.edits())
+    }
+
+    /// The record it leads to, if it is left out because the two are one.
+    #[must_use]
+    pub fn leads_to(&self) -> Option<RecordId> {
+        let register = self.registers.get(path::INTO)?;
+        let sources = register.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
+        let latest = sources.filter(|source| !source.proposal).max_by_key(|s| (s.effective, s.dot))?;
+        latest.states_into.filter(|_| self.standing().withdrawn)
     }
 
     /// Whether anyone's live word is that it is withdrawn.
@@ -333,7 +347,8 @@ pub(super) fn encode_source(source: &Source, words: &Dictionary, out: &mut Write
         Some(Stated::Standing) => STATES_STANDING,
     };
     let owner = u8::from(source.states_owner.is_some()) * STATES_OWNER;
-    out.u8(u8::from(source.proposal) * PROPOSAL + owner + withdrawal);
+    let into = u8::from(source.states_into.is_some()) * STATES_INTO;
+    out.u8(u8::from(source.proposal) * PROPOSAL + owner + withdrawal + into);
     out.varint(u64::from(words.number(&source.dot.replica.0)));
     out.varint(source.dot.sequence.0);
     out.varint(u64::from(words.number(source.unit.as_str().as_bytes())));
@@ -346,6 +361,9 @@ pub(super) fn encode_source(source: &Source, words: &Dictionary, out: &mut Write
             out.varint(u64::from(words.number(&dot.replica.0)));
             out.varint(dot.sequence.0);
         }
+    }
+    if let Some(into) = &source.states_into {
+        out.raw(&into.0);
     }
     out.u64(source.effective.0);
     out.varint(source.at.frame.pack());
@@ -363,6 +381,7 @@ pub(super) fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Resul
         STATES_STANDING => Some(Stated::Standing),
         _ => Some(Stated::Withdrawn(decode_seen(input, words)?)),
     };
+    let states_into = if flags & STATES_INTO == 0 { None } else { Some(RecordId(input.array()?)) };
     let effective = Hlc(input.u64()?);
     let frame = FramePosition::unpack(input.varint()?);
     let index = u16::try_from(input.varint()?).map_err(|_| Malformed("entry index"))?;
@@ -373,6 +392,7 @@ pub(super) fn decode_source(input: &mut Reader<'_>, words: &Dictionary) -> Resul
         proposal: flags & PROPOSAL != 0,
         states_owner,
         states_withdrawal,
+        states_into,
         at: EntryAt { frame, index },
     })
 }

@@ -19,6 +19,9 @@ use super::{Dictionary, EntryError, EntrySource, Flush, Merged, RecordState, Sou
 use crate::log::LogReader;
 use crate::store::{Batch, Keyspace, View, ViewError};
 
+/// How often one record may lead to the next.
+pub const LED_MAX: usize = 16;
+
 /// A change the hub's verdict (or its own writer) admitted, and where it stands.
 #[derive(Debug)]
 pub struct Admitted<'a> {
@@ -200,6 +203,21 @@ impl Dataset {
             Some(number) => self.decoded(self.published_state(&key(number, id))?.as_deref()),
             None => Ok(None),
         }
+    }
+
+    /// The record that `id` leads to, itself if to no other. Follows at most [`LED_MAX`] steps.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if a state cannot be read.
+    pub fn led(&self, record_type: &str, id: RecordId) -> Result<RecordId, DatasetError> {
+        let mut id = id;
+        for _ in 0..LED_MAX {
+            match self.state(record_type, id)?.and_then(|state| state.leads_to()) {
+                Some(next) => id = next,
+                None => break,
+            }
+        }
+        Ok(id)
     }
 
     pub(super) fn decoded(&self, stored: Option<&Stored>) -> Result<Option<Arc<RecordState>>, DatasetError> {

@@ -25,11 +25,30 @@ pub(super) fn judged(
     let Some(state) = dataset.state(record_type, id)? else { return Ok(None) };
     let record = Record::read(dataset.entries(), catalogue, record_type, id, &state)?;
     let Some(mut subject) = subject(&record) else { return Ok(None) };
+    lead(dataset, catalogue, &mut subject)?;
     let course = catalogue.record_type(record_type).and_then(|declared| declared.course.as_ref());
     if course.is_some_and(|course| asks_for_history(course, &state, &record)) {
         subject.history = history(dataset, record_type, id, &state)?;
     }
     Ok(Some(subject))
+}
+
+/// References to a record that was found to be one with another mean the one that stays.
+fn lead(dataset: &Dataset, catalogue: &Catalogue, subject: &mut Subject) -> Result<(), DatasetError> {
+    let Some(declared) = catalogue.record_type(&subject.record_type) else { return Ok(()) };
+    for (path, value) in &mut subject.values {
+        let Some(target) = declared.field(path).and_then(|field| field.target.as_deref()) else { continue };
+        let values = match value {
+            Value::List(values) => values.as_mut_slice(),
+            value => std::slice::from_mut(value),
+        };
+        for value in values {
+            if let Value::Reference(id) = value {
+                *id = dataset.led(target, *id)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether the state was ever written over, or there is another change beside the one that locks. Of all other

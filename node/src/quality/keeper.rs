@@ -320,7 +320,7 @@ impl Keeper {
         let end = cursor + self.behind()?;
         if cursor < end {
             let (written, next) = written(&self.dataset, cursor, end, limit)?;
-            for (record_type, id) in &written {
+            for (record_type, id) in self.referring(&written)?.iter().chain(&written) {
                 self.deal_with(record_type, *id)?;
             }
             // Only now: after a stop the same records are judged once more, to the same end.

@@ -11,6 +11,7 @@ mod index;
 mod keeper;
 mod kept;
 mod outbox;
+mod referring;
 mod report;
 mod shared;
 #[cfg(test)]

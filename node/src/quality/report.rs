@@ -129,10 +129,12 @@ impl Keeper {
                     if other <= id || looked > PAIRS_MAX {
                         continue;
                     }
-                    let read = |id| {
-                        Ok::<_, QualityError>(dataset.record(catalogue, name, id)?.as_ref().and_then(subject))
-                    };
-                    let (Some(a), Some(b)) = (read(id)?, read(other)?) else { continue };
+                    let read = |id| dataset.record(catalogue, name, id);
+                    let (Some(first), Some(second)) = (read(id)?, read(other)?) else { continue };
+                    if first.is_apart_from(other) {
+                        continue;
+                    }
+                    let (Some(a), Some(b)) = (subject(&first), subject(&second)) else { continue };
                     if let Some(likeness) =
                         book.likeness(name, &a.values, &b.values).filter(|l| l.is_probable())
                     {

@@ -10,6 +10,7 @@ use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::Event;
 use lienthong_proto::feed::{self, FeedNote};
 use lienthong_proto::ids::Sequence;
+use lienthong_proto::merging::Merging;
 use lienthong_proto::reconcile::Named;
 use lienthong_proto::withdrawal::Stated;
 
@@ -89,6 +90,7 @@ impl OwnLog {
             proposal: false,
             states_owner: change.unit().cloned(),
             states_withdrawal: Stated::by(&change),
+            states_into: Merging::by(&change).map(|merging| merging.into),
             at,
         };
         self.remade.apply(Admitted { change: &change, source })?;

@@ -11,7 +11,7 @@ use lienthong_proto::withdrawal::{Withdrawal, WithdrawalError};
 
 use super::stated::stated;
 use super::{Stage, WriteError, Written};
-use crate::dataset::{Dataset, DatasetError, Record, RecordState};
+use crate::dataset::{Dataset, DatasetError, LED_MAX, Record, RecordState};
 
 /// Values somebody states for one record.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub enum Intent {
     Capture,
     /// A person's or program's word: everything not already the only value is written.
     Assert,
-    /// This record is withdrawn; the one value stated, of `_withdrawn`, is the reason's text.
+    /// This record is withdrawn; the value stated of `_withdrawn` is the reason's text, the others go with it.
     Withdraw(RecordId),
     /// A decision on this record: each value stated is to be the only one, whatever was said before.
     Amend(RecordId),
@@ -132,6 +132,26 @@ impl Aimed {
         self.record
     }
 
+    /// Aims at the record this one leads to, if it leads to another. The key led there: it does not say which
+    /// key is right. A decision on the very record stays with it.
+    ///
+    /// # Errors
+    /// [`ComposeError`] if a state cannot be read.
+    pub fn led(mut self, dataset: &Dataset, catalogue: &Catalogue, look: Look) -> Result<Self, ComposeError> {
+        if !matches!(self.draft.intent, Intent::Capture | Intent::Assert) {
+            return Ok(self);
+        }
+        for _ in 0..LED_MAX {
+            let state = look_at(dataset, &self.draft.record_type, self.record, look)?;
+            let Some(next) = state.and_then(|state| state.leads_to()) else { break };
+            self.record = next;
+            if let Some(declared) = catalogue.record_type(&self.draft.record_type) {
+                self.draft.values.retain(|path, _| !declared.key.fields.contains(path));
+            }
+        }
+        Ok(self)
+    }
+
     /// Composes the draft's writes against what `dataset` holds.
     ///
     /// # Errors
@@ -145,15 +165,21 @@ impl Aimed {
     ) -> Result<Composed, ComposeError> {
         let Self { record, mut draft } = self;
         let why = draft.values.remove(path::WHY);
-        let state = match look {
-            Look::Pending => dataset.pending_state(&draft.record_type, record),
-            Look::Published => dataset.state(&draft.record_type, record),
-        }?;
+        let state = look_at(dataset, &draft.record_type, record, look)?;
         let (mut writes, mut created, mut withdrawn) = (Vec::new(), false, false);
         let mut elsewhere = Vec::new();
         match (&state, draft.intent) {
             (None, Intent::Withdraw(_) | Intent::Amend(_)) => return Err(ComposeError::RecordUnknown),
-            (Some(state), Intent::Withdraw(_)) => writes.extend(withdraw(&draft, writer, state)?),
+            (Some(state), Intent::Withdraw(_)) => {
+                if let Some(write) = withdraw(&draft, writer, state)? {
+                    writes.push(write);
+                    draft.values.remove(path::WITHDRAWN);
+                    writes.extend(std::mem::take(&mut draft.values).into_iter().map(|(path, value)| {
+                        let context = seen(state, &path, writer);
+                        Write { path, value, context }
+                    }));
+                }
+            }
             (None, intent) => {
                 // What the province keeps out is not said again by the same sheet.
                 let emptied = intent == Intent::Capture
@@ -202,6 +228,18 @@ impl Aimed {
         }
         let Draft { record_type, author, .. } = draft;
         Ok(Composed { record, record_type, author, created, writes, withdrawn, elsewhere })
+    }
+}
+
+fn look_at(
+    dataset: &Dataset,
+    record_type: &str,
+    record: RecordId,
+    look: Look,
+) -> Result<Option<Arc<RecordState>>, DatasetError> {
+    match look {
+        Look::Pending => dataset.pending_state(record_type, record),
+        Look::Published => dataset.state(record_type, record),
     }
 }
 
@@ -300,6 +338,7 @@ pub fn preview(
 ) -> Vec<Result<Written, WriteError>> {
     let one = |draft: Draft| {
         let aimed = aim(catalogue, provincial_key, draft)?;
+        let aimed = aimed.led(dataset, catalogue, Look::Published)?;
         let composed = aimed.compose(dataset, catalogue, writer, Look::Published)?;
         Ok(composed.stage().written())
     };

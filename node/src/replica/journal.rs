@@ -12,6 +12,7 @@ use lienthong_proto::entry::BuildError;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::merging::Merging;
 use lienthong_proto::merkle::Frontier;
 use lienthong_proto::time::{HlcClock, UnixMillis};
 use lienthong_proto::withdrawal::Stated;
@@ -236,6 +237,7 @@ impl Journal {
             proposal: false,
             states_owner: change.unit().cloned(),
             states_withdrawal: Stated::by(change),
+            states_into: Merging::by(change).map(|merging| merging.into),
             at,
         }
     }
@@ -311,6 +313,7 @@ impl Journal {
     /// [`JournalError`]; nothing is staged then.
     pub fn stage(&mut self, draft: Draft, now: UnixMillis) -> Result<Stage, JournalError> {
         let aimed = aim(&self.catalogue, &self.author.provincial_key, draft)?;
+        let aimed = aimed.led(&self.dataset, &self.catalogue, Look::Pending)?;
         if self.is_staged(&aimed.record()) {
             self.commit()?;
         }

@@ -1,0 +1,279 @@
+//! Two records that are one, two that only look so, and taking either back.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::service::{Pairing, Request};
+use lienthong_node::app::{Node, system_clock};
+use lienthong_node::records::{Listing, Page};
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, open_hub, reopened};
+use serde_json::Value as Json;
+
+const HERE: &str = "11953";
+const THERE: &str = "12004";
+/// The same person, of whom one commune has two digits of the number the other way round.
+const AT_HERE: &str = "033075000012";
+const AT_THERE: &str = "033075000021";
+const HEAD: &str = "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Diện quản lý,Tình trạng,Điện thoại,Dân tộc\n";
+
+fn line(unit: &str, number: &str, phone: &str, people: &str) -> String {
+    format!(
+        "Nguyễn Văn An,02/03/1975,Nam,{number},01/02/2000,Chi bộ 1,{unit},CHIBO,CHINH_THUC,{phone},{people}\n"
+    )
+}
+
+async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
+    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
+}
+
+async fn at_node(node: &Arc<Node>, request: NodeRequest) -> Json {
+    Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
+}
+
+async fn import(node: &Arc<Node>, folder: &Path, record_type: &str, text: &str) -> Json {
+    let path = folder.join("sheet.csv");
+    std::fs::write(&path, text).unwrap();
+    let request = RecordsRequest::Import {
+        path,
+        record_type: record_type.to_owned(),
+        dry_run: false,
+        rows: false,
+        author: "lan".to_owned(),
+        english: true,
+    };
+    at_node(node, NodeRequest::Records(request)).await
+}
+
+fn get(id: &str) -> RecordsRequest {
+    RecordsRequest::Get { record_type: "dang_vien".to_owned(), id: id.to_owned(), unit: None }
+}
+
+async fn held(hub: &Arc<Hub>, id: &str) -> Json {
+    at_hub(hub, Request::Records(get(id))).await
+}
+
+async fn listed(hub: &Arc<Hub>) -> usize {
+    let list = RecordsRequest::List { record_type: "dang_vien".to_owned(), listing: Listing::default() };
+    at_hub(hub, Request::Records(list)).await["items"].as_array().unwrap().len()
+}
+
+async fn proposed(hub: &Arc<Hub>) -> usize {
+    let list = at_hub(hub, Request::DuplicatesList { page: Page::default() }).await;
+    list["items"].as_array().unwrap().len()
+}
+
+fn pairing(first: &str, second: Option<&str>, keep: Option<&str>) -> Pairing {
+    Pairing {
+        record_type: "dang_vien".to_owned(),
+        first: first.to_owned(),
+        second: second.map(str::to_owned),
+        keep: keep.map(str::to_owned),
+        unit: None,
+        reason: "một người, số ghi nhầm".to_owned(),
+        actor: "minh".to_owned(),
+    }
+}
+
+fn merge() -> Request {
+    Request::DuplicatesMerge(pairing(AT_THERE, Some(AT_HERE), Some(AT_HERE)))
+}
+
+async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let body = ask().await;
+        if wanted(&body) {
+            return body;
+        }
+        assert!(Instant::now() < deadline, "{what}: {body:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn away(node: Arc<Node>, folder: &Path) -> Arc<Node> {
+    node.close().await;
+    drop(node);
+    reopened(|| Ok(Node::open(folder, catalogue()?, system_clock)?))
+}
+
+/// A province with the same person in two communes.
+struct Set {
+    province: Province,
+    here: Arc<Node>,
+    there: Arc<Node>,
+}
+
+async fn set() -> Set {
+    let province = Province::set().await.unwrap();
+    let Province { dir, hub, address } = &province;
+    let here = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
+    let there = make_node(hub, address, &dir.path().join("there"), THERE).await.unwrap();
+    for (node, unit, number, phone, people) in
+        [(&here, HERE, AT_HERE, "", "Kinh"), (&there, THERE, AT_THERE, "0912345671", "Tày")]
+    {
+        let text = format!("{HEAD}{}", line(unit, number, phone, people));
+        let taken = import(node, dir.path(), "dang_vien", &text).await;
+        assert_eq!(taken["created"], 1, "{taken:#}");
+        node.start_sync(brisk());
+        acknowledged(node).await.unwrap();
+    }
+    Set { here, there, province }
+}
+
+/// X04: after a merging both ids and keys lead to one record, which has what only the other had; it counts once, the
+/// sheet of either commune goes on working, nothing anybody stated is lost; and undone, everything is as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn x04_two_records_become_one_and_two_again() {
+    let Set { province: Province { dir, hub, .. }, here, there } = set().await;
+    assert_eq!((listed(&hub).await, proposed(&hub).await), (2, 1));
+    let (before_here, before_there) = (held(&hub, AT_HERE).await, held(&hub, AT_THERE).await);
+    let merged = at_hub(&hub, merge()).await;
+    assert_eq!(merged["filled"], serde_json::json!(["dien_thoai"]), "{merged:#}");
+    let differing: Vec<&Json> = merged["differing"].as_array().unwrap().iter().map(|d| &d["field"]).collect();
+    assert!(differing.contains(&&"dan_toc".into()) && !differing.contains(&&"so_cccd".into()), "{merged:#}");
+    for id in [AT_HERE, AT_THERE, before_here["id"].as_str().unwrap(), before_there["id"].as_str().unwrap()] {
+        let one = held(&hub, id).await;
+        assert_eq!((&one["id"], &one["unit"]), (&before_here["id"], &HERE.into()), "{one:#}");
+        assert_eq!(one["fields"]["dien_thoai"], "0912345671");
+        assert_eq!(one["merged"], serde_json::json!([before_there["id"]]));
+    }
+    assert_eq!((listed(&hub).await, proposed(&hub).await), (1, 0));
+    // Both communes know, each as far as it may read.
+    let ask = async || at_node(&here, NodeRequest::Records(get(AT_THERE))).await;
+    until("the other key leads at the keeping commune", ask, |one| {
+        one["id"] == before_here["id"] && one["fields"]["dien_thoai"] == "0912345671"
+    })
+    .await;
+    let ask = async || at_node(&there, NodeRequest::Records(get(AT_THERE))).await;
+    until("the other commune hears where its record leads", ask, |one| {
+        one["merged_into"] == before_here["id"] && one["fields"]["dan_toc"] == "Tày"
+    })
+    .await;
+    // Its sheet, with a new telephone: a proposal on the one that stays.
+    let text = format!("{HEAD}{}", line(THERE, AT_THERE, "0912345672", "Tày"));
+    let taken = import(&there, dir.path(), "dang_vien", &text).await;
+    assert_eq!(taken["rejected"], 0, "{taken:#}");
+    acknowledged(&there).await.unwrap();
+    let one = held(&hub, AT_THERE).await;
+    let phones = one["conflicts"].as_array().unwrap().iter().find(|c| c["field"] == "dien_thoai").unwrap();
+    let stated: Vec<&Json> = phones["siblings"].as_array().unwrap().iter().map(|s| &s["value"]).collect();
+    assert!(stated.contains(&&"0912345672".into()) && one["fields"]["dien_thoai"] == "0912345671", "{one:#}");
+    assert!(!one["conflicts"].to_string().contains("so_cccd"), "a key leads, and states nothing: {one:#}");
+    assert_eq!(import(&there, dir.path(), "dang_vien", &text).await["unchanged"], 1);
+    // Undone.
+    let undone = at_hub(&hub, Request::DuplicatesUndo(pairing(AT_THERE, None, None))).await;
+    assert_eq!(undone["undone"], "merge", "{undone:#}");
+    assert_eq!(listed(&hub).await, 2);
+    let (after_here, after_there) = (held(&hub, AT_HERE).await, held(&hub, AT_THERE).await);
+    assert_eq!(after_there["fields"], before_there["fields"]);
+    assert_eq!((&after_there["unit"], &after_there["id"]), (&THERE.into(), &before_there["id"]));
+    assert_eq!(after_here["id"], before_here["id"]);
+    let again = at_hub(&hub, Request::DuplicatesUndo(pairing(AT_THERE, None, None))).await;
+    assert_eq!(again["rule"], "NOTHING_TO_UNDO");
+    let ask = async || at_node(&there, NodeRequest::Records(get(AT_THERE))).await;
+    until("its record is the commune's again", ask, |one| {
+        one["merged_into"].is_null() && one["withdrawn"].is_null() && one["unit"] == THERE
+    })
+    .await;
+}
+
+/// What a commune wrote before it heard of the merging is not lost: it waits for a person. A view made again from the
+/// log says the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_late_edit_of_a_record_left_out_is_seen() {
+    let Set { province: Province { dir, hub, address }, here, there } = set().await;
+    let folder = dir.path().join("there");
+    let there = away(there, &folder).await;
+    let merged = at_hub(&hub, merge()).await;
+    assert_eq!(merged["changed"], true, "{merged:#}");
+    let text = format!("{HEAD}{}", line(THERE, AT_THERE, "0912345679", "Tày"));
+    assert_eq!(import(&there, dir.path(), "dang_vien", &text).await["updated"], 1);
+    there.start_sync(brisk());
+    acknowledged(&there).await.unwrap();
+    let open = async |hub: &Arc<Hub>| {
+        let list = at_hub(hub, Request::ConflictsList { page: Page::default() }).await;
+        let items = list["items"].as_array().unwrap().clone();
+        items.into_iter().find(|item| item["id"] == merged["merged"]).unwrap_or(list)
+    };
+    let item = open(&hub).await;
+    assert!(item["id"] == merged["merged"] && item["field"] == "_withdrawn", "{item:#}");
+    let shown =
+        at_hub(&hub, Request::ConflictsShow { id: merged["merged"].as_str().unwrap().to_owned() }).await;
+    assert!(shown.to_string().contains("0912345679"), "{shown:#}");
+    let one = held(&hub, AT_THERE).await;
+    assert_eq!(one["id"], merged["id"]);
+    // From the log alone.
+    for node in [here, there] {
+        node.close().await;
+    }
+    hub.close().await;
+    drop(hub);
+    std::fs::remove_dir_all(dir.path().join("hub/view")).unwrap();
+    let hub = reopened(|| open_hub(&dir.path().join("hub")));
+    assert_eq!(held(&hub, AT_THERE).await["id"], merged["id"]);
+    assert_eq!(open(&hub).await, item);
+    drop(address);
+}
+
+/// X06: homonyms told apart are not proposed again, until that is taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn x06_homonyms_are_told_apart() {
+    let Set { province: Province { hub, .. }, .. } = set().await;
+    let pair = || pairing(AT_THERE, Some(AT_HERE), None);
+    let said = at_hub(&hub, Request::DuplicatesSeparate(pair())).await;
+    assert_eq!(said["changed"], true, "{said:#}");
+    assert_eq!((listed(&hub).await, proposed(&hub).await), (2, 0));
+    assert_eq!(at_hub(&hub, Request::DuplicatesUndo(pair())).await["undone"], "separate");
+    assert_eq!(proposed(&hub).await, 1);
+    // Refusals: nothing is written.
+    let before = at_hub(&hub, Request::Status).await["ledger"]["size"].clone();
+    for (request, rule) in [
+        (Request::DuplicatesMerge(pairing(AT_HERE, Some(AT_HERE), None)), "RECORD_SAME"),
+        (Request::DuplicatesMerge(pairing(AT_HERE, None, None)), "RECORD_UNKNOWN"),
+        (Request::DuplicatesMerge(pairing(AT_HERE, Some("033075009999"), None)), "RECORD_UNKNOWN"),
+        (Request::DuplicatesMerge(Pairing { reason: " ".to_owned(), ..pair() }), "REASON_FORM"),
+        (Request::DuplicatesUndo(pair()), "NOTHING_TO_UNDO"),
+    ] {
+        let body = at_hub(&hub, request).await;
+        assert_eq!(body["rule"], rule, "{body:#}");
+    }
+    assert_eq!(at_hub(&hub, Request::Status).await["ledger"]["size"], before);
+    at_hub(&hub, merge()).await;
+    assert_eq!(at_hub(&hub, merge()).await["rule"], "RECORD_MERGED");
+}
+
+/// What refers to a record left out refers to the one that stays, and back when it is undone.
+#[tokio::test(flavor = "multi_thread")]
+async fn references_follow() {
+    let Set { province: Province { dir, hub, .. }, there, .. } = set().await;
+    let text = format!(
+        "Đảng viên,Đơn vị,Chức danh,Chuyên trách,Từ ngày,Lý luận chính trị,Quản lý nhà nước,Kỹ năng số\n{AT_THERE},{THERE},ỦY VIÊN,Có,01/07/2025,Trung cấp,Chuyên viên,Cơ bản\n"
+    );
+    let taken = import(&there, dir.path(), "can_bo", &text).await;
+    assert_eq!(taken["created"], 1, "{taken:#}");
+    acknowledged(&there).await.unwrap();
+    let unresolved = async || {
+        let list = at_hub(&hub, Request::Quality { unit: Some(THERE.parse().unwrap()) }).await;
+        list.to_string().contains("dang_vien_id")
+    };
+    assert!(!unresolved().await);
+    assert_eq!(at_hub(&hub, merge()).await["changed"], true);
+    assert!(!unresolved().await, "it leads to the one that stays");
+    // Without the one that stays there is nothing to refer to.
+    let withdraw = RecordsRequest::Withdraw {
+        record_type: "dang_vien".to_owned(),
+        id: AT_HERE.to_owned(),
+        unit: None,
+        reason: "nhập nhầm".to_owned(),
+        author: "minh".to_owned(),
+    };
+    at_hub(&hub, Request::Records(withdraw)).await;
+    assert!(unresolved().await);
+    let undone = at_hub(&hub, Request::DuplicatesUndo(pairing(AT_THERE, None, None))).await;
+    assert_eq!(undone["undone"], "merge", "{undone:#}");
+    assert!(!unresolved().await, "its own record stands again");
+}
