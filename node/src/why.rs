@@ -60,7 +60,7 @@ pub fn why(dataset: &Dataset, record: &Record, field: &str) -> Result<Json, Data
     }
     let (policy, candidates) = record.candidates(field).unwrap_or((Policy::Latest, &[]));
     let shown = record.shown(field);
-    let siblings: Vec<Json> = (1..)
+    let mut siblings: Vec<Json> = (1..)
         .zip(candidates)
         .map(|(pick, candidate)| {
             let change = said.get(&candidate.dot);
@@ -78,6 +78,17 @@ pub fn why(dataset: &Dataset, record: &Record, field: &str) -> Result<Json, Data
             })
         })
         .collect();
+    // Beside a withdrawal stand the edits it did not see.
+    let edits = record.unseen().filter(|_| field == path::WITHDRAWN);
+    for (pick, (dot, edit)) in (siblings.len() + 1..).zip(edits) {
+        let change = said.get(&dot);
+        siblings.push(json!({
+            "pick": pick, "value": edit.value, "unit": edit.unit,
+            "author": change.map(|change| &change.meta.author),
+            "replica": dot.replica, "sequence": dot.sequence, "at": edit.at,
+            "proposal": edit.proposal, "shown": false, "why": change.and_then(reason),
+        }));
+    }
     let live = |dot: &Dot| candidates.iter().any(|candidate| candidate.dot == *dot);
     let history: Vec<Json> = history
         .iter()

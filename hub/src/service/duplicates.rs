@@ -224,7 +224,7 @@ impl Hub {
         let mut kept = Vec::new();
         let live = |name: &str| stays.candidates(name).map_or(&[][..], |(_, live)| live);
         for name in
-            live(&marked).first().map(|by| self.stated(&stays, by.dot)).transpose()?.unwrap_or_default()
+            live(&marked).first().map(|by| self.filled(&stays, by.dot)).transpose()?.unwrap_or_default()
         {
             match live(&name) {
                 [only] if live(&marked).iter().any(|by| by.dot == only.dot) => {
@@ -260,7 +260,7 @@ impl Hub {
     }
 
     /// The fields a change stated with a merging.
-    fn stated(&self, record: &Record, dot: Dot) -> Result<Vec<String>, Answer> {
+    fn filled(&self, record: &Record, dot: Dot) -> Result<Vec<String>, Answer> {
         let state = self.dataset.state(&record.record_type, record.id).map_err(Answer::failed)?;
         let source = state.as_ref().and_then(|state| state.sources.get(&dot)).ok_or_else(nothing_to_undo)?;
         let bytes = self.dataset.entries().entry(source.at).map_err(Answer::failed)?;

@@ -105,7 +105,7 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 47] = [
+const LABELS: [(&str, &str, &str); 51] = [
     ("unit_name", "Đơn vị", "Unit"),
     ("unit", "Mã đơn vị", "Unit code"),
     ("name", "Tên", "Name"),

@@ -218,11 +218,16 @@ impl Record {
                 for (sibling, candidate) in siblings.iter_mut().zip(candidates) {
                     sibling.value = withdrawal_json(&candidate.value);
                 }
-                siblings.extend(self.standing.unseen.iter().filter_map(|dot| self.edit_view(*dot)));
+                siblings.extend(self.unseen().map(|(_, edit)| edit));
             }
             Conflict { field: name.clone(), siblings }
         })
         .collect()
+    }
+
+    /// The edits no withdrawal had seen, each as one of the sides.
+    pub fn unseen(&self) -> impl Iterator<Item = (Dot, SiblingView)> + '_ {
+        self.standing.unseen.iter().filter_map(|dot| Some((*dot, self.edit_view(*dot)?)))
     }
 
     /// An edit a withdrawal did not see, as one of the sides.
