@@ -272,6 +272,7 @@ async fn references_follow() {
     };
     judged(false).await;
     assert_eq!(at_hub(&hub, merge()).await["changed"], true);
+    judged(false).await;
     // Without the one that stays there is nothing to refer to.
     let withdraw = RecordsRequest::Withdraw {
         record_type: "dang_vien".to_owned(),
