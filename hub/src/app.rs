@@ -9,11 +9,12 @@ use std::time::Duration;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::lock::{DataLock, LockError};
 use lienthong_node::log::{HashFile, LogReader};
+use lienthong_node::published::{Shelf, ShelfError};
 use lienthong_node::quality::{Keeper, Pace, QualityError};
 use lienthong_node::replica::{Author, Head};
 use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
 use lienthong_node::rpc::sync::sync_server::SyncServer;
-use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::catalogue::{Bundle, Catalogue};
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{ReplicaId, Sequence};
@@ -69,6 +70,9 @@ pub enum StartError {
     /// The rules cannot be kept.
     #[error(transparent)]
     Quality(#[from] QualityError),
+    /// The published catalogue cannot be read.
+    #[error(transparent)]
+    Catalogue(#[from] ShelfError),
     /// A thread or socket is refused.
     #[error("{what}: {source}")]
     Io {
@@ -95,6 +99,10 @@ pub struct Hub {
     pub issuer: Issuer,
     /// The catalogue in force.
     pub catalogue: Arc<Catalogue>,
+    /// The one that was published, if any, and its number.
+    pub published: Option<(u64, Bundle)>,
+    /// A newer one was published: to be in force, the hub must be opened anew.
+    pub superseded: CancellationToken,
     /// The ledger's writer.
     pub committer: CommitterHandle,
     /// The merged records.
@@ -130,6 +138,12 @@ impl std::fmt::Debug for Hub {
     }
 }
 
+fn published(data: &Path) -> Result<Option<(u64, Bundle)>, StartError> {
+    let Some(bundle) = Shelf::of(data).kept()? else { return Ok(None) };
+    let number = bundle.says().map_err(ShelfError::from)?.number;
+    Ok(Some((number, bundle)))
+}
+
 impl Hub {
     /// Opens the hub in `data`; nothing listens yet.
     ///
@@ -161,6 +175,7 @@ impl Hub {
         let quality = Keeper::open_telling(dataset.clone(), Arc::clone(&catalogue), clock)?;
         // A rule that does not compile is said at the start, not when it is first needed.
         quality.book()?;
+        let published = published(data)?;
         let stop = CancellationToken::new();
         quality
             .start(stop.clone(), Pace::Prompt)
@@ -173,6 +188,8 @@ impl Hub {
             accounts,
             issuer,
             catalogue,
+            published,
+            superseded: CancellationToken::new(),
             committer,
             dataset,
             quality,

@@ -16,6 +16,7 @@ use crate::identity::{IdentityError, NodeIdentity};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
+use crate::published::Shelf;
 use crate::quality::{Keeper, Pace, QualityError};
 use crate::recover::{RECOVERING, Refilled};
 use crate::replica::{
@@ -97,6 +98,8 @@ pub struct Node {
     pub remarks: Vec<String>,
     /// Ends everything.
     pub stop: CancellationToken,
+    /// A newer catalogue came: to be in force, the node must be opened anew.
+    pub superseded: CancellationToken,
     clock: fn() -> UnixMillis,
     regressed: Arc<AtomicBool>,
     sync: Mutex<Option<SyncHandle>>,
@@ -142,6 +145,7 @@ impl Node {
             addresses: RwLock::default(),
             remarks,
             stop: CancellationToken::new(),
+            superseded: CancellationToken::new(),
             clock,
             regressed: Arc::new(AtomicBool::new(regressed)),
             sync: Mutex::new(None),
@@ -172,6 +176,8 @@ impl Node {
             replica: self.replica.clone(),
             quality: Arc::clone(&self.quality),
             head: self.replica.head(),
+            shelf: Shelf::of(&self.data),
+            superseded: self.superseded.clone(),
             catalogue: self.replica.catalogue().digest().to_vec(),
             settings,
             clock: self.clock,

@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod intake;
 pub mod lock;
 pub mod log;
+pub mod published;
 pub mod quality;
 pub mod records;
 pub mod recover;

@@ -137,6 +137,12 @@ pub enum Command {
         #[arg(long, default_value = "60s")]
         timeout: String,
     },
+    /// Danh mục loại bản ghi, bảng mã, quy tắc · the catalogue of record types, code lists and rules
+    Catalogue {
+        /// What
+        #[command(subcommand)]
+        action: CatalogueAction,
+    },
     /// Bản ghi có thể trùng · records that are probably one
     Duplicates {
         /// What
@@ -175,6 +181,26 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
+}
+
+/// What of the catalogue.
+#[derive(Debug, Subcommand)]
+pub enum CatalogueAction {
+    /// The one in force
+    Show,
+    /// Whether a folder's files could be published: its codes/*.toml, records/*.toml, units/*.csv over those in force
+    Check {
+        /// The folder
+        folder: std::path::PathBuf,
+    },
+    /// Ban hành: mọi máy nhận được khi kết nối · signed, numbered, in force here at once and at every node as it connects
+    Publish {
+        /// The folder
+        folder: std::path::PathBuf,
+        /// Why: kept in the ledger
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// What of probable duplicates.

@@ -11,16 +11,17 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
-use lienthong_node::cli::{Hear, Tongue, author, catalogue, print_answer, second_signal, stopped};
+use lienthong_node::cli::{Hear, Tongue, author, print_answer, reopened, second_signal, stopped};
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer, Caller};
+use lienthong_node::published::{in_force, read_folder};
 use serde_json::json;
 
-pub use args::{Cli, Command};
 use args::{
-    ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, TokenAction, UnitAction, UserAction,
-    WaiverAction,
+    CatalogueAction, ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, TokenAction,
+    UnitAction, UserAction, WaiverAction,
 };
+pub use args::{Cli, Command};
 
 use crate::accounts::Credentials;
 use crate::app::Hub;
@@ -100,7 +101,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     let ask = async |request, hear: &mut Hear<'_>| {
                         door.ask(asked(Request::Records(request)), hear).await
                     };
-                    command.run(catalogue(overrides.as_deref())?.as_ref(), tongue, ask).await
+                    command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
                 command => match request(command) {
                     Ok(request) => door.ask(asked(request), &mut |_| {}).await,
@@ -137,7 +138,40 @@ async fn serve(
     overrides: Option<&Path>,
     tongue: Tongue,
 ) -> anyhow::Result<u8> {
-    let hub = Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?;
+    // One for all rounds: no signal falls between two.
+    let mut stopped = std::pin::pin!(stopped());
+    let (mut listen, mut web) = (listen.to_owned(), web.to_owned());
+    let mut hub = open(data, overrides)?;
+    loop {
+        (listen, web) = serve_once(&hub, &listen, &web, tongue).await?;
+        tokio::select! {
+            stopped = &mut stopped => stopped?,
+            () = hub.superseded.cancelled() => {
+                eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
+                hub.close().await;
+                drop(hub);
+                hub = reopened(|| open(data, overrides)).await?;
+                continue;
+            }
+        }
+        eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
+        tokio::spawn(second_signal());
+        hub.close().await;
+        return Ok(0);
+    }
+}
+
+fn open(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Arc<Hub>> {
+    Ok(Hub::open(data, in_force(data, overrides)?, &LedgerOptions::default(), system_clock)?)
+}
+
+/// Serves one opening of a hub; the addresses it serves at.
+async fn serve_once(
+    hub: &Arc<Hub>,
+    listen: &str,
+    web: &str,
+    tongue: Tongue,
+) -> anyhow::Result<(String, String)> {
     for remark in &hub.remarks {
         tracing::warn!("{remark}");
     }
@@ -147,18 +181,14 @@ async fn serve(
     }
     let nodes = hub.listen(listen).await?;
     let pages = hub.serve_web(web).await?;
-    let handler = Arc::clone(&hub);
+    let handler = Arc::clone(hub);
     let handle: control::Handler<Asked, _> =
         Arc::new(move |asked, caller| Arc::clone(&handler).execute_as(asked, caller));
-    control::serve(data, handle, hub.stop.clone()).context("control.sock")?;
+    control::serve(&hub.data, handle, hub.stop.clone()).context("control.sock")?;
     let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
     let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
     eprintln!("{}", tongue.pick(&vi, &en));
-    stopped().await?;
-    eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
-    tokio::spawn(second_signal());
-    hub.close().await;
-    Ok(0)
+    Ok((nodes.to_string(), pages.to_string()))
 }
 
 /// The way to a hub: its running daemon, or its folder opened for the one command.
@@ -172,7 +202,7 @@ impl Door {
         if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
-        Ok(Self::Folder(Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?))
+        Ok(Self::Folder(open(data, overrides)?))
     }
 
     async fn ask(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
@@ -250,6 +280,15 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             actor: author(),
         },
         Command::Duplicates { action } => duplicates(action),
+        Command::Catalogue { action } => match action {
+            CatalogueAction::Show => Request::CatalogueShow,
+            CatalogueAction::Check { folder } => Request::CatalogueCheck { files: read_folder(folder)? },
+            CatalogueAction::Publish { folder, reason } => Request::CataloguePublish {
+                files: read_folder(folder)?,
+                reason: reason.clone(),
+                actor: author(),
+            },
+        },
         Command::Waiver { action } => waiver(action),
         Command::Conflicts { action } => conflicts(action),
         Command::Quarantine { action } => match action {

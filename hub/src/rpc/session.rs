@@ -192,6 +192,8 @@ impl Session {
         } else {
             None
         };
+        // A node that takes no feed is of a version that takes no catalogue either.
+        let feeds = self.feed.is_some();
         let welcome = wire::Welcome {
             protocol: lienthong_node::sync_protocol(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -206,7 +208,14 @@ impl Session {
             enrolments: self.enrolments(),
         };
         self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
-        self.send(wire::down::Message::Welcome(welcome)).await
+        self.send(wire::down::Message::Welcome(welcome)).await?;
+        match &self.hub.published {
+            Some((number, bundle)) if feeds && hello.catalogue_seen < *number => {
+                let (note, packed) = (bundle.note.clone(), bundle.packed.clone().into());
+                self.send(wire::down::Message::Catalogue(wire::Catalogue { note, packed })).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Everybody of a unit sees every enrolment in its name.

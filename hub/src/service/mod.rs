@@ -1,5 +1,6 @@
 //! What a hub does when asked: the one place behind the control socket and the command line.
 
+mod catalogue;
 mod decisions;
 mod duplicates;
 mod evidence;
@@ -60,6 +61,9 @@ impl Hub {
             Request::DuplicatesMerge(pairing) => self.merge(pairing).await,
             Request::DuplicatesSeparate(pairing) => self.separate(pairing).await,
             Request::DuplicatesUndo(pairing) => self.undo(pairing).await,
+            Request::CataloguePublish { files, reason, actor } => {
+                self.catalogue_publish(files, &reason, &actor).await
+            }
             Request::WaiverEnd { number, reason, actor } => self.waiver_end(number, &reason, &actor).await,
             Request::UserAdd { name, roles, uid, password, actor } => {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
@@ -113,6 +117,8 @@ impl Hub {
             Request::UnitShow { unit } => self.unit_show(&unit),
             Request::UserList => Ok(self.user_list()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::CatalogueShow => self.catalogue_show(),
+            Request::CatalogueCheck { files } => self.catalogue_check(files),
             Request::DuplicatesList { page } => self.duplicates_list(&page),
             Request::WaiverList { unit, page } => self.waiver_list(unit.as_ref(), &page),
             Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
@@ -140,6 +146,7 @@ impl Hub {
             | Request::DuplicatesSeparate(_)
             | Request::DuplicatesUndo(_)
             | Request::WaiverEnd { .. }
+            | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),

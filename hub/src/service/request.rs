@@ -1,5 +1,7 @@
 //! What a hub can be asked, and what right each needs.
 
+use std::collections::BTreeMap;
+
 use lienthong_node::records::Page;
 use lienthong_node::service::RecordsRequest;
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
@@ -79,6 +81,22 @@ pub enum Request {
     DuplicatesSeparate(Pairing),
     /// Neither, after all.
     DuplicatesUndo(Pairing),
+    /// The catalogue in force.
+    CatalogueShow,
+    /// Whether these files could be published.
+    CatalogueCheck {
+        /// By path; those in force stand where none is given.
+        files: BTreeMap<String, String>,
+    },
+    /// Publish them.
+    CataloguePublish {
+        /// By path; those in force stand where none is given.
+        files: BTreeMap<String, String>,
+        /// Why.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
     /// Accept a defect until a day.
     WaiverAdd(NewWaiver),
     /// All waivers that were not ended.
@@ -276,7 +294,7 @@ impl Request {
             | Self::DuplicatesMerge(_)
             | Self::DuplicatesSeparate(_)
             | Self::DuplicatesUndo(_) => Right::Decide,
-            Self::WaiverAdd(_) | Self::WaiverEnd { .. } => Right::Approve,
+            Self::WaiverAdd(_) | Self::WaiverEnd { .. } | Self::CataloguePublish { .. } => Right::Approve,
             Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
             _ => Right::Read,
         }
@@ -290,6 +308,7 @@ impl Request {
             | Self::UnitRevoke { actor, .. }
             | Self::QuarantineRelease { actor, .. }
             | Self::WaiverEnd { actor, .. }
+            | Self::CataloguePublish { actor, .. }
             | Self::Reconcile { actor, .. }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. } => name.clone_into(actor),

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use lienthong_proto::catalogue::Catalogue;
 
 use args::QuarantineAction;
 pub use args::{Cli, Command};
@@ -26,6 +25,7 @@ use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Token, enrol};
 use crate::lock::DataLock;
+use crate::published::in_force;
 use crate::recover;
 use crate::service::Request;
 use crate::sync::Settings;
@@ -64,7 +64,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     &data,
                     hub.as_deref(),
                     token.as_ref(),
-                    catalogue(folder(None).as_deref())?,
+                    in_force(&data, folder(None).as_deref())?,
                     system_clock,
                 )
                 .await?
@@ -112,7 +112,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 Command::Records(command) => {
                     let ask =
                         async |request, hear: &mut Hear<'_>| door.ask(Request::Records(request), hear).await;
-                    command.run(catalogue(overrides.as_deref())?.as_ref(), tongue, ask).await
+                    command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
                 command => match request(command) {
                     Ok(request) => door.ask(request, &mut |_| {}).await,
@@ -127,24 +127,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     }
 }
 
-/// The catalogue that comes with the program, with a folder's files over it.
-///
-/// # Errors
-/// If a file of the folder is at fault.
-pub fn catalogue(overrides: Option<&Path>) -> anyhow::Result<Arc<Catalogue>> {
-    let Some(folder) = overrides else { return Ok(Arc::new(Catalogue::embedded()?.clone())) };
-    let mut files = Vec::new();
-    for kind in ["codes", "records", "units"] {
-        let Ok(entries) = std::fs::read_dir(folder.join(kind)) else { continue };
-        for entry in entries {
-            let path = entry?.path();
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            files.push((format!("{kind}/{name}"), text));
-        }
-    }
-    Ok(Arc::new(Catalogue::with_overrides(files)?))
-}
+/// How long a folder that was closed may still be held.
+const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a daemon serves besides its control socket.
 struct Services {
@@ -155,35 +139,69 @@ struct Services {
 async fn daemon(
     data: &Path,
     overrides: Option<&Path>,
-    services: Services,
+    mut services: Services,
     tongue: Tongue,
 ) -> anyhow::Result<u8> {
-    let node = Node::open(data, catalogue(overrides)?, system_clock)?;
+    services.inbox = std::path::absolute(services.inbox)?;
+    // One for all rounds: no signal falls between two.
+    let mut stopped = std::pin::pin!(stopped());
+    let mut node = Node::open(data, in_force(data, overrides)?, system_clock)?;
+    loop {
+        let served = serve(&node, &services).await?;
+        let name = &node.identity.profile().unit_name;
+        eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
+        if let Some(address) = served {
+            eprintln!("API: http://{address}/v1/openapi.json");
+            services.api = Some(address.to_string().parse()?);
+        }
+        tokio::select! {
+            stopped = &mut stopped => stopped?,
+            () = node.superseded.cancelled() => {
+                eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
+                node.close().await;
+                drop(node);
+                node = reopened(|| Ok(Node::open(data, in_force(data, overrides)?, system_clock)?)).await?;
+                continue;
+            }
+        }
+        eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
+        tokio::spawn(second_signal());
+        node.close().await;
+        return Ok(0);
+    }
+}
+
+/// Serves one opening of a node.
+async fn serve(node: &Arc<Node>, services: &Services) -> anyhow::Result<Option<std::net::SocketAddr>> {
     for remark in &node.remarks {
         tracing::warn!("{remark}");
     }
     let served = match services.api {
-        Some(listen) => Some(crate::api::serve(&node, listen).await?),
+        Some(listen) => Some(crate::api::serve(node, listen).await?),
         None => None,
     };
-    let handler = Arc::clone(&node);
+    let handler = Arc::clone(node);
     let handle: control::Handler<Request, _> =
         Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
-    control::serve(data, handle, node.stop.clone()).context("control.sock")?;
+    control::serve(&node.data, handle, node.stop.clone()).context("control.sock")?;
     node.start_sync(Settings::default());
-    let inbox = std::path::absolute(services.inbox)?;
-    node.start_inbox(&inbox).context("inbox")?;
+    node.start_inbox(&services.inbox).context("inbox")?;
     node.start_judging().context("quality")?;
-    let name = &node.identity.profile().unit_name;
-    eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
-    if let Some(address) = served {
-        eprintln!("API: http://{address}/v1/openapi.json");
+    Ok(served)
+}
+
+/// Opens a folder again that this process has just closed: who still answers somebody lets go of it soon.
+///
+/// # Errors
+/// What opening says, if the folder is not let go of within half a minute.
+pub async fn reopened<T>(open: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let begun = std::time::Instant::now();
+    loop {
+        match open() {
+            Err(_) if begun.elapsed() < LET_GO => tokio::time::sleep(LET_GO / 600).await,
+            opened => return opened,
+        }
     }
-    stopped().await?;
-    eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
-    tokio::spawn(second_signal());
-    node.close().await;
-    Ok(0)
 }
 
 /// The first interrupt or termination.
@@ -221,7 +239,7 @@ impl Door {
         if NodeIdentity::load(data)?.is_none() {
             return Ok(Self::Unenrolled);
         }
-        Ok(Self::Folder(Node::open(data, catalogue(overrides)?, system_clock)?))
+        Ok(Self::Folder(Node::open(data, in_force(data, overrides)?, system_clock)?))
     }
 
     async fn ask(&mut self, request: Request, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {

@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::api::ApiTokenRequest;
 use crate::app::Node;
 use crate::control::{Answer, Tell};
+use crate::published::Shelf;
 use crate::records::{Page, Records, numbered};
 use crate::sync::{NoticeLine, Phase};
 
@@ -224,6 +225,7 @@ impl Node {
     #[must_use]
     pub fn status(&self) -> Json {
         let head = *self.replica.head().borrow();
+        let (catalogue, refused) = Shelf::of(&self.data).seen();
         let sync = self.sync().map(|handle| handle.status());
         let acknowledged = match &sync {
             Some(status) => status.acknowledged,
@@ -257,6 +259,7 @@ impl Node {
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),
             "alarm": sync.and_then(|s| s.alarm),
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
+            "catalogue": { "number": catalogue, "refused": refused },
             "inbox": self.inbox_status(),
         })
     }

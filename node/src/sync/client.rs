@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lienthong_proto::catalogue::Bundle;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::feed::FeedCursor;
@@ -21,6 +22,7 @@ use super::{
     Roots as _, Settings, verify_proof,
 };
 use crate::identity::{self, NodeIdentity};
+use crate::published::{Shelf, Taken};
 use crate::quality::{Keeper, Telling, ToldCursor};
 use crate::replica::{Fed, FeedPiece, Head, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
@@ -80,6 +82,10 @@ pub struct SyncClient {
     pub quality: Arc<Keeper>,
     /// The log as it grows.
     pub head: watch::Receiver<Head>,
+    /// Where the catalogue the province publishes is kept.
+    pub shelf: Shelf,
+    /// Told when there is a newer catalogue than the one in force.
+    pub superseded: CancellationToken,
     /// First bytes of the catalogue's digest.
     pub catalogue: Vec<u8>,
     /// Rhythms.
@@ -250,6 +256,10 @@ impl Driver {
                     Some(Event::Lost)
                 }
             },
+            Message::Catalogue(catalogue) => {
+                self.take_catalogue(catalogue);
+                Some(Event::Heard)
+            }
             // The reader has taken it in.
             Message::Feed(_) => Some(Event::Heard),
             Message::Reconcile(asked) => {
@@ -407,7 +417,26 @@ impl Driver {
             feed_of: fed.of.0.to_vec().into(),
             feed_ledger: fed.cursor.ledger,
             feed_place: u32::from(fed.cursor.place),
+            catalogue_seen: self.client.shelf.seen().0,
         })
+    }
+
+    fn take_catalogue(&self, came: wire::Catalogue) {
+        let identity = &self.client.identity;
+        let bundle = Bundle { note: came.note, packed: came.packed.to_vec() };
+        match self.client.shelf.take(&bundle, (&identity.ledger_origin(), identity.ledger_key())) {
+            Ok(Taken::New(published)) => {
+                tracing::info!(number = published.number, "a new catalogue came and will be in force");
+                self.client.superseded.cancel();
+            }
+            Ok(Taken::Known) => {}
+            Ok(Taken::Refused(published, why)) => tracing::error!(
+                number = published.number,
+                why,
+                "the published catalogue is not understood: this program is too old for it"
+            ),
+            Err(error) => tracing::error!(%error, "what came as a catalogue is refused"),
+        }
     }
 
     /// Says something short, without waiting: where the queue is full, batches are on their way, and a hub

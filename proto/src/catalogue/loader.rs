@@ -29,9 +29,8 @@ pub struct CatalogueError {
     pub reason: String,
 }
 
-static EMBEDDED: LazyLock<Result<Catalogue, CatalogueError>> = LazyLock::new(|| {
-    Catalogue::load(FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())))
-});
+static EMBEDDED: LazyLock<Result<Catalogue, CatalogueError>> =
+    LazyLock::new(|| Catalogue::load(Catalogue::embedded_files()));
 
 impl Catalogue {
     /// The catalogue that comes with the program.
@@ -42,14 +41,18 @@ impl Catalogue {
         EMBEDDED.as_ref().map_err(Clone::clone)
     }
 
+    /// The files of the catalogue that comes with the program, by path.
+    #[must_use]
+    pub fn embedded_files() -> BTreeMap<String, String> {
+        FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+    }
+
     /// The embedded files with `files` added or replacing them.
     ///
     /// # Errors
     /// [`CatalogueError`] naming the file at fault.
     pub fn with_overrides(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
-        let embedded = FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
-        let all: BTreeMap<String, String> = embedded.chain(files).collect();
-        Self::load(all)
+        Self::load(Self::embedded_files().into_iter().chain(files))
     }
 
     /// Loads `records/*.toml`, `codes/*.toml` and `units/*.csv`.
@@ -88,6 +91,34 @@ impl Catalogue {
         }
         catalogue.check()?;
         Ok(catalogue)
+    }
+
+    /// Whether records written under `before` keep their meaning: no type goes, no key changes, no field becomes
+    /// something else (a new field takes over), no code that stands in records goes.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] naming the file at fault.
+    pub fn follows(&self, before: &Self) -> Result<(), CatalogueError> {
+        for was in before.types.values() {
+            let file = format!("records/{}.toml", was.name);
+            let fault = |reason: String| CatalogueError { file: file.clone(), reason };
+            let Some(is) = self.types.get(&was.name) else {
+                return Err(fault("the type is gone, and records of it are not".to_owned()));
+            };
+            if is.key != was.key {
+                return Err(fault("the key of a type never changes".to_owned()));
+            }
+            follows(&was.fields, &is.fields).map_err(fault)?;
+        }
+        for was in before.codes.values() {
+            let file = format!("codes/{}.toml", was.name);
+            let is = self.codes.get(&was.name);
+            let kept = |code: &Code| is.is_some_and(|is| is.ordinal(&code.code).is_some());
+            if let Some(gone) = was.codes.iter().find(|code| !kept(code)) {
+                return Err(CatalogueError { file, reason: format!("the code {} is gone", gone.code) });
+            }
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), CatalogueError> {
@@ -180,6 +211,22 @@ impl Catalogue {
     }
 }
 
+fn follows(was: &[Field], is: &[Field]) -> Result<(), String> {
+    for was in was {
+        let Some(is) = is.iter().find(|is| is.name == was.name) else { continue };
+        let same = is.kind == was.kind
+            && is.of == was.of
+            && is.codes == was.codes
+            && is.target == was.target
+            && is.item_key == was.item_key;
+        if !same {
+            return Err(format!("the field {} becomes something else: a new field takes over", was.name));
+        }
+        follows(&was.fields, &is.fields)?;
+    }
+    Ok(())
+}
+
 impl CodeList {
     /// Notes every spelling a cell may have; of two codes with one spelling the first has it.
     fn index(&mut self) {
@@ -211,12 +258,7 @@ impl CodeList {
 }
 
 fn digest_of(files: &BTreeMap<String, String>) -> Digest {
-    let mut out = crate::bytes::Writer::default();
-    for (path, text) in files {
-        out.text(path);
-        out.text(text);
-    }
-    sha256(&[out.as_slice()])
+    sha256(&[&super::bundle::plain(files)])
 }
 
 /// The units of the province, and the names of all others for telling them.

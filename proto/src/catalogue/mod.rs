@@ -4,6 +4,7 @@
 //! follow from it without code. A type whose records move from state to state declares how in its
 //! `[course]`: see [`Course`].
 
+mod bundle;
 pub(crate) mod check;
 mod check_course;
 mod course;
@@ -11,6 +12,7 @@ mod loader;
 mod model;
 mod rule;
 
+pub use bundle::{Bundle, BundleError, Published};
 pub use course::{Course, Lock, Passage, Reopening};
 pub use loader::{Catalogue, CatalogueError, Units};
 pub use model::*;

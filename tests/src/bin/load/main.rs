@@ -105,7 +105,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
 
 /// Commits records one by one, each durable before the next.
 async fn write(writer: Writer) -> anyhow::Result<()> {
-    let catalogue = lienthong_node::cli::catalogue(Some(&writer.catalogue))?;
+    let catalogue = lienthong_node::published::in_force(&writer.data, Some(&writer.catalogue))?;
     let records = corpus::records(writer.corpus.as_deref(), writer.site, writer.count, writer.seed)?;
     let node = Node::open(&writer.data, Arc::clone(&catalogue), system_clock)?;
     let worker = Arc::clone(&node);
