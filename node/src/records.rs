@@ -4,6 +4,7 @@ use lienthong_proto::catalogue::{Catalogue, RecordType};
 use lienthong_proto::change::{Change, Write, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::merging::separated_id;
 use lienthong_proto::text::fold;
 use serde_json::{Value as Json, json};
 
@@ -111,6 +112,12 @@ impl Records<'_> {
     pub fn named(&self, record_type: &RecordType, id: &str) -> Result<Option<Record>, DatasetError> {
         for id in self.meant(record_type, id) {
             if let Some(record) = self.dataset.record(self.catalogue, &record_type.name, id)? {
+                return Ok(Some(record));
+            }
+        }
+        for id in self.meant(record_type, id) {
+            let own = separated_id(self.provincial_key, &record_type.name, id, self.unit);
+            if let Some(record) = self.dataset.record(self.catalogue, &record_type.name, own)? {
                 return Ok(Some(record));
             }
         }

@@ -4,7 +4,7 @@
 //! register `_merged/ID` for each that leads to it. Two records that only look alike are told apart by a register
 //! `_apart/ID` on the one with the lower id. All are written by the province alone, and undone by `null`.
 
-use crate::change::{Change, path};
+use crate::change::{Change, path, record_id};
 use crate::ids::{RecordId, UnitCode};
 use crate::value::Value;
 
@@ -49,6 +49,13 @@ pub fn merged_path(left_out: RecordId) -> String {
 #[must_use]
 pub fn apart_path(other: RecordId) -> String {
     format!("{}/{other}", path::APART)
+}
+
+/// The record that stands for what `unit` states of `record`, after the province found that it speaks of somebody
+/// else who shares the number.
+#[must_use]
+pub fn separated_id(provincial_key: &[u8], record_type: &str, record: RecordId, unit: &UnitCode) -> RecordId {
+    record_id(provincial_key, &format!("{record_type}/separated"), Some(unit), &[record.to_string()])
 }
 
 /// Whether a path belongs to the province alone.

@@ -287,3 +287,82 @@ async fn references_follow() {
     assert_eq!(undone["undone"], "merge", "{undone:#}");
     judged(false).await;
 }
+
+/// X05: two people under one number. What the later commune states waits; told apart, it has a record of its own there
+/// and at the province, its sheets go on working, and what it wrote before it heard of it goes the same way.
+#[tokio::test(flavor = "multi_thread")]
+async fn x05_two_people_under_one_number_are_told_apart() {
+    let province = Province::set().await.unwrap();
+    let Province { dir, hub, address } = &province;
+    let here = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
+    let folder = dir.path().join("there");
+    let there = make_node(hub, address, &folder, THERE).await.unwrap();
+    let text = format!("{HEAD}{}", line(HERE, AT_HERE, "0912345671", "Kinh"));
+    assert_eq!(import(&here, dir.path(), "dang_vien", &text).await["created"], 1);
+    here.start_sync(brisk());
+    acknowledged(&here).await.unwrap();
+    let other = |phone: &str| {
+        format!("{HEAD}{}", line(THERE, AT_HERE, phone, "Tày"))
+            .replace("Nguyễn Văn An", "Trần Quốc Bình")
+            .replace("02/03/1975", "05/06/1975")
+    };
+    assert_eq!(import(&there, dir.path(), "dang_vien", &other("0912345672")).await["created"], 1);
+    there.start_sync(brisk());
+    acknowledged(&there).await.unwrap();
+    assert_eq!(listed(hub).await, 1);
+    let quarantine = async || at_hub(hub, Request::QuarantineList { page: Page::default() }).await;
+    let waiting = quarantine().await;
+    let number = waiting["items"][0]["number"].as_str().unwrap().to_owned();
+    let separate = |number: &str| Request::QuarantineSeparate {
+        number: number.to_owned(),
+        reason: "hai người, xem căn cước".to_owned(),
+        actor: "minh".to_owned(),
+    };
+    assert_eq!(at_hub(hub, separate("99.0")).await["rule"], "NOT_QUARANTINED");
+    // The commune goes away, and writes what it did not know was being decided.
+    let there = away(there, &folder).await;
+    let said = at_hub(hub, separate(&number)).await;
+    let own = said["id"].as_str().unwrap().to_owned();
+    assert_eq!(import(&there, dir.path(), "dang_vien", &other("0912345673")).await["rejected"], 0);
+    there.start_sync(brisk());
+    acknowledged(&there).await.unwrap();
+    let ask = async || held(hub, &own).await;
+    let one = until("what came late", ask, |one| one["fields"]["dien_thoai"] == "0912345673").await;
+    assert_eq!((&one["unit"], &one["fields"]["ho_ten"]), (&THERE.into(), &"Trần Quốc Bình".into()));
+    assert!(quarantine().await["items"].as_array().unwrap().is_empty());
+    let first = held(hub, AT_HERE).await;
+    assert_eq!(
+        (&first["fields"]["ho_ten"], first["conflicts"].as_array().unwrap().len()),
+        (&"Nguyễn Văn An".into(), 0)
+    );
+    // At the commune its number means its own person, who is corrected by a sheet as ever.
+    let ask = async || at_node(&there, NodeRequest::Records(get(AT_HERE))).await;
+    until("its own record", ask, |one| one["id"] == own.as_str()).await;
+    let taken = import(&there, dir.path(), "dang_vien", &other("0912345674")).await;
+    assert_eq!(taken["updated"], 1, "{taken:#}");
+    acknowledged(&there).await.unwrap();
+    assert_eq!(held(hub, &own).await["fields"]["dien_thoai"], "0912345674");
+    assert_eq!(listed(hub).await, 2);
+    // From the log alone.
+    let before = (held(hub, &own).await, held(hub, AT_HERE).await);
+    for node in [here, there] {
+        node.close().await;
+    }
+    let Province { dir, hub, .. } = province;
+    hub.close().await;
+    drop(hub);
+    std::fs::remove_dir_all(dir.path().join("hub/view")).unwrap();
+    let hub = reopened(|| open_hub(&dir.path().join("hub")));
+    let bare = |mut one: Json| {
+        one["defects"] = Json::Null;
+        one
+    };
+    assert_eq!(bare(held(&hub, &own).await), bare(before.0));
+    assert_eq!(bare(held(&hub, AT_HERE).await), bare(before.1));
+    assert!(
+        at_hub(&hub, Request::QuarantineList { page: Page::default() }).await["items"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}

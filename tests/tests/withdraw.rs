@@ -345,7 +345,13 @@ async fn p11_a_withdrawal_that_claims_the_future_is_kept_apart() {
     let judge = |value: Value| {
         let held = |replica: ReplicaId| if replica == own { 1 } else { 0 };
         let unit = UNIT.parse().unwrap();
-        let mut judge = Judge::new(&hub.dataset, &hub.catalogue, &unit, &|_: &RecordId| false, &held);
+        let mut judge = Judge::new(
+            &hub.dataset,
+            (&hub.catalogue, &hub.secrets.provincial_key),
+            &unit,
+            &|_: &RecordId| false,
+            &held,
+        );
         let judgement = judge.judge(&Change {
             dot: Dot { replica: own, sequence: Sequence(1) },
             record,

@@ -430,6 +430,14 @@ pub enum QuarantineAction {
         #[arg(long)]
         reason: String,
     },
+    /// Hai người cùng một số: tách thành bản ghi riêng của đơn vị · two people with one number: what the unit stated, all of it, gets a record of its own
+    Separate {
+        /// Its number
+        number: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// What of the ledger.

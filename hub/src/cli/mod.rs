@@ -294,6 +294,11 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Quarantine { action } => match action {
             QuarantineAction::List { page } => Request::QuarantineList { page: page.clone() },
             QuarantineAction::Show { number } => Request::QuarantineShow { number: number.clone() },
+            QuarantineAction::Separate { number, reason } => Request::QuarantineSeparate {
+                number: number.clone(),
+                reason: reason.clone(),
+                actor: author(),
+            },
             QuarantineAction::Release { number, reason } => {
                 Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }
             }

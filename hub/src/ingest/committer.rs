@@ -40,6 +40,7 @@ enum Answer {
     ),
     Write(Vec<Result<Written, WriteError>>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Sequence(Result<Sequence, CommitError>, oneshot::Sender<Result<Sequence, CommitError>>),
+    Record(Result<RecordId, CommitError>, oneshot::Sender<Result<RecordId, CommitError>>),
     Decided(Result<Vec<Written>, WriteError>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Remake(Result<u64, CommitError>, oneshot::Sender<Result<u64, CommitError>>),
 }
@@ -151,6 +152,9 @@ impl Committer {
         match command {
             Command::Accept(batch, place, sender) => {
                 let result = self.accept(*batch)?;
+                if let Ok(accepted) = &result {
+                    self.keep_apart(accepted.ledger_index)?;
+                }
                 answers.push(Answer::Accept(result, place, sender));
             }
             Command::Write(drafts, sender) => {
@@ -169,6 +173,11 @@ impl Committer {
                 self.commit()?;
                 let result = self.decide_all(decisions)?;
                 answers.push(Answer::Decided(result, sender));
+            }
+            Command::Separate(separation, sender) => {
+                self.commit()?;
+                let result = self.separate(&separation)?;
+                answers.push(Answer::Record(result, sender));
             }
             Command::Release(release, sender) => {
                 self.commit()?;
@@ -277,7 +286,9 @@ impl Committer {
                     None if replica == own => next,
                     None => 0,
                 };
-                let mut judge = Judge::new(self.journal.dataset(), &catalogue, unit, &unsynced, &held);
+                let key = Arc::clone(&self.journal.author().provincial_key);
+                let mut judge =
+                    Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &unsynced, &held);
                 for (index, content) in batch.contents.iter().enumerate() {
                     let verdict = match content {
                         Content::Change(change) => match judge.judge(change)? {
@@ -303,7 +314,7 @@ impl Committer {
     }
 
     /// One fdatasync for the whole group; then readers, streams and pages see it.
-    fn commit(&mut self) -> Result<(), JournalError> {
+    pub(super) fn commit(&mut self) -> Result<(), JournalError> {
         self.journal.commit()?;
         self.touched.clear();
         self.note_own()?;
@@ -364,6 +375,7 @@ impl Committer {
             deliver(match answer {
                 Answer::Accept(_, place, sender) => Answer::Accept(Err(failed()), place, sender),
                 Answer::Sequence(_, sender) => Answer::Sequence(Err(failed()), sender),
+                Answer::Record(_, sender) => Answer::Record(Err(failed()), sender),
                 Answer::Decided(_, sender) => {
                     Answer::Decided(Err(WriteError::Failed(Arc::clone(&reason))), sender)
                 }
@@ -383,6 +395,7 @@ fn deliver(answer: Answer) {
         Answer::Write(results, sender) => drop(sender.send(results)),
         Answer::Sequence(result, sender) => drop(sender.send(result)),
         Answer::Decided(result, sender) => drop(sender.send(result)),
+        Answer::Record(result, sender) => drop(sender.send(result)),
         Answer::Remake(result, sender) => drop(sender.send(result)),
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
-use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::{Decision, Release, VerifiedBatch};
+use super::{Decision, Release, Separation, VerifiedBatch};
 use crate::feed::FeedIndex;
 use crate::ledger::Books;
 
@@ -64,6 +64,7 @@ pub(super) enum Command {
     Accept(Box<VerifiedBatch>, OwnedSemaphorePermit, oneshot::Sender<Result<Accepted, CommitError>>),
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
+    Separate(Separation, oneshot::Sender<Result<RecordId, CommitError>>),
     Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
     Remake(Box<dyn Again>, oneshot::Sender<Result<u64, CommitError>>),
@@ -134,6 +135,15 @@ impl CommitterHandle {
             Ok(result) => result,
             Err(error) => Err(WriteError::Failed(error.to_string().into())),
         }
+    }
+
+    /// Gives what a unit states of somebody else under a number a record of its own; its id.
+    ///
+    /// # Errors
+    /// [`CommitError`] if nothing waits, or not for that.
+    pub async fn separate(&self, separation: Separation) -> Result<RecordId, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Separate(separation, answer), answered).await?
     }
 
     /// Releases a change from quarantine.

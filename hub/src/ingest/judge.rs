@@ -7,7 +7,7 @@ use lienthong_proto::catalogue::{Catalogue, Class};
 use lienthong_proto::change::{Change, path};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits;
-use lienthong_proto::merging::is_the_provinces;
+use lienthong_proto::merging::{is_the_provinces, separated_id};
 use lienthong_proto::text;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
@@ -26,6 +26,7 @@ pub enum Judgement {
 pub struct Judge<'a> {
     dataset: &'a Dataset,
     catalogue: &'a Catalogue,
+    provincial_key: &'a [u8],
     unit: &'a UnitCode,
     /// Records this batch creates, with their owners.
     created: HashMap<RecordId, UnitCode>,
@@ -40,12 +41,12 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn new(
         dataset: &'a Dataset,
-        catalogue: &'a Catalogue,
+        (catalogue, provincial_key): (&'a Catalogue, &'a [u8]),
         unit: &'a UnitCode,
         unsynced: &'a dyn Fn(&RecordId) -> bool,
         held: &'a dyn Fn(ReplicaId) -> u64,
     ) -> Self {
-        Self { dataset, catalogue, unit, created: HashMap::new(), unsynced, held }
+        Self { dataset, catalogue, provincial_key, unit, created: HashMap::new(), unsynced, held }
     }
 
     /// The verdict on the next change of the batch.
@@ -98,6 +99,11 @@ impl<'a> Judge<'a> {
             return Ok(Judgement::Verdict(self.creation(change)));
         };
         if owner != *self.unit && !self.unit.is_province() && !declared.guard.is_empty() {
+            // Once told apart, everything the unit says under this number is of the other person.
+            let own = separated_id(self.provincial_key, &change.record_type, change.record, self.unit);
+            if self.dataset.pending_state(&change.record_type, own)?.is_some() {
+                return quarantined(QuarantineReason::IdentityGuard);
+            }
             if (self.unsynced)(&change.record) {
                 return Ok(Judgement::NotSynced);
             }

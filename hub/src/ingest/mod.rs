@@ -9,6 +9,7 @@ mod decide;
 mod handle;
 mod judge;
 mod release;
+mod separate;
 mod verify;
 
 pub use admit::{Admission, admit_late};
@@ -17,4 +18,5 @@ pub use decide::{Answered, Decided, Decision};
 pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
 pub use judge::{Judge, Judgement};
 pub use release::Release;
+pub use separate::{Separation, separated};
 pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};

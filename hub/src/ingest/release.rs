@@ -79,8 +79,9 @@ impl Committer {
 
     fn judge_late(&self, unit: &UnitCode, change: &Change) -> Result<Verdict, JournalError> {
         let catalogue = Arc::clone(self.journal.catalogue());
+        let key = Arc::clone(&self.journal.author().provincial_key);
         let held = |_| u64::MAX;
-        let mut judge = Judge::new(self.journal.dataset(), &catalogue, unit, &|_| false, &held);
+        let mut judge = Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &|_| false, &held);
         match judge.judge(change)? {
             Judgement::Verdict(verdict) => Ok(verdict),
             Judgement::NotSynced => Ok(Verdict::Applied),

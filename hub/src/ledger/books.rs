@@ -17,7 +17,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::ingest::{Content, Decided};
+use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,6 +197,7 @@ impl Books {
             None => {}
         }
         self.note_decision(event, place, view);
+        self.note_separation(event, place, view);
         if event.kind == "enrolment"
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
                 (event.fields.get("replica"), event.fields.get("unit"))
@@ -205,6 +206,25 @@ impl Books {
             let held = self.replicas.entry(replica).or_insert_with(|| HeldReplica::empty(unit.clone()));
             view.put(Keyspace::Replica, &replica.0, &encode_held(held));
             self.changed = true;
+        }
+    }
+
+    /// What got a record of its own waits no more.
+    fn note_separation(&mut self, event: &Event, place: Sequence, view: &mut Batch) {
+        for (number, quarantined) in (0..NOTICES_PER_ENTRY).zip(separated(event)) {
+            let Some(waiting) = Arc::make_mut(&mut self.quarantine).remove(&quarantined) else { continue };
+            view.delete(Keyspace::Quarantine, &encode_number(quarantined));
+            let notice = NoticeEntry {
+                number: place.0 * NOTICES_PER_ENTRY + number,
+                at: event.at.0,
+                kind: "RELEASED".to_owned(),
+                sequence: waiting.dot.sequence.0,
+                reason: waiting.reason.code().to_owned(),
+                record_type: waiting.record_type.clone(),
+                vi: "hai người cùng một số: bản ghi của đơn vị được tách thành bản ghi riêng".to_owned(),
+                en: "two people with one number: what your unit stated has a record of its own".to_owned(),
+            };
+            self.tell(waiting.dot.replica, notice, view);
         }
     }
 

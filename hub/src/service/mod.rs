@@ -55,6 +55,9 @@ impl Hub {
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, reason, actor).await
             }
+            Request::QuarantineSeparate { number, reason, actor } => {
+                self.separate_quarantined(&number, &reason, actor).await
+            }
             Request::WaiverAdd(waiver) => self.waiver_add(waiver).await,
             Request::ConflictsResolve(resolution) => self.resolve(resolution).await,
             Request::RecordTransfer(transfer) => self.transfer(transfer).await,
@@ -139,6 +142,7 @@ impl Hub {
             | Request::TokenRevoke { .. }
             | Request::UnitRevoke { .. }
             | Request::QuarantineRelease { .. }
+            | Request::QuarantineSeparate { .. }
             | Request::WaiverAdd(_)
             | Request::ConflictsResolve(_)
             | Request::RecordTransfer(_)

@@ -148,6 +148,15 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// It speaks of somebody else: give it a record of its own.
+    QuarantineSeparate {
+        /// `ledger.place`.
+        number: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
     /// A new account.
     UserAdd {
         /// Its name.
@@ -289,6 +298,7 @@ impl Request {
             Self::Records(request) if request.writes() => Right::Operate,
             Self::Reconcile { repair: true, .. } => Right::Operate,
             Self::QuarantineRelease { .. }
+            | Self::QuarantineSeparate { .. }
             | Self::ConflictsResolve(_)
             | Self::RecordTransfer(_)
             | Self::DuplicatesMerge(_)
@@ -307,6 +317,7 @@ impl Request {
             | Self::TokenRevoke { actor, .. }
             | Self::UnitRevoke { actor, .. }
             | Self::QuarantineRelease { actor, .. }
+            | Self::QuarantineSeparate { actor, .. }
             | Self::WaiverEnd { actor, .. }
             | Self::CataloguePublish { actor, .. }
             | Self::Reconcile { actor, .. }

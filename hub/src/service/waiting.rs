@@ -9,8 +9,9 @@ use lienthong_node::why::why;
 use lienthong_proto::ids::RecordId;
 use serde_json::{Value as Json, json};
 
+use super::waivers::reason_of;
 use crate::app::Hub;
-use crate::ingest::Release;
+use crate::ingest::{CommitError, Release, Separation};
 use crate::ledger::Quarantined;
 
 impl Hub {
@@ -82,6 +83,21 @@ impl Hub {
         let release = Release { number: number_of(number)?, reason, actor };
         let sequence = self.committer.release(release).await.map_err(Answer::failed)?;
         Ok(Answer::done(json!({ "released": number, "ledger_index": sequence })))
+    }
+
+    /// Two people under one number: what the unit stated gets a record of its own.
+    pub(super) async fn separate_quarantined(
+        &self,
+        number: &str,
+        reason: &str,
+        actor: String,
+    ) -> Result<Answer, Answer> {
+        let separation = Separation { number: number_of(number)?, reason: reason_of(reason)?, actor };
+        match self.committer.separate(separation).await {
+            Ok(own) => Ok(Answer::done(json!({ "separated": number, "id": own }))),
+            Err(error @ CommitError::NotQuarantined(_)) => Err(Answer::refused("NOT_QUARANTINED", error)),
+            Err(error) => Err(Answer::refused("NOT_SEPARABLE", error)),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lienthong_proto::catalogue::{Catalogue, Field, FieldKind, KeyScope, RecordType};
 use lienthong_proto::change::{Context, Write, path, record_id};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use lienthong_proto::merging::separated_id;
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Withdrawal, WithdrawalError};
 
@@ -39,6 +40,8 @@ pub enum Intent {
     Withdraw(RecordId),
     /// A decision on this record: each value stated is to be the only one, whatever was said before.
     Amend(RecordId),
+    /// The same, of a record that may be new.
+    Stand(RecordId),
 }
 
 /// Against which state a draft is composed.
@@ -113,7 +116,7 @@ pub fn aim(catalogue: &Catalogue, provincial_key: &[u8], mut draft: Draft) -> Re
     };
     let record = match draft.intent {
         Intent::Withdraw(record) => record,
-        Intent::Amend(record) => {
+        Intent::Amend(record) | Intent::Stand(record) => {
             resolve_references(catalogue, provincial_key, declared, &draft.owner, &mut draft.values);
             record
         }
@@ -137,17 +140,35 @@ impl Aimed {
     ///
     /// # Errors
     /// [`ComposeError`] if a state cannot be read.
-    pub fn led(mut self, dataset: &Dataset, catalogue: &Catalogue, look: Look) -> Result<Self, ComposeError> {
+    pub fn led(
+        mut self,
+        dataset: &Dataset,
+        catalogue: &Catalogue,
+        (provincial_key, unit): (&[u8], &UnitCode),
+        look: Look,
+    ) -> Result<Self, ComposeError> {
+        let record_type = &self.draft.record_type;
+        let Some(declared) = catalogue.record_type(record_type) else { return Ok(self) };
         if !matches!(self.draft.intent, Intent::Capture | Intent::Assert) {
             return Ok(self);
         }
+        let mut state = look_at(dataset, record_type, self.record, look)?;
+        // What the province keeps out may be known to be somebody else's, who has a record of their own.
+        if state.is_none()
+            && !declared.guard.is_empty()
+            && dataset.is_emptied(record_type, self.record, look == Look::Pending)?
+        {
+            let separated = separated_id(provincial_key, record_type, self.record, unit);
+            state = look_at(dataset, record_type, separated, look)?;
+            if state.is_some() {
+                self.record = separated;
+            }
+        }
         for _ in 0..LED_MAX {
-            let state = look_at(dataset, &self.draft.record_type, self.record, look)?;
             let Some(next) = state.and_then(|state| state.leads_to()) else { break };
             self.record = next;
-            if let Some(declared) = catalogue.record_type(&self.draft.record_type) {
-                self.draft.values.retain(|path, _| !declared.key.fields.contains(path));
-            }
+            self.draft.values.retain(|path, _| !declared.key.fields.contains(path));
+            state = look_at(dataset, record_type, next, look)?;
         }
         Ok(self)
     }
@@ -273,7 +294,7 @@ fn differing(
             Intent::Capture => {
                 live.iter().any(|candidate| candidate.value == value) || known.shown(&path) == Some(&value)
             }
-            Intent::Assert | Intent::Amend(_) | Intent::Withdraw(_) => {
+            Intent::Assert | Intent::Amend(_) | Intent::Stand(_) | Intent::Withdraw(_) => {
                 matches!(live, [only] if only.value == value)
             }
         };
@@ -338,7 +359,7 @@ pub fn preview(
 ) -> Vec<Result<Written, WriteError>> {
     let one = |draft: Draft| {
         let aimed = aim(catalogue, provincial_key, draft)?;
-        let aimed = aimed.led(dataset, catalogue, Look::Published)?;
+        let aimed = aimed.led(dataset, catalogue, (provincial_key, writer.1), Look::Published)?;
         let composed = aimed.compose(dataset, catalogue, writer, Look::Published)?;
         Ok(composed.stage().written())
     };

@@ -313,7 +313,8 @@ impl Journal {
     /// [`JournalError`]; nothing is staged then.
     pub fn stage(&mut self, draft: Draft, now: UnixMillis) -> Result<Stage, JournalError> {
         let aimed = aim(&self.catalogue, &self.author.provincial_key, draft)?;
-        let aimed = aimed.led(&self.dataset, &self.catalogue, Look::Pending)?;
+        let own = (self.author.provincial_key.as_ref(), &self.author.unit);
+        let aimed = aimed.led(&self.dataset, &self.catalogue, own, Look::Pending)?;
         if self.is_staged(&aimed.record()) {
             self.commit()?;
         }
