@@ -306,6 +306,7 @@ impl Hub {
         let listener = TcpListener::bind(listen).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
         self.addresses.write().insert("nodes".to_owned(), address.to_string());
+        tokio::spawn(Arc::clone(self).keep_handing_over());
         let tls = TlsConfigs::new(&self.secrets)?;
         let incoming = accept(listener, tls, AcceptLimits::default(), self.stop.clone());
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))

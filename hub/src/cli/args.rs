@@ -103,6 +103,15 @@ pub enum Command {
     /// Bản ghi · records
     #[command(flatten)]
     Records(RecordsCommand),
+    /// Chuyển sinh hoạt chưa xong, và vì sao · handovers that are not done, and why
+    Handovers {
+        /// Only those this unit has part in
+        #[arg(long)]
+        unit: Option<lienthong_proto::ids::UnitCode>,
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
     /// Chuyển một bản ghi sang đơn vị khác · give a record to another unit
     Transfer {
         /// Record type

@@ -272,6 +272,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             reason: reason.clone(),
             actor: author(),
         }),
+        Command::Handovers { unit, page } => Request::Handovers { unit: unit.clone(), page: page.clone() },
         Command::Quality { unit } => Request::Quality { unit: unit.clone() },
         Command::Reconcile { unit, repair, timeout } => Request::Reconcile {
             unit: unit.clone(),

@@ -186,7 +186,7 @@ impl Hub {
 }
 
 /// The field that says in a sheet whose a row is: it goes with the record.
-fn unit_field(declared: &RecordType) -> Option<&str> {
+pub(super) fn unit_field(declared: &RecordType) -> Option<&str> {
     let name = declared.unit_field.as_deref()?;
     declared.field(name).filter(|field| field.kind == FieldKind::Unit).map(|field| field.name.as_str())
 }

@@ -4,6 +4,7 @@ mod catalogue;
 mod decisions;
 mod duplicates;
 mod evidence;
+mod handover;
 mod people;
 mod quality;
 mod reconcile;
@@ -120,6 +121,7 @@ impl Hub {
             Request::UnitShow { unit } => self.unit_show(&unit),
             Request::UserList => Ok(self.user_list()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
             Request::CatalogueCheck { files } => self.catalogue_check(files),
             Request::DuplicatesList { page } => self.duplicates_list(&page),

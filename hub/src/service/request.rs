@@ -81,6 +81,13 @@ pub enum Request {
     DuplicatesSeparate(Pairing),
     /// Neither, after all.
     DuplicatesUndo(Pairing),
+    /// Records that are to go from unit to unit and have not gone.
+    Handovers {
+        /// Only those this unit has part in.
+        unit: Option<UnitCode>,
+        /// Which.
+        page: Page,
+    },
     /// The catalogue in force.
     CatalogueShow,
     /// Whether these files could be published.

@@ -95,8 +95,7 @@ impl RecordState {
         for write in &change.writes {
             let register = self.registers.entry(write.path.clone()).or_default();
             let applied = if source.proposal {
-                let own = Context::new(write.context.iter().filter(|pair| pair.0 == dot.replica));
-                register.apply(dot, &own, ())
+                propose(register, dot, &self.sources)
             } else {
                 register.apply(dot, &write.context, ())
             };
@@ -338,6 +337,19 @@ impl RecordState {
         }
         (!shape.is_empty()).then_some(shape)
     }
+}
+
+/// Applies a proposal: it has seen nothing but its writer's own proposals, of which only the last stands. What the
+/// writer stated as the owner stands beside it.
+fn propose(register: &mut Register<()>, dot: Dot, sources: &BTreeMap<Dot, Source>) -> Applied {
+    let own = |other: &Dot| {
+        other.replica == dot.replica && sources.get(other).is_some_and(|source| source.proposal)
+    };
+    if register.siblings.iter().any(|sibling| own(&sibling.dot) && sibling.dot > dot) {
+        return Applied::Superseded;
+    }
+    register.siblings.retain(|sibling| !(own(&sibling.dot) && sibling.dot < dot));
+    register.apply(dot, &Context::default(), ())
 }
 
 pub(super) fn encode_source(source: &Source, words: &Dictionary, out: &mut Writer) {

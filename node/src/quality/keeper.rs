@@ -13,6 +13,7 @@ use lienthong_proto::quality::{
 };
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Waivers;
@@ -92,6 +93,8 @@ pub struct Keeper {
     pub(super) waived: Mutex<Option<(u64, Arc<Waivers>)>>,
     /// What units are told; only the province tells.
     pub(super) outbox: Option<Outbox>,
+    /// Records that hand others over, as they were judged; only the province acts on them.
+    handing: watch::Sender<BTreeSet<(String, RecordId)>>,
 }
 
 impl Keeper {
@@ -127,8 +130,9 @@ impl Keeper {
         outbox: Option<Outbox>,
     ) -> Result<Self, QualityError> {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
+        let handing = watch::Sender::new(BTreeSet::new());
         let (book, turn, waived) = (Mutex::new(None), Mutex::new(()), Mutex::new(None));
-        let keeper = Self { book, dataset, catalogue, clock, turn, waived, outbox };
+        let keeper = Self { book, dataset, catalogue, clock, turn, waived, outbox, handing };
         let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
         if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
             keeper.begin_anew()?;
@@ -364,7 +368,27 @@ impl Keeper {
         Ok(bytes.map(|bytes| Kept::decode(&bytes)).transpose()?)
     }
 
+    /// The records judged since they were last taken that hand others over, or keep others from it.
+    #[must_use]
+    pub fn handing(&self) -> watch::Receiver<BTreeSet<(String, RecordId)>> {
+        self.handing.subscribe()
+    }
+
+    /// Takes them.
+    #[must_use]
+    pub fn take_handing(&self) -> BTreeSet<(String, RecordId)> {
+        let mut taken = BTreeSet::new();
+        self.handing.send_if_modified(|waiting| {
+            taken = std::mem::take(waiting);
+            false
+        });
+        taken
+    }
+
     fn deal_with(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
+        if self.outbox.is_some() && self.catalogue.bears_on_handovers(record_type) {
+            self.handing.send_if_modified(|waiting| waiting.insert((record_type.to_owned(), id)));
+        }
         let Some(key) = &self.dataset.key(record_type, id) else { return Ok(()) };
         let subject = judged(&self.dataset, &self.catalogue, record_type, id)?;
         let before = self.kept(key)?;

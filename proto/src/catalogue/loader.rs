@@ -140,6 +140,7 @@ impl Catalogue {
                 self.check_field(field).map_err(fault)?;
             }
             super::check_course::check_course(self, record_type).map_err(fault)?;
+            super::handover::check_handover(self, record_type).map_err(fault)?;
             super::check::check_rules(self, record_type).map_err(fault)?;
         }
         Ok(())

@@ -8,12 +8,14 @@ mod bundle;
 pub(crate) mod check;
 mod check_course;
 mod course;
+mod handover;
 mod loader;
 mod model;
 mod rule;
 
 pub use bundle::{Bundle, BundleError, Published};
 pub use course::{Course, Lock, Passage, Reopening};
+pub use handover::{Handover, Held};
 pub use loader::{Catalogue, CatalogueError, Units};
 pub use model::*;
 pub use rule::*;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Course, Duplicates, Expectation, Rule};
+use super::{Course, Duplicates, Expectation, Handover, Rule};
 
 /// A name people read, in Vietnamese and English.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -54,6 +54,9 @@ pub struct RecordType {
     /// The states its records pass through, and in which order.
     #[serde(default)]
     pub course: Option<Course>,
+    /// Which other record its records hand over from unit to unit.
+    #[serde(default)]
+    pub handover: Option<Handover>,
 }
 
 /// The fields that name a record, and how far the name reaches.

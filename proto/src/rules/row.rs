@@ -307,8 +307,13 @@ impl<'a> Row<'a> {
                 );
             }
         }
+        // Of a handover each side states its half.
+        let receives = |own: &UnitCode| {
+            let to = self.record_type.handover.as_ref().map(|handover| &handover.to);
+            to.is_some_and(|to| self.out.values.get(to) == Some(&Value::Unit(own.clone())))
+        };
         self.out.unit = match (&self.context.scope, stated) {
-            (UnitScope::Own(own), Some(unit)) if unit != *own => {
+            (UnitScope::Own(own), Some(unit)) if unit != *own && !receives(own) => {
                 let title = self.context.catalogue.units().title(&unit);
                 let column = field.unwrap_or_default().to_owned();
                 self.error(

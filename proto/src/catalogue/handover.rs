@@ -1,0 +1,99 @@
+//! A type whose records say that another record goes from one unit to another.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Catalogue, Field, FieldKind, RecordType};
+
+/// How the records of a type hand another one over, `[handover]` in its file:
+///
+/// ```toml
+/// [handover]
+/// record = "dang_vien_id"            # a reference: what goes
+/// from = "tu_don_vi"                 # a unit
+/// to = "den_don_vi"                  # a unit
+/// released = "ngay_gioi_thieu"       # a date: the releasing unit's word
+/// received = "ngay_tiep_nhan"        # a date: the receiving unit's word
+///
+/// [handover.held]                    # while there is such a record, it stays where it is
+/// by = "cuoc_kiem_tra"
+/// subject = "doi_tuong"              # names the record, by id or key
+/// state = "trang_thai"
+/// states = ["DANG_TRIEN_KHAI"]
+/// ```
+///
+/// Each unit states its half in a record of its own; both name the same record, units and day of release. Once both
+/// halves stand the province gives the record over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handover {
+    /// The reference to what goes.
+    pub record: String,
+    /// The unit it leaves.
+    pub from: String,
+    /// The unit it goes to.
+    pub to: String,
+    /// The day the first lets it go.
+    pub released: String,
+    /// The day the other takes it.
+    pub received: String,
+    /// What keeps it where it is.
+    #[serde(default)]
+    pub held: Option<Held>,
+}
+
+/// Records that keep others from being handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// Their type.
+    pub by: String,
+    /// The field that names whom they are about, by id or key: a text, a reference, or a list of these.
+    pub subject: String,
+    /// Their state.
+    pub state: String,
+    /// The states in which they hold.
+    pub states: Vec<String>,
+}
+
+impl Catalogue {
+    /// Whether records of a type hand others over, or keep others from being handed over.
+    #[must_use]
+    pub fn bears_on_handovers(&self, record_type: &str) -> bool {
+        self.record_types().any(|declared| {
+            let Some(handover) = &declared.handover else { return false };
+            declared.name == record_type || handover.held.as_ref().is_some_and(|held| held.by == record_type)
+        })
+    }
+}
+
+/// Checks the handover of one type.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn check_handover(catalogue: &Catalogue, declared: &RecordType) -> Result<(), String> {
+    let Some(handover) = &declared.handover else { return Ok(()) };
+    let of = |name: &str, kind: FieldKind| match field(declared, name)?.kind {
+        found if found == kind => Ok(()),
+        found => Err(format!("handover: {name} is of type {found:?}, not {kind:?}")),
+    };
+    of(&handover.record, FieldKind::Reference)?;
+    of(&handover.from, FieldKind::Unit)?;
+    of(&handover.to, FieldKind::Unit)?;
+    of(&handover.released, FieldKind::Date)?;
+    of(&handover.received, FieldKind::Date)?;
+    let Some(held) = &handover.held else { return Ok(()) };
+    let by = catalogue
+        .record_type(&held.by)
+        .ok_or_else(|| format!("handover: there is no record type {}", held.by))?;
+    field(by, &held.subject)?;
+    let state = field(by, &held.state)?;
+    let list = state.codes.as_deref().and_then(|codes| catalogue.code_list(codes));
+    match held.states.iter().find(|code| list.is_none_or(|list| list.ordinal(code).is_none())) {
+        Some(code) => Err(format!("handover: {code} is no code of {}", held.state)),
+        None => Ok(()),
+    }
+}
+
+fn field<'a>(declared: &'a RecordType, name: &str) -> Result<&'a Field, String> {
+    declared.field(name).ok_or_else(|| format!("handover: {} has no field {name}", declared.name))
+}

@@ -1,0 +1,169 @@
+//! A member goes from commune to commune by the word of both.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::service::{Request, Transfer};
+use lienthong_node::app::Node;
+use lienthong_node::records::Page;
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_tests::{Province, acknowledged, brisk, make_node};
+use serde_json::Value as Json;
+
+const HERE: &str = "11953";
+const THERE: &str = "12004";
+const NUMBER: &str = "033075000001";
+const HEAD: &str =
+    "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Diện quản lý,Tình trạng,Điện thoại\n";
+const PAPER: &str = "Đảng viên,Từ đơn vị,Đến đơn vị,Ngày giới thiệu,Ngày tiếp nhận\n";
+
+async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
+    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
+}
+
+async fn at_node(node: &Arc<Node>, request: NodeRequest) -> Json {
+    Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
+}
+
+async fn import(node: &Arc<Node>, folder: &Path, record_type: &str, text: &str) -> Json {
+    let path = folder.join("sheet.csv");
+    std::fs::write(&path, text).unwrap();
+    let request = RecordsRequest::Import {
+        path,
+        record_type: record_type.to_owned(),
+        dry_run: false,
+        rows: false,
+        author: "lan".to_owned(),
+        english: true,
+    };
+    let taken = at_node(node, NodeRequest::Records(request)).await;
+    assert_eq!(taken["rejected"], 0, "{taken:#}");
+    acknowledged(node).await.unwrap();
+    taken
+}
+
+fn get() -> RecordsRequest {
+    RecordsRequest::Get { record_type: "dang_vien".to_owned(), id: NUMBER.to_owned(), unit: None }
+}
+
+async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let body = ask().await;
+        if wanted(&body) {
+            return body;
+        }
+        assert!(Instant::now() < deadline, "{what}: {body:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn stands(hub: &Arc<Hub>, state: Option<&str>) {
+    let ask = async || at_hub(hub, Request::Handovers { unit: None, page: Page::default() }).await;
+    until("how it stands", ask, |list| match (list["items"].as_array().unwrap().as_slice(), state) {
+        ([], None) => true,
+        (all, Some(state)) => !all.is_empty() && all.iter().all(|item| item["state"] == state),
+        _ => false,
+    })
+    .await;
+}
+
+async fn set() -> (Province, Arc<Node>, Arc<Node>) {
+    let province = Province::set().await.unwrap();
+    let Province { dir, hub, address } = &province;
+    let here = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
+    let there = make_node(hub, address, &dir.path().join("there"), THERE).await.unwrap();
+    here.start_sync(brisk());
+    there.start_sync(brisk());
+    let member = format!(
+        "{HEAD}Nguyễn Văn An,02/03/1975,Nam,{NUMBER},01/02/2000,Chi bộ 1,{HERE},CHIBO,CHINH_THUC,0912345671\n"
+    );
+    import(&here, dir.path(), "dang_vien", &member).await;
+    (province, here, there)
+}
+
+fn paper(received: &str) -> String {
+    format!("{PAPER}{NUMBER},{HERE},{THERE},01/10/2026,{received}\n")
+}
+
+/// X01, X02: a member goes once both units have said so, in whatever order; until then it counts once, where it was;
+/// afterwards the former unit's writes are proposals, and the releasing unit reads that it was received. Given back by
+/// a steward it is not given over again.
+#[tokio::test(flavor = "multi_thread")]
+async fn x01_x02_a_member_goes_once_both_units_say_so() {
+    for received_first in [false, true] {
+        let (Province { dir, hub, .. }, here, there) = set().await;
+        let halves =
+            [(&here, String::new(), "not_received"), (&there, "05/10/2026".to_owned(), "not_released")];
+        let [first, second] =
+            if received_first { [&halves[1], &halves[0]] } else { [&halves[0], &halves[1]] };
+        import(first.0, dir.path(), "chuyen_sinh_hoat", &paper(&first.1)).await;
+        stands(&hub, Some(first.2)).await;
+        let owner = async || at_hub(&hub, Request::Records(get())).await;
+        assert_eq!(owner().await["unit"], HERE);
+        import(second.0, dir.path(), "chuyen_sinh_hoat", &paper(&second.1)).await;
+        until("it goes", owner, |one| one["unit"] == THERE && one["fields"]["ma_xa"] == THERE).await;
+        stands(&hub, None).await;
+        let ask = async || at_node(&there, NodeRequest::Records(get())).await;
+        until("it arrives", ask, |one| one["unit"] == THERE && one["fields"]["dien_thoai"] == "0912345671")
+            .await;
+        let list = RecordsRequest::List {
+            record_type: "chuyen_sinh_hoat".to_owned(),
+            listing: lienthong_node::records::Listing::default(),
+        };
+        let ask = async || at_node(&here, NodeRequest::Records(list.clone())).await;
+        until("the releasing unit reads that it was received", ask, |list| {
+            list["items"][0]["fields"]["ngay_tiep_nhan"] == "2026-10-05"
+        })
+        .await;
+        // What the former unit still writes of it waits.
+        let late = format!(
+            "{HEAD}Nguyễn Văn An,02/03/1975,Nam,{NUMBER},01/02/2000,Chi bộ 1,{HERE},CHIBO,CHINH_THUC,0912345679\n"
+        );
+        import(&here, dir.path(), "dang_vien", &late).await;
+        let one = owner().await;
+        assert_eq!(
+            (&one["unit"], &one["fields"]["dien_thoai"]),
+            (&THERE.into(), &"0912345671".into()),
+            "{one:#}"
+        );
+        // Given back, it stays.
+        let back = Request::RecordTransfer(Transfer {
+            record_type: "dang_vien".to_owned(),
+            id: NUMBER.to_owned(),
+            unit: None,
+            to: HERE.parse().unwrap(),
+            reason: "trả lại".to_owned(),
+            actor: "minh".to_owned(),
+        });
+        assert_eq!(at_hub(&hub, back).await["changed"], true);
+        import(second.0, dir.path(), "chuyen_sinh_hoat", &paper(&second.1)).await;
+        hub.committer.flush().await;
+        hub.quality.settle().unwrap();
+        stands(&hub, None).await;
+        assert_eq!(owner().await["unit"], HERE);
+    }
+}
+
+/// X03: while a case about the member is under way it stays where it is; it goes when the case is concluded.
+#[tokio::test(flavor = "multi_thread")]
+async fn x03_a_member_under_inspection_stays() {
+    let (Province { dir, hub, .. }, here, there) = set().await;
+    let case = |state: &str, concluded: &str| {
+        format!(
+            "Mã cuộc,Loại,Chủ thể,Đối tượng,Nội dung,Lĩnh vực,Số quyết định,Ngày quyết định,Trạng thái,Ngày triển khai,Ngày kết luận,Mã xã\n\
+             C1,KT_DHVP,UBKT,{NUMBER},Kiểm tra,LV04,01-QĐ/UBKT,01/09/2026,{state},05/09/2026,{concluded},{HERE}\n"
+        )
+    };
+    import(&here, dir.path(), "cuoc_kiem_tra", &case("DANG_TRIEN_KHAI", "")).await;
+    import(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+    import(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
+    stands(&hub, Some("held")).await;
+    let owner = async || at_hub(&hub, Request::Records(get())).await;
+    assert_eq!(owner().await["unit"], HERE);
+    import(&here, dir.path(), "cuoc_kiem_tra", &case("DA_KET_LUAN", "01/11/2026")).await;
+    until("it goes", owner, |one| one["unit"] == THERE).await;
+}
