@@ -25,6 +25,8 @@ pub mod path {
     pub const UNIT: &str = "_unit";
     /// Withdrawal, with its reason.
     pub const WITHDRAWN: &str = "_withdrawn";
+    /// By which steps of the units the record came from which to which (see `lineage`).
+    pub const LINEAGE: &str = "_lineage";
     /// Why the change was made, in its writer's words: of a decision, a transfer, a reopening.
     pub const WHY: &str = "_why";
 }
