@@ -79,6 +79,7 @@ impl Hub {
             catalogue: &self.catalogue,
             provincial_key: &self.secrets.provincial_key,
             unit: &self.secrets.profile.province,
+            lineage: None,
         }
     }
 

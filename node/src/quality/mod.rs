@@ -11,6 +11,7 @@ mod index;
 mod keeper;
 mod kept;
 mod outbox;
+mod regrouped;
 mod report;
 mod shared;
 #[cfg(test)]
@@ -23,4 +24,5 @@ pub use event::{WaiverStep, waiver_end_event, waiver_event};
 pub use keeper::{Keeper, Pace, QualityError};
 pub use kept::Kept;
 pub use outbox::{Telling, ToldCursor};
+pub use regrouped::{Home, Regrouped};
 pub use waivers::{Waivers, delete_waiver, put_waiver};
