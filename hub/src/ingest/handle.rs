@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
-use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -67,6 +67,7 @@ pub(super) enum Command {
     Decide(Box<Decision>, oneshot::Sender<Result<Written, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
     Remake(Box<dyn Again>, oneshot::Sender<Result<u64, CommitError>>),
+    Rehome(Vec<(String, RecordId)>, oneshot::Sender<Result<u64, CommitError>>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
@@ -151,6 +152,15 @@ impl CommitterHandle {
     pub async fn remake(&self, again: Box<dyn Again>) -> Result<u64, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Remake(again, answer), answered).await?
+    }
+
+    /// Moves those of these records that a step of the units, or the undoing of one, leaves to move; how many.
+    ///
+    /// # Errors
+    /// [`CommitError`] if the ledger takes nothing any more.
+    pub async fn rehome(&self, records: Vec<(String, RecordId)>) -> Result<u64, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Rehome(records, answer), answered).await?
     }
 
     /// Brings what was accepted to the view; nothing if the ledger failed.

@@ -8,6 +8,7 @@ mod committer;
 mod decide;
 mod handle;
 mod judge;
+mod rehome;
 mod release;
 mod verify;
 
@@ -15,6 +16,7 @@ pub use admit::{Admission, admit_late};
 pub use committer::{Committer, QUARANTINE_MAX};
 pub use decide::{Answered, Decided, Decision};
 pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
-pub use judge::{Judge, Judgement};
+pub use judge::{Former, Judge, Judgement};
+pub use rehome::AskedRecord;
 pub use release::Release;
 pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod evidence;
+mod lineage;
 mod people;
 mod quality;
 mod reconcile;
@@ -21,7 +22,7 @@ use tokio::runtime::Handle;
 
 use crate::app::Hub;
 
-pub use request::{Asked, NewWaiver, Request, Resolution, Transfer};
+pub use request::{Asked, MapLine, NewWaiver, Reorganisation, Request, Resolution, Transfer};
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -56,6 +57,10 @@ impl Hub {
             Request::WaiverAdd(waiver) => self.waiver_add(waiver).await,
             Request::ConflictsResolve(resolution) => self.resolve(resolution).await,
             Request::RecordTransfer(transfer) => self.transfer(transfer).await,
+            Request::Reorganise(asked) => self.reorganisation(asked, &tell).await,
+            Request::LineageUndo { number, reason, apply, actor } => {
+                self.lineage_undo(number, &reason, apply, &actor, &tell).await
+            }
             Request::WaiverEnd { number, reason, actor } => self.waiver_end(number, &reason, &actor).await,
             Request::UserAdd { name, roles, uid, password, actor } => {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
@@ -73,7 +78,7 @@ impl Hub {
         answered.unwrap_or_else(|refusal| refusal)
     }
 
-    fn records(&self) -> Records<'_> {
+    pub(crate) fn records(&self) -> Records<'_> {
         Records {
             dataset: &self.dataset,
             catalogue: &self.catalogue,
@@ -83,9 +88,20 @@ impl Hub {
         }
     }
 
-    fn on_records(&self, request: RecordsRequest, runtime: &Handle, tell: &Tell) -> Result<Answer, Answer> {
+    fn on_records(
+        &self,
+        mut request: RecordsRequest,
+        runtime: &Handle,
+        tell: &Tell,
+    ) -> Result<Answer, Answer> {
+        let lineage = self.lineage();
+        if let RecordsRequest::List { listing, .. } = &mut request
+            && let Some(unit) = &listing.unit
+        {
+            listing.tree = self.day_asked(unit, listing.tree)?;
+        }
         let service = RecordsService {
-            records: self.records(),
+            records: Records { lineage: Some(&lineage), ..self.records() },
             scope: UnitScope::Any(self.secrets.profile.province.clone()),
             writer: self.secrets.profile.replica,
             now: self.now(),
@@ -110,6 +126,9 @@ impl Hub {
             Request::UnitShow { unit } => self.unit_show(&unit),
             Request::UserList => Ok(self.user_list()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::QualityOn { unit, tree } => self.quality_on(unit.as_ref(), tree),
+            Request::StatusOn { tree } => self.status_on(tree),
+            Request::LineageList { page } => Ok(self.lineage_list(&page)),
             Request::DuplicatesList { page } => self.duplicates_list(&page),
             Request::WaiverList { unit, page } => self.waiver_list(unit.as_ref(), &page),
             Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
@@ -133,6 +152,8 @@ impl Hub {
             | Request::WaiverAdd(_)
             | Request::ConflictsResolve(_)
             | Request::RecordTransfer(_)
+            | Request::Reorganise(_)
+            | Request::LineageUndo { .. }
             | Request::WaiverEnd { .. }
             | Request::Reconcile { .. }
             | Request::UserAdd { .. }
