@@ -38,6 +38,8 @@ pub enum Right {
     Operate,
     /// Decide about records.
     Decide,
+    /// Merge, split, rename and dissolve units: their records move.
+    Reorganise,
     /// Accept on the province's behalf what a rule refuses, for a time.
     Approve,
     /// Keep accounts.
@@ -51,7 +53,7 @@ impl AccountRole {
         match right {
             Right::Read => true,
             Right::Operate => matches!(self, Self::Operator | Self::Administrator),
-            Right::Decide => self == Self::Steward,
+            Right::Decide | Right::Reorganise => self == Self::Steward,
             Right::Approve => self == Self::Approver,
             Right::KeepAccounts => self == Self::Administrator,
         }
@@ -303,12 +305,19 @@ mod tests {
     #[test]
     fn p9_the_table_of_roles_and_rights() {
         use AccountRole::{Administrator, Approver, Operator, Steward};
-        let rights = [Right::Read, Right::Operate, Right::Decide, Right::Approve, Right::KeepAccounts];
+        let rights = [
+            Right::Read,
+            Right::Operate,
+            Right::Decide,
+            Right::Reorganise,
+            Right::Approve,
+            Right::KeepAccounts,
+        ];
         let table = [
-            (Operator, [true, true, false, false, false]),
-            (Steward, [true, false, true, false, false]),
-            (Approver, [true, false, false, true, false]),
-            (Administrator, [true, true, false, false, true]),
+            (Operator, [true, true, false, false, false, false]),
+            (Steward, [true, false, true, true, false, false]),
+            (Approver, [true, false, false, false, true, false]),
+            (Administrator, [true, true, false, false, false, true]),
         ];
         for (role, allowed) in table {
             assert_eq!(rights.map(|right| role.may(right)), allowed, "{role:?}");

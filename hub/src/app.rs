@@ -97,12 +97,14 @@ pub struct Hub {
     pub accounts: Accounts,
     /// Issues certificates.
     pub issuer: Issuer,
-    /// The catalogue in force.
+    /// The catalogue in force, with the units of the day it was opened.
     pub catalogue: Arc<Catalogue>,
     /// The one that was published, if any, and its number.
     pub published: Option<(u64, Bundle)>,
     /// A newer one was published: to be in force, the hub must be opened anew.
     pub superseded: CancellationToken,
+    /// The catalogue as its files have it.
+    pub listed: Arc<Catalogue>,
     /// The ledger's writer.
     pub committer: CommitterHandle,
     /// The merged records.
@@ -121,6 +123,8 @@ pub struct Hub {
     pub desk: Desk,
     /// Held by the one comparison that runs.
     pub reconciling: tokio::sync::Mutex<()>,
+    /// Held by the one who changes units, or moves their records.
+    pub reorganising: tokio::sync::Mutex<()>,
     /// Ends everything.
     pub stop: CancellationToken,
     /// What opening remarked.
@@ -167,6 +171,12 @@ impl Hub {
             provincial_key: Arc::clone(&secrets.provincial_key),
         };
         let opened = ledger::open(data, author, Arc::clone(&catalogue), options)?;
+        let (listed, lineage) = (catalogue, &opened.books.lineage);
+        let catalogue = if lineage.is_empty() {
+            Arc::clone(&listed)
+        } else {
+            Arc::new(listed.with_units(lineage.tree(listed.units(), ledger::day_of(clock())).listed()))
+        };
         let dataset = opened.journal.dataset().clone();
         let reader = opened.journal.reader().clone();
         let hashes = Arc::clone(opened.journal.hashes());
@@ -190,6 +200,7 @@ impl Hub {
             catalogue,
             published,
             superseded: CancellationToken::new(),
+            listed,
             committer,
             dataset,
             quality,
@@ -199,6 +210,7 @@ impl Hub {
             heartbeats: Heartbeats::open(data),
             desk: Desk::default(),
             reconciling: tokio::sync::Mutex::default(),
+            reorganising: tokio::sync::Mutex::default(),
             stop,
             remarks: opened.remarks,
             addresses: parking_lot::RwLock::default(),

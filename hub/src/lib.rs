@@ -13,6 +13,7 @@ pub mod heartbeats;
 pub mod holds;
 pub mod ingest;
 pub mod ledger;
+pub mod lineage;
 pub mod live;
 pub mod pki;
 pub mod reconcile;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lienthong_node::quality::quality_json;
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::lineage::Tree;
 use lienthong_proto::quality::Score;
 use lienthong_proto::time::UnixMillis;
 use serde_json::{Value as Json, json};
@@ -41,6 +42,8 @@ pub struct UnitStatus {
     pub last_import: Option<(u64, i64, i64)>,
     /// Records it owns.
     pub records: u64,
+    /// The units it went into, if it has ended.
+    pub successors: Vec<UnitCode>,
     /// Its changes in quarantine.
     pub quarantined: usize,
     /// Rules its records break; nothing until some were judged.
@@ -73,6 +76,7 @@ impl UnitStatus {
             "last_seen": self.last_seen.map(UnixMillis::rfc3339),
             "last_import": import,
             "records": self.records,
+            "successors": self.successors,
             "quarantined": self.quarantined,
             "defects": self.defects,
             "quality": quality_json(&self.score),
@@ -91,11 +95,19 @@ impl Hub {
             replicas.entry(entry.unit.clone()).or_default().push(entry);
         }
         let totals = self.dataset.totals();
-        let known = self.catalogue.units().iter().filter(|unit| unit.kind != UnitKind::Province);
+        let tree = self.tree();
+        let known = tree.iter().filter(|unit| unit.kind != UnitKind::Province).map(|unit| &unit.code);
+        // One that has ended is still looked after while it has nodes or records.
+        let ended = tree.endings().map(|ending| &ending.unit.code);
+        let ended = ended.filter(|unit| {
+            replicas.contains_key(unit) || totals.by_unit.get(unit).is_some_and(|records| *records > 0)
+        });
         let mut units: Vec<UnitStatus> = known
+            .chain(ended)
             .map(|unit| {
-                let enrolled = replicas.get(&unit.code).map_or(&[][..], Vec::as_slice);
-                self.unit_status(&unit.code, enrolled, totals.by_unit.get(&unit.code).copied().unwrap_or(0))
+                let enrolled = replicas.get(unit).map_or(&[][..], Vec::as_slice);
+                let records = totals.by_unit.get(unit).copied().unwrap_or(0);
+                self.unit_status(unit, &tree, enrolled, records)
             })
             .collect();
         let rank = |unit: &UnitStatus| std::cmp::Reverse((unit.severity, unit.weight));
@@ -103,11 +115,11 @@ impl Hub {
         units
     }
 
-    fn unit_status(&self, unit: &UnitCode, enrolled: &[Enrolled], records: u64) -> UnitStatus {
+    fn unit_status(&self, unit: &UnitCode, tree: &Tree, enrolled: &[Enrolled], records: u64) -> UnitStatus {
         let now = self.now();
         let mut status = UnitStatus {
             unit: unit.clone(),
-            name: self.catalogue.units().title(unit),
+            name: tree.title(unit),
             state: "never",
             replicas: enrolled.iter().map(|entry| entry.replica).collect(),
             acknowledged: 0,
@@ -117,6 +129,7 @@ impl Hub {
             last_import: None,
             records,
             quarantined: 0,
+            successors: Vec::new(),
             defects: self.quality.open_defects(unit, self.quality.today()).ok().flatten(),
             holds: None,
             attention: Vec::new(),
@@ -144,6 +157,11 @@ impl Hub {
             }
         }
         drop(books);
+        if tree.ending(unit).is_some() {
+            status.successors = tree.successors(unit);
+            let to = status.successors.iter().map(UnitCode::as_str).collect::<Vec<_>>().join(", ");
+            status.raise(1, &format!("đã kết thúc, kế thừa: {to}"));
+        }
         let holds =
             enrolled.iter().filter_map(|entry| Some((self.last_heard(entry.replica), self.holds(entry)?)));
         status.holds = holds.max_by_key(|(heard, _)| *heard).map(|(_, holds)| holds);

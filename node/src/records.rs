@@ -4,6 +4,7 @@ use lienthong_proto::catalogue::{Catalogue, RecordType};
 use lienthong_proto::change::{Change, Write, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::lineage::Lineage;
 use lienthong_proto::merging::separated_id;
 use lienthong_proto::text::fold;
 use serde_json::{Value as Json, json};
@@ -32,6 +33,9 @@ pub struct Listing {
     /// Only the shared dataset: without those that an error keeps out of it.
     #[serde(default)]
     pub shared: bool,
+    /// Units are those of this day, since 1970: a record counts for the one it had then.
+    #[serde(default)]
+    pub tree: Option<i32>,
 }
 
 /// Which part of a list is wanted.
@@ -85,6 +89,8 @@ pub struct Records<'a> {
     pub provincial_key: &'a [u8],
     /// The unit whose numbers are meant where keys are a unit's own.
     pub unit: &'a UnitCode,
+    /// What became of units, as far as that is known here.
+    pub lineage: Option<&'a Lineage>,
 }
 
 impl Records<'_> {
@@ -153,7 +159,13 @@ impl Records<'_> {
             }
             for (id, state) in &page {
                 after = Some(*id);
-                if listing.unit.is_some() && state.owner() != listing.unit.as_ref() {
+                let then = listing.tree.zip(self.lineage);
+                if then.is_none() && listing.unit.is_some() && state.owner() != listing.unit.as_ref() {
+                    continue;
+                }
+                if let (Some((on, lineage)), Some(unit)) = (then, &listing.unit)
+                    && self.dataset.home_on(lineage, state, on)?.as_ref() != Some(unit)
+                {
                     continue;
                 }
                 if !listing.all && state.standing().withdrawn {

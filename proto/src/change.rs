@@ -31,6 +31,8 @@ pub mod path {
     pub const MERGED: &str = "_merged";
     /// `_apart/ID`: another record, like this one, is not the same.
     pub const APART: &str = "_apart";
+    /// By which steps of the units the record came from which to which (see `lineage`).
+    pub const LINEAGE: &str = "_lineage";
     /// Why the change was made, in its writer's words: of a decision, a transfer, a reopening.
     pub const WHY: &str = "_why";
 }

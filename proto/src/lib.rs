@@ -17,6 +17,7 @@ pub mod fingerprint;
 pub mod hash;
 pub mod ids;
 pub mod limits;
+pub mod lineage;
 pub mod merge;
 pub mod merging;
 pub mod merkle;

@@ -61,7 +61,7 @@ pub fn separated_id(provincial_key: &[u8], record_type: &str, record: RecordId, 
 /// Whether a path belongs to the province alone.
 #[must_use]
 pub fn is_the_provinces(name: &str) -> bool {
-    matches!(name.split('/').next(), Some(path::INTO | path::MERGED | path::APART))
+    matches!(name.split('/').next(), Some(path::INTO | path::MERGED | path::APART | path::LINEAGE))
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ async fn p1_what_was_accepted_survives_kill_9_at_any_instant() {
     }
     let out = dir.path().join("all.jsonl");
     let (record_type, format) = ("dang_vien".to_owned(), ExportFormat::Jsonl);
-    let export = Export { record_type, format, out: Some(out.clone()), unit: None, all: true };
+    let export = Export { record_type, format, out: Some(out.clone()), unit: None, tree: None, all: true };
     let ask = async |request, _: &mut Hear<'_>| hub.ask(&HubRequest::Records(request)).await;
     assert_eq!(export.run(&catalogue().unwrap(), Tongue::Vi, ask).await.unwrap().exit, 0);
     let mut held = Accepted::new();

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use lienthong_node::cli::RecordsCommand;
 use lienthong_node::records::Page;
 
+use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
 use crate::accounts::AccountRole;
 use crate::pki::Role;
 
@@ -87,7 +88,11 @@ pub enum Command {
         catalogue: Option<PathBuf>,
     },
     /// Tình trạng toàn tỉnh, đơn vị cần gọi trước tiên ở đầu · where everything stands, worst first
-    Status,
+    Status {
+        /// Số bản ghi, chất lượng theo các đơn vị của ngày này · records and quality by the units of this day
+        #[arg(long, value_name = "DATE", value_parser = lienthong_node::cli::day)]
+        tree: Option<i32>,
+    },
     /// Mã ghi danh · enrolment tokens
     Token {
         /// What
@@ -133,6 +138,9 @@ pub enum Command {
         /// Which
         #[arg(long)]
         unit: Option<lienthong_proto::ids::UnitCode>,
+        /// Theo các đơn vị của ngày này · by the units of this day
+        #[arg(long, value_name = "DATE", value_parser = lienthong_node::cli::day)]
+        tree: Option<i32>,
     },
     /// Máy của đơn vị có giữ đúng những gì tỉnh giữ không; --repair sửa chỗ khác · whether a unit's node holds what the hub holds; --repair mends what differs
     Reconcile {
@@ -382,6 +390,18 @@ pub enum UnitAction {
         #[arg(long)]
         reason: String,
     },
+    /// Lập đơn vị mới · make a unit
+    Add(AddUnit),
+    /// Sáp nhập: một hay nhiều đơn vị vào một đơn vị · merge units into one
+    Merge(MergeUnits),
+    /// Chia tách · split a unit
+    Split(SplitUnit),
+    /// Đổi tên, giữ mã · give a unit another name
+    Rename(RenameUnit),
+    /// Giải thể; đơn vị khác nhận bản ghi · end a unit; another takes its records
+    Dissolve(DissolveUnit),
+    /// Các bước tổ chức lại đơn vị, và hủy một bước · the steps of the units, and undoing one
+    Lineage(LineageCommand),
 }
 
 /// What of conflicts.

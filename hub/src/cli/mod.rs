@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod lineage;
 mod reconcile;
 
 use std::os::unix::fs::MetadataExt as _;
@@ -104,7 +105,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
                 command => match request(command) {
-                    Ok(request) => door.ask(asked(request), &mut |_| {}).await,
+                    Ok(request) => {
+                        let mut said = std::time::Instant::now();
+                        door.ask(asked(request), &mut |heard| lineage::hear(&heard, &mut said, tongue)).await
+                    }
                     Err(error) => Err(error),
                 },
             };
@@ -116,16 +120,35 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         (&cli.command, cli.json, answer.body.get("state").is_some())
     {
         reconcile::print(&answer.body, tongue);
+    } else if let (Command::Unit { .. }, false, true) =
+        (&cli.command, cli.json, answer.body.get("kind").is_some())
+    {
+        lineage::print(&answer.body, tongue);
+    } else if let (true, false) = (lists_units(&cli.command) && answer.exit == 0, cli.json) {
+        lineage::say_day(&answer.body, tongue);
+        lineage::print_list(&answer.body, tongue);
     } else {
+        if let (Command::Quality { .. }, false) = (&cli.command, cli.json) {
+            lineage::say_day(&answer.body, tongue);
+        }
         print_answer(&answer, name(&cli.command), cli.json, tongue);
     }
     Ok(answer.exit)
 }
 
+/// Whether a command lists units, or what happened to them.
+fn lists_units(command: &Command) -> bool {
+    match command {
+        Command::Status { tree } => tree.is_some(),
+        Command::Unit { action: UnitAction::Lineage(lineage) } => lineage.undo.is_none(),
+        _ => false,
+    }
+}
+
 fn name(command: &Command) -> &'static str {
     match command {
         Command::Records(command) => command.name(),
-        Command::Status => "status",
+        Command::Status { tree: None } => "status",
         Command::Quality { .. } => "quality",
         _ => "other",
     }
@@ -179,6 +202,7 @@ async fn serve_once(
     if released > 0 {
         tracing::info!(released, "changes left quarantine: the catalogue knows their type now");
     }
+    hub.keep_units();
     let nodes = hub.listen(listen).await?;
     let pages = hub.serve_web(web).await?;
     let handler = Arc::clone(hub);
@@ -258,6 +282,12 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             TokenAction::Revoke { id } => Request::TokenRevoke { id: id.clone(), actor: author() },
         },
         Command::Unit { action } => match action {
+            UnitAction::Add(add) => add.request(),
+            UnitAction::Merge(merge) => merge.request(),
+            UnitAction::Split(split) => split.request()?,
+            UnitAction::Rename(rename) => rename.request(),
+            UnitAction::Dissolve(dissolve) => dissolve.request(),
+            UnitAction::Lineage(lineage) => lineage.request()?,
             UnitAction::List => Request::UnitList,
             UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
             UnitAction::Revoke { whom, reason } => {
@@ -273,7 +303,9 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             actor: author(),
         }),
         Command::Handovers { unit, page } => Request::Handovers { unit: unit.clone(), page: page.clone() },
-        Command::Quality { unit } => Request::Quality { unit: unit.clone() },
+        Command::Quality { unit, tree: None } => Request::Quality { unit: unit.clone() },
+        Command::Quality { unit, tree: Some(tree) } => Request::QualityOn { unit: unit.clone(), tree: *tree },
+        Command::Status { tree: Some(tree) } => Request::StatusOn { tree: *tree },
         Command::Reconcile { unit, repair, timeout } => Request::Reconcile {
             unit: unit.clone(),
             repair: *repair,
@@ -330,7 +362,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Demo { .. }
         | Command::AsNode { .. }
         | Command::Records(_)
-        | Command::Status
+        | Command::Status { tree: None }
         | Command::Init { .. }
         | Command::Serve { .. }
         | Command::Check => Request::Status,

@@ -5,10 +5,11 @@ use lienthong_node::dataset::{Admitted, EntryAt, Source};
 use lienthong_node::log::FramePosition;
 use lienthong_node::replica::{Journal, JournalError};
 use lienthong_node::store::Batch;
-use lienthong_proto::change::Change;
+use lienthong_proto::change::{Change, path};
 use lienthong_proto::event::Acceptance;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::{RecordId, Sequence, UnitCode};
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::verdict::Verdict;
 
 use super::Content;
@@ -55,8 +56,11 @@ impl Admission<'_> {
                 remarkable |= source.effective < change.meta.hlc;
                 journal.apply(Admitted { change, source })?;
                 touched(change.record);
+                if !proposal {
+                    look_at(journal, change, acceptance.at, books, view)?;
+                }
                 // What a unit writes of its own records its batch tells; the rest is told one by one.
-                if proposal || unit.is_province() {
+                if proposal || unit.is_province() || is_anothers(journal, books, unit, change)? {
                     let decided = Decided {
                         record_type: &change.record_type,
                         record: change.record,
@@ -82,22 +86,61 @@ impl Admission<'_> {
     }
 }
 
+/// Has a record looked at if its unit may be another by now: it is new, or was withdrawn until now.
+fn look_at(
+    journal: &Journal,
+    change: &Change,
+    at: UnixMillis,
+    books: &mut Books,
+    view: &mut Batch,
+) -> Result<(), JournalError> {
+    let brought_back = || change.writes.iter().any(|write| write.path == path::WITHDRAWN);
+    if books.lineage.is_empty() || (change.unit().is_none() && !brought_back()) {
+        return Ok(());
+    }
+    let state = journal.dataset().pending_state(&change.record_type, change.record)?;
+    if let Some(owner) = state.as_ref().and_then(|state| state.owner()) {
+        books.note_owner(&change.record_type, change.record, owner, at, view);
+    }
+    Ok(())
+}
+
+/// Whether the record is another unit's by now: what its former unit writes of it, late, is not a proposal.
+fn is_anothers(
+    journal: &Journal,
+    books: &Books,
+    unit: &UnitCode,
+    change: &Change,
+) -> Result<bool, JournalError> {
+    if !books.lineage.steps().any(|step| step.from.contains(unit)) {
+        return Ok(false);
+    }
+    let state = journal.dataset().pending_state(&change.record_type, change.record)?;
+    Ok(state.as_ref().and_then(|state| state.owner()).is_some_and(|owner| owner != unit))
+}
+
 /// Applies a change that was released from quarantine by the ledger's entry at `ledger`.
 ///
 /// # Errors
 /// [`JournalError`] if the state cannot be read.
+#[expect(clippy::too_many_arguments, reason = "what a release is, and what it is noted in")]
 pub fn admit_late(
     journal: &Journal,
     change: &Change,
     waiting: &Quarantined,
     proposal: bool,
     ledger: Sequence,
+    at: UnixMillis,
+    books: &mut Books,
     feed: &FeedIndex,
     view: &mut Batch,
 ) -> Result<(), JournalError> {
     let before = journal.owner_before(change)?;
     let source = Source::accepted(change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
     journal.apply(Admitted { change, source })?;
+    if !proposal {
+        look_at(journal, change, at, books, view)?;
+    }
     let decided = Decided {
         record_type: &change.record_type,
         record: change.record,

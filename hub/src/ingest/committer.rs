@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::handle::Command;
 use super::verify::Content;
-use super::{Accepted, Admission, CommitError, CommitterHandle, Judge, Judgement, VerifiedBatch};
+use super::{Accepted, Admission, CommitError, CommitterHandle, Former, Judge, Judgement, VerifiedBatch};
 use crate::feed::{Decided, FeedIndex};
 use crate::ledger::{Books, HeldReplica as Held};
 use crate::reconcile::handed_over;
@@ -42,6 +42,7 @@ enum Answer {
     Sequence(Result<Sequence, CommitError>, oneshot::Sender<Result<Sequence, CommitError>>),
     Record(Result<RecordId, CommitError>, oneshot::Sender<Result<RecordId, CommitError>>),
     Decided(Result<Vec<Written>, WriteError>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
+    /// How many records were made again, or moved.
     Remake(Result<u64, CommitError>, oneshot::Sender<Result<u64, CommitError>>),
 }
 
@@ -131,6 +132,10 @@ impl Committer {
                 return;
             }
             answers.into_iter().for_each(deliver);
+            if let Err(error) = self.redirect() {
+                self.fail(&error, Vec::new());
+                return;
+            }
             if let Err(error) = self.settle(due || closing.is_some() || !flushed.is_empty()) {
                 self.fail(&error, Vec::new());
                 return;
@@ -191,6 +196,11 @@ impl Committer {
                 self.feed.forget(self.journal.frontier().size());
                 let result = result.map_err(|error| CommitError::Unreadable(error.to_string()));
                 answers.push(Answer::Remake(result, sender));
+            }
+            Command::Rehome(records, sender) => {
+                self.commit()?;
+                let moved = self.rehome(&records)?;
+                answers.push(Answer::Remake(Ok(moved), sender));
             }
             Command::Close(_) | Command::Flush(_) | Command::Settle => {}
         }
@@ -287,8 +297,11 @@ impl Committer {
                     None => 0,
                 };
                 let key = Arc::clone(&self.journal.author().provincial_key);
+                let fed = replicas.get(&batch.replica).map(|held| held.fed).unwrap_or_default();
+                let former = Former { lineage: &self.books.lineage, at: (self.clock)(), fed };
                 let mut judge =
-                    Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &unsynced, &held);
+                    Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &unsynced, &held)
+                        .with(former);
                 for (index, content) in batch.contents.iter().enumerate() {
                     let verdict = match content {
                         Content::Change(change) => match judge.judge(change)? {
@@ -298,7 +311,10 @@ impl Committer {
                                 break;
                             }
                         },
-                        Content::Event(_) => Verdict::Applied,
+                        Content::Event(event) => {
+                            judge.heard(event);
+                            Verdict::Applied
+                        }
                         Content::Opaque => Verdict::Quarantined(QuarantineReason::Undecodable),
                     };
                     if verdict != Verdict::Applied {
@@ -330,6 +346,13 @@ impl Committer {
     /// Notes the province's own changes for those whose records they concern.
     fn note_own(&mut self) -> Result<(), JournalError> {
         for appended in self.journal.take_appended() {
+            if !self.books.lineage.is_empty() {
+                let (named, at) = ((&*appended.record_type, appended.record), appended.written);
+                let state = self.journal.dataset().pending_state(named.0, named.1)?;
+                if let Some(owner) = state.as_ref().and_then(|state| state.owner()) {
+                    self.books.note_own(named, owner, appended.states_owner, at, &mut self.view);
+                }
+            }
             let decided = Decided {
                 record_type: &appended.record_type,
                 record: appended.record,

@@ -68,6 +68,7 @@ pub(super) enum Command {
     Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
     Remake(Box<dyn Again>, oneshot::Sender<Result<u64, CommitError>>),
+    Rehome(Vec<(String, RecordId)>, oneshot::Sender<Result<u64, CommitError>>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
@@ -162,6 +163,15 @@ impl CommitterHandle {
     pub async fn remake(&self, again: Box<dyn Again>) -> Result<u64, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Remake(again, answer), answered).await?
+    }
+
+    /// Moves those of these records that a step of the units, or the undoing of one, leaves to move; how many.
+    ///
+    /// # Errors
+    /// [`CommitError`] if the ledger takes nothing any more.
+    pub async fn rehome(&self, records: Vec<(String, RecordId)>) -> Result<u64, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Rehome(records, answer), answered).await?
     }
 
     /// Brings what was accepted to the view; nothing if the ledger failed.

@@ -2,16 +2,23 @@
 
 use std::collections::HashMap;
 
-use lienthong_node::dataset::{Dataset, DatasetError, Record};
+use lienthong_node::dataset::{Dataset, DatasetError, Record, RecordState};
+use lienthong_node::replica::{Fed, feed_taken};
 use lienthong_proto::catalogue::{Catalogue, Class};
 use lienthong_proto::change::{Change, path};
+use lienthong_proto::event::Event;
+use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits;
+use lienthong_proto::lineage::Lineage;
 use lienthong_proto::merging::{is_the_provinces, separated_id};
 use lienthong_proto::text;
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use lienthong_proto::withdrawal::Stated;
+
+use crate::ledger::day_of;
 
 /// What judging found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +41,18 @@ pub struct Judge<'a> {
     unsynced: &'a dyn Fn(&RecordId) -> bool,
     /// How many entries are held of a replica.
     held: &'a dyn Fn(ReplicaId) -> u64,
+    former: Option<Former<'a>>,
+}
+
+/// What a unit may still write of records that a step took from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Former<'a> {
+    /// The course of units.
+    pub lineage: &'a Lineage,
+    /// Now.
+    pub at: UnixMillis,
+    /// Up to where the writer had taken the feed.
+    pub fed: Fed,
 }
 
 impl<'a> Judge<'a> {
@@ -46,7 +65,29 @@ impl<'a> Judge<'a> {
         unsynced: &'a dyn Fn(&RecordId) -> bool,
         held: &'a dyn Fn(ReplicaId) -> u64,
     ) -> Self {
-        Self { dataset, catalogue, provincial_key, unit, created: HashMap::new(), unsynced, held }
+        Self {
+            dataset,
+            catalogue,
+            provincial_key,
+            unit,
+            created: HashMap::new(),
+            unsynced,
+            held,
+            former: None,
+        }
+    }
+
+    /// The same judge, who knows what became of units.
+    #[must_use]
+    pub fn with(self, former: Former<'a>) -> Self {
+        Self { former: Some(former), ..self }
+    }
+
+    /// The writer took a piece of the feed before what comes next.
+    pub fn heard(&mut self, event: &Event) {
+        if let (Some(former), Some((_, fed))) = (&mut self.former, feed_taken(event)) {
+            former.fed = fed;
+        }
     }
 
     /// The verdict on the next change of the batch.
@@ -98,6 +139,17 @@ impl<'a> Judge<'a> {
         let Some(owner) = state.owner().cloned() else {
             return Ok(Judgement::Verdict(self.creation(change)));
         };
+        if let Some(former) = self
+            .former
+            .filter(|former| owner != *self.unit && former.lineage.gives(self.unit, day_of(former.at)))
+        {
+            if (self.unsynced)(&change.record) {
+                return Ok(Judgement::NotSynced);
+            }
+            if self.was_its_own(former, &owner, &state)? {
+                return Ok(Judgement::Verdict(Verdict::Applied));
+            }
+        }
         if owner != *self.unit && !self.unit.is_province() && !declared.guard.is_empty() {
             // Once told apart, everything the unit says under this number is of the other person.
             let own = separated_id(self.provincial_key, &change.record_type, change.record, self.unit);
@@ -119,6 +171,22 @@ impl<'a> Judge<'a> {
             }
         }
         Ok(Judgement::Verdict(self.against_owner(&owner, change)))
+    }
+
+    /// Whether a step took the record from this unit, and the change is one the unit may still make of it: whoever
+    /// has ended writes for its successor; whoever goes on wrote before it was told, by its own log (X19).
+    fn was_its_own(
+        &self,
+        former: Former<'_>,
+        owner: &UnitCode,
+        state: &RecordState,
+    ) -> Result<bool, DatasetError> {
+        let Some(moved) = state.moved_by() else { return Ok(false) };
+        let passages = self.dataset.passages(state)?;
+        let place = FeedCursor { ledger: moved.dot.sequence.0, place: 0 };
+        let told = former.fed.of == moved.dot.replica && former.fed.cursor > place;
+        let ended = former.lineage.has_ended(self.unit, day_of(former.at));
+        Ok((!told || ended) && former.lineage.former(owner, &passages).contains(self.unit))
     }
 
     fn creation(&mut self, change: &Change) -> Verdict {

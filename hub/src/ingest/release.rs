@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lienthong_node::replica::JournalError;
+use lienthong_node::replica::{Fed, JournalError};
 use lienthong_proto::change::Change;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
@@ -13,7 +13,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 
 use super::committer::Committer;
-use super::{CommitError, Judge, Judgement, admit_late};
+use super::{CommitError, Former, Judge, Judgement, admit_late};
 use crate::ledger::Quarantined;
 
 /// A steward's decision to merge a quarantined change after all.
@@ -71,7 +71,8 @@ impl Committer {
         let event = release_event(release, &waiting, proposal, now);
         let sequence = self.journal.stage_event(&event)?;
         self.books.note_event(&event, sequence, &mut self.view);
-        admit_late(&self.journal, &change, &waiting, proposal, sequence, &self.feed, &mut self.view)?;
+        let (books, feed, view) = (&mut self.books, &self.feed, &mut self.view);
+        admit_late(&self.journal, &change, &waiting, proposal, sequence, now, books, feed, view)?;
         self.touched.insert(change.record);
         self.books.released(release.number, &waiting, sequence.0, now, &mut self.view);
         Ok(Ok(sequence))
@@ -81,7 +82,10 @@ impl Committer {
         let catalogue = Arc::clone(self.journal.catalogue());
         let key = Arc::clone(&self.journal.author().provincial_key);
         let held = |_| u64::MAX;
-        let mut judge = Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &|_| false, &held);
+        // What was written before its type was known was written before anything was told of it.
+        let former = Former { lineage: &self.books.lineage, at: (self.clock)(), fed: Fed::default() };
+        let mut judge =
+            Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &|_| false, &held).with(former);
         match judge.judge(change)? {
             Judgement::Verdict(verdict) => Ok(verdict),
             Judgement::NotSynced => Ok(Verdict::Applied),

@@ -1,15 +1,17 @@
 //! The books beside the dataset.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::FramePosition;
 use lienthong_node::quality::{WaiverStep, Waivers, delete_waiver, put_waiver};
+use lienthong_node::replica::{Fed, feed_taken};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::lineage::Lineage;
 use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
 use lienthong_proto::quality::Waiver;
 use lienthong_proto::time::UnixMillis;
@@ -36,6 +38,8 @@ pub struct HeldReplica {
     pub at: UnixMillis,
     /// Its last import.
     pub last_import: Option<ImportLine>,
+    /// Up to where it has said it took the feed.
+    pub fed: Fed,
 }
 
 /// What a unit's import came to, without values.
@@ -102,11 +106,16 @@ pub struct Books {
     pub notices: Arc<BTreeMap<ReplicaId, Vec<NoticeEntry>>>,
     /// By number: those that were not ended, expired ones among them.
     pub waivers: Arc<BTreeMap<u64, Waiver>>,
-    changed: bool,
+    /// The course of units.
+    pub lineage: Arc<Lineage>,
+    /// Records whose unit may have to be another by a step: written for a unit that has ended, or that gives a
+    /// part away.
+    pub strays: Arc<BTreeSet<(String, RecordId)>>,
+    pub(super) changed: bool,
 }
 
 /// Notices of one acceptance are numbered below the next acceptance's.
-const NOTICES_PER_ENTRY: u64 = 4_096;
+pub(super) const NOTICES_PER_ENTRY: u64 = 4_096;
 
 impl HeldReplica {
     /// A replica of `unit` of which nothing is held yet.
@@ -120,6 +129,7 @@ impl HeldReplica {
             ledger_index: 0,
             at: UnixMillis(0),
             last_import: None,
+            fed: Fed::default(),
         }
     }
 }
@@ -154,6 +164,7 @@ impl Books {
         })?;
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
+        books.load_lineage(view)?;
         Ok(books)
     }
 
@@ -198,6 +209,7 @@ impl Books {
         }
         self.note_decision(event, place, view);
         self.note_separation(event, place, view);
+        self.note_lineage(event, place, view);
         if event.kind == "enrolment"
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
                 (event.fields.get("replica"), event.fields.get("unit"))
@@ -277,6 +289,11 @@ impl Books {
         _view: &mut Batch,
     ) {
         let Content::Event(event) = content else { return };
+        if let (Some((_, fed)), Some(held)) = (feed_taken(event), self.replicas.get_mut(&acceptance.replica))
+        {
+            held.fed = fed;
+            self.changed = true;
+        }
         if event.kind != "import" {
             return;
         }
@@ -373,7 +390,7 @@ impl Books {
         self.tell(waiting.dot.replica, notice, view);
     }
 
-    fn tell(&mut self, replica: ReplicaId, notice: NoticeEntry, view: &mut Batch) {
+    pub(super) fn tell(&mut self, replica: ReplicaId, notice: NoticeEntry, view: &mut Batch) {
         let mut key = replica.0.to_vec();
         key.extend_from_slice(&notice.number.to_be_bytes());
         if let Ok(bytes) = serde_json::to_vec(&notice) {
@@ -421,6 +438,7 @@ fn encode_held(held: &HeldReplica) -> Vec<u8> {
     out.u64(held.ledger_index);
     out.u64(held.at.0);
     out.framed(&serde_json::to_vec(&held.last_import).unwrap_or_default());
+    out.framed(&held.fed.encode());
     out.into_bytes()
 }
 
@@ -434,6 +452,8 @@ fn decode_held(bytes: &[u8]) -> Option<HeldReplica> {
         ledger_index: input.u64().ok()?,
         at: UnixMillis(input.u64().ok()?),
         last_import: serde_json::from_slice(input.framed().ok()?).ok()?,
+        // A view of before has none.
+        fed: input.framed().ok().and_then(|bytes| Fed::decode(bytes).ok()).unwrap_or_default(),
     })
 }
 

@@ -2,7 +2,9 @@
 //! unit must be told. Everything here is a function of the ledger, and is rebuilt from it.
 
 mod books;
+mod course;
 mod open;
 
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
+pub use course::day_of;
 pub use open::{LedgerError, LedgerOptions, Opened, open};

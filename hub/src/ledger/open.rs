@@ -157,6 +157,13 @@ impl BooksReplay {
         let change =
             Change::of(replayed.entry).map_err(|source| JournalError::Malformed { sequence, source })?;
         let author = journal.author();
+        if !self.books.lineage.is_empty() {
+            let state = journal.dataset().pending_state(&change.record_type, change.record)?;
+            if let Some(owner) = state.as_ref().and_then(|state| state.owner()) {
+                let (named, at) = ((&*change.record_type, change.record), change.meta.hlc.at());
+                self.books.note_own(named, owner, change.unit().is_some(), at, &mut self.extra);
+            }
+        }
         let decided = Decided {
             record_type: &change.record_type,
             record: change.record,
@@ -220,7 +227,8 @@ impl BooksReplay {
         let bytes = journal.dataset().entries().entry(waiting.at)?;
         let change = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)).map_err(malformed)?;
         let proposal = event.fields.get("proposal") == Some(&Value::Boolean(true));
-        admit_late(journal, &change, &waiting, proposal, sequence, &self.feed, &mut self.extra)?;
+        let (books, feed, view) = (&mut self.books, &self.feed, &mut self.extra);
+        admit_late(journal, &change, &waiting, proposal, sequence, event.at, books, feed, view)?;
         self.books.released(number, &waiting, sequence.0, event.at, &mut self.extra);
         Ok(())
     }

@@ -75,7 +75,7 @@ impl EnrolmentService {
         Ok(wire::EnrolReply {
             chain: vec![certificate.to_vec().into()],
             root: secrets.root.to_vec().into(),
-            unit_name: hub.catalogue.units().title(&unit),
+            unit_name: hub.tree().title(&unit),
             unit: unit.to_string(),
             role: role.to_string(),
             domain: secrets.profile.domain.clone(),

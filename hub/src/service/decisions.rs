@@ -7,13 +7,14 @@ use lienthong_node::dataset::Record;
 use lienthong_node::records::Records;
 use lienthong_node::replica::{Draft, Intent, Outcome, WriteError};
 use lienthong_node::service::known_type;
-use lienthong_proto::catalogue::{FieldKind, RecordType, UnitKind};
+use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::change::path;
 use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::Withdrawal;
 use serde_json::json;
 
+use super::lineage::codes;
 use super::waivers::reason_of;
 use super::{Resolution, Transfer};
 use crate::app::Hub;
@@ -143,9 +144,17 @@ impl Hub {
 
     fn transfer_of(&self, transfer: Transfer) -> Result<Decision, Answer> {
         let declared = known_type(&self.catalogue, &transfer.record_type)?;
-        let to = self.catalogue.units().get(&transfer.to).filter(|unit| unit.kind != UnitKind::Agency);
+        let tree = self.tree();
+        let to = tree.get(&transfer.to).filter(|unit| unit.kind != UnitKind::Agency);
         if to.is_none() {
-            let reason = format!("không có đơn vị {0} · there is no unit {0}", transfer.to);
+            let reason = match tree.ending(&transfer.to) {
+                Some(ending) => format!(
+                    "đơn vị {0} đã kết thúc, kế thừa: {1} · unit {0} has ended, its successors are {1}",
+                    transfer.to,
+                    codes(&ending.successors)
+                ),
+                None => format!("không có đơn vị {0} · there is no unit {0}", transfer.to),
+            };
             return Err(Answer::refused("CODE_UNKNOWN", reason));
         }
         let records = self.records();
@@ -165,7 +174,7 @@ impl Hub {
             (path::UNIT.to_owned(), Value::Unit(transfer.to.clone())),
             (path::WHY.to_owned(), Value::Text(reason.clone())),
         ]);
-        if let Some(field) = unit_field(declared) {
+        if let Some(field) = declared.owner_field() {
             values.insert(field.to_owned(), Value::Unit(transfer.to));
         }
         Ok(Decision {
@@ -183,10 +192,4 @@ impl Hub {
             reason,
         })
     }
-}
-
-/// The field that says in a sheet whose a row is: it goes with the record.
-pub(super) fn unit_field(declared: &RecordType) -> Option<&str> {
-    let name = declared.unit_field.as_deref()?;
-    declared.field(name).filter(|field| field.kind == FieldKind::Unit).map(|field| field.name.as_str())
 }

@@ -13,7 +13,6 @@ use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
 
-use super::decisions::unit_field;
 use crate::app::Hub;
 use crate::ingest::Decision;
 
@@ -267,7 +266,9 @@ impl Hub {
             until.to_text()
         );
         let mut goes = BTreeMap::from([(path::UNIT.to_owned(), to.clone())]);
-        if let Some(field) = self.catalogue.record_type(&subject.record_type).and_then(unit_field) {
+        if let Some(field) =
+            self.catalogue.record_type(&subject.record_type).and_then(RecordType::owner_field)
+        {
             goes.insert(field.to_owned(), to);
         }
         let noted = BTreeMap::from([(handover.received.clone(), until)]);

@@ -5,6 +5,7 @@ mod decisions;
 mod duplicates;
 mod evidence;
 mod handover;
+mod lineage;
 mod people;
 mod quality;
 mod reconcile;
@@ -24,7 +25,7 @@ use tokio::runtime::Handle;
 
 use crate::app::Hub;
 
-pub use request::{Asked, NewWaiver, Pairing, Request, Resolution, Transfer};
+pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -68,6 +69,10 @@ impl Hub {
             Request::CataloguePublish { files, reason, actor } => {
                 self.catalogue_publish(files, &reason, &actor).await
             }
+            Request::Reorganise(asked) => self.reorganisation(asked, &tell).await,
+            Request::LineageUndo { number, reason, apply, actor } => {
+                self.lineage_undo(number, &reason, apply, &actor, &tell).await
+            }
             Request::WaiverEnd { number, reason, actor } => self.waiver_end(number, &reason, &actor).await,
             Request::UserAdd { name, roles, uid, password, actor } => {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
@@ -85,18 +90,30 @@ impl Hub {
         answered.unwrap_or_else(|refusal| refusal)
     }
 
-    fn records(&self) -> Records<'_> {
+    pub(crate) fn records(&self) -> Records<'_> {
         Records {
             dataset: &self.dataset,
             catalogue: &self.catalogue,
             provincial_key: &self.secrets.provincial_key,
             unit: &self.secrets.profile.province,
+            lineage: None,
         }
     }
 
-    fn on_records(&self, request: RecordsRequest, runtime: &Handle, tell: &Tell) -> Result<Answer, Answer> {
+    fn on_records(
+        &self,
+        mut request: RecordsRequest,
+        runtime: &Handle,
+        tell: &Tell,
+    ) -> Result<Answer, Answer> {
+        let lineage = self.lineage();
+        if let RecordsRequest::List { listing, .. } = &mut request
+            && let Some(unit) = &listing.unit
+        {
+            listing.tree = self.day_asked(unit, listing.tree)?;
+        }
         let service = RecordsService {
-            records: self.records(),
+            records: Records { lineage: Some(&lineage), ..self.records() },
             scope: UnitScope::Any(self.secrets.profile.province.clone()),
             writer: self.secrets.profile.replica,
             now: self.now(),
@@ -124,6 +141,9 @@ impl Hub {
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
             Request::CatalogueCheck { files } => self.catalogue_check(files),
+            Request::QualityOn { unit, tree } => self.quality_on(unit.as_ref(), tree),
+            Request::StatusOn { tree } => self.status_on(tree),
+            Request::LineageList { page } => Ok(self.lineage_list(&page)),
             Request::DuplicatesList { page } => self.duplicates_list(&page),
             Request::WaiverList { unit, page } => self.waiver_list(unit.as_ref(), &page),
             Request::ConflictsList { page } => Ok(self.conflicts_list(&page)),
@@ -151,6 +171,8 @@ impl Hub {
             | Request::DuplicatesMerge(_)
             | Request::DuplicatesSeparate(_)
             | Request::DuplicatesUndo(_)
+            | Request::Reorganise(_)
+            | Request::LineageUndo { .. }
             | Request::WaiverEnd { .. }
             | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }

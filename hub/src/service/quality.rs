@@ -33,23 +33,26 @@ impl Hub {
     pub(super) fn quality_report(&self, unit: Option<&UnitCode>) -> Result<Answer, Answer> {
         let left = self.quality.catch_up().map_err(Answer::failed)?;
         if let Some(unit) = unit {
-            if self.catalogue.units().get(unit).is_none() {
+            if let Some(on) = self.day_asked(unit, None)? {
+                return self.quality_on(Some(unit), on);
+            }
+            if self.tree().get(unit).is_none() {
                 return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
             }
             let mut report = self.quality.unit_report(unit, self.silence(unit)).map_err(Answer::failed)?;
             if let Some(fields) = report.as_object_mut() {
-                fields.insert("name".to_owned(), self.catalogue.units().title(unit).into());
+                fields.insert("name".to_owned(), self.tree().title(unit).into());
                 fields.insert("not_judged_yet".to_owned(), left.into());
             }
             return Ok(Answer::done(report));
         }
         let mut items = Vec::new();
-        for unit in self.catalogue.units().iter().filter(|unit| unit.kind != UnitKind::Agency) {
+        for unit in self.tree().iter().filter(|unit| unit.kind != UnitKind::Agency) {
             let score = self.unit_score(&unit.code).map_err(Answer::failed)?;
             let total = score.total().and_then(|(_, count)| count.tenths());
             let line = json!({
                 "unit": unit.code,
-                "name": self.catalogue.units().title(&unit.code),
+                "name": unit.title(),
                 "quality": quality_json(&score),
             });
             items.push((total.unwrap_or(u16::MAX), line));

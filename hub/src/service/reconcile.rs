@@ -18,7 +18,8 @@ impl Hub {
         timeout_seconds: u64,
         actor: &str,
     ) -> Result<Answer, Answer> {
-        if self.catalogue.units().get(unit).is_none() {
+        let tree = self.tree();
+        if tree.get(unit).is_none() && tree.ending(unit).is_none() {
             return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
         }
         let wait = Duration::from_secs(timeout_seconds);

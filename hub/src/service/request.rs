@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use lienthong_node::records::Page;
 use lienthong_node::service::RecordsRequest;
+use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use lienthong_proto::lineage::{Share, StepKind};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::{AccountRole, Credentials, Right};
@@ -29,6 +31,36 @@ pub enum Request {
     },
     /// All tokens.
     TokenList,
+    /// Make, merge, split, rename or dissolve units.
+    Reorganise(Reorganisation),
+    /// Undo a step of the units.
+    LineageUndo {
+        /// Its number.
+        number: u64,
+        /// The document that orders it.
+        reason: String,
+        /// Do it, not only say what it would do.
+        apply: bool,
+        /// Who.
+        actor: String,
+    },
+    /// All steps of the units.
+    LineageList {
+        /// Which.
+        page: Page,
+    },
+    /// How many records the units of a day have, and how good they are.
+    StatusOn {
+        /// The day, since 1970.
+        tree: i32,
+    },
+    /// How good the data of the units of a day is, or of one of them.
+    QualityOn {
+        /// Which.
+        unit: Option<UnitCode>,
+        /// The day, since 1970.
+        tree: i32,
+    },
     /// Take a token back.
     TokenRevoke {
         /// Its number.
@@ -232,6 +264,53 @@ pub struct NewWaiver {
     pub approver: String,
 }
 
+/// What is to happen to units.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reorganisation {
+    /// What.
+    pub kind: StepKind,
+    /// To which units.
+    pub from: Vec<UnitCode>,
+    /// What comes of them.
+    pub to: Vec<UnitCode>,
+    /// Names of units that begin or are renamed.
+    #[serde(default)]
+    pub names: BTreeMap<UnitCode, String>,
+    /// What units that begin are.
+    #[serde(default)]
+    pub unit_kind: Option<UnitKind>,
+    /// Whose records are that nothing else assigns.
+    #[serde(default)]
+    pub rest: Option<UnitCode>,
+    /// Which records go where.
+    #[serde(default)]
+    pub shares: Vec<Share>,
+    /// Records assigned one by one.
+    #[serde(default)]
+    pub map: Vec<MapLine>,
+    /// From which day on, `yyyy-mm-dd`.
+    pub on: String,
+    /// The document that orders it.
+    pub reason: String,
+    /// Do it, not only say what it would do.
+    pub apply: bool,
+    /// Who.
+    pub actor: String,
+}
+
+/// One line of a list that assigns records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MapLine {
+    /// Where it stands in its file.
+    pub line: u64,
+    /// The record's type.
+    pub record_type: String,
+    /// Its id or natural key.
+    pub id: String,
+    /// Where it goes.
+    pub unit: String,
+}
+
 /// How a conflict is settled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resolution {
@@ -311,6 +390,9 @@ impl Request {
             | Self::DuplicatesMerge(_)
             | Self::DuplicatesSeparate(_)
             | Self::DuplicatesUndo(_) => Right::Decide,
+            Self::Reorganise(Reorganisation { apply: true, .. }) | Self::LineageUndo { apply: true, .. } => {
+                Right::Reorganise
+            }
             Self::WaiverAdd(_) | Self::WaiverEnd { .. } | Self::CataloguePublish { .. } => Right::Approve,
             Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
             _ => Right::Read,
@@ -323,6 +405,7 @@ impl Request {
             Self::TokenCreate { actor, .. }
             | Self::TokenRevoke { actor, .. }
             | Self::UnitRevoke { actor, .. }
+            | Self::LineageUndo { actor, .. }
             | Self::QuarantineRelease { actor, .. }
             | Self::QuarantineSeparate { actor, .. }
             | Self::WaiverEnd { actor, .. }
@@ -337,6 +420,7 @@ impl Request {
             Self::DuplicatesMerge(pairing)
             | Self::DuplicatesSeparate(pairing)
             | Self::DuplicatesUndo(pairing) => name.clone_into(&mut pairing.actor),
+            Self::Reorganise(step) => name.clone_into(&mut step.actor),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use lienthong_node::control::Answer;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::note::{Algorithm, Verifier};
 use lienthong_proto::time::UnixMillis;
-use lienthong_proto::value::Value;
+use lienthong_proto::value::{Value, date_text};
 use serde_json::{Value as Json, json};
 
 use super::list;
@@ -21,7 +21,17 @@ impl Hub {
         ttl_seconds: u64,
         actor: String,
     ) -> Result<Answer, Answer> {
-        if self.catalogue.units().get(&unit).is_none() {
+        let tree = self.tree();
+        let successors = tree.ending(&unit).map(|_| tree.successors(&unit));
+        // A node that was the unit's may have to be recovered; a new one is the successor's.
+        let known = self.registry.list().iter().any(|entry| entry.unit == unit);
+        if let (Some(successors), false) = (&successors, known) {
+            let to = super::lineage::codes(successors);
+            return Err(Answer::failed(format!(
+                "đơn vị {unit} đã kết thúc, kế thừa: {to} · unit {unit} has ended, its successors are {to}"
+            )));
+        }
+        if tree.get(&unit).is_none() && successors.is_none() {
             return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
         }
         let expires = UnixMillis(self.now().0.saturating_add(ttl_seconds.saturating_mul(1_000)));
@@ -35,9 +45,11 @@ impl Hub {
         ]);
         self.event("token", &actor, fields).await.map_err(Answer::failed)?;
         let expires = expires.rfc3339();
-        Ok(Answer::done(
-            json!({ "token": token.to_string(), "unit": unit, "role": role, "expires": expires }),
-        ))
+        let mut body = json!({ "token": token.to_string(), "unit": unit, "role": role, "expires": expires });
+        if let (Some(successors), Some(fields)) = (successors, body.as_object_mut()) {
+            fields.insert("successors".to_owned(), json!(successors));
+        }
+        Ok(Answer::done(body))
     }
 
     pub(super) async fn token_revoke(&self, id: &str, actor: &str) -> Result<Answer, Answer> {
@@ -62,7 +74,9 @@ impl Hub {
     }
 
     pub(super) fn unit_show(&self, unit: &UnitCode) -> Result<Answer, Answer> {
-        if self.catalogue.units().get(unit).is_none() {
+        let tree = self.tree();
+        let ended = tree.ending(unit);
+        if tree.get(unit).is_none() && ended.is_none() {
             return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
         }
         let replicas: Vec<Json> = self
@@ -75,7 +89,11 @@ impl Hub {
         let root = lienthong_node::identity::spki_hash(&self.secrets.root).unwrap_or_default();
         Ok(Answer::done(json!({
             "unit": unit,
-            "name": self.catalogue.units().title(unit),
+            "name": tree.title(unit),
+            "ended": ended.map(|ending| json!({
+                "on": date_text(ending.on), "step": ending.step, "successors": tree.successors(unit),
+            })),
+            "predecessors": tree.predecessors(unit),
             "replicas": replicas,
             "fingerprint": lienthong_proto::fingerprint::words(&root),
         })))

@@ -264,7 +264,7 @@ async fn list(
         let detail = format!("limit phải từ 1 đến {LIMIT_MAX} · limit must be 1 to {LIMIT_MAX}");
         return Err(Problem::new("bad-request", detail));
     }
-    let listing = Listing { search, unit, limit, after, all, shared: false };
+    let listing = Listing { search, unit, limit, after, all, shared: false, tree: None };
     api.ask_records(RecordsRequest::List { record_type, listing }).await
 }
 

@@ -11,7 +11,7 @@ use lienthong_proto::ids::{RecordId, UnitCode};
 use serde_json::Value as Json;
 
 use super::Tongue;
-use super::records::Hear;
+use super::records::{Hear, day};
 use crate::control::Answer;
 use crate::export::{CsvWriter, Headers, JsonlWriter, WholeFile, XlsxWriter};
 use crate::records::Listing;
@@ -49,6 +49,9 @@ pub struct Export {
     /// Only this unit's
     #[arg(long)]
     pub unit: Option<UnitCode>,
+    /// Theo các đơn vị của ngày này (chỉ ở máy tỉnh) · by the units of this day, 2026-06-30 (at the hub only)
+    #[arg(long, value_name = "DATE", value_parser = day, requires = "unit")]
+    pub tree: Option<i32>,
     /// Cả bản ghi còn lỗi và đã thu hồi · also records kept out by an error, and withdrawn ones
     #[arg(long)]
     pub all: bool,
@@ -65,8 +68,8 @@ struct Written {
 
 impl Export {
     fn page(&self, after: Option<RecordId>) -> RecordsRequest {
-        let (unit, all, shared) = (self.unit.clone(), self.all, !self.all);
-        let listing = Listing { search: None, unit, limit: Some(PAGE), after, all, shared };
+        let (unit, all, shared, tree) = (self.unit.clone(), self.all, !self.all, self.tree);
+        let listing = Listing { search: None, unit, limit: Some(PAGE), after, all, shared, tree };
         RecordsRequest::List { record_type: self.record_type.clone(), listing }
     }
 

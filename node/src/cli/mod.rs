@@ -17,7 +17,7 @@ pub use args::{Cli, Command};
 pub use export::{Export, ExportFormat};
 pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
-pub use records::{Hear, RecordAction, RecordsCommand};
+pub use records::{Hear, RecordAction, RecordsCommand, day};
 
 use crate::api::{ApiTokens, LoopbackAddress};
 use crate::app::{Node, system_clock};

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::value::days_of;
 use serde_json::Value as Json;
 
 use super::export::Export;
@@ -72,6 +73,9 @@ pub enum RecordAction {
         /// Only this unit's
         #[arg(long)]
         unit: Option<UnitCode>,
+        /// Theo các đơn vị của ngày này (chỉ ở máy tỉnh) · by the units of this day (at the hub only)
+        #[arg(long, value_name = "DATE", value_parser = day, requires = "unit")]
+        tree: Option<i32>,
         /// How many
         #[arg(long)]
         limit: Option<usize>,
@@ -190,7 +194,7 @@ impl RecordAction {
                 id: id.clone(),
                 unit: unit.clone(),
             },
-            Self::List { record_type, search, unit, limit, after, all } => RecordsRequest::List {
+            Self::List { record_type, search, unit, tree, limit, after, all } => RecordsRequest::List {
                 record_type: record_type.clone(),
                 listing: Listing {
                     search: search.clone(),
@@ -199,6 +203,7 @@ impl RecordAction {
                     after: *after,
                     all: *all,
                     shared: false,
+                    tree: *tree,
                 },
             },
             Self::Withdraw { record_type, id, reason, unit } => RecordsRequest::Withdraw {
@@ -210,6 +215,15 @@ impl RecordAction {
             },
         }
     }
+}
+
+/// A day as `2026-06-30`, since 1970.
+///
+/// # Errors
+/// What a day looks like.
+pub fn day(text: &str) -> Result<i32, String> {
+    let day = text.parse::<jiff::civil::Date>();
+    day.map(days_of).map_err(|_| "ngày có dạng 2026-06-30 · a day looks like 2026-06-30".to_owned())
 }
 
 /// One JSON object, an array of them, or one a line; `-` is standard input.

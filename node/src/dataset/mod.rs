@@ -9,6 +9,7 @@ mod entries;
 mod flush;
 mod holdings;
 mod known;
+mod passages;
 mod past;
 mod record;
 mod remade;

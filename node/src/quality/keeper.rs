@@ -498,8 +498,20 @@ impl Keeper {
         as_of: i32,
     ) -> Result<Score, QualityError> {
         let mut totals = self.totals(record_type, unit)?;
-        let book = &*self.book()?;
         self.waive(record_type, unit, as_of, &mut totals)?;
+        self.score_over(unit, record_type, &totals, silence, as_of)
+    }
+
+    /// The score of whatever records are a unit's, from the sums over them.
+    pub(super) fn score_over(
+        &self,
+        unit: &UnitCode,
+        record_type: &str,
+        totals: &Totals,
+        silence: Silence,
+        as_of: i32,
+    ) -> Result<Score, QualityError> {
+        let book = &*self.book()?;
         let mut tally = totals.on(as_of, silence);
         if let Some(unit) = book.unit(unit) {
             let index = ViewIndex { view: self.dataset.view().as_ref(), own: None };

@@ -12,6 +12,7 @@ mod keeper;
 mod kept;
 mod outbox;
 mod referring;
+mod regrouped;
 mod report;
 mod shared;
 #[cfg(test)]
@@ -24,4 +25,5 @@ pub use event::{WaiverStep, waiver_end_event, waiver_event};
 pub use keeper::{Keeper, Pace, QualityError};
 pub use kept::Kept;
 pub use outbox::{Telling, ToldCursor};
+pub use regrouped::{Home, Regrouped};
 pub use waivers::{Waivers, delete_waiver, put_waiver};

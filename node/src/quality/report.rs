@@ -1,7 +1,7 @@
 //! Scores, defects and probable duplicates as documents.
 
 use lienthong_proto::ids::{RecordId, UnitCode};
-use lienthong_proto::quality::{Score, Silence};
+use lienthong_proto::quality::{Score, Silence, Totals};
 use serde_json::{Value as Json, json};
 
 use super::answers::text;
@@ -34,13 +34,30 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read.
     pub fn unit_report(&self, unit: &UnitCode, silence: Silence) -> Result<Json, QualityError> {
+        let mut kept_totals = |record_type: &str, as_of: i32| {
+            let mut totals = self.totals(record_type, unit)?;
+            self.waive(record_type, unit, as_of, &mut totals)?;
+            Ok(totals)
+        };
+        self.report_over(unit, silence, &mut kept_totals, &mut |_, _, owner| Ok(owner == unit))
+    }
+
+    /// The same over whatever records `whose` takes for the unit's, with the sums `totals` has of them.
+    pub(super) fn report_over(
+        &self,
+        unit: &UnitCode,
+        silence: Silence,
+        totals: &mut dyn FnMut(&str, i32) -> Result<Totals, QualityError>,
+        whose: &mut dyn FnMut(&str, RecordId, &UnitCode) -> Result<bool, QualityError>,
+    ) -> Result<Json, QualityError> {
         let (book, as_of) = (&*self.book()?, self.today());
         let (mut types, mut rows) = (Vec::new(), Vec::new());
         let mut whole = Score::default();
         for record_type in book.record_types() {
-            let score = self.score(unit, record_type, silence, as_of)?;
+            let sums = totals(record_type, as_of)?;
+            let score = self.score_over(unit, record_type, &sums, silence, as_of)?;
             whole.tally += score.tally;
-            let records = self.totals(record_type, unit)?.records;
+            let records = sums.records;
             if score.total().is_some() {
                 types.push(json!({
                     "type": record_type, "records": records,
@@ -50,13 +67,20 @@ impl Keeper {
             if rows.len() >= ROWS_SHOWN || records == 0 {
                 continue;
             }
+            let mut fault = None;
             self.each_defective(record_type, None, as_of, &mut |id, owner, defects| {
-                if owner == unit {
-                    let defects: Vec<Json> = defects.iter().map(|defect| defect_json(book, defect)).collect();
-                    rows.push(json!({ "type": record_type, "id": id, "defects": defects }));
+                match whose(record_type, id, owner) {
+                    Ok(true) => {
+                        let defects: Vec<Json> =
+                            defects.iter().map(|defect| defect_json(book, defect)).collect();
+                        rows.push(json!({ "type": record_type, "id": id, "defects": defects }));
+                    }
+                    Ok(false) => {}
+                    Err(error) => fault = Some(error),
                 }
-                rows.len() < ROWS_SHOWN
+                fault.is_none() && rows.len() < ROWS_SHOWN
             })?;
+            fault.map_or(Ok(()), Err)?;
         }
         let gaps: Vec<Json> = self.gaps(Some(unit), as_of)?.iter().map(|gap| {
             let rule = book.rule(gap.rule);

@@ -13,6 +13,10 @@ use crate::records::{LIMIT_MAX, Listing};
 impl RecordsService<'_> {
     /// A page of a listing: `{items, next}`, and how many records were `left_out` of the shared dataset.
     pub(super) fn list(&self, declared: &RecordType, listing: &Listing) -> Result<Answer, Answer> {
+        if listing.tree.is_some() && self.records.lineage.is_none() {
+            let reason = "chỉ máy tỉnh biết đơn vị của từng ngày · only the hub knows the units of a day";
+            return Err(Answer::refused("TREE_UNKNOWN", reason));
+        }
         let limit = listing.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
         let unjudged = self.keep_up(listing).map_err(Answer::failed)?;
         let (mut items, mut left_out, mut fault) = (Vec::new(), 0_u64, None);

@@ -129,6 +129,7 @@ impl Node {
                 catalogue: self.replica.catalogue(),
                 provincial_key: self.identity.provincial_key(),
                 unit: self.identity.unit(),
+                lineage: None,
             },
             scope: UnitScope::Own(self.identity.unit().clone()),
             writer: self.identity.replica(),

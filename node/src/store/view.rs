@@ -44,6 +44,10 @@ pub enum Keyspace {
     Past = 17,
     /// Unit, zero, ledger place → what the feed says there.
     Feed = 18,
+    /// Ledger place → an event about the course of units.
+    Lineage = 19,
+    /// Type, record id → nothing: a record whose unit may have to be another by a step.
+    Stray = 20,
 }
 
 /// Why a view does not answer.

@@ -205,6 +205,19 @@ impl Catalogue {
         &self.units
     }
 
+    /// The same with these units added, or called so by now. The digest is that of the files.
+    #[must_use]
+    pub fn with_units(&self, units: impl IntoIterator<Item = Unit>) -> Self {
+        let mut catalogue = self.clone();
+        for unit in units {
+            match catalogue.units.own.get_mut(&unit.code) {
+                Some(known) => known.name = unit.name,
+                None => drop(catalogue.units.own.insert(unit.code.clone(), unit)),
+            }
+        }
+        catalogue
+    }
+
     /// SHA-256 over the files, by path.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -332,6 +332,13 @@ impl Field {
 }
 
 impl RecordType {
+    /// The field that says in a sheet whose a row is, if it holds a unit: it goes with a record that moves.
+    #[must_use]
+    pub fn owner_field(&self) -> Option<&str> {
+        let name = self.unit_field.as_deref()?;
+        self.field(name).filter(|field| field.kind == FieldKind::Unit).map(|field| field.name.as_str())
+    }
+
     /// The field a register path leads to: `field`, or `field/itemkey/subfield` for items.
     #[must_use]
     pub fn field(&self, path: &str) -> Option<&Field> {

@@ -1,0 +1,157 @@
+//! The books' part about units that merge, split and end.
+
+use std::sync::Arc;
+
+use lienthong_node::store::{Batch, Keyspace, View, ViewError};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::lineage::{Lineage, Step};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::date_text;
+
+use super::books::NOTICES_PER_ENTRY;
+use super::{Books, NoticeEntry};
+
+/// Kept events have no place of their own in a log: their key says where they stand.
+const NOWHERE: ReplicaId = ReplicaId([0; 16]);
+
+/// The day of an instant, since 1970.
+#[must_use]
+pub fn day_of(at: UnixMillis) -> i32 {
+    i32::try_from(at.seconds() / 86_400).unwrap_or(i32::MAX)
+}
+
+impl Books {
+    pub(super) fn load_lineage(&mut self, view: &dyn View) -> Result<(), ViewError> {
+        let lineage = Arc::make_mut(&mut self.lineage);
+        view.scan_prefix(Keyspace::Lineage, &[], &mut |key, bytes| {
+            let event = Entry::decode(bytes).and_then(|entry| Event::of(&entry));
+            if let (Some(place), Ok(event)) = (key.first_chunk(), event) {
+                lineage.note(&event, Sequence(u64::from_be_bytes(*place)));
+            }
+            true
+        })?;
+        let strays = Arc::make_mut(&mut self.strays);
+        view.scan_prefix(Keyspace::Stray, &[], &mut |key, _| {
+            let (record_type, record) = key.split_at(key.len().saturating_sub(16));
+            if let (Ok(record_type), Some(record)) =
+                (std::str::from_utf8(record_type), RecordId::from_slice(record))
+            {
+                strays.insert((record_type.to_owned(), record));
+            }
+            true
+        })
+    }
+
+    /// Takes an event about units into account, and tells the units of a step.
+    pub(super) fn note_lineage(&mut self, event: &Event, place: Sequence, view: &mut Batch) {
+        if !Lineage::concerns(event) || !Arc::make_mut(&mut self.lineage).note(event, place) {
+            return;
+        }
+        self.changed = true;
+        // The salts of an entry that is never shown matter to nobody.
+        if let Ok((bytes, _)) = event.build(Dot { replica: NOWHERE, sequence: place }, &[0; 16]) {
+            view.put(Keyspace::Lineage, &place.0.to_be_bytes(), &bytes);
+        }
+        let said = Step::of(event, place);
+        let undone = self
+            .lineage
+            .steps()
+            .find(|step| self.lineage.undo_of(step.number).is_some_and(|undo| undo.number == place.0));
+        if let Some((step, undone)) =
+            said.map(|step| (step, false)).or(undone.cloned().map(|step| (step, true)))
+        {
+            self.tell_units(&step, undone, event.at, place, view);
+        }
+    }
+
+    fn tell_units(&mut self, step: &Step, undone: bool, at: UnixMillis, place: Sequence, view: &mut Batch) {
+        let concerned = |unit: &UnitCode| step.from.contains(unit) || step.to.contains(unit);
+        let told: Vec<ReplicaId> = self
+            .replicas
+            .iter()
+            .filter(|(_, held)| concerned(&held.unit))
+            .map(|(replica, _)| *replica)
+            .collect();
+        let units = |units: &[UnitCode]| units.iter().map(UnitCode::as_str).collect::<Vec<_>>().join(", ");
+        let (from, to, on, reason) = (units(&step.from), units(&step.to), date_text(step.on), &step.reason);
+        let (name, kind) = (step.kind.name(), if undone { "LINEAGE_UNDONE" } else { "LINEAGE" });
+        let (vi, en) = if undone {
+            (
+                format!("tỉnh đã hủy bước tổ chức lại đơn vị ({name}) {from} → {to} ngày {on}"),
+                format!("the province undid the {name} of units {from} → {to} of {on}"),
+            )
+        } else {
+            (
+                format!(
+                    "đơn vị tổ chức lại ({name}) {from} → {to} từ ngày {on}, theo {reason}; việc ghi ở máy này không mất: bản ghi theo đơn vị kế thừa"
+                ),
+                format!(
+                    "units: {name} {from} → {to} from {on} on, by {reason}; nothing written at this node is lost: records go with the successor"
+                ),
+            )
+        };
+        for (number, replica) in (0..NOTICES_PER_ENTRY).zip(told) {
+            let notice = NoticeEntry {
+                number: place.0 * NOTICES_PER_ENTRY + number,
+                at: at.0,
+                kind: kind.to_owned(),
+                sequence: 0,
+                reason: kind.to_owned(),
+                record_type: String::new(),
+                vi: vi.clone(),
+                en: en.clone(),
+            };
+            self.tell(replica, notice, view);
+        }
+    }
+
+    /// A change was applied that states the record's owner: whether a step has to move it is looked at later.
+    pub fn note_owner(
+        &mut self,
+        record_type: &str,
+        record: RecordId,
+        owner: &UnitCode,
+        at: UnixMillis,
+        view: &mut Batch,
+    ) {
+        if self.lineage.is_empty() || !self.lineage.may_move(owner, day_of(at)) {
+            return;
+        }
+        view.put(Keyspace::Stray, &stray_key(record_type, record), &[]);
+        Arc::make_mut(&mut self.strays).insert((record_type.to_owned(), record));
+        self.changed = true;
+    }
+
+    /// The province itself wrote a record that is `owner`'s now; `stated` if it said so with that. One of a unit
+    /// that has ended goes on; else the province's word on whose it is stands.
+    pub fn note_own(
+        &mut self,
+        (record_type, record): (&str, RecordId),
+        owner: &UnitCode,
+        stated: bool,
+        at: UnixMillis,
+        view: &mut Batch,
+    ) {
+        if self.lineage.has_ended(owner, day_of(at)) {
+            self.note_owner(record_type, record, owner, at, view);
+        } else if stated {
+            self.found(record_type, record, view);
+        }
+    }
+
+    /// A record was looked at: it is where it belongs.
+    pub fn found(&mut self, record_type: &str, record: RecordId, view: &mut Batch) {
+        let named = (record_type.to_owned(), record);
+        if self.strays.contains(&named) {
+            view.delete(Keyspace::Stray, &stray_key(record_type, record));
+            Arc::make_mut(&mut self.strays).remove(&named);
+            self.changed = true;
+        }
+    }
+}
+
+fn stray_key(record_type: &str, record: RecordId) -> Vec<u8> {
+    [record_type.as_bytes(), &record.0].concat()
+}

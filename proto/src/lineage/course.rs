@@ -1,0 +1,275 @@
+//! All steps that were ever said, what was undone, and what is left to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::step::{self, DONE, UNDONE, numbered};
+use super::{LineageFault, Named, Passage, Step, Tree};
+use crate::catalogue::Units;
+use crate::event::Event;
+use crate::ids::{RecordId, Sequence, UnitCode};
+use crate::time::UnixMillis;
+
+/// The undoing of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// The ledger's entry that says so.
+    pub number: u64,
+    /// The document that orders it.
+    pub reason: String,
+    /// Who.
+    pub actor: String,
+    /// When that was said.
+    pub at: UnixMillis,
+}
+
+/// Records that are still to be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work<'a> {
+    /// By a step whose day has come.
+    Forward(&'a Step),
+    /// Back, by the undoing of a step.
+    Back(&'a Step, u64),
+}
+
+/// The steps of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lineage {
+    steps: BTreeMap<u64, Step>,
+    undone: BTreeMap<u64, Undo>,
+    /// Steps and undoings that are finished, with how many records they moved.
+    done: BTreeMap<u64, u64>,
+    assigned: BTreeMap<String, BTreeMap<Named, UnitCode>>,
+}
+
+impl Lineage {
+    /// Whether an event may speak of steps.
+    #[must_use]
+    pub fn concerns(event: &Event) -> bool {
+        event.kind.starts_with(step::STEP)
+    }
+
+    /// Takes an event of the ledger, standing at `place`, into account; whether it speaks of steps.
+    pub fn note(&mut self, event: &Event, place: Sequence) -> bool {
+        if let Some(step) = Step::of(event, place) {
+            self.steps.insert(step.number, step);
+            return true;
+        }
+        if let Some((plan, assigned)) = step::assigned(event) {
+            self.assigned.entry(plan).or_default().extend(assigned);
+            return true;
+        }
+        match (event.kind.as_str(), numbered(event, "number")) {
+            (UNDONE, Some(number)) => {
+                let reason = step::text(event, "reason").unwrap_or_default();
+                let undo = Undo { number: place.0, reason, actor: event.actor.clone(), at: event.at };
+                self.undone.entry(number).or_insert(undo);
+                true
+            }
+            (DONE, Some(number)) => {
+                self.done.insert(number, numbered(event, "records").unwrap_or(0));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether nothing ever happened to a unit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// All steps as they were said, undone ones among them.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.values()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn step(&self, number: u64) -> Option<&Step> {
+        self.steps.get(&number)
+    }
+
+    /// The undoing of a step.
+    #[must_use]
+    pub fn undo_of(&self, step: u64) -> Option<&Undo> {
+        self.undone.get(&step)
+    }
+
+    /// How many records a step, or an undoing, has moved, once it is finished.
+    #[must_use]
+    pub fn done(&self, number: u64) -> Option<u64> {
+        self.done.get(&number).copied()
+    }
+
+    /// The steps that stand, in the order of their days.
+    #[must_use]
+    pub fn standing(&self) -> Vec<&Step> {
+        let mut standing: Vec<&Step> =
+            self.steps.values().filter(|step| !self.undone.contains_key(&step.number)).collect();
+        standing.sort_by_key(|step| step.place());
+        standing
+    }
+
+    /// The standing steps whose day has come, in order.
+    #[must_use]
+    pub fn due(&self, today: i32) -> Vec<&Step> {
+        self.standing().into_iter().filter(|step| step.on <= today).collect()
+    }
+
+    /// What is left to do today, in order: first what goes back.
+    #[must_use]
+    pub fn work(&self, today: i32) -> Vec<Work<'_>> {
+        let undone = self.undone.iter().filter_map(|(step, undo)| Some((self.steps.get(step)?, undo.number)));
+        let back = undone
+            .filter(|(step, undo)| step.moves() && step.on <= today && !self.done.contains_key(undo))
+            .map(|(step, undo)| Work::Back(step, undo));
+        let forward = self.due(today).into_iter();
+        let forward = forward.filter(|step| step.moves() && !self.done.contains_key(&step.number));
+        back.chain(forward.map(Work::Forward)).collect()
+    }
+
+    /// The catalogue's list without the units that begin by a step.
+    fn base(&self, units: &Units) -> Tree {
+        Tree::of(units).without(self.standing().into_iter().flat_map(|step| &step.begins))
+    }
+
+    /// Those of the units that come of a step that are not there yet.
+    #[must_use]
+    pub fn begins(&self, units: &Units, step: &Step) -> Vec<UnitCode> {
+        let tree = self.tree(units, step.on);
+        step.to.iter().filter(|code| tree.get(code).is_none()).cloned().collect()
+    }
+
+    /// The units of a day.
+    #[must_use]
+    pub fn tree(&self, units: &Units, on: i32) -> Tree {
+        let mut tree = self.base(units);
+        for step in self.due(on) {
+            // What was taken once, and cannot be under another list of units, is as if it had never been said.
+            let _ = tree.take(units, step);
+        }
+        tree
+    }
+
+    /// The tree of its day with one more step; the steps after it must still be possible.
+    ///
+    /// # Errors
+    /// [`LineageFault`] saying why it cannot be.
+    pub fn check(&self, units: &Units, step: &Step) -> Result<Tree, LineageFault> {
+        let (mut tree, mut wanted) = (self.base(units), None);
+        let mut all = self.standing();
+        all.push(step);
+        all.sort_by_key(|step| step.place());
+        for known in all {
+            let taken = tree.take(units, known);
+            if known.number == step.number {
+                taken?;
+                wanted = Some(tree.clone());
+            } else if let (Err(fault), true) = (taken, wanted.is_some()) {
+                return Err(LineageFault::Later { step: known.number, fault: Box::new(fault) });
+            }
+        }
+        Ok(wanted.unwrap_or(tree))
+    }
+
+    /// The tree of `today` without a step; the steps after it must not stand on it.
+    ///
+    /// # Errors
+    /// [`LineageFault`] saying why it cannot be undone.
+    pub fn check_undo(&self, units: &Units, number: u64, today: i32) -> Result<Tree, LineageFault> {
+        let step = self.steps.get(&number).ok_or(LineageFault::StepUnknown(number))?;
+        if self.undone.contains_key(&number) {
+            return Err(LineageFault::UndoneBefore(number));
+        }
+        let (mut tree, mut today_tree) = (self.base(units), None);
+        for known in self.standing().into_iter().filter(|known| known.number != number) {
+            if known.on > today {
+                today_tree.get_or_insert_with(|| tree.clone());
+            }
+            let later = known.place() > step.place();
+            // What a later step moved on cannot be fetched back past it.
+            let on_it = later && known.moves() && known.from.iter().any(|unit| step.to.contains(unit));
+            let impossible = tree.take(units, known).is_err() && later;
+            if on_it || impossible {
+                return Err(LineageFault::StoodOn { step: number, later: known.number });
+            }
+        }
+        Ok(today_tree.unwrap_or(tree))
+    }
+
+    /// A plan's list.
+    #[must_use]
+    pub fn plan(&self, plan: &str) -> Option<&BTreeMap<Named, UnitCode>> {
+        self.assigned.get(plan)
+    }
+
+    /// Where a plan's list sends a record.
+    #[must_use]
+    pub fn assigned(&self, plan: &str, record_type: &str, record: RecordId) -> Option<&UnitCode> {
+        self.assigned.get(plan)?.get(&(record_type.to_owned(), record))
+    }
+
+    /// Whether records of a unit may have to go elsewhere by a step whose day has come.
+    #[must_use]
+    pub fn gives(&self, unit: &UnitCode, today: i32) -> bool {
+        let undone = |step: &Step| self.undone.contains_key(&step.number);
+        self.steps
+            .values()
+            .any(|step| step.on <= today && step.moves() && step.from.contains(unit) && !undone(step))
+    }
+
+    /// Whether a record of this unit may belong elsewhere: by a step whose day has come, or one that was undone.
+    #[must_use]
+    pub fn may_move(&self, unit: &UnitCode, today: i32) -> bool {
+        self.gives(unit, today)
+            || self
+                .steps
+                .values()
+                .any(|step| step.moves() && step.to.contains(unit) && self.undone.contains_key(&step.number))
+    }
+
+    /// Whether a unit ended by a step whose day has come.
+    #[must_use]
+    pub fn has_ended(&self, unit: &UnitCode, today: i32) -> bool {
+        let undone = |step: &Step| self.undone.contains_key(&step.number);
+        self.steps
+            .values()
+            .any(|step| step.on <= today && step.ends().any(|ended| ended == unit) && !undone(step))
+    }
+
+    /// Whether records may have come to a unit by a step, undone or not.
+    #[must_use]
+    pub fn receives(&self, unit: &UnitCode) -> bool {
+        self.steps.values().any(|step| step.moves() && step.to.contains(unit))
+    }
+
+    /// Whose a record was in the tree of a day: its passages are followed back as long as they lead to its owner.
+    #[must_use]
+    pub fn home_on(&self, owner: &UnitCode, passages: &[Passage], on: i32) -> UnitCode {
+        let mut home = owner.clone();
+        for passage in passages.iter().rev() {
+            let after = self.steps.get(&passage.step).is_none_or(|step| step.on > on)
+                || self.undone.contains_key(&passage.step);
+            if passage.to != home || !after {
+                break;
+            }
+            home.clone_from(&passage.from);
+        }
+        home
+    }
+
+    /// The units a record had until standing steps took it to its owner.
+    #[must_use]
+    pub fn former(&self, owner: &UnitCode, passages: &[Passage]) -> BTreeSet<UnitCode> {
+        let (mut home, mut former) = (owner, BTreeSet::new());
+        for passage in passages.iter().rev() {
+            if passage.to != *home || self.undone.contains_key(&passage.step) {
+                break;
+            }
+            home = &passage.from;
+            former.insert(home.clone());
+        }
+        former
+    }
+}
