@@ -99,8 +99,10 @@ pub struct Hub {
     pub issuer: Issuer,
     /// The catalogue in force, with the units of the day it was opened.
     pub catalogue: Arc<Catalogue>,
-    /// The one that was published, if any, and its number.
-    pub published: Option<(u64, Bundle)>,
+    /// The catalogue nodes are sent, if not just the program's own, and its number.
+    pub sent: Option<(u64, Bundle)>,
+    /// How often units were reorganised, as of the day it was opened.
+    pub reorganised: u64,
     /// A newer one was published: to be in force, the hub must be opened anew.
     pub superseded: CancellationToken,
     /// The catalogue as its files have it.
@@ -142,9 +144,31 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-fn published(data: &Path) -> Result<Option<(u64, Bundle)>, StartError> {
-    let Some(bundle) = Shelf::of(data).kept()? else { return Ok(None) };
-    let number = bundle.says().map_err(ShelfError::from)?.number;
+/// The number of a sent catalogue: that of the published one, then so many bits for how often units were reorganised.
+const REORGANISED_BITS: u32 = 20;
+
+/// What nodes are sent: what was published, with the units of the day where they were reorganised. Its number grows with
+/// either.
+fn sent(
+    data: &Path,
+    secrets: &HubSecrets,
+    catalogue: &Catalogue,
+    reorganised: u64,
+) -> Result<Option<(u64, Bundle)>, StartError> {
+    let kept = Shelf::of(data).kept()?;
+    let number = kept.as_ref().map(Bundle::says).transpose().map_err(ShelfError::from)?;
+    let number = number.map_or(0, |published| published.number);
+    if reorganised == 0 {
+        return Ok(kept.map(|bundle| (number, bundle)));
+    }
+    let files = match &kept {
+        Some(bundle) => bundle.files().map_err(ShelfError::from)?,
+        None => Catalogue::embedded_files(),
+    };
+    let number = number << REORGANISED_BITS | reorganised;
+    let files = catalogue.files_with_its_units(&files);
+    let key = (secrets.ledger_origin(), secrets.ledger_key.as_ref());
+    let bundle = Bundle::publish(number, &files, (&key.0, key.1)).map_err(ShelfError::from)?;
     Ok(Some((number, bundle)))
 }
 
@@ -172,6 +196,7 @@ impl Hub {
         };
         let opened = ledger::open(data, author, Arc::clone(&catalogue), options)?;
         let (listed, lineage) = (catalogue, &opened.books.lineage);
+        let reorganised = lineage.count(ledger::day_of(clock()));
         let catalogue = if lineage.is_empty() {
             Arc::clone(&listed)
         } else {
@@ -185,7 +210,7 @@ impl Hub {
         let quality = Keeper::open_telling(dataset.clone(), Arc::clone(&catalogue), clock)?;
         // A rule that does not compile is said at the start, not when it is first needed.
         quality.book()?;
-        let published = published(data)?;
+        let sent = sent(data, &secrets, &catalogue, reorganised)?;
         let stop = CancellationToken::new();
         quality
             .start(stop.clone(), Pace::Prompt)
@@ -198,7 +223,8 @@ impl Hub {
             accounts,
             issuer,
             catalogue,
-            published,
+            sent,
+            reorganised,
             superseded: CancellationToken::new(),
             listed,
             committer,

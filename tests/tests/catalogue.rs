@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use lienthong_hub::accounts::{AccountRole, Credentials};
 use lienthong_hub::demo::{Daemon, once};
 use lienthong_hub::pki::Role;
-use lienthong_hub::service::{Asked, Request as HubRequest};
+use lienthong_hub::service::{Asked, Reorganisation, Request as HubRequest};
 use lienthong_node::control;
 use lienthong_node::records::Listing;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::lineage::StepKind;
 use lienthong_tests::make_hub;
 use serde_json::{Value as Json, json};
 
@@ -132,4 +133,44 @@ async fn p12_a_published_catalogue_reaches_every_node() {
     let listing = RecordsRequest::List { record_type: "thi_dua".to_owned(), listing: Listing::default() };
     let items = |body: &Json| body["items"].as_array().is_some_and(|items| items.len() == 2);
     asked(&mut hub, &HubRequest::Records(listing), items).await;
+    a_unit_is_renamed(&mut hub, dir.path()).await;
+}
+
+/// A unit that gets another name has it everywhere, of its day.
+async fn a_unit_is_renamed(hub: &mut Daemon, dir: &Path) {
+    let steward = HubRequest::UserAdd {
+        name: "minh".to_owned(),
+        roles: vec![AccountRole::Steward],
+        uid: None,
+        password: Some(PASSWORD.to_owned()),
+        actor: String::new(),
+    };
+    assert_eq!(hub.ask(&steward).await.unwrap().exit, 0);
+    let rename = HubRequest::Reorganise(Reorganisation {
+        kind: StepKind::Rename,
+        from: vec![UNIT.parse().unwrap()],
+        to: vec![UNIT.parse().unwrap()],
+        names: BTreeMap::from([(UNIT.parse().unwrap(), "Phố Mới".to_owned())]),
+        unit_kind: None,
+        rest: None,
+        shares: Vec::new(),
+        map: Vec::new(),
+        on: "2026-01-01".to_owned(),
+        reason: "NQ 12".to_owned(),
+        apply: true,
+        actor: String::new(),
+    });
+    let credentials = Some(Credentials { user: "minh".to_owned(), password: PASSWORD.to_owned() });
+    let renamed = hub.ask(&Asked { credentials, request: rename }).await.unwrap();
+    assert_eq!(renamed.exit, 0, "{}", renamed.body);
+    for unit in [UNIT, "12004"] {
+        let folder = dir.join(unit);
+        until(&folder, &NodeRequest::Status, |body| body["catalogue"]["number"].as_u64() > Some(1)).await;
+        let known = lienthong_node::published::in_force(&folder, None).unwrap();
+        assert_eq!(known.units().title(&UNIT.parse().unwrap()), "Phường Phố Mới");
+        assert_eq!((known.units().iter().count(), known.units().by_old_code("12322").len()), (109, 2));
+        assert!(known.record_type("thi_dua").is_some() && known.units().elsewhere("00004").is_some());
+    }
+    asked(hub, &HubRequest::CatalogueShow, |body| body["number"] == 1 && body["sent"].as_u64() > Some(1))
+        .await;
 }

@@ -47,6 +47,10 @@ impl Hub {
                 if let Err(error) = hub.reorganise(&(Arc::new(|_| {}) as Tell)).await {
                     tracing::error!(%error, "records of reorganised units do not move");
                 }
+                // The units of the day are others than those it was opened with, here and at the nodes.
+                if hub.lineage().count(day_of(hub.now())) != hub.reorganised {
+                    hub.superseded.cancel();
+                }
                 tokio::select! {
                     () = hub.stop.cancelled() => {}
                     () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -337,14 +337,14 @@ impl Hub {
         }
         for unit in plan.step.to.iter().filter(|unit| self.catalogue.units().get(unit).is_none()) {
             let message = format!(
-                "mã {unit} là mã mới: khởi động lại máy tỉnh, và ở máy của đơn vị thêm vào thư mục --catalogue (units/*.csv), để nhập được bảng ghi mã này · {unit} is a new code: restart the hub, and add it to the --catalogue folder (units/*.csv) of the unit’s node, or sheets with it are refused"
+                "mã {unit} là mã mới: máy xã nhận được khi kết nối, trước đó bảng ghi mã này bị từ chối · {unit} is a new code: a node knows it once it was connected, until then sheets with it are refused there"
             );
             plan.problems.push(Problem { code: "CODE_NEW", fatal: false, message });
         }
         let renamed = plan.step.names.keys().filter(|unit| self.catalogue.units().get(unit).is_some());
         for unit in renamed {
             let message = format!(
-                "mã {unit} giữ nguyên mà tên khác trước: bảng ghi tên mới bị trả lại (CODE_UNKNOWN, CODE_NAME_MISMATCH) cho đến khi khởi động lại máy tỉnh và thay danh mục ở máy xã · code {unit} stays and its name is another: sheets with the new name are handed back (CODE_UNKNOWN, CODE_NAME_MISMATCH) until the hub is restarted and the node’s catalogue replaced"
+                "mã {unit} giữ nguyên mà tên khác trước: bảng ghi tên mới bị trả lại (CODE_UNKNOWN, CODE_NAME_MISMATCH) cho đến khi máy xã kết nối · code {unit} stays and its name is another: sheets with the new name are handed back (CODE_UNKNOWN, CODE_NAME_MISMATCH) at a node until it was connected"
             );
             plan.problems.push(Problem { code: "CODE_RENAMED", fatal: false, message });
         }

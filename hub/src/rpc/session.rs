@@ -209,7 +209,7 @@ impl Session {
         };
         self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
         self.send(wire::down::Message::Welcome(welcome)).await?;
-        match &self.hub.published {
+        match &self.hub.sent {
             Some((number, bundle)) if feeds && hello.catalogue_seen < *number => {
                 let (note, packed) = (bundle.note.clone(), bundle.packed.clone().into());
                 self.send(wire::down::Message::Catalogue(wire::Catalogue { note, packed })).await

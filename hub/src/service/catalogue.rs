@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::control::Answer;
 use lienthong_node::published::{Shelf, files as in_force};
-use lienthong_proto::catalogue::{Bundle, Catalogue};
+use lienthong_proto::catalogue::{Bundle, Catalogue, Published};
 use lienthong_proto::quality::RuleBook;
 use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
@@ -16,10 +16,9 @@ const PUBLISHED: &str = "catalogue";
 
 impl Hub {
     pub(super) fn catalogue_show(&self) -> Result<Answer, Answer> {
-        let number = self.published.as_ref().map(|(number, _)| *number);
-        let published = self.published.as_ref().map(|(_, bundle)| bundle.says());
-        let published = published.transpose().map_err(Answer::failed)?;
-        let digest = self.catalogue.digest();
+        let published = self.published()?;
+        let number = published.map(|published| published.number);
+        let digest = self.listed.digest();
         let types: Vec<Json> = self
             .catalogue
             .record_types()
@@ -35,6 +34,7 @@ impl Hub {
             "digest": hex::encode(digest),
             // A folder named at the start stands over what was published, and no node has it.
             "is_published": published.is_some_and(|published| published.digest == digest),
+            "sent": self.sent.as_ref().map(|(number, _)| *number),
             "types": types,
         })))
     }
@@ -53,7 +53,7 @@ impl Hub {
     ) -> Result<Answer, Answer> {
         let reason = reason_of(reason)?;
         let (files, mut body) = self.publishable(files)?;
-        let number = self.published.as_ref().map_or(0, |(number, _)| *number) + 1;
+        let number = self.published()?.map_or(0, |published| published.number) + 1;
         let origin = self.secrets.ledger_origin();
         let bundle = Bundle::publish(number, &files, (&origin, self.secrets.ledger_key.as_ref()))
             .map_err(|error| Answer::refused("CATALOGUE", error))?;
@@ -71,6 +71,11 @@ impl Hub {
             fields.insert("ledger_index".to_owned(), json!(place));
         }
         Ok(Answer::done(body))
+    }
+
+    fn published(&self) -> Result<Option<Published>, Answer> {
+        let kept = Shelf::of(&self.data).kept().map_err(Answer::failed)?;
+        kept.map(|bundle| bundle.says()).transpose().map_err(Answer::failed)
     }
 
     /// All files there would be, and what is new in them.

@@ -58,6 +58,23 @@ impl Hub {
         asked: Reorganisation,
         tell: &Tell,
     ) -> Result<Answer, Answer> {
+        let answered = self.reorganise_units(asked, tell).await;
+        self.look_at_units();
+        answered
+    }
+
+    /// The units of the day may be others than those the hub was opened with.
+    fn look_at_units(&self) {
+        if self.lineage().count(day_of(self.now())) != self.reorganised {
+            self.superseded.cancel();
+        }
+    }
+
+    async fn reorganise_units(
+        self: &Arc<Self>,
+        asked: Reorganisation,
+        tell: &Tell,
+    ) -> Result<Answer, Answer> {
         let _one = self.reorganising.lock().await;
         let (mut step, apply) = (self.step_of(&asked)?, asked.apply);
         let (lineage, today) = (self.lineage(), day_of(self.now()));
@@ -215,6 +232,7 @@ impl Hub {
         let event = undo_event(number, &reason, actor, self.now());
         self.committer.event(event).await.map_err(Answer::failed)?;
         let moved = self.carry_on(tell).await.map_err(Answer::failed)?;
+        self.look_at_units();
         note(&mut body, "applied", true.into());
         note(&mut body, "moved", moved.into());
         note(&mut body, "state", state_of(&self.lineage(), number, today).into());

@@ -218,6 +218,16 @@ impl Catalogue {
         catalogue
     }
 
+    /// `files` with the units of the province as this catalogue has them.
+    #[must_use]
+    pub fn files_with_its_units(&self, files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let own = |path: &String| path.starts_with("units/") && path != ELSEWHERE;
+        let mut files: BTreeMap<String, String> =
+            files.iter().filter(|(path, _)| !own(path)).map(|(p, t)| (p.clone(), t.clone())).collect();
+        files.insert("units/units.csv".to_owned(), self.units.to_csv());
+        files
+    }
+
     /// SHA-256 over the files, by path.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -275,6 +285,21 @@ fn digest_of(files: &BTreeMap<String, String>) -> Digest {
     sha256(&[&super::bundle::plain(files)])
 }
 
+/// The kinds of units as a file names them.
+const KINDS: [(UnitKind, &str); 4] = [
+    (UnitKind::Province, "tỉnh"),
+    (UnitKind::Commune, "xã"),
+    (UnitKind::Ward, "phường"),
+    (UnitKind::Affiliated, "trực thuộc"),
+];
+
+fn kind_word(kind: UnitKind) -> Option<&'static str> {
+    KINDS.iter().find(|(known, _)| *known == kind).map(|(_, word)| *word)
+}
+
+/// The units of other provinces.
+const ELSEWHERE: &str = "units/viet_nam.csv";
+
 /// The units of the province, and the names of all others for telling them.
 #[derive(Debug, Clone, Default)]
 pub struct Units {
@@ -322,6 +347,23 @@ impl Units {
         }
     }
 
+    /// As a file of units has them.
+    fn to_csv(&self) -> String {
+        let mut rows = csv::Writer::from_writer(Vec::new());
+        let head = ["code", "kind", "name", "old_codes", "partial_old_codes"];
+        let written = rows.write_record(head).and_then(|()| {
+            self.own.values().filter_map(|unit| Some((unit, kind_word(unit.kind)?))).try_for_each(
+                |(unit, kind)| {
+                    let (old, partial) = (unit.old_codes.join(" "), unit.partial_old_codes.join(" "));
+                    rows.write_record([unit.code.as_str(), kind, &unit.name, &old, &partial])
+                },
+            )
+        });
+        // Into memory nothing fails.
+        let bytes = written.ok().and_then(|()| rows.into_inner().ok()).unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
     fn read(&mut self, stem: &str, text: &str) -> Result<(), String> {
         let mut rows = csv::Reader::from_reader(text.as_bytes());
         for row in rows.records() {
@@ -332,13 +374,9 @@ impl Units {
                 continue;
             }
             let code: UnitCode = cell(0).parse().map_err(|error| format!("{}: {error}", cell(0)))?;
-            let kind = match cell(1).as_str() {
-                "tỉnh" => UnitKind::Province,
-                "xã" => UnitKind::Commune,
-                "phường" => UnitKind::Ward,
-                "trực thuộc" => UnitKind::Affiliated,
-                other => return Err(format!("{code}: unknown kind {other:?}")),
-            };
+            let word = cell(1);
+            let kind = KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind);
+            let kind = kind.ok_or_else(|| format!("{code}: unknown kind {word:?}"))?;
             let list = |text: String| text.split_whitespace().map(str::to_owned).collect();
             let unit = Unit {
                 code: code.clone(),

@@ -79,6 +79,13 @@ impl Lineage {
         self.steps.is_empty()
     }
 
+    /// How many steps have begun by a day, and how many were undone: it grows whenever the tree changes.
+    #[must_use]
+    pub fn count(&self, today: i32) -> u64 {
+        let begun = self.steps.values().filter(|step| step.on <= today).count();
+        (begun + self.undone.len()) as u64
+    }
+
     /// All steps as they were said, undone ones among them.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.values()
