@@ -113,8 +113,8 @@ async fn p12_a_published_catalogue_reaches_every_node() {
     }
     let published = hub.ask(&publish("records/thi_dua.toml", NEW)).await.unwrap();
     assert_eq!(published.body["number"], 1, "{}", published.body);
-    let shown = asked(&mut hub, &HubRequest::CatalogueShow, |body| body["number"] == 1).await;
-    assert_eq!(shown["is_published"], true);
+    let in_force = |body: &Json| body["number"] == 1 && body["is_published"] == true;
+    let shown = asked(&mut hub, &HubRequest::CatalogueShow, in_force).await;
     assert!(shown["types"].to_string().contains("thi_dua"));
     let same = hub.ask(&publish("records/thi_dua.toml", NEW)).await.unwrap();
     assert_eq!(same.body["rule"], "CATALOGUE_SAME");
