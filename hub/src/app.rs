@@ -32,7 +32,9 @@ use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
-use crate::pki::{HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens};
+use crate::pki::{
+    Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens,
+};
 use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
 
@@ -89,6 +91,8 @@ pub struct Hub {
     pub registry: Registry,
     /// Enrolment tokens.
     pub tokens: Tokens,
+    /// Recoveries that were approved.
+    pub approvals: Approvals,
     /// People's accounts.
     pub accounts: Accounts,
     /// Issues certificates.
@@ -117,6 +121,8 @@ pub struct Hub {
     pub stop: CancellationToken,
     /// What opening remarked.
     pub remarks: Vec<String>,
+    /// The folder with catalogue files over the built-in ones, if there is one.
+    pub catalogue_folder: std::sync::OnceLock<PathBuf>,
     /// The addresses taken, by what is served there.
     pub addresses: parking_lot::RwLock<BTreeMap<String, String>>,
     batches: Arc<Semaphore>,
@@ -145,6 +151,7 @@ impl Hub {
         let lock = DataLock::take(data, "lienthong-hub")?;
         let registry = Registry::open(&secrets)?;
         let tokens = Tokens::open(&secrets)?;
+        let approvals = Approvals::open(&secrets).map_err(TokenError::from)?;
         let accounts = Accounts::open(&secrets)?;
         let issuer = Issuer::new(&secrets)?;
         let author = Author {
@@ -170,6 +177,7 @@ impl Hub {
             secrets,
             registry,
             tokens,
+            approvals,
             accounts,
             issuer,
             catalogue,
@@ -184,6 +192,7 @@ impl Hub {
             reconciling: tokio::sync::Mutex::default(),
             stop,
             remarks: opened.remarks,
+            catalogue_folder: std::sync::OnceLock::new(),
             addresses: parking_lot::RwLock::default(),
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
@@ -208,7 +217,15 @@ impl Hub {
     /// # Errors
     /// [`CheckpointError`] if the ledger's name is none.
     pub fn ledger_checkpoint(&self) -> Result<String, CheckpointError> {
-        let Head { size, root } = self.head();
+        self.ledger_checkpoint_at(self.head())
+    }
+
+    /// The ledger's checkpoint at a head it had, signed.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if the ledger's name is none.
+    pub fn ledger_checkpoint_at(&self, head: Head) -> Result<String, CheckpointError> {
+        let Head { size, root } = head;
         let checkpoint = Checkpoint { origin: self.secrets.ledger_origin(), size, root };
         Ok(checkpoint.sign(self.secrets.ledger_key.as_ref())?.note().to_string())
     }
@@ -295,6 +312,9 @@ impl Hub {
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
             .max_decoding_message_size(64 * 1024);
+        // By its old certificate a unit goes on as a new replica, once that was approved.
+        let again = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
+            .max_decoding_message_size(64 * 1024);
         let builder = || {
             tonic::transport::Server::builder()
                 .max_concurrent_streams(Some(32))
@@ -306,6 +326,7 @@ impl Hub {
         let stop = self.stop.clone();
         let server = builder()
             .add_service(sync)
+            .add_service(again)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming.sync), async move {
                 stop.cancelled().await
             });

@@ -18,8 +18,8 @@ use serde_json::json;
 
 pub use args::{Cli, Command};
 use args::{
-    ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, TokenAction, UnitAction, UserAction,
-    WaiverAction,
+    ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, SuccessorArguments, TokenAction,
+    UnitAction, UserAction, WaiverAction,
 };
 
 use crate::accounts::Credentials;
@@ -28,6 +28,7 @@ use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
 use crate::service::{Asked, NewWaiver, Request, Resolution, Transfer};
+use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
@@ -88,7 +89,17 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
-            lienthong_node::check::check(&data, secrets.profile.replica)
+            crate::succession::check(&data, &secrets)?
+        }
+        Command::Restore { backup, how } => {
+            let options = successor(&data, how)?;
+            let catalogue = catalogue(config.path(None, "catalogue").as_deref())?;
+            Answer::done(serde_json::to_value(restore(backup, &options, catalogue, system_clock)?)?)
+        }
+        Command::Rebuild { how } => {
+            let options = successor(&data, how)?;
+            let catalogue = catalogue(config.path(None, "catalogue").as_deref())?;
+            Answer::done(serde_json::to_value(rebuild(&options, catalogue, system_clock)?)?)
         }
         command => {
             let credentials = credentials(&cli)?;
@@ -121,6 +132,16 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     Ok(answer.exit)
 }
 
+fn successor(data: &Path, how: &SuccessorArguments) -> anyhow::Result<RestoreOptions> {
+    Ok(RestoreOptions {
+        data: std::path::absolute(data)?,
+        kit: how.kit.clone(),
+        passphrase: password(Some(&how.passphrase_file), "kit")?,
+        names: how.names.clone(),
+        after: how.after.clone(),
+    })
+}
+
 fn name(command: &Command) -> &'static str {
     match command {
         Command::Records(command) => command.name(),
@@ -137,7 +158,7 @@ async fn serve(
     overrides: Option<&Path>,
     tongue: Tongue,
 ) -> anyhow::Result<u8> {
-    let hub = Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?;
+    let hub = opened(data, overrides)?;
     for remark in &hub.remarks {
         tracing::warn!("{remark}");
     }
@@ -161,6 +182,14 @@ async fn serve(
     Ok(0)
 }
 
+fn opened(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Arc<Hub>> {
+    let hub = Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?;
+    if let Some(folder) = overrides {
+        let _ = hub.catalogue_folder.set(std::path::absolute(folder)?);
+    }
+    Ok(hub)
+}
+
 /// The way to a hub: its running daemon, or its folder opened for the one command.
 enum Door {
     Daemon(control::Connection),
@@ -172,7 +201,7 @@ impl Door {
         if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
-        Ok(Self::Folder(Hub::open(data, catalogue(overrides)?, &LedgerOptions::default(), system_clock)?))
+        Ok(Self::Folder(opened(data, overrides)?))
     }
 
     async fn ask(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
@@ -230,6 +259,9 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Unit { action } => match action {
             UnitAction::List => Request::UnitList,
             UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
+            UnitAction::ApproveRecovery { unit } => {
+                Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
+            }
             UnitAction::Revoke { whom, reason } => {
                 Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
             }
@@ -290,7 +322,11 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Status
         | Command::Init { .. }
         | Command::Serve { .. }
+        | Command::Restore { .. }
+        | Command::Rebuild { .. }
         | Command::Check => Request::Status,
+        Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
+        Command::ConfirmSuccession => Request::ConfirmSuccession { actor: author() },
     })
 }
 

@@ -17,4 +17,4 @@ pub use decide::{Answered, Decided, Decision};
 pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
 pub use judge::{Judge, Judgement};
 pub use release::Release;
-pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};
+pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, chained, verify};

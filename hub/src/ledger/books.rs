@@ -7,6 +7,7 @@ use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::FramePosition;
 use lienthong_node::quality::{WaiverStep, Waivers, delete_waiver, put_waiver};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
+use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -17,6 +18,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::{READMISSION, Standing};
 use crate::ingest::{Content, Decided};
 
 /// What the ledger holds of one replica.
@@ -102,6 +104,8 @@ pub struct Books {
     pub notices: Arc<BTreeMap<ReplicaId, Vec<NoticeEntry>>>,
     /// By number: those that were not ended, expired ones among them.
     pub waivers: Arc<BTreeMap<u64, Waiver>>,
+    /// Whom this ledger follows, and whether that was confirmed.
+    pub succession: Standing,
     changed: bool,
 }
 
@@ -152,6 +156,7 @@ impl Books {
             }
             true
         })?;
+        books.succession = Standing::load(view)?;
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         Ok(books)
@@ -197,7 +202,9 @@ impl Books {
             None => {}
         }
         self.note_decision(event, place, view);
-        if event.kind == "enrolment"
+        self.changed |= self.succession.note(event, place, view);
+        // A former ledger is held like a replica of the province.
+        if ["enrolment", READMISSION, SUCCESSION.0].contains(&event.kind.as_str())
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
                 (event.fields.get("replica"), event.fields.get("unit"))
             && let Ok(replica) = replica.parse::<ReplicaId>()

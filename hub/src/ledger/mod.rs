@@ -3,6 +3,8 @@
 
 mod books;
 mod open;
+mod succession;
 
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
+pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};

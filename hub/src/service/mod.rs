@@ -5,6 +5,7 @@ mod evidence;
 mod people;
 mod quality;
 mod reconcile;
+mod recovery;
 mod request;
 mod units;
 mod waiting;
@@ -50,6 +51,7 @@ impl Hub {
             }
             Request::TokenRevoke { id, actor } => self.token_revoke(&id, &actor).await,
             Request::UnitRevoke { whom, reason, actor } => self.unit_revoke(&whom, &reason, &actor).await,
+            Request::UnitApproveRecovery { unit, actor } => self.approve_recovery(&unit, &actor).await,
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, reason, actor).await
             }
@@ -61,6 +63,7 @@ impl Hub {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
+            Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
             }
@@ -119,21 +122,25 @@ impl Hub {
                 let checkpoint = self.ledger_checkpoint().map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
+            Request::Backup { to } => self.backup_answer(&to),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
             Request::LedgerVerify => {
-                Ok(lienthong_node::check::check(&self.data, self.secrets.profile.replica))
+                self.keep_heartbeats();
+                crate::succession::check(&self.data, &self.secrets).map_err(Answer::failed)
             }
             Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
             Request::StateDigest { replica } => state_digest(&self.dataset, &self.catalogue, replica),
             Request::TokenCreate { .. }
             | Request::TokenRevoke { .. }
             | Request::UnitRevoke { .. }
+            | Request::UnitApproveRecovery { .. }
             | Request::QuarantineRelease { .. }
             | Request::WaiverAdd(_)
             | Request::ConflictsResolve(_)
             | Request::RecordTransfer(_)
             | Request::WaiverEnd { .. }
             | Request::Reconcile { .. }
+            | Request::ConfirmSuccession { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
         }
