@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lienthong_hub::demo::Daemon;
 use lienthong_hub::pki::{open_kit, seal_kit};
@@ -18,6 +18,14 @@ const UNITS: [&str; 3] = ["11953", "11977", "12004"];
 /// How long a step of a drill took, for the runbook.
 fn drill(what: &str, begun: Instant) {
     eprintln!("drill: {what}: {:.1} s", begun.elapsed().as_secs_f64());
+}
+
+/// Waits until something holds, asked again and again.
+async fn eventually(what: &str, wanted: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !wanted().await {
+        assert!(Instant::now() < deadline, "{what}");
+    }
 }
 
 async fn records(hub: &Daemon) -> u64 {
@@ -444,7 +452,7 @@ async fn p1_a_hub_rebuilt_without_a_backup_is_filled_by_the_nodes() {
             done(&place.program, &["as-node", "record", "get", "dang_vien", "033070000001"], &folder).await;
         got.unwrap()["fields"]["ho_ten"] == "Nguyễn Văn Một"
     };
-    while !heard().await {}
+    eventually("the commune is fed the province's word", heard).await;
     // One unit proposes, the owner answers with sight of it: its context names the other's log.
     put(&two, &[person(UNITS[1], 2, "Nguyễn Văn Đề Nghị")]).await.unwrap();
     in_step(&two).await.unwrap();
@@ -453,7 +461,7 @@ async fn p1_a_hub_rebuilt_without_a_backup_is_filled_by_the_nodes() {
             done(&place.program, &["as-node", "record", "get", "dang_vien", "033070000002"], &folder).await;
         !got.unwrap()["conflicts"].as_array().unwrap().is_empty()
     };
-    while !proposed().await {}
+    eventually("the owner is fed the proposal", proposed).await;
     put(&one, &[person(UNITS[0], 2, "Nguyễn Văn Trả Lời")]).await.unwrap();
     in_step(&one).await.unwrap();
     two.stop().await.unwrap();
