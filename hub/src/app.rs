@@ -17,6 +17,7 @@ use lienthong_node::rpc::sync::sync_server::SyncServer;
 use lienthong_proto::catalogue::{Bundle, Catalogue};
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
 use lienthong_proto::event::Event;
+use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits;
 use lienthong_proto::time::UnixMillis;
@@ -33,7 +34,9 @@ use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
-use crate::pki::{HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens};
+use crate::pki::{
+    Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens,
+};
 use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
 
@@ -93,6 +96,8 @@ pub struct Hub {
     pub registry: Registry,
     /// Enrolment tokens.
     pub tokens: Tokens,
+    /// Recoveries that were approved.
+    pub approvals: Approvals,
     /// People's accounts.
     pub accounts: Accounts,
     /// Issues certificates.
@@ -131,6 +136,8 @@ pub struct Hub {
     pub stop: CancellationToken,
     /// What opening remarked.
     pub remarks: Vec<String>,
+    /// The folder with catalogue files over the built-in ones, if there is one.
+    pub catalogue_folder: std::sync::OnceLock<PathBuf>,
     /// The addresses taken, by what is served there.
     pub addresses: parking_lot::RwLock<BTreeMap<String, String>>,
     batches: Arc<Semaphore>,
@@ -156,19 +163,23 @@ fn sent(
     reorganised: u64,
 ) -> Result<Option<(u64, Bundle)>, StartError> {
     let kept = Shelf::of(data).kept()?;
-    let number = kept.as_ref().map(Bundle::says).transpose().map_err(ShelfError::from)?;
-    let number = number.map_or(0, |published| published.number);
-    if reorganised == 0 {
-        return Ok(kept.map(|bundle| (number, bundle)));
-    }
-    let files = match &kept {
+    let said = kept.as_ref().map(Bundle::says).transpose().map_err(ShelfError::from)?;
+    let number = said.map_or(0, |published| published.number);
+    let (origin, key) = (secrets.ledger_origin(), secrets.ledger_key.as_ref());
+    let files = match kept {
+        None if reorganised == 0 => return Ok(None),
+        // One that a former ledger signed is signed anew.
+        Some(bundle) if reorganised == 0 && bundle.published(&origin, key.public_key()).is_ok() => {
+            return Ok(Some((number, bundle)));
+        }
         Some(bundle) => bundle.files().map_err(ShelfError::from)?,
         None => Catalogue::embedded_files(),
     };
-    let number = number << REORGANISED_BITS | reorganised;
-    let files = catalogue.files_with_its_units(&files);
-    let key = (secrets.ledger_origin(), secrets.ledger_key.as_ref());
-    let bundle = Bundle::publish(number, &files, (&key.0, key.1)).map_err(ShelfError::from)?;
+    let (number, files) = match reorganised {
+        0 => (number, files),
+        _ => (number << REORGANISED_BITS | reorganised, catalogue.files_with_its_units(&files)),
+    };
+    let bundle = Bundle::publish(number, &files, (&origin, key)).map_err(ShelfError::from)?;
     Ok(Some((number, bundle)))
 }
 
@@ -187,6 +198,7 @@ impl Hub {
         let lock = DataLock::take(data, "lienthong-hub")?;
         let registry = Registry::open(&secrets)?;
         let tokens = Tokens::open(&secrets)?;
+        let approvals = Approvals::open(&secrets).map_err(TokenError::from)?;
         let accounts = Accounts::open(&secrets)?;
         let issuer = Issuer::new(&secrets)?;
         let author = Author {
@@ -220,6 +232,7 @@ impl Hub {
             secrets,
             registry,
             tokens,
+            approvals,
             accounts,
             issuer,
             catalogue,
@@ -239,6 +252,7 @@ impl Hub {
             reorganising: tokio::sync::Mutex::default(),
             stop,
             remarks: opened.remarks,
+            catalogue_folder: std::sync::OnceLock::new(),
             addresses: parking_lot::RwLock::default(),
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
@@ -263,7 +277,15 @@ impl Hub {
     /// # Errors
     /// [`CheckpointError`] if the ledger's name is none.
     pub fn ledger_checkpoint(&self) -> Result<String, CheckpointError> {
-        let Head { size, root } = self.head();
+        self.ledger_checkpoint_at(self.head())
+    }
+
+    /// The ledger's checkpoint at a head it had, signed.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if the ledger's name is none.
+    pub fn ledger_checkpoint_at(&self, head: Head) -> Result<String, CheckpointError> {
+        let Head { size, root } = head;
         let checkpoint = Checkpoint { origin: self.secrets.ledger_origin(), size, root };
         Ok(checkpoint.sign(self.secrets.ledger_key.as_ref())?.note().to_string())
     }
@@ -351,6 +373,9 @@ impl Hub {
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
             .max_decoding_message_size(64 * 1024);
+        // By its old certificate a unit goes on as a new replica, once that was approved.
+        let again = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
+            .max_decoding_message_size(64 * 1024);
         let builder = || {
             tonic::transport::Server::builder()
                 .max_concurrent_streams(Some(32))
@@ -362,6 +387,7 @@ impl Hub {
         let stop = self.stop.clone();
         let server = builder()
             .add_service(sync)
+            .add_service(again)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming.sync), async move {
                 stop.cancelled().await
             });

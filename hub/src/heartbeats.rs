@@ -80,6 +80,14 @@ impl Heartbeats {
         self.kept.lock().heartbeats.get(&replica).cloned()
     }
 
+    /// What each replica last signed: size and root.
+    #[must_use]
+    pub fn signed(&self) -> BTreeMap<ReplicaId, (u64, Digest)> {
+        let kept = self.kept.lock();
+        let head = |heartbeat: &Heartbeat| (heartbeat.checkpoint.size, heartbeat.checkpoint.root);
+        kept.heartbeats.iter().map(|(replica, heartbeat)| (*replica, head(heartbeat))).collect()
+    }
+
     /// Size and root a replica has announced and the hub was not seen to hold yet.
     #[must_use]
     pub fn awaited(&self, replica: ReplicaId) -> Option<(u64, Digest)> {

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod accounts;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod demo;
 pub mod feed;
@@ -20,4 +21,5 @@ pub mod reconcile;
 pub mod rpc;
 pub mod service;
 pub mod status;
+pub mod succession;
 pub mod web;

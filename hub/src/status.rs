@@ -222,6 +222,7 @@ impl Hub {
             "records": totals.records,
             "conflicts_open": totals.conflicts_open,
             "quarantined": quarantined,
+            "succession": self.succession_json(),
             "failure": self.committer.failure().as_deref(),
             "units": units,
         })

@@ -137,9 +137,9 @@ impl Node {
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
+            evidence: Arc::new(Evidence::open(data, identity.ledger_mark())?),
             identity: Arc::new(identity),
             replica,
-            evidence: Arc::new(Evidence::open(data)?),
             quality,
             api_tokens: ApiTokens::of(data),
             addresses: RwLock::default(),

@@ -40,6 +40,12 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Checks a data folder and names what differs.
 #[must_use]
 pub fn check(data: &Path, replica: ReplicaId) -> Answer {
+    check_against(data, replica, &BTreeMap::new())
+}
+
+/// As [`check`], for a hub: what is held of each replica is held against the size and root it has signed.
+#[must_use]
+pub fn check_against(data: &Path, replica: ReplicaId, signed: &BTreeMap<ReplicaId, (u64, Digest)>) -> Answer {
     let dir = log_dir(data);
     let (end, faults) = match log::verify(&dir, replica) {
         Ok(found) => found,
@@ -49,6 +55,9 @@ pub fn check(data: &Path, replica: ReplicaId) -> Answer {
         replica,
         frontier: Frontier::new(),
         others: BTreeMap::new(),
+        signed,
+        reached: BTreeMap::new(),
+        fed: BTreeMap::new(),
         receipts: receipts(data),
         changes: Vec::new(),
         kept_out: BTreeSet::new(),
@@ -67,8 +76,11 @@ pub fn check(data: &Path, replica: ReplicaId) -> Answer {
         }
     }
     let root = hex::encode(judge.frontier.root());
+    let replicas = judge.replicas();
     let exit = u8::from(!judge.faults.is_empty());
-    Answer { body: json!({ "entries": end, "root": root, "view": view, "faults": judge.faults }), exit }
+    let faults = judge.faults;
+    let body = json!({ "entries": end, "root": root, "view": view, "replicas": replicas, "faults": faults });
+    Answer { body, exit }
 }
 
 /// Sizes and roots the hub has confirmed.
@@ -76,15 +88,21 @@ fn receipts(data: &Path) -> BTreeMap<u64, Digest> {
     if !data.join("receipts.jsonl").exists() {
         return BTreeMap::new();
     }
-    let receipts = Evidence::open(data).and_then(|evidence| evidence.receipts()).unwrap_or_default();
+    let receipts = Evidence::open(data, None).and_then(|evidence| evidence.receipts()).unwrap_or_default();
     let parsed = receipts.iter().filter_map(|receipt| Checkpoint::parse_body(&receipt.checkpoint).ok());
     parsed.map(|checkpoint| (checkpoint.size, checkpoint.root)).collect()
 }
 
-struct Judge {
+struct Judge<'a> {
     replica: ReplicaId,
     frontier: Frontier,
     others: BTreeMap<ReplicaId, Frontier>,
+    /// What others have signed of their logs.
+    signed: &'a BTreeMap<ReplicaId, (u64, Digest)>,
+    /// Whether the log held led through that, to the hash.
+    reached: BTreeMap<ReplicaId, bool>,
+    /// How far ledgers had come, by what others have logged of their feeds.
+    fed: BTreeMap<ReplicaId, u64>,
     receipts: BTreeMap<u64, Digest>,
     /// Admitted changes: where they stand in this log, and their records.
     changes: Vec<(u64, String, RecordId)>,
@@ -93,11 +111,30 @@ struct Judge {
     faults: Vec<String>,
 }
 
-impl Judge {
+impl Judge<'_> {
     fn fault(&mut self, fault: String) {
         if self.faults.len() < FAULTS_MAX {
             self.faults.push(fault);
         }
+    }
+
+    /// What is held of each replica, and whether it is all that replica has signed.
+    fn replicas(&self) -> Vec<Json> {
+        let known = self.others.keys().chain(self.signed.keys());
+        let known = known.chain(self.fed.keys().filter(|of| **of != self.replica)).collect::<BTreeSet<_>>();
+        let told = |replica: &ReplicaId| {
+            let held = self.others.get(replica);
+            let signed = self.signed.get(replica).map(|(size, _)| *size);
+            json!({
+                "replica": replica,
+                "size": held.map_or(0, Frontier::size),
+                "root": hex::encode(held.map_or(lienthong_proto::merkle::EMPTY_ROOT, Frontier::root)),
+                "signed": signed,
+                "fed": self.fed.get(replica),
+                "complete": signed.map(|size| size == 0 || self.reached.get(replica) == Some(&true)),
+            })
+        };
+        known.into_iter().map(told).collect()
     }
 
     fn log(&mut self, reader: &LogReader, end: Sequence) {
@@ -207,6 +244,17 @@ impl Judge {
         for (index, bytes) in entries.iter().enumerate() {
             let entry = Entry::decode(bytes)?;
             frontier.push(entry.leaf_hash());
+            if let Some((size, root)) = self.signed.get(&acceptance.replica)
+                && frontier.size() == *size
+            {
+                self.reached.insert(acceptance.replica, frontier.root() == *root);
+            }
+            if entry.header.kind == EntryKind::Event
+                && let Some((_, to)) = Event::of(&entry).ok().as_ref().and_then(feed_taken)
+            {
+                let fed = self.fed.entry(to.of).or_default();
+                *fed = to.cursor.ledger.max(*fed);
+            }
             let verdict = u16::try_from(index).ok().and_then(|index| acceptance.verdicts.get(&index));
             if matches!(verdict, None | Some(Verdict::Proposal))
                 && entry.header.kind == EntryKind::Change

@@ -25,6 +25,7 @@ pub mod note;
 pub mod quality;
 pub mod reconcile;
 pub mod rules;
+pub mod succession;
 pub mod text;
 pub mod time;
 pub mod value;

@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: a hub and nodes in one process, over real TLS and real files.
 
+pub mod processes;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -198,6 +198,44 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
+    /// Sao lưu, cả khi đang chạy; lần sau chỉ chép phần mới · back up, while it runs too; later only what is new
+    Backup {
+        /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
+        to: PathBuf,
+    },
+    /// Khôi phục từ bản sao lưu vào thư mục mới (--data) · make a hub again from a backup, in a new folder (--data)
+    Restore {
+        /// Bản sao lưu · the backup
+        backup: PathBuf,
+        /// How
+        #[command(flatten)]
+        how: SuccessorArguments,
+    },
+    /// Dựng lại máy chủ khi không còn bản sao lưu: các xã gửi lại nhật ký · make a hub again without a backup: the communes send their logs again
+    Rebuild {
+        /// How
+        #[command(flatten)]
+        how: SuccessorArguments,
+    },
+    /// Xác nhận sau khôi phục: đã xem lại các thu hồi trong khoảng mất; mở lại ghi danh · confirm after a restore that the gap was looked at; enrolment goes on
+    ConfirmSuccession,
+}
+
+/// What it takes to make a hub that takes over.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SuccessorArguments {
+    /// Bộ khôi phục · the recovery kit
+    #[arg(long, value_name = "FILE")]
+    pub kit: PathBuf,
+    /// Tệp chứa mật khẩu của bộ khôi phục, chỉ chủ tệp được đọc · file with its passphrase, mode 0600
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: PathBuf,
+    /// A host name or address nodes will dial, besides those of before; may be given again
+    #[arg(long = "name")]
+    pub names: Vec<String>,
+    /// succession.note của máy chủ đã khôi phục trước đó mà lại mất · of a hub that was restored and lost again before its first backup
+    #[arg(long, value_name = "FILE")]
+    pub after: Option<PathBuf>,
 }
 
 /// What of the catalogue.
@@ -379,6 +417,11 @@ pub enum UnitAction {
     List,
     /// One
     Show {
+        /// Its code
+        unit: String,
+    },
+    /// Let it go on as a new replica by its old certificate, once, within a day
+    ApproveRecovery {
         /// Its code
         unit: String,
     },

@@ -19,8 +19,8 @@ use lienthong_node::published::{in_force, read_folder};
 use serde_json::json;
 
 use args::{
-    CatalogueAction, ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, TokenAction,
-    UnitAction, UserAction, WaiverAction,
+    CatalogueAction, ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, SuccessorArguments,
+    TokenAction, UnitAction, UserAction, WaiverAction,
 };
 pub use args::{Cli, Command};
 
@@ -30,6 +30,7 @@ use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
 use crate::service::{Asked, NewWaiver, Pairing, Request, Resolution, Transfer};
+use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
@@ -90,7 +91,17 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
-            lienthong_node::check::check(&data, secrets.profile.replica)
+            crate::succession::check(&data, &secrets)?
+        }
+        Command::Restore { backup, how } => {
+            let options = successor(&data, how)?;
+            let catalogue = in_force(&data, config.path(None, "catalogue").as_deref())?;
+            Answer::done(serde_json::to_value(restore(backup, &options, catalogue, system_clock)?)?)
+        }
+        Command::Rebuild { how } => {
+            let options = successor(&data, how)?;
+            let catalogue = in_force(&data, config.path(None, "catalogue").as_deref())?;
+            Answer::done(serde_json::to_value(rebuild(&options, catalogue, system_clock)?)?)
         }
         command => {
             let credentials = credentials(&cli)?;
@@ -145,6 +156,16 @@ fn lists_units(command: &Command) -> bool {
     }
 }
 
+fn successor(data: &Path, how: &SuccessorArguments) -> anyhow::Result<RestoreOptions> {
+    Ok(RestoreOptions {
+        data: std::path::absolute(data)?,
+        kit: how.kit.clone(),
+        passphrase: password(Some(&how.passphrase_file), "kit")?,
+        names: how.names.clone(),
+        after: how.after.clone(),
+    })
+}
+
 fn name(command: &Command) -> &'static str {
     match command {
         Command::Records(command) => command.name(),
@@ -164,7 +185,7 @@ async fn serve(
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
     let (mut listen, mut web) = (listen.to_owned(), web.to_owned());
-    let mut hub = open(data, overrides)?;
+    let mut hub = opened(data, overrides)?;
     loop {
         (listen, web) = serve_once(&hub, &listen, &web, tongue).await?;
         tokio::select! {
@@ -173,7 +194,7 @@ async fn serve(
                 eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
                 hub.close().await;
                 drop(hub);
-                hub = reopened(|| open(data, overrides)).await?;
+                hub = reopened(|| opened(data, overrides)).await?;
                 continue;
             }
         }
@@ -182,10 +203,6 @@ async fn serve(
         hub.close().await;
         return Ok(0);
     }
-}
-
-fn open(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Arc<Hub>> {
-    Ok(Hub::open(data, in_force(data, overrides)?, &LedgerOptions::default(), system_clock)?)
 }
 
 /// Serves one opening of a hub; the addresses it serves at.
@@ -215,6 +232,14 @@ async fn serve_once(
     Ok((nodes.to_string(), pages.to_string()))
 }
 
+fn opened(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Arc<Hub>> {
+    let hub = Hub::open(data, in_force(data, overrides)?, &LedgerOptions::default(), system_clock)?;
+    if let Some(folder) = overrides {
+        let _ = hub.catalogue_folder.set(std::path::absolute(folder)?);
+    }
+    Ok(hub)
+}
+
 /// The way to a hub: its running daemon, or its folder opened for the one command.
 enum Door {
     Daemon(control::Connection),
@@ -226,7 +251,7 @@ impl Door {
         if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
-        Ok(Self::Folder(open(data, overrides)?))
+        Ok(Self::Folder(opened(data, overrides)?))
     }
 
     async fn ask(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
@@ -290,6 +315,9 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             UnitAction::Lineage(lineage) => lineage.request()?,
             UnitAction::List => Request::UnitList,
             UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
+            UnitAction::ApproveRecovery { unit } => {
+                Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
+            }
             UnitAction::Revoke { whom, reason } => {
                 Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
             }
@@ -313,15 +341,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             actor: author(),
         },
         Command::Duplicates { action } => duplicates(action),
-        Command::Catalogue { action } => match action {
-            CatalogueAction::Show => Request::CatalogueShow,
-            CatalogueAction::Check { folder } => Request::CatalogueCheck { files: read_folder(folder)? },
-            CatalogueAction::Publish { folder, reason } => Request::CataloguePublish {
-                files: read_folder(folder)?,
-                reason: reason.clone(),
-                actor: author(),
-            },
-        },
+        Command::Catalogue { action } => of_catalogue(action)?,
         Command::Waiver { action } => waiver(action),
         Command::Conflicts { action } => conflicts(action),
         Command::Quarantine { action } => match action {
@@ -365,7 +385,11 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Status { tree: None }
         | Command::Init { .. }
         | Command::Serve { .. }
+        | Command::Restore { .. }
+        | Command::Rebuild { .. }
         | Command::Check => Request::Status,
+        Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
+        Command::ConfirmSuccession => Request::ConfirmSuccession { actor: author() },
     })
 }
 
@@ -388,6 +412,16 @@ fn waiver(action: &WaiverAction) -> Request {
             Request::WaiverEnd { number: *number, reason: reason.clone(), actor: author() }
         }
     }
+}
+
+fn of_catalogue(action: &CatalogueAction) -> anyhow::Result<Request> {
+    Ok(match action {
+        CatalogueAction::Show => Request::CatalogueShow,
+        CatalogueAction::Check { folder } => Request::CatalogueCheck { files: read_folder(folder)? },
+        CatalogueAction::Publish { folder, reason } => {
+            Request::CataloguePublish { files: read_folder(folder)?, reason: reason.clone(), actor: author() }
+        }
+    })
 }
 
 fn duplicates(action: &DuplicatesAction) -> Request {

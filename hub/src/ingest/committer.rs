@@ -290,8 +290,12 @@ impl Committer {
                 let unsynced = |record: &RecordId| touched.contains(record);
                 let catalogue = Arc::clone(self.journal.catalogue());
                 let (own, next) = (self.journal.author().replica, self.journal.next().0);
-                let replicas = &self.books.replicas;
+                let (replicas, succession) = (&self.books.replicas, &self.books.succession);
                 let held = |replica: ReplicaId| match replicas.get(&replica) {
+                    // Nobody writes there any more: what was seen behind its backup wins against nothing to come.
+                    _ if succession.former.contains(&replica) => u64::MAX,
+                    // What a log that is not back yet was seen to hold, the ledger before had judged.
+                    _ if succession.is_open() => u64::MAX,
                     Some(held) => held.frontier.size(),
                     None if replica == own => next,
                     None => 0,

@@ -20,5 +20,5 @@ pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
 pub use judge::{Former, Judge, Judgement};
 pub use rehome::AskedRecord;
 pub use release::Release;
-pub use separate::{Separation, separated};
-pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify};
+pub use separate::{SEPARATION, Separation, separated};
+pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, chained, verify};

@@ -27,7 +27,7 @@ pub struct Separation {
 }
 
 /// The kind of the event.
-const SEPARATION: &str = "separation";
+pub const SEPARATION: &str = "separation";
 
 /// What waits because of who it speaks of: of which unit, of which record.
 struct Other {

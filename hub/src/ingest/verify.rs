@@ -135,6 +135,19 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`] if the chain breaks; contents that are merely not understood do not break it.
 pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyError> {
+    let chained = chained(held, envelope)?;
+    let signed = SignedCheckpoint::verify(envelope.checkpoint.as_bytes(), &held.origin, held.key)?;
+    if signed.checkpoint().size != chained.frontier.size() || signed.checkpoint().root != chained.root {
+        return Err(VerifyError::Root);
+    }
+    Ok(chained)
+}
+
+/// As [`verify`], for a batch of which no checkpoint is left: whoever brings it answers for it.
+///
+/// # Errors
+/// [`VerifyError`] if the chain breaks.
+pub fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyError> {
     let expected = held.frontier.size();
     if envelope.first != expected {
         return Err(VerifyError::Gap { expected, found: envelope.first });
@@ -167,11 +180,7 @@ pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyE
         }
         contents.push(Content::of(&entry));
     }
-    let signed = SignedCheckpoint::verify(envelope.checkpoint.as_bytes(), &held.origin, held.key)?;
     let root = frontier.root();
-    if signed.checkpoint().size != frontier.size() || signed.checkpoint().root != root {
-        return Err(VerifyError::Root);
-    }
     Ok(VerifiedBatch {
         replica: held.replica,
         first: Sequence(envelope.first),

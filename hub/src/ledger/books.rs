@@ -8,6 +8,7 @@ use lienthong_node::log::FramePosition;
 use lienthong_node::quality::{WaiverStep, Waivers, delete_waiver, put_waiver};
 use lienthong_node::replica::{Fed, feed_taken};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
+use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -19,6 +20,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::{READMISSION, Standing};
 use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
@@ -111,6 +113,8 @@ pub struct Books {
     /// Records whose unit may have to be another by a step: written for a unit that has ended, or that gives a
     /// part away.
     pub strays: Arc<BTreeSet<(String, RecordId)>>,
+    /// Whom this ledger follows, and whether that was confirmed.
+    pub succession: Standing,
     pub(super) changed: bool,
 }
 
@@ -162,6 +166,7 @@ impl Books {
             }
             true
         })?;
+        books.succession = Standing::load(view)?;
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.load_lineage(view)?;
@@ -210,7 +215,9 @@ impl Books {
         self.note_decision(event, place, view);
         self.note_separation(event, place, view);
         self.note_lineage(event, place, view);
-        if event.kind == "enrolment"
+        self.changed |= self.succession.note(event, place, view);
+        // A former ledger is held like a replica of the province.
+        if ["enrolment", READMISSION, SUCCESSION.0].contains(&event.kind.as_str())
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
                 (event.fields.get("replica"), event.fields.get("unit"))
             && let Ok(replica) = replica.parse::<ReplicaId>()

@@ -15,7 +15,7 @@ use rcgen::{
 use zeroize::Zeroizing;
 
 use super::secrets::folder;
-use super::{HubProfile, HubSecrets, Seal, SealError, seal_kit};
+use super::{HubProfile, HubSecrets, Kit, Seal, SealError};
 use crate::accounts::{AccountRole, Accounts};
 
 /// What a hub is made with.
@@ -75,10 +75,21 @@ pub enum InitError {
     Seed(#[from] BadSeed),
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::rng().fill_bytes(&mut bytes);
     bytes
+}
+
+/// Makes the first administrator of the operating-system user, if nobody has an account.
+///
+/// # Errors
+/// [`InitError`] if it cannot be kept.
+pub fn ensure_administrator(data: &Path) -> Result<(), InitError> {
+    let accounts = Accounts::open(&HubSecrets::load(data)?)?;
+    let uid = rustix::process::getuid().as_raw();
+    let known = accounts.list().iter().any(|account| account.uid == Some(uid) && !account.disabled);
+    if known { Ok(()) } else { first_administrator(data).map(drop) }
 }
 
 /// Makes a hub in `data`.
@@ -99,9 +110,8 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
     std::fs::set_permissions(data, mine).map_err(io(data))?;
     let authority_key = KeyPair::generate()?;
     let authority = authority_params(options)?.self_signed(&authority_key)?;
-    let server_key = KeyPair::generate()?;
-    let issuer = rcgen::Issuer::from_ca_cert_der(authority.der(), &authority_key)?;
-    let server = server_params(options)?.signed_by(&server_key, &issuer)?;
+    let (server, server_key, _) =
+        server_certificate(&authority.pem(), &authority_key.serialize_pem(), &options.names)?;
     let seal_key = Zeroizing::new(random::<32>());
     let seal = Seal::new(seal_key.as_ref())?;
     let [ledger, cosigner, recovery] = [random::<32>(), random::<32>(), random::<32>()];
@@ -113,20 +123,20 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
         replica: ReplicaId(random()),
         names: options.names.clone(),
         recovery_key: hex::encode(SigningKey::from_seed(&recovery)?.public_key()),
+        successions: Vec::new(),
     };
     let passphrase = fingerprint::words(&random());
     let kit_path = data.join("recovery-kit.lienthong");
-    let kit = serde_json::json!({
-        "profile": profile,
-        "authority_key": authority_key.serialize_pem(),
-        "authority": authority.pem(),
-        "ledger": hex::encode(ledger),
-        "cosigner": hex::encode(cosigner),
-        "recovery": hex::encode(recovery),
-        "provincial": hex::encode(provincial),
-    });
-    let kit = seal_kit(&passphrase, kit.to_string().as_bytes())?;
-    write_private(&kit_path, &kit).map_err(io(&kit_path))?;
+    let kit = Kit {
+        profile: profile.clone(),
+        authority_key: authority_key.serialize_pem(),
+        authority: authority.pem(),
+        ledger: hex::encode(ledger),
+        cosigner: hex::encode(cosigner),
+        recovery: hex::encode(recovery),
+        provincial: hex::encode(provincial),
+    };
+    write_private(&kit_path, &kit.seal(&passphrase)?).map_err(io(&kit_path))?;
     let plain = |name: &str, bytes: &[u8]| {
         let path = dir.join(name);
         write_private(&path, bytes).map_err(io(&path))
@@ -134,9 +144,9 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
     plain("seal.key", seal_key.as_ref())?;
     plain("authority.pem", authority.pem().as_bytes())?;
     plain("authority.der", authority.der())?;
-    plain("server.der", server.der())?;
+    plain("server.der", &server)?;
     seal.write(&dir, "authority.key", authority_key.serialize_pem().as_bytes())?;
-    seal.write(&dir, "server.key", server_key.serialized_der())?;
+    seal.write(&dir, "server.key", &server_key)?;
     seal.write(&dir, "ledger.seed", &ledger)?;
     seal.write(&dir, "cosigner.seed", &cosigner)?;
     seal.write(&dir, "provincial.key", &provincial)?;
@@ -159,7 +169,11 @@ fn first_administrator(data: &Path) -> Result<String, InitError> {
     let uid = rustix::process::getuid().as_raw();
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
     let name: String =
-        lienthong_node::cli::author().to_lowercase().chars().filter(|c| fine(*c)).take(32).collect();
+        lienthong_node::cli::author().to_lowercase().chars().filter(|c| fine(*c)).take(29).collect();
+    // A restored hub may have an account of that name, of another user's.
+    let free = |name: &String| !accounts.list().iter().any(|account| account.name == *name);
+    let names = std::iter::once(name.clone()).chain((2..100).map(|n| format!("{name}-{n}")));
+    let name = names.into_iter().find(free).unwrap_or(name);
     let roles = vec![AccountRole::Administrator];
     Ok(accounts.add(&name, roles, Some(uid), None, lienthong_node::app::system_clock())?.name)
 }
@@ -172,9 +186,26 @@ fn authority_params(options: &InitOptions) -> Result<CertificateParams, rcgen::E
     Ok(params)
 }
 
-fn server_params(options: &InitOptions) -> Result<CertificateParams, rcgen::Error> {
+/// A server's certificate, its key, and the authority's certificate, all in DER.
+pub(super) type ServerCertificate = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// A fresh certificate for a hub of these names.
+pub(super) fn server_certificate(
+    authority: &str,
+    authority_key: &str,
+    names: &[String],
+) -> Result<ServerCertificate, InitError> {
+    let issuer = rcgen::Issuer::from_ca_cert_pem(authority, KeyPair::from_pem(authority_key)?)?;
+    let key = KeyPair::generate()?;
+    let server = server_params(names)?.signed_by(&key, &issuer)?;
+    let (_, pem) = x509_parser::pem::parse_x509_pem(authority.as_bytes())
+        .map_err(|_| InitError::Certificate(rcgen::Error::CouldNotParseCertificate))?;
+    Ok((server.der().to_vec(), key.serialize_der(), pem.contents))
+}
+
+fn server_params(given: &[String]) -> Result<CertificateParams, rcgen::Error> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    names.extend(options.names.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+    names.extend(given.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "lienthong-hub");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -1,15 +1,21 @@
 //! The hub's keys and its authority: made once, sealed at rest, and what they vouch for.
 
+mod approvals;
 mod init;
 mod issue;
+mod kit;
 mod registry;
 mod sealed;
 mod secrets;
+mod successor;
 mod tokens;
 
-pub use init::{InitError, InitOptions, InitReport, init};
+pub use approvals::{APPROVAL_MILLIS, Approval, Approvals};
+pub use init::{InitError, InitOptions, InitReport, ensure_administrator, init};
 pub use issue::{IssueError, Issuer, PeerIdentity, peer_identity};
+pub use kit::{Kit, KitError};
 pub use registry::{Enrolled, Refusal, Registry, RegistryError, ReplicaState};
 pub use sealed::{Seal, SealError, open_kit, seal_kit};
-pub use secrets::{HubProfile, HubSecrets, SecretsError};
+pub use secrets::{HubProfile, HubSecrets, SecretsError, WRAPPED, recovery_public, unwrap_seal};
+pub use successor::{Former, SuccessorError, make_successor};
 pub use tokens::{Role, TokenEntry, TokenError, Tokens};

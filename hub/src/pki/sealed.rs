@@ -47,7 +47,7 @@ impl Seal {
         Ok(Self { key: std::sync::Arc::new(LessSafeKey::new(key)) })
     }
 
-    fn seal(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(super) fn seal(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE_LEN];
         rand::rng().fill_bytes(&mut nonce);
         let mut out = plain.to_vec();
@@ -58,7 +58,11 @@ impl Seal {
         Ok([&nonce[..], &out].concat())
     }
 
-    fn open(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    /// Opens what was sealed under a name.
+    ///
+    /// # Errors
+    /// [`SealError::Opened`] for another key, another name or altered bytes.
+    pub fn open(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let refused = || SealError::Opened(name.to_owned());
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or_else(refused)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| refused())?;

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lienthong_node::identity::read_private;
-use lienthong_proto::hash::{BadSeed, Signer as _, SigningKey};
+use lienthong_proto::hash::{BadSeed, Signer as _, SigningKey, hmac_sha256};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
-use super::{Seal, SealError};
+use super::{Kit, KitError, Seal, SealError};
 
 /// What is public of the hub.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct HubProfile {
     pub names: Vec<String>,
     /// The offline recovery key's public half, hex.
     pub recovery_key: String,
+    /// The signed statements by which this ledger follows others, the oldest first.
+    #[serde(default)]
+    pub successions: Vec<String>,
 }
 
 /// Why the secrets are not usable.
@@ -78,6 +81,32 @@ impl std::fmt::Debug for HubSecrets {
     }
 }
 
+/// The public half of the offline recovery key.
+#[must_use]
+pub fn recovery_public(profile: &HubProfile) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(&profile.recovery_key, &mut key).ok().map(|()| key)
+}
+
+/// The seal's key in a backup.
+pub const WRAPPED: &str = "seal.key.wrapped";
+
+/// Seals the seal's key for a backup: who has the recovery kit opens it.
+fn backup_seal(cosigner_seed: &[u8]) -> Result<Seal, SealError> {
+    Seal::new(&hmac_sha256(cosigner_seed, &[b"lienthong backup seal 1"]))
+}
+
+/// The seal of a backup's secrets, opened with the kit.
+///
+/// # Errors
+/// [`KitError`] if the kit is another hub's.
+pub fn unwrap_seal(kit: &Kit, wrapped: &[u8]) -> Result<Seal, KitError> {
+    let closed = |_| KitError::Closed;
+    let key =
+        backup_seal(&kit.cosigner_seed()?).and_then(|seal| seal.open(WRAPPED, wrapped)).map_err(closed)?;
+    Seal::new(&key).map_err(closed)
+}
+
 /// The folder of a hub's secrets.
 pub(super) fn folder(data: &Path) -> PathBuf {
     data.join("secrets")
@@ -125,6 +154,18 @@ impl HubSecrets {
     /// [`SecretsError::Malformed`] if it is no private key.
     pub fn server_key(&self) -> Result<PrivateKeyDer<'static>, SecretsError> {
         PrivateKeyDer::try_from(self.server_key.clone()).map_err(|_| SecretsError::Malformed("server.key"))
+    }
+
+    /// The seal's key, sealed with what the recovery kit holds: a backup holds no key in clear.
+    ///
+    /// # Errors
+    /// [`SecretsError`] if a file does not open.
+    pub fn wrapped_seal_key(&self) -> Result<Vec<u8>, SecretsError> {
+        let path = self.dir.join("seal.key");
+        let key = read_private(&path)
+            .map_err(|source| SealError::Io { path: path.display().to_string(), source })?;
+        let cosigner = self.seal.read(&self.dir, "cosigner.seed")?;
+        Ok(backup_seal(&cosigner)?.seal(WRAPPED, &key)?)
     }
 
     /// The ledger's name in checkpoints.

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use lienthong_node::identity::proof_message;
 use lienthong_node::rpc::enrol::enrolment_server::Enrolment;
 use lienthong_proto::hash::{Signer as _, ed25519_verify, sha256};
-use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::enrol as wire;
+use rustls_pki_types::CertificateDer;
 use tonic::{Request, Response, Status};
 use x509_parser::prelude::FromDer as _;
 
+use crate::accept::Peer;
 use crate::app::Hub;
-use crate::pki::{Enrolled, RegistryError, ReplicaState, TokenError};
+use crate::pki::{Enrolled, PeerIdentity, Refusal, RegistryError, ReplicaState, Role, TokenError};
 
 /// Serves enrolment for a hub.
 pub struct EnrolmentService {
@@ -29,7 +32,11 @@ impl EnrolmentService {
         Self { hub, turn: tokio::sync::Semaphore::new(1) }
     }
 
-    async fn enrolled(&self, request: wire::EnrolRequest) -> Result<wire::EnrolReply, Status> {
+    async fn enrolled(
+        &self,
+        request: wire::EnrolRequest,
+        peer: Option<PeerIdentity>,
+    ) -> Result<wire::EnrolReply, Status> {
         let malformed =
             || Status::invalid_argument("yêu cầu ghi danh không đúng dạng · malformed enrolment request");
         let hub = &self.hub;
@@ -40,13 +47,19 @@ impl EnrolmentService {
             return Err(malformed());
         }
         let tls_key_hash = request_key_hash(&request.csr).ok_or_else(malformed)?;
+        hub.enrols_peers()?;
         let now = hub.now();
-        let (unit, role) = hub.tokens.redeem(&request.token_id, &request.token_secret, now).map_err(
-            |error| match error {
-                TokenError::Seal(fault) => internal(&fault),
-                refusal => Status::permission_denied(refusal.to_string()),
-            },
-        )?;
+        let (unit, role, former) = match peer {
+            Some(peer) => self.approved(&peer)?,
+            None => {
+                let redeemed = hub.tokens.redeem(&request.token_id, &request.token_secret, now);
+                let (unit, role) = redeemed.map_err(|error| match error {
+                    TokenError::Seal(fault) => internal(&fault),
+                    refusal => Status::permission_denied(refusal.to_string()),
+                })?;
+                (unit, role, None)
+            }
+        };
         let certificate = hub.issuer.issue(&request.csr, &unit, replica, now).map_err(|_| malformed())?;
         let entry = Enrolled {
             replica,
@@ -58,24 +71,77 @@ impl EnrolmentService {
             state: ReplicaState::Active,
         };
         // The ledger first: an enrolment that is not in it must not exist.
-        let fields = BTreeMap::from([
+        let mut fields = BTreeMap::from([
             ("replica".to_owned(), Value::Text(replica.to_string())),
             ("unit".to_owned(), Value::Unit(unit.clone())),
             ("role".to_owned(), Value::Text(role.to_string())),
             ("log_key".to_owned(), Value::Text(entry.log_key.clone())),
             ("tls_key_hash".to_owned(), Value::Text(entry.tls_key_hash.clone())),
         ]);
-        hub.event("enrolment", "token", fields).await.map_err(|error| internal(&error))?;
+        let actor = if former.is_some() { "recovery" } else { "token" };
+        if let Some(former) = former {
+            fields.insert("recovers".to_owned(), Value::Text(former.to_string()));
+        }
+        hub.event("enrolment", actor, fields).await.map_err(|error| internal(&error))?;
         hub.registry.enrol(entry).map_err(|error| match error {
             RegistryError::Taken => Status::already_exists("máy này đã được ghi danh · enrolled already"),
             other => internal(&other),
         })?;
+        if let Some(former) = former {
+            self.retire(former, replica).await;
+        }
         tracing::info!(%unit, %replica, "a replica was enrolled");
-        let secrets = &hub.secrets;
-        Ok(wire::EnrolReply {
+        Ok(self.reply(&unit, role, &certificate, now))
+    }
+
+    /// Whom an approved recovery goes to: the unit of the certificate it comes with.
+    fn approved(&self, peer: &PeerIdentity) -> Result<(UnitCode, Role, Option<ReplicaId>), Status> {
+        let refused = |refusal: Refusal| Status::permission_denied(refusal.to_string());
+        let known = self.hub.registry.get(peer.replica).ok_or_else(|| refused(Refusal::Unknown))?;
+        if known.tls_key_hash != hex::encode(peer.key_hash) || known.unit != peer.unit {
+            return Err(refused(Refusal::Unknown));
+        }
+        if matches!(known.state, ReplicaState::Revoked { .. }) {
+            return Err(refused(Refusal::Revoked));
+        }
+        let approved = self.hub.approvals.redeem(&known.unit, self.hub.now());
+        if !approved.map_err(|error| internal(&error))? {
+            return Err(Status::failed_precondition(format!(
+                "tỉnh chưa duyệt khôi phục: gọi tỉnh, nhờ chạy `lienthong-hub unit approve-recovery {0}`, rồi chạy lại lệnh này · \
+                 the province has not approved the recovery: ask it to run `lienthong-hub unit approve-recovery {0}`, then run this again",
+                known.unit
+            )));
+        }
+        Ok((known.unit, known.role, Some(known.replica)))
+    }
+
+    /// The replica that was recovered from writes no more; a fenced one stays as it is.
+    async fn retire(&self, former: ReplicaId, replica: ReplicaId) {
+        let reason = format!("recovered as {replica}");
+        if self.hub.registry.revoke(&former.to_string(), &reason, self.hub.now()).is_err() {
+            return;
+        }
+        let fields = BTreeMap::from([
+            ("whom".to_owned(), Value::Text(former.to_string())),
+            ("reason".to_owned(), Value::Text(reason)),
+        ]);
+        if let Err(error) = self.hub.event("revocation", "recovery", fields).await {
+            tracing::error!(%error, "a revocation is not in the ledger");
+        }
+    }
+
+    fn reply(
+        &self,
+        unit: &UnitCode,
+        role: Role,
+        certificate: &CertificateDer<'_>,
+        now: UnixMillis,
+    ) -> wire::EnrolReply {
+        let (hub, secrets) = (&self.hub, &self.hub.secrets);
+        wire::EnrolReply {
             chain: vec![certificate.to_vec().into()],
             root: secrets.root.to_vec().into(),
-            unit_name: hub.tree().title(&unit),
+            unit_name: hub.tree().title(unit),
             unit: unit.to_string(),
             role: role.to_string(),
             domain: secrets.profile.domain.clone(),
@@ -86,7 +152,8 @@ impl EnrolmentService {
             recovery_key: hex::decode(&secrets.profile.recovery_key).unwrap_or_default().into(),
             provincial_key: secrets.provincial_key.to_vec().into(),
             clock_millis: now.0,
-        })
+            successions: secrets.profile.successions.clone(),
+        }
     }
 }
 
@@ -109,6 +176,7 @@ impl Enrolment for EnrolmentService {
         request: Request<wire::EnrolRequest>,
     ) -> Result<Response<wire::EnrolReply>, Status> {
         let _turn = self.turn.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
-        self.enrolled(request.into_inner()).await.map(Response::new)
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
+        self.enrolled(request.into_inner(), peer).await.map(Response::new)
     }
 }

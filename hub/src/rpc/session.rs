@@ -6,20 +6,25 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
+use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
+use lienthong_node::sync::{FENCED, REFUSAL};
+use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::cosignature::cosign;
 use lienthong_proto::feed::FeedCursor;
-use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::ids::{ReplicaId, Sequence};
+use lienthong_proto::merkle::inclusion_proof;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, oneshot};
+use tonic::metadata::MetadataValue;
 use tonic::{Status, Streaming};
 
 use crate::app::Hub;
 use crate::feed::FeedReader;
 use crate::ingest::{Accepted, CommitError, Envelope, Held, VerifyError, verify};
 use crate::ledger::HeldReplica;
-use crate::pki::{Enrolled, ReplicaState};
+use crate::pki::{Enrolled, Refusal, ReplicaState};
 use crate::reconcile::Ask;
 
 /// The greeting must come within this.
@@ -72,9 +77,10 @@ impl Session {
         Self { hub, enrolled, down, held: None, notice_cursor: 0, told, feed: None, answers, asked: None }
     }
 
-    pub(super) async fn run(mut self, up: Streaming<wire::Up>) {
+    /// Converses to the end; `hello` was read already, or is read first.
+    pub(super) async fn run(mut self, up: Streaming<wire::Up>, hello: Option<wire::Hello>) {
         let replica = self.enrolled.replica;
-        let ended = self.converse(up).await;
+        let ended = self.converse(up, hello).await;
         // What was verified is committed whether or not the peer waits for the answer.
         while self.answers.next().await.is_some() {}
         if self.held.is_some() {
@@ -86,12 +92,10 @@ impl Session {
         }
     }
 
-    async fn converse(&mut self, mut up: Streaming<wire::Up>) -> Result<(), End> {
-        let first = tokio::time::timeout(HELLO_TIMEOUT, up.message())
-            .await
-            .map_err(|_| Status::deadline_exceeded("no greeting came"))??;
-        let Some(wire::up::Message::Hello(hello)) = first.and_then(|up| up.message) else {
-            return Err(Status::failed_precondition("a session begins with a greeting").into());
+    async fn converse(&mut self, mut up: Streaming<wire::Up>, hello: Option<wire::Hello>) -> Result<(), End> {
+        let hello = match hello {
+            Some(hello) => hello,
+            None => greeting(&mut up).await?,
         };
         self.greet(hello).await?;
         let mut asks = self.hub.desk.open(self.enrolled.replica);
@@ -146,10 +150,8 @@ impl Session {
     fn still_welcome(&self) -> Result<(), End> {
         match self.hub.registry.get(self.enrolled.replica).map(|entry| entry.state) {
             Some(ReplicaState::Active) => Ok(()),
-            Some(ReplicaState::Fenced { .. }) => {
-                Err(Status::permission_denied(crate::pki::Refusal::Fenced.to_string()).into())
-            }
-            _ => Err(Status::permission_denied(crate::pki::Refusal::Revoked.to_string()).into()),
+            Some(ReplicaState::Fenced { .. }) => Err(refused(Refusal::Fenced).into()),
+            _ => Err(refused(Refusal::Revoked).into()),
         }
     }
 
@@ -194,6 +196,7 @@ impl Session {
         };
         // A node that takes no feed is of a version that takes no catalogue either.
         let feeds = self.feed.is_some();
+        let (ledger_checkpoint, successor) = self.ledger(&hello)?;
         let welcome = wire::Welcome {
             protocol: lienthong_node::sync_protocol(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -203,7 +206,9 @@ impl Session {
             receipt,
             clock_millis: self.hub.now().0,
             catalogue: self.hub.catalogue.digest().to_vec().into(),
-            ledger_checkpoint: self.hub.ledger_checkpoint().unwrap_or_default(),
+            ledger_checkpoint,
+            successor,
+            wants_former: self.hub.readmits(),
             flight_bytes_max: FLIGHT_BYTES,
             enrolments: self.enrolments(),
         };
@@ -216,6 +221,41 @@ impl Session {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The ledger's checkpoint, and for a node that knows another ledger by what right this one follows it.
+    fn ledger(&self, hello: &wire::Hello) -> Result<(String, Option<wire::Successor>), End> {
+        let failed = || Status::internal("the ledger cannot be read");
+        let (head, profile) = (self.hub.head(), &self.hub.secrets.profile);
+        let checkpoint = self.hub.ledger_checkpoint_at(head).map_err(|_| failed())?;
+        // An older node does not say which ledger it knows, and asks nothing.
+        if hello.ledger.is_empty() || hello.ledger.as_ref() == profile.replica.0 {
+            return Ok((checkpoint, None));
+        }
+        if profile.successions.is_empty() {
+            tracing::error!(unit = %self.enrolled.unit, "a node knows another ledger than this one: which hub is the right one?");
+            return Ok((checkpoint, None));
+        }
+        let frame = self.hub.reader.clone().scan(Sequence(0)).next().ok_or_else(failed)?;
+        let frame = frame.map_err(|_| failed())?.1;
+        let first = match Payload::parse(&frame.payload) {
+            Ok(Payload::Entry(entry)) => entry.to_vec(),
+            Ok(Payload::Batch(packed)) => {
+                let plain = batch::unpack(packed).map_err(|_| failed())?;
+                batch::entries(&plain)
+                    .ok()
+                    .and_then(|entries| entries.first().map(|entry| entry.to_vec()))
+                    .ok_or_else(failed)?
+            }
+            _ => return Err(failed().into()),
+        };
+        let path = inclusion_proof(self.hub.hashes.as_ref(), 0, head.size).ok_or_else(failed)?;
+        let successor = wire::Successor {
+            notes: profile.successions.clone(),
+            entry: first.into(),
+            path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),
+        };
+        Ok((checkpoint, Some(successor)))
     }
 
     /// Everybody of a unit sees every enrolment in its name.
@@ -240,6 +280,9 @@ impl Session {
         match up.message {
             Some(wire::up::Message::Batch(batch)) => self.batch(batch).await,
             Some(wire::up::Message::Heartbeat(heartbeat)) => self.heartbeat(&heartbeat).await,
+            Some(wire::up::Message::Former(former)) => {
+                self.hub.take_former(&self.enrolled, former).await.map_err(End::from)
+            }
             Some(wire::up::Message::Prefix(prefix)) => self.prefix(&prefix).await,
             Some(wire::up::Message::NoticesTaken(_)) => Ok(()),
             Some(wire::up::Message::Hello(_)) => Err(Status::failed_precondition("a second greeting").into()),
@@ -417,11 +460,11 @@ impl Session {
 
     async fn fence_with(&mut self, held: &str, shown: &str) -> Result<(), End> {
         self.hub.fence(self.enrolled.replica, &[held.to_owned(), shown.to_owned()]).await;
-        let refusal = crate::pki::Refusal::Fenced.to_string();
+        let refusal = Refusal::Fenced.to_string();
         let (vi, en) = refusal.split_once(" · ").unwrap_or((&refusal, &refusal));
         let fenced = wire::Fenced { held_checkpoint: held.to_owned(), vi: vi.to_owned(), en: en.to_owned() };
         self.send(wire::down::Message::Fenced(fenced)).await?;
-        Err(Status::permission_denied(refusal).into())
+        Err(refused(Refusal::Fenced).into())
     }
 
     async fn notices(&mut self) -> Result<(), End> {
@@ -503,6 +546,26 @@ impl Session {
     async fn send(&mut self, message: wire::down::Message) -> Result<(), End> {
         let down = wire::Down { message: Some(message) };
         self.down.send(Ok(down)).await.map_err(|_| End::Gone)
+    }
+}
+
+/// What a peer that may not call is told: in words, and for a fence so that its program knows too.
+pub(super) fn refused(refusal: Refusal) -> Status {
+    let mut status = Status::permission_denied(refusal.to_string());
+    if refusal == Refusal::Fenced {
+        status.metadata_mut().insert(REFUSAL, MetadataValue::from_static(FENCED));
+    }
+    status
+}
+
+/// The first message of a stream.
+pub(super) async fn greeting(up: &mut Streaming<wire::Up>) -> Result<wire::Hello, Status> {
+    let first = tokio::time::timeout(HELLO_TIMEOUT, up.message())
+        .await
+        .map_err(|_| Status::deadline_exceeded("no greeting came"))??;
+    match first.and_then(|up| up.message) {
+        Some(wire::up::Message::Hello(hello)) => Ok(hello),
+        _ => Err(Status::failed_precondition("a session begins with a greeting")),
     }
 }
 

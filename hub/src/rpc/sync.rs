@@ -17,10 +17,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::enrolment::request_key_hash;
-use super::session::Session;
+use super::session::{Session, greeting, refused};
 use crate::accept::Peer;
 use crate::app::Hub;
-use crate::pki::Enrolled;
+use crate::pki::{Enrolled, PeerIdentity};
 
 /// Serves synchronisation for a hub.
 pub struct SyncService {
@@ -41,7 +41,30 @@ impl SyncService {
     fn authorise<T>(&self, request: &Request<T>) -> Result<Enrolled, Status> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.as_ref());
         let peer = peer.ok_or_else(|| Status::unauthenticated("no client certificate"))?;
-        self.hub.registry.authorise(peer).map_err(|refusal| Status::permission_denied(refusal.to_string()))
+        self.hub.registry.authorise(peer).map_err(refused)
+    }
+
+    /// A peer with a good certificate whom the registry has lost, while such may come.
+    fn forgotten<T>(&self, request: &Request<T>) -> Option<PeerIdentity> {
+        let peer = request.extensions().get::<Peer>()?.identity.clone()?;
+        (self.hub.readmits() && self.hub.registry.get(peer.replica).is_none()).then_some(peer)
+    }
+}
+
+/// Hears a forgotten replica's greeting, and goes on with it once it is let in again.
+async fn readmitted(
+    hub: Arc<Hub>,
+    peer: PeerIdentity,
+    down: mpsc::Sender<Result<wire::Down, Status>>,
+    mut up: Streaming<wire::Up>,
+) {
+    let admitted = match greeting(&mut up).await {
+        Ok(hello) => hub.readmit(&peer, &hello).await.map(|enrolled| (enrolled, hello)),
+        Err(status) => Err(status),
+    };
+    match admitted {
+        Ok((enrolled, hello)) => Session::new(hub, enrolled, down).run(up, Some(hello)).await,
+        Err(status) => drop(down.send(Err(status)).await),
     }
 }
 
@@ -54,10 +77,17 @@ impl Sync for SyncService {
         &self,
         request: Request<Streaming<wire::Up>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let enrolled = self.authorise(&request)?;
         let (down, queue) = mpsc::channel(DOWN_QUEUE);
-        let session = Session::new(Arc::clone(&self.hub), enrolled, down);
-        tokio::spawn(session.run(request.into_inner()));
+        match self.authorise(&request) {
+            Ok(enrolled) => {
+                let session = Session::new(Arc::clone(&self.hub), enrolled, down);
+                tokio::spawn(session.run(request.into_inner(), None));
+            }
+            Err(refusal) => {
+                let peer = self.forgotten(&request).ok_or(refusal)?;
+                tokio::spawn(readmitted(Arc::clone(&self.hub), peer, down, request.into_inner()));
+            }
+        }
         Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
     }
 

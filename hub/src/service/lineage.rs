@@ -132,7 +132,7 @@ impl Hub {
             step.plan = Some(name);
         }
         let place = self.committer.event(step.event()).await.map_err(Answer::failed)?;
-        Ok(place.0)
+        Ok(self.lineage().number_at(place))
     }
 
     fn step_of(&self, asked: &Reorganisation) -> Result<Step, Answer> {

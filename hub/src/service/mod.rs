@@ -9,6 +9,7 @@ mod lineage;
 mod people;
 mod quality;
 mod reconcile;
+mod recovery;
 mod request;
 mod units;
 mod waiting;
@@ -54,6 +55,7 @@ impl Hub {
             }
             Request::TokenRevoke { id, actor } => self.token_revoke(&id, &actor).await,
             Request::UnitRevoke { whom, reason, actor } => self.unit_revoke(&whom, &reason, &actor).await,
+            Request::UnitApproveRecovery { unit, actor } => self.approve_recovery(&unit, &actor).await,
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, reason, actor).await
             }
@@ -78,6 +80,7 @@ impl Hub {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
+            Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
             }
@@ -154,15 +157,18 @@ impl Hub {
                 let checkpoint = self.ledger_checkpoint().map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
+            Request::Backup { to } => self.backup_answer(&to),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
             Request::LedgerVerify => {
-                Ok(lienthong_node::check::check(&self.data, self.secrets.profile.replica))
+                self.keep_heartbeats();
+                crate::succession::check(&self.data, &self.secrets).map_err(Answer::failed)
             }
             Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
             Request::StateDigest { replica } => state_digest(&self.dataset, &self.catalogue, replica),
             Request::TokenCreate { .. }
             | Request::TokenRevoke { .. }
             | Request::UnitRevoke { .. }
+            | Request::UnitApproveRecovery { .. }
             | Request::QuarantineRelease { .. }
             | Request::QuarantineSeparate { .. }
             | Request::WaiverAdd(_)
@@ -176,6 +182,7 @@ impl Hub {
             | Request::WaiverEnd { .. }
             | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }
+            | Request::ConfirmSuccession { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
         }

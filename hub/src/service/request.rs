@@ -84,6 +84,13 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// Let a unit go on as a new replica by its old certificate, once.
+    UnitApproveRecovery {
+        /// Which.
+        unit: UnitCode,
+        /// Who.
+        actor: String,
+    },
     /// Something about records.
     Records(RecordsRequest),
     /// How good the units' data is, or one unit's with the rows behind it.
@@ -215,6 +222,16 @@ pub enum Request {
     UserDisable {
         /// Its name.
         name: String,
+        /// Who.
+        actor: String,
+    },
+    /// Copy everything needed to a folder.
+    Backup {
+        /// Which: an absolute path.
+        to: std::path::PathBuf,
+    },
+    /// Confirm that this ledger follows another.
+    ConfirmSuccession {
         /// Who.
         actor: String,
     },
@@ -380,7 +397,11 @@ impl Request {
     #[must_use]
     pub fn right(&self) -> Right {
         match self {
-            Self::TokenCreate { .. } | Self::TokenRevoke { .. } | Self::UnitRevoke { .. } => Right::Operate,
+            Self::TokenCreate { .. }
+            | Self::TokenRevoke { .. }
+            | Self::UnitRevoke { .. }
+            | Self::UnitApproveRecovery { .. }
+            | Self::Backup { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
             Self::Reconcile { repair: true, .. } => Right::Operate,
             Self::QuarantineRelease { .. }
@@ -394,7 +415,9 @@ impl Request {
                 Right::Reorganise
             }
             Self::WaiverAdd(_) | Self::WaiverEnd { .. } | Self::CataloguePublish { .. } => Right::Approve,
-            Self::UserAdd { .. } | Self::UserDisable { .. } => Right::KeepAccounts,
+            Self::UserAdd { .. } | Self::UserDisable { .. } | Self::ConfirmSuccession { .. } => {
+                Right::KeepAccounts
+            }
             _ => Right::Read,
         }
     }
@@ -406,11 +429,13 @@ impl Request {
             | Self::TokenRevoke { actor, .. }
             | Self::UnitRevoke { actor, .. }
             | Self::LineageUndo { actor, .. }
+            | Self::UnitApproveRecovery { actor, .. }
             | Self::QuarantineRelease { actor, .. }
             | Self::QuarantineSeparate { actor, .. }
             | Self::WaiverEnd { actor, .. }
             | Self::CataloguePublish { actor, .. }
             | Self::Reconcile { actor, .. }
+            | Self::ConfirmSuccession { actor }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),

@@ -34,6 +34,7 @@ impl Hub {
         if tree.get(&unit).is_none() && successors.is_none() {
             return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
         }
+        self.enrols().map_err(Answer::failed)?;
         let expires = UnixMillis(self.now().0.saturating_add(ttl_seconds.saturating_mul(1_000)));
         let token = self
             .tokens

@@ -49,9 +49,12 @@ pub enum Command {
         /// host:port, if this folder was never enrolled
         #[arg(long)]
         hub: Option<String>,
-        /// A new token's line; without it a damaged log is mended in place
+        /// A new token's line; without it a damaged log is mended in place, or, once the province has approved it, the old certificate serves
         #[arg(long)]
         token: Option<String>,
+        /// Bản sao lưu của máy cũ, cho thư mục mới · a backup of the old machine, for a new folder
+        #[arg(long, value_name = "DIR", requires = "token")]
+        from: Option<PathBuf>,
     },
     /// Chạy và đồng bộ liên tục · run and keep in step
     Run {
@@ -111,6 +114,11 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
     Check,
+    /// Sao lưu, cả khi đang chạy; không có khóa riêng trong đó · back up, while it runs too; no private key is in it
+    Backup {
+        /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
+        to: PathBuf,
+    },
 }
 
 /// What of the API's tokens.
@@ -199,6 +207,7 @@ impl Command {
             Self::Log { .. } => "log",
             Self::ApiToken { .. } => "api-token",
             Self::Check => "check",
+            Self::Backup { .. } => "backup",
         }
     }
 }

@@ -105,7 +105,17 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 51] = [
+const LABELS: [(&str, &str, &str); 61] = [
+    ("backup", "Bản sao lưu", "Backup"),
+    ("size", "Số mục", "Entries"),
+    ("files", "Số tệp", "Files"),
+    ("bytes", "Dung lượng (byte)", "Bytes"),
+    ("copied", "Chép lần này (byte)", "Copied now (bytes)"),
+    ("carried", "Đã chuyển sang sổ mới", "Taken over"),
+    ("former", "Sổ trước", "The ledger before"),
+    ("archive", "Sổ trước, giữ để đọc", "The ledger before, kept for reading"),
+    ("note", "Chữ ký kế tục (cất cùng bộ khôi phục)", "Statement of succession (keep it with the kit)"),
+    ("missing", "Còn thiếu", "Missing"),
     ("unit_name", "Đơn vị", "Unit"),
     ("unit", "Mã đơn vị", "Unit code"),
     ("name", "Tên", "Name"),
@@ -282,6 +292,18 @@ fn province_text(body: &Json, tongue: Tongue) -> String {
     let _ = writeln!(out, "{}", tongue.pick(&vi, &en));
     if let Some(failure) = body.get("failure").and_then(Json::as_str) {
         let _ = writeln!(out, "✗ {failure}");
+    }
+    if let Some(succession) = body.get("succession").filter(|succession| succession.is_object())
+        && succession.get("confirmed").is_none_or(Json::is_null)
+    {
+        let forgotten = succession.get("readmitted").and_then(Json::as_array).map_or(0, Vec::len);
+        let vi = format!(
+            "! máy chủ vừa được khôi phục: chưa ghi danh ai cho tới khi quản trị chạy `lienthong-hub confirm-succession`; {forgotten} máy được nhận lại bằng giấy chứng nhận"
+        );
+        let en = format!(
+            "! the hub was restored: nobody is enrolled until an administrator runs `lienthong-hub confirm-succession`; {forgotten} nodes were let in again by their certificates"
+        );
+        let _ = writeln!(out, "{}", tongue.pick(&vi, &en));
     }
     let heads = [
         tongue.pick("Đơn vị", "Unit"),

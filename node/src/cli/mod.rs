@@ -26,7 +26,7 @@ use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Token, enrol};
 use crate::lock::DataLock;
 use crate::published::in_force;
-use crate::recover;
+use crate::recover::{self, RecoverError};
 use crate::service::Request;
 use crate::sync::Settings;
 
@@ -55,21 +55,23 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&Answer::done(body), "enrol", cli.json, tongue);
             Ok(0)
         }
-        Command::Recover { hub, token } => {
+        Command::Recover { hub, token, from } => {
             let token: Option<Token> = token.as_deref().map(str::parse).transpose()?;
             std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+            let catalogue = in_force(&data, folder(None).as_deref())?;
+            let of_backup = from.as_ref().map(|from| recover::from_backup(&data, from)).transpose()?;
+            let hub = hub.clone().or(of_backup);
             let unfinished = data.join(recover::RECOVERING).exists();
             let report = if token.is_some() || unfinished {
-                recover::replace(
-                    &data,
-                    hub.as_deref(),
-                    token.as_ref(),
-                    in_force(&data, folder(None).as_deref())?,
-                    system_clock,
-                )
-                .await?
+                recover::replace(&data, hub.as_deref(), token.as_ref(), catalogue, system_clock).await?
             } else {
-                recover::in_place(&data).await?
+                match recover::in_place(&data).await {
+                    // What cannot be mended where it is goes on as a new replica: by the old certificate, if approved.
+                    Err(RecoverError::NeedsToken | RecoverError::Unsent(_)) => {
+                        recover::replace_approved(&data, catalogue, system_clock).await?
+                    }
+                    mended => mended?,
+                }
             };
             print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
             Ok(0)
@@ -278,6 +280,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             Request::Quarantine { page: page.clone() }
         }
         Command::Log { action } => action.request()?,
+        Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
         Command::ApiToken { action } => Request::ApiTokens(action.request()),
         Command::Enrol { .. }
         | Command::Recover { .. }

@@ -14,8 +14,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tonic::transport::Channel;
 
-use super::dial::dial;
+use super::dial::{connect, dial};
 use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Token, provider, spki_hash};
 use crate::rpc::enrol::enrolment_client::EnrolmentClient;
 
@@ -56,52 +57,116 @@ pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, Enr
     if let Some(known) = NodeIdentity::load(data)? {
         return Err(EnrolError::AlreadyEnrolled(known.unit().to_string()));
     }
-    // Records end careers: nobody else on this machine reads them.
-    let mine = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(data, mine)
-        .map_err(|source| IdentityError::Io { path: data.display().to_string(), source })?;
-    let keys = |error: rcgen::Error| EnrolError::Keys(error.to_string());
-    let tls = KeyPair::generate().map_err(keys)?;
-    let csr = CertificateParams::default().serialize_request(&tls).map_err(keys)?;
-    let mut seed = [0; 32];
-    let mut replica = ReplicaId([0; 16]);
-    rand::rng().fill_bytes(&mut seed);
-    rand::rng().fill_bytes(&mut replica.0);
-    let log_key = SigningKey::from_seed(&seed).map_err(|error| EnrolError::Keys(error.to_string()))?;
-    let request = wire::EnrolRequest {
-        token_id: token.id.to_vec().into(),
-        token_secret: token.secret.to_vec().into(),
-        replica: replica.0.to_vec().into(),
-        csr: csr.der().to_vec().into(),
-        log_key: log_key.public_key().to_vec().into(),
-        proof: log_key.sign(&proof_message(&token.id, &replica, csr.der())).to_vec().into(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let fresh = Fresh::make()?;
     let channel = dial(hub, Arc::new(enrol_config(token)?)).await?;
-    let reply = EnrolmentClient::new(channel)
-        .enrol(request)
-        .await
-        .map_err(|status| EnrolError::Refused(status.message().to_owned()))?
-        .into_inner();
-    let profile = checked(hub, token, replica, &reply)?;
-    NodeIdentity::store(data, &profile, &seed, &tls.serialize_der(), &reply.provincial_key)?;
-    Ok(profile)
-}
-
-fn checked(
-    hub: &str,
-    token: &Token,
-    replica: ReplicaId,
-    reply: &wire::EnrolReply,
-) -> Result<Profile, EnrolError> {
+    let reply = fresh.ask(channel, Some(token)).await?;
     if sha256(&[&reply.ledger_key]) != token.ledger {
         return Err(EnrolError::Reply("another ledger key"));
     }
-    let root = CertificateDer::from(reply.root.to_vec());
-    if spki_hash(&root) != Some(token.root) {
+    if spki_hash(&CertificateDer::from(reply.root.to_vec())) != Some(token.root) {
         return Err(EnrolError::Reply("another root certificate"));
     }
-    if reply.chain.is_empty() || reply.provincial_key.len() != 32 || reply.cosigner_key.len() != 32 {
+    let profile = checked(hub, fresh.replica, &reply)?;
+    Enrolment { fresh, profile, provincial_key: reply.provincial_key.to_vec() }.keep(data)
+}
+
+/// Asks for an enrolment as a new replica by an old one's certificate, which the province must have approved; nothing is
+/// kept yet.
+///
+/// # Errors
+/// [`EnrolError`]; an approval may be spent only if the hub answered.
+pub async fn enrol_again(old: &NodeIdentity) -> Result<Enrolment, EnrolError> {
+    let fresh = Fresh::make()?;
+    let reply = fresh.ask(connect(old).await?, None).await?;
+    if reply.root.as_ref() != old.root().as_ref() {
+        return Err(EnrolError::Reply("another root certificate"));
+    }
+    let profile = checked(&old.profile().hub, fresh.replica, &reply)?;
+    let known = old.ledger();
+    let same = profile.hub_replica == known.origin.replica() && profile.ledger_key == hex::encode(known.key);
+    if !same {
+        let followed = old.followed(&reply.successions).map_err(|_| EnrolError::Reply("another ledger"))?;
+        if profile.ledger_key != hex::encode(followed.key) {
+            return Err(EnrolError::Reply("another ledger key"));
+        }
+    }
+    if profile.unit != *old.unit() || profile.recovery_key != old.profile().recovery_key {
+        return Err(EnrolError::Reply("another unit or recovery key"));
+    }
+    Ok(Enrolment { fresh, profile, provincial_key: reply.provincial_key.to_vec() })
+}
+
+/// Keys made for a new replica.
+struct Fresh {
+    replica: ReplicaId,
+    seed: [u8; 32],
+    tls: KeyPair,
+}
+
+/// An enrolment the hub has given, not kept yet.
+pub struct Enrolment {
+    fresh: Fresh,
+    profile: Profile,
+    provincial_key: Vec<u8>,
+}
+
+impl std::fmt::Debug for Enrolment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enrolment").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+impl Enrolment {
+    /// Keeps it in a data folder.
+    ///
+    /// # Errors
+    /// [`EnrolError::Identity`].
+    pub fn keep(self, data: &Path) -> Result<Profile, EnrolError> {
+        // Records end careers: nobody else on this machine reads them.
+        let mine = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(data, mine)
+            .map_err(|source| IdentityError::Io { path: data.display().to_string(), source })?;
+        let Self { fresh, profile, provincial_key } = self;
+        NodeIdentity::store(data, &profile, &fresh.seed, &fresh.tls.serialize_der(), &provincial_key)?;
+        Ok(profile)
+    }
+}
+
+impl Fresh {
+    fn make() -> Result<Self, EnrolError> {
+        let tls = KeyPair::generate().map_err(|error| EnrolError::Keys(error.to_string()))?;
+        let (mut seed, mut replica) = ([0; 32], ReplicaId([0; 16]));
+        rand::rng().fill_bytes(&mut seed);
+        rand::rng().fill_bytes(&mut replica.0);
+        Ok(Self { replica, seed, tls })
+    }
+
+    async fn ask(&self, channel: Channel, token: Option<&Token>) -> Result<wire::EnrolReply, EnrolError> {
+        let keys = |error: String| EnrolError::Keys(error);
+        let csr =
+            CertificateParams::default().serialize_request(&self.tls).map_err(|e| keys(e.to_string()))?;
+        let log_key = SigningKey::from_seed(&self.seed).map_err(|error| keys(error.to_string()))?;
+        let id = token.map(|token| token.id.to_vec()).unwrap_or_default();
+        let proof = log_key.sign(&proof_message(&id, &self.replica, csr.der()));
+        let request = wire::EnrolRequest {
+            token_id: id.into(),
+            token_secret: token.map(|token| token.secret.to_vec()).unwrap_or_default().into(),
+            replica: self.replica.0.to_vec().into(),
+            csr: csr.der().to_vec().into(),
+            log_key: log_key.public_key().to_vec().into(),
+            proof: proof.to_vec().into(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let asked = EnrolmentClient::new(channel).enrol(request).await;
+        asked
+            .map(tonic::Response::into_inner)
+            .map_err(|status| EnrolError::Refused(status.message().to_owned()))
+    }
+}
+
+fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Profile, EnrolError> {
+    let keys = [&reply.provincial_key, &reply.cosigner_key, &reply.recovery_key];
+    if reply.chain.is_empty() || keys.iter().any(|key| key.len() != 32) {
         return Err(EnrolError::Reply("a certificate or key is missing"));
     }
     Ok(Profile {
@@ -119,6 +184,7 @@ fn checked(
         recovery_key: hex::encode(&reply.recovery_key),
         chain: reply.chain.iter().map(hex::encode).collect(),
         root: hex::encode(&reply.root),
+        successions: Vec::new(),
     })
 }
 

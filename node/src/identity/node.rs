@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lienthong_proto::hash::{BadSeed, SigningKey};
+use lienthong_proto::checkpoint::Origin;
+use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::succession::{self, Ledger, SuccessionError};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use rcgen::{CertificateParams, KeyPair};
@@ -45,6 +47,9 @@ pub struct Profile {
     pub chain: Vec<String>,
     /// The hub's root, DER in hex.
     pub root: String,
+    /// The signed statements by which the ledger known came to follow the one of enrolment, the oldest first.
+    #[serde(default)]
+    pub successions: Vec<String>,
 }
 
 impl std::fmt::Debug for Profile {
@@ -78,10 +83,14 @@ pub enum IdentityError {
     /// The log key's seed is unusable.
     #[error(transparent)]
     Seed(#[from] BadSeed),
+    /// Another ledger is not the successor of the one known.
+    #[error(transparent)]
+    Succession(#[from] SuccessionError),
 }
 
 /// Keys and certificate of an enrolled node.
 pub struct NodeIdentity {
+    /// As enrolment settled it; chain and ledger may have moved on since.
     profile: Profile,
     log_key: Arc<SigningKey>,
     provincial_key: Arc<[u8]>,
@@ -89,8 +98,16 @@ pub struct NodeIdentity {
     chain: RwLock<Vec<CertificateDer<'static>>>,
     data: PathBuf,
     root: CertificateDer<'static>,
-    ledger_key: [u8; 32],
+    known: RwLock<Known>,
+    recovery_key: [u8; 32],
     cosigner_key: [u8; 32],
+}
+
+/// The ledger known, and how it came to be.
+#[derive(Debug, Clone)]
+struct Known {
+    ledger: Ledger,
+    successions: Vec<String>,
 }
 
 impl std::fmt::Debug for NodeIdentity {
@@ -130,14 +147,19 @@ impl NodeIdentity {
             let mut key = [0; 32];
             hex::decode_to_slice(text, &mut key).map_err(|error| malformed(error.to_string())).map(|()| key)
         };
+        let unit = profile.province.parse().map_err(|_| malformed("the province's code".to_owned()))?;
+        let origin = Origin::new(&profile.domain, &profile.province, &unit, profile.hub_replica);
+        let origin = origin.map_err(|error| malformed(error.to_string()))?;
+        let ledger = Ledger { origin, key: key(&profile.ledger_key)? };
         Ok(Some(Self {
+            known: RwLock::new(Known { ledger, successions: profile.successions.clone() }),
+            recovery_key: key(&profile.recovery_key)?,
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
             provincial_key: read("provincial.key")?.into(),
             tls_key: read("tls.key")?,
             chain: RwLock::new(chain.map_err(|error| malformed(error.to_string()))?),
             data: data.to_owned(),
             root: der(&profile.root).map_err(|error| malformed(error.to_string()))?,
-            ledger_key: key(&profile.ledger_key)?,
             cosigner_key: key(&profile.cosigner_key)?,
             profile,
         }))
@@ -198,6 +220,14 @@ impl NodeIdentity {
         &self.log_key
     }
 
+    /// The log key and its proof, for a hub that was restored or rebuilt and does not know this replica.
+    #[must_use]
+    pub fn introduction(&self) -> (Vec<u8>, Vec<u8>) {
+        let tls_key = self.chain.read().first().and_then(spki_hash).unwrap_or_default();
+        let proof = self.log_key.sign(&introduction_message(&self.replica(), &tls_key));
+        (self.log_key.public_key().to_vec(), proof.to_vec())
+    }
+
     /// Makes record ids.
     #[must_use]
     pub fn provincial_key(&self) -> &Arc<[u8]> {
@@ -211,11 +241,39 @@ impl NodeIdentity {
         format!("{domain}/{province}/{unit}/{replica}")
     }
 
-    /// The ledger's name in checkpoints.
+    /// The ledger this node knows: the one of enrolment, or its successor.
     #[must_use]
-    pub fn ledger_origin(&self) -> String {
-        let Profile { domain, province, hub_replica, .. } = &self.profile;
-        format!("{domain}/{province}/{province}/{hub_replica}")
+    pub fn ledger(&self) -> Ledger {
+        self.known.read().ledger.clone()
+    }
+
+    /// The ledger, if it is not the one of enrolment: what was kept of another is marked with its own.
+    #[must_use]
+    pub fn ledger_mark(&self) -> Option<ReplicaId> {
+        let known = self.known.read();
+        (!known.successions.is_empty()).then(|| known.ledger.origin.replica())
+    }
+
+    /// Where signed statements of succession lead from the ledger known; nothing is settled by asking.
+    ///
+    /// # Errors
+    /// [`SuccessionError`] if they lead nowhere from there, or the recovery key did not sign them.
+    pub fn followed(&self, notes: &[String]) -> Result<Ledger, SuccessionError> {
+        succession::follow(&self.ledger(), notes, self.recovery_key).map(|(ledger, _)| ledger)
+    }
+
+    /// Takes a successor for good: kept durably before anything is done with it.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if the statements do not lead on, or it cannot be kept.
+    pub fn succeed(&self, notes: &[String]) -> Result<Ledger, IdentityError> {
+        let mut known = self.known.write();
+        let chain: Vec<String> = self.chain.read().iter().map(hex::encode).collect();
+        let (ledger, taken) = succession::follow(&known.ledger, notes, self.recovery_key)?;
+        let successions = [&known.successions[..], &taken].concat();
+        self.keep(chain, &ledger, successions.clone())?;
+        *known = Known { ledger: ledger.clone(), successions };
+        Ok(ledger)
     }
 
     /// The name the hub cosigns receipts with.
@@ -228,12 +286,6 @@ impl NodeIdentity {
     #[must_use]
     pub fn cosigner_key(&self) -> [u8; 32] {
         self.cosigner_key
-    }
-
-    /// The ledger's key.
-    #[must_use]
-    pub fn ledger_key(&self) -> [u8; 32] {
-        self.ledger_key
     }
 
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
@@ -272,13 +324,31 @@ impl NodeIdentity {
         if own.is_none() || chain.first().and_then(spki_hash) != own {
             return Err(wrong("it is for another key"));
         }
-        let profile = Profile { chain: chain.iter().map(hex::encode).collect(), ..self.profile.clone() };
-        let bytes = serde_json::to_vec_pretty(&profile).map_err(|error| wrong(&error.to_string()))?;
-        let path = folder(&self.data).join("profile.json");
-        write_private(&path, &bytes)
-            .map_err(|source| IdentityError::Io { path: path.display().to_string(), source })?;
+        // Held while writing: a succession must not be written over by a renewal.
+        let known = self.known.read();
+        let hex = chain.iter().map(hex::encode).collect();
+        self.keep(hex, &known.ledger, known.successions.clone())?;
         *self.chain.write() = chain;
         Ok(())
+    }
+
+    fn keep(
+        &self,
+        chain: Vec<String>,
+        ledger: &Ledger,
+        successions: Vec<String>,
+    ) -> Result<(), IdentityError> {
+        let profile = Profile {
+            chain,
+            hub_replica: ledger.origin.replica(),
+            ledger_key: hex::encode(ledger.key),
+            successions,
+            ..self.profile.clone()
+        };
+        let path = folder(&self.data).join("profile.json");
+        let io = |source| IdentityError::Io { path: path.display().to_string(), source };
+        let bytes = serde_json::to_vec_pretty(&profile).map_err(|error| io(error.into()))?;
+        write_private(&path, &bytes).map_err(io)
     }
 
     pub(crate) fn root(&self) -> CertificateDer<'static> {
@@ -288,6 +358,12 @@ impl NodeIdentity {
     pub(crate) fn tls_key(&self) -> Result<PrivateKeyDer<'static>, &'static str> {
         PrivateKeyDer::try_from(self.tls_key.clone())
     }
+}
+
+/// What the log key signs to introduce a replica to a hub that does not know it.
+#[must_use]
+pub fn introduction_message(replica: &ReplicaId, tls_key: &Digest) -> Vec<u8> {
+    [b"lienthong readmit v1\n", &replica.0[..], tls_key].concat()
 }
 
 /// The name of a hub's receipt key.

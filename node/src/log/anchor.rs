@@ -53,6 +53,13 @@ impl AnchorFile {
     }
 }
 
+/// The bytes of an anchor file that says just this, for a copy of a log.
+#[must_use]
+pub fn anchor_bytes(replica: ReplicaId, next: u64, root: Digest, frontier: &[u8]) -> Vec<u8> {
+    let anchor = Anchor { replica, next, root, frontier: frontier.to_vec() };
+    [vec![0; SLOT], encode(1, &anchor)].concat()
+}
+
 fn encode(counter: u64, anchor: &Anchor) -> Vec<u8> {
     let mut out = Writer::with_capacity(SLOT);
     out.u64(counter);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use lienthong_proto::ids::Sequence;
 use parking_lot::RwLock;
 
-use super::frame::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER};
+use super::frame::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, segment_name};
 use super::{Frame, FramePosition};
 
 /// Why a frame cannot be read.
@@ -144,6 +144,27 @@ impl LogReader {
         let end = self.next().0;
         let position = FramePosition { segment: u32::try_from(at).unwrap_or(u32::MAX), offset };
         Scan { reader: self, from: from.0, end, position }
+    }
+
+    /// The segment files, and how many bytes of each, that hold exactly the entries below `next`.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log is damaged there, or no frame ends at `next`.
+    pub fn extent(&self, next: Sequence) -> Result<Vec<(String, u64)>, ReadError> {
+        let Some(last) = next.0.checked_sub(1) else { return Ok(Vec::new()) };
+        let missing = ReadError::Missing { segment: u32::MAX, offset: 0 };
+        let (position, frame) = self.clone().scan(Sequence(last)).next().ok_or(missing)??;
+        let FramePosition { segment, offset } = position;
+        if frame.first.0 + u64::from(frame.count) != next.0 {
+            return Err(ReadError::Missing { segment, offset });
+        }
+        let mut files = Vec::new();
+        for (number, state) in (0u32..).zip(self.shared.segments.read().iter()).take(segment as usize) {
+            files.push((segment_name(number), state.published.load(Ordering::Acquire)));
+        }
+        let end = u64::from(offset) + (FRAME_HEADER + frame.payload.len()) as u64;
+        files.push((segment_name(segment), end));
+        Ok(files)
     }
 
     /// The frame that holds an entry.

@@ -12,8 +12,8 @@ mod replace;
 
 pub use again::OwnLog;
 pub use in_place::in_place;
-pub use refill::Refilled;
-pub use replace::replace;
+pub use refill::{Refilled, former_batches};
+pub use replace::{from_backup, replace, replace_approved};
 
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,14 @@ pub enum RecoverError {
         "nhật ký này khác bản tỉnh giữ: xin tỉnh mã ghi danh mới và chạy `recover --token` · this log contradicts what the province holds: ask for a new token, then `recover --token`"
     )]
     NeedsToken,
+    /// Another replica lives there.
+    #[error(
+        "{0} đã ghi danh: dùng thư mục mới cho bản sao lưu · is enrolled: use a new folder for the backup"
+    )]
+    InUse(String),
+    /// The backup does not serve.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
     /// The log is whole.
     #[error("nhật ký không hỏng: không có gì phải khôi phục · the log is whole: there is nothing to recover")]
     Whole,

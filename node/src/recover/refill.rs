@@ -16,9 +16,9 @@ use lienthong_proto::wire::sync as wire;
 use tonic::Streaming;
 
 use super::RecoverError;
-use crate::dataset::{Admitted, EntryAt, Source};
+use crate::dataset::{Admitted, EntryAt, Payload, Source};
 use crate::identity::{self, NodeIdentity};
-use crate::log::FramePosition;
+use crate::log::{FramePosition, LogReader};
 use crate::replica::{Journal, JournalError, Replay, Replayed, secret};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 use crate::store::Batch;
@@ -136,6 +136,37 @@ pub(super) fn taken_back(
     }
 }
 
+/// The batches of former replicas that a log holds beside its refill events, in order, until `take` has enough.
+///
+/// # Errors
+/// [`JournalError`] if the log cannot be read.
+pub fn former_batches(
+    reader: &LogReader,
+    take: &mut dyn FnMut(wire::Former) -> bool,
+) -> Result<(), JournalError> {
+    for frame in reader.clone().scan(Sequence(0)) {
+        let (_, frame) = frame?;
+        let malformed = |source| JournalError::Malformed { sequence: frame.first, source };
+        let Payload::Accepted { entry, packed } = Payload::parse(&frame.payload).map_err(malformed)? else {
+            continue;
+        };
+        let event = Event::of(&Entry::decode(entry).map_err(malformed)?).map_err(malformed)?;
+        let Some(piece) = Piece::of(&event).filter(|_| event.kind == REFILL) else { continue };
+        let plain = batch::unpack(packed)?;
+        let count = batch::entries(&plain).map_err(malformed)?.len();
+        let former = wire::Former {
+            replica: piece.replica.0.to_vec().into(),
+            first: piece.first,
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            packed: frame.payload.slice_ref(packed),
+        };
+        if !take(former) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
 /// What a log holds beside its own entries after a recovery, as it is met while the log is replayed.
 #[derive(Debug)]
 pub struct Refilled {
@@ -217,7 +248,6 @@ impl Replay for Refilled {
 
 /// Entries of a frame, whatever its form.
 pub(super) fn entries_of(payload: &Bytes) -> Result<Vec<Vec<u8>>, RecoverError> {
-    use crate::dataset::Payload;
     Ok(match Payload::parse(payload)? {
         Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry.to_vec()],
         Payload::Batch(packed) => {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::{Change, Context, Write, path};
 use lienthong_proto::entry::Entry;
@@ -13,14 +14,23 @@ use lienthong_proto::withdrawal::Withdrawal;
 use super::refill::{ask, entries_of};
 use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io};
 use crate::app::open_journal;
-use crate::identity::{NodeIdentity, Token, enrol};
+use crate::backup::{BackupError, Target};
+use crate::identity::{NodeIdentity, Profile, Token, enrol, enrol_again};
 use crate::lock::DataLock;
 use crate::log::salvage;
 use crate::replica::{Journal, log_dir};
 
 /// What makes up a replica in a data folder, the identity last: without it the folder is not enrolled.
-const PARTS: [&str; 7] =
-    ["regressed", "log", "view", "receipts.jsonl", "proofs.jsonl", "notices.jsonl", "identity"];
+const PARTS: [&str; 8] = [
+    "regressed",
+    "log",
+    "view",
+    "receipts.jsonl",
+    "proofs.jsonl",
+    "notices.jsonl",
+    "ledger.checkpoint",
+    "identity",
+];
 
 /// Goes on as a new replica: enrols with `token` (unless an earlier attempt did), refills, writes again.
 ///
@@ -49,6 +59,72 @@ pub async fn replace(
         }
         enrol(data, &address, token).await?;
     }
+    refill(data, lock, catalogue, clock).await
+}
+
+/// Goes on as a new replica by the old one's certificate, once the province has approved that. While it has not, nothing
+/// is changed.
+///
+/// # Errors
+/// [`RecoverError`]; run it again once the cause is gone.
+pub async fn replace_approved(
+    data: &Path,
+    catalogue: Arc<Catalogue>,
+    clock: fn() -> UnixMillis,
+) -> Result<RecoverReport, RecoverError> {
+    let lock = DataLock::take(data, "lienthong-node recover")?;
+    let mark = data.join(RECOVERING);
+    let old = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?;
+    let enrolment = enrol_again(&old).await?;
+    crate::identity::write_private(&mark, old.replica().to_string().as_bytes()).map_err(io(&mark))?;
+    retire(data, old.replica())?;
+    enrolment.keep(data)?;
+    refill(data, lock, catalogue, clock).await
+}
+
+/// Lays a backup's log aside in a folder that was never enrolled, as that of the replica to recover from; returns the
+/// hub's address as the backup knows it.
+///
+/// # Errors
+/// [`RecoverError`] if the backup is not whole, or the folder is in use.
+pub fn from_backup(data: &Path, backup: &Path) -> Result<String, RecoverError> {
+    let _lock = DataLock::take(data, "lienthong-node recover")?;
+    let target = Target::new(backup);
+    let read = target.manifest()?;
+    let key = read.manifest.key().ok_or_else(|| BackupError::Manifest("key".to_owned()))?;
+    let manifest = read.verify(key)?;
+    if manifest.kind != "node" {
+        return Err(BackupError::Foreign(backup.display().to_string()).into());
+    }
+    let damaged = target.damaged(&manifest.files);
+    if !damaged.is_empty() {
+        return Err(BackupError::Damaged(damaged).into());
+    }
+    let profile = target.bytes(&manifest, "identity/profile.json")?;
+    let profile: Profile = serde_json::from_slice(&profile).map_err(|_| Malformed("profile.json"))?;
+    let mark = data.join(RECOVERING);
+    if NodeIdentity::load(data)?.is_some() {
+        return Err(RecoverError::InUse(data.display().to_string()));
+    }
+    let kept = retired(data, manifest.replica);
+    if kept.exists() {
+        // An attempt of before has laid it out, perhaps not wholly.
+        std::fs::remove_dir_all(&kept).map_err(io(&kept))?;
+    }
+    std::fs::create_dir_all(&kept).map_err(io(&kept))?;
+    target.lay_out(&manifest.files, &kept, |path| Some(path.to_owned()))?;
+    crate::identity::write_private(&mark, manifest.replica.to_string().as_bytes()).map_err(io(&mark))?;
+    Ok(profile.hub)
+}
+
+/// Takes back what the hub holds of the unit, and writes again what it lacks of the former log.
+async fn refill(
+    data: &Path,
+    lock: DataLock,
+    catalogue: Arc<Catalogue>,
+    clock: fn() -> UnixMillis,
+) -> Result<RecoverReport, RecoverError> {
+    let mark = data.join(RECOVERING);
     let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?;
     let former = std::fs::read_to_string(&mark).map_err(io(&mark))?;
     let mut refilled = Refilled::new(identity.unit().clone(), true);

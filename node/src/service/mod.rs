@@ -50,6 +50,11 @@ pub enum Request {
         /// Which.
         page: Page,
     },
+    /// Copy what is needed to a folder.
+    Backup {
+        /// Which: an absolute path.
+        to: std::path::PathBuf,
+    },
     /// The log's signed checkpoint.
     LogCheckpoint,
     /// Whether log, hashes and view agree.
@@ -159,6 +164,10 @@ impl Node {
                 let size = self.replica.head().borrow().size;
                 let checkpoint = self.builder().checkpoint(size).map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
+            }
+            Request::Backup { to } => {
+                let report = crate::backup::node_backup(self, &to).map_err(Answer::failed)?;
+                Ok(Answer::done(json!(report)))
             }
             Request::LogVerify => Ok(crate::check::check(&self.data, self.identity.replica())),
             Request::LogProve { sequence, size } => {

@@ -11,19 +11,20 @@ use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
 use super::reconcile::Reconciler;
 use super::{
-    Action, BatchBuilder, Event, Evidence, Machine, NoticeLine, OutBatch, Phase, Promised, ReceiptLine,
-    Roots as _, Settings, verify_proof,
+    Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, OutBatch, Phase, Promised,
+    ReceiptLine, Roots as _, Settings, Welcomed, judge, verify_proof,
 };
 use crate::identity::{self, NodeIdentity};
 use crate::published::{Shelf, Taken};
 use crate::quality::{Keeper, Telling, ToldCursor};
+use crate::recover::former_batches;
 use crate::replica::{Fed, FeedPiece, Head, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 
@@ -109,9 +110,17 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
     let (nudge, nudged) = mpsc::channel(1);
     let (events, inbox) = mpsc::channel(64);
     let reconciler = Reconciler::new(client.replica.clone());
-    let (connection, generation) = (None, 0);
-    let driver =
-        Driver { client, machine, status: status_sender, events, connection, generation, reconciler };
+    let driver = Driver {
+        client,
+        machine,
+        status: status_sender,
+        events,
+        connection: None,
+        generation: 0,
+        reconciler,
+        introduces: false,
+        estranged: false,
+    };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)
 }
@@ -123,12 +132,47 @@ struct Report {
 }
 
 enum What {
-    Opened(mpsc::Sender<wire::Up>),
+    Opened(mpsc::Sender<wire::Up>, Rpc<Channel>),
     Down(wire::Down),
-    Sent { end: u64, bytes: usize },
+    /// What former replicas wrote went first: now the welcome counts.
+    Told(Event),
+    Sent {
+        end: u64,
+        bytes: usize,
+    },
     Proof(ReceiptLine, Result<wire::ProveReply, String>),
-    Lost(String),
+    Lost(Left),
 }
+
+/// Why a connection ended.
+#[derive(Default)]
+struct Left {
+    reason: String,
+    /// The hub does not know this replica and wants to hear its log key.
+    stranger: bool,
+    /// The hub has fenced this replica.
+    fenced: bool,
+}
+
+impl From<String> for Left {
+    fn from(reason: String) -> Self {
+        Self { reason, ..Self::default() }
+    }
+}
+
+impl From<tonic::Status> for Left {
+    fn from(status: tonic::Status) -> Self {
+        let stranger = status.code() == Code::Unauthenticated;
+        let fenced =
+            status.metadata().get(REFUSAL).is_some_and(|refusal| refusal.as_bytes() == FENCED.as_bytes());
+        Self { reason: status.message().to_owned(), stranger, fenced }
+    }
+}
+
+/// Beside a refusal's text, in gRPC metadata: which one it is, for programs.
+pub const REFUSAL: &str = "lienthong-refusal";
+/// The replica's log contradicts what is held.
+pub const FENCED: &str = "fenced";
 
 struct Driver {
     client: SyncClient,
@@ -138,10 +182,17 @@ struct Driver {
     connection: Option<Connection>,
     generation: u64,
     reconciler: Reconciler,
+    /// The next greeting names the log key: the hub forgot who is enrolled.
+    introduces: bool,
+    /// The alarm is about the hub's ledger.
+    estranged: bool,
 }
 
 struct Connection {
     up: Option<mpsc::Sender<wire::Up>>,
+    rpc: Option<Rpc<Channel>>,
+    /// Lets the reader go on behind the welcome.
+    admit: Option<oneshot::Sender<()>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -196,20 +247,25 @@ impl Driver {
             return None;
         }
         match report.what {
-            What::Opened(up) => {
+            What::Opened(up, rpc) => {
                 if let Some(connection) = &mut self.connection {
-                    connection.up = Some(up);
+                    (connection.up, connection.rpc) = (Some(up), Some(rpc));
                 }
                 Some(Event::Connected)
             }
+            What::Told(welcomed) => Some(welcomed),
             What::Sent { end, bytes } => Some(Event::Sent { end, bytes }),
             What::Proof(receipt, reply) => {
                 self.keep_proof(&receipt, reply);
                 Some(Event::Heard)
             }
-            What::Lost(reason) => {
-                tracing::debug!(reason, "the connection to the hub is lost");
-                self.status.send_modify(|status| status.fault = Some(reason));
+            What::Lost(left) => {
+                tracing::debug!(reason = left.reason, "the connection to the hub is lost");
+                self.introduces = left.stranger;
+                self.status.send_modify(|status| status.fault = Some(left.reason));
+                if left.fenced {
+                    return Some(Event::Fenced);
+                }
                 self.connection = None;
                 self.reconciler.forget();
                 Some(Event::Lost)
@@ -229,12 +285,21 @@ impl Driver {
         use wire::down::Message;
         match down.message? {
             Message::Welcome(welcome) => {
+                if let Err(fault) = self.welcome(&welcome) {
+                    self.alarm(&fault);
+                    return Some(Event::Estranged);
+                }
                 if let Some(receipt) = &welcome.receipt {
                     self.keep_receipt(receipt);
                 }
                 let root = welcome.held_root.as_ref().try_into().unwrap_or([0; 32]);
                 let held = Head { size: welcome.held_size, root };
-                Some(Event::Welcome { held, flight_bytes_max: welcome.flight_bytes_max })
+                let welcomed = Event::Welcome { held, flight_bytes_max: welcome.flight_bytes_max };
+                if welcome.wants_former {
+                    self.send_former(welcomed);
+                    return Some(Event::Heard);
+                }
+                Some(welcomed)
             }
             Message::Receipt(receipt) => {
                 if self.keep_receipt(&receipt) {
@@ -286,6 +351,62 @@ impl Driver {
         }
     }
 
+    /// Judges the hub's ledger before anything goes there; a successor is taken for good.
+    fn welcome(&mut self, welcome: &wire::Welcome) -> Result<(), String> {
+        let client = &self.client;
+        let (identity, evidence) = (&client.identity, &client.evidence);
+        let seen = evidence.seen(identity.ledger().origin.as_str());
+        let acknowledged = evidence.last_receipt().map_or(0, |receipt| receipt.size);
+        let judged = judge(identity, seen.as_ref(), acknowledged, welcome);
+        let shown = match judged.map_err(|fault: LedgerFault| fault.to_string())? {
+            Welcomed::Same(shown) => shown,
+            Welcomed::Successor(shown) => {
+                let notes =
+                    welcome.successor.as_ref().map(|successor| &successor.notes[..]).unwrap_or_default();
+                identity.succeed(notes).map_err(|error| error.to_string())?;
+                evidence.turn_to(identity.ledger_mark()).map_err(|error| error.to_string())?;
+                tracing::warn!(
+                    ledger = shown.origin,
+                    "the hub's ledger has a successor, signed by the recovery key"
+                );
+                shown
+            }
+        };
+        if seen.as_ref() != Some(&shown)
+            && let Err(error) = evidence.keep_seen(&shown)
+        {
+            tracing::warn!(%error, "the ledger's checkpoint cannot be kept");
+        }
+        if std::mem::take(&mut self.estranged) {
+            self.status.send_modify(|status| status.alarm = None);
+        }
+        let unproven = self.client.evidence.unproven();
+        let (identity, clock) = (Arc::clone(&self.client.identity), self.client.clock);
+        if let Some(connection) = &mut self.connection {
+            if let Some(admit) = connection.admit.take() {
+                let _ = admit.send(());
+            }
+            if let Some(rpc) = connection.rpc.take() {
+                tokio::spawn(renew(rpc.clone(), identity, clock));
+                if let Some(receipt) = unproven {
+                    tokio::spawn(prove(rpc, receipt, self.generation, self.events.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The hub is not the one known: loud, and nothing goes there.
+    fn alarm(&mut self, fault: &str) {
+        tracing::error!(fault, "the hub's ledger is refused: nothing is sent");
+        self.estranged = true;
+        let alarm = format!(
+            "sổ cái của tỉnh không phải sổ đã biết, không gửi gì; hãy gọi tỉnh: {fault} · \
+             the province's ledger is not the one known, nothing is sent; call the province: {fault}"
+        );
+        self.status.send_modify(|status| status.alarm = Some(alarm));
+    }
+
     /// Keeps a receipt whose cosignature holds over our own checkpoint of that size; others are not believed.
     fn keep_receipt(&self, receipt: &wire::Receipt) -> bool {
         let client = &self.client;
@@ -303,6 +424,7 @@ impl Driver {
             return false;
         }
         let line = ReceiptLine {
+            ledger: None,
             size: receipt.size,
             checkpoint: checkpoint.body(),
             cosignature: receipt.cosignature.clone(),
@@ -310,7 +432,7 @@ impl Driver {
             at: receipt.at_millis,
             proven: false,
         };
-        if let Err(error) = client.evidence.keep_receipt(&line) {
+        if let Err(error) = client.evidence.keep_receipt(line) {
             tracing::error!(%error, "a receipt cannot be kept");
         }
         true
@@ -319,17 +441,17 @@ impl Driver {
     /// Keeps the proof of a receipt; a hub that cannot give one has broken its promise.
     fn keep_proof(&self, receipt: &ReceiptLine, reply: Result<wire::ProveReply, String>) {
         let client = &self.client;
-        let origin = client.identity.ledger_origin();
+        let ledger = client.identity.ledger();
         let promised = Promised {
             receipt,
             replica: client.identity.replica(),
             root: client.builder.root_at(receipt.size).unwrap_or([0; 32]),
-            ledger_origin: &origin,
-            ledger_key: client.identity.ledger_key(),
+            ledger_origin: ledger.origin.as_str(),
+            ledger_key: ledger.key,
         };
         let kept = reply
             .and_then(|reply| verify_proof(promised, &reply).map_err(|fault| fault.to_string()))
-            .and_then(|proof| client.evidence.keep_proof(&proof).map_err(|fault| fault.to_string()));
+            .and_then(|proof| client.evidence.keep_proof(proof).map_err(|fault| fault.to_string()));
         let alarm = kept.err().map(|reason| {
             tracing::error!(reason, ledger_index = receipt.ledger_index, "a receipt is not proven");
             format!(
@@ -351,6 +473,7 @@ impl Driver {
 
     fn keep_notice(&self, notice: wire::Notice) {
         let line = NoticeLine {
+            ledger: None,
             number: notice.number,
             at: notice.at_millis,
             kind: notice.kind,
@@ -360,7 +483,7 @@ impl Driver {
             vi: notice.vi,
             en: notice.en,
         };
-        match self.client.evidence.keep_notice(&line) {
+        match self.client.evidence.keep_notice(line) {
             Ok(()) => {
                 let cursor = self.client.evidence.notice_cursor();
                 // A full queue loses only the acknowledgement: the hub then sends the notice again.
@@ -403,6 +526,9 @@ impl Driver {
         // What cannot be read is told again.
         let heard = self.client.quality.heard().unwrap_or_default();
         let fed = *self.client.replica.fed().borrow();
+        let identity = &self.client.identity;
+        let (log_key, log_key_proof) =
+            if self.introduces { identity.introduction() } else { (vec![], vec![]) };
         wire::up::Message::Hello(wire::Hello {
             protocol: crate::sync_protocol(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -418,13 +544,17 @@ impl Driver {
             feed_ledger: fed.cursor.ledger,
             feed_place: u32::from(fed.cursor.place),
             catalogue_seen: self.client.shelf.seen().0,
+            ledger: identity.ledger().origin.replica().0.to_vec().into(),
+            log_key: log_key.into(),
+            log_key_proof: log_key_proof.into(),
         })
     }
 
     fn take_catalogue(&self, came: wire::Catalogue) {
         let identity = &self.client.identity;
         let bundle = Bundle { note: came.note, packed: came.packed.to_vec() };
-        match self.client.shelf.take(&bundle, (&identity.ledger_origin(), identity.ledger_key())) {
+        let ledger = identity.ledger();
+        match self.client.shelf.take(&bundle, (&ledger.origin.to_string(), ledger.key)) {
             Ok(Taken::New(published)) => {
                 tracing::info!(number = published.number, "a new catalogue came and will be in force");
                 self.client.superseded.cancel();
@@ -456,27 +586,41 @@ impl Driver {
         let generation = self.generation;
         let identity = Arc::clone(&self.client.identity);
         let events = self.events.clone();
-        let unproven = self.client.evidence.unproven();
-        let clock = self.client.clock;
         let replica = self.client.replica.clone();
+        let (admit, admitted) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let reason = match connect(&identity).await {
+            let left = match connect(&identity).await {
                 Ok((rpc, up, down)) => {
-                    tokio::spawn(renew(rpc.clone(), Arc::clone(&identity), clock));
-                    if let Some(receipt) = unproven {
-                        tokio::spawn(prove(rpc, receipt, generation, events.clone()));
-                    }
-                    let opened = Report { generation, what: What::Opened(up) };
+                    let opened = Report { generation, what: What::Opened(up, rpc) };
                     if events.send(opened).await.is_err() {
                         return;
                     }
-                    read_down(down, generation, &replica, &events).await
+                    read_down(down, generation, &replica, &events, admitted).await
                 }
-                Err(reason) => reason,
+                Err(left) => left,
             };
-            let _ = events.send(Report { generation, what: What::Lost(reason) }).await;
+            let _ = events.send(Report { generation, what: What::Lost(left) }).await;
         });
-        self.connection = Some(Connection { up: None, task });
+        self.connection = Some(Connection { up: None, rpc: None, admit: Some(admit), task });
+    }
+
+    /// Sends what this log holds of former replicas of the unit, then lets the welcome count: what the unit writes now
+    /// builds on what they wrote.
+    fn send_former(&self, welcomed: Event) {
+        let Some(up) = self.up() else { return };
+        let (reader, events, generation) =
+            (self.client.replica.reader().clone(), self.events.clone(), self.generation);
+        tokio::task::spawn_blocking(move || {
+            let sent = former_batches(&reader, &mut |former| {
+                let message = Some(wire::up::Message::Former(former));
+                up.blocking_send(wire::Up { message }).is_ok()
+            });
+            let what = match sent {
+                Ok(()) => What::Told(welcomed),
+                Err(error) => What::Lost(error.to_string().into()),
+            };
+            let _ = events.blocking_send(Report { generation, what });
+        });
     }
 
     fn send_batch(&self, from: u64) {
@@ -500,7 +644,7 @@ impl Driver {
                 }
                 Err(error) => error.to_string(),
             };
-            let _ = events.send(Report { generation, what: What::Lost(reason) }).await;
+            let _ = events.send(Report { generation, what: What::Lost(reason.into()) }).await;
         });
     }
 }
@@ -580,39 +724,51 @@ async fn prove(mut rpc: Rpc<Channel>, receipt: ReceiptLine, generation: u64, eve
     let _ = events.send(Report { generation, what: What::Proof(receipt, reply) }).await;
 }
 
-async fn connect(identity: &NodeIdentity) -> Result<Opened, String> {
+async fn connect(identity: &NodeIdentity) -> Result<Opened, Left> {
     let channel: Channel = identity::connect(identity).await.map_err(|error| error.to_string())?;
     let mut rpc = Rpc::new(channel).max_decoding_message_size(lienthong_proto::limits::MESSAGE_BYTES_MAX);
     let (up, queue) = mpsc::channel(UP_QUEUE);
     let outgoing = tokio_stream::wrappers::ReceiverStream::new(queue);
-    let response = rpc.exchange(outgoing).await.map_err(|status| status.message().to_owned())?;
+    let response = rpc.exchange(outgoing).await?;
     Ok((rpc, up, response.into_inner()))
 }
 
-/// Reads what the hub says, in order. A piece of the feed is durable before anything behind it is read, so that
-/// a hub that feeds faster than this machine can write is held back by the stream itself.
+/// Reads what the hub says, in order; behind its welcome nothing, before its ledger was judged. A piece of the feed
+/// is durable before anything behind it is read, so that a hub that feeds faster than this machine can write is held
+/// back by the stream itself.
 async fn read_down(
     mut down: Streaming<wire::Down>,
     generation: u64,
     replica: &Replica,
     events: &mpsc::Sender<Report>,
-) -> String {
+    admitted: oneshot::Receiver<()>,
+) -> Left {
+    let mut waiting = Some(admitted);
     loop {
         match down.message().await {
             Ok(Some(mut message)) => {
-                if let Some(wire::down::Message::Feed(feed)) = &mut message.message
-                    && let Err(reason) = take_feed(std::mem::take(feed), replica).await
-                {
-                    tracing::error!(reason, "the feed cannot be taken in");
-                    return reason;
+                let welcome = matches!(message.message, Some(wire::down::Message::Welcome(_)));
+                if let Some(wire::down::Message::Feed(feed)) = &mut message.message {
+                    if waiting.is_some() {
+                        return "the hub feeds before it welcomes".to_owned().into();
+                    }
+                    if let Err(reason) = take_feed(std::mem::take(feed), replica).await {
+                        tracing::error!(reason, "the feed cannot be taken in");
+                        return reason.into();
+                    }
                 }
                 let report = Report { generation, what: What::Down(message) };
                 if events.send(report).await.is_err() {
-                    return String::new();
+                    return Left::default();
+                }
+                if let Some(admitted) = waiting.take_if(|_| welcome)
+                    && admitted.await.is_err()
+                {
+                    return Left::default();
                 }
             }
-            Ok(None) => return "the hub closed the stream".to_owned(),
-            Err(status) => return status.message().to_owned(),
+            Ok(None) => return "the hub closed the stream".to_owned().into(),
+            Err(status) => return status.into(),
         }
     }
 }
@@ -646,7 +802,7 @@ mod tests {
     fn p2_a_batch_is_told_before_it_goes() {
         let (up, mut outgoing) = mpsc::channel(1);
         let (events, mut inbox) = mpsc::channel(1);
-        assert!(events.try_send(Report { generation: 1, what: What::Lost(String::new()) }).is_ok());
+        assert!(events.try_send(Report { generation: 1, what: What::Lost(Left::default()) }).is_ok());
         let batch = OutBatch { first: 3, count: 2, packed: Vec::new().into(), checkpoint: String::new() };
         let mut handing = Box::pin(hand_over(batch, 1, &up, &events));
         let mut context = Context::from_waker(Waker::noop());

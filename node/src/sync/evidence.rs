@@ -1,9 +1,12 @@
 //! What the hub gave in return, kept beside the log: receipts, their proofs and notices, one JSON line each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
+use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::ids::ReplicaId;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +26,9 @@ pub struct ReceiptLine {
     /// The acceptance was proven to stand in the ledger.
     #[serde(default)]
     pub proven: bool,
+    /// The ledger it speaks of; nothing for the one of enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<ReplicaId>,
 }
 
 /// The proof that an acceptance stands in the ledger, whole: it can be checked again without the hub.
@@ -38,6 +44,9 @@ pub struct ProofLine {
     pub path: Vec<String>,
     /// The ledger's signed checkpoint the path leads to.
     pub checkpoint: String,
+    /// The ledger it speaks of; nothing for the one of enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<ReplicaId>,
 }
 
 /// Something the hub tells this unit.
@@ -59,6 +68,9 @@ pub struct NoticeLine {
     pub vi: String,
     /// For people, English.
     pub en: String,
+    /// The ledger it speaks of; nothing for the one of enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<ReplicaId>,
 }
 
 /// Why evidence cannot be kept.
@@ -69,16 +81,32 @@ pub struct EvidenceError {
     source: std::io::Error,
 }
 
-/// The files.
+/// The files. Lines of former ledgers stay; cursors and the latest are those of the ledger known now.
 #[derive(Debug)]
 pub struct Evidence {
+    data: PathBuf,
     receipts: Mutex<Lines>,
     proofs: Mutex<Lines>,
     notices: Mutex<Lines>,
-    last_proven: Mutex<Option<u64>>,
-    notice_cursor: Mutex<u64>,
-    last_receipt: Mutex<Option<ReceiptLine>>,
+    of: Mutex<OfLedger>,
 }
+
+/// What is at hand of one ledger.
+#[derive(Debug, Default)]
+struct OfLedger {
+    ledger: Option<ReplicaId>,
+    last_proven: Option<u64>,
+    notice_cursor: u64,
+    last_receipt: Option<ReceiptLine>,
+    /// What former ledgers told.
+    told_before: BTreeSet<Told>,
+}
+
+/// When, of what kind, about which change, why: the same of any ledger.
+type Told = (u64, String, u64, String);
+
+/// The ledger's highest checkpoint seen.
+const SEEN: &str = "ledger.checkpoint";
 
 #[derive(Debug)]
 struct Lines {
@@ -87,79 +115,127 @@ struct Lines {
 }
 
 impl Evidence {
-    /// Opens the evidence of a data folder; a line cut by a crash is dropped (the hub sends it again).
+    /// Opens the evidence of a data folder, of which `ledger` is the one known now; a line cut by a crash is dropped
+    /// (the hub sends it again).
     ///
     /// # Errors
     /// [`EvidenceError`] if the files cannot be opened.
-    pub fn open(data: &Path) -> Result<Self, EvidenceError> {
+    pub fn open(data: &Path, ledger: Option<ReplicaId>) -> Result<Self, EvidenceError> {
         let receipts = Lines::open(data.join("receipts.jsonl"))?;
         let proofs = Lines::open(data.join("proofs.jsonl"))?;
         let notices = Lines::open(data.join("notices.jsonl"))?;
-        let last_proven = proofs.read::<ProofLine>()?.last().map(|proof| proof.ledger_index);
-        let last_receipt = receipts.read::<ReceiptLine>()?.pop();
-        let cursor = notices.read::<NoticeLine>()?.last().map_or(0, |notice| notice.number + 1);
-        Ok(Self {
+        let evidence = Self {
+            data: data.to_owned(),
             receipts: Mutex::new(receipts),
             proofs: Mutex::new(proofs),
-            last_proven: Mutex::new(last_proven),
             notices: Mutex::new(notices),
-            notice_cursor: Mutex::new(cursor),
-            last_receipt: Mutex::new(last_receipt),
-        })
+            of: Mutex::default(),
+        };
+        evidence.turn_to(ledger)?;
+        Ok(evidence)
     }
 
-    /// The latest receipt.
+    /// From now on what is kept is another ledger's; what was kept of the one before stays as it is.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] if the files cannot be read.
+    pub fn turn_to(&self, ledger: Option<ReplicaId>) -> Result<(), EvidenceError> {
+        let proofs: Vec<ProofLine> = self.proofs.lock().read()?;
+        let receipts: Vec<ReceiptLine> = self.receipts.lock().read()?;
+        let notices: Vec<NoticeLine> = self.notices.lock().read()?;
+        let mut of = OfLedger { ledger, ..OfLedger::default() };
+        of.last_proven = proofs.iter().rfind(|proof| proof.ledger == ledger).map(|proof| proof.ledger_index);
+        of.last_receipt = receipts.into_iter().rfind(|receipt| receipt.ledger == ledger);
+        for notice in notices {
+            if notice.ledger == ledger {
+                of.notice_cursor = notice.number + 1;
+            } else {
+                of.told_before.insert((notice.at, notice.kind, notice.sequence, notice.reason));
+            }
+        }
+        *self.of.lock() = of;
+        Ok(())
+    }
+
+    /// The latest receipt of the ledger known now.
     #[must_use]
     pub fn last_receipt(&self) -> Option<ReceiptLine> {
-        self.last_receipt.lock().clone()
+        self.of.lock().last_receipt.clone()
     }
 
     /// The latest receipt, if its acceptance was not proven yet. It stands for all before it: its root
     /// covers them.
     #[must_use]
     pub fn unproven(&self) -> Option<ReceiptLine> {
-        let proven = *self.last_proven.lock();
-        self.last_receipt().filter(|receipt| proven.is_none_or(|proven| proven < receipt.ledger_index))
+        let of = self.of.lock();
+        let proven = of.last_proven;
+        of.last_receipt.clone().filter(|receipt| proven.is_none_or(|proven| proven < receipt.ledger_index))
     }
 
     /// Keeps a verified proof durably.
     ///
     /// # Errors
     /// [`EvidenceError`] if it cannot be written.
-    pub fn keep_proof(&self, proof: &ProofLine) -> Result<(), EvidenceError> {
-        self.proofs.lock().append(proof, true)?;
-        *self.last_proven.lock() = Some(proof.ledger_index);
+    pub fn keep_proof(&self, mut proof: ProofLine) -> Result<(), EvidenceError> {
+        let mut of = self.of.lock();
+        proof.ledger = of.ledger;
+        self.proofs.lock().append(&proof, true)?;
+        of.last_proven = Some(proof.ledger_index);
         Ok(())
     }
 
     /// The number of the next notice wanted.
     #[must_use]
     pub fn notice_cursor(&self) -> u64 {
-        *self.notice_cursor.lock()
+        self.of.lock().notice_cursor
     }
 
     /// Keeps a receipt. Not synced by itself: a lost one is given again at the next connection.
     ///
     /// # Errors
     /// [`EvidenceError`] if it cannot be written.
-    pub fn keep_receipt(&self, receipt: &ReceiptLine) -> Result<(), EvidenceError> {
-        self.receipts.lock().append(receipt, false)?;
-        *self.last_receipt.lock() = Some(receipt.clone());
+    pub fn keep_receipt(&self, mut receipt: ReceiptLine) -> Result<(), EvidenceError> {
+        let mut of = self.of.lock();
+        receipt.ledger = of.ledger;
+        self.receipts.lock().append(&receipt, false)?;
+        of.last_receipt = Some(receipt);
         Ok(())
     }
 
-    /// Keeps a notice durably; one that was kept before is not kept twice.
+    /// Keeps a notice durably; one that was kept before is not kept twice, nor one that a former ledger told.
     ///
     /// # Errors
     /// [`EvidenceError`] if it cannot be written.
-    pub fn keep_notice(&self, notice: &NoticeLine) -> Result<(), EvidenceError> {
-        let mut cursor = self.notice_cursor.lock();
-        if notice.number < *cursor {
+    pub fn keep_notice(&self, mut notice: NoticeLine) -> Result<(), EvidenceError> {
+        let mut of = self.of.lock();
+        if notice.number < of.notice_cursor {
             return Ok(());
         }
-        self.notices.lock().append(notice, true)?;
-        *cursor = notice.number + 1;
+        let told = (notice.at, notice.kind.clone(), notice.sequence, notice.reason.clone());
+        if !of.told_before.contains(&told) {
+            notice.ledger = of.ledger;
+            self.notices.lock().append(&notice, true)?;
+        }
+        of.notice_cursor = notice.number + 1;
         Ok(())
+    }
+
+    /// The highest checkpoint seen of the ledger `origin`.
+    #[must_use]
+    pub fn seen(&self, origin: &str) -> Option<Checkpoint> {
+        let text = std::fs::read_to_string(self.data.join(SEEN)).ok()?;
+        Checkpoint::parse_body(&text).ok().filter(|seen| seen.origin == origin)
+    }
+
+    /// Keeps the highest checkpoint seen. Not synced: a hub that lost more than that is told by the receipts.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] if it cannot be written.
+    pub fn keep_seen(&self, seen: &Checkpoint) -> Result<(), EvidenceError> {
+        let (path, part) = (self.data.join(SEEN), self.data.join("ledger.checkpoint.new"));
+        std::fs::write(&part, seen.body())
+            .and_then(|()| std::fs::rename(&part, &path))
+            .map_err(|source| EvidenceError { path: path.display().to_string(), source })
     }
 
     /// All notices, oldest first.
@@ -175,10 +251,13 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] if a file cannot be read.
     pub fn receipts(&self) -> Result<Vec<ReceiptLine>, EvidenceError> {
-        let proven = *self.last_proven.lock();
+        let proofs: Vec<ProofLine> = self.proofs.lock().read()?;
+        let proven: BTreeMap<_, u64> =
+            proofs.into_iter().map(|proof| (proof.ledger, proof.ledger_index)).collect();
         let mut receipts: Vec<ReceiptLine> = self.receipts.lock().read()?;
         for receipt in &mut receipts {
-            receipt.proven = proven.is_some_and(|proven| receipt.ledger_index <= proven);
+            receipt.proven =
+                proven.get(&receipt.ledger).is_some_and(|proven| receipt.ledger_index <= *proven);
         }
         Ok(receipts)
     }

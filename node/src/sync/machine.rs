@@ -99,6 +99,8 @@ pub enum Event {
     },
     /// The hub has fenced this replica.
     Fenced,
+    /// The hub's ledger is neither the one known nor its successor: nothing goes there.
+    Estranged,
     /// Anything else was heard.
     Heard,
     /// The log grew.
@@ -223,6 +225,11 @@ impl Machine {
             Event::Lost => self.lost(now, random, None),
             Event::Busy { retry_after_millis } => {
                 let mut actions = self.lost(now, random, Some(retry_after_millis));
+                actions.insert(0, Action::HangUp);
+                actions
+            }
+            Event::Estranged => {
+                let mut actions = self.lost(now, random, None);
                 actions.insert(0, Action::HangUp);
                 actions
             }
@@ -410,6 +417,17 @@ mod tests {
         let other = Event::Welcome { held: Head { size: 1, root: [9; 32] }, flight_bytes_max: 1 };
         let actions = machine.handle(NOW, 0, other, &short);
         assert_eq!(actions, [Action::ProveFork { size: 1 }, Action::Regress]);
+    }
+
+    #[test]
+    fn p6_nothing_is_sent_to_a_ledger_that_is_not_followed() {
+        let log = log(5);
+        let mut machine = Machine::new(Settings::default(), head(5), 0, NOW);
+        machine.handle(NOW, 0, Event::Tick, &log);
+        machine.handle(NOW, 0, Event::Connected, &log);
+        assert_eq!(machine.handle(NOW, 0, Event::Estranged, &log), [Action::HangUp]);
+        assert!(matches!(machine.phase(), Phase::Waiting(_)));
+        assert!(machine.handle(NOW, 0, Event::Grown(head(5)), &log).is_empty());
     }
 
     #[test]

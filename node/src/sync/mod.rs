@@ -4,12 +4,14 @@
 mod batches;
 mod client;
 mod evidence;
+mod ledger;
 mod machine;
 mod proof;
 mod reconcile;
 
 pub use batches::{BatchBuilder, BatchFault, OutBatch};
-pub use client::{SyncClient, SyncHandle, SyncStatus, run};
+pub use client::{FENCED, REFUSAL, SyncClient, SyncHandle, SyncStatus, run};
 pub use evidence::{Evidence, EvidenceError, NoticeLine, ProofLine, ReceiptLine};
+pub use ledger::{LedgerFault, SUCCESSION, Welcomed, judge};
 pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
 pub use proof::{Promised, ProofFault, verify_proof};

@@ -70,5 +70,6 @@ pub fn verify_proof(promised: Promised<'_>, reply: &wire::ProveReply) -> Result<
         entry: hex::encode(&reply.entry),
         path: path.iter().map(hex::encode).collect(),
         checkpoint: reply.checkpoint.clone(),
+        ledger: None,
     })
 }

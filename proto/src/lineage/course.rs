@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::step::{self, DONE, UNDONE, numbered};
+use super::step::{self, DONE, STEP, UNDONE, numbered};
 use super::{LineageFault, Named, Passage, Step, Tree};
 use crate::catalogue::Units;
 use crate::event::Event;
 use crate::ids::{RecordId, Sequence, UnitCode};
 use crate::time::UnixMillis;
+use crate::value::Value;
+
+/// The field of an event that keeps the number it had in a former ledger.
+const KEPT: &str = "kept";
 
 /// The undoing of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct Lineage {
     /// Steps and undoings that are finished, with how many records they moved.
     done: BTreeMap<u64, u64>,
     assigned: BTreeMap<String, BTreeMap<Named, UnitCode>>,
+    /// Numbers that are not the place of their event, by place.
+    shifted: BTreeMap<u64, u64>,
 }
 
 impl Lineage {
@@ -51,7 +57,8 @@ impl Lineage {
     /// Takes an event of the ledger, standing at `place`, into account; whether it speaks of steps.
     pub fn note(&mut self, event: &Event, place: Sequence) -> bool {
         if let Some(step) = Step::of(event, place) {
-            self.steps.insert(step.number, step);
+            let number = self.number_for(event, place);
+            self.steps.insert(number, Step { number, ..step });
             return true;
         }
         if let Some((plan, assigned)) = step::assigned(event) {
@@ -61,7 +68,8 @@ impl Lineage {
         match (event.kind.as_str(), numbered(event, "number")) {
             (UNDONE, Some(number)) => {
                 let reason = step::text(event, "reason").unwrap_or_default();
-                let undo = Undo { number: place.0, reason, actor: event.actor.clone(), at: event.at };
+                let own = self.number_for(event, place);
+                let undo = Undo { number: own, reason, actor: event.actor.clone(), at: event.at };
                 self.undone.entry(number).or_insert(undo);
                 true
             }
@@ -71,6 +79,37 @@ impl Lineage {
             }
             _ => false,
         }
+    }
+
+    /// The number of the step, or of the undoing, that the event at `place` said.
+    #[must_use]
+    pub fn number_at(&self, place: Sequence) -> u64 {
+        self.shifted.get(&place.0).copied().unwrap_or(place.0)
+    }
+
+    /// An event that was taken over from a former ledger keeps its number, by which records know it. Otherwise the
+    /// place is the number, unless one that was taken over has it.
+    fn number_for(&mut self, event: &Event, place: Sequence) -> u64 {
+        if let Some(kept) = numbered(event, KEPT) {
+            return kept;
+        }
+        let undone = || self.undone.values().map(|undo| undo.number);
+        if !self.steps.contains_key(&place.0) && undone().all(|number| number != place.0) {
+            return place.0;
+        }
+        let last = self.steps.keys().copied().chain(undone()).max().unwrap_or(place.0);
+        self.shifted.insert(place.0, last + 1);
+        last + 1
+    }
+
+    /// An event that stood at `stood` in this ledger, as another ledger says it again.
+    #[must_use]
+    pub fn said_again(&self, mut event: Event, stood: Sequence) -> Event {
+        if matches!(event.kind.as_str(), STEP | UNDONE) && !event.fields.contains_key(KEPT) {
+            let number = i64::try_from(self.number_at(stood)).unwrap_or(i64::MAX);
+            event.fields.insert(KEPT.to_owned(), Value::Integer(number));
+        }
+        event
     }
 
     /// Whether nothing ever happened to a unit.
