@@ -6,8 +6,6 @@ use std::time::Duration;
 use lienthong_proto::catalogue::Bundle;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::cosignature::verify_cosignature;
-use lienthong_proto::feed::FeedCursor;
-use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
@@ -16,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
+use super::calls::{renew, take_feed};
 use super::reconcile::Reconciler;
 use super::{
     Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, OutBatch, Phase, Promised,
@@ -25,7 +24,7 @@ use crate::identity::{self, NodeIdentity};
 use crate::published::{Shelf, Taken};
 use crate::quality::{Keeper, Telling, ToldCursor};
 use crate::recover::former_batches;
-use crate::replica::{Fed, FeedPiece, Head, Replica};
+use crate::replica::{Head, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 
 /// What people see of synchronisation.
@@ -677,38 +676,8 @@ const UP_QUEUE: usize = 16;
 
 type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::Down>);
 
-/// A certificate older than this is renewed with the next connection.
-const RENEW_AFTER_MILLIS: u64 = 30 * 24 * 3_600 * 1_000;
-
-/// Renews the certificate in good time; it is used from the next connection on.
-async fn renew(mut rpc: Rpc<Channel>, identity: Arc<NodeIdentity>, clock: fn() -> UnixMillis) {
-    let young = |(from, _): (UnixMillis, UnixMillis)| clock().since(from) < RENEW_AFTER_MILLIS;
-    if identity.validity().is_some_and(young) {
-        return;
-    }
-    let csr = match identity.renewal_request() {
-        Ok(csr) => csr,
-        Err(error) => return tracing::error!(%error, "no certificate can be requested"),
-    };
-    let mut request = tonic::Request::new(wire::RenewRequest { csr: csr.into() });
-    request.set_timeout(PROVE_TIMEOUT);
-    let kept = match rpc.renew(request).await {
-        Ok(reply) => {
-            let chain = reply.into_inner().chain.into_iter().map(|der| der.to_vec().into()).collect();
-            identity.renewed(chain).map_err(|error| error.to_string())
-        }
-        Err(status) => Err(status.message().to_owned()),
-    };
-    match kept {
-        Ok(()) => tracing::info!("the certificate was renewed"),
-        Err(reason) => {
-            tracing::warn!(reason, "the certificate was not renewed; the next connection tries again")
-        }
-    }
-}
-
 /// A proof must come within this.
-const PROVE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const PROVE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Asks for the proof of a receipt of an earlier connection. A line that breaks proves nothing, either way.
 async fn prove(mut rpc: Rpc<Channel>, receipt: ReceiptLine, generation: u64, events: mpsc::Sender<Report>) {
@@ -771,15 +740,6 @@ async fn read_down(
             Err(status) => return status.into(),
         }
     }
-}
-
-async fn take_feed(feed: wire::Feed, replica: &Replica) -> Result<(), String> {
-    let (Some(of), Ok(place)) = (ReplicaId::from_slice(&feed.of), u16::try_from(feed.place)) else {
-        return Err("the feed names no ledger or place".to_owned());
-    };
-    let to = Fed { of, cursor: FeedCursor { ledger: feed.ledger, place } };
-    let piece = FeedPiece { to, packed: feed.packed };
-    replica.feed(piece).await.map_err(|error| error.to_string())
 }
 
 async fn sleep(wait: Option<Duration>) {

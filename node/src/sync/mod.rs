@@ -2,6 +2,7 @@
 //! it says.
 
 mod batches;
+mod calls;
 mod client;
 mod evidence;
 mod ledger;
