@@ -280,3 +280,30 @@ proptest! {
         prop_assert_eq!(before, after);
     }
 }
+
+/// Records know a step by its number: taken over into another ledger it keeps it, wherever it stands there, and no later
+/// step gets it a second time; taken over once more all of them keep theirs.
+#[test]
+fn a_step_keeps_its_number_in_another_ledger() {
+    let (first, second) = (
+        step(StepKind::Merge, DAY, &["11953"], &["11977"]),
+        step(StepKind::Dissolve, DAY + 1, &["12004"], &["33"]),
+    );
+    let mut former = Lineage::default();
+    say(&mut former, 900, &first);
+    let undo = undo_event(900, "QĐ 2", "lan", UnixMillis(2));
+    assert!(former.note(&undo, Sequence(905)));
+    let mut ledger = Lineage::default();
+    for (event, stood, place) in [(first.event(), 900, 40), (undo, 905, 41)] {
+        assert!(ledger.note(&former.said_again(event, Sequence(stood)), Sequence(place)));
+    }
+    assert!(ledger.step(900).is_some() && ledger.undo_of(900).is_some_and(|undo| undo.number == 905));
+    // The new ledger comes to the very place the former number names.
+    say(&mut ledger, 905, &second);
+    let number = ledger.number_at(Sequence(905));
+    assert!(number > 905 && ledger.step(number).is_some_and(|step| step.kind == StepKind::Dissolve));
+    assert!(ledger.undo_of(900).is_some_and(|undo| undo.number == 905));
+    let mut third = Lineage::default();
+    assert!(third.note(&ledger.said_again(second.event(), Sequence(905)), Sequence(3)));
+    assert!(third.step(number).is_some());
+}
