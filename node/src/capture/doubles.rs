@@ -11,13 +11,18 @@ use lienthong_proto::value::Value;
 use super::cell::finding;
 use super::{Finding, RowJudgement};
 
+/// A record or an item. A million of them are remembered while a sheet is read: no byte more than it takes to tell
+/// them apart.
+type Key = [u8; 12];
+/// What a row states of it, told from what other rows state of the same.
+type Content = [u8; 8];
 /// The content's hash, the row's number and its sheet's.
-type Seen = ([u8; 16], u32, u16);
+type Seen = (Content, [u8; 4], u16);
 
 /// Remembers each good row by hashes: of its record, and of each item it states.
 pub(crate) struct Doubles<'a> {
     record_type: &'a RecordType,
-    seen: HashMap<[u8; 16], Seen>,
+    seen: HashMap<Key, Seen>,
     sheets: Vec<Arc<str>>,
 }
 
@@ -43,15 +48,19 @@ impl<'a> Doubles<'a> {
         for (key, content) in &statements {
             match self.seen.get(key) {
                 None => news = true,
-                Some((other, earlier, _)) if other == content => of = of.or(Some(u64::from(*earlier))),
-                Some((_, earlier, earlier_sheet)) => return Err(self.conflict(*earlier, *earlier_sheet)),
+                Some((other, earlier, _)) if other == content => {
+                    of = of.or(Some(u64::from(u32::from_ne_bytes(*earlier))));
+                }
+                Some((_, earlier, earlier_sheet)) => {
+                    return Err(self.conflict(u32::from_ne_bytes(*earlier), *earlier_sheet));
+                }
             }
         }
         if !news {
             return Ok(of);
         }
         for (key, content) in statements {
-            self.seen.entry(key).or_insert((content, row, sheet));
+            self.seen.entry(key).or_insert((content, row.to_ne_bytes(), sheet));
         }
         Ok(None)
     }
@@ -80,7 +89,7 @@ impl<'a> Doubles<'a> {
     }
 
     /// The record's own content under its key, then each item's under the key of both.
-    fn statements(&self, judgement: &RowJudgement) -> Vec<([u8; 16], [u8; 16])> {
+    fn statements(&self, judgement: &RowJudgement) -> Vec<(Key, Content)> {
         let mut key = Writer::with_capacity(64);
         if self.record_type.key.scope == KeyScope::Unit {
             key.text(judgement.unit.as_ref().map_or("", |unit| unit.as_str()));
@@ -108,14 +117,14 @@ impl<'a> Doubles<'a> {
             content.text(path);
             value.encode(content);
         }
-        let mut statements = vec![(half(&[&key]), half(&[&own.into_bytes()]))];
+        let mut statements = vec![(part(&[&key]), part(&[&own.into_bytes()]))];
         for (item, content) in items {
-            statements.push((half(&[&key, &[0], item.as_bytes()]), half(&[&content.into_bytes()])));
+            statements.push((part(&[&key, &[0], item.as_bytes()]), part(&[&content.into_bytes()])));
         }
         statements
     }
 }
 
-fn half(parts: &[&[u8]]) -> [u8; 16] {
-    sha256(parts).first_chunk().copied().unwrap_or_default()
+fn part<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    sha256(parts).first_chunk().copied().unwrap_or([0; N])
 }

@@ -6,9 +6,6 @@ use std::thread::Builder;
 use crate::dataset::{DatasetError, Flush};
 use crate::store::ViewError;
 
-/// How far the thread stands back behind those that somebody waits for.
-const NICE: i32 = 19;
-
 /// Commits one flush after the other.
 pub(super) struct Behind {
     flushes: SyncSender<Flush>,
@@ -26,8 +23,6 @@ impl Behind {
         let (flushes, queue) = sync_channel::<Flush>(1);
         let (commit, committed) = sync_channel(1);
         Builder::new().name("view".into()).spawn(move || {
-            // Who waits for an answer waits for the log, not for the view.
-            let _ = rustix::process::nice(NICE);
             for flush in queue {
                 if commit.send(flush.commit()).is_err() {
                     return;
