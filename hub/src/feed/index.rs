@@ -141,7 +141,7 @@ impl FeedIndex {
     /// A unit's entries from a place on, at most `limit`, in order.
     ///
     /// # Errors
-    /// [`IndexError`] if they cannot be read.
+    /// `IndexError` if they cannot be read.
     pub fn entries(
         &self,
         unit: &UnitCode,

@@ -112,7 +112,7 @@ impl FeedReader {
     /// The next piece; nothing if there is nothing more for now.
     ///
     /// # Errors
-    /// [`FeedFault`] if it cannot be made.
+    /// `FeedFault` if it cannot be made.
     pub fn next_piece(&mut self) -> Result<Option<Piece>, FeedFault> {
         let piece = self.gather()?;
         if let Some(piece) = &piece {
