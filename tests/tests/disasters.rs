@@ -133,10 +133,18 @@ async fn p1_p6_a_hub_restored_from_an_older_backup_loses_nothing_acknowledged() 
     // Everything a node has signed is held, and everything is whole at both ends.
     judged(&place, hub, vec![("one", &mut one), ("three", &mut three)]).await;
     // A view made again from the new ledger says the same.
-    let before = place.done(&["record", "list", "dang_vien", "--limit", "1000"], "new").await.unwrap();
+    // Defects aside: they are judged behind the log, sooner or later.
+    let list = async || {
+        let list = ["record", "list", "dang_vien", "--limit", "1000"];
+        let mut records = place.done(&list, "new").await.unwrap();
+        for record in records["items"].as_array_mut().unwrap() {
+            record["defects"] = Json::Null;
+        }
+        records
+    };
+    let before = list().await;
     std::fs::remove_dir_all(place.path("new/view")).unwrap();
-    let after = place.done(&["record", "list", "dang_vien", "--limit", "1000"], "new").await.unwrap();
-    assert_eq!(before, after);
+    assert!(before == list().await, "the same records");
     // And so does a backup of the new one, restored again: a chain of two.
     let backup = place.path("backup-2");
     let backup = backup.to_str().unwrap();
