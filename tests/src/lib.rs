@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a hub and nodes in one process, over real TLS and real files.
 
+pub mod asking;
 pub mod processes;
 
 use std::collections::BTreeMap;

@@ -3,15 +3,15 @@
 //! `proto/src/rules/tests.rs`, X21 `hostile.rs`, X22 `recovery.rs`, X23 `withdraw.rs`, X28 `versions.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
 use lienthong_hub::service::Request;
-use lienthong_node::app::{Node, system_clock};
+use lienthong_node::app::Node;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
-use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, reopened};
+use lienthong_tests::asking::away;
+use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::{Value as Json, json};
 
 const UNIT: &str = "11953";
@@ -159,12 +159,6 @@ fn cases() -> Vec<Case> {
             kept: &[],
         },
     ]
-}
-
-async fn away(node: Arc<Node>, folder: &Path) -> Arc<Node> {
-    node.close().await;
-    drop(node);
-    reopened(|| Ok(Node::open(folder, catalogue()?, system_clock)?))
 }
 
 async fn put(node: &Arc<Node>, record_type: &str, value: &Json) {

@@ -3,14 +3,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use lienthong_hub::app::Hub;
 use lienthong_hub::service::{Request, Resolution, Transfer};
-use lienthong_node::app::{Node, system_clock};
+use lienthong_node::app::Node;
 use lienthong_node::records::Page;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
-use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, reopened};
+use lienthong_tests::asking::{self, at_hub, at_node, away, until};
+use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::Value as Json;
 
 const HERE: &str = "11953";
@@ -25,26 +24,8 @@ fn sheet(unit: &str, phone: &str) -> String {
     )
 }
 
-async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
-    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
-}
-
-async fn at_node(node: &Arc<Node>, request: NodeRequest) -> Json {
-    Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
-}
-
 async fn import(node: &Arc<Node>, folder: &Path, text: &str) -> Json {
-    let path = folder.join("sheet.csv");
-    std::fs::write(&path, text).unwrap();
-    let request = RecordsRequest::Import {
-        path,
-        record_type: "dang_vien".to_owned(),
-        dry_run: false,
-        rows: false,
-        author: "lan".to_owned(),
-        english: true,
-    };
-    at_node(node, NodeRequest::Records(request)).await
+    asking::import(node, folder, "dang_vien", text).await
 }
 
 fn get(unit: Option<&str>) -> RecordsRequest {
@@ -54,18 +35,6 @@ fn get(unit: Option<&str>) -> RecordsRequest {
 
 async fn phone_at(node: &Arc<Node>) -> Json {
     at_node(node, NodeRequest::Records(get(None))).await["fields"]["dien_thoai"].clone()
-}
-
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let body = ask().await;
-        if wanted(&body) {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "{what}: {body:#}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 fn resolution(id: &str, pick: Option<usize>, value: Option<&str>) -> Request {
@@ -83,12 +52,6 @@ async fn decisions(node: &Arc<Node>) -> Vec<String> {
     let body = at_node(node, NodeRequest::Notices { page: Page::default() }).await;
     let items = body["items"].as_array().unwrap().iter().filter(|notice| notice["kind"] == "DECISION");
     items.map(|notice| notice["en"].as_str().unwrap().to_owned()).collect()
-}
-
-async fn away(node: Arc<Node>, folder: &Path) -> Arc<Node> {
-    node.close().await;
-    drop(node);
-    reopened(|| Ok(Node::open(folder, catalogue()?, system_clock)?))
 }
 
 /// Goal (P4): a conflict is shown side by side with units, authors, times and the rule; a steward's decision is an

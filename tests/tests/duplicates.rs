@@ -1,16 +1,15 @@
 //! Two records that are one, two that only look so, and taking either back.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
 use lienthong_hub::service::{Pairing, Request};
-use lienthong_node::app::{Node, system_clock};
+use lienthong_node::app::Node;
 use lienthong_node::records::{Listing, Page};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
-use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, open_hub, reopened};
+use lienthong_tests::asking::{at_hub, at_node, away, import, until};
+use lienthong_tests::{Province, acknowledged, brisk, make_node, open_hub, reopened};
 use serde_json::Value as Json;
 
 const HERE: &str = "11953";
@@ -25,28 +24,6 @@ fn line(unit: &str, number: &str, phone: &str, people: &str) -> String {
     format!(
         "Nguyễn Văn An,02/03/1975,Nam,{number},01/02/2000,Chi bộ 1,{unit},CHIBO,CHINH_THUC,{phone},{people},{CARD}\n"
     )
-}
-
-async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
-    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
-}
-
-async fn at_node(node: &Arc<Node>, request: NodeRequest) -> Json {
-    Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
-}
-
-async fn import(node: &Arc<Node>, folder: &Path, record_type: &str, text: &str) -> Json {
-    let path = folder.join("sheet.csv");
-    std::fs::write(&path, text).unwrap();
-    let request = RecordsRequest::Import {
-        path,
-        record_type: record_type.to_owned(),
-        dry_run: false,
-        rows: false,
-        author: "lan".to_owned(),
-        english: true,
-    };
-    at_node(node, NodeRequest::Records(request)).await
 }
 
 fn get(id: &str) -> RecordsRequest {
@@ -81,24 +58,6 @@ fn pairing(first: &str, second: Option<&str>, keep: Option<&str>) -> Pairing {
 
 fn merge() -> Request {
     Request::DuplicatesMerge(pairing(AT_THERE, Some(AT_HERE), Some(AT_HERE)))
-}
-
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let body = ask().await;
-        if wanted(&body) {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "{what}: {body:#}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn away(node: Arc<Node>, folder: &Path) -> Arc<Node> {
-    node.close().await;
-    drop(node);
-    reopened(|| Ok(Node::open(folder, catalogue()?, system_clock)?))
 }
 
 /// A province with the same person in two communes.

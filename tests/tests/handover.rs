@@ -3,15 +3,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
 use lienthong_hub::service::{Request, Transfer};
 use lienthong_node::app::Node;
 use lienthong_node::records::Page;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_tests::asking::{at_hub, at_node, import, until};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
-use serde_json::Value as Json;
 
 const HERE: &str = "11953";
 const THERE: &str = "12004";
@@ -20,45 +19,14 @@ const HEAD: &str =
     "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Diện quản lý,Tình trạng,Điện thoại\n";
 const PAPER: &str = "Đảng viên,Từ đơn vị,Đến đơn vị,Ngày giới thiệu,Ngày tiếp nhận\n";
 
-async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
-    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
-}
-
-async fn at_node(node: &Arc<Node>, request: NodeRequest) -> Json {
-    Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
-}
-
-async fn import(node: &Arc<Node>, folder: &Path, record_type: &str, text: &str) -> Json {
-    let path = folder.join("sheet.csv");
-    std::fs::write(&path, text).unwrap();
-    let request = RecordsRequest::Import {
-        path,
-        record_type: record_type.to_owned(),
-        dry_run: false,
-        rows: false,
-        author: "lan".to_owned(),
-        english: true,
-    };
-    let taken = at_node(node, NodeRequest::Records(request)).await;
+async fn taken_in(node: &Arc<Node>, folder: &Path, record_type: &str, text: &str) {
+    let taken = import(node, folder, record_type, text).await;
     assert_eq!(taken["rejected"], 0, "{taken:#}");
     acknowledged(node).await.unwrap();
-    taken
 }
 
 fn get() -> RecordsRequest {
     RecordsRequest::Get { record_type: "dang_vien".to_owned(), id: NUMBER.to_owned(), unit: None }
-}
-
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let body = ask().await;
-        if wanted(&body) {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "{what}: {body:#}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 async fn stands(hub: &Arc<Hub>, state: Option<&str>) {
@@ -81,7 +49,7 @@ async fn set() -> (Province, Arc<Node>, Arc<Node>) {
     let member = format!(
         "{HEAD}Nguyễn Văn An,02/03/1975,Nam,{NUMBER},01/02/2000,Chi bộ 1,{HERE},CHIBO,CHINH_THUC,0912345671\n"
     );
-    import(&here, dir.path(), "dang_vien", &member).await;
+    taken_in(&here, dir.path(), "dang_vien", &member).await;
     (province, here, there)
 }
 
@@ -100,11 +68,11 @@ async fn x01_x02_a_member_goes_once_both_units_say_so() {
             [(&here, String::new(), "not_received"), (&there, "05/10/2026".to_owned(), "not_released")];
         let [first, second] =
             if received_first { [&halves[1], &halves[0]] } else { [&halves[0], &halves[1]] };
-        import(first.0, dir.path(), "chuyen_sinh_hoat", &paper(&first.1)).await;
+        taken_in(first.0, dir.path(), "chuyen_sinh_hoat", &paper(&first.1)).await;
         stands(&hub, Some(first.2)).await;
         let owner = async || at_hub(&hub, Request::Records(get())).await;
         assert_eq!(owner().await["unit"], HERE);
-        import(second.0, dir.path(), "chuyen_sinh_hoat", &paper(&second.1)).await;
+        taken_in(second.0, dir.path(), "chuyen_sinh_hoat", &paper(&second.1)).await;
         until("it goes", owner, |one| one["unit"] == THERE && one["fields"]["ma_xa"] == THERE).await;
         stands(&hub, None).await;
         let ask = async || at_node(&there, NodeRequest::Records(get())).await;
@@ -123,7 +91,7 @@ async fn x01_x02_a_member_goes_once_both_units_say_so() {
         let late = format!(
             "{HEAD}Nguyễn Văn An,02/03/1975,Nam,{NUMBER},01/02/2000,Chi bộ 1,{HERE},CHIBO,CHINH_THUC,0912345679\n"
         );
-        import(&here, dir.path(), "dang_vien", &late).await;
+        taken_in(&here, dir.path(), "dang_vien", &late).await;
         let one = owner().await;
         assert_eq!(
             (&one["unit"], &one["fields"]["dien_thoai"]),
@@ -140,7 +108,7 @@ async fn x01_x02_a_member_goes_once_both_units_say_so() {
             actor: "minh".to_owned(),
         });
         assert_eq!(at_hub(&hub, back).await["changed"], true);
-        import(second.0, dir.path(), "chuyen_sinh_hoat", &paper(&second.1)).await;
+        taken_in(second.0, dir.path(), "chuyen_sinh_hoat", &paper(&second.1)).await;
         hub.committer.flush().await;
         hub.quality.settle().unwrap();
         stands(&hub, None).await;
@@ -158,12 +126,12 @@ async fn x03_a_member_under_inspection_stays() {
              C1,KT_DHVP,UBKT,{NUMBER},Kiểm tra,LV04,01-QĐ/UBKT,01/09/2026,{state},05/09/2026,{concluded},{HERE}\n"
         )
     };
-    import(&here, dir.path(), "cuoc_kiem_tra", &case("DANG_TRIEN_KHAI", "")).await;
-    import(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
-    import(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
+    taken_in(&here, dir.path(), "cuoc_kiem_tra", &case("DANG_TRIEN_KHAI", "")).await;
+    taken_in(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+    taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
     stands(&hub, Some("held")).await;
     let owner = async || at_hub(&hub, Request::Records(get())).await;
     assert_eq!(owner().await["unit"], HERE);
-    import(&here, dir.path(), "cuoc_kiem_tra", &case("DA_KET_LUAN", "01/11/2026")).await;
+    taken_in(&here, dir.path(), "cuoc_kiem_tra", &case("DA_KET_LUAN", "01/11/2026")).await;
     until("it goes", owner, |one| one["unit"] == THERE).await;
 }

@@ -21,6 +21,7 @@ use lienthong_proto::lineage::{Share, StepKind};
 use lienthong_proto::reconcile::Mark;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::{Value, date_text};
+use lienthong_tests::asking::{self, at_hub, away};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_hub, make_node, member, reopened};
 use serde_json::{Value as Json, json};
 
@@ -47,26 +48,12 @@ fn sheet(unit: &str, members: &[(usize, &str, &str)]) -> String {
     members.iter().fold(HEAD.to_owned(), |text, member| text + &line(member))
 }
 
-async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
-    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
-}
-
 async fn at_node(node: &Arc<Node>, request: RecordsRequest) -> Json {
     Arc::clone(node).execute(NodeRequest::Records(request), Arc::new(|_| {})).await.body
 }
 
 async fn import(node: &Arc<Node>, folder: &Path, text: &str) -> Json {
-    let path = folder.join("sheet.csv");
-    std::fs::write(&path, text).unwrap();
-    let request = RecordsRequest::Import {
-        path,
-        record_type: TYPE.to_owned(),
-        dry_run: false,
-        rows: false,
-        author: "lan".to_owned(),
-        english: true,
-    };
-    at_node(node, request).await
+    asking::import(node, folder, TYPE, text).await
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -148,12 +135,6 @@ async fn done(hub: &Arc<Hub>, order: Reorganisation) -> Json {
 fn undo(number: &Json, apply: bool) -> Request {
     let (number, reason) = (number.as_u64().unwrap(), "QĐ 13-QĐ/TU".to_owned());
     Request::LineageUndo { number, reason, apply, actor: "minh".to_owned() }
-}
-
-async fn away(node: Arc<Node>, folder: &Path) -> Arc<Node> {
-    node.close().await;
-    drop(node);
-    reopened(|| Ok(Node::open(folder, catalogue()?, system_clock)?))
 }
 
 /// How many records the hub lists for a unit, by the units of a day or of today.

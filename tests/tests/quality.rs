@@ -2,40 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use lienthong_hub::app::Hub;
 use lienthong_hub::service::Request;
 use lienthong_node::app::Node;
 use lienthong_node::records::Page;
 use lienthong_node::replica::{Draft, Intent};
 use lienthong_node::service::Request as NodeRequest;
 use lienthong_proto::value::Value;
+use lienthong_tests::asking::{at_hub, until};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::Value as Json;
 
 const UNIT: &str = "11953";
 
-async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
-    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
-}
-
 async fn at_node(node: &Arc<Node>) -> Json {
     let request = NodeRequest::Defects { record_type: None, page: Page::default() };
     Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
-}
-
-/// Asks until the answer is as wanted.
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let body = ask().await;
-        if wanted(&body) {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "{what}: {body:#}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 fn member(number: &str, phone: Option<&str>, born: i32) -> anyhow::Result<Draft> {

@@ -1,7 +1,6 @@
 //! What only the province sees of a unit's records, seen at the unit; and defects accepted until a day.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
 use lienthong_hub::service::{NewWaiver, Request};
@@ -9,31 +8,16 @@ use lienthong_node::app::Node;
 use lienthong_node::records::Page;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::value::date_text;
+use lienthong_tests::asking::{at_hub, until};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, open_hub, reopened};
 use serde_json::Value as Json;
 
 const HERE: &str = "11953";
 const THERE: &str = "12004";
 
-async fn at_hub(hub: &Arc<Hub>, request: Request) -> Json {
-    Arc::clone(hub).execute(request, Arc::new(|_| {})).await.body
-}
-
 async fn defects(node: &Arc<Node>) -> Json {
     let request = NodeRequest::Defects { record_type: None, page: Page::default() };
     Arc::clone(node).execute(request, Arc::new(|_| {})).await.body
-}
-
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> Json, wanted: impl Fn(&Json) -> bool) -> Json {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let body = ask().await;
-        if wanted(&body) {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "{what}: {body:#}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 fn rules(report: &Json) -> Vec<String> {
