@@ -12,7 +12,7 @@ use crate::identity::write_private;
 
 /// The published catalogue, as it came.
 const KEPT: &str = "catalogue.published";
-/// The number of one this program does not understand, and why, a line each.
+/// One this program does not understand: the ledger whose key signed it, its number, and why, a line each.
 const REFUSED: &str = "catalogue.refused";
 
 /// Where a replica keeps the catalogue the province published.
@@ -68,15 +68,18 @@ impl Shelf {
         }
     }
 
-    /// The number of the newest that came, and why it is not in force if it is not.
+    /// The number of the newest that came from a ledger, and why it is not in force if it is not. A successor's numbers
+    /// are its own.
     #[must_use]
-    pub fn seen(&self) -> (u64, Option<String>) {
-        let kept = self.kept().ok().flatten().and_then(|bundle| bundle.says().ok());
+    pub fn seen(&self, (origin, key): (&str, [u8; 32])) -> (u64, Option<String>) {
+        let kept = self.kept().ok().flatten().and_then(|bundle| bundle.published(origin, key).ok());
         let kept = kept.map_or(0, |published| published.number);
         let refused = std::fs::read_to_string(self.data.join(REFUSED)).ok();
-        let refused = refused.as_deref().and_then(|text| text.split_once('\n'));
-        match refused.and_then(|(number, why)| Some((number.parse::<u64>().ok()?, why))) {
-            Some((number, why)) if number > kept => (number, Some(why.to_owned())),
+        let refused = refused.as_deref().and_then(|text| text.strip_prefix(origin)?.strip_prefix('\n'));
+        match refused.and_then(|text| text.split_once('\n')) {
+            Some((number, why)) if number.parse().is_ok_and(|number: u64| number > kept) => {
+                (number.parse().unwrap_or(kept), Some(why.to_owned()))
+            }
             _ => (kept, None),
         }
     }
@@ -87,7 +90,12 @@ impl Shelf {
     /// [`ShelfError`]; nothing is kept of it then.
     pub fn take(&self, bundle: &Bundle, (origin, key): (&str, [u8; 32])) -> Result<Taken, ShelfError> {
         let published = bundle.published(origin, key)?;
-        if published.number <= self.seen().0 {
+        if published.number <= self.seen((origin, key)).0 {
+            return Ok(Taken::Known);
+        }
+        // A successor of the ledger signs anew what is in force already.
+        if self.kept()?.is_some_and(|kept| kept.says().is_ok_and(|says| says.digest == published.digest)) {
+            self.keep(bundle)?;
             return Ok(Taken::Known);
         }
         // What does not unpack to what was signed is at fault itself; the rest may be of a newer program.
@@ -101,7 +109,7 @@ impl Shelf {
                 Ok(Taken::New(published))
             }
             Err(why) => {
-                self.write(REFUSED, format!("{}\n{why}", published.number).as_bytes())?;
+                self.write(REFUSED, format!("{origin}\n{}\n{why}", published.number).as_bytes())?;
                 Ok(Taken::Refused(published, why))
             }
         }
@@ -192,12 +200,18 @@ mod tests {
         let mut tampered = first.clone();
         tampered.packed = bundle(2, &key, "codes/khac.toml", &code.replace("them", "khac")).packed;
         assert!(shelf.take(&tampered, known).is_err(), "other files than were signed");
-        assert_eq!(shelf.seen(), (0, None));
+        assert_eq!(shelf.seen(known), (0, None));
         assert!(matches!(shelf.take(&first, known).unwrap(), Taken::New(Published { number: 2, .. })));
         assert!(in_force(dir.path(), None).unwrap().code_list("them").is_some());
         assert_eq!(shelf.take(&first, known).unwrap(), Taken::Known);
         assert_eq!(shelf.take(&bundle(1, &key, "codes/them.toml", code), known).unwrap(), Taken::Known);
-        assert_eq!(shelf.kept().unwrap(), Some(first));
+        assert_eq!(shelf.kept().unwrap(), Some(first.clone()));
+        // A successor of the ledger counts from the beginning, and is believed as soon as it is the one that is known.
+        let (next, after) = ("hungyen.example/33/33/next", other.public_key());
+        assert_eq!(shelf.seen((next, after)), (0, None));
+        let again = Bundle::publish(1, &first.files().unwrap(), (next, &other)).unwrap();
+        assert_eq!(shelf.take(&again, (next, after)).unwrap(), Taken::Known, "what is in force already");
+        assert_eq!(shelf.seen((next, after)), (1, None));
     }
 
     /// A catalogue of a newer program is not asked for again and again, and the one before stays in force.
@@ -212,7 +226,7 @@ mod tests {
         let newer = bundle(7, &key, "records/ha_tang_cntt.toml", rule);
         let taken = shelf.take(&newer, (ORIGIN, key.public_key()));
         assert!(matches!(taken, Ok(Taken::Refused(Published { number: 7, .. }, _))), "{taken:?}");
-        let (number, why) = shelf.seen();
+        let (number, why) = shelf.seen((ORIGIN, key.public_key()));
         assert!(number == 7 && why.is_some_and(|why| !why.is_empty()));
         assert_eq!(in_force(dir.path(), None).unwrap().digest(), Catalogue::embedded().unwrap().digest());
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
-use lienthong_node::cli::{Hear, Tongue, author, print_answer, reopened, second_signal, stopped};
+use lienthong_node::cli::{Hear, Tongue, author, print_answer, second_signal, settled, stopped};
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer, Caller};
 use lienthong_node::published::{in_force, read_folder};
@@ -186,15 +186,17 @@ async fn serve(
     let mut stopped = std::pin::pin!(stopped());
     let (mut listen, mut web) = (listen.to_owned(), web.to_owned());
     let mut hub = opened(data, overrides)?;
+    let mut again = false;
     loop {
-        (listen, web) = serve_once(&hub, &listen, &web, tongue).await?;
+        (listen, web) = serve_once(&hub, (&listen, &web), again, tongue).await?;
         tokio::select! {
             stopped = &mut stopped => stopped?,
             () = hub.superseded.cancelled() => {
                 eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
                 hub.close().await;
                 drop(hub);
-                hub = reopened(|| opened(data, overrides)).await?;
+                again = true;
+                hub = settled(again, async || opened(data, overrides)).await?;
                 continue;
             }
         }
@@ -208,8 +210,8 @@ async fn serve(
 /// Serves one opening of a hub; the addresses it serves at.
 async fn serve_once(
     hub: &Arc<Hub>,
-    listen: &str,
-    web: &str,
+    (listen, web): (&str, &str),
+    again: bool,
     tongue: Tongue,
 ) -> anyhow::Result<(String, String)> {
     for remark in &hub.remarks {
@@ -220,8 +222,9 @@ async fn serve_once(
         tracing::info!(released, "changes left quarantine: the catalogue knows their type now");
     }
     hub.keep_units();
-    let nodes = hub.listen(listen).await?;
-    let pages = hub.serve_web(web).await?;
+    // An opening before this one lets go of its addresses when its last answer is given.
+    let nodes = settled(again, async || Ok(hub.listen(listen).await?)).await?;
+    let pages = settled(again, async || Ok(hub.serve_web(web).await?)).await?;
     let handler = Arc::clone(hub);
     let handle: control::Handler<Asked, _> =
         Arc::new(move |asked, caller| Arc::clone(&handler).execute_as(asked, caller));

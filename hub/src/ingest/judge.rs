@@ -153,7 +153,8 @@ impl<'a> Judge<'a> {
         if owner != *self.unit && !self.unit.is_province() && !declared.guard.is_empty() {
             // Once told apart, everything the unit says under this number is of the other person.
             let own = separated_id(self.provincial_key, &change.record_type, change.record, self.unit);
-            if self.dataset.pending_state(&change.record_type, own)?.is_some() {
+            let own = self.dataset.pending_state(&change.record_type, own)?;
+            if own.is_some_and(|own| own.is_given_by_the_province()) {
                 return quarantined(QuarantineReason::IdentityGuard);
             }
             if (self.unsynced)(&change.record) {

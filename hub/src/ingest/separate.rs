@@ -71,8 +71,7 @@ impl Committer {
         let came = self.books.quarantine.range((ledger, 0)..=(ledger, u16::MAX));
         let others: Vec<Other> = came.filter_map(|(_, waiting)| Other::of(waiting)).collect();
         for other in others {
-            let own = self.own_of(&other);
-            if self.journal.dataset().pending_state(&other.record_type, own)?.is_some() {
+            if self.owner_of_own(&other)?.as_ref() == Some(&other.unit) {
                 // What waits is read from the log.
                 self.commit()?;
                 let kept = self.stand_apart(&other, "đã tách trước đây · told apart before", "hub")?;
@@ -82,6 +81,12 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    /// Who owns the record of its own, if it is there.
+    fn owner_of_own(&self, other: &Other) -> Result<Option<UnitCode>, JournalError> {
+        let state = self.journal.dataset().pending_state(&other.record_type, self.own_of(other))?;
+        Ok(state.and_then(|state| state.owner().cloned()))
     }
 
     fn own_of(&self, other: &Other) -> RecordId {
@@ -102,6 +107,10 @@ impl Committer {
             .filter(|(_, waiting)| other.has(waiting))
             .map(|(number, waiting)| (*number, waiting.clone()))
             .collect();
+        if self.owner_of_own(other)?.is_some_and(|owner| owner != other.unit) {
+            // Anybody of the province can make that id; what the unit states goes to nobody else.
+            return Ok(Err(CommitError::NotReleasable("another unit has a record of that id")));
+        }
         let mut values = BTreeMap::new();
         for (_, waiting) in &waiting {
             let bytes = self.journal.dataset().entries().entry(waiting.at)?;

@@ -194,6 +194,9 @@ impl Session {
         } else {
             None
         };
+        // What a former ledger had numbered says nothing of this one's numbers.
+        let own = hello.ledger.is_empty() || hello.ledger.as_ref() == self.hub.secrets.profile.replica.0;
+        let seen = if own { hello.catalogue_seen } else { 0 };
         // A node that takes no feed is of a version that takes no catalogue either.
         let feeds = self.feed.is_some();
         let (ledger_checkpoint, successor) = self.ledger(&hello)?;
@@ -215,7 +218,7 @@ impl Session {
         self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
         self.send(wire::down::Message::Welcome(welcome)).await?;
         match &self.hub.sent {
-            Some((number, bundle)) if feeds && hello.catalogue_seen < *number => {
+            Some((number, bundle)) if feeds && seen < *number => {
                 let (note, packed) = (bundle.note.clone(), bundle.packed.clone().into());
                 self.send(wire::down::Message::Catalogue(wire::Catalogue { note, packed })).await
             }

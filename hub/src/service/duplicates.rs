@@ -142,7 +142,13 @@ impl Hub {
         }
         let mut filled = BTreeMap::new();
         let mut differing = Vec::new();
-        for (name, value) in left_out.values().filter(|(_, value)| **value != Value::Null) {
+        let gone = |name: &str| match name.rsplit_once('/') {
+            // An item that is gone here says nothing of an item there.
+            Some((item, _)) => left_out.shown(&format!("{item}/_gone")) == Some(&Value::Boolean(true)),
+            None => false,
+        };
+        let stated = left_out.values().filter(|(name, value)| **value != Value::Null && !gone(name));
+        for (name, value) in stated {
             match stays.shown(name).filter(|stands| **stands != Value::Null) {
                 None => drop(filled.insert(name.to_owned(), value.clone())),
                 Some(stands) if stands != value && !declared.key.fields.iter().any(|key| key == name) => {

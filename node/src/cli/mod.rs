@@ -148,8 +148,9 @@ async fn daemon(
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
     let mut node = Node::open(data, in_force(data, overrides)?, system_clock)?;
+    let mut again = false;
     loop {
-        let served = serve(&node, &services).await?;
+        let served = serve(&node, &services, again).await?;
         let name = &node.identity.profile().unit_name;
         eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
         if let Some(address) = served {
@@ -162,7 +163,8 @@ async fn daemon(
                 eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
                 node.close().await;
                 drop(node);
-                node = reopened(|| Ok(Node::open(data, in_force(data, overrides)?, system_clock)?)).await?;
+                again = true;
+                node = settled(again, async || Ok(Node::open(data, in_force(data, overrides)?, system_clock)?)).await?;
                 continue;
             }
         }
@@ -174,12 +176,16 @@ async fn daemon(
 }
 
 /// Serves one opening of a node.
-async fn serve(node: &Arc<Node>, services: &Services) -> anyhow::Result<Option<std::net::SocketAddr>> {
+async fn serve(
+    node: &Arc<Node>,
+    services: &Services,
+    again: bool,
+) -> anyhow::Result<Option<std::net::SocketAddr>> {
     for remark in &node.remarks {
         tracing::warn!("{remark}");
     }
     let served = match services.api {
-        Some(listen) => Some(crate::api::serve(node, listen).await?),
+        Some(listen) => Some(settled(again, async || Ok(crate::api::serve(node, listen).await?)).await?),
         None => None,
     };
     let handler = Arc::clone(node);
@@ -192,15 +198,16 @@ async fn serve(node: &Arc<Node>, services: &Services) -> anyhow::Result<Option<s
     Ok(served)
 }
 
-/// Opens a folder again that this process has just closed: who still answers somebody lets go of it soon.
+/// Takes a folder or an address. One that this process has just let go of (`again`) is held a little longer by whoever
+/// still answers somebody.
 ///
 /// # Errors
-/// What opening says, if the folder is not let go of within half a minute.
-pub async fn reopened<T>(open: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+/// What taking it says, if that goes on for half a minute.
+pub async fn settled<T>(again: bool, take: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let begun = std::time::Instant::now();
     loop {
-        match open() {
-            Err(_) if begun.elapsed() < LET_GO => tokio::time::sleep(LET_GO / 600).await,
+        match take().await {
+            Err(_) if again && begun.elapsed() < LET_GO => tokio::time::sleep(LET_GO / 600).await,
             opened => return opened,
         }
     }

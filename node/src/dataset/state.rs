@@ -139,6 +139,14 @@ impl RecordState {
             .and_then(|source| source.states_owner.as_ref())
     }
 
+    /// Whether the province said whose it is: anybody can make a record of any id, but not that.
+    #[must_use]
+    pub fn is_given_by_the_province(&self) -> bool {
+        let Some(stated) = self.registers.get(path::UNIT) else { return false };
+        let mut sources = stated.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
+        sources.any(|source| source.unit.is_province())
+    }
+
     /// How it stands: part of the shared dataset, withdrawn, or for a person to decide.
     #[must_use]
     pub fn standing(&self) -> Standing {

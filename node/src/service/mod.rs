@@ -235,7 +235,9 @@ impl Node {
     #[must_use]
     pub fn status(&self) -> Json {
         let head = *self.replica.head().borrow();
-        let (catalogue, refused) = Shelf::of(&self.data).seen();
+        let ledger = self.identity.ledger();
+        let seen = Shelf::of(&self.data).seen((&ledger.origin.to_string(), ledger.key));
+        let (catalogue, refused) = seen;
         let sync = self.sync().map(|handle| handle.status());
         let acknowledged = match &sync {
             Some(status) => status.acknowledged,

@@ -526,6 +526,7 @@ impl Driver {
         let heard = self.client.quality.heard().unwrap_or_default();
         let fed = *self.client.replica.fed().borrow();
         let identity = &self.client.identity;
+        let ledger = identity.ledger();
         let (log_key, log_key_proof) =
             if self.introduces { identity.introduction() } else { (vec![], vec![]) };
         wire::up::Message::Hello(wire::Hello {
@@ -542,8 +543,8 @@ impl Driver {
             feed_of: fed.of.0.to_vec().into(),
             feed_ledger: fed.cursor.ledger,
             feed_place: u32::from(fed.cursor.place),
-            catalogue_seen: self.client.shelf.seen().0,
-            ledger: identity.ledger().origin.replica().0.to_vec().into(),
+            catalogue_seen: self.client.shelf.seen((&ledger.origin.to_string(), ledger.key)).0,
+            ledger: ledger.origin.replica().0.to_vec().into(),
             log_key: log_key.into(),
             log_key_proof: log_key_proof.into(),
         })
