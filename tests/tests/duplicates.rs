@@ -7,7 +7,9 @@ use lienthong_hub::app::Hub;
 use lienthong_hub::service::{Pairing, Request};
 use lienthong_node::app::Node;
 use lienthong_node::records::{Listing, Page};
+use lienthong_node::replica::{Draft, Intent};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::value::Value;
 use lienthong_tests::asking::{at_hub, at_node, away, import, until};
 use lienthong_tests::{Province, acknowledged, brisk, make_node, open_hub, reopened};
 use serde_json::Value as Json;
@@ -324,4 +326,95 @@ async fn x05_two_people_under_one_number_are_told_apart() {
             .unwrap()
             .is_empty()
     );
+}
+
+/// P9: anybody can make a record of any id. One that a third commune made where a separated record would stand gets
+/// nothing of what is separated, and blocks nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_separated_record_is_nobody_elses() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
+    let there = make_node(&hub, &address, &dir.path().join("there"), THERE).await.unwrap();
+    let third = make_node(&hub, &address, &dir.path().join("third"), "11977").await.unwrap();
+    let text = format!("{HEAD}{}", line(HERE, AT_HERE, "0912345671", "Kinh"));
+    assert_eq!(import(&here, dir.path(), "dang_vien", &text).await["created"], 1);
+    here.start_sync(brisk());
+    acknowledged(&here).await.unwrap();
+    let id = held(&hub, AT_HERE).await["id"].as_str().unwrap().parse().unwrap();
+    let key = &hub.secrets.provincial_key;
+    let trap = lienthong_proto::merging::separated_id(key, "dang_vien", id, &THERE.parse().unwrap());
+    let draft = lienthong_tests::member("11977", "033075009999", "Kẻ Khác").unwrap();
+    let draft = Draft { intent: Intent::Stand(trap), ..draft };
+    assert!(third.write(vec![draft]).await[0].is_ok());
+    third.start_sync(brisk());
+    acknowledged(&third).await.unwrap();
+    assert_eq!(held(&hub, &trap.to_string()).await["unit"], "11977");
+    // Somebody else under the number waits, and a telephone alone is a proposal as ever.
+    let other = format!("{HEAD}{}", line(THERE, AT_HERE, "0912345672", "Tày"))
+        .replace("Nguyễn Văn An", "Trần Quốc Bình")
+        .replace("02/03/1975", "05/06/1975");
+    import(&there, dir.path(), "dang_vien", &other).await;
+    there.start_sync(brisk());
+    acknowledged(&there).await.unwrap();
+    let waiting = at_hub(&hub, Request::QuarantineList { page: Page::default() }).await;
+    let separate = Request::QuarantineSeparate {
+        number: waiting["items"][0]["number"].as_str().unwrap().to_owned(),
+        reason: "hai người".to_owned(),
+        actor: "minh".to_owned(),
+    };
+    assert_eq!(at_hub(&hub, separate).await["rule"], "NOT_SEPARABLE");
+    let trapped = held(&hub, &trap.to_string()).await;
+    assert!(!trapped.to_string().contains("Trần Quốc Bình") && trapped["unit"] == "11977", "{trapped:#}");
+}
+
+/// An item that was taken away in the record left out takes none away in the one that stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_an_item_gone_in_one_stays_in_the_other() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
+    let officer = |from: &str| {
+        serde_json::json!({
+            "dang_vien_id": AT_HERE, "don_vi": HERE, "chuc_danh": "UY_VIEN", "chuyen_trach": true, "tu_ngay": from,
+            "ly_luan_ct": "TRUNG_CAP", "quan_ly_nn": "SO_CAP", "ky_nang_so": true,
+            "boi_duong": [{ "khoa": "Khóa 1", "so_gio": 40, "ngay": "2025-06-01" }],
+        })
+    };
+    let put = RecordsRequest::Put {
+        values: vec![officer("2025-07-01"), officer("2025-07-02")],
+        record_type: "can_bo".to_owned(),
+        author: "lan".to_owned(),
+        english: true,
+    };
+    let taken = at_node(&here, NodeRequest::Records(put)).await;
+    assert_eq!(taken["created"], 2, "{taken:#}");
+    here.start_sync(brisk());
+    acknowledged(&here).await.unwrap();
+    let list = RecordsRequest::List { record_type: "can_bo".to_owned(), listing: Listing::default() };
+    let list = at_hub(&hub, Request::Records(list)).await;
+    let ids: Vec<String> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect();
+    // The item of the second goes: by a change that says so.
+    let second = lienthong_proto::ids::RecordId::from_slice(&hex::decode(&ids[1]).unwrap()).unwrap();
+    let record = hub.dataset.record(&hub.catalogue, "can_bo", second).unwrap().unwrap();
+    let item = record.values().find_map(|(name, _)| name.strip_suffix("/khoa").map(str::to_owned)).unwrap();
+    let draft = Draft {
+        record_type: "can_bo".to_owned(),
+        owner: HERE.parse().unwrap(),
+        values: [(format!("{item}/_gone"), Value::Boolean(true))].into(),
+        intent: Intent::Amend(second),
+        author: "lan".to_owned(),
+    };
+    assert!(here.write(vec![draft]).await[0].is_ok());
+    acknowledged(&here).await.unwrap();
+    let merge =
+        Pairing { record_type: "can_bo".to_owned(), ..pairing(&ids[1], Some(&ids[0]), Some(&ids[0])) };
+    let merged = at_hub(&hub, Request::DuplicatesMerge(merge)).await;
+    assert_eq!(merged["changed"], true, "{merged:#}");
+    let one = RecordsRequest::Get { record_type: "can_bo".to_owned(), id: ids[1].clone(), unit: None };
+    let one = at_hub(&hub, Request::Records(one)).await;
+    assert_eq!(one["fields"]["boi_duong"][0]["khoa"], "Khóa 1", "{one:#}");
 }
