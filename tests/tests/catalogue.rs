@@ -134,6 +134,12 @@ async fn p12_a_published_catalogue_reaches_every_node() {
     let items = |body: &Json| body["items"].as_array().is_some_and(|items| items.len() == 2);
     asked(&mut hub, &HubRequest::Records(listing), items).await;
     a_unit_is_renamed(&mut hub, dir.path()).await;
+    // Opened anew, not made anew.
+    for folder in ["hub", UNIT, "12004"] {
+        let aside = std::fs::read_dir(dir.path().join(folder)).unwrap().flatten();
+        let aside: Vec<_> = aside.map(|entry| entry.file_name()).filter(|name| name != "view").collect();
+        assert!(!aside.iter().any(|name| name.to_string_lossy().starts_with("view")), "{folder}: {aside:?}");
+    }
 }
 
 /// A unit that gets another name has it everywhere, of its day.

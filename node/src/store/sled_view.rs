@@ -13,6 +13,9 @@ const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// The form of what is kept in a view: one of another form does not read, and is made again from the log.
 const MAGIC: u8 = 0xA3;
 
+/// What sled says where another has the folder; it has no name for it.
+const LOCKED: &str = "could not acquire lock";
+
 /// How many replaced values are freed by one look: the epochs' bags hold 64, and more than one goes at a time.
 const REPLACED_AT_A_TIME: usize = 64;
 
@@ -35,13 +38,15 @@ impl SledView {
     /// Opens or makes the view in `dir`; one that does not open or read is set aside.
     ///
     /// # Errors
-    /// [`ViewError::Engine`] if not even a fresh one can be made.
+    /// [`ViewError::Held`] while another opening has it, [`ViewError::Engine`] if not even a fresh one can be made.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<ViewOpened, ViewError> {
         match try_open(dir, cache_bytes) {
             Ok(view) if view.applied().is_ok() => {
                 return Ok(ViewOpened { view, set_aside: None });
             }
             Ok(view) => drop(view),
+            // It is whole, and not ours yet.
+            Err(ViewError::Held) => return Err(ViewError::Held),
             Err(error) => tracing::warn!(%error, "the view does not open; it is set aside and rebuilt"),
         }
         let aside = set_aside(dir).map_err(|error| ViewError::Engine(error.to_string()))?;
@@ -66,6 +71,7 @@ fn try_open(dir: &Path, cache_bytes: u64) -> Result<SledView, ViewError> {
     // sled 0.34 panics on some damage at open (issue 1387).
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(Ok(tree)) => Ok(SledView { tree }),
+        Ok(Err(error)) if error.to_string().contains(LOCKED) => Err(ViewError::Held),
         Ok(Err(error)) => Err(ViewError::Engine(error.to_string())),
         Err(_) => Err(ViewError::Engine("sled panicked at open".to_owned())),
     }
@@ -187,5 +193,23 @@ impl View for SledView {
             tidy(replaced);
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A view that another opening still has is not damaged: it is left where it is.
+    #[test]
+    fn a_view_that_is_still_open_is_not_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("view");
+        let first = SledView::open(&path, 1 << 20).unwrap();
+        assert!(matches!(SledView::open(&path, 1 << 20), Err(ViewError::Held)));
+        drop(first);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(SledView::open(&path, 1 << 20).unwrap().set_aside.is_none());
     }
 }

@@ -56,6 +56,9 @@ pub enum ViewError {
     /// The engine failed.
     #[error("the view's engine failed: {0}")]
     Engine(String),
+    /// Somebody else has it open: an opening before this one, for a moment.
+    #[error("the view is still open elsewhere")]
+    Held,
     /// A value is not what was written under its key: the view must be rebuilt.
     #[error("the view is damaged; it is rebuilt from the log at the next start")]
     Damaged,
