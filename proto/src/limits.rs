@@ -14,6 +14,9 @@ pub const PATH_BYTES_MAX: usize = 256;
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 20;
 /// Replicas in one register: more writers of one field are quarantined.
 pub const REGISTER_REPLICAS_MAX: usize = 64;
+/// Bytes that the registers of one record weigh, values aside: a value of the view holds 64 KiB. A change that would
+/// make a record heavier is quarantined.
+pub const RECORD_WEIGHT_MAX: usize = 48 * 1024;
 /// Bytes of one gRPC message: a batch that does not compress, and its checkpoint.
 pub const MESSAGE_BYTES_MAX: usize = BATCH_BYTES_MAX + 64 * 1024;
 /// Unacknowledged batch bytes a node keeps in flight.

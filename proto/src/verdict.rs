@@ -85,8 +85,10 @@ impl QuarantineReason {
             Self::OwnerChange => "đổi đơn vị chủ quản phải qua chuyển giao; hãy báo tỉnh",
             Self::IdentityGuard => "trùng số nhưng họ tên và ngày sinh đều khác; tỉnh sẽ đối chiếu giấy tờ",
             Self::Forbidden => "có nội dung không được đưa vào hệ thống; nội dung đó đã bị loại bỏ",
-            Self::RegisterFull => "quá nhiều máy cùng ghi một trường; hãy báo tỉnh",
-            Self::KeyMissing => "thiếu trường khóa của loại bản ghi",
+            Self::RegisterFull => {
+                "quá nhiều máy cùng ghi một trường, hoặc bản ghi quá nhiều mục; hãy báo tỉnh"
+            }
+            Self::KeyMissing => "thiếu trường khóa của loại bản ghi, hoặc khóa không phải của bản ghi này",
             Self::ContextAhead => "tự nhận đã thấy những lần ghi chưa tồn tại; hãy báo tỉnh",
         }
     }
@@ -107,8 +109,10 @@ impl QuarantineReason {
                 "same number, but name and birth date both differ; the province will check the papers"
             }
             Self::Forbidden => "it carried content that may not enter the system; that content was dropped",
-            Self::RegisterFull => "too many machines write one field; tell the province",
-            Self::KeyMissing => "a key field of the record type is missing",
+            Self::RegisterFull => {
+                "too many machines write one field, or the record has too many items; tell the province"
+            }
+            Self::KeyMissing => "a key field of the record type is missing, or the key is not this record’s",
             Self::ContextAhead => "it claims to have seen writes that do not exist yet; tell the province",
         }
     }

@@ -9,6 +9,9 @@ use lienthong_node::app::Node;
 use lienthong_node::records::{Listing, Page};
 use lienthong_node::replica::{Draft, Intent};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::change::record_id;
+use lienthong_proto::ids::UnitCode;
+use lienthong_proto::merging::separated_id;
 use lienthong_proto::value::Value;
 use lienthong_tests::asking::{at_hub, at_node, away, import, until};
 use lienthong_tests::{Province, acknowledged, brisk, make_node, open_hub, reopened};
@@ -328,10 +331,10 @@ async fn x05_two_people_under_one_number_are_told_apart() {
     );
 }
 
-/// P9: anybody can make a record of any id. One that a third commune made where a separated record would stand gets
-/// nothing of what is separated, and blocks nobody.
+/// P9: an id is that of the key its record states. A third commune that makes a record where a separated one would
+/// stand, or where another's next number will be, gets and blocks nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn p9_a_separated_record_is_nobody_elses() {
+async fn p9_nobody_makes_a_record_where_anothers_will_be() {
     let Province { dir, hub, address } = Province::set().await.unwrap();
     let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
     let there = make_node(&hub, &address, &dir.path().join("there"), THERE).await.unwrap();
@@ -342,29 +345,44 @@ async fn p9_a_separated_record_is_nobody_elses() {
     acknowledged(&here).await.unwrap();
     let id = held(&hub, AT_HERE).await["id"].as_str().unwrap().parse().unwrap();
     let key = &hub.secrets.provincial_key;
-    let trap = lienthong_proto::merging::separated_id(key, "dang_vien", id, &THERE.parse().unwrap());
-    let draft = lienthong_tests::member("11977", "033075009999", "Kẻ Khác").unwrap();
-    let draft = Draft { intent: Intent::Stand(trap), ..draft };
-    assert!(third.write(vec![draft]).await[0].is_ok());
+    let (mine, theirs): (UnitCode, UnitCode) = ("11977".parse().unwrap(), THERE.parse().unwrap());
+    let trap = separated_id(key, "dang_vien", id, &theirs);
+    let number = record_id(key, "don_thu", Some(&theirs), &["12/2026".to_owned()]);
+    let member = lienthong_tests::member("11977", "033075009999", "Kẻ Khác").unwrap();
+    let letter = Draft {
+        record_type: "don_thu".to_owned(),
+        values: [("ma_don".to_owned(), Value::Text("12/2026".to_owned()))].into(),
+        owner: mine,
+        ..member.clone()
+    };
+    let traps = vec![
+        Draft { intent: Intent::Stand(trap), ..member },
+        Draft { intent: Intent::Stand(number), ..letter },
+    ];
+    assert!(third.write(traps).await.iter().all(Result::is_ok));
     third.start_sync(brisk());
     acknowledged(&third).await.unwrap();
-    assert_eq!(held(&hub, &trap.to_string()).await["unit"], "11977");
-    // Somebody else under the number waits, and a telephone alone is a proposal as ever.
+    let quarantine =
+        async || at_hub(&hub, Request::QuarantineList { page: Page::default() }).await["items"].clone();
+    let waiting = quarantine().await;
+    assert!(waiting.as_array().unwrap().iter().all(|item| item["reason"] == "KEY_MISSING"), "{waiting:#}");
+    assert_eq!(waiting.as_array().unwrap().len(), 2);
+    // Somebody else under the number is told apart all the same.
     let other = format!("{HEAD}{}", line(THERE, AT_HERE, "0912345672", "Tày"))
         .replace("Nguyễn Văn An", "Trần Quốc Bình")
         .replace("02/03/1975", "05/06/1975");
     import(&there, dir.path(), "dang_vien", &other).await;
     there.start_sync(brisk());
     acknowledged(&there).await.unwrap();
-    let waiting = at_hub(&hub, Request::QuarantineList { page: Page::default() }).await;
+    let waiting = quarantine().await;
+    let guarded = waiting.as_array().unwrap().iter().find(|item| item["reason"] == "IDENTITY_GUARD").unwrap();
     let separate = Request::QuarantineSeparate {
-        number: waiting["items"][0]["number"].as_str().unwrap().to_owned(),
+        number: guarded["number"].as_str().unwrap().to_owned(),
         reason: "hai người".to_owned(),
         actor: "minh".to_owned(),
     };
-    assert_eq!(at_hub(&hub, separate).await["rule"], "NOT_SEPARABLE");
-    let trapped = held(&hub, &trap.to_string()).await;
-    assert!(!trapped.to_string().contains("Trần Quốc Bình") && trapped["unit"] == "11977", "{trapped:#}");
+    assert_eq!(at_hub(&hub, separate).await["id"], trap.to_string());
+    assert_eq!(held(&hub, &trap.to_string()).await["unit"], THERE);
 }
 
 /// An item that was taken away in the record left out takes none away in the one that stays.

@@ -11,7 +11,7 @@ use lienthong_node::app::Node;
 use lienthong_node::identity::{self, NodeIdentity, provider};
 use lienthong_node::rpc::sync::sync_client::SyncClient;
 use lienthong_proto::batch;
-use lienthong_proto::change::{Change, Context, Meta, Write};
+use lienthong_proto::change::{Change, Context, Meta, Write, record_id};
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence};
 use lienthong_proto::limits;
@@ -122,7 +122,11 @@ impl Peer {
     }
 
     fn push(&mut self, writes: Vec<Write>) {
-        let (bytes, leaf) = self.change(writes).build(&[7; 16]).unwrap();
+        self.push_change(&self.change(writes));
+    }
+
+    fn push_change(&mut self, change: &Change) {
+        let (bytes, leaf) = change.build(&[7; 16]).unwrap();
         self.frontier.push(leaf);
         self.entries.push(bytes);
     }
@@ -299,6 +303,54 @@ async fn p11_a_context_from_the_future_is_quarantined() {
     assert_eq!(books.len(), 2);
     assert!(books.values().all(|waiting| waiting.reason.code() == "CONTEXT_AHEAD"));
     stage.others_are_served().await;
+}
+
+/// Goal: a record made heavier than the view can hold is stopped at the bound, whole or in pieces, in one batch or in
+/// several; the hub goes on, and opens again. Method: three changes of 600 long paths each, then small ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_a_record_of_too_many_items_stops_nothing() {
+    let mut stage = Stage::set().await;
+    let mut peer = stage.hostile().await;
+    let write = |path: String, value| Write { path, value, context: Context::default() };
+    let key = &stage.hub.secrets.provincial_key;
+    let number = "033070009999".to_owned();
+    let record = record_id(key, "dang_vien", None, std::slice::from_ref(&number));
+    let mut named = Peer::writes("đầu".to_owned());
+    named.push(write("so_cccd".to_owned(), Value::Text(number)));
+    let (up, mut down) = peer.greeted(8).await;
+    let mut sent = 0;
+    for batch in 0..3 {
+        if batch == 0 {
+            let change = Change { record, ..peer.change(named.clone()) };
+            peer.push_change(&change);
+        }
+        for part in 0..2 {
+            let paths = (0..600).map(|n| write(format!("x/{batch}-{part}-{n:0>40}/y"), Value::Integer(n)));
+            let change = Change { record, ..peer.change(paths.collect()) };
+            peer.push_change(&change);
+        }
+        // Edits of one field over and over add nothing.
+        for n in 0..200 {
+            let context = Context::new([(peer.identity.replica(), peer.frontier.size() - 1)]);
+            let again = Write { path: "ghi_chu".to_owned(), value: Value::Integer(n), context };
+            let change = Change { record, ..peer.change(vec![again]) };
+            peer.push_change(&change);
+        }
+        sent = peer.frontier.size();
+        up.send(say(wire::up::Message::Batch(peer.batch()))).await.unwrap();
+    }
+    while let Some(message) = down.message().await.unwrap() {
+        if matches!(message.message, Some(wire::down::Message::Receipt(receipt)) if receipt.size == sent) {
+            break;
+        }
+    }
+    let quarantine = stage.hub.committer.books().read().quarantine.clone();
+    assert_eq!(quarantine.len(), 5, "one of the six heavy ones fits, and all of the small ones");
+    assert!(quarantine.values().all(|waiting| waiting.reason.code() == "REGISTER_FULL"));
+    stage.hub.committer.flush().await;
+    stage.others_are_served().await;
+    let state = stage.hub.dataset.state("dang_vien", record).unwrap().unwrap();
+    assert!((600..650).contains(&state.registers.len()), "{}", state.registers.len());
 }
 
 /// Goal: crowds that only stand around keep nobody out. 200 greeted and idle, 300 that never say hello.

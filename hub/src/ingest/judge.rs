@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use lienthong_node::dataset::{Dataset, DatasetError, Record, RecordState};
+use lienthong_node::dataset::{Dataset, DatasetError, EntryAt, Record, RecordState, Source};
+use lienthong_node::log::FramePosition;
 use lienthong_node::replica::{Fed, feed_taken};
-use lienthong_proto::catalogue::{Catalogue, Class};
-use lienthong_proto::change::{Change, path};
+use lienthong_proto::catalogue::{Catalogue, Class, KeyScope};
+use lienthong_proto::change::{Change, path, record_id};
 use lienthong_proto::event::Event;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
@@ -29,6 +30,14 @@ pub enum Judgement {
     NotSynced,
 }
 
+/// How heavy a record becomes by one batch.
+enum Burden<'a> {
+    /// At most so heavy, by adding up what these changes write.
+    AtMost(usize, Vec<&'a Change>),
+    /// Beyond what adding up allows: as it will stand.
+    Merged(Box<RecordState>),
+}
+
 /// Judges the changes of one batch, in order.
 pub struct Judge<'a> {
     dataset: &'a Dataset,
@@ -37,6 +46,8 @@ pub struct Judge<'a> {
     unit: &'a UnitCode,
     /// Records this batch creates, with their owners.
     created: HashMap<RecordId, UnitCode>,
+    /// What this batch makes of the records it writes to.
+    burdens: HashMap<RecordId, Burden<'a>>,
     /// Records whose state is pending in this group.
     unsynced: &'a dyn Fn(&RecordId) -> bool,
     /// How many entries are held of a replica.
@@ -71,6 +82,7 @@ impl<'a> Judge<'a> {
             provincial_key,
             unit,
             created: HashMap::new(),
+            burdens: HashMap::new(),
             unsynced,
             held,
             former: None,
@@ -94,7 +106,7 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// [`DatasetError`] if the state cannot be read.
-    pub fn judge(&mut self, change: &Change) -> Result<Judgement, DatasetError> {
+    pub fn judge(&mut self, change: &'a Change) -> Result<Judgement, DatasetError> {
         let quarantined = |reason| Ok(Judgement::Verdict(Verdict::Quarantined(reason)));
         let Some(declared) = self.catalogue.record_type(&change.record_type) else {
             return quarantined(QuarantineReason::TypeUnknown);
@@ -123,11 +135,18 @@ impl<'a> Judge<'a> {
         if claims || change.writes.iter().any(|write| write.context.iter().any(ahead)) {
             return quarantined(QuarantineReason::ContextAhead);
         }
+        if change.writes.iter().any(|write| write.path.contains(char::is_control)) {
+            return quarantined(QuarantineReason::Undecodable);
+        }
+        let state = self.dataset.pending_state(&change.record_type, change.record)?;
+        if !self.bears(change, state.as_deref()) {
+            return quarantined(QuarantineReason::RegisterFull);
+        }
         if let Some(owner) = self.created.get(&change.record) {
             let owner = owner.clone();
             return Ok(Judgement::Verdict(self.against_owner(&owner, change)));
         }
-        let Some(state) = self.dataset.pending_state(&change.record_type, change.record)? else {
+        let Some(state) = state else {
             return Ok(Judgement::Verdict(self.creation(change)));
         };
         let full = |name: &str| {
@@ -190,7 +209,56 @@ impl<'a> Judge<'a> {
         Ok((!told || ended) && former.lineage.former(owner, &passages).contains(self.unit))
     }
 
+    /// Whether the record is not too heavy with the change. As long as adding up stays below the bound nothing is
+    /// merged for it.
+    fn bears(&mut self, change: &'a Change, state: Option<&RecordState>) -> bool {
+        let added = RecordState::weight_of(change.writes.iter(), state);
+        let known = self.burdens.remove(&change.record);
+        let known = known.unwrap_or_else(|| Burden::AtMost(state.map_or(0, RecordState::weight), Vec::new()));
+        let unit = self.unit;
+        let merge = |state: &mut RecordState, change: &Change| {
+            let place = EntryAt { frame: FramePosition { segment: 0, offset: 0 }, index: 0 };
+            drop(state.apply(change, Source::accepted(change, unit, UnixMillis(0), false, place)));
+        };
+        let mut merged = match known {
+            Burden::AtMost(weight, mut before) if weight + added <= limits::RECORD_WEIGHT_MAX => {
+                before.push(change);
+                self.burdens.insert(change.record, Burden::AtMost(weight + added, before));
+                return true;
+            }
+            Burden::AtMost(_, before) => {
+                let mut merged = state.cloned().unwrap_or_default();
+                before.into_iter().for_each(|before| merge(&mut merged, before));
+                Box::new(merged)
+            }
+            Burden::Merged(merged) => merged,
+        };
+        let before = merged.clone();
+        merge(&mut merged, change);
+        let bears = merged.weight() <= limits::RECORD_WEIGHT_MAX;
+        self.burdens.insert(change.record, Burden::Merged(if bears { merged } else { before }));
+        bears
+    }
+
+    /// Whether the id is that of the key the change states: nobody makes a record where another's will be.
+    fn is_of_its_key(&self, change: &Change) -> bool {
+        let Some(declared) = self.catalogue.record_type(&change.record_type) else { return false };
+        let stated = |name: &String| change.writes.iter().find(|write| write.path == *name);
+        let mut key = Vec::with_capacity(declared.key.fields.len());
+        for name in &declared.key.fields {
+            match stated(name).map(|write| write.value.to_text()) {
+                Some(text) => key.push(text),
+                None => return false,
+            }
+        }
+        let scope = (declared.key.scope == KeyScope::Unit).then_some(self.unit);
+        record_id(self.provincial_key, &declared.name, scope, &key) == change.record
+    }
+
     fn creation(&mut self, change: &Change) -> Verdict {
+        if !self.unit.is_province() && !self.is_of_its_key(change) {
+            return Verdict::Quarantined(QuarantineReason::KeyMissing);
+        }
         match change.unit() {
             Some(owner) if owner == self.unit || self.unit.is_province() => {
                 self.created.insert(change.record, owner.clone());

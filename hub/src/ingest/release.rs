@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lienthong_node::dataset::RecordState;
 use lienthong_node::replica::{Fed, JournalError};
 use lienthong_proto::change::Change;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
+use lienthong_proto::limits::RECORD_WEIGHT_MAX;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
@@ -54,6 +56,11 @@ impl Committer {
         let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else {
             return Ok(Err(CommitError::NotReleasable("this version does not understand it")));
         };
+        let state = self.journal.dataset().pending_state(&change.record_type, change.record)?;
+        let added = RecordState::weight_of(change.writes.iter(), state.as_deref());
+        if state.map_or(0, |state| state.weight()) + added > RECORD_WEIGHT_MAX {
+            return Ok(Err(CommitError::NotReleasable("the record would hold too many items")));
+        }
         // A change of an unknown type was never judged: it is now.
         let proposal = match waiting.reason {
             QuarantineReason::TypeUnknown => match self.judge_late(&waiting.unit, &change)? {

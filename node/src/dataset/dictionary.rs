@@ -7,6 +7,13 @@ use parking_lot::RwLock;
 
 use crate::store::{Batch, Keyspace, View, ViewError};
 
+/// Words past which no shapes and names are added; replicas and units, which the province enrols, always are.
+const WORDS_MAX: usize = 16_384;
+/// Bytes of a shape that is kept: the fields of a form.
+const SHAPE_BYTES_MAX: usize = 1_024;
+/// Bytes of a name that is kept.
+const NAME_BYTES_MAX: usize = 64;
+
 /// Interned byte strings; numbers are given out by the one writer and never change.
 #[derive(Debug, Clone, Default)]
 pub struct Dictionary {
@@ -43,6 +50,27 @@ impl Dictionary {
             return *number;
         }
         self.inner.write().push(word)
+    }
+
+    /// The number of the shape of a record, if it may have one. Anybody can state fields nobody knows: past a bound of
+    /// words no new ones are kept in memory for ever.
+    #[must_use]
+    pub fn shape(&self, shape: &str) -> Option<u32> {
+        self.bounded(shape, SHAPE_BYTES_MAX)
+    }
+
+    /// The number of a field's name, if it may have one.
+    #[must_use]
+    pub fn name(&self, name: &str) -> Option<u32> {
+        self.bounded(name, NAME_BYTES_MAX)
+    }
+
+    fn bounded(&self, word: &str, bytes: usize) -> Option<u32> {
+        if let Some(number) = self.find(word.as_bytes()) {
+            return Some(number);
+        }
+        let grows = word.len() <= bytes && self.inner.read().words.len() < WORDS_MAX;
+        grows.then(|| self.number(word.as_bytes()))
     }
 
     /// The number of a word, if it has one.

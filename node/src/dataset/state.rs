@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_proto::bytes::{Malformed, Reader, Writer};
-use lienthong_proto::change::{Change, Context, path};
+use lienthong_proto::change::{Change, Context, Write, path};
 use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merge::{Applied, Register, Sibling};
@@ -77,6 +77,15 @@ pub struct Merged {
     pub past: Vec<Source>,
 }
 
+/// What a change with live values weighs, the dots its withdrawal names aside.
+const SOURCE_WEIGHT: usize = 80;
+/// What a dot weighs: a number of the dictionary, a sequence.
+const DOT_WEIGHT: usize = 12;
+
+fn path_weight(path: &str) -> usize {
+    path.len() + 8
+}
+
 const WHOLE: u8 = 1;
 const GENERAL: u8 = 2;
 const PROPOSAL: u8 = 1;
@@ -137,6 +146,33 @@ impl RecordState {
             .filter_map(|sibling| self.sources.get(&sibling.dot))
             .max_by_key(|source| (!source.proposal, source.unit.is_province(), source.effective, source.dot))
             .and_then(|source| source.states_owner.as_ref())
+    }
+
+    /// What its registers weigh, at most: bytes in the view, values aside.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let sources = self.sources.values().map(|source| {
+            let seen = match &source.states_withdrawal {
+                Some(Stated::Withdrawn(seen)) => seen.len(),
+                _ => 0,
+            };
+            SOURCE_WEIGHT + DOT_WEIGHT * seen
+        });
+        let registers = self.registers.iter().map(|(path, register)| {
+            path_weight(path) + DOT_WEIGHT * (register.siblings.len() + register.superseded.len())
+        });
+        sources.sum::<usize>() + registers.sum::<usize>()
+    }
+
+    /// What a change adds to the weight of a record that stands as `state`, at most.
+    #[must_use]
+    pub fn weight_of<'a>(writes: impl Iterator<Item = &'a Write>, state: Option<&Self>) -> usize {
+        let added = writes.map(|write| {
+            let known = state.is_some_and(|state| state.registers.contains_key(&write.path));
+            let path = if known { 0 } else { path_weight(&write.path) };
+            path + DOT_WEIGHT * (1 + write.context.len())
+        });
+        SOURCE_WEIGHT + added.sum::<usize>()
     }
 
     /// Whether the province said whose it is: anybody can make a record of any id, but not that.
@@ -254,17 +290,18 @@ impl RecordState {
     /// The bytes of the state one change alone leads to, straight from the change; `None` if it is not that
     /// simple. Most records stay so for ever, and whole spreadsheets of them come at once.
     pub(super) fn encode_first(change: &Change, source: &Source, words: &Dictionary) -> Option<Vec<u8>> {
-        let simple = |write: &lienthong_proto::change::Write| {
-            write.context.is_empty() && !write.path.contains('/') && write.path != path::WITHDRAWN
+        let simple = |write: &Write| {
+            write.context.is_empty() && !write.path.contains(['/', '\n']) && write.path != path::WITHDRAWN
         };
         if change.writes.is_empty() || !change.writes.iter().all(simple) {
             return None;
         }
         let mut paths: Vec<&str> = change.writes.iter().map(|write| write.path.as_str()).collect();
         paths.sort_unstable();
+        let shape = words.shape(&paths.join("\n"))?;
         let mut out = Writer::with_capacity(64);
         out.u8(WHOLE);
-        out.varint(u64::from(words.number(paths.join("\n").as_bytes())));
+        out.varint(u64::from(shape));
         encode_source(source, words, &mut out);
         Some(out.into_bytes())
     }
@@ -273,9 +310,9 @@ impl RecordState {
     #[must_use]
     pub fn encode(&self, words: &Dictionary) -> Vec<u8> {
         let mut out = Writer::with_capacity(64);
-        if let Some(shape) = self.shape() {
+        if let Some(shape) = self.shape().and_then(|shape| words.shape(&shape)) {
             out.u8(WHOLE);
-            out.varint(u64::from(words.number(shape.as_bytes())));
+            out.varint(u64::from(shape));
             for source in self.sources.values() {
                 encode_source(source, words, &mut out);
             }
@@ -335,7 +372,7 @@ impl RecordState {
         }
         let mut shape = String::new();
         for (path, register) in &self.registers {
-            if register.siblings.len() != 1 || !register.superseded.is_empty() || path.contains('/') {
+            if register.siblings.len() != 1 || !register.superseded.is_empty() || path.contains(['/', '\n']) {
                 return None;
             }
             if !shape.is_empty() {
@@ -449,13 +486,14 @@ fn decode_general(input: &mut Reader<'_>, words: &Dictionary) -> Result<RecordSt
     Ok(state)
 }
 
-/// Paths with item keys stand as they are; field names by number.
+/// Field names stand by number; paths with item keys, and names that would flood the dictionary, as they are.
 fn encode_path(path: &str, words: &Dictionary, out: &mut Writer) {
-    if path.contains('/') {
-        out.varint(0);
-        out.text(path);
-    } else {
-        out.varint(u64::from(words.number(path.as_bytes())) + 1);
+    match if path.contains('/') { None } else { words.name(path) } {
+        Some(number) => out.varint(u64::from(number) + 1),
+        None => {
+            out.varint(0);
+            out.text(path);
+        }
     }
 }
 

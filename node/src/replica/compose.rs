@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lienthong_proto::catalogue::{Catalogue, Field, FieldKind, KeyScope, RecordType};
 use lienthong_proto::change::{Context, Write, path, record_id};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use lienthong_proto::limits::RECORD_WEIGHT_MAX;
 use lienthong_proto::merging::separated_id;
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Withdrawal, WithdrawalError};
@@ -91,6 +92,9 @@ pub enum ComposeError {
     /// Nothing of that id is there to be withdrawn.
     #[error("không tìm thấy bản ghi · there is no such record")]
     RecordUnknown,
+    /// The record would have more items than a record holds.
+    #[error("bản ghi có quá nhiều mục: hãy tách ra · the record would hold too many items: divide it")]
+    TooHeavy,
     /// The withdrawal itself is at fault.
     #[error(transparent)]
     Withdrawal(#[from] WithdrawalError),
@@ -244,8 +248,13 @@ impl Aimed {
             }
         }
         if let (Some(value), false) = (why, writes.is_empty()) {
-            let context = state.map_or_else(Context::default, |state| seen(&state, path::WHY, writer));
+            let context =
+                state.as_ref().map_or_else(Context::default, |state| seen(state, path::WHY, writer));
             writes.push(Write { path: path::WHY.to_owned(), value, context });
+        }
+        let weight = state.as_ref().map_or(0, |state| state.weight());
+        if weight + RecordState::weight_of(writes.iter(), state.as_deref()) > RECORD_WEIGHT_MAX {
+            return Err(ComposeError::TooHeavy);
         }
         let Draft { record_type, author, .. } = draft;
         Ok(Composed { record, record_type, author, created, writes, withdrawn, elsewhere })
