@@ -154,6 +154,16 @@ fn say(message: wire::up::Message) -> wire::Up {
     wire::Up { message: Some(message) }
 }
 
+/// Waits until the hub holds `size` entries, whatever it says of them meanwhile.
+async fn received(down: &mut Streaming<wire::Down>, size: u64) {
+    loop {
+        let message = down.message().await.unwrap().unwrap().message;
+        if matches!(message, Some(wire::down::Message::Receipt(receipt)) if receipt.size == size) {
+            break;
+        }
+    }
+}
+
 /// How the hub ended a stream.
 async fn ended(down: &mut Streaming<wire::Down>) -> Status {
     let end = async {
@@ -206,8 +216,7 @@ async fn p10_frames_at_and_above_the_limits() {
     let (up, mut down) = peer.greeted(4).await;
     let size = peer.frontier.size();
     up.send(say(wire::up::Message::Batch(peer.batch()))).await.unwrap();
-    let receipt = down.message().await.unwrap().unwrap();
-    assert!(matches!(receipt.message, Some(wire::down::Message::Receipt(receipt)) if receipt.size == size));
+    received(&mut down, size).await;
     let held = stage.hub.head().size;
 
     // An entry beyond its limit cannot even be built; cut by hand it is refused.
@@ -339,11 +348,7 @@ async fn p10_a_record_of_too_many_items_stops_nothing() {
         sent = peer.frontier.size();
         up.send(say(wire::up::Message::Batch(peer.batch()))).await.unwrap();
     }
-    while let Some(message) = down.message().await.unwrap() {
-        if matches!(message.message, Some(wire::down::Message::Receipt(receipt)) if receipt.size == sent) {
-            break;
-        }
-    }
+    received(&mut down, sent).await;
     let quarantine = stage.hub.committer.books().read().quarantine.clone();
     assert_eq!(quarantine.len(), 5, "one of the six heavy ones fits, and all of the small ones");
     assert!(quarantine.values().all(|waiting| waiting.reason.code() == "REGISTER_FULL"));
