@@ -16,10 +16,12 @@ use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
 use lienthong_node::rpc::sync::sync_server::SyncServer;
 use lienthong_proto::catalogue::{Bundle, Catalogue};
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
+use lienthong_proto::cosignature::cosign;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits;
+use lienthong_proto::note::NoteError;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
@@ -130,6 +132,8 @@ pub struct Hub {
     pub desk: Desk,
     /// Held by the one comparison that runs.
     pub reconciling: tokio::sync::Mutex<()>,
+    /// Held by the one who lets a replica in, new or again.
+    pub readmitting: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
     pub reorganising: tokio::sync::Mutex<()>,
     /// Ends everything.
@@ -249,6 +253,7 @@ impl Hub {
             heartbeats: Heartbeats::open(data),
             desk: Desk::default(),
             reconciling: tokio::sync::Mutex::default(),
+            readmitting: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
             stop,
             remarks: opened.remarks,
@@ -288,6 +293,15 @@ impl Hub {
         let Head { size, root } = head;
         let checkpoint = Checkpoint { origin: self.secrets.ledger_origin(), size, root };
         Ok(checkpoint.sign(self.secrets.ledger_key.as_ref())?.note().to_string())
+    }
+
+    /// Cosigns a replica's checkpoint that is held, as of a time: the signature's line.
+    ///
+    /// # Errors
+    /// [`NoteError`] if the name cannot be signed under.
+    pub fn cosign(&self, checkpoint: &Checkpoint, at_millis: u64) -> Result<String, NoteError> {
+        let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.as_ref());
+        cosign(checkpoint, at_millis / 1_000, &name, key)
     }
 
     /// Logs an event in the ledger.

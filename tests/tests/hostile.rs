@@ -9,22 +9,18 @@ use bytes::Bytes;
 use lienthong_hub::app::Hub;
 use lienthong_node::app::Node;
 use lienthong_node::identity::{self, NodeIdentity, provider};
-use lienthong_node::rpc::sync::sync_client::SyncClient;
 use lienthong_proto::batch;
-use lienthong_proto::change::{Change, Context, Meta, Write, record_id};
-use lienthong_proto::checkpoint::Checkpoint;
-use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence};
+use lienthong_proto::change::{Change, Context, Write, record_id};
+use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::limits;
-use lienthong_proto::merkle::Frontier;
-use lienthong_proto::time::Hlc;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
+use lienthong_tests::peer::{Peer, ended, received, say};
 use lienthong_tests::{Province, acknowledged, brisk, make_node, member, token};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tonic::{Code, Status, Streaming};
+use tonic::Code;
 
 const UNIT: &str = "11953";
 const OTHER: &str = "11977";
@@ -61,121 +57,8 @@ impl Stage {
     }
 }
 
-/// A node of our own making: it says what we want, properly signed or not.
-struct Peer {
-    identity: NodeIdentity,
-    frontier: Frontier,
-    entries: Vec<Vec<u8>>,
-}
-
-type Stream = (mpsc::Sender<wire::Up>, Streaming<wire::Down>);
-
-impl Peer {
-    fn of(identity: NodeIdentity) -> Self {
-        Self { identity, frontier: Frontier::new(), entries: Vec::new() }
-    }
-
-    async fn dial(&self, queue: usize) -> Stream {
-        let channel = identity::connect(&self.identity).await.unwrap();
-        let (up, outgoing) = mpsc::channel(queue);
-        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
-        let down = SyncClient::new(channel).exchange(outgoing).await.unwrap().into_inner();
-        (up, down)
-    }
-
-    /// Dials and greets, with the log as long as it will ever be said to be.
-    async fn greeted(&self, queue: usize) -> Stream {
-        let (up, mut down) = self.dial(queue).await;
-        up.send(say(wire::up::Message::Hello(self.hello()))).await.unwrap();
-        let welcome = down.message().await.unwrap().unwrap();
-        assert!(matches!(welcome.message, Some(wire::down::Message::Welcome(_))));
-        (up, down)
-    }
-
-    fn hello(&self) -> wire::Hello {
-        wire::Hello {
-            protocol: 1,
-            program: "0.0.0".to_owned(),
-            replica: self.identity.replica().0.to_vec().into(),
-            log_size: self.frontier.size(),
-            log_root: self.frontier.root().to_vec().into(),
-            ..wire::Hello::default()
-        }
-    }
-
-    fn change(&self, writes: Vec<Write>) -> Change {
-        Change {
-            dot: Dot { replica: self.identity.replica(), sequence: Sequence(self.frontier.size()) },
-            record: RecordId([self.frontier.size() as u8; 16]),
-            record_type: "dang_vien".to_owned(),
-            year: 2026,
-            number: self.frontier.size(),
-            meta: Meta { hlc: Hlc(1), author: "x".to_owned(), catalogue: [0; 8] },
-            origin: None,
-            writes,
-        }
-    }
-
-    fn writes(text: String) -> Vec<Write> {
-        let write = |path: &str, value| Write { path: path.to_owned(), value, context: Context::default() };
-        vec![write("_unit", Value::Unit(UNIT.parse().unwrap())), write("ghi_chu", Value::Text(text))]
-    }
-
-    fn push(&mut self, writes: Vec<Write>) {
-        self.push_change(&self.change(writes));
-    }
-
-    fn push_change(&mut self, change: &Change) {
-        let (bytes, leaf) = change.build(&[7; 16]).unwrap();
-        self.frontier.push(leaf);
-        self.entries.push(bytes);
-    }
-
-    /// The next batch: everything pushed since the last.
-    fn batch(&mut self) -> wire::Batch {
-        let entries = std::mem::take(&mut self.entries);
-        let packed = batch::pack(entries.iter().map(Vec::as_slice)).unwrap();
-        wire::Batch {
-            first: self.frontier.size() - entries.len() as u64,
-            count: u32::try_from(entries.len()).unwrap(),
-            packed: packed.into(),
-            checkpoint: self.checkpoint(),
-        }
-    }
-
-    fn checkpoint(&self) -> String {
-        let (size, root) = (self.frontier.size(), self.frontier.root());
-        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root };
-        checkpoint.sign(self.identity.log_key().as_ref()).unwrap().note().to_string()
-    }
-}
-
-fn say(message: wire::up::Message) -> wire::Up {
-    wire::Up { message: Some(message) }
-}
-
-/// Waits until the hub holds `size` entries, whatever it says of them meanwhile.
-async fn received(down: &mut Streaming<wire::Down>, size: u64) {
-    loop {
-        let message = down.message().await.unwrap().unwrap().message;
-        if matches!(message, Some(wire::down::Message::Receipt(receipt)) if receipt.size == size) {
-            break;
-        }
-    }
-}
-
-/// How the hub ended a stream.
-async fn ended(down: &mut Streaming<wire::Down>) -> Status {
-    let end = async {
-        loop {
-            match down.message().await {
-                Ok(Some(_)) => {}
-                Ok(None) => return Status::ok("ended"),
-                Err(status) => return status,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), end).await.unwrap()
+fn note(text: String) -> Vec<Write> {
+    Peer::writes(UNIT, text)
 }
 
 /// Goal: a peer that never reads its answers stalls its own stream only.
@@ -186,7 +69,7 @@ async fn p10_a_peer_that_sends_without_reading() {
     let (up, _unread) = peer.greeted(1).await;
     let flood = tokio::spawn(async move {
         for number in 0..3_000 {
-            peer.push(Peer::writes(format!("{number:0>900}")));
+            peer.push(note(format!("{number:0>900}")));
             if up.send(say(wire::up::Message::Batch(peer.batch()))).await.is_err() {
                 break;
             }
@@ -206,12 +89,12 @@ async fn p10_frames_at_and_above_the_limits() {
     // As much in one batch as a batch may hold.
     let mut bytes = 0;
     loop {
-        let (entry, _) = peer.change(Peer::writes("x".repeat(60_000))).build(&[7; 16]).unwrap();
+        let (entry, _) = peer.change(note("x".repeat(60_000))).build(&[7; 16]).unwrap();
         if bytes + entry.len() + 4 > limits::BATCH_BYTES_MAX {
             break;
         }
         bytes += entry.len() + 4;
-        peer.push(Peer::writes("x".repeat(60_000)));
+        peer.push(note("x".repeat(60_000)));
     }
     let (up, mut down) = peer.greeted(4).await;
     let size = peer.frontier.size();
@@ -220,7 +103,7 @@ async fn p10_frames_at_and_above_the_limits() {
     let held = stage.hub.head().size;
 
     // An entry beyond its limit cannot even be built; cut by hand it is refused.
-    let large = peer.change(Peer::writes("x".repeat(limits::ENTRY_BYTES_MAX)));
+    let large = peer.change(note("x".repeat(limits::ENTRY_BYTES_MAX)));
     assert!(large.build(&[7; 16]).is_err());
     let mut plain = u32::try_from(limits::ENTRY_BYTES_MAX + 1).unwrap().to_be_bytes().to_vec();
     plain.resize(limits::ENTRY_BYTES_MAX + 5, 0);
@@ -272,15 +155,15 @@ async fn p2_p8_words_out_of_order_and_from_the_wrong_peer() {
     assert_eq!(ended(&mut down).await.code(), Code::FailedPrecondition, "a second greeting");
 
     let mut gap = Peer::of(peer.identity);
-    gap.push(Peer::writes("một".to_owned()));
+    gap.push(note("một".to_owned()));
     gap.entries.clear();
-    gap.push(Peer::writes("hai".to_owned()));
+    gap.push(note("hai".to_owned()));
     let (up, mut down) = gap.greeted(4).await;
     up.send(say(wire::up::Message::Batch(gap.batch()))).await.unwrap();
     assert_eq!(ended(&mut down).await.code(), Code::InvalidArgument, "a gap");
 
     let mut other_key = Peer::of(gap.identity);
-    other_key.push(Peer::writes("ba".to_owned()));
+    other_key.push(note("ba".to_owned()));
     let mut forged = other_key.batch();
     forged.checkpoint = forged.checkpoint.replace("— ", "— x");
     let (up, mut down) = other_key.greeted(4).await;
@@ -296,10 +179,10 @@ async fn p11_a_context_from_the_future_is_quarantined() {
     let mut stage = Stage::set().await;
     stage.others_are_served().await;
     let mut peer = stage.hostile().await;
-    let mut writes = Peer::writes("mãi mãi".to_owned());
+    let mut writes = note("mãi mãi".to_owned());
     writes[1].context = Context::new([(stage.honest.identity.replica(), u64::MAX)]);
     peer.push(writes);
-    let mut honest = Peer::writes("thường".to_owned());
+    let mut honest = note("thường".to_owned());
     honest[1].context = Context::new([(ReplicaId([1; 16]), 3)]);
     peer.push(honest);
     let (up, mut down) = peer.greeted(4).await;
@@ -324,7 +207,7 @@ async fn p10_a_record_of_too_many_items_stops_nothing() {
     let key = &stage.hub.secrets.provincial_key;
     let number = "033070009999".to_owned();
     let record = record_id(key, "dang_vien", None, std::slice::from_ref(&number));
-    let mut named = Peer::writes("đầu".to_owned());
+    let mut named = note("đầu".to_owned());
     named.push(write("so_cccd".to_owned(), Value::Text(number)));
     let (up, mut down) = peer.greeted(8).await;
     let mut sent = 0;

@@ -1,7 +1,7 @@
 //! The one writer of the ledger: takes what all streams have verified, judges it, logs it in one go, and
 //! answers everyone after one fdatasync.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -54,6 +54,8 @@ pub struct Committer {
     published: Arc<RwLock<Books>>,
     pub(super) feed: FeedIndex,
     pub(super) touched: HashSet<RecordId>,
+    /// How long the logs are of those who came while a succession is open, as they said.
+    greeted: HashMap<ReplicaId, u64>,
     pub(super) view: Batch,
     pub(super) clock: fn() -> UnixMillis,
     anchored: u64,
@@ -90,6 +92,7 @@ impl Committer {
             published,
             feed,
             touched: HashSet::new(),
+            greeted: HashMap::new(),
             view: Batch::default(),
             clock,
             anchored: 0,
@@ -202,6 +205,11 @@ impl Committer {
                 let moved = self.rehome(&records)?;
                 answers.push(Answer::Remake(Ok(moved), sender));
             }
+            Command::Greeted(replica, size) => {
+                if self.books.succession.is_open() {
+                    self.greeted.insert(replica, size);
+                }
+            }
             Command::Close(_) | Command::Flush(_) | Command::Settle => {}
         }
         Ok(())
@@ -291,14 +299,20 @@ impl Committer {
                 let catalogue = Arc::clone(self.journal.catalogue());
                 let (own, next) = (self.journal.author().replica, self.journal.next().0);
                 let (replicas, succession) = (&self.books.replicas, &self.books.succession);
-                let held = |replica: ReplicaId| match replicas.get(&replica) {
-                    // Nobody writes there any more: what was seen behind its backup wins against nothing to come.
-                    _ if succession.former.contains(&replica) => u64::MAX,
-                    // What a log that is not back yet was seen to hold, the ledger before had judged.
-                    _ if succession.is_open() => u64::MAX,
-                    Some(held) => held.frontier.size(),
-                    None if replica == own => next,
-                    None => 0,
+                let greeted = &self.greeted;
+                let held = |replica: ReplicaId| {
+                    let held = replicas.get(&replica).map_or(0, |held| held.frontier.size());
+                    match replica {
+                        _ if replica == own => next,
+                        // Nobody writes there any more: what was seen behind its backup wins against nothing to come.
+                        _ if succession.former.contains(&replica) => u64::MAX,
+                        // What a log that is not back yet was seen to hold, the ledger before had judged; one that is
+                        // back has said itself how long it is.
+                        _ if succession.is_open() => {
+                            greeted.get(&replica).map_or(u64::MAX, |size| held.max(*size))
+                        }
+                        _ => held,
+                    }
                 };
                 let key = Arc::clone(&self.journal.author().provincial_key);
                 let fed = replicas.get(&batch.replica).map(|held| held.fed).unwrap_or_default();

@@ -68,6 +68,8 @@ pub(super) enum Command {
     Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
     Remake(Box<dyn Again>, oneshot::Sender<Result<u64, CommitError>>),
+    /// A replica came, with a log of this size.
+    Greeted(ReplicaId, u64),
     Rehome(Vec<(String, RecordId)>, oneshot::Sender<Result<u64, CommitError>>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
@@ -101,6 +103,11 @@ impl CommitterHandle {
         let command = Command::Accept(Box::new(batch), place, answer);
         self.commands.send(command).await.map_err(|_| self.refusal())?;
         Ok(PendingAnswer { answered, failed: self.failed.clone() })
+    }
+
+    /// Says that a replica came, with a log of `size`: while a succession is open, nobody has seen more of it.
+    pub async fn greeted(&self, replica: ReplicaId, size: u64) {
+        let _ = self.commands.send(Command::Greeted(replica, size)).await;
     }
 
     /// Writes the province's own records.

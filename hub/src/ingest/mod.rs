@@ -21,4 +21,4 @@ pub use judge::{Former, Judge, Judgement};
 pub use rehome::AskedRecord;
 pub use release::Release;
 pub use separate::{SEPARATION, Separation, separated};
-pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, chained, verify};
+pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify, witnessed};

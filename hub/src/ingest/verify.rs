@@ -4,13 +4,15 @@ use bytes::Bytes;
 use lienthong_proto::batch::{self, BatchError};
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::change::Change;
-use lienthong_proto::checkpoint::{CheckpointError, SignedCheckpoint};
+use lienthong_proto::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits;
 use lienthong_proto::merkle::Frontier;
+use lienthong_proto::note::{Note, NoteError};
 
 /// What is held of a replica's log: enough to check what comes next.
 #[derive(Debug, Clone)]
@@ -122,6 +124,9 @@ pub enum VerifyError {
     /// The checkpoint is not a good one of this log.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The hub's cosignature is not over that checkpoint.
+    #[error("the hub has not cosigned it: {0}")]
+    Cosignature(#[from] NoteError),
     /// The log is another than the one its owner had signed before.
     #[error("the batch contradicts a heartbeat signed before")]
     Announced,
@@ -143,11 +148,30 @@ pub fn verify(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyE
     Ok(chained)
 }
 
-/// As [`verify`], for a batch of which no checkpoint is left: whoever brings it answers for it.
+/// As [`verify`], for a batch of a log whose key nobody knows any more: the hub had cosigned its checkpoint, under the
+/// name of its unit, as `cosigner` (name and key).
 ///
 /// # Errors
-/// [`VerifyError`] if the chain breaks.
-pub fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyError> {
+/// [`VerifyError`] if the chain breaks, or the cosignature does not hold over it.
+pub fn witnessed(
+    held: &Held,
+    envelope: &Envelope,
+    cosignature: &str,
+    (name, key): (&str, [u8; 32]),
+) -> Result<VerifiedBatch, VerifyError> {
+    let chained = chained(held, envelope)?;
+    let checkpoint = Checkpoint::parse_body(Note::parse(envelope.checkpoint.as_bytes())?.text())?;
+    verify_cosignature(cosignature, &checkpoint, key, name)?;
+    let stated =
+        Checkpoint { origin: held.origin.clone(), size: chained.frontier.size(), root: chained.root };
+    if checkpoint != stated {
+        return Err(VerifyError::Root);
+    }
+    Ok(chained)
+}
+
+/// The batch continues the log; whose word that is remains to be seen.
+fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyError> {
     let expected = held.frontier.size();
     if envelope.first != expected {
         return Err(VerifyError::Gap { expected, found: envelope.first });

@@ -54,6 +54,17 @@ pub struct Enrolled {
 }
 
 impl Enrolled {
+    /// Whether the id or one of the keys (hex) is its own.
+    fn has(&self, replica: ReplicaId, tls_key_hash: &str, log_key: &str) -> bool {
+        self.replica == replica || self.tls_key_hash == tls_key_hash || self.log_key == log_key
+    }
+
+    /// Whether it is in use.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.state == ReplicaState::Active
+    }
+
     /// The key of its log.
     #[must_use]
     pub fn log_public(&self) -> Option<[u8; 32]> {
@@ -128,12 +139,7 @@ impl Registry {
     /// [`RegistryError::Taken`] if its id or key is known.
     pub fn enrol(&self, entry: Enrolled) -> Result<(), RegistryError> {
         let mut entries = self.entries.write();
-        let taken = entries.values().any(|known| {
-            known.replica == entry.replica
-                || known.tls_key_hash == entry.tls_key_hash
-                || known.log_key == entry.log_key
-        });
-        if taken {
+        if entries.values().any(|known| known.has(entry.replica, &entry.tls_key_hash, &entry.log_key)) {
             return Err(RegistryError::Taken);
         }
         let mut next = entries.clone();
@@ -143,6 +149,12 @@ impl Registry {
         drop(entries);
         self.changes.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Whether an id or one of two keys (hex) is enrolled already.
+    #[must_use]
+    pub fn is_taken(&self, replica: ReplicaId, tls_key_hash: &str, log_key: &str) -> bool {
+        self.entries.read().values().any(|known| known.has(replica, tls_key_hash, log_key))
     }
 
     /// Whether a peer may call, and as what.

@@ -48,6 +48,13 @@ impl EnrolmentService {
         }
         let tls_key_hash = request_key_hash(&request.csr).ok_or_else(malformed)?;
         hub.enrols_peers()?;
+        // Before anything is spent on it; what is free now is still free when it is logged.
+        let (tls_key, log) = (hex::encode(tls_key_hash), hex::encode(log_key));
+        let _turn = hub.readmitting.lock().await;
+        let held = hub.committer.books().read().replicas.contains_key(&replica);
+        if held || hub.is_ledger(replica) || hub.registry.is_taken(replica, &tls_key, &log) {
+            return Err(taken());
+        }
         let now = hub.now();
         let (unit, role, former) = match peer {
             Some(peer) => self.approved(&peer)?,
@@ -65,8 +72,8 @@ impl EnrolmentService {
             replica,
             unit: unit.clone(),
             role,
-            tls_key_hash: hex::encode(tls_key_hash),
-            log_key: hex::encode(log_key),
+            tls_key_hash: tls_key,
+            log_key: log,
             enrolled_at: now.0,
             state: ReplicaState::Active,
         };
@@ -84,7 +91,7 @@ impl EnrolmentService {
         }
         hub.event("enrolment", actor, fields).await.map_err(|error| internal(&error))?;
         hub.registry.enrol(entry).map_err(|error| match error {
-            RegistryError::Taken => Status::already_exists("máy này đã được ghi danh · enrolled already"),
+            RegistryError::Taken => taken(),
             other => internal(&other),
         })?;
         if let Some(former) = former {
@@ -155,6 +162,10 @@ impl EnrolmentService {
             successions: secrets.profile.successions.clone(),
         }
     }
+}
+
+fn taken() -> Status {
+    Status::already_exists("máy này đã được ghi danh · enrolled already")
 }
 
 fn internal(error: &dyn std::error::Error) -> Status {

@@ -11,7 +11,6 @@ use lienthong_node::quality::ToldCursor;
 use lienthong_node::sync::{FENCED, REFUSAL};
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
-use lienthong_proto::cosignature::cosign;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::inclusion_proof;
@@ -184,6 +183,9 @@ impl Session {
             return self.fence(&said.note, &reason).await;
         }
         self.hub.live.greeted(replica, &hello, self.hub.now());
+        if self.hub.readmits() {
+            self.hub.committer.greeted(replica, hello.log_size).await;
+        }
         self.notice_cursor = hello.notice_cursor;
         self.feed = self.feed_reader(&hello);
         self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
@@ -212,6 +214,11 @@ impl Session {
             ledger_checkpoint,
             successor,
             wants_former: self.hub.readmits(),
+            held_of_unit: if self.hub.readmits() {
+                self.hub.held_of_unit(&self.enrolled)
+            } else {
+                Vec::new()
+            },
             flight_bytes_max: FLIGHT_BYTES,
             enrolments: self.enrolments(),
         };
@@ -414,10 +421,8 @@ impl Session {
         ledger_index: u64,
         at_millis: u64,
     ) -> Result<wire::Receipt, End> {
-        let name = self.hub.secrets.cosigner_name();
-        let key = self.hub.secrets.cosigner_key.as_ref();
-        let cosignature = cosign(checkpoint, at_millis / 1_000, &name, key)
-            .map_err(|error| Status::internal(error.to_string()))?;
+        let cosignature =
+            self.hub.cosign(checkpoint, at_millis).map_err(|error| Status::internal(error.to_string()))?;
         Ok(wire::Receipt { size: checkpoint.size, cosignature, ledger_index, at_millis })
     }
 

@@ -8,15 +8,15 @@ use lienthong_node::dataset::Payload;
 use lienthong_node::rpc::sync::sync_server::Sync;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Acceptance;
-use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::inclusion_proof;
-use lienthong_proto::verdict::Verdict;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::enrolment::request_key_hash;
+use super::refill::{REFILL_QUEUE, Refill, Refills};
 use super::session::{Session, greeting, refused};
 use crate::accept::Peer;
 use crate::app::Hub;
@@ -25,6 +25,7 @@ use crate::pki::{Enrolled, PeerIdentity};
 /// Serves synchronisation for a hub.
 pub struct SyncService {
     hub: Arc<Hub>,
+    refills: Refills,
 }
 
 /// Messages that may wait for a slow reader; past them its stream stalls, nobody else's.
@@ -34,7 +35,7 @@ impl SyncService {
     /// The service of a hub.
     #[must_use]
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+        Self { hub, refills: Refills::default() }
     }
 
     /// Asked on every call: the certificate alone is not enough.
@@ -126,68 +127,26 @@ impl Sync for SyncService {
     ) -> Result<Response<Self::RefillStream>, Status> {
         let enrolled = self.authorise(&request)?;
         let wanted = request.into_inner().replica;
-        let wanted = (!wanted.is_empty()).then(|| ReplicaId::from_slice(&wanted)).flatten();
-        let (pieces, queue) = mpsc::channel(REFILL_QUEUE);
+        let wanted = match ReplicaId::from_slice(&wanted) {
+            None if !wanted.is_empty() => return Err(Status::invalid_argument("not a replica's name")),
+            wanted => wanted,
+        };
         let hub = Arc::clone(&self.hub);
-        tokio::task::spawn_blocking(move || refill(&hub, &enrolled.unit, wanted, &pieces));
+        if hub.readmits() {
+            return Err(Status::failed_precondition(
+                "tỉnh vừa khôi phục máy chủ, chưa có đủ dữ liệu của đơn vị: chạy lại sau khi tỉnh xác nhận ·                  the hub was restored and does not hold everything of the unit yet: run this again once the province has confirmed",
+            ));
+        }
+        let Some(turn) = self.refills.turn(enrolled.replica) else {
+            return Err(Status::resource_exhausted(
+                "đang có nhiều máy lấy lại dữ liệu: thử lại sau ít phút · others are being refilled: try again in some minutes",
+            ));
+        };
+        let (pieces, queue) = mpsc::channel(REFILL_QUEUE);
+        let refill = Refill { hub, enrolled, wanted, pieces, _turn: turn };
+        tokio::task::spawn_blocking(move || refill.run());
         Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
     }
-}
-
-/// Pieces of a refill that may wait for a slow reader, each at most 1 MiB.
-const REFILL_QUEUE: usize = 2;
-
-type Pieces = mpsc::Sender<Result<wire::RefillPiece, Status>>;
-
-/// Sends every accepted batch of a unit's replicas, in ledger order.
-fn refill(hub: &Hub, unit: &UnitCode, wanted: Option<ReplicaId>, pieces: &Pieces) {
-    let replicas: Vec<ReplicaId> = {
-        let books = hub.committer.books().read();
-        let own = books.replicas.iter().filter(|(_, held)| held.unit == *unit);
-        own.map(|(replica, _)| *replica).filter(|replica| wanted.is_none_or(|w| w == *replica)).collect()
-    };
-    for frame in hub.reader.clone().scan(Sequence(0)) {
-        let piece = match frame {
-            Ok((_, frame)) => piece_of(hub, &replicas, &frame.payload),
-            Err(error) => {
-                tracing::error!(%error, "the ledger cannot be read");
-                Some(Err(Status::internal("the ledger cannot be read")))
-            }
-        };
-        if let Some(piece) = piece
-            && pieces.blocking_send(piece).is_err()
-        {
-            return;
-        }
-    }
-}
-
-fn piece_of(hub: &Hub, replicas: &[ReplicaId], payload: &[u8]) -> Option<Result<wire::RefillPiece, Status>> {
-    let Ok(Payload::Accepted { entry, packed }) = Payload::parse(payload) else { return None };
-    let entry = Entry::decode(entry).ok()?;
-    let acceptance = Acceptance::of(&entry).ok()?;
-    if !replicas.contains(&acceptance.replica) {
-        return None;
-    }
-    let ledger = entry.header.dot.sequence.0;
-    let quarantine = Arc::clone(&hub.committer.books().read().quarantine);
-    let places = |wanted: &dyn Fn(u16, &Verdict) -> bool| {
-        let found = acceptance.verdicts.iter().filter(|(place, verdict)| wanted(**place, verdict));
-        found.map(|(place, _)| u32::from(*place)).collect()
-    };
-    let kept_out = |place, verdict: &Verdict| {
-        matches!(verdict, Verdict::Quarantined(_)) && quarantine.contains_key(&(ledger, place))
-    };
-    Some(Ok(wire::RefillPiece {
-        replica: acceptance.replica.0.to_vec().into(),
-        first: acceptance.first.0,
-        count: u32::try_from(acceptance.size - acceptance.first.0).unwrap_or(u32::MAX),
-        packed: packed.to_vec().into(),
-        checkpoint: acceptance.checkpoint.clone(),
-        at_millis: acceptance.at.0,
-        proposals: places(&|_, verdict| *verdict == Verdict::Proposal),
-        kept_out: places(&kept_out),
-    }))
 }
 
 /// The acceptance at `index`, if it is of the caller's unit, with its path to the current checkpoint.
@@ -210,7 +169,7 @@ fn prove(hub: &Hub, enrolled: &Enrolled, index: u64) -> Result<wire::ProveReply,
         return Err(unknown());
     }
     let path = inclusion_proof(hub.hashes.as_ref(), index, head.size).ok_or_else(unknown)?;
-    let checkpoint = hub.ledger_checkpoint().map_err(|error| failed(&error))?;
+    let checkpoint = hub.ledger_checkpoint_at(head).map_err(|error| failed(&error))?;
     Ok(wire::ProveReply {
         entry: entry.to_vec().into(),
         path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),

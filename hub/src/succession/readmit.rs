@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use lienthong_node::identity::introduction_message;
-use lienthong_proto::hash::ed25519_verify;
+use lienthong_proto::hash::{Signer as _, ed25519_verify};
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
 use tonic::Status;
 
 use crate::app::Hub;
-use crate::ingest::{CommitError, Envelope, Held, chained};
+use crate::ingest::{CommitError, Envelope, Held, witnessed};
 use crate::ledger::{HeldReplica, READMISSION};
 use crate::pki::{Enrolled, PeerIdentity, Refusal, ReplicaState, Role};
 
@@ -20,15 +20,18 @@ impl Hub {
         self.committer.books().read().succession.is_open()
     }
 
+    /// Whether a replica's name is a ledger's, this one's or one it follows: nobody else writes under it.
+    pub(crate) fn is_ledger(&self, replica: ReplicaId) -> bool {
+        replica == self.secrets.profile.replica
+            || self.committer.books().read().succession.former.contains(&replica)
+    }
+
     /// Enrols a peer whose certificate is of our authority and whom the registry does not know, logged as what it is.
     ///
     /// # Errors
     /// What the peer is told.
     pub(crate) async fn readmit(&self, peer: &PeerIdentity, hello: &wire::Hello) -> Result<Enrolled, Status> {
         let refused = || Status::permission_denied(Refusal::Unknown.to_string());
-        if self.registry.get(peer.replica).is_some() || self.catalogue.units().get(&peer.unit).is_none() {
-            return Err(refused());
-        }
         let log_key: Result<[u8; 32], _> = hello.log_key.as_ref().try_into();
         let Ok(log_key) = log_key else {
             return Err(Status::unauthenticated(
@@ -41,11 +44,6 @@ impl Hub {
         {
             return Err(refused());
         }
-        let claimed = self.committer.books().read().replicas.get(&peer.replica).map(|held| held.unit.clone());
-        if let Some(claimed) = claimed.filter(|claimed| *claimed != peer.unit) {
-            tracing::error!(unit = %peer.unit, %claimed, replica = %peer.replica, "another unit has claimed this replica's log");
-            return Err(refused());
-        }
         let role = if peer.unit.is_province() { Role::Province } else { Role::Commune };
         let enrolled = Enrolled {
             replica: peer.replica,
@@ -56,6 +54,18 @@ impl Hub {
             enrolled_at: self.now().0,
             state: ReplicaState::Active,
         };
+        // One at a time: what is free now is still free when it is logged.
+        let _turn = self.readmitting.lock().await;
+        let known_unit = self.catalogue.units().get(&peer.unit).is_some();
+        let taken = self.registry.is_taken(peer.replica, &enrolled.tls_key_hash, &enrolled.log_key);
+        if !self.readmits() || !known_unit || self.is_ledger(peer.replica) || taken {
+            return Err(refused());
+        }
+        let claimed = self.committer.books().read().replicas.get(&peer.replica).map(|held| held.unit.clone());
+        if let Some(claimed) = claimed.filter(|claimed| *claimed != peer.unit) {
+            tracing::error!(unit = %peer.unit, %claimed, replica = %peer.replica, "the log of this name is another unit's");
+            return Err(refused());
+        }
         // The ledger first, as with every enrolment.
         let fields = BTreeMap::from([
             ("replica".to_owned(), Value::Text(enrolled.replica.to_string())),
@@ -64,66 +74,95 @@ impl Hub {
             ("log_key".to_owned(), Value::Text(enrolled.log_key.clone())),
             ("tls_key_hash".to_owned(), Value::Text(enrolled.tls_key_hash.clone())),
         ]);
-        let failed = |error: &dyn std::error::Error| {
-            tracing::error!(%error, "a replica cannot be let in again");
-            Status::internal("máy chủ gặp lỗi; hãy báo tỉnh · the hub failed; tell the province")
-        };
         self.event(READMISSION, "hub", fields).await.map_err(|error| failed(&error))?;
         self.registry.enrol(enrolled.clone()).map_err(|error| failed(&error))?;
         tracing::warn!(unit = %enrolled.unit, replica = %enrolled.replica, "a replica was let in again by its certificate");
         Ok(enrolled)
     }
 
+    /// What is held of the other replicas of a unit, for one that may bring more of them.
+    pub(crate) fn held_of_unit(&self, of: &Enrolled) -> Vec<wire::Extent> {
+        let books = self.committer.books().read();
+        let others =
+            books.replicas.iter().filter(|(replica, held)| held.unit == of.unit && **replica != of.replica);
+        let extent = |(replica, held): (&ReplicaId, &HeldReplica)| wire::Extent {
+            replica: replica.0.to_vec().into(),
+            size: held.frontier.size(),
+        };
+        others.map(extent).collect()
+    }
+
     /// Takes a batch of a former replica of a unit, which its present one was refilled with when it was recovered: the
-    /// ledger before had it, and it is nowhere else any more. What is held already is passed over.
+    /// ledger before had it, as its cosignature shows, and it is nowhere else any more. What is held already is passed
+    /// over; so is what does not hold, and said in the log: who brings it may have been wronged himself.
     ///
     /// # Errors
-    /// What the peer is told.
+    /// What the peer is told: the hub takes nothing at the moment.
     pub(crate) async fn take_former(&self, by: &Enrolled, former: wire::Former) -> Result<(), Status> {
-        let malformed = || Status::invalid_argument("a batch of no former replica of this unit");
-        let replica = ReplicaId::from_slice(&former.replica).ok_or_else(malformed)?;
+        let passed = |replica: &dyn std::fmt::Display, reason: &dyn std::fmt::Display| {
+            tracing::warn!(unit = %by.unit, by = %by.replica, %replica, %reason, "a batch of a former replica is passed over");
+            Ok(())
+        };
+        let Some(replica) = ReplicaId::from_slice(&former.replica) else {
+            return passed(&"?", &"not a replica's name");
+        };
         if !self.readmits() || replica == by.replica {
             return Ok(());
         }
-        let held = || self.committer.books().read().replicas.get(&replica).cloned();
-        let known = held();
-        let known = match known {
-            Some(known) if known.unit == by.unit => known,
-            Some(_) => return Err(malformed()),
-            None => {
-                let fields = BTreeMap::from([
-                    ("replica".to_owned(), Value::Text(replica.to_string())),
-                    ("unit".to_owned(), Value::Unit(by.unit.clone())),
-                    ("by".to_owned(), Value::Text(by.replica.to_string())),
-                ]);
-                let logged = self.event(READMISSION, "hub", fields).await;
-                logged.map_err(|error| Status::internal(error.to_string()))?;
-                HeldReplica::empty(by.unit.clone())
-            }
-        };
+        let known = self.committer.books().read().replicas.get(&replica).cloned();
+        let new = known.is_none();
+        let known = known.unwrap_or_else(|| HeldReplica::empty(by.unit.clone()));
+        if known.unit != by.unit || self.is_ledger(replica) {
+            return passed(&replica, &"another unit's, or a ledger's");
+        }
         if former.first < known.frontier.size() {
             return Ok(());
         }
+        let Some(permit) = self.budget().await else { return Err(refused_now()) };
         let origin = self.secrets.origin(&by.unit, replica);
         let held = Held { replica, origin, key: [0; 32], frontier: known.frontier, announced: None };
-        let envelope = Envelope {
-            first: former.first,
-            count: former.count,
-            packed: former.packed,
-            checkpoint: String::new(),
+        let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.public_key());
+        let verified = tokio::task::spawn_blocking(move || {
+            let envelope = Envelope {
+                first: former.first,
+                count: former.count,
+                packed: former.packed,
+                checkpoint: former.checkpoint,
+            };
+            witnessed(&held, &envelope, &former.cosignature, (&name, key))
+        });
+        let verified = match verified.await.map_err(|error| failed(&error))? {
+            Ok(verified) => verified,
+            Err(error) => return passed(&replica, &error),
         };
-        let verified = chained(&held, &envelope);
-        let verified = verified.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let permit = self.budget().await.ok_or_else(|| Status::unavailable("the hub is shutting down"))?;
-        let pending = self.committer.submit(verified, permit).await;
-        let taken = match pending {
+        if new {
+            let fields = BTreeMap::from([
+                ("replica".to_owned(), Value::Text(replica.to_string())),
+                ("unit".to_owned(), Value::Unit(by.unit.clone())),
+                ("by".to_owned(), Value::Text(by.replica.to_string())),
+            ]);
+            self.event(READMISSION, "hub", fields).await.map_err(|error| failed(&error))?;
+        }
+        let taken = match self.committer.submit(verified, permit).await {
             Ok(pending) => pending.wait().await,
             Err(error) => Err(error),
         };
         match taken {
             // Another stream of the unit was faster.
             Ok(_) | Err(CommitError::Overtaken { .. }) => Ok(()),
-            Err(error) => Err(Status::unavailable(error.to_string())),
+            Err(error) => {
+                tracing::error!(%error, "a batch of a former replica was not taken");
+                Err(refused_now())
+            }
         }
     }
+}
+
+fn failed(error: &dyn std::error::Error) -> Status {
+    tracing::error!(%error, "a replica cannot be let in again");
+    Status::internal("máy chủ gặp lỗi; hãy báo tỉnh · the hub failed; tell the province")
+}
+
+fn refused_now() -> Status {
+    Status::unavailable("the hub takes no writes at the moment")
 }

@@ -1,6 +1,6 @@
 //! What the hub holds of the unit, taken into the new replica's log and state.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use lienthong_proto::batch;
@@ -46,6 +46,8 @@ struct Piece {
     at: UnixMillis,
     proposals: HashSet<u16>,
     kept_out: HashSet<u16>,
+    /// The replica's own signed checkpoint behind it, and the hub's cosignature over that.
+    evidence: (String, String),
 }
 
 fn places(list: &[u32]) -> String {
@@ -66,6 +68,8 @@ impl Piece {
             ("accepted".to_owned(), number(piece.at_millis)),
             ("proposals".to_owned(), Value::Text(places(&piece.proposals))),
             ("kept_out".to_owned(), Value::Text(places(&piece.kept_out))),
+            ("checkpoint".to_owned(), Value::Text(piece.checkpoint.clone())),
+            ("cosignature".to_owned(), Value::Text(piece.cosignature.clone())),
         ]);
         Event { kind: REFILL.to_owned(), at: now, actor: "recover".to_owned(), fields }
     }
@@ -85,6 +89,10 @@ impl Piece {
             at: UnixMillis(number("accepted")?),
             proposals: parse_places(text("proposals")?),
             kept_out: parse_places(text("kept_out")?),
+            evidence: (
+                text("checkpoint").unwrap_or_default().to_owned(),
+                text("cosignature").unwrap_or_default().to_owned(),
+            ),
         })
     }
 
@@ -136,12 +144,14 @@ pub(super) fn taken_back(
     }
 }
 
-/// The batches of former replicas that a log holds beside its refill events, in order, until `take` has enough.
+/// The batches of former replicas that a log holds beside its refill events, in order, until `take` has enough: those
+/// the hub before had cosigned, and that lead beyond what is `held` of their replica.
 ///
 /// # Errors
 /// [`JournalError`] if the log cannot be read.
 pub fn former_batches(
     reader: &LogReader,
+    held: &HashMap<ReplicaId, u64>,
     take: &mut dyn FnMut(wire::Former) -> bool,
 ) -> Result<(), JournalError> {
     for frame in reader.clone().scan(Sequence(0)) {
@@ -152,6 +162,10 @@ pub fn former_batches(
         };
         let event = Event::of(&Entry::decode(entry).map_err(malformed)?).map_err(malformed)?;
         let Some(piece) = Piece::of(&event).filter(|_| event.kind == REFILL) else { continue };
+        let (checkpoint, cosignature) = piece.evidence;
+        if cosignature.is_empty() || held.get(&piece.replica).is_some_and(|held| piece.first < *held) {
+            continue;
+        }
         let plain = batch::unpack(packed)?;
         let count = batch::entries(&plain).map_err(malformed)?.len();
         let former = wire::Former {
@@ -159,6 +173,8 @@ pub fn former_batches(
             first: piece.first,
             count: u32::try_from(count).unwrap_or(u32::MAX),
             packed: frame.payload.slice_ref(packed),
+            checkpoint,
+            cosignature,
         };
         if !take(former) {
             return Ok(());

@@ -8,7 +8,7 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 use tonic::transport::Channel;
 
-use super::client::PROVE_TIMEOUT;
+use super::stream::PROVE_TIMEOUT;
 use crate::identity::NodeIdentity;
 use crate::replica::{Fed, FeedPiece, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;

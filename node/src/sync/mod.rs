@@ -9,10 +9,12 @@ mod ledger;
 mod machine;
 mod proof;
 mod reconcile;
+mod stream;
 
 pub use batches::{BatchBuilder, BatchFault, OutBatch};
-pub use client::{FENCED, REFUSAL, SyncClient, SyncHandle, SyncStatus, run};
+pub use client::{SyncClient, SyncHandle, SyncStatus, run};
 pub use evidence::{Evidence, EvidenceError, NoticeLine, ProofLine, ReceiptLine};
 pub use ledger::{LedgerFault, SUCCESSION, Welcomed, judge};
 pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
 pub use proof::{Promised, ProofFault, verify_proof};
+pub use stream::{FENCED, REFUSAL};

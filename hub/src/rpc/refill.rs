@@ -1,0 +1,137 @@
+//! Refills a replica with what the hub holds of its unit: few at a time, and only for one that goes on reading.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lienthong_node::dataset::Payload;
+use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Acceptance;
+use lienthong_proto::ids::{ReplicaId, Sequence};
+use lienthong_proto::verdict::Verdict;
+use lienthong_proto::wire::sync as wire;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use crate::app::Hub;
+use crate::pki::Enrolled;
+
+/// Pieces that may wait for a slow reader, each at most 1 MiB.
+pub(super) const REFILL_QUEUE: usize = 2;
+/// Refills at once: each reads the whole ledger.
+const REFILLS_MAX: usize = 4;
+/// A reader that takes nothing for so long is given up.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Who is being refilled.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refills(Arc<Mutex<HashSet<ReplicaId>>>);
+
+impl Refills {
+    /// A turn for a replica, unless it has one or there are none.
+    pub(super) fn turn(&self, replica: ReplicaId) -> Option<Turn> {
+        let mut replicas = self.0.lock();
+        let free = replicas.len() < REFILLS_MAX && replicas.insert(replica);
+        free.then(|| Turn { refills: self.clone(), replica })
+    }
+}
+
+/// Given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    refills: Refills,
+    replica: ReplicaId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.refills.0.lock().remove(&self.replica);
+    }
+}
+
+pub(super) struct Refill {
+    pub(super) hub: Arc<Hub>,
+    pub(super) enrolled: Enrolled,
+    /// One replica of the unit, or all.
+    pub(super) wanted: Option<ReplicaId>,
+    pub(super) pieces: mpsc::Sender<Result<wire::RefillPiece, Status>>,
+    pub(super) _turn: Turn,
+}
+
+impl Refill {
+    /// Sends every accepted batch of the unit's replicas, in ledger order.
+    pub(super) fn run(self) {
+        let unit = &self.enrolled.unit;
+        let replicas: HashSet<ReplicaId> = {
+            let books = self.hub.committer.books().read();
+            let own = books.replicas.iter().filter(|(_, held)| held.unit == *unit);
+            own.map(|(replica, _)| *replica)
+                .filter(|replica| self.wanted.is_none_or(|w| w == *replica))
+                .collect()
+        };
+        for frame in self.hub.reader.clone().scan(Sequence(0)) {
+            let piece = match frame {
+                Ok((_, frame)) => self.piece_of(&replicas, &frame.payload),
+                Err(error) => Err(unreadable(&error)),
+            };
+            let Some(piece) = piece.transpose() else { continue };
+            let last = piece.is_err();
+            if !self.send(piece) || last {
+                return;
+            }
+        }
+    }
+
+    /// Whether the reader still takes, and still may.
+    fn send(&self, piece: Result<wire::RefillPiece, Status>) -> bool {
+        let active = self.hub.registry.get(self.enrolled.replica).is_some_and(|entry| entry.is_active());
+        if !active || self.hub.stop.is_cancelled() {
+            return false;
+        }
+        let sent = tokio::time::timeout(STALLED, self.pieces.send(piece));
+        matches!(tokio::runtime::Handle::current().block_on(sent), Ok(Ok(())))
+    }
+
+    fn piece_of(
+        &self,
+        replicas: &HashSet<ReplicaId>,
+        payload: &[u8],
+    ) -> Result<Option<wire::RefillPiece>, Status> {
+        let Ok(Payload::Accepted { entry, packed }) = Payload::parse(payload) else { return Ok(None) };
+        let entry = Entry::decode(entry).map_err(|error| unreadable(&error))?;
+        let acceptance = Acceptance::of(&entry).map_err(|error| unreadable(&error))?;
+        let Acceptance { replica, first, size, root, at, verdicts, checkpoint } = acceptance;
+        if !replicas.contains(&replica) {
+            return Ok(None);
+        }
+        let ledger = entry.header.dot.sequence.0;
+        let quarantine = Arc::clone(&self.hub.committer.books().read().quarantine);
+        let places = |wanted: &dyn Fn(u16, &Verdict) -> bool| {
+            let found = verdicts.iter().filter(|(place, verdict)| wanted(**place, verdict));
+            found.map(|(place, _)| u32::from(*place)).collect()
+        };
+        let kept_out = |place, verdict: &Verdict| {
+            matches!(verdict, Verdict::Quarantined(_)) && quarantine.contains_key(&(ledger, place))
+        };
+        let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
+        let cosigned = self.hub.cosign(&Checkpoint { origin, size, root }, at.0);
+        Ok(Some(wire::RefillPiece {
+            replica: replica.0.to_vec().into(),
+            first: first.0,
+            count: u32::try_from(size - first.0).unwrap_or(u32::MAX),
+            packed: packed.to_vec().into(),
+            checkpoint,
+            at_millis: at.0,
+            proposals: places(&|_, verdict| *verdict == Verdict::Proposal),
+            kept_out: places(&kept_out),
+            cosignature: cosigned.map_err(|error| unreadable(&error))?,
+        }))
+    }
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Status {
+    tracing::error!(%error, "the ledger cannot be read for a refill");
+    Status::internal("máy chủ gặp lỗi; hãy báo tỉnh · the ledger cannot be read; tell the province")
+}

@@ -1,0 +1,186 @@
+//! One connection to the hub: opened, read and written beside the driver, which hears of it in reports.
+
+use std::time::Duration;
+
+use lienthong_proto::wire::sync as wire;
+use tokio::sync::{mpsc, oneshot};
+use tonic::transport::Channel;
+use tonic::{Code, Streaming};
+
+use super::calls::take_feed;
+use super::{Event, OutBatch, ReceiptLine};
+use crate::identity::{self, NodeIdentity};
+use crate::replica::Replica;
+use crate::rpc::sync::sync_client::SyncClient as Rpc;
+
+/// Something a spawned piece of work reports; stale ones carry an older generation.
+pub(super) struct Report {
+    pub(super) generation: u64,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    Opened(mpsc::Sender<wire::Up>, Rpc<Channel>),
+    Down(wire::Down),
+    /// Something of former replicas went; when all of it has, the welcome counts.
+    Told(Event),
+    Sent {
+        end: u64,
+        bytes: usize,
+    },
+    Proof(ReceiptLine, Result<wire::ProveReply, String>),
+    Lost(Left),
+}
+
+/// Why a connection ended.
+#[derive(Default)]
+pub(super) struct Left {
+    pub(super) reason: String,
+    /// The hub does not know this replica and wants to hear its log key.
+    pub(super) stranger: bool,
+    /// The hub has fenced this replica.
+    pub(super) fenced: bool,
+}
+
+impl From<String> for Left {
+    fn from(reason: String) -> Self {
+        Self { reason, ..Self::default() }
+    }
+}
+
+impl From<tonic::Status> for Left {
+    fn from(status: tonic::Status) -> Self {
+        let stranger = status.code() == Code::Unauthenticated;
+        let fenced =
+            status.metadata().get(REFUSAL).is_some_and(|refusal| refusal.as_bytes() == FENCED.as_bytes());
+        Self { reason: status.message().to_owned(), stranger, fenced }
+    }
+}
+
+/// Beside a refusal's text, in gRPC metadata: which one it is, for programs.
+pub const REFUSAL: &str = "lienthong-refusal";
+/// The replica's log contradicts what is held.
+pub const FENCED: &str = "fenced";
+
+/// Sends a batch, told to the driver before it goes: its receipt must not come before it counts as sent.
+pub(super) async fn hand_over(
+    batch: OutBatch,
+    generation: u64,
+    up: &mpsc::Sender<wire::Up>,
+    events: &mpsc::Sender<Report>,
+) {
+    let Ok(place) = up.reserve().await else { return };
+    let what = What::Sent { end: batch.first + u64::from(batch.count), bytes: batch.packed.len() };
+    if events.send(Report { generation, what }).await.is_ok() {
+        let message = wire::up::Message::Batch(wire::Batch {
+            first: batch.first,
+            count: batch.count,
+            packed: batch.packed,
+            checkpoint: batch.checkpoint,
+        });
+        place.send(wire::Up { message: Some(message) });
+    }
+}
+
+/// How many messages may wait to be sent.
+const UP_QUEUE: usize = 16;
+
+pub(super) type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::Down>);
+
+/// A proof must come within this.
+pub(super) const PROVE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Asks for the proof of a receipt of an earlier connection. A line that breaks proves nothing, either way.
+pub(super) async fn prove(
+    mut rpc: Rpc<Channel>,
+    receipt: ReceiptLine,
+    generation: u64,
+    events: mpsc::Sender<Report>,
+) {
+    let mut request = tonic::Request::new(wire::ProveRequest { ledger_index: receipt.ledger_index });
+    request.set_timeout(PROVE_TIMEOUT);
+    let reply = match rpc.prove(request).await {
+        Ok(reply) => Ok(reply.into_inner()),
+        Err(status) if matches!(status.code(), Code::NotFound | Code::Internal | Code::DataLoss) => {
+            Err(status.message().to_owned())
+        }
+        Err(_) => return,
+    };
+    let _ = events.send(Report { generation, what: What::Proof(receipt, reply) }).await;
+}
+
+pub(super) async fn connect(identity: &NodeIdentity) -> Result<Opened, Left> {
+    let channel: Channel = identity::connect(identity).await.map_err(|error| error.to_string())?;
+    let mut rpc = Rpc::new(channel).max_decoding_message_size(lienthong_proto::limits::MESSAGE_BYTES_MAX);
+    let (up, queue) = mpsc::channel(UP_QUEUE);
+    let outgoing = tokio_stream::wrappers::ReceiverStream::new(queue);
+    let response = rpc.exchange(outgoing).await?;
+    Ok((rpc, up, response.into_inner()))
+}
+
+/// Reads what the hub says, in order; behind its welcome nothing, before its ledger was judged. A piece of the feed
+/// is durable before anything behind it is read, so that a hub that feeds faster than this machine can write is held
+/// back by the stream itself.
+pub(super) async fn read_down(
+    mut down: Streaming<wire::Down>,
+    generation: u64,
+    replica: &Replica,
+    events: &mpsc::Sender<Report>,
+    admitted: oneshot::Receiver<()>,
+) -> Left {
+    let mut waiting = Some(admitted);
+    loop {
+        match down.message().await {
+            Ok(Some(mut message)) => {
+                let welcome = matches!(message.message, Some(wire::down::Message::Welcome(_)));
+                if let Some(wire::down::Message::Feed(feed)) = &mut message.message {
+                    if waiting.is_some() {
+                        return "the hub feeds before it welcomes".to_owned().into();
+                    }
+                    if let Err(reason) = take_feed(std::mem::take(feed), replica).await {
+                        tracing::error!(reason, "the feed cannot be taken in");
+                        return reason.into();
+                    }
+                }
+                let report = Report { generation, what: What::Down(message) };
+                if events.send(report).await.is_err() {
+                    return Left::default();
+                }
+                if let Some(admitted) = waiting.take_if(|_| welcome)
+                    && admitted.await.is_err()
+                {
+                    return Left::default();
+                }
+            }
+            Ok(None) => return "the hub closed the stream".to_owned().into(),
+            Err(status) => return status.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Goal: no receipt can come before its batch counts as sent. Method: the driver has no time to listen;
+    /// as long as it has not, nothing goes.
+    #[test]
+    fn p2_a_batch_is_told_before_it_goes() {
+        let (up, mut outgoing) = mpsc::channel(1);
+        let (events, mut inbox) = mpsc::channel(1);
+        assert!(events.try_send(Report { generation: 1, what: What::Lost(Left::default()) }).is_ok());
+        let batch = OutBatch { first: 3, count: 2, packed: Vec::new().into(), checkpoint: String::new() };
+        let mut handing = Box::pin(hand_over(batch, 1, &up, &events));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(handing.as_mut().poll(&mut context).is_pending());
+        assert!(outgoing.try_recv().is_err(), "the driver does not know of it yet");
+        assert!(inbox.try_recv().is_ok());
+        assert!(handing.as_mut().poll(&mut context).is_ready());
+        let told = inbox.try_recv().map(|report| report.what);
+        assert!(matches!(told, Ok(What::Sent { end: 5, bytes: 0 })));
+        assert!(outgoing.try_recv().is_ok());
+    }
+}
