@@ -18,7 +18,7 @@ use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
 use crate::published::Shelf;
 use crate::quality::{Keeper, Pace, QualityError};
-use crate::recover::{RECOVERING, Refilled};
+use crate::recover::{self, RECOVERING, Refilled};
 use crate::replica::{
     Author, Draft, Journal, JournalError, JournalOptions, Replay, Replica, WriteError, Written, log_dir,
 };
@@ -126,7 +126,7 @@ impl Node {
         let identity =
             NodeIdentity::load(data)?.ok_or_else(|| StartError::Unenrolled(data.display().to_string()))?;
         let lock = DataLock::take(data, "lienthong-node")?;
-        if data.join(RECOVERING).exists() {
+        if data.join(RECOVERING).exists() || recover::is_half_mended(data) {
             return Err(StartError::Recovering);
         }
         let mut refilled = Refilled::new(identity.unit().clone(), false);

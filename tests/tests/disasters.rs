@@ -643,6 +643,11 @@ async fn p1_a_lost_node_comes_back_from_the_hub_and_its_backup() {
     let recover = ["as-node", "recover", "--hub", &place.listen, "--token", &token, "--from", backup];
     assert!(place.refused(&recover, "pc").await.unwrap().contains("damaged"));
     std::fs::write(&object, whole).unwrap();
+    // Nor is it written again in another unit's name.
+    let other = place.token(&hub, UNITS[1]).await.unwrap();
+    let foreign = ["as-node", "recover", "--hub", &place.listen, "--token", &other, "--from", backup];
+    let said = place.refused(&foreign, "foreign").await.unwrap();
+    assert!(said.contains(UNITS[0]) && said.contains(UNITS[1]), "{said}");
     let begun = Instant::now();
     let report = place.done(&recover, "pc").await.unwrap();
     drill("a lost PC, 10 records from the hub and 3 from its backup", begun);

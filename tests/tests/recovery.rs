@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use lienthong_node::app::{Node, StartError, system_clock};
+use lienthong_node::identity::enrol;
 use lienthong_node::recover::{RecoverError, in_place, replace};
 use lienthong_proto::value::Value;
 use lienthong_tests::{
@@ -180,6 +181,77 @@ async fn p1_a_damaged_log_is_mended_from_the_hub_or_left_alone() {
     assert_eq!((report.rewritten, report.unreadable), (1, 1));
     let node = Node::open(&one, catalogue().unwrap(), system_clock).unwrap();
     assert_eq!(node.replica.dataset().totals().records, 22);
+}
+
+/// Goal: a recovery that was cut off anywhere is taken up where it stands, whatever had been done: no second replica, no log
+/// written anew under the old name. Method: the folder as each step leaves it.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_recovery_cut_off_anywhere_is_taken_up_where_it_stands() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let one = dir.path().join("node");
+    let node = make_node(&hub, &address, &one, UNIT).await.unwrap();
+    node.start_sync(brisk());
+    node.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;
+    acknowledged(&node).await.unwrap();
+    node.close().await;
+    drop(node);
+    let node = reopened(|| Ok(Node::open(&one, catalogue()?, system_clock)?));
+    let old = node.identity.replica();
+    node.write(vec![member(UNIT, "033070000002", "Nguyễn Văn Bình").unwrap()]).await;
+    node.close().await;
+    drop(node);
+
+    let set = |name: &str| {
+        let folder = dir.path().join(name);
+        reopened(|| copy_folder(&one, &folder));
+        folder
+    };
+    let mark = |folder: &Path| std::fs::write(folder.join("recovering"), old.to_string()).unwrap();
+    let kept = |folder: &Path| folder.join("retired").join(old.to_string());
+    let set_aside = |folder: &Path, parts: &[&str]| {
+        std::fs::create_dir_all(kept(folder)).unwrap();
+        for part in parts {
+            std::fs::rename(folder.join(part), kept(folder).join(part)).unwrap();
+        }
+    };
+    // Marked, the log set aside, the hub not asked: without a token or an approval nothing goes on, and nothing is lost.
+    let marked = set("marked");
+    mark(&marked);
+    set_aside(&marked, &["log"]);
+    let refused = replace(&marked, None, None, catalogue().unwrap(), system_clock).await.unwrap_err();
+    assert!(refused.to_string().contains("approve-recovery 11953"), "{refused}");
+    assert!(matches!(Node::open(&marked, catalogue().unwrap(), system_clock), Err(StartError::Recovering)));
+    let fresh = token(&hub, UNIT).unwrap();
+    let report = replace(&marked, None, Some(&fresh), catalogue().unwrap(), system_clock).await.unwrap();
+    assert_eq!((report.refilled, report.rewritten), (1, 1));
+
+    // The hub has answered: from there on it needs nobody's word again.
+    let steps: [&[&str]; 3] = [&[], &["log", "view"], &["log", "view", "receipts.jsonl", "identity"]];
+    for (number, parts) in steps.into_iter().enumerate() {
+        let folder = set(&format!("answered-{number}"));
+        let next = folder.join("recovering.next");
+        std::fs::create_dir(&next).unwrap();
+        let enrolled = enrol(&next, &address, &token(&hub, UNIT).unwrap()).await.unwrap();
+        if number > 0 {
+            mark(&folder);
+            set_aside(&folder, parts);
+        }
+        let report = replace(&folder, None, None, catalogue().unwrap(), system_clock).await.unwrap();
+        assert_eq!(report.replica, enrolled.replica.to_string(), "{parts:?}");
+        assert_eq!(report.rewritten, 1, "{parts:?}");
+        let node = Node::open(&folder, catalogue().unwrap(), system_clock).unwrap();
+        assert_eq!(node.replica.dataset().totals().records, 2);
+        assert!(!next.exists());
+    }
+
+    // Mended in place, and cut off between the damaged log's going and the mended one's coming.
+    let half = set("half");
+    std::fs::rename(half.join("log"), half.join("log.recovering")).unwrap();
+    assert!(matches!(Node::open(&half, catalogue().unwrap(), system_clock), Err(StartError::Recovering)));
+    assert!(!half.join("log").exists(), "no log is begun anew under the old name");
+    in_place(&half).await.unwrap();
+    let node = Node::open(&half, catalogue().unwrap(), system_clock).unwrap();
+    assert_eq!((node.identity.replica(), node.replica.dataset().totals().records), (old, 2));
 }
 
 fn reopened_until_unlocked(folder: &Path) -> Result<std::sync::Arc<Node>, StartError> {

@@ -68,7 +68,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 match recover::in_place(&data).await {
                     // What cannot be mended where it is goes on as a new replica: by the old certificate, if approved.
                     Err(RecoverError::NeedsToken | RecoverError::Unsent(_)) => {
-                        recover::replace_approved(&data, catalogue, system_clock).await?
+                        recover::replace(&data, None, None, catalogue, system_clock).await?
                     }
                     mended => mended?,
                 }

@@ -11,12 +11,21 @@ use lienthong_proto::hash::Signer as _;
 use lienthong_proto::merkle::Frontier;
 
 use super::refill::{ask, entries_of};
-use super::{RecoverError, RecoverReport, io};
+use super::{RecoverError, RecoverReport, io, sync_folder};
 use crate::dataset::Payload;
 use crate::identity::NodeIdentity;
 use crate::lock::DataLock;
 use crate::log::{self, Disk, LogWriter, salvage};
 use crate::replica::log_dir;
+
+/// Where the mended log is made.
+const FRESH: &str = "log.recovering";
+
+/// Whether a mended log waits to be put in the place of the damaged one, which was set aside already.
+#[must_use]
+pub fn is_half_mended(data: &Path) -> bool {
+    !log_dir(data).exists() && data.join(FRESH).exists()
+}
 
 /// Takes back from the hub what is damaged, verified against the checkpoints this replica signed; entries
 /// that were never sent are kept if they are whole.
@@ -30,11 +39,17 @@ pub async fn in_place(data: &Path) -> Result<RecoverReport, RecoverError> {
         return Err(RecoverError::NeedsToken);
     }
     let dir = log_dir(data);
+    let fresh = data.join(FRESH);
+    let mut report = RecoverReport { replica: identity.replica().to_string(), ..RecoverReport::default() };
+    if is_half_mended(data) {
+        std::fs::rename(&fresh, &dir).map_err(io(&fresh))?;
+        sync_folder(data)?;
+        return Ok(report);
+    }
     let (_, faults) = log::verify(&dir, identity.replica())?;
     if faults.is_empty() {
         return Err(RecoverError::Whole);
     }
-    let fresh = data.join("log.recovering");
     if fresh.exists() {
         std::fs::remove_dir_all(&fresh).map_err(io(&fresh))?;
     }
@@ -42,7 +57,6 @@ pub async fn in_place(data: &Path) -> Result<RecoverReport, RecoverError> {
         writer: log::open(&fresh, identity.replica(), Disk::real())?.writer,
         frontier: Frontier::new(),
     };
-    let mut report = RecoverReport { replica: identity.replica().to_string(), ..RecoverReport::default() };
     let mut pieces = ask(&identity, Some(identity.replica())).await?;
     while let Some(piece) =
         pieces.message().await.map_err(|status| RecoverError::Refused(status.message().to_owned()))?
@@ -52,15 +66,16 @@ pub async fn in_place(data: &Path) -> Result<RecoverReport, RecoverError> {
     }
     report.unreadable = mended.tail(&dir)?;
     mended.finish()?;
-    let millis = crate::app::system_clock().0;
-    let aside = data.join(format!("log.damaged-{millis}"));
-    std::fs::rename(&dir, &aside).map_err(io(&dir))?;
-    std::fs::rename(&fresh, &dir).map_err(io(&fresh))?;
     // The view is made again from the mended log.
     let view = data.join("view");
     if view.exists() {
         std::fs::remove_dir_all(&view).map_err(io(&view))?;
     }
+    let millis = crate::app::system_clock().0;
+    let aside = data.join(format!("log.damaged-{millis}"));
+    std::fs::rename(&dir, &aside).map_err(io(&dir))?;
+    std::fs::rename(&fresh, &dir).map_err(io(&fresh))?;
+    sync_folder(data)?;
     report.kept = Some(aside);
     Ok(report)
 }

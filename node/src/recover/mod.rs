@@ -11,9 +11,9 @@ mod refill;
 mod replace;
 
 pub use again::OwnLog;
-pub use in_place::in_place;
+pub use in_place::{in_place, is_half_mended};
 pub use refill::{Refilled, former_batches};
-pub use replace::{from_backup, replace, replace_approved};
+pub use replace::{from_backup, replace};
 
 use std::path::{Path, PathBuf};
 
@@ -64,6 +64,11 @@ pub enum RecoverError {
         "{0} đã ghi danh: dùng thư mục mới cho bản sao lưu · is enrolled: use a new folder for the backup"
     )]
     InUse(String),
+    /// The backup is another unit's than the token.
+    #[error(
+        "bản sao lưu là của đơn vị {0}, mã ghi danh là của {1}: làm lại trong thư mục mới với đúng bản · the backup is unit {0}'s, the token {1}'s: begin again in a new folder with the right one"
+    )]
+    OtherUnit(String, String),
     /// The backup does not serve.
     #[error(transparent)]
     Backup(#[from] crate::backup::BackupError),
@@ -118,6 +123,11 @@ pub enum RecoverError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// Makes what was renamed into a folder durable.
+fn sync_folder(path: &Path) -> Result<(), RecoverError> {
+    std::fs::File::open(path).and_then(|folder| folder.sync_all()).map_err(io(path))
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RecoverError + use<> {

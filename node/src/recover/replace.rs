@@ -12,13 +12,18 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::withdrawal::Withdrawal;
 
 use super::refill::{ask, entries_of};
-use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io};
+use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io, sync_folder};
 use crate::app::open_journal;
 use crate::backup::{BackupError, Target};
-use crate::identity::{NodeIdentity, Profile, Token, enrol, enrol_again};
+use crate::identity::{NodeIdentity, Profile, Token, enrol, enrol_again, write_private};
 use crate::lock::DataLock;
 use crate::log::salvage;
 use crate::replica::{Journal, log_dir};
+
+/// Where the files of former replicas are kept, each in a folder of its name.
+const RETIRED: &str = "retired";
+/// Who a replica was, within its files.
+const PROFILE: &str = "identity/profile.json";
 
 /// What makes up a replica in a data folder, the identity last: without it the folder is not enrolled.
 const PARTS: [&str; 8] = [
@@ -32,7 +37,12 @@ const PARTS: [&str; 8] = [
     "identity",
 ];
 
-/// Goes on as a new replica: enrols with `token` (unless an earlier attempt did), refills, writes again.
+/// Where a new replica's identity waits until the old one's files are set aside.
+const NEXT: &str = "recovering.next";
+
+/// Goes on as a new replica: enrols with `token`, or without one by the old replica's certificate, which the province
+/// must have approved; refills; writes again. Until the hub has answered nothing is changed, and an attempt that ended
+/// anywhere behind that is taken up where it stands.
 ///
 /// # Errors
 /// [`RecoverError`]; run it again once the cause is gone.
@@ -44,42 +54,52 @@ pub async fn replace(
     clock: fn() -> UnixMillis,
 ) -> Result<RecoverReport, RecoverError> {
     let lock = DataLock::take(data, "lienthong-node recover")?;
-    let mark = data.join(RECOVERING);
-    // An attempt that had enrolled before it ended is taken up where it stands.
-    let begun = mark.exists() && NodeIdentity::load(data)?.is_some();
-    if let Some(token) = token.filter(|_| !begun) {
-        let old = NodeIdentity::load(data)?;
-        let address = hub.map(str::to_owned).or_else(|| old.as_ref().map(|old| old.profile().hub.clone()));
-        let address = address.ok_or(RecoverError::NoIdentity)?;
-        if let Some(old) = old {
-            crate::identity::write_private(&mark, old.replica().to_string().as_bytes()).map_err(io(&mark))?;
-            retire(data, old.replica())?;
-        } else if !mark.exists() {
-            crate::identity::write_private(&mark, b"").map_err(io(&mark))?;
+    // Records end careers: nobody else on this machine reads them.
+    let mine = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(data, mine).map_err(io(data))?;
+    let (mark, next) = (data.join(RECOVERING), data.join(NEXT));
+    let old = NodeIdentity::load(data)?;
+    let marked = marked(&mark)?;
+    // The identity there is the new one already, if it is another than the one to be recovered.
+    let begun = marked.is_some() && old.as_ref().is_some_and(|there| marked != Some(Some(there.replica())));
+    if !begun {
+        if NodeIdentity::load(&next)?.is_none() {
+            std::fs::create_dir_all(&next).map_err(io(&next))?;
+            match (token, &old) {
+                (Some(token), _) => {
+                    let address = hub.or_else(|| old.as_ref().map(|old| old.profile().hub.as_str()));
+                    enrol(&next, address.ok_or(RecoverError::NoIdentity)?, token).await?;
+                }
+                (None, Some(old)) => drop(enrol_again(old).await?.keep(&next)?),
+                (None, None) => return Err(RecoverError::NoIdentity),
+            }
         }
-        enrol(data, &address, token).await?;
+        match &old {
+            Some(old) => {
+                write_private(&mark, old.replica().to_string().as_bytes()).map_err(io(&mark))?;
+                retire(data, old.replica())?;
+            }
+            // What to recover from was laid out by a backup, or there is nothing.
+            None if marked.is_none() => write_private(&mark, b"").map_err(io(&mark))?,
+            None => {}
+        }
+        let (from, to) = (next.join("identity"), data.join("identity"));
+        std::fs::rename(&from, &to).map_err(io(&from))?;
+        sync_folder(data)?;
+    }
+    if next.exists() {
+        std::fs::remove_dir_all(&next).map_err(io(&next))?;
     }
     refill(data, lock, catalogue, clock).await
 }
 
-/// Goes on as a new replica by the old one's certificate, once the province has approved that. While it has not, nothing
-/// is changed.
-///
-/// # Errors
-/// [`RecoverError`]; run it again once the cause is gone.
-pub async fn replace_approved(
-    data: &Path,
-    catalogue: Arc<Catalogue>,
-    clock: fn() -> UnixMillis,
-) -> Result<RecoverReport, RecoverError> {
-    let lock = DataLock::take(data, "lienthong-node recover")?;
-    let mark = data.join(RECOVERING);
-    let old = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?;
-    let enrolment = enrol_again(&old).await?;
-    crate::identity::write_private(&mark, old.replica().to_string().as_bytes()).map_err(io(&mark))?;
-    retire(data, old.replica())?;
-    enrolment.keep(data)?;
-    refill(data, lock, catalogue, clock).await
+/// Whom a recovery that is not finished recovers from: nothing if there is none, or nobody is known.
+fn marked(mark: &Path) -> Result<Option<Option<ReplicaId>>, RecoverError> {
+    match std::fs::read_to_string(mark) {
+        Ok(text) => Ok(Some(text.trim().parse().ok())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io(mark)(error)),
+    }
 }
 
 /// Lays a backup's log aside in a folder that was never enrolled, as that of the replica to recover from; returns the
@@ -96,24 +116,32 @@ pub fn from_backup(data: &Path, backup: &Path) -> Result<String, RecoverError> {
     if manifest.kind != "node" {
         return Err(BackupError::Foreign(backup.display().to_string()).into());
     }
-    let damaged = target.damaged(&manifest.files);
-    if !damaged.is_empty() {
-        return Err(BackupError::Damaged(damaged).into());
-    }
-    let profile = target.bytes(&manifest, "identity/profile.json")?;
+    let profile = target.bytes(&manifest, PROFILE)?;
     let profile: Profile = serde_json::from_slice(&profile).map_err(|_| Malformed("profile.json"))?;
     let mark = data.join(RECOVERING);
-    if NodeIdentity::load(data)?.is_some() {
-        return Err(RecoverError::InUse(data.display().to_string()));
+    if let Some(there) = NodeIdentity::load(data)? {
+        // An attempt of before has come further.
+        let of_this = marked(&mark)? == Some(Some(manifest.replica)) && there.replica() != manifest.replica;
+        let in_use = RecoverError::InUse(data.display().to_string());
+        return if of_this { Ok(profile.hub) } else { Err(in_use) };
     }
     let kept = retired(data, manifest.replica);
-    if kept.exists() {
-        // An attempt of before has laid it out, perhaps not wholly.
-        std::fs::remove_dir_all(&kept).map_err(io(&kept))?;
+    // What stands there is wholly laid out, or the log itself.
+    if !kept.exists() {
+        let damaged = target.damaged(&manifest.files);
+        if !damaged.is_empty() {
+            return Err(BackupError::Damaged(damaged).into());
+        }
+        let part = kept.with_extension("part");
+        if part.exists() {
+            std::fs::remove_dir_all(&part).map_err(io(&part))?;
+        }
+        std::fs::create_dir_all(&part).map_err(io(&part))?;
+        target.lay_out(&manifest.files, &part, |path| Some(path.to_owned()))?;
+        std::fs::rename(&part, &kept).map_err(io(&part))?;
+        sync_folder(&data.join(RETIRED))?;
     }
-    std::fs::create_dir_all(&kept).map_err(io(&kept))?;
-    target.lay_out(&manifest.files, &kept, |path| Some(path.to_owned()))?;
-    crate::identity::write_private(&mark, manifest.replica.to_string().as_bytes()).map_err(io(&mark))?;
+    write_private(&mark, manifest.replica.to_string().as_bytes()).map_err(io(&mark))?;
     Ok(profile.hub)
 }
 
@@ -126,7 +154,10 @@ async fn refill(
 ) -> Result<RecoverReport, RecoverError> {
     let mark = data.join(RECOVERING);
     let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?;
-    let former = std::fs::read_to_string(&mark).map_err(io(&mark))?;
+    let former = marked(&mark)?.flatten();
+    if let Some(former) = former {
+        of_our_unit(&retired(data, former), &identity)?;
+    }
     let mut refilled = Refilled::new(identity.unit().clone(), true);
     let (mut journal, _) = open_journal(data, &identity, catalogue, &mut refilled)
         .map_err(|error| RecoverError::Refused(error.to_string()))?;
@@ -144,7 +175,7 @@ async fn refill(
             journal.flush()?;
         }
     }
-    if let Ok(former) = former.trim().parse::<ReplicaId>() {
+    if let Some(former) = former {
         let kept = retired(data, former);
         report.unreadable = write_again(&mut journal, &mut refilled, former, &kept, &mut report.rewritten)?;
         report.kept = Some(kept);
@@ -154,12 +185,27 @@ async fn refill(
     journal.write_anchor()?;
     drop(journal);
     std::fs::remove_file(&mark).map_err(io(&mark))?;
+    sync_folder(data)?;
     drop(lock);
     Ok(report)
 }
 
 fn retired(data: &Path, replica: ReplicaId) -> PathBuf {
-    data.join("retired").join(replica.to_string())
+    data.join(RETIRED).join(replica.to_string())
+}
+
+/// What is written again must be the unit's own: a backup of another unit is of no use here.
+fn of_our_unit(kept: &Path, identity: &NodeIdentity) -> Result<(), RecoverError> {
+    let path = kept.join(PROFILE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let bytes = std::fs::read(&path).map_err(io(&path))?;
+    let profile: Profile = serde_json::from_slice(&bytes).map_err(|_| Malformed("profile.json"))?;
+    if profile.unit != *identity.unit() {
+        return Err(RecoverError::OtherUnit(profile.unit.to_string(), identity.unit().to_string()));
+    }
+    Ok(())
 }
 
 /// Sets the old replica's files aside.
@@ -172,7 +218,7 @@ fn retire(data: &Path, replica: ReplicaId) -> Result<(), RecoverError> {
             std::fs::rename(&from, kept.join(part)).map_err(io(&from))?;
         }
     }
-    Ok(())
+    sync_folder(&kept)
 }
 
 /// Writes again every change of the old log that the hub does not hold as it is; returns how many damaged

@@ -567,10 +567,10 @@ impl Driver {
             (self.client.replica.reader().clone(), self.events.clone(), self.generation);
         tokio::task::spawn_blocking(move || {
             // A line that takes them one by one is slow, not silent.
-            let heard = || events.blocking_send(Report { generation, what: What::Told(Event::Heard) });
+            let tell = |event| events.blocking_send(Report { generation, what: What::Told(event) }).is_ok();
             let sent = former_batches(&reader, &held, &mut |former| {
                 let message = Some(wire::up::Message::Former(former));
-                up.blocking_send(wire::Up { message }).is_ok() && heard().is_ok()
+                up.blocking_send(wire::Up { message }).is_ok() && tell(Event::Heard)
             });
             let what = match sent {
                 Ok(()) => What::Told(welcomed),
