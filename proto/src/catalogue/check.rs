@@ -73,6 +73,11 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
         Cross::Unique { by, .. } | Cross::Similar { by } => {
             by.iter().try_for_each(|name| known(name).map(|_| ()))
         }
+        Cross::Agrees { by, field } => by.iter().chain([field]).try_for_each(|name| known(name).map(|_| ())),
+        Cross::Ranks { by, order } => {
+            by.iter().try_for_each(|name| known(name).map(|_| ()))?;
+            check_order(catalogue, declared, order)
+        }
         Cross::Resolves { field } => {
             let reference = known(field)?.member_kind() == FieldKind::Reference;
             if reference { Ok(()) } else { Err(format!("{field} is no reference")) }
@@ -84,6 +89,22 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
         }
         Cross::OneUnit {} => Ok(()),
     }
+}
+
+/// Ranks there may be: each record leaves a mark for every rank below its own.
+const RANKS_MAX: usize = 100;
+
+fn check_order(catalogue: &Catalogue, declared: &RecordType, order: &[String]) -> Result<(), String> {
+    let mut ranks = 1_usize;
+    for name in order {
+        let list = plain(declared, name)?.codes.as_deref().and_then(|list| catalogue.code_list(list));
+        let codes = list.ok_or_else(|| format!("{name} has no code list to rank by"))?.codes.len();
+        ranks = ranks.saturating_mul(codes + 1);
+    }
+    if order.is_empty() || ranks > RANKS_MAX {
+        return Err(format!("`ranks` needs an order of at most {RANKS_MAX} ranks, this is one of {ranks}"));
+    }
+    Ok(())
 }
 
 fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching) -> Result<(), String> {

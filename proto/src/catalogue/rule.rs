@@ -62,6 +62,21 @@ pub enum Cross {
         #[serde(default)]
         in_unit: bool,
     },
+    /// All records (for which `when` holds too) that have the same values in these fields agree in another.
+    Agrees {
+        /// The fields they share.
+        by: Vec<String>,
+        /// What they must agree in.
+        field: String,
+    },
+    /// No other record (for which `when` holds too) with the same values in these fields ranks higher.
+    Ranks {
+        /// The fields they share.
+        by: Vec<String>,
+        /// Code fields, the weightiest first; the later a code stands in its list, the higher it ranks. Without a
+        /// code a record ranks lowest.
+        order: Vec<String>,
+    },
     /// The records that this reference field names are there.
     Resolves {
         /// The field.

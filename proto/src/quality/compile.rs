@@ -145,6 +145,21 @@ impl<'a> Compiler<'a> {
                 let name = format!("unique|{}|{}|{in_unit}|{when}", declared.name, by.join(","));
                 Look::Unique { index: MarkIndex::named(&name), by: by.clone(), in_unit: *in_unit }
             }
+            Cross::Agrees { by, field } => {
+                let when = rule.when.as_deref().unwrap_or_default();
+                let named = |more: &str| {
+                    MarkIndex::named(&format!("agrees|{}|{}|{more}|{when}", declared.name, by.join(",")))
+                };
+                let (shared, index) = (named(""), named(field));
+                Look::Agrees { shared, index, by: by.clone(), field: field.clone() }
+            }
+            Cross::Ranks { by, order } => {
+                let when = rule.when.as_deref().unwrap_or_default();
+                let (by_names, order_names) = (by.join(","), order.join(","));
+                let name = format!("ranks|{}|{by_names}|{order_names}|{when}", declared.name);
+                let order = order.iter().map(|field| self.order(declared, field)).collect();
+                Look::Ranks { index: MarkIndex::named(&name), by: by.clone(), order }
+            }
             Cross::Similar { by } => {
                 let when = rule.when.as_deref().unwrap_or_default();
                 let name = format!("{}|{when}", declared.name);
@@ -167,6 +182,13 @@ impl<'a> Compiler<'a> {
             }
             Cross::OneUnit {} => return Err("judges nothing across records".to_owned()),
         })
+    }
+
+    fn order(&self, declared: &RecordType, field: &str) -> OrderPlan {
+        let list = declared.field(field).and_then(|field| field.codes.as_deref());
+        let list = list.and_then(|list| self.catalogue.code_list(list));
+        let codes = list.map(|list| list.codes.iter().map(|code| code.code.clone()).collect());
+        OrderPlan { field: field.to_owned(), codes: codes.unwrap_or_default() }
     }
 
     fn matching(&mut self, matching: &Matching, expect: MatchExpect) -> Result<MatchPlan, String> {
@@ -327,7 +349,8 @@ fn days_of(days: u32) -> i32 {
 fn field_of(cross: &Cross) -> Option<String> {
     match cross {
         Cross::Unique { by, .. } | Cross::Similar { by } => by.last().cloned(),
-        Cross::Resolves { field } => Some(field.clone()),
+        Cross::Resolves { field } | Cross::Agrees { field, .. } => Some(field.clone()),
+        Cross::Ranks { order, .. } => order.first().cloned(),
         Cross::Exists(matching) | Cross::Absent(matching) | Cross::Counts(matching) => {
             let mut mine = matching.by.values().flat_map(|mine| mine.names());
             matching.equals.clone().or_else(|| mine.find(|name| *name != "_id").cloned())

@@ -441,6 +441,28 @@ impl<'a> Sheet<'a> {
                     self.out.marks.push(mark);
                     Some((vec![mark], Expect::Unique))
                 }
+                Look::Agrees { shared, index, by, field } => {
+                    let Some(with) = self.tuple(*shared, by, false) else { continue };
+                    let Some(mut agreed) = self.tuple(*index, by, false) else { continue };
+                    let Some(value) = self.key(field, false).map(str::to_owned) else { continue };
+                    agreed.add(&value);
+                    let marks = vec![with.mark(), agreed.mark()];
+                    self.out.marks.extend(&marks);
+                    Some((marks, Expect::Alike))
+                }
+                Look::Ranks { index, by, order } => {
+                    let ranks = self.ranks(order);
+                    let mut marks = Vec::with_capacity(ranks.len());
+                    for rank in ranks {
+                        let Some(mut tuple) = self.tuple(*index, by, false) else { break };
+                        tuple.add(&rank);
+                        marks.push(tuple.mark());
+                    }
+                    // The last is its own; to those below it says that it is there.
+                    let Some(own) = marks.pop() else { continue };
+                    self.out.marks.extend(&marks);
+                    Some((vec![own], Expect::AtMost(0)))
+                }
                 Look::Similar { index, by } => {
                     let marks = self.band_marks(*index, by);
                     self.out.marks.extend(&marks);
@@ -465,6 +487,19 @@ impl<'a> Sheet<'a> {
             }
             self.out.probes.push(Probe { rule: probe.rule, marks, expect });
         }
+    }
+
+    /// Every rank up to its own, from the lowest on.
+    fn ranks(&self, order: &[OrderPlan]) -> Vec<String> {
+        let place = |plan: &OrderPlan| match self.subject.value(&plan.field) {
+            Some(Value::Code(code)) => {
+                plan.codes.iter().position(|known| known == code).map_or(0, |at| at + 1)
+            }
+            _ => 0,
+        };
+        // As digits of one number, the weightiest first.
+        let own = order.iter().fold(0, |number, plan| number * (plan.codes.len() + 1) + place(plan));
+        (0..=own).map(|rank| rank.to_string()).collect()
     }
 
     fn matching(&mut self, matching: &'a MatchPlan) -> Option<(Vec<Mark>, Expect)> {

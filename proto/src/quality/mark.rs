@@ -30,7 +30,12 @@ pub enum Expect {
     AtMost(u32),
     /// The marks have exactly so many records together.
     Exactly(u32),
+    /// Every mark has as many records as the others.
+    Alike,
 }
+
+/// How many records are counted, where all must be.
+const CROWD_MAX: u64 = 10_000;
 
 /// A rule across records, as it stands for one record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +59,7 @@ impl Expect {
             Self::AtLeast(least) => sum() >= u64::from(least),
             Self::AtMost(most) => sum() <= u64::from(most),
             Self::Exactly(number) => sum() == u64::from(number),
+            Self::Alike => counts.windows(2).all(|pair| pair.first() == pair.last()),
         }
     }
 
@@ -63,7 +69,7 @@ impl Expect {
     pub fn tells_apart(self, before: u64, after: u64) -> bool {
         match self {
             Self::Unique | Self::Present => self.is_met(&[before]) != self.is_met(&[after]),
-            Self::AtLeast(_) | Self::AtMost(_) | Self::Exactly(_) => before != after,
+            Self::AtLeast(_) | Self::AtMost(_) | Self::Exactly(_) | Self::Alike => before != after,
         }
     }
 
@@ -75,6 +81,7 @@ impl Expect {
             Self::Present => 1,
             Self::AtLeast(number) => u64::from(number),
             Self::AtMost(number) | Self::Exactly(number) => u64::from(number) + 1,
+            Self::Alike => CROWD_MAX,
         }
     }
 
@@ -85,6 +92,7 @@ impl Expect {
             Self::AtLeast(number) => (2, number),
             Self::AtMost(number) => (3, number),
             Self::Exactly(number) => (4, number),
+            Self::Alike => (5, 0),
         }
     }
 }
@@ -109,6 +117,7 @@ impl Probe {
             (2, number) => Expect::AtLeast(number),
             (3, number) => Expect::AtMost(number),
             (4, number) => Expect::Exactly(number),
+            (5, 0) => Expect::Alike,
             _ => return Err(Malformed("probe expectation")),
         };
         Ok(Self { rule, marks: decode_marks(input)?, expect })

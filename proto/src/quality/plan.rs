@@ -109,12 +109,23 @@ pub(super) struct ProbePlan {
 pub(super) enum Look {
     /// At its own mark, which it publishes.
     Unique { index: MarkIndex, by: Vec<String>, in_unit: bool },
+    /// At the mark of what it shares and at the mark of what it must agree in too; it publishes both.
+    Agrees { shared: MarkIndex, index: MarkIndex, by: Vec<String>, field: String },
+    /// At the mark of its own rank, which those above it publish.
+    Ranks { index: MarkIndex, by: Vec<String>, order: Vec<OrderPlan> },
     /// At the marks of a text's bands, which it publishes.
     Similar { index: MarkIndex, by: Vec<String> },
     /// At the marks of the records a field refers to.
     Referred { index: MarkIndex, field: String },
     /// At what another type publishes.
     Matching(MatchPlan),
+}
+
+/// A code field that ranks, and its codes from the lowest on.
+#[derive(Debug)]
+pub(super) struct OrderPlan {
+    pub(super) field: String,
+    pub(super) codes: Vec<String>,
 }
 
 /// A rule's look at another type's marks.

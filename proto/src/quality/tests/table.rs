@@ -110,6 +110,7 @@ const RECORDS: &[Case] = &[
         &["#8: trang_thai=BI_THAY_THE|quyet_dinh_thay_the=9"],
     ),
     ("KYL_THAY_THE", 8, &["#8: quyet_dinh_thay_the=9"], &[]),
+    ("KYL_CAP_QD", 8, &["#8: cap_qd="], &[]),
     ("DT_THU_LY", 9, &["#9: ngay_thu_ly=2026-01-01"], &[]),
     ("DT_GIAI_QUYET", 9, &["#9: ngay_giai_quyet=2026-01-01"], &[]),
     ("DT_HAN", 9, &["#9: han_giai_quyet=2026-01-01"], &[]),
@@ -256,6 +257,44 @@ const CROSS: &[Case] = &[
     ),
     ("KL_CUOC", 7, &["#7: ma_cuoc=KT09"], &["#7: ma_cuoc=KT09|nguon_ket_luan=THANH_TRA"]),
     ("KL_CUOC_DANG_MO", 7, &["#5: trang_thai=DANG_TRIEN_KHAI"], &[]),
+    (
+        "KYL_CAP_CAO_HON",
+        8,
+        &["+ky_luat #90: doi_tuong=033075000456|hinh_thuc=KHIEN_TRACH|cap_qd=TINH|trang_thai=HIEU_LUC"],
+        &["+ky_luat #90: doi_tuong=033075000456|hinh_thuc=KHAI_TRU|cap_qd=CO_SO|trang_thai=HIEU_LUC"],
+    ),
+    (
+        "KYL_CAP_CAO_HON",
+        8,
+        &["+ky_luat #90: doi_tuong=033075000456|hinh_thuc=CANH_CAO|cap_qd=XA_PHUONG|trang_thai=HIEU_LUC"],
+        &["+ky_luat #90: doi_tuong=033075000456|hinh_thuc=CANH_CAO|cap_qd=XA_PHUONG|trang_thai=BI_THAY_THE"],
+    ),
+    (
+        "KYL_CAP_CAO_HON",
+        8,
+        &[
+            "#8: cap_qd=",
+            "+ky_luat #90: doi_tuong=033075000456|hinh_thuc=KHIEN_TRACH|cap_qd=CHI_BO|trang_thai=HIEU_LUC",
+        ],
+        &["+ky_luat #90: doi_tuong=033075000456|hinh_thuc=KHIEN_TRACH|cap_qd=XA_PHUONG|trang_thai=HIEU_LUC"],
+    ),
+    (
+        "XM_MOT_LAN_BOC",
+        11,
+        &["+xac_minh_ts #90: ke_hoach=03-kh/ubkt|ma_xa=11953|can_cu=NGAU_NHIEN|bien_ban_boc_tham=BB02"],
+        &[
+            "+xac_minh_ts #90: ke_hoach=03-KH/UBKT|ma_xa=11953|can_cu=NGAU_NHIEN|bien_ban_boc_tham=BB02|quyet_dinh_huy=9-QĐ/UBKT",
+        ],
+    ),
+    (
+        "XM_MOT_LAN_BOC",
+        11,
+        &[
+            "+xac_minh_ts #90: ke_hoach=03-KH/UBKT|ma_xa=11953|can_cu=NGAU_NHIEN|bien_ban_boc_tham=BB01",
+            "+xac_minh_ts #91: ke_hoach=03-KH/UBKT|ma_xa=11953|can_cu=NGAU_NHIEN|bien_ban_boc_tham=BB02",
+        ],
+        &["+xac_minh_ts #90: ke_hoach=03-KH/UBKT|ma_xa=11953|can_cu=NGAU_NHIEN|bien_ban_boc_tham=bb01"],
+    ),
     ("KYL_DU_BI", 8, &["#8: hinh_thuc=CACH_CHUC", "#31: tinh_trang=DU_BI"], &["#8: hinh_thuc=CACH_CHUC"]),
     (
         "KL_HIEU_LUC_MOT",
