@@ -35,11 +35,13 @@ pub enum QuarantineReason {
     KeyMissing = 8,
     /// It claims to have seen writes that do not exist yet: it would win against all of them for ever.
     ContextAhead = 9,
+    /// It withdraws a record that its type keeps.
+    RecordKept = 10,
 }
 
 impl QuarantineReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TypeUnknown,
         Self::Undecodable,
         Self::ForeignOwner,
@@ -49,6 +51,7 @@ impl QuarantineReason {
         Self::RegisterFull,
         Self::KeyMissing,
         Self::ContextAhead,
+        Self::RecordKept,
     ];
 
     /// The stable name scripts see.
@@ -64,6 +67,7 @@ impl QuarantineReason {
             Self::RegisterFull => "REGISTER_FULL",
             Self::KeyMissing => "KEY_MISSING",
             Self::ContextAhead => "CONTEXT_AHEAD",
+            Self::RecordKept => "RECORD_KEPT",
         }
     }
 
@@ -90,6 +94,9 @@ impl QuarantineReason {
             }
             Self::KeyMissing => "thiếu trường khóa của loại bản ghi, hoặc khóa không phải của bản ghi này",
             Self::ContextAhead => "tự nhận đã thấy những lần ghi chưa tồn tại; hãy báo tỉnh",
+            Self::RecordKept => {
+                "loại bản ghi này không cho thu hồi (ví dụ tài liệu đã ký số); bản ghi vẫn còn"
+            }
         }
     }
 
@@ -114,6 +121,9 @@ impl QuarantineReason {
             }
             Self::KeyMissing => "a key field of the record type is missing, or the key is not this record’s",
             Self::ContextAhead => "it claims to have seen writes that do not exist yet; tell the province",
+            Self::RecordKept => {
+                "its type keeps the record from being withdrawn (a signed document, say); it is still there"
+            }
         }
     }
 }

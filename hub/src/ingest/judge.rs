@@ -158,6 +158,15 @@ impl<'a> Judge<'a> {
         let Some(owner) = state.owner().cloned() else {
             return Ok(Judgement::Verdict(self.creation(change)));
         };
+        if let (Some(field), Some(Stated::Withdrawn(_))) = (&declared.kept_once, Stated::by(change)) {
+            if (self.unsynced)(&change.record) {
+                return Ok(Judgement::NotSynced);
+            }
+            let (entries, name) = (self.dataset.entries(), &change.record_type);
+            if Record::read(entries, self.catalogue, name, change.record, &state)?.is_kept_by(field) {
+                return quarantined(QuarantineReason::RecordKept);
+            }
+        }
         if let Some(former) = self
             .former
             .filter(|former| owner != *self.unit && former.lineage.gives(self.unit, day_of(former.at)))

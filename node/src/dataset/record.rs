@@ -178,6 +178,13 @@ impl Record {
         self.registers.get(path).map(|(policy, candidates, _)| (*policy, candidates.as_slice()))
     }
 
+    /// Whether a boolean field says that the record stays: by anybody who may say so.
+    #[must_use]
+    pub fn is_kept_by(&self, field: &str) -> bool {
+        let (_, candidates) = self.candidates(field).unwrap_or((Policy::Latest, &[]));
+        candidates.iter().any(|candidate| !candidate.proposal && candidate.value == Value::Boolean(true))
+    }
+
     /// The value shown of a register.
     #[must_use]
     pub fn shown(&self, path: &str) -> Option<&Value> {

@@ -92,6 +92,11 @@ pub enum ComposeError {
     /// Nothing of that id is there to be withdrawn.
     #[error("không tìm thấy bản ghi · there is no such record")]
     RecordUnknown,
+    /// Its type keeps it from being withdrawn.
+    #[error(
+        "“{0}” đã ghi nhận: bản ghi này không được thu hồi · with {0} stated the record may not be withdrawn"
+    )]
+    Kept(String),
     /// The record would have more items than a record holds.
     #[error("bản ghi có quá nhiều mục: hãy tách ra · the record would hold too many items: divide it")]
     TooHeavy,
@@ -196,6 +201,13 @@ impl Aimed {
         match (&state, draft.intent) {
             (None, Intent::Withdraw(_) | Intent::Amend(_)) => return Err(ComposeError::RecordUnknown),
             (Some(state), Intent::Withdraw(_)) => {
+                if let Some(field) = keeper(catalogue, &draft.record_type) {
+                    let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, state)
+                        .map_err(DatasetError::from)?;
+                    if known.is_kept_by(field) {
+                        return Err(ComposeError::Kept(field.to_owned()));
+                    }
+                }
                 if let Some(write) = withdraw(&draft, writer, state)? {
                     writes.push(write);
                     draft.values.remove(path::WITHDRAWN);
@@ -332,6 +344,11 @@ fn pair(
             writes.push(Write { path, value, context });
         }
     }
+}
+
+/// The field that keeps a type's records from being withdrawn, once it is true.
+fn keeper<'a>(catalogue: &'a Catalogue, record_type: &str) -> Option<&'a str> {
+    catalogue.record_type(record_type)?.kept_once.as_deref()
 }
 
 /// What a writer has seen of a register.

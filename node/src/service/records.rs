@@ -258,6 +258,7 @@ impl RecordsService<'_> {
                 let rule = match fault.as_ref() {
                     ComposeError::Withdrawal(WithdrawalError::ReasonMissing) => "REASON_MISSING",
                     ComposeError::Withdrawal(_) => "REASON_FORM",
+                    ComposeError::Kept(_) => "RECORD_KEPT",
                     _ => "RECORD_UNKNOWN",
                 };
                 return Err(Answer::refused(rule, fault));

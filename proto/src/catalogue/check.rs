@@ -33,6 +33,11 @@ pub(super) fn check_rules(catalogue: &Catalogue, declared: &RecordType) -> Resul
             return Err(fault("`due` is month and day, MM-DD".to_owned()));
         }
     }
+    if let Some(field) = &declared.kept_once
+        && plain(declared, field)?.kind != FieldKind::Boolean
+    {
+        return Err(format!("kept_once: {field} is no boolean"));
+    }
     let duplicates = declared.duplicates.iter();
     let named = duplicates.flat_map(|duplicates| {
         let proposed = duplicates.propose.iter().flatten().chain(&duplicates.similar);

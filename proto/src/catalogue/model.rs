@@ -54,6 +54,9 @@ pub struct RecordType {
     /// The states its records pass through, and in which order.
     #[serde(default)]
     pub course: Option<Course>,
+    /// The boolean field that keeps a record once it is true: nobody withdraws it then (X11).
+    #[serde(default)]
+    pub kept_once: Option<String>,
     /// Which other record its records hand over from unit to unit.
     #[serde(default)]
     pub handover: Option<Handover>,
