@@ -298,7 +298,7 @@ impl Books {
         let Content::Event(event) = content else { return };
         if let (Some((_, fed)), Some(held)) = (feed_taken(event), self.replicas.get_mut(&acceptance.replica))
         {
-            held.fed = fed;
+            held.fed = held.fed.heard(fed);
             self.changed = true;
         }
         if event.kind != "import" {

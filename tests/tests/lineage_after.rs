@@ -1,0 +1,175 @@
+//! What stands after units have merged and split: what a former unit may still write.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::service::{Reorganisation, Request};
+use lienthong_node::app::{Node, system_clock};
+use lienthong_node::dataset::Dataset;
+use lienthong_node::replica::{Draft, Intent, key_id};
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::RecordId;
+use lienthong_proto::lineage::{Share, StepKind};
+use lienthong_proto::value::{Value, date_text};
+use lienthong_tests::asking::at_hub;
+use lienthong_tests::{Province, acknowledged, brisk, make_node, member};
+use serde_json::Value as Json;
+
+const HERE: &str = "11953";
+const THERE: &str = "12004";
+const TYPE: &str = "dang_vien";
+/// The branch that a split gives away.
+const GOES: &str = "Chi bộ 2";
+const STAYS: &str = "Chi bộ 5";
+
+fn number(n: usize) -> String {
+    format!("0330750{n:05}")
+}
+
+fn id_of(hub: &Hub, n: usize) -> RecordId {
+    let declared = hub.catalogue.record_type(TYPE).unwrap();
+    key_id(&hub.secrets.provincial_key, declared, &hub.secrets.profile.province, &number(n))
+}
+
+fn owner(dataset: &Dataset, id: RecordId) -> Option<String> {
+    dataset.state(TYPE, id).unwrap().and_then(|state| state.owner().map(ToString::to_string))
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A member of a branch.
+fn of_branch(unit: &str, n: usize, branch: &str) -> Draft {
+    let mut draft = member(unit, &number(n), "Nguyễn Văn An").unwrap();
+    draft.values.insert("chi_bo".to_owned(), Value::Text(branch.to_owned()));
+    draft
+}
+
+/// A statement about a record that is there.
+fn amending(hub: &Hub, n: usize, path: &str, value: Value) -> Draft {
+    let values = BTreeMap::from([(path.to_owned(), value)]);
+    let intent = Intent::Amend(id_of(hub, n));
+    Draft { values, intent, ..member(HERE, &number(n), "x").unwrap() }
+}
+
+fn phone(number: &str) -> Value {
+    Value::Text(number.to_owned())
+}
+
+async fn writes(node: &Node, draft: Draft) {
+    node.write(vec![draft]).await.remove(0).unwrap();
+}
+
+fn day(days: i32) -> String {
+    date_text(i32::try_from(system_clock().seconds() / 86_400).unwrap() + days)
+}
+
+fn order(kind: StepKind, from: &[&str], to: &[&str]) -> Reorganisation {
+    let units = |codes: &[&str]| codes.iter().map(|code| code.parse().unwrap()).collect();
+    Reorganisation {
+        kind,
+        from: units(from),
+        to: units(to),
+        names: BTreeMap::new(),
+        unit_kind: None,
+        rest: None,
+        shares: Vec::new(),
+        map: Vec::new(),
+        on: day(0),
+        reason: "QĐ 12-QĐ/TU".to_owned(),
+        apply: true,
+        actor: "minh".to_owned(),
+    }
+}
+
+/// One branch goes, the unit stays.
+fn split() -> Reorganisation {
+    let share = Share { field: "chi_bo".to_owned(), value: GOES.to_owned(), unit: THERE.parse().unwrap() };
+    let rest = Some(HERE.parse().unwrap());
+    Reorganisation { rest, shares: vec![share], ..order(StepKind::Split, &[HERE], &[THERE]) }
+}
+
+async fn done(hub: &Arc<Hub>, order: Reorganisation) -> Json {
+    let body = at_hub(hub, Request::Reorganise(order)).await;
+    assert_eq!(body["state"], "done", "{body:#}");
+    body
+}
+
+/// Whether anything in a record waits for a decision.
+fn proposed(hub: &Hub, n: usize) -> bool {
+    let state = hub.dataset.state(TYPE, id_of(hub, n)).unwrap().unwrap();
+    state.sources.values().any(|source| source.proposal)
+}
+
+fn quarantined(hub: &Hub) -> Vec<&'static str> {
+    hub.committer.books().read().quarantine.values().map(|waiting| waiting.reason.code()).collect()
+}
+
+/// Goal (13): an ended unit writes for its successor, but has no say any more in whose the record is; that it once made
+/// it, it may say. Method: one node of the unit has seen the record go and takes it back, then leaves it to nobody;
+/// another, that was away all along, makes the same record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_unit_does_not_take_a_record_back() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
+    let second = make_node(&hub, &address, &dir.path().join("second"), HERE).await.unwrap();
+    here.start_sync(brisk());
+    writes(&here, of_branch(HERE, 1, STAYS)).await;
+    acknowledged(&here).await.unwrap();
+    writes(&second, of_branch(HERE, 1, STAYS)).await;
+    done(&hub, order(StepKind::Merge, &[HERE], &[THERE])).await;
+    let id = id_of(&hub, 1);
+    until("it leaves", || owner(here.replica.dataset(), id).as_deref() == Some(THERE)).await;
+    for taken in [Value::Unit(HERE.parse().unwrap()), Value::Null] {
+        writes(&here, amending(&hub, 1, "_unit", taken)).await;
+        acknowledged(&here).await.unwrap();
+        assert_eq!(owner(&hub.dataset, id).as_deref(), Some(THERE));
+    }
+    assert_eq!(quarantined(&hub), ["OWNER_CHANGE", "OWNER_CHANGE"]);
+    second.start_sync(brisk());
+    acknowledged(&second).await.unwrap();
+    writes(&second, amending(&hub, 1, "dien_thoai", phone("0987654321"))).await;
+    acknowledged(&second).await.unwrap();
+    assert_eq!(owner(&hub.dataset, id).as_deref(), Some(THERE));
+    assert!(quarantined(&hub).len() == 2 && !proposed(&hub, 1), "its own words stand");
+    for node in [here, second] {
+        node.close().await;
+    }
+    hub.close().await;
+}
+
+/// Goal (13): a unit that goes on proposes to a record it saw go, also if its log then says that it had seen less.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_does_not_unlearn_what_it_was_told() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
+    here.start_sync(brisk());
+    writes(&here, of_branch(HERE, 2, GOES)).await;
+    acknowledged(&here).await.unwrap();
+    done(&hub, split()).await;
+    let id = id_of(&hub, 2);
+    until("it leaves", || owner(here.replica.dataset(), id).as_deref() == Some(THERE)).await;
+    let ledger = Value::Text(hub.secrets.profile.replica.to_string());
+    let places = ["from_ledger", "from_place", "ledger", "place"];
+    let mut fields: BTreeMap<_, _> =
+        places.iter().map(|name| ((*name).to_owned(), Value::Integer(0))).collect();
+    fields.insert("of".to_owned(), ledger);
+    let less = Event { kind: "feed".to_owned(), at: system_clock(), actor: "hub".to_owned(), fields };
+    here.replica.event(less.clone()).await.unwrap();
+    acknowledged(&here).await.unwrap();
+    // Once more, in one batch with what is written behind it.
+    here.replica.event(less).await.unwrap();
+    writes(&here, amending(&hub, 2, "dien_thoai", phone("0911111111"))).await;
+    acknowledged(&here).await.unwrap();
+    assert!(proposed(&hub, 2));
+    here.close().await;
+    hub.close().await;
+}
