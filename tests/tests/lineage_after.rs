@@ -1,4 +1,4 @@
-//! What stands after units have merged and split: what a former unit may still write.
+//! What stands after units have merged and split: what a former unit may still write, in its ledger and in one that follows.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
+use lienthong_hub::pki::{InitOptions, init};
 use lienthong_hub::service::{Reorganisation, Request};
+use lienthong_hub::succession::{RestoreOptions, restore};
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::dataset::Dataset;
 use lienthong_node::replica::{Draft, Intent, key_id};
@@ -14,8 +16,10 @@ use lienthong_proto::event::Event;
 use lienthong_proto::ids::RecordId;
 use lienthong_proto::lineage::{Share, StepKind};
 use lienthong_proto::value::{Value, date_text};
-use lienthong_tests::asking::at_hub;
-use lienthong_tests::{Province, acknowledged, brisk, make_node, member};
+use lienthong_tests::asking::{at_hub, away};
+use lienthong_tests::{
+    Province, acknowledged, brisk, catalogue, make_node, member, open_hub, reopened, retarget,
+};
 use serde_json::Value as Json;
 
 const HERE: &str = "11953";
@@ -170,6 +174,61 @@ async fn a_log_does_not_unlearn_what_it_was_told() {
     writes(&here, amending(&hub, 2, "dien_thoai", phone("0911111111"))).await;
     acknowledged(&here).await.unwrap();
     assert!(proposed(&hub, 2));
+    here.close().await;
+    hub.close().await;
+}
+
+/// Goal (14): in the ledger that follows a restore, who was told that a record had gone proposes to it. Method: a split
+/// with one branch gone, a backup, a restore.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_follows_says_the_same_of_units() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("hub");
+    let (province, domain) = ("33".parse().unwrap(), "hungyen.example".to_owned());
+    let made = init(&data, &InitOptions { province, domain, names: Vec::new() }).unwrap();
+    let hub = open_hub(&data).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let folder = dir.path().join("here");
+    let here = make_node(&hub, &address, &folder, HERE).await.unwrap();
+    here.start_sync(brisk());
+    writes(&here, of_branch(HERE, 2, GOES)).await;
+    acknowledged(&here).await.unwrap();
+    done(&hub, split()).await;
+    let id = id_of(&hub, 2);
+    until("it leaves", || owner(here.replica.dataset(), id).as_deref() == Some(THERE)).await;
+    acknowledged(&here).await.unwrap();
+    let here = away(here, &folder).await;
+    let backup = dir.path().join("backup");
+    hub.backup(&backup).unwrap();
+    hub.close().await;
+    drop(hub);
+
+    let data = dir.path().join("new");
+    let options = RestoreOptions {
+        data: data.clone(),
+        kit: made.kit,
+        passphrase: made.kit_passphrase,
+        names: Vec::new(),
+        after: None,
+    };
+    restore(&backup, &options, catalogue().unwrap(), system_clock).unwrap();
+    let hub = reopened(|| open_hub(&data));
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    here.close().await;
+    drop(here);
+    retarget(&folder, &address).unwrap();
+    let here = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
+    here.start_sync(brisk());
+    let told = || {
+        let books = hub.committer.books().read();
+        let fed = books.replicas[&here.identity.replica()].fed;
+        fed.of == hub.secrets.profile.replica && owner(here.replica.dataset(), id).as_deref() == Some(THERE)
+    };
+    until("the new ledger's feed is taken", told).await;
+    writes(&here, amending(&hub, 2, "dien_thoai", phone("0911111111"))).await;
+    acknowledged(&here).await.unwrap();
+    assert_eq!(owner(&hub.dataset, id).as_deref(), Some(THERE));
+    assert!(proposed(&hub, 2), "it was told");
     here.close().await;
     hub.close().await;
 }

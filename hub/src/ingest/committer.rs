@@ -302,7 +302,7 @@ impl Committer {
                 };
                 let key = Arc::clone(&self.journal.author().provincial_key);
                 let fed = replicas.get(&batch.replica).map(|held| held.fed).unwrap_or_default();
-                let former = Former { lineage: &self.books.lineage, at: (self.clock)(), fed };
+                let former = Former { lineage: &self.books.lineage, ledger: own, at: (self.clock)(), fed };
                 let mut judge =
                     Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &unsynced, &held)
                         .with(former);

@@ -65,6 +65,8 @@ pub struct Judge<'a> {
 pub struct Former<'a> {
     /// The course of units.
     pub lineage: &'a Lineage,
+    /// The ledger.
+    pub ledger: ReplicaId,
     /// Now.
     pub at: UnixMillis,
     /// Up to where the writer had taken the feed.
@@ -210,10 +212,24 @@ impl<'a> Judge<'a> {
     ) -> Result<bool, DatasetError> {
         let Some(moved) = state.moved_by() else { return Ok(false) };
         let passages = self.dataset.passages(state)?;
-        let place = FeedCursor { ledger: moved.dot.sequence.0, place: 0 };
-        let told = former.fed.of == moved.dot.replica && former.fed.cursor > place;
         let ended = former.lineage.has_ended(self.unit, day_of(former.at));
-        Ok((!told || ended) && former.lineage.former(owner, &passages).contains(self.unit))
+        let late = ended || !self.told(former, moved)?;
+        Ok(late && former.lineage.former(owner, &passages).contains(self.unit))
+    }
+
+    /// Whether the writer had been told of a move, by the ledger that made it or by this one.
+    fn told(&self, former: Former<'_>, moved: &Source) -> Result<bool, DatasetError> {
+        let Former { fed, ledger, .. } = former;
+        let place = if fed.of == moved.dot.replica {
+            FeedCursor { ledger: moved.dot.sequence.0, place: 0 }
+        } else if fed.of == ledger {
+            // A former ledger made it, whose log was accepted here: it is handed on from that place.
+            let accepted = self.dataset.entries().sequence(moved.at.frame)?;
+            FeedCursor { ledger: accepted.0, place: moved.at.index }
+        } else {
+            return Ok(false);
+        };
+        Ok(fed.cursor > place)
     }
 
     /// Whether the record stays its owner's with the change: a former unit may say that it made the record, not that
