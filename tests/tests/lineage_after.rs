@@ -1,4 +1,5 @@
-//! What stands after units have merged and split: what a former unit may still write, in its ledger and in one that follows.
+//! What stands after units have merged and split: what a former unit may still write, who is asked
+//! where a record belongs, and the same said by a ledger that follows or is read anew.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -12,15 +13,16 @@ use lienthong_hub::succession::{RestoreOptions, restore};
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::dataset::Dataset;
 use lienthong_node::replica::{Draft, Intent, key_id};
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::RecordId;
 use lienthong_proto::lineage::{Share, StepKind};
 use lienthong_proto::value::{Value, date_text};
-use lienthong_tests::asking::{at_hub, away};
+use lienthong_tests::asking::{at_hub, at_node, away};
 use lienthong_tests::{
     Province, acknowledged, brisk, catalogue, make_node, member, open_hub, reopened, retarget,
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 const HERE: &str = "11953";
 const THERE: &str = "12004";
@@ -70,6 +72,10 @@ fn phone(number: &str) -> Value {
 
 async fn writes(node: &Node, draft: Draft) {
     node.write(vec![draft]).await.remove(0).unwrap();
+}
+
+async fn province_writes(hub: &Hub, draft: Draft) {
+    hub.committer.write(vec![draft]).await.remove(0).unwrap();
 }
 
 fn day(days: i32) -> String {
@@ -178,8 +184,81 @@ async fn a_log_does_not_unlearn_what_it_was_told() {
     hub.close().await;
 }
 
-/// Goal (14): in the ledger that follows a restore, who was told that a record had gone proposes to it. Method: a split
-/// with one branch gone, a backup, a restore.
+/// Goal (15): a withdrawn record goes where its branch went when the province brings it back, as when its unit does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_province_brings_back_is_asked_where_it_belongs() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
+    here.start_sync(brisk());
+    writes(&here, of_branch(HERE, 2, GOES)).await;
+    let withdraw = RecordsRequest::Withdraw {
+        record_type: TYPE.to_owned(),
+        id: number(2),
+        unit: None,
+        reason: "nhập nhầm".to_owned(),
+        author: "lan".to_owned(),
+    };
+    at_node(&here, NodeRequest::Records(withdraw)).await;
+    acknowledged(&here).await.unwrap();
+    assert_eq!(done(&hub, split()).await["withdrawn"], 1);
+    let put = RecordsRequest::Put {
+        values: vec![json!({ "so_cccd": number(2), "dien_thoai": "0987654321" })],
+        record_type: TYPE.to_owned(),
+        author: "minh".to_owned(),
+        english: true,
+    };
+    assert_eq!(at_hub(&hub, Request::Records(put)).await["updated"], 1);
+    hub.committer.flush().await;
+    let id = id_of(&hub, 2);
+    assert!(!hub.dataset.state(TYPE, id).unwrap().unwrap().standing().withdrawn);
+    assert_eq!(owner(&hub.dataset, id).as_deref(), Some(THERE));
+    here.close().await;
+    hub.close().await;
+}
+
+/// Goal (15): a record goes when it comes to belong elsewhere, however late: its branch is corrected after the split.
+/// A view made again from the ledger moves nothing more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_branch_moves_its_record() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
+    here.start_sync(brisk());
+    writes(&here, of_branch(HERE, 1, STAYS)).await;
+    acknowledged(&here).await.unwrap();
+    done(&hub, split()).await;
+    // One that came after the split was looked at, and was where it belongs.
+    for n in [3, 4, 5] {
+        writes(&here, of_branch(HERE, n, STAYS)).await;
+    }
+    acknowledged(&here).await.unwrap();
+    let branch = || Value::Text(GOES.to_owned());
+    for n in [1, 3] {
+        writes(&here, amending(&hub, n, "chi_bo", branch())).await;
+    }
+    writes(&here, amending(&hub, 5, "dien_thoai", phone("0911111111"))).await;
+    acknowledged(&here).await.unwrap();
+    province_writes(&hub, amending(&hub, 4, "chi_bo", branch())).await;
+    hub.committer.flush().await;
+    let owners = |hub: &Hub| [1, 3, 4, 5].map(|n| owner(&hub.dataset, id_of(hub, n)).unwrap());
+    assert_eq!(owners(&hub), [THERE, THERE, THERE, HERE]);
+    here.close().await;
+    hub.close().await;
+    drop(hub);
+    let data = dir.path().join("hub");
+    let hub = reopened(|| {
+        let _ = std::fs::remove_dir_all(data.join("view"));
+        open_hub(&data)
+    });
+    let size = hub.head().size;
+    hub.committer.rehome(Vec::new()).await.unwrap();
+    hub.committer.flush().await;
+    assert_eq!(owners(&hub), [THERE, THERE, THERE, HERE]);
+    assert_eq!(hub.head().size, size, "nothing is moved again");
+    hub.close().await;
+}
+
+/// Goal (14, 15): the ledger that follows a restore says the same: who was told that a record had gone proposes to it;
+/// the province's own word on whose a record is stands. Method: a split with one branch gone, a backup, a restore.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_follows_says_the_same_of_units() {
     let dir = tempfile::tempdir().unwrap();
@@ -197,6 +276,9 @@ async fn a_ledger_that_follows_says_the_same_of_units() {
     let id = id_of(&hub, 2);
     until("it leaves", || owner(here.replica.dataset(), id).as_deref() == Some(THERE)).await;
     acknowledged(&here).await.unwrap();
+    province_writes(&hub, of_branch(HERE, 3, GOES)).await;
+    hub.committer.flush().await;
+    assert_eq!(owner(&hub.dataset, id_of(&hub, 3)).as_deref(), Some(HERE), "the province says so");
     let here = away(here, &folder).await;
     let backup = dir.path().join("backup");
     hub.backup(&backup).unwrap();
@@ -213,6 +295,9 @@ async fn a_ledger_that_follows_says_the_same_of_units() {
     };
     restore(&backup, &options, catalogue().unwrap(), system_clock).unwrap();
     let hub = reopened(|| open_hub(&data));
+    hub.committer.rehome(Vec::new()).await.unwrap();
+    hub.committer.flush().await;
+    assert_eq!(owner(&hub.dataset, id_of(&hub, 3)).as_deref(), Some(HERE), "and it stands");
     let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
     here.close().await;
     drop(here);

@@ -22,7 +22,7 @@ use super::handle::Command;
 use super::verify::Content;
 use super::{Accepted, Admission, CommitError, CommitterHandle, Former, Judge, Judgement, VerifiedBatch};
 use crate::feed::{Decided, FeedIndex};
-use crate::ledger::{Books, HeldReplica as Held};
+use crate::ledger::{Books, HeldReplica as Held, Touched};
 use crate::reconcile::handed_over;
 
 /// Batches and commands that may wait for the writer.
@@ -350,13 +350,13 @@ impl Committer {
     /// Notes the province's own changes for those whose records they concern.
     fn note_own(&mut self) -> Result<(), JournalError> {
         for appended in self.journal.take_appended() {
-            if !self.books.lineage.is_empty() {
-                let (named, at) = ((&*appended.record_type, appended.record), appended.written);
-                let state = self.journal.dataset().pending_state(named.0, named.1)?;
-                if let Some(owner) = state.as_ref().and_then(|state| state.owner()) {
-                    self.books.note_own(named, owner, appended.states_owner, at, &mut self.view);
-                }
-            }
+            let touched = Touched {
+                record_type: &appended.record_type,
+                record: appended.record,
+                writes: &|path| appended.paths.iter().any(|written| written == path),
+                by_province: true,
+            };
+            self.books.look_at(&self.journal, &touched, appended.written, &mut self.view)?;
             let decided = Decided {
                 record_type: &appended.record_type,
                 record: appended.record,

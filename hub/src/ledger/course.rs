@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use lienthong_node::replica::{Journal, JournalError};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
+use lienthong_proto::change::path;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -20,6 +22,18 @@ const NOWHERE: ReplicaId = ReplicaId([0; 16]);
 #[must_use]
 pub fn day_of(at: UnixMillis) -> i32 {
     i32::try_from(at.seconds() / 86_400).unwrap_or(i32::MAX)
+}
+
+/// What a change that was applied has touched.
+pub struct Touched<'a> {
+    /// The record's type.
+    pub record_type: &'a str,
+    /// The record.
+    pub record: RecordId,
+    /// Whether it writes a path.
+    pub writes: &'a dyn Fn(&str) -> bool,
+    /// The province wrote it.
+    pub by_province: bool,
 }
 
 impl Books {
@@ -107,38 +121,39 @@ impl Books {
         }
     }
 
-    /// A change was applied that states the record's owner: whether a step has to move it is looked at later.
-    pub fn note_owner(
+    /// Has a record looked at if it may belong elsewhere by what a change wrote: by the same rule when it happens, when
+    /// the ledger is read again and when another takes it over.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the state cannot be read.
+    pub fn look_at(
         &mut self,
-        record_type: &str,
-        record: RecordId,
-        owner: &UnitCode,
+        journal: &Journal,
+        touched: &Touched<'_>,
         at: UnixMillis,
         view: &mut Batch,
-    ) {
-        if self.lineage.is_empty() || !self.lineage.may_move(owner, day_of(at)) {
-            return;
+    ) -> Result<(), JournalError> {
+        if self.lineage.is_empty() || !(touched.by_province || self.asks(touched)) {
+            return Ok(());
         }
-        view.put(Keyspace::Stray, &stray_key(record_type, record), &[]);
-        Arc::make_mut(&mut self.strays).insert((record_type.to_owned(), record));
-        self.changed = true;
+        let Touched { record_type, record, .. } = *touched;
+        let state = journal.dataset().pending_state(record_type, record)?;
+        let Some(owner) = state.as_ref().and_then(|state| state.owner()) else { return Ok(()) };
+        let ended = self.lineage.has_ended(owner, day_of(at));
+        if touched.by_province && !ended && (touched.writes)(path::UNIT) {
+            // Its word on whose the record is stands, unless that unit is no more.
+            self.found(record_type, record, view);
+        } else if (ended || self.asks(touched)) && self.lineage.may_move(owner, day_of(at)) {
+            view.put(Keyspace::Stray, &stray_key(record_type, record), &[]);
+            Arc::make_mut(&mut self.strays).insert((record_type.to_owned(), record));
+            self.changed = true;
+        }
+        Ok(())
     }
 
-    /// The province itself wrote a record that is `owner`'s now; `stated` if it said so with that. One of a unit
-    /// that has ended goes on; else the province's word on whose it is stands.
-    pub fn note_own(
-        &mut self,
-        (record_type, record): (&str, RecordId),
-        owner: &UnitCode,
-        stated: bool,
-        at: UnixMillis,
-        view: &mut Batch,
-    ) {
-        if self.lineage.has_ended(owner, day_of(at)) {
-            self.note_owner(record_type, record, owner, at, view);
-        } else if stated {
-            self.found(record_type, record, view);
-        }
+    /// Whether a change writes anything that says where a record belongs, or brings it back.
+    fn asks(&self, touched: &Touched<'_>) -> bool {
+        [path::UNIT, path::WITHDRAWN].into_iter().chain(self.lineage.asks_for()).any(touched.writes)
     }
 
     /// A record was looked at: it is where it belongs.

@@ -43,6 +43,8 @@ pub struct Lineage {
     /// Steps and undoings that are finished, with how many records they moved.
     done: BTreeMap<u64, u64>,
     assigned: BTreeMap<String, BTreeMap<Named, UnitCode>>,
+    /// The fields that steps divide records by.
+    asked: BTreeSet<String>,
     /// Numbers that are not the place of their event, by place.
     shifted: BTreeMap<u64, u64>,
 }
@@ -58,6 +60,7 @@ impl Lineage {
     pub fn note(&mut self, event: &Event, place: Sequence) -> bool {
         if let Some(step) = Step::of(event, place) {
             let number = self.number_for(event, place);
+            self.asked.extend(step.shares.iter().map(|share| share.field.clone()));
             self.steps.insert(number, Step { number, ..step });
             return true;
         }
@@ -273,6 +276,11 @@ impl Lineage {
                 .steps
                 .values()
                 .any(|step| step.moves() && step.to.contains(unit) && self.undone.contains_key(&step.number))
+    }
+
+    /// The fields of records that steps ask for: with another value a record may belong elsewhere.
+    pub fn asks_for(&self) -> impl Iterator<Item = &str> {
+        self.asked.iter().map(String::as_str)
     }
 
     /// Whether a unit ended by a step whose day has come.
