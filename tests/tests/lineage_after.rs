@@ -113,6 +113,12 @@ async fn done(hub: &Arc<Hub>, order: Reorganisation) -> Json {
     body
 }
 
+async fn undo(hub: &Arc<Hub>, step: &Json) -> Json {
+    let (number, reason) = (step["number"].as_u64().unwrap(), "QĐ 13-QĐ/TU".to_owned());
+    let undo = Request::LineageUndo { number, reason, apply: true, actor: "minh".to_owned() };
+    at_hub(hub, undo).await
+}
+
 /// Whether anything in a record waits for a decision.
 fn proposed(hub: &Hub, n: usize) -> bool {
     let state = hub.dataset.state(TYPE, id_of(hub, n)).unwrap().unwrap();
@@ -315,5 +321,33 @@ async fn a_ledger_that_follows_says_the_same_of_units() {
     assert_eq!(owner(&hub.dataset, id).as_deref(), Some(THERE));
     assert!(proposed(&hub, 2), "it was told");
     here.close().await;
+    hub.close().await;
+}
+
+/// Goal (15): a unit is not divided as of a day after which its records were moved in or out: that would divide others'
+/// records, or none. Ahead of steps that are still to come it may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_split_of_a_day_before_other_moves_is_refused() {
+    let Province { dir: _dir, hub, .. } = Province::set().await.unwrap();
+    province_writes(&hub, of_branch(HERE, 2, GOES)).await;
+    let merge = |from: &str, to: &str, days| Reorganisation {
+        on: day(days),
+        ..order(StepKind::Merge, &[from], &[to])
+    };
+    let backdated = || Reorganisation { on: day(-5), ..split() };
+    let into = done(&hub, merge("11977", HERE, -2)).await;
+    let before = hub.lineage();
+    let refused = at_hub(&hub, Request::Reorganise(backdated())).await;
+    assert_eq!(refused["rule"], "STEP_OVERLAPS", "{refused:#}");
+    let said = refused["error"].as_str().unwrap();
+    assert!(said.contains(&into["number"].to_string()) && said.contains(" · "), "{said}");
+    assert_eq!(hub.lineage(), before);
+    undo(&hub, &into).await;
+    let out = done(&hub, merge(HERE, THERE, -2)).await;
+    let refused = at_hub(&hub, Request::Reorganise(Reorganisation { apply: false, ..backdated() })).await;
+    assert_eq!(refused["rule"], "STEP_OVERLAPS", "{refused:#}");
+    undo(&hub, &out).await;
+    assert_eq!(at_hub(&hub, Request::Reorganise(merge(HERE, "11983", 3))).await["state"], "waiting");
+    assert_eq!(done(&hub, backdated()).await["moved"], 1);
     hub.close().await;
 }

@@ -81,7 +81,7 @@ impl Hub {
         if let Some(known) = said_before(&lineage, &step, &asked, self)? {
             return self.go_on(&known, tell).await;
         }
-        lineage.check(self.listed.units(), &step).map_err(|fault| refused(&fault))?;
+        lineage.check(self.listed.units(), &step, today).map_err(|fault| refused(&fault))?;
         step.begins = lineage.begins(self.listed.units(), &step);
         let plan = tokio::task::block_in_place(|| self.plan(step, &asked.map)).map_err(Answer::failed)?;
         let mut body = plan.to_json();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{self, DONE, STEP, UNDONE, numbered};
-use super::{LineageFault, Named, Passage, Step, Tree};
+use super::{LineageFault, Named, Passage, Step, StepKind, Tree};
 use crate::catalogue::Units;
 use crate::event::Event;
 use crate::ids::{RecordId, Sequence, UnitCode};
@@ -201,11 +201,11 @@ impl Lineage {
         tree
     }
 
-    /// The tree of its day with one more step; the steps after it must still be possible.
+    /// The tree of its day with one more step, said `today`; the steps after it must still be possible.
     ///
     /// # Errors
     /// [`LineageFault`] saying why it cannot be.
-    pub fn check(&self, units: &Units, step: &Step) -> Result<Tree, LineageFault> {
+    pub fn check(&self, units: &Units, step: &Step, today: i32) -> Result<Tree, LineageFault> {
         let (mut tree, mut wanted) = (self.base(units), None);
         let mut all = self.standing();
         all.push(step);
@@ -219,7 +219,19 @@ impl Lineage {
                 return Err(LineageFault::Later { step: known.number, fault: Box::new(fault) });
             }
         }
+        if let Some((unit, later)) = self.overlapped(step, today) {
+            return Err(LineageFault::Overlaps { unit: unit.clone(), later });
+        }
         Ok(wanted.unwrap_or(tree))
+    }
+
+    /// The first step after a split that has moved records to or from the unit that is divided: what it brought would
+    /// be divided too, what it took would not.
+    fn overlapped<'a>(&self, step: &'a Step, today: i32) -> Option<(&'a UnitCode, u64)> {
+        let unit = step.from.first().filter(|_| step.kind == StepKind::Split)?;
+        let touches = |known: &&Step| known.from.contains(unit) || known.to.contains(unit);
+        let later = self.due(today).into_iter().filter(|known| known.place() > step.place());
+        later.filter(|known| known.moves()).find(touches).map(|known| (unit, known.number))
     }
 
     /// The tree of `today` without a step; the steps after it must not stand on it.
