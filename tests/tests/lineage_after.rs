@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
+use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::{InitOptions, init};
 use lienthong_hub::service::{Reorganisation, Request};
 use lienthong_hub::succession::{RestoreOptions, restore};
@@ -17,16 +20,18 @@ use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::RecordId;
 use lienthong_proto::lineage::{Share, StepKind};
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::{Value, date_text};
 use lienthong_tests::asking::{at_hub, at_node, away};
 use lienthong_tests::{
-    Province, acknowledged, brisk, catalogue, make_node, member, open_hub, reopened, retarget,
+    Province, acknowledged, brisk, catalogue, make_hub, make_node, member, open_hub, reopened, retarget,
 };
 use serde_json::{Value as Json, json};
 
 const HERE: &str = "11953";
 const THERE: &str = "12004";
 const TYPE: &str = "dang_vien";
+const DAY_MILLIS: u64 = 86_400_000;
 /// The branch that a split gives away.
 const GOES: &str = "Chi bộ 2";
 const STAYS: &str = "Chi bộ 5";
@@ -349,5 +354,39 @@ async fn a_split_of_a_day_before_other_moves_is_refused() {
     undo(&hub, &out).await;
     assert_eq!(at_hub(&hub, Request::Reorganise(merge(HERE, "11983", 3))).await["state"], "waiting");
     assert_eq!(done(&hub, backdated()).await["moved"], 1);
+    hub.close().await;
+}
+
+/// By how much the hub's clock is put forward.
+static AHEAD_MILLIS: AtomicU64 = AtomicU64::new(0);
+
+fn clock() -> UnixMillis {
+    UnixMillis(system_clock().0 + AHEAD_MILLIS.load(Ordering::Acquire))
+}
+
+fn quiet() -> lienthong_node::control::Tell {
+    Arc::new(|_| {})
+}
+
+/// Goal (15): what a step has moved goes back when it is undone, also at a hub whose clock was put back since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_was_done_has_begun_whatever_the_clock_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let data: PathBuf = dir.path().join("hub");
+    make_hub(&data).unwrap();
+    let hub = Hub::open(Path::new(&data), catalogue().unwrap(), &LedgerOptions::default(), clock).unwrap();
+    province_writes(&hub, of_branch(HERE, 1, STAYS)).await;
+    let step = at_hub(
+        &hub,
+        Request::Reorganise(Reorganisation { on: day(2), ..order(StepKind::Merge, &[HERE], &[THERE]) }),
+    )
+    .await;
+    assert_eq!(step["state"], "waiting", "{step:#}");
+    AHEAD_MILLIS.store(2 * DAY_MILLIS, Ordering::Release);
+    assert_eq!(hub.reorganise(&quiet()).await.unwrap(), 1);
+    AHEAD_MILLIS.store(0, Ordering::Release);
+    let undone = undo(&hub, &step).await;
+    assert_eq!((&undone["state"], &undone["moved"]), (&"undone".into(), &1.into()), "{undone:#}");
+    assert_eq!(owner(&hub.dataset, id_of(&hub, 1)).as_deref(), Some(HERE));
     hub.close().await;
 }

@@ -340,9 +340,13 @@ fn said_before(
 fn state_of(lineage: &Lineage, number: u64, today: i32) -> &'static str {
     let Some(step) = lineage.step(number) else { return "unknown" };
     match lineage.undo_of(number) {
-        Some(undo) if step.on > today || !step.moves() || lineage.done(undo.number).is_some() => "undone",
+        Some(undo)
+            if !lineage.has_begun(step, today) || !step.moves() || lineage.done(undo.number).is_some() =>
+        {
+            "undone"
+        }
         Some(_) => "undoing",
-        None if step.on > today => "waiting",
+        None if !lineage.has_begun(step, today) => "waiting",
         None if !step.moves() || lineage.done(number).is_some() => "done",
         None => "moving",
     }

@@ -166,12 +166,20 @@ impl Lineage {
         self.standing().into_iter().filter(|step| step.on <= today).collect()
     }
 
+    /// Whether a step moves records today: its day has come, or it has moved them and the clock was put back since.
+    #[must_use]
+    pub fn has_begun(&self, step: &Step, today: i32) -> bool {
+        step.on <= today || self.done.contains_key(&step.number)
+    }
+
     /// What is left to do today, in order: first what goes back.
     #[must_use]
     pub fn work(&self, today: i32) -> Vec<Work<'_>> {
         let undone = self.undone.iter().filter_map(|(step, undo)| Some((self.steps.get(step)?, undo.number)));
         let back = undone
-            .filter(|(step, undo)| step.moves() && step.on <= today && !self.done.contains_key(undo))
+            .filter(|(step, undo)| {
+                step.moves() && self.has_begun(step, today) && !self.done.contains_key(undo)
+            })
             .map(|(step, undo)| Work::Back(step, undo));
         let forward = self.due(today).into_iter();
         let forward = forward.filter(|step| step.moves() && !self.done.contains_key(&step.number));
@@ -230,8 +238,8 @@ impl Lineage {
     fn overlapped<'a>(&self, step: &'a Step, today: i32) -> Option<(&'a UnitCode, u64)> {
         let unit = step.from.first().filter(|_| step.kind == StepKind::Split)?;
         let touches = |known: &&Step| known.from.contains(unit) || known.to.contains(unit);
-        let later = self.due(today).into_iter().filter(|known| known.place() > step.place());
-        later.filter(|known| known.moves()).find(touches).map(|known| (unit, known.number))
+        let begun = self.standing().into_iter().filter(|known| known.moves() && self.has_begun(known, today));
+        begun.filter(|known| known.place() > step.place()).find(touches).map(|known| (unit, known.number))
     }
 
     /// The tree of `today` without a step; the steps after it must not stand on it.
@@ -275,9 +283,9 @@ impl Lineage {
     #[must_use]
     pub fn gives(&self, unit: &UnitCode, today: i32) -> bool {
         let undone = |step: &Step| self.undone.contains_key(&step.number);
-        self.steps
-            .values()
-            .any(|step| step.on <= today && step.moves() && step.from.contains(unit) && !undone(step))
+        self.steps.values().any(|step| {
+            self.has_begun(step, today) && step.moves() && step.from.contains(unit) && !undone(step)
+        })
     }
 
     /// Whether a record of this unit may belong elsewhere: by a step whose day has come, or one that was undone.
@@ -299,9 +307,9 @@ impl Lineage {
     #[must_use]
     pub fn has_ended(&self, unit: &UnitCode, today: i32) -> bool {
         let undone = |step: &Step| self.undone.contains_key(&step.number);
-        self.steps
-            .values()
-            .any(|step| step.on <= today && step.ends().any(|ended| ended == unit) && !undone(step))
+        self.steps.values().any(|step| {
+            self.has_begun(step, today) && step.ends().any(|ended| ended == unit) && !undone(step)
+        })
     }
 
     /// Whether records may have come to a unit by a step, undone or not.

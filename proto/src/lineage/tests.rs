@@ -236,6 +236,9 @@ fn work_is_left_until_it_is_said_to_be_done() {
     assert!(lineage.work(DAY).is_empty());
     lineage.note(&undo_event(3, "nhầm", "lan", UnixMillis(2)), Sequence(6));
     assert!(matches!(lineage.work(DAY).as_slice(), [Work::Back(step, 6)] if step.number == 3));
+    // It has moved records: they go back, whatever the clock says by now.
+    assert!(matches!(lineage.work(DAY - 1).as_slice(), [Work::Back(step, 6)] if step.number == 3));
+    assert_eq!(lineage.tree(units(), DAY - 1), Tree::of(units()));
     lineage.note(&done_event(6, 12, "hub", UnixMillis(2)), Sequence(7));
     assert!(lineage.work(DAY).is_empty());
 }
