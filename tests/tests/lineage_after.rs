@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
@@ -388,5 +389,57 @@ async fn a_step_that_was_done_has_begun_whatever_the_clock_says() {
     let undone = undo(&hub, &step).await;
     assert_eq!((&undone["state"], &undone["moved"]), (&"undone".into(), &1.into()), "{undone:#}");
     assert_eq!(owner(&hub.dataset, id_of(&hub, 1)).as_deref(), Some(HERE));
+    hub.close().await;
+}
+
+/// Holds the ledger's writer at its next look at the clock, if asked to.
+#[derive(PartialEq)]
+enum Gate {
+    Open,
+    Asked,
+    Holding,
+}
+
+static GATE: (Mutex<Gate>, Condvar) = (Mutex::new(Gate::Open), Condvar::new());
+/// By how much the held writer's clock is put forward.
+static AHEAD_OF_GATE_MILLIS: AtomicU64 = AtomicU64::new(0);
+
+fn gated_clock() -> UnixMillis {
+    let now = UnixMillis(system_clock().0 + AHEAD_OF_GATE_MILLIS.load(Ordering::Acquire));
+    let mut gate = GATE.0.lock().unwrap();
+    if *gate == Gate::Asked && std::thread::current().name() == Some("committer") {
+        *gate = Gate::Holding;
+        drop(GATE.1.wait_while(gate, |gate| *gate == Gate::Holding).unwrap());
+    }
+    now
+}
+
+/// Goal (15): a record written as the last of a day, and synced only when the pass over the next day's step has begun,
+/// goes too. Method: the writer is held when it has looked at the clock, the day comes, the pass is begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_just_before_the_day_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("hub");
+    make_hub(&data).unwrap();
+    let hub = Hub::open(&data, catalogue().unwrap(), &LedgerOptions::default(), gated_clock).unwrap();
+    let later = Reorganisation { on: day(2), ..order(StepKind::Merge, &[HERE], &[THERE]) };
+    assert_eq!(at_hub(&hub, Request::Reorganise(later)).await["state"], "waiting");
+    *GATE.0.lock().unwrap() = Gate::Asked;
+    let writing = tokio::spawn({
+        let hub = Arc::clone(&hub);
+        async move { province_writes(&hub, of_branch(HERE, 1, STAYS)).await }
+    });
+    until("the writer is held", || *GATE.0.lock().unwrap() == Gate::Holding).await;
+    AHEAD_OF_GATE_MILLIS.store(2 * DAY_MILLIS, Ordering::Release);
+    let tell = quiet();
+    let mut pass = Box::pin(hub.reorganise(&tell));
+    // As far as it comes without the writer.
+    let waits = std::future::poll_fn(|context| Poll::Ready(pass.as_mut().poll(context).is_pending())).await;
+    assert!(waits, "for the writer");
+    *GATE.0.lock().unwrap() = Gate::Open;
+    GATE.1.notify_all();
+    writing.await.unwrap();
+    assert_eq!(pass.await.unwrap(), 1);
+    assert_eq!(owner(&hub.dataset, id_of(&hub, 1)).as_deref(), Some(THERE));
     hub.close().await;
 }
