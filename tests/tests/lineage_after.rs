@@ -16,6 +16,7 @@ use lienthong_hub::service::{Reorganisation, Request};
 use lienthong_hub::succession::{RestoreOptions, restore};
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::dataset::Dataset;
+use lienthong_node::records::Page;
 use lienthong_node::replica::{Draft, Intent, key_id};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::event::Event;
@@ -270,7 +271,8 @@ async fn a_corrected_branch_moves_its_record() {
 }
 
 /// Goal (14, 15): the ledger that follows a restore says the same: who was told that a record had gone proposes to it;
-/// the province's own word on whose a record is stands. Method: a split with one branch gone, a backup, a restore.
+/// the province's own word on whose a record is stands; an undoing is told to who was away. Method: a split with one
+/// branch gone, the unit's name changed and changed back while it is away, a backup, a restore.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_follows_says_the_same_of_units() {
     let dir = tempfile::tempdir().unwrap();
@@ -292,6 +294,10 @@ async fn a_ledger_that_follows_says_the_same_of_units() {
     hub.committer.flush().await;
     assert_eq!(owner(&hub.dataset, id_of(&hub, 3)).as_deref(), Some(HERE), "the province says so");
     let here = away(here, &folder).await;
+    let mut renamed = order(StepKind::Rename, &[HERE], &[HERE]);
+    renamed.names.insert(HERE.parse().unwrap(), "Phố Mới".to_owned());
+    let renamed = done(&hub, renamed).await;
+    assert_eq!(undo(&hub, &renamed).await["state"], "undone");
     let backup = dir.path().join("backup");
     hub.backup(&backup).unwrap();
     hub.close().await;
@@ -326,6 +332,10 @@ async fn a_ledger_that_follows_says_the_same_of_units() {
     acknowledged(&here).await.unwrap();
     assert_eq!(owner(&hub.dataset, id).as_deref(), Some(THERE));
     assert!(proposed(&hub, 2), "it was told");
+    let notices = at_node(&here, NodeRequest::Notices { page: Page::default() }).await;
+    let told = notices["items"].as_array().unwrap();
+    let said = |reason: &str| told.iter().filter(|item| item["reason"] == reason).count();
+    assert_eq!((said("LINEAGE"), said("LINEAGE_UNDONE")), (2, 1), "{notices:#}");
     here.close().await;
     hub.close().await;
 }

@@ -68,14 +68,8 @@ impl Books {
         if let Ok((bytes, _)) = event.build(Dot { replica: NOWHERE, sequence: place }, &[0; 16]) {
             view.put(Keyspace::Lineage, &place.0.to_be_bytes(), &bytes);
         }
-        let said = Step::of(event, place);
-        let undone = self
-            .lineage
-            .steps()
-            .find(|step| self.lineage.undo_of(step.number).is_some_and(|undo| undo.number == place.0));
-        if let Some((step, undone)) =
-            said.map(|step| (step, false)).or(undone.cloned().map(|step| (step, true)))
-        {
+        let said = Step::of(event, place).map(|step| (step, false));
+        if let Some((step, undone)) = said.or_else(|| Some((self.lineage.undone_by(event)?.clone(), true))) {
             self.tell_units(&step, undone, event.at, place, view);
         }
     }

@@ -145,6 +145,13 @@ impl Lineage {
         self.undone.get(&step)
     }
 
+    /// The step that an event undoes.
+    #[must_use]
+    pub fn undone_by(&self, event: &Event) -> Option<&Step> {
+        let number = numbered(event, "number").filter(|_| event.kind == UNDONE)?;
+        self.steps.get(&number)
+    }
+
     /// How many records a step, or an undoing, has moved, once it is finished.
     #[must_use]
     pub fn done(&self, number: u64) -> Option<u64> {
