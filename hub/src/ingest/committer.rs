@@ -75,7 +75,7 @@ impl Committer {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (failure, failed) = watch::channel(None);
         let (noticed_sender, noticed) = watch::channel(0);
-        let published = Arc::new(RwLock::new(books.clone()));
+        let published = Arc::new(RwLock::new(books.for_readers()));
         let handle = CommitterHandle {
             commands,
             books: Arc::clone(&published),
@@ -341,7 +341,7 @@ impl Committer {
         self.feed.publish();
         if self.books.take_changed() {
             let noticed = self.books.notice_count();
-            self.published.write().clone_from(&self.books);
+            *self.published.write() = self.books.for_readers();
             self.noticed.send_if_modified(|last| std::mem::replace(last, noticed) != noticed);
         }
         Ok(())

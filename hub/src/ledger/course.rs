@@ -46,7 +46,7 @@ impl Books {
             }
             true
         })?;
-        let strays = Arc::make_mut(&mut self.strays);
+        let strays = &mut self.strays;
         view.scan_prefix(Keyspace::Stray, &[], &mut |key, _| {
             let (record_type, record) = key.split_at(key.len().saturating_sub(16));
             if let (Ok(record_type), Some(record)) =
@@ -139,8 +139,7 @@ impl Books {
             self.found(record_type, record, view);
         } else if (ended || self.asks(touched)) && self.lineage.may_move(owner, day_of(at)) {
             view.put(Keyspace::Stray, &stray_key(record_type, record), &[]);
-            Arc::make_mut(&mut self.strays).insert((record_type.to_owned(), record));
-            self.changed = true;
+            self.strays.insert((record_type.to_owned(), record));
         }
         Ok(())
     }
@@ -152,15 +151,32 @@ impl Books {
 
     /// A record was looked at: it is where it belongs.
     pub fn found(&mut self, record_type: &str, record: RecordId, view: &mut Batch) {
-        let named = (record_type.to_owned(), record);
-        if self.strays.contains(&named) {
+        if self.strays.remove(&(record_type.to_owned(), record)) {
             view.delete(Keyspace::Stray, &stray_key(record_type, record));
-            Arc::make_mut(&mut self.strays).remove(&named);
-            self.changed = true;
         }
     }
 }
 
 fn stray_key(record_type: &str, record: RecordId) -> Vec<u8> {
     [record_type.as_bytes(), &record.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use lienthong_node::store::MemoryView;
+
+    use super::*;
+
+    /// Goal: what waits to be looked at comes back from the view, for the writer alone.
+    #[test]
+    fn strays_are_the_writers_alone() {
+        let (view, mut batch) = (MemoryView::default(), Batch::default());
+        batch.put(Keyspace::Stray, &stray_key("dang_vien", RecordId([7; 16])), &[]);
+        view.commit(batch).unwrap();
+        let mut books = Books::load(&view).unwrap();
+        assert_eq!(books.strays, [("dang_vien".to_owned(), RecordId([7; 16]))].into());
+        assert!(books.for_readers().strays.is_empty());
+        books.found("dang_vien", RecordId([7; 16]), &mut Batch::default());
+        assert!(books.strays.is_empty() && !books.take_changed(), "readers see no difference");
+    }
 }
