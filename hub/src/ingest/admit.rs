@@ -5,7 +5,7 @@ use lienthong_node::dataset::{Admitted, EntryAt, Source};
 use lienthong_node::log::FramePosition;
 use lienthong_node::replica::{Journal, JournalError};
 use lienthong_node::store::Batch;
-use lienthong_proto::change::{Change, path};
+use lienthong_proto::change::Change;
 use lienthong_proto::event::Acceptance;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::{RecordId, Sequence, UnitCode};
@@ -14,7 +14,7 @@ use lienthong_proto::verdict::Verdict;
 
 use super::Content;
 use crate::feed::{Decided, FeedEntry, FeedIndex};
-use crate::ledger::{Books, Quarantined};
+use crate::ledger::{Books, Quarantined, Touched};
 
 /// An acceptance, and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ impl Admission<'_> {
                 journal.apply(Admitted { change, source })?;
                 touched(change.record);
                 if !proposal {
-                    look_at(journal, change, acceptance.at, books, view)?;
+                    look_at(journal, unit, change, acceptance.at, books, view)?;
                 }
                 // What a unit writes of its own records its batch tells; the rest is told one by one.
                 if proposal || unit.is_province() || is_anothers(journal, books, unit, change)? {
@@ -86,23 +86,22 @@ impl Admission<'_> {
     }
 }
 
-/// Has a record looked at if its unit may be another by now: it is new, or was withdrawn until now.
+/// Has the record looked at if it may belong elsewhere by the change, which one of `unit` wrote.
 fn look_at(
     journal: &Journal,
+    unit: &UnitCode,
     change: &Change,
     at: UnixMillis,
     books: &mut Books,
     view: &mut Batch,
 ) -> Result<(), JournalError> {
-    let brought_back = || change.writes.iter().any(|write| write.path == path::WITHDRAWN);
-    if books.lineage.is_empty() || (change.unit().is_none() && !brought_back()) {
-        return Ok(());
-    }
-    let state = journal.dataset().pending_state(&change.record_type, change.record)?;
-    if let Some(owner) = state.as_ref().and_then(|state| state.owner()) {
-        books.note_owner(&change.record_type, change.record, owner, at, view);
-    }
-    Ok(())
+    let touched = Touched {
+        record_type: &change.record_type,
+        record: change.record,
+        writes: &|path| change.writes.iter().any(|write| write.path == path),
+        by_province: unit.is_province(),
+    };
+    books.look_at(journal, &touched, at, view)
 }
 
 /// Whether the record is another unit's by now: what its former unit writes of it, late, is not a proposal.
@@ -139,7 +138,7 @@ pub fn admit_late(
     let source = Source::accepted(change, &waiting.unit, waiting.accepted_at, proposal, waiting.at);
     journal.apply(Admitted { change, source })?;
     if !proposal {
-        look_at(journal, change, at, books, view)?;
+        look_at(journal, &waiting.unit, change, at, books, view)?;
     }
     let decided = Decided {
         record_type: &change.record_type,

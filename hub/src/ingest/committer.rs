@@ -22,7 +22,7 @@ use super::handle::Command;
 use super::verify::Content;
 use super::{Accepted, Admission, CommitError, CommitterHandle, Former, Judge, Judgement, VerifiedBatch};
 use crate::feed::{Decided, FeedIndex};
-use crate::ledger::{Books, HeldReplica as Held};
+use crate::ledger::{Books, HeldReplica as Held, Touched};
 use crate::reconcile::handed_over;
 
 /// Batches and commands that may wait for the writer.
@@ -77,7 +77,7 @@ impl Committer {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (failure, failed) = watch::channel(None);
         let (noticed_sender, noticed) = watch::channel(0);
-        let published = Arc::new(RwLock::new(books.clone()));
+        let published = Arc::new(RwLock::new(books.for_readers()));
         let handle = CommitterHandle {
             commands,
             books: Arc::clone(&published),
@@ -316,7 +316,7 @@ impl Committer {
                 };
                 let key = Arc::clone(&self.journal.author().provincial_key);
                 let fed = replicas.get(&batch.replica).map(|held| held.fed).unwrap_or_default();
-                let former = Former { lineage: &self.books.lineage, at: (self.clock)(), fed };
+                let former = Former { lineage: &self.books.lineage, ledger: own, at: (self.clock)(), fed };
                 let mut judge =
                     Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &unsynced, &held)
                         .with(former);
@@ -355,7 +355,7 @@ impl Committer {
         self.feed.publish();
         if self.books.take_changed() {
             let noticed = self.books.notice_count();
-            self.published.write().clone_from(&self.books);
+            *self.published.write() = self.books.for_readers();
             self.noticed.send_if_modified(|last| std::mem::replace(last, noticed) != noticed);
         }
         Ok(())
@@ -364,13 +364,13 @@ impl Committer {
     /// Notes the province's own changes for those whose records they concern.
     fn note_own(&mut self) -> Result<(), JournalError> {
         for appended in self.journal.take_appended() {
-            if !self.books.lineage.is_empty() {
-                let (named, at) = ((&*appended.record_type, appended.record), appended.written);
-                let state = self.journal.dataset().pending_state(named.0, named.1)?;
-                if let Some(owner) = state.as_ref().and_then(|state| state.owner()) {
-                    self.books.note_own(named, owner, appended.states_owner, at, &mut self.view);
-                }
-            }
+            let touched = Touched {
+                record_type: &appended.record_type,
+                record: appended.record,
+                writes: &|path| appended.paths.iter().any(|written| written == path),
+                by_province: true,
+            };
+            self.books.look_at(&self.journal, &touched, appended.written, &mut self.view)?;
             let decided = Decided {
                 record_type: &appended.record_type,
                 record: appended.record,

@@ -21,6 +21,11 @@ use lienthong_proto::withdrawal::Stated;
 
 use crate::ledger::day_of;
 
+/// It would make the record another unit's, which is not its writer's to say.
+const OWNER_CHANGED: Verdict = Verdict::Quarantined(QuarantineReason::OwnerChange);
+/// Where a change stands that is only tried.
+const NOWHERE: EntryAt = EntryAt { frame: FramePosition { segment: 0, offset: 0 }, index: 0 };
+
 /// What judging found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
@@ -60,6 +65,8 @@ pub struct Judge<'a> {
 pub struct Former<'a> {
     /// The course of units.
     pub lineage: &'a Lineage,
+    /// The ledger.
+    pub ledger: ReplicaId,
     /// Now.
     pub at: UnixMillis,
     /// Up to where the writer had taken the feed.
@@ -98,7 +105,7 @@ impl<'a> Judge<'a> {
     /// The writer took a piece of the feed before what comes next.
     pub fn heard(&mut self, event: &Event) {
         if let (Some(former), Some((_, fed))) = (&mut self.former, feed_taken(event)) {
-            former.fed = fed;
+            former.fed = former.fed.heard(fed);
         }
     }
 
@@ -175,7 +182,9 @@ impl<'a> Judge<'a> {
                 return Ok(Judgement::NotSynced);
             }
             if self.was_its_own(former, &owner, &state)? {
-                return Ok(Judgement::Verdict(Verdict::Applied));
+                let keeps = self.keeps_owner(former.at, &state, change);
+                let verdict = if keeps { Verdict::Applied } else { OWNER_CHANGED };
+                return Ok(Judgement::Verdict(verdict));
             }
         }
         if owner != *self.unit && !self.unit.is_province() && !declared.guard.is_empty() {
@@ -212,10 +221,35 @@ impl<'a> Judge<'a> {
     ) -> Result<bool, DatasetError> {
         let Some(moved) = state.moved_by() else { return Ok(false) };
         let passages = self.dataset.passages(state)?;
-        let place = FeedCursor { ledger: moved.dot.sequence.0, place: 0 };
-        let told = former.fed.of == moved.dot.replica && former.fed.cursor > place;
         let ended = former.lineage.has_ended(self.unit, day_of(former.at));
-        Ok((!told || ended) && former.lineage.former(owner, &passages).contains(self.unit))
+        let late = ended || !self.told(former, moved)?;
+        Ok(late && former.lineage.former(owner, &passages).contains(self.unit))
+    }
+
+    /// Whether the writer had been told of a move, by the ledger that made it or by this one.
+    fn told(&self, former: Former<'_>, moved: &Source) -> Result<bool, DatasetError> {
+        let Former { fed, ledger, .. } = former;
+        let place = if fed.of == moved.dot.replica {
+            FeedCursor { ledger: moved.dot.sequence.0, place: 0 }
+        } else if fed.of == ledger {
+            // A former ledger made it, whose log was accepted here: it is handed on from that place.
+            let accepted = self.dataset.entries().sequence(moved.at.frame)?;
+            FeedCursor { ledger: accepted.0, place: moved.at.index }
+        } else {
+            return Ok(false);
+        };
+        Ok(fed.cursor > place)
+    }
+
+    /// Whether the record stays its owner's with the change: a former unit may say that it made the record, not that
+    /// it has it still.
+    fn keeps_owner(&self, at: UnixMillis, state: &RecordState, change: &Change) -> bool {
+        if change.writes.iter().all(|write| write.path != path::UNIT) {
+            return true;
+        }
+        let mut after = state.clone();
+        drop(after.apply(change, Source::accepted(change, self.unit, at, false, NOWHERE)));
+        !states_another(change, self.unit) && after.owner() == state.owner()
     }
 
     /// Whether the record is not too heavy with the change. As long as adding up stays below the bound nothing is
@@ -226,8 +260,7 @@ impl<'a> Judge<'a> {
         let known = known.unwrap_or_else(|| Burden::AtMost(state.map_or(0, RecordState::weight), Vec::new()));
         let unit = self.unit;
         let merge = |state: &mut RecordState, change: &Change| {
-            let place = EntryAt { frame: FramePosition { segment: 0, offset: 0 }, index: 0 };
-            drop(state.apply(change, Source::accepted(change, unit, UnixMillis(0), false, place)));
+            drop(state.apply(change, Source::accepted(change, unit, UnixMillis(0), false, NOWHERE)));
         };
         let mut merged = match known {
             Burden::AtMost(weight, mut before) if weight + added <= limits::RECORD_WEIGHT_MAX => {
@@ -282,12 +315,17 @@ impl<'a> Judge<'a> {
         if self.unit.is_province() {
             return Verdict::Applied;
         }
-        match change.unit() {
-            _ if owner != self.unit => Verdict::Proposal,
-            Some(stated) if stated != owner => Verdict::Quarantined(QuarantineReason::OwnerChange),
-            _ => Verdict::Applied,
+        if owner != self.unit {
+            return Verdict::Proposal;
         }
+        if states_another(change, owner) { OWNER_CHANGED } else { Verdict::Applied }
     }
+}
+
+/// Whether the change states any other owner than this one.
+fn states_another(change: &Change, owner: &UnitCode) -> bool {
+    let other = |value: &Value| !matches!(value, Value::Unit(stated) if stated == owner);
+    change.writes.iter().any(|write| write.path == path::UNIT && other(&write.value))
 }
 
 /// Whether the change states every identifying field, and each differently from the record (X05).

@@ -90,7 +90,8 @@ impl Committer {
         let key = Arc::clone(&self.journal.author().provincial_key);
         let held = |_| u64::MAX;
         // What was written before its type was known was written before anything was told of it.
-        let former = Former { lineage: &self.books.lineage, at: (self.clock)(), fed: Fed::default() };
+        let (lineage, ledger) = (&self.books.lineage, self.journal.author().replica);
+        let former = Former { lineage, ledger, at: (self.clock)(), fed: Fed::default() };
         let mut judge =
             Judge::new(self.journal.dataset(), (&catalogue, &key), unit, &|_| false, &held).with(former);
         match judge.judge(change)? {

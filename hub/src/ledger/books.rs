@@ -98,7 +98,7 @@ pub struct NoticeEntry {
 }
 
 /// Everything the hub must know of its replicas at hand.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Books {
     /// By replica.
     pub replicas: BTreeMap<ReplicaId, HeldReplica>,
@@ -111,8 +111,8 @@ pub struct Books {
     /// The course of units.
     pub lineage: Arc<Lineage>,
     /// Records whose unit may have to be another by a step: written for a unit that has ended, or that gives a
-    /// part away.
-    pub strays: Arc<BTreeSet<(String, RecordId)>>,
+    /// part away. The writer's alone.
+    pub(crate) strays: BTreeSet<(String, RecordId)>,
     /// Whom this ledger follows, and whether that was confirmed.
     pub succession: Standing,
     pub(super) changed: bool,
@@ -171,6 +171,21 @@ impl Books {
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.load_lineage(view)?;
         Ok(books)
+    }
+
+    /// What readers are handed at each commit: all but what only the writer needs, which may be much.
+    #[must_use]
+    pub(crate) fn for_readers(&self) -> Self {
+        Self {
+            replicas: self.replicas.clone(),
+            quarantine: Arc::clone(&self.quarantine),
+            notices: Arc::clone(&self.notices),
+            waivers: Arc::clone(&self.waivers),
+            lineage: Arc::clone(&self.lineage),
+            strays: BTreeSet::new(),
+            succession: self.succession.clone(),
+            changed: false,
+        }
     }
 
     /// How many changes of a unit wait in quarantine.
@@ -298,7 +313,7 @@ impl Books {
         let Content::Event(event) = content else { return };
         if let (Some((_, fed)), Some(held)) = (feed_taken(event), self.replicas.get_mut(&acceptance.replica))
         {
-            held.fed = fed;
+            held.fed = held.fed.heard(fed);
             self.changed = true;
         }
         if event.kind != "import" {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use lienthong_node::replica::{Journal, JournalError};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
+use lienthong_proto::change::path;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -22,6 +24,18 @@ pub fn day_of(at: UnixMillis) -> i32 {
     i32::try_from(at.seconds() / 86_400).unwrap_or(i32::MAX)
 }
 
+/// What a change that was applied has touched.
+pub struct Touched<'a> {
+    /// The record's type.
+    pub record_type: &'a str,
+    /// The record.
+    pub record: RecordId,
+    /// Whether it writes a path.
+    pub writes: &'a dyn Fn(&str) -> bool,
+    /// The province wrote it.
+    pub by_province: bool,
+}
+
 impl Books {
     pub(super) fn load_lineage(&mut self, view: &dyn View) -> Result<(), ViewError> {
         let lineage = Arc::make_mut(&mut self.lineage);
@@ -32,7 +46,7 @@ impl Books {
             }
             true
         })?;
-        let strays = Arc::make_mut(&mut self.strays);
+        let strays = &mut self.strays;
         view.scan_prefix(Keyspace::Stray, &[], &mut |key, _| {
             let (record_type, record) = key.split_at(key.len().saturating_sub(16));
             if let (Ok(record_type), Some(record)) =
@@ -54,14 +68,8 @@ impl Books {
         if let Ok((bytes, _)) = event.build(Dot { replica: NOWHERE, sequence: place }, &[0; 16]) {
             view.put(Keyspace::Lineage, &place.0.to_be_bytes(), &bytes);
         }
-        let said = Step::of(event, place);
-        let undone = self
-            .lineage
-            .steps()
-            .find(|step| self.lineage.undo_of(step.number).is_some_and(|undo| undo.number == place.0));
-        if let Some((step, undone)) =
-            said.map(|step| (step, false)).or(undone.cloned().map(|step| (step, true)))
-        {
+        let said = Step::of(event, place).map(|step| (step, false));
+        if let Some((step, undone)) = said.or_else(|| Some((self.lineage.undone_by(event)?.clone(), true))) {
             self.tell_units(&step, undone, event.at, place, view);
         }
     }
@@ -107,51 +115,68 @@ impl Books {
         }
     }
 
-    /// A change was applied that states the record's owner: whether a step has to move it is looked at later.
-    pub fn note_owner(
+    /// Has a record looked at if it may belong elsewhere by what a change wrote: by the same rule when it happens, when
+    /// the ledger is read again and when another takes it over.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the state cannot be read.
+    pub fn look_at(
         &mut self,
-        record_type: &str,
-        record: RecordId,
-        owner: &UnitCode,
+        journal: &Journal,
+        touched: &Touched<'_>,
         at: UnixMillis,
         view: &mut Batch,
-    ) {
-        if self.lineage.is_empty() || !self.lineage.may_move(owner, day_of(at)) {
-            return;
+    ) -> Result<(), JournalError> {
+        if self.lineage.is_empty() || !(touched.by_province || self.asks(touched)) {
+            return Ok(());
         }
-        view.put(Keyspace::Stray, &stray_key(record_type, record), &[]);
-        Arc::make_mut(&mut self.strays).insert((record_type.to_owned(), record));
-        self.changed = true;
+        let Touched { record_type, record, .. } = *touched;
+        let state = journal.dataset().pending_state(record_type, record)?;
+        let Some(owner) = state.as_ref().and_then(|state| state.owner()) else { return Ok(()) };
+        let ended = self.lineage.has_ended(owner, day_of(at));
+        if touched.by_province && !ended && (touched.writes)(path::UNIT) {
+            // Its word on whose the record is stands, unless that unit is no more.
+            self.found(record_type, record, view);
+        } else if (ended || self.asks(touched)) && self.lineage.may_move(owner, day_of(at)) {
+            view.put(Keyspace::Stray, &stray_key(record_type, record), &[]);
+            self.strays.insert((record_type.to_owned(), record));
+        }
+        Ok(())
     }
 
-    /// The province itself wrote a record that is `owner`'s now; `stated` if it said so with that. One of a unit
-    /// that has ended goes on; else the province's word on whose it is stands.
-    pub fn note_own(
-        &mut self,
-        (record_type, record): (&str, RecordId),
-        owner: &UnitCode,
-        stated: bool,
-        at: UnixMillis,
-        view: &mut Batch,
-    ) {
-        if self.lineage.has_ended(owner, day_of(at)) {
-            self.note_owner(record_type, record, owner, at, view);
-        } else if stated {
-            self.found(record_type, record, view);
-        }
+    /// Whether a change writes anything that says where a record belongs, or brings it back.
+    fn asks(&self, touched: &Touched<'_>) -> bool {
+        [path::UNIT, path::WITHDRAWN].into_iter().chain(self.lineage.asks_for()).any(touched.writes)
     }
 
     /// A record was looked at: it is where it belongs.
     pub fn found(&mut self, record_type: &str, record: RecordId, view: &mut Batch) {
-        let named = (record_type.to_owned(), record);
-        if self.strays.contains(&named) {
+        if self.strays.remove(&(record_type.to_owned(), record)) {
             view.delete(Keyspace::Stray, &stray_key(record_type, record));
-            Arc::make_mut(&mut self.strays).remove(&named);
-            self.changed = true;
         }
     }
 }
 
 fn stray_key(record_type: &str, record: RecordId) -> Vec<u8> {
     [record_type.as_bytes(), &record.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use lienthong_node::store::MemoryView;
+
+    use super::*;
+
+    /// Goal: what waits to be looked at comes back from the view, for the writer alone.
+    #[test]
+    fn strays_are_the_writers_alone() {
+        let (view, mut batch) = (MemoryView::default(), Batch::default());
+        batch.put(Keyspace::Stray, &stray_key("dang_vien", RecordId([7; 16])), &[]);
+        view.commit(batch).unwrap();
+        let mut books = Books::load(&view).unwrap();
+        assert_eq!(books.strays, [("dang_vien".to_owned(), RecordId([7; 16]))].into());
+        assert!(books.for_readers().strays.is_empty());
+        books.found("dang_vien", RecordId([7; 16]), &mut Batch::default());
+        assert!(books.strays.is_empty() && !books.take_changed(), "readers see no difference");
+    }
 }

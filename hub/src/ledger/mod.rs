@@ -7,6 +7,6 @@ mod open;
 mod succession;
 
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
-pub use course::day_of;
+pub use course::{Touched, day_of};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
 pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};

@@ -18,7 +18,7 @@ use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::Sequence;
 use lienthong_proto::value::Value;
 
-use super::{Books, HeldReplica};
+use super::{Books, HeldReplica, Touched};
 use crate::feed::{Decided, FeedIndex};
 use crate::ingest::{Admission, Content, admit_late};
 use crate::reconcile::handed_over;
@@ -157,13 +157,13 @@ impl BooksReplay {
         let change =
             Change::of(replayed.entry).map_err(|source| JournalError::Malformed { sequence, source })?;
         let author = journal.author();
-        if !self.books.lineage.is_empty() {
-            let state = journal.dataset().pending_state(&change.record_type, change.record)?;
-            if let Some(owner) = state.as_ref().and_then(|state| state.owner()) {
-                let (named, at) = ((&*change.record_type, change.record), change.meta.hlc.at());
-                self.books.note_own(named, owner, change.unit().is_some(), at, &mut self.extra);
-            }
-        }
+        let touched = Touched {
+            record_type: &change.record_type,
+            record: change.record,
+            writes: &|path| change.writes.iter().any(|write| write.path == path),
+            by_province: true,
+        };
+        self.books.look_at(journal, &touched, change.meta.hlc.at(), &mut self.extra)?;
         let decided = Decided {
             record_type: &change.record_type,
             record: change.record,

@@ -70,12 +70,10 @@ impl Hub {
 
     /// The same for one who holds [`Hub::reorganising`].
     pub(crate) async fn carry_on(self: &Arc<Self>, tell: &Tell) -> Result<u64, ReorganiseError> {
-        let strays: Vec<_> = self.committer.books().read().strays.iter().cloned().collect();
         let mut moved = 0;
-        for chunk in strays.chunks(CHUNK) {
-            moved += self.committer.rehome(chunk.to_vec()).await?;
-        }
         while let Some(task) = self.next_task() {
+            // What was judged before the step's day came is in the dataset once the writer has answered this.
+            self.committer.rehome(Vec::new()).await?;
             moved += self.pass(&task, tell).await?;
             let number = task.undo.unwrap_or(task.step.number);
             let records = tokio::task::block_in_place(|| self.gone_through(&task.step))?;

@@ -81,7 +81,7 @@ impl Hub {
         if let Some(known) = said_before(&lineage, &step, &asked, self)? {
             return self.go_on(&known, tell).await;
         }
-        lineage.check(self.listed.units(), &step).map_err(|fault| refused(&fault))?;
+        lineage.check(self.listed.units(), &step, today).map_err(|fault| refused(&fault))?;
         step.begins = lineage.begins(self.listed.units(), &step);
         let plan = tokio::task::block_in_place(|| self.plan(step, &asked.map)).map_err(Answer::failed)?;
         let mut body = plan.to_json();
@@ -340,9 +340,13 @@ fn said_before(
 fn state_of(lineage: &Lineage, number: u64, today: i32) -> &'static str {
     let Some(step) = lineage.step(number) else { return "unknown" };
     match lineage.undo_of(number) {
-        Some(undo) if step.on > today || !step.moves() || lineage.done(undo.number).is_some() => "undone",
+        Some(undo)
+            if !lineage.has_begun(step, today) || !step.moves() || lineage.done(undo.number).is_some() =>
+        {
+            "undone"
+        }
         Some(_) => "undoing",
-        None if step.on > today => "waiting",
+        None if !lineage.has_begun(step, today) => "waiting",
         None if !step.moves() || lineage.done(number).is_some() => "done",
         None => "moving",
     }

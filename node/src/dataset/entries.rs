@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lienthong_proto::batch::{self, BatchError};
 use lienthong_proto::bytes::Malformed;
+use lienthong_proto::ids::Sequence;
 use lru::LruCache;
 use parking_lot::Mutex;
 
@@ -134,6 +135,14 @@ impl EntrySource {
     pub fn count(&self, position: FramePosition) -> Result<u16, EntryError> {
         let count = self.open(position)?.ranges.len();
         Ok(u16::try_from(count).map_err(|_| Malformed("too many entries in a frame"))?)
+    }
+
+    /// The sequence of a frame's first entry; of an acceptance's, its place in the ledger.
+    ///
+    /// # Errors
+    /// [`EntryError`] if the frame is damaged.
+    pub fn sequence(&self, position: FramePosition) -> Result<Sequence, EntryError> {
+        Ok(self.log.frame(position)?.first)
     }
 
     fn open(&self, position: FramePosition) -> Result<Arc<Opened>, EntryError> {

@@ -60,6 +60,12 @@ impl Fed {
         Ok(Self { of, cursor })
     }
 
+    /// What a replica has taken once its log says so up to `to`: what it knows of one ledger it does not unlearn.
+    #[must_use]
+    pub fn heard(self, to: Self) -> Self {
+        if to.of == self.of && to.cursor < self.cursor { self } else { to }
+    }
+
     /// What is taken once a piece from `from` to `to` is: a piece that begins behind a gap moves nothing, so
     /// that what is missing is asked for again.
     fn after(self, from: Self, to: Self) -> Self {
@@ -249,6 +255,14 @@ mod tests {
         assert_eq!(five.after(fed(1, 0, 0), fed(1, 3, 0)), five, "known already");
         assert_eq!(five.after(fed(2, 0, 0), fed(2, 1, 0)), fed(2, 1, 0), "another ledger");
         assert_eq!(five.after(fed(2, 4, 0), fed(2, 6, 0)), five, "another ledger from its middle");
+    }
+
+    #[test]
+    fn what_was_heard_of_one_ledger_is_not_unlearned() {
+        assert_eq!(Fed::default().heard(fed(1, 5, 2)), fed(1, 5, 2));
+        assert_eq!(fed(1, 5, 2).heard(fed(1, 5, 1)), fed(1, 5, 2));
+        assert_eq!(fed(1, 5, 2).heard(fed(1, 6, 0)), fed(1, 6, 0));
+        assert_eq!(fed(1, 5, 2).heard(fed(2, 0, 0)), fed(2, 0, 0), "another ledger begins anew");
     }
 
     #[test]

@@ -81,8 +81,8 @@ pub struct Appended {
     pub at: EntryAt,
     /// Who owned the record before, if the change says who does now.
     pub before: Option<UnitCode>,
-    /// The change says who does now.
-    pub states_owner: bool,
+    /// What it writes.
+    pub paths: Vec<String>,
 }
 
 /// Why the journal cannot go on.
@@ -458,7 +458,7 @@ impl Journal {
                         written: change.meta.hlc.at(),
                         at,
                         before,
-                        states_owner: change.unit().is_some(),
+                        paths: change.writes.iter().map(|write| write.path.clone()).collect(),
                     });
                 }
             }

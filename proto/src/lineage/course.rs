@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{self, DONE, STEP, UNDONE, numbered};
-use super::{LineageFault, Named, Passage, Step, Tree};
+use super::{LineageFault, Named, Passage, Step, StepKind, Tree};
 use crate::catalogue::Units;
 use crate::event::Event;
 use crate::ids::{RecordId, Sequence, UnitCode};
@@ -43,6 +43,8 @@ pub struct Lineage {
     /// Steps and undoings that are finished, with how many records they moved.
     done: BTreeMap<u64, u64>,
     assigned: BTreeMap<String, BTreeMap<Named, UnitCode>>,
+    /// The fields that steps divide records by.
+    asked: BTreeSet<String>,
     /// Numbers that are not the place of their event, by place.
     shifted: BTreeMap<u64, u64>,
 }
@@ -58,6 +60,7 @@ impl Lineage {
     pub fn note(&mut self, event: &Event, place: Sequence) -> bool {
         if let Some(step) = Step::of(event, place) {
             let number = self.number_for(event, place);
+            self.asked.extend(step.shares.iter().map(|share| share.field.clone()));
             self.steps.insert(number, Step { number, ..step });
             return true;
         }
@@ -142,6 +145,13 @@ impl Lineage {
         self.undone.get(&step)
     }
 
+    /// The step that an event undoes.
+    #[must_use]
+    pub fn undone_by(&self, event: &Event) -> Option<&Step> {
+        let number = numbered(event, "number").filter(|_| event.kind == UNDONE)?;
+        self.steps.get(&number)
+    }
+
     /// How many records a step, or an undoing, has moved, once it is finished.
     #[must_use]
     pub fn done(&self, number: u64) -> Option<u64> {
@@ -163,12 +173,20 @@ impl Lineage {
         self.standing().into_iter().filter(|step| step.on <= today).collect()
     }
 
+    /// Whether a step moves records today: its day has come, or it has moved them and the clock was put back since.
+    #[must_use]
+    pub fn has_begun(&self, step: &Step, today: i32) -> bool {
+        step.on <= today || self.done.contains_key(&step.number)
+    }
+
     /// What is left to do today, in order: first what goes back.
     #[must_use]
     pub fn work(&self, today: i32) -> Vec<Work<'_>> {
         let undone = self.undone.iter().filter_map(|(step, undo)| Some((self.steps.get(step)?, undo.number)));
         let back = undone
-            .filter(|(step, undo)| step.moves() && step.on <= today && !self.done.contains_key(undo))
+            .filter(|(step, undo)| {
+                step.moves() && self.has_begun(step, today) && !self.done.contains_key(undo)
+            })
             .map(|(step, undo)| Work::Back(step, undo));
         let forward = self.due(today).into_iter();
         let forward = forward.filter(|step| step.moves() && !self.done.contains_key(&step.number));
@@ -198,11 +216,11 @@ impl Lineage {
         tree
     }
 
-    /// The tree of its day with one more step; the steps after it must still be possible.
+    /// The tree of its day with one more step, said `today`; the steps after it must still be possible.
     ///
     /// # Errors
     /// [`LineageFault`] saying why it cannot be.
-    pub fn check(&self, units: &Units, step: &Step) -> Result<Tree, LineageFault> {
+    pub fn check(&self, units: &Units, step: &Step, today: i32) -> Result<Tree, LineageFault> {
         let (mut tree, mut wanted) = (self.base(units), None);
         let mut all = self.standing();
         all.push(step);
@@ -216,7 +234,19 @@ impl Lineage {
                 return Err(LineageFault::Later { step: known.number, fault: Box::new(fault) });
             }
         }
+        if let Some((unit, later)) = self.overlapped(step, today) {
+            return Err(LineageFault::Overlaps { unit: unit.clone(), later });
+        }
         Ok(wanted.unwrap_or(tree))
+    }
+
+    /// The first step after a split that has moved records to or from the unit that is divided: what it brought would
+    /// be divided too, what it took would not.
+    fn overlapped<'a>(&self, step: &'a Step, today: i32) -> Option<(&'a UnitCode, u64)> {
+        let unit = step.from.first().filter(|_| step.kind == StepKind::Split)?;
+        let touches = |known: &&Step| known.from.contains(unit) || known.to.contains(unit);
+        let begun = self.standing().into_iter().filter(|known| known.moves() && self.has_begun(known, today));
+        begun.filter(|known| known.place() > step.place()).find(touches).map(|known| (unit, known.number))
     }
 
     /// The tree of `today` without a step; the steps after it must not stand on it.
@@ -260,9 +290,9 @@ impl Lineage {
     #[must_use]
     pub fn gives(&self, unit: &UnitCode, today: i32) -> bool {
         let undone = |step: &Step| self.undone.contains_key(&step.number);
-        self.steps
-            .values()
-            .any(|step| step.on <= today && step.moves() && step.from.contains(unit) && !undone(step))
+        self.steps.values().any(|step| {
+            self.has_begun(step, today) && step.moves() && step.from.contains(unit) && !undone(step)
+        })
     }
 
     /// Whether a record of this unit may belong elsewhere: by a step whose day has come, or one that was undone.
@@ -275,13 +305,18 @@ impl Lineage {
                 .any(|step| step.moves() && step.to.contains(unit) && self.undone.contains_key(&step.number))
     }
 
+    /// The fields of records that steps ask for: with another value a record may belong elsewhere.
+    pub fn asks_for(&self) -> impl Iterator<Item = &str> {
+        self.asked.iter().map(String::as_str)
+    }
+
     /// Whether a unit ended by a step whose day has come.
     #[must_use]
     pub fn has_ended(&self, unit: &UnitCode, today: i32) -> bool {
         let undone = |step: &Step| self.undone.contains_key(&step.number);
-        self.steps
-            .values()
-            .any(|step| step.on <= today && step.ends().any(|ended| ended == unit) && !undone(step))
+        self.steps.values().any(|step| {
+            self.has_begun(step, today) && step.ends().any(|ended| ended == unit) && !undone(step)
+        })
     }
 
     /// Whether records may have come to a unit by a step, undone or not.

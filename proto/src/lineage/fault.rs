@@ -82,6 +82,16 @@ pub enum LineageFault {
         /// The later one.
         later: u64,
     },
+    /// Other steps have moved records of the unit after the day it is to be divided.
+    #[error(
+        "sau ngày đó bước {later} đã chuyển bản ghi đến hoặc đi khỏi {unit}: chọn ngày sau bước {later}, hoặc hủy bước đó trước · after that day step {later} has moved records to or from {unit}: choose a day behind step {later}, or undo it first"
+    )]
+    Overlaps {
+        /// The unit.
+        unit: UnitCode,
+        /// By which step.
+        later: u64,
+    },
     /// A later step cannot be any more.
     #[error(
         "bước {step} về sau không còn hợp lệ: {fault} · the later step {step} cannot be any more: {fault}"
@@ -113,6 +123,7 @@ impl LineageFault {
             Self::SameName(_) | Self::NameTaken(_) => "NAME_TAKEN",
             Self::StepUnknown(_) => "STEP_UNKNOWN",
             Self::UndoneBefore(_) => "STEP_UNDONE",
+            Self::Overlaps { .. } => "STEP_OVERLAPS",
             Self::StoodOn { .. } | Self::Later { .. } => "STEP_STOOD_ON",
         }
     }

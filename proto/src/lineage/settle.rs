@@ -38,7 +38,7 @@ impl Lineage {
             settled.by = Some(last.step);
             settled.passages.pop();
         }
-        for step in self.due(today).into_iter().filter(|step| step.moves()) {
+        for step in self.standing().into_iter().filter(|step| step.moves() && self.has_begun(step, today)) {
             let gone = settled.passages.iter().any(|passage| passage.step == step.number);
             if gone || !step.from.contains(&settled.owner) {
                 continue;

@@ -147,14 +147,35 @@ fn what_cannot_be_is_refused() {
         (step(StepKind::Rename, DAY + 1, &["12004"], &["12004"]), "STEP_LACKS"),
     ];
     for (step, code) in cases {
-        let fault = lineage.check(units(), &step).unwrap_err();
+        let fault = lineage.check(units(), &step, DAY + 5).unwrap_err();
         assert_eq!(fault.code(), code, "{step:?}: {fault}");
         assert!(fault.to_string().contains(" · "), "both languages: {fault}");
     }
     // A step on an earlier day that takes away what a later one stands on.
-    let fault = lineage.check(units(), &step(StepKind::Merge, DAY - 1, &["11977"], &["12004"])).unwrap_err();
+    let fault =
+        lineage.check(units(), &step(StepKind::Merge, DAY - 1, &["11977"], &["12004"]), DAY + 5).unwrap_err();
     assert_eq!(fault.code(), "STEP_STOOD_ON");
-    lineage.check(units(), &add("11902")).unwrap();
+    lineage.check(units(), &add("11902"), DAY + 5).unwrap();
+}
+
+/// Goal: a unit is not divided ahead of steps that have moved its records, whichever way; ahead of others it is.
+#[test]
+fn a_split_does_not_reach_behind_other_moves() {
+    let moves = [(&["11977"], &["11953"]), (&["11953"], &["11977"])];
+    for (from, to) in moves {
+        let mut lineage = Lineage::default();
+        say(&mut lineage, 3, &step(StepKind::Merge, DAY, from, to));
+        let backdated = split(DAY - 1, "11953", &["12004"], "11953", &[]);
+        let fault = lineage.check(units(), &backdated, DAY).unwrap_err();
+        assert_eq!(fault, LineageFault::Overlaps { unit: unit("11953"), later: 3 });
+        lineage.check(units(), &backdated, DAY - 1).unwrap();
+        lineage.check(units(), &split(DAY - 1, "11983", &["12004"], "11983", &[]), DAY).unwrap();
+        lineage.note(&undo_event(3, "nhầm", "lan", UnixMillis(2)), Sequence(4));
+        lineage.check(units(), &backdated, DAY).unwrap();
+    }
+    let mut lineage = Lineage::default();
+    say(&mut lineage, 3, &step(StepKind::Merge, DAY, &["11977"], &["11953"]));
+    lineage.check(units(), &split(DAY, "11953", &["12004"], "11953", &[]), DAY).unwrap();
 }
 
 /// Goal: a step is undone once, and not while a later one stands on it.
@@ -215,6 +236,9 @@ fn work_is_left_until_it_is_said_to_be_done() {
     assert!(lineage.work(DAY).is_empty());
     lineage.note(&undo_event(3, "nhầm", "lan", UnixMillis(2)), Sequence(6));
     assert!(matches!(lineage.work(DAY).as_slice(), [Work::Back(step, 6)] if step.number == 3));
+    // It has moved records: they go back, whatever the clock says by now.
+    assert!(matches!(lineage.work(DAY - 1).as_slice(), [Work::Back(step, 6)] if step.number == 3));
+    assert_eq!(lineage.tree(units(), DAY - 1), Tree::of(units()));
     lineage.note(&done_event(6, 12, "hub", UnixMillis(2)), Sequence(7));
     assert!(lineage.work(DAY).is_empty());
 }
@@ -253,13 +277,13 @@ proptest! {
     fn a_step_undone_was_never_there(steps in prop::collection::vec(any_step(), 0..6), last in any_step()) {
         let mut lineage = Lineage::default();
         for (number, step) in (1u64..).zip(&steps) {
-            if lineage.check(units(), step).is_ok() {
+            if lineage.check(units(), step, DAY + 9).is_ok() {
                 say(&mut lineage, number, step);
             }
         }
         let days = || DAY - 1..DAY + 6;
         let before: Vec<Tree> = days().map(|day| lineage.tree(units(), day)).collect();
-        if let Ok(tree) = lineage.check(units(), &last) {
+        if let Ok(tree) = lineage.check(units(), &last, DAY + 9) {
             say(&mut lineage, 100, &last);
             for ended in last.ends() {
                 prop_assert!(tree.get(ended).is_none() && !tree.successors(ended).is_empty());
