@@ -11,6 +11,7 @@ use lienthong_node::records::Page;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_tests::asking::{at_hub, at_node, import, until};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
+use serde_json::Value as Json;
 
 const HERE: &str = "11953";
 const THERE: &str = "12004";
@@ -57,6 +58,39 @@ fn paper(received: &str) -> String {
     format!("{PAPER}{NUMBER},{HERE},{THERE},01/10/2026,{received}\n")
 }
 
+/// What a steward says of whose the member is.
+fn give(to: &str) -> Request {
+    Request::RecordTransfer(Transfer {
+        record_type: "dang_vien".to_owned(),
+        id: NUMBER.to_owned(),
+        unit: None,
+        to: to.parse().unwrap(),
+        reason: "theo công văn".to_owned(),
+        actor: "minh".to_owned(),
+    })
+}
+
+/// The day the releasing unit reads that the member was received, once it reads one.
+async fn received(node: &Arc<Node>) -> String {
+    let list = RecordsRequest::List {
+        record_type: "chuyen_sinh_hoat".to_owned(),
+        listing: lienthong_node::records::Listing::default(),
+    };
+    let ask = async || {
+        at_node(node, NodeRequest::Records(list.clone())).await["items"][0]["fields"]["ngay_tiep_nhan"]
+            .clone()
+    };
+    until("it reads that it was received", ask, Json::is_string).await.as_str().unwrap().to_owned()
+}
+
+/// Nothing is to be given over, and the member is where it was.
+async fn it_stays(hub: &Arc<Hub>) {
+    hub.committer.flush().await;
+    hub.quality.settle().unwrap();
+    stands(hub, None).await;
+    assert_eq!(at_hub(hub, Request::Records(get())).await["unit"], HERE);
+}
+
 /// X01, X02: a member goes once both units have said so, in whatever order; until then it counts once, where it was;
 /// afterwards the former unit's writes are proposals, and the releasing unit reads that it was received. Given back by
 /// a steward it is not given over again.
@@ -78,15 +112,7 @@ async fn x01_x02_a_member_goes_once_both_units_say_so() {
         let ask = async || at_node(&there, NodeRequest::Records(get())).await;
         until("it arrives", ask, |one| one["unit"] == THERE && one["fields"]["dien_thoai"] == "0912345671")
             .await;
-        let list = RecordsRequest::List {
-            record_type: "chuyen_sinh_hoat".to_owned(),
-            listing: lienthong_node::records::Listing::default(),
-        };
-        let ask = async || at_node(&here, NodeRequest::Records(list.clone())).await;
-        until("the releasing unit reads that it was received", ask, |list| {
-            list["items"][0]["fields"]["ngay_tiep_nhan"] == "2026-10-05"
-        })
-        .await;
+        assert_eq!(received(&here).await, "2026-10-05");
         // What the former unit still writes of it waits.
         let late = format!(
             "{HEAD}Nguyễn Văn An,02/03/1975,Nam,{NUMBER},01/02/2000,Chi bộ 1,{HERE},CHIBO,CHINH_THUC,0912345679\n"
@@ -99,21 +125,27 @@ async fn x01_x02_a_member_goes_once_both_units_say_so() {
             "{one:#}"
         );
         // Given back, it stays.
-        let back = Request::RecordTransfer(Transfer {
-            record_type: "dang_vien".to_owned(),
-            id: NUMBER.to_owned(),
-            unit: None,
-            to: HERE.parse().unwrap(),
-            reason: "trả lại".to_owned(),
-            actor: "minh".to_owned(),
-        });
-        assert_eq!(at_hub(&hub, back).await["changed"], true);
+        assert_eq!(at_hub(&hub, give(HERE)).await["changed"], true);
         taken_in(second.0, dir.path(), "chuyen_sinh_hoat", &paper(&second.1)).await;
-        hub.committer.flush().await;
-        hub.quality.settle().unwrap();
-        stands(&hub, None).await;
-        assert_eq!(owner().await["unit"], HERE);
+        it_stays(&hub).await;
+        // Also if the receiving unit mends its day.
+        taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("06/10/2026")).await;
+        it_stays(&hub).await;
     }
+}
+
+/// One a steward gave over before both units' papers were there was given over once: undone by hand, it stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn x01_what_a_steward_gave_over_is_not_given_over_again() {
+    let (Province { dir, hub, .. }, here, there) = set().await;
+    assert_eq!(at_hub(&hub, give(THERE)).await["changed"], true);
+    taken_in(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+    taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
+    stands(&hub, None).await;
+    assert_eq!(received(&here).await, "2026-10-05");
+    assert_eq!(at_hub(&hub, give(HERE)).await["changed"], true);
+    taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("06/10/2026")).await;
+    it_stays(&hub).await;
 }
 
 /// X03: while a case about the member is under way it stays where it is; it goes when the case is concluded.

@@ -48,6 +48,8 @@ struct Agreed {
     subject: Record,
     released: Record,
     received: i32,
+    /// It is the receiving unit's already: all that is left is to note it.
+    is_there: bool,
 }
 
 impl Hub {
@@ -187,17 +189,19 @@ impl Hub {
             return Ok(Stand::NotThere);
         };
         let (_, noted) = released.candidates(&handover.received).unwrap_or_default();
-        if noted.iter().any(|noted| noted.unit.is_province() && noted.value == Value::Date(received)) {
-            // Given over once: what became of the record since is another matter.
+        if noted.iter().any(|noted| noted.unit.is_province() && matches!(noted.value, Value::Date(_))) {
+            // Given over once, whatever day is stated since: what became of the record is another matter.
             return Ok(Stand::Done);
         }
-        if subject.owner.as_ref() != Some(&terms.from) {
-            return Ok(if subject.owner.as_ref() == Some(&terms.to) { Stand::Done } else { Stand::NotThere });
+        let is_there = subject.owner.as_ref() == Some(&terms.to);
+        if !is_there && subject.owner.as_ref() != Some(&terms.from) {
+            return Ok(Stand::NotThere);
         }
-        if let Some(by) = self.held_by(handover, target, &subject)? {
-            return Ok(Stand::Held(by));
-        }
-        Ok(Stand::Agreed(Box::new(Agreed { subject, released, received })))
+        let held = if is_there { None } else { self.held_by(handover, target, &subject)? };
+        Ok(match held {
+            Some(by) => Stand::Held(by),
+            None => Stand::Agreed(Box::new(Agreed { subject, released, received, is_there })),
+        })
     }
 
     /// One unit's half, if it stands.
@@ -257,7 +261,7 @@ impl Hub {
     }
 
     fn giving(&self, handover: &Handover, agreed: &Agreed) -> Vec<Decision> {
-        let Agreed { subject, released, received } = agreed;
+        let Agreed { subject, released, received, is_there } = agreed;
         let to = released.shown(&handover.to).cloned().unwrap_or(Value::Null);
         let (day, until) = (released.shown(&handover.released), Value::Date(*received));
         let reason = format!(
@@ -290,7 +294,8 @@ impl Hub {
             }
         };
         // The note last: without it the handover is not done, and is tried again.
-        vec![decision(subject, path::UNIT, goes), decision(released, &handover.received, noted)]
+        let note = decision(released, &handover.received, noted);
+        if *is_there { vec![note] } else { vec![decision(subject, path::UNIT, goes), note] }
     }
 }
 
