@@ -186,6 +186,42 @@ async fn p4_a_late_edit_of_a_record_left_out_is_seen() {
     drop(address);
 }
 
+/// What another unit only proposed of a record does not become the province's word by a merging, and is not answered by
+/// it unseen.
+#[tokio::test(flavor = "multi_thread")]
+async fn x04_a_merging_takes_no_proposal_for_a_word() {
+    for keep in [AT_HERE, AT_THERE] {
+        let province = Province::set().await.unwrap();
+        let Province { dir, hub, address } = &province;
+        let here = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
+        let there = make_node(hub, address, &dir.path().join("there"), THERE).await.unwrap();
+        // The one commune states no telephone of its member, the other one proposes it, and has a record of its own.
+        let own = if keep == AT_HERE { "0912345671" } else { "" };
+        for (node, unit, number, phone) in [
+            (&here, HERE, AT_HERE, ""),
+            (&there, THERE, AT_HERE, "0912345672"),
+            (&there, THERE, AT_THERE, own),
+        ] {
+            let text = format!("{HEAD}{}", line(unit, number, phone, "Kinh"));
+            assert_eq!(import(node, dir.path(), "dang_vien", &text).await["rejected"], 0);
+            node.start_sync(brisk());
+            acknowledged(node).await.unwrap();
+        }
+        let merge = Request::DuplicatesMerge(pairing(AT_THERE, Some(AT_HERE), Some(keep)));
+        let merged = at_hub(hub, merge).await;
+        assert_eq!(merged["changed"], true, "{merged:#}");
+        assert!(!merged["filled"].to_string().contains("dien_thoai"), "{merged:#}");
+        let one = held(hub, keep).await;
+        if keep == AT_THERE {
+            assert!(one["fields"]["dien_thoai"].is_null(), "{one:#}");
+        } else {
+            let told = serde_json::json!({ "field": "dien_thoai", "kept": null, "left_out": own });
+            assert!(merged["differing"].as_array().unwrap().contains(&told), "{merged:#}");
+            assert!(one["conflicts"].to_string().contains("0912345672"), "{one:#}");
+        }
+    }
+}
+
 /// X06: homonyms told apart are not proposed again, until that is taken back.
 #[tokio::test(flavor = "multi_thread")]
 async fn x06_homonyms_are_told_apart() {
@@ -432,7 +468,13 @@ async fn p4_an_item_gone_in_one_stays_in_the_other() {
         Pairing { record_type: "can_bo".to_owned(), ..pairing(&ids[1], Some(&ids[0]), Some(&ids[0])) };
     let merged = at_hub(&hub, Request::DuplicatesMerge(merge)).await;
     assert_eq!(merged["changed"], true, "{merged:#}");
-    let one = RecordsRequest::Get { record_type: "can_bo".to_owned(), id: ids[1].clone(), unit: None };
-    let one = at_hub(&hub, Request::Records(one)).await;
+    let get = || {
+        Request::Records(RecordsRequest::Get {
+            record_type: "can_bo".to_owned(),
+            id: ids[1].clone(),
+            unit: None,
+        })
+    };
+    let one = at_hub(&hub, get()).await;
     assert_eq!(one["fields"]["boi_duong"][0]["khoa"], "Khóa 1", "{one:#}");
 }

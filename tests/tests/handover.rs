@@ -8,7 +8,9 @@ use lienthong_hub::app::Hub;
 use lienthong_hub::service::{Request, Transfer};
 use lienthong_node::app::Node;
 use lienthong_node::records::Page;
+use lienthong_node::replica::{Draft, Intent};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::value::Value;
 use lienthong_tests::asking::{at_hub, at_node, import, until};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::Value as Json;
@@ -148,22 +150,50 @@ async fn x01_what_a_steward_gave_over_is_not_given_over_again() {
     it_stays(&hub).await;
 }
 
+fn case(unit: &str, state: &str, concluded: &str) -> String {
+    format!(
+        "Mã cuộc,Loại,Chủ thể,Đối tượng,Nội dung,Lĩnh vực,Số quyết định,Ngày quyết định,Trạng thái,Ngày triển khai,Ngày kết luận,Mã xã\n\
+         C1,KT_DHVP,UBKT,{NUMBER},Kiểm tra,LV04,01-QĐ/UBKT,01/09/2026,{state},05/09/2026,{concluded},{unit}\n"
+    )
+}
+
 /// X03: while a case about the member is under way it stays where it is; it goes when the case is concluded.
 #[tokio::test(flavor = "multi_thread")]
 async fn x03_a_member_under_inspection_stays() {
     let (Province { dir, hub, .. }, here, there) = set().await;
-    let case = |state: &str, concluded: &str| {
-        format!(
-            "Mã cuộc,Loại,Chủ thể,Đối tượng,Nội dung,Lĩnh vực,Số quyết định,Ngày quyết định,Trạng thái,Ngày triển khai,Ngày kết luận,Mã xã\n\
-             C1,KT_DHVP,UBKT,{NUMBER},Kiểm tra,LV04,01-QĐ/UBKT,01/09/2026,{state},05/09/2026,{concluded},{HERE}\n"
-        )
-    };
-    taken_in(&here, dir.path(), "cuoc_kiem_tra", &case("DANG_TRIEN_KHAI", "")).await;
+    taken_in(&here, dir.path(), "cuoc_kiem_tra", &case(HERE, "DANG_TRIEN_KHAI", "")).await;
     taken_in(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
     taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
     stands(&hub, Some("held")).await;
     let owner = async || at_hub(&hub, Request::Records(get())).await;
     assert_eq!(owner().await["unit"], HERE);
-    taken_in(&here, dir.path(), "cuoc_kiem_tra", &case("DA_KET_LUAN", "01/11/2026")).await;
+    taken_in(&here, dir.path(), "cuoc_kiem_tra", &case(HERE, "DA_KET_LUAN", "01/11/2026")).await;
     until("it goes", owner, |one| one["unit"] == THERE).await;
+}
+
+/// What a third unit writes of a half waits as a proposal, and hands nobody over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_hands_nobody_over() {
+    let (Province { dir, hub, address }, here, there) = set().await;
+    taken_in(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+    taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+    stands(&hub, Some("not_received")).await;
+    let list = at_hub(&hub, Request::Handovers { unit: None, page: Page::default() }).await;
+    let records = list["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap());
+    let third = make_node(&hub, &address, &dir.path().join("third"), "11977").await.unwrap();
+    let draft = |id: &str| Draft {
+        record_type: "chuyen_sinh_hoat".to_owned(),
+        owner: "11977".parse().unwrap(),
+        values: [("ngay_tiep_nhan".to_owned(), Value::Date(20_000))].into(),
+        intent: Intent::Stand(lienthong_proto::ids::RecordId::from_slice(&hex::decode(id).unwrap()).unwrap()),
+        author: "kẻ khác".to_owned(),
+    };
+    let written = third.write(records.map(draft).collect()).await;
+    assert!(written.len() == 2 && written.iter().all(Result::is_ok));
+    third.start_sync(brisk());
+    acknowledged(&third).await.unwrap();
+    hub.committer.flush().await;
+    hub.quality.settle().unwrap();
+    stands(&hub, Some("not_received")).await;
+    assert_eq!(at_hub(&hub, Request::Records(get())).await["unit"], HERE);
 }

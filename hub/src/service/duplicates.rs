@@ -144,18 +144,18 @@ impl Hub {
         let mut differing = Vec::new();
         let gone = |name: &str| match name.rsplit_once('/') {
             // An item that is gone here says nothing of an item there.
-            Some((item, _)) => left_out.shown(&format!("{item}/_gone")) == Some(&Value::Boolean(true)),
+            Some((item, _)) => left_out.firm(&format!("{item}/_gone")) == Some(&Value::Boolean(true)),
             None => false,
         };
-        let stated = left_out.values().filter(|(name, value)| **value != Value::Null && !gone(name));
-        for (name, value) in stated {
-            match stays.shown(name).filter(|stands| **stands != Value::Null) {
-                None => drop(filled.insert(name.to_owned(), value.clone())),
-                Some(stands) if stands != value && !declared.key.fields.iter().any(|key| key == name) => {
-                    let (stands, other) = (stands.to_json(), value.to_json());
-                    differing.push(json!({ "field": name, "kept": stands, "left_out": other }));
-                }
-                Some(_) => {}
+        // What was only proposed is nobody's word yet: it becomes none by this, and is not answered by it.
+        let said = left_out.values().filter_map(|(name, _)| Some((name, left_out.firm(name)?)));
+        for (name, value) in said.filter(|(name, value)| **value != Value::Null && !gone(name)) {
+            let stands = stays.firm(name).filter(|stands| **stands != Value::Null);
+            if stands.is_none() && !is_said(&stays, name) {
+                filled.insert(name.to_owned(), value.clone());
+            } else if stands != Some(value) && !declared.key.fields.iter().any(|key| key == name) {
+                let (stands, other) = (stands.map(Value::to_json), value.to_json());
+                differing.push(json!({ "field": name, "kept": stands, "left_out": other }));
             }
         }
         let names: Vec<String> = filled.keys().cloned().collect();
@@ -274,6 +274,12 @@ impl Hub {
         let fields = change.writes.into_iter().map(|write| write.path);
         Ok(fields.filter(|name| !name.starts_with('_')).collect())
     }
+}
+
+/// Whether anybody says anything of a field, be it a proposal.
+fn is_said(record: &Record, name: &str) -> bool {
+    let (_, live) = record.candidates(name).unwrap_or_default();
+    live.iter().any(|candidate| candidate.value != Value::Null)
 }
 
 fn nothing_to_undo() -> Answer {

@@ -217,7 +217,7 @@ impl Hub {
             Some(record.clone())
         } else {
             // The other half names the same things; what else its key names, it names alike.
-            let text = |name: &String| record.shown(name).map(Value::to_text).unwrap_or_default();
+            let text = |name: &String| record.firm(name).map(Value::to_text).unwrap_or_default();
             let key: Vec<String> = declared.key.fields.iter().map(text).collect();
             let scope = (declared.key.scope == KeyScope::Unit).then_some(unit);
             let id = record_id(&self.secrets.provincial_key, &declared.name, scope, &key);
@@ -262,8 +262,8 @@ impl Hub {
 
     fn giving(&self, handover: &Handover, agreed: &Agreed) -> Vec<Decision> {
         let Agreed { subject, released, received, is_there } = agreed;
-        let to = released.shown(&handover.to).cloned().unwrap_or(Value::Null);
-        let (day, until) = (released.shown(&handover.released), Value::Date(*received));
+        let to = released.firm(&handover.to).cloned().unwrap_or(Value::Null);
+        let (day, until) = (released.firm(&handover.released), Value::Date(*received));
         let reason = format!(
             "giới thiệu {}, tiếp nhận {} · both units’ word",
             day.map(Value::to_text).unwrap_or_default(),
@@ -299,12 +299,13 @@ impl Hub {
     }
 }
 
+/// What a half says by a word that counts: a proposal hands nothing over.
 fn terms(handover: &Handover, record: &Record) -> Option<Terms> {
-    let unit = |name: &str| match record.shown(name) {
+    let unit = |name: &str| match record.firm(name) {
         Some(Value::Unit(unit)) => Some(unit.clone()),
         _ => None,
     };
-    let Some(Value::Reference(subject)) = record.shown(&handover.record) else { return None };
+    let Some(Value::Reference(subject)) = record.firm(&handover.record) else { return None };
     Some(Terms {
         record: *subject,
         from: unit(&handover.from)?,
@@ -314,7 +315,7 @@ fn terms(handover: &Handover, record: &Record) -> Option<Terms> {
 }
 
 fn date(record: &Record, name: &str) -> Option<i32> {
-    match record.shown(name) {
+    match record.firm(name) {
         Some(Value::Date(day)) => Some(*day),
         _ => None,
     }

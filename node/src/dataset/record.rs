@@ -184,6 +184,14 @@ impl Record {
         self.registers.get(path).and_then(|(_, _, value)| value.as_ref())
     }
 
+    /// The value shown of a register, unless it is only proposed.
+    #[must_use]
+    pub fn firm(&self, path: &str) -> Option<&Value> {
+        let (_, candidates, value) = self.registers.get(path)?;
+        // A proposal never ranks above what is none.
+        value.as_ref().filter(|_| candidates.iter().any(|candidate| !candidate.proposal))
+    }
+
     /// The shown values of all registers that are fields.
     pub fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.registers
@@ -204,7 +212,10 @@ impl Record {
         if name == path::WITHDRAWN {
             return self.standing.contested;
         }
-        let Some((policy, candidates, _)) = self.registers.get(name) else { return false };
+        // The reason of a change goes with what it is the reason of.
+        let Some((policy, candidates, _)) = self.registers.get(name).filter(|_| name != path::WHY) else {
+            return false;
+        };
         !self.standing.withdrawn && in_conflict(*policy, candidates)
     }
 
