@@ -83,7 +83,7 @@ impl Hub {
             ));
         }
         for record in [&one, &other] {
-            if let Some(into) = record.leads_to() {
+            if let Some(Merging { into, .. }) = record.merging() {
                 let reason = format!("{0} đã gộp vào {into} · {0} was merged into {into}", record.id);
                 return Err(Answer::refused("RECORD_MERGED", reason));
             }
@@ -200,7 +200,7 @@ impl Hub {
         let second = pairing.second.as_ref().map(|id| self.one(pairing, declared, id)).transpose()?;
         let merged = [Some(&first), second.as_ref()].into_iter().flatten().find(|record| {
             let other = if record.id == first.id { second.as_ref() } else { Some(&first) };
-            record.leads_to().is_some_and(|into| other.is_none_or(|other| other.id == into))
+            record.merging().is_some_and(|merging| other.is_none_or(|other| other.id == merging.into))
         });
         if let Some(left_out) = merged {
             return self.undoing_merge(pairing, declared, left_out);
@@ -223,7 +223,7 @@ impl Hub {
         left_out: &Record,
     ) -> Result<(Vec<Decision>, serde_json::Value), Answer> {
         let reason = reason_of(&pairing.reason)?;
-        let merging = left_out.shown(path::INTO).and_then(Merging::of).ok_or_else(nothing_to_undo)?;
+        let merging = left_out.merging().ok_or_else(nothing_to_undo)?;
         let stays = self.one(pairing, declared, &merging.into.to_string())?;
         let marked = merged_path(left_out.id);
         let mut values = BTreeMap::from([(marked.clone(), Value::Null)]);

@@ -8,7 +8,7 @@ use lienthong_proto::change::{Change, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{Dot, RecordId, UnitCode};
 use lienthong_proto::merge::{Candidate, in_conflict, shown_value};
-use lienthong_proto::merging::{apart_path, is_the_provinces};
+use lienthong_proto::merging::{Merging, apart_path, is_the_provinces};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Standing, Withdrawal};
 use serde::Serialize;
@@ -263,6 +263,12 @@ impl Record {
     #[must_use]
     pub fn leads_to(&self) -> Option<RecordId> {
         self.leads_to
+    }
+
+    /// The merging by which it was left out and that was not taken back, even if it leads nowhere for now.
+    #[must_use]
+    pub fn merging(&self) -> Option<Merging> {
+        self.firm(path::INTO).and_then(Merging::of)
     }
 
     /// The records that lead here.

@@ -205,13 +205,17 @@ impl RecordState {
         standing(statements, self.edits())
     }
 
-    /// The record it leads to, if it is left out because the two are one.
+    /// The record it leads to, if it is left out because the two are one: by a withdrawal of that very change. Who said
+    /// since then that it stands, or withdrew it for another reason, meant no merging.
     #[must_use]
     pub fn leads_to(&self) -> Option<RecordId> {
         let register = self.registers.get(path::INTO)?;
         let sources = register.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
         let latest = sources.filter(|source| !source.proposal).max_by_key(|s| (s.effective, s.dot))?;
-        latest.states_into.filter(|_| self.standing().withdrawn)
+        let withdrawals = &self.registers.get(path::WITHDRAWN)?.siblings;
+        let withdraws = matches!(latest.states_withdrawal, Some(Stated::Withdrawn(_)))
+            && withdrawals.iter().any(|sibling| sibling.dot == latest.dot);
+        latest.states_into.filter(|_| withdraws && self.standing().withdrawn)
     }
 
     /// Whether anyone's live word is that it is withdrawn.
