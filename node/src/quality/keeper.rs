@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lienthong_proto::bytes::Malformed;
@@ -89,6 +90,8 @@ pub struct Keeper {
     clock: fn() -> UnixMillis,
     /// One at a time deals with changes.
     turn: Mutex<()>,
+    /// What deals with them by itself, once it was started.
+    thread: Mutex<Option<JoinHandle<()>>>,
     /// The waivers as of an applied size.
     pub(super) waived: Mutex<Option<(u64, Arc<Waivers>)>>,
     /// What units are told; only the province tells.
@@ -132,7 +135,8 @@ impl Keeper {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
         let handing = watch::Sender::new(BTreeSet::new());
         let (book, turn, waived) = (Mutex::new(None), Mutex::new(()), Mutex::new(None));
-        let keeper = Self { book, dataset, catalogue, clock, turn, waived, outbox, handing };
+        let thread = Mutex::new(None);
+        let keeper = Self { book, dataset, catalogue, clock, turn, thread, waived, outbox, handing };
         let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
         if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
             keeper.begin_anew()?;
@@ -234,7 +238,7 @@ impl Keeper {
                     (applied, quiet) = (now, Instant::now());
                 }
                 if quiet.elapsed() < QUIET && worked.elapsed() < BUSY {
-                    std::thread::sleep(rest);
+                    std::thread::park_timeout(rest);
                     continue;
                 }
                 worked = Instant::now();
@@ -247,7 +251,7 @@ impl Keeper {
                     }
                     Ok(_) => {
                         if pace == Pace::Gentle {
-                            std::thread::sleep(worked.elapsed());
+                            std::thread::park_timeout(worked.elapsed());
                         }
                         continue;
                     }
@@ -257,10 +261,23 @@ impl Keeper {
                     }
                     Err(_) => {}
                 }
-                std::thread::sleep(rest);
+                std::thread::park_timeout(rest);
             }
         };
-        std::thread::Builder::new().name("quality".into()).spawn(work).map(drop)
+        let thread = std::thread::Builder::new().name("quality".into()).spawn(work)?;
+        *self.thread.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Waits until it deals with nothing any more by itself, once it was told to stop: then its thread holds nothing
+    /// of the view.
+    pub async fn ended(&self) {
+        let thread = self.thread.lock().take();
+        let Some(thread) = thread else { return };
+        thread.thread().unpark();
+        if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+            tracing::error!("the thread for quality failed");
+        }
     }
 
     /// Deals with one record now.
