@@ -197,3 +197,38 @@ async fn a_proposal_hands_nobody_over() {
     stands(&hub, Some("not_received")).await;
     assert_eq!(at_hub(&hub, Request::Records(get())).await["unit"], HERE);
 }
+
+/// X03: only a case of the unit he leaves, or of the province, keeps a member where he is: not one that the unit he goes
+/// to writes about him.
+#[tokio::test(flavor = "multi_thread")]
+async fn x03_the_new_units_case_holds_nobody_up() {
+    let (Province { dir, hub, .. }, here, there) = set().await;
+    taken_in(&there, dir.path(), "cuoc_kiem_tra", &case(THERE, "DANG_TRIEN_KHAI", "")).await;
+    taken_in(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+    taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
+    stands(&hub, None).await;
+    assert_eq!(at_hub(&hub, Request::Records(get())).await["unit"], THERE);
+}
+
+/// Both units may say so before the member's own record has come: it goes as soon as it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn x02_a_member_who_comes_after_the_papers_goes_too() {
+    let (Province { dir, hub, .. }, here, there) = set().await;
+    let paper = |received: &str| paper(received).replace(NUMBER, "033075000002");
+    taken_in(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+    taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
+    hub.committer.flush().await;
+    hub.quality.settle().unwrap();
+    stands(&hub, Some("not_there")).await;
+    let member = format!(
+        "{HEAD}Trần Văn Bình,02/03/1975,Nam,033075000002,01/02/2000,Chi bộ 1,{HERE},CHIBO,CHINH_THUC,0912345672\n"
+    );
+    taken_in(&here, dir.path(), "dang_vien", &member).await;
+    stands(&hub, None).await;
+    let late = RecordsRequest::Get {
+        record_type: "dang_vien".to_owned(),
+        id: "033075000002".to_owned(),
+        unit: None,
+    };
+    assert_eq!(at_hub(&hub, Request::Records(late)).await["unit"], THERE);
+}
