@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lienthong_node::control::Serving;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::lock::{DataLock, LockError};
 use lienthong_node::log::{HashFile, LogReader};
@@ -136,6 +137,8 @@ pub struct Hub {
     pub readmitting: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
     pub reorganising: tokio::sync::Mutex<()>,
+    /// Those who ask it by its control socket.
+    pub serving: Arc<Serving>,
     /// Ends everything.
     pub stop: CancellationToken,
     /// What opening remarked.
@@ -255,6 +258,7 @@ impl Hub {
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
+            serving: Arc::default(),
             stop,
             remarks: opened.remarks,
             catalogue_folder: std::sync::OnceLock::new(),
@@ -432,10 +436,12 @@ impl Hub {
         }
     }
 
-    /// Stops: no more connections, what was accepted reaches the view.
+    /// Stops: what was asked is answered, no more connections, what was accepted reaches the view.
     pub async fn close(&self) {
+        self.serving.end().await;
         self.stop.cancel();
         self.keep_heartbeats();
+        self.quality.ended().await;
         self.committer.close().await;
     }
 }

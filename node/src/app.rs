@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ApiTokens;
+use crate::control::Serving;
 use crate::identity::{IdentityError, NodeIdentity};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
@@ -96,6 +97,8 @@ pub struct Node {
     pub addresses: RwLock<BTreeMap<String, String>>,
     /// What opening remarked.
     pub remarks: Vec<String>,
+    /// Those who ask it.
+    pub serving: Arc<Serving>,
     /// Ends everything.
     pub stop: CancellationToken,
     /// A newer catalogue came: to be in force, the node must be opened anew.
@@ -144,6 +147,7 @@ impl Node {
             api_tokens: ApiTokens::of(data),
             addresses: RwLock::default(),
             remarks,
+            serving: Arc::default(),
             stop: CancellationToken::new(),
             superseded: CancellationToken::new(),
             clock,
@@ -251,13 +255,15 @@ impl Node {
         (self.clock)()
     }
 
-    /// Stops: what was accepted reaches the view.
+    /// Stops: what was asked is answered, what was accepted reaches the view.
     pub async fn close(&self) {
+        self.serving.end().await;
         self.stop.cancel();
         let inbox = self.inbox.lock().take();
         if let Some(inbox) = inbox {
             inbox.ended().await;
         }
+        self.quality.ended().await;
         self.replica.close().await;
     }
 }

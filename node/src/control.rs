@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 /// A request of more bytes is refused.
@@ -84,17 +84,59 @@ impl Caller {
 /// What may wait to be heard.
 const SAID_WAITING: usize = 16;
 
+/// What somebody hears whose request was not taken.
+const ENDED: &str = "chương trình vừa dừng hoặc đang mở lại, chưa nhận yêu cầu: hãy thử lại · \
+                     it has just stopped or is being opened anew and did not take the request: try again";
+
 /// Answers one request of a caller.
 pub type Handler<R, F> = Arc<dyn Fn(R, Caller) -> F + Send + Sync>;
 
 /// A caller who does not take what is said for so long hears only the answer.
 const TELLING_MAX: Duration = Duration::from_secs(10);
 
-/// Serves requests until stopped.
+/// Those who ask a replica, by whatever door, and how that comes to an end: nobody else is let in, what was asked is
+/// answered, and only then may the rest stop.
+#[derive(Debug)]
+pub struct Serving {
+    ending: CancellationToken,
+    /// Whoever is at work holds a receiver.
+    at_work: watch::Sender<()>,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { ending: CancellationToken::new(), at_work: watch::Sender::new(()) }
+    }
+}
+
+impl Serving {
+    /// Cancelled when nobody is to be let in any more.
+    #[must_use]
+    pub fn ending(&self) -> &CancellationToken {
+        &self.ending
+    }
+
+    /// Does work that the end waits for.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let held = self.at_work.subscribe();
+        tokio::spawn(async move {
+            work.await;
+            drop(held);
+        });
+    }
+
+    /// Lets nobody in any more, and waits until everybody has an answer.
+    pub async fn end(&self) {
+        self.ending.cancel();
+        self.at_work.closed().await;
+    }
+}
+
+/// Serves requests until that comes to an end.
 ///
 /// # Errors
 /// The operating system's, if the socket cannot be made.
-pub fn serve<R, F>(data: &Path, handle: Handler<R, F>, stop: CancellationToken) -> io::Result<()>
+pub fn serve<R, F>(data: &Path, handle: Handler<R, F>, serving: &Arc<Serving>) -> io::Result<()>
 where
     R: DeserializeOwned + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -104,27 +146,33 @@ where
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    tokio::spawn(async move {
+    let doors = Arc::clone(serving);
+    serving.spawn(async move {
         loop {
             let accepted = tokio::select! {
-                () = stop.cancelled() => break,
+                () = doors.ending.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
             if let Ok((stream, _)) = accepted {
-                let handle = Arc::clone(&handle);
-                tokio::spawn(async move {
-                    if let Err(error) = converse(stream, handle.as_ref()).await {
+                let (handle, ending) = (Arc::clone(&handle), doors.ending.clone());
+                doors.spawn(async move {
+                    if let Err(error) = converse(stream, handle.as_ref(), &ending).await {
                         tracing::debug!(%error, "a control connection ended");
                     }
                 });
             }
         }
+        // Before the folder is anybody else's: theirs must not go.
         let _ = std::fs::remove_file(&path);
     });
     Ok(())
 }
 
-async fn converse<R, F>(stream: UnixStream, handle: &(dyn Fn(R, Caller) -> F + Send + Sync)) -> io::Result<()>
+async fn converse<R, F>(
+    stream: UnixStream,
+    handle: &(dyn Fn(R, Caller) -> F + Send + Sync),
+    ending: &CancellationToken,
+) -> io::Result<()>
 where
     R: DeserializeOwned,
     F: Future<Output = Answer>,
@@ -136,7 +184,13 @@ where
     let mut lines = BufReader::new(read);
     loop {
         let mut line = String::new();
-        if (&mut lines).take(REQUEST_BYTES_MAX).read_line(&mut line).await? == 0 {
+        let mut asked = (&mut lines).take(REQUEST_BYTES_MAX);
+        let read = tokio::select! {
+            // Who keeps a connection and asks nothing holds nobody up.
+            () = ending.cancelled() => return Ok(()),
+            read = asked.read_line(&mut line) => read?,
+        };
+        if read == 0 {
             return Ok(());
         }
         let answer = match serde_json::from_str(&line) {
@@ -145,8 +199,17 @@ where
         };
         let mut write = write.lock().await;
         let Some(write) = write.as_mut() else { return Ok(()) };
-        send(write, &answer).await?;
+        tokio::select! {
+            sent = send(write, &answer) => sent?,
+            () = too_late(ending) => return Ok(()),
+        }
     }
+}
+
+/// Ends some time after the end began: who does not take an answer then gets none.
+async fn too_late(ending: &CancellationToken) {
+    ending.cancelled().await;
+    tokio::time::sleep(TELLING_MAX).await;
 }
 
 async fn send(write: &mut OwnedWriteHalf, line: &impl Serialize) -> io::Result<()> {
@@ -217,7 +280,9 @@ impl Connection {
         send(&mut self.write, request).await?;
         loop {
             let mut line = String::new();
-            self.read.read_line(&mut line).await?;
+            if self.read.read_line(&mut line).await? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, ENDED));
+            }
             let mut document: Json = serde_json::from_str(&line)?;
             match document.get_mut("said") {
                 Some(said) => hear(said.take()),

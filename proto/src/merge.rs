@@ -145,9 +145,13 @@ pub fn shown_value(
     shown(policy, owner, codes, candidates).map(|candidate| candidate.value.clone())
 }
 
-/// Whether the candidates leave something to decide: at least two different values.
+/// Whether the candidates leave something to decide: at least two different values, or a value that nobody whose word
+/// counts has stated. A proposal alone is shown, so it must be seen.
 #[must_use]
 pub fn in_conflict(policy: Policy, candidates: &[Candidate]) -> bool {
+    if candidates.iter().all(|candidate| candidate.proposal) {
+        return candidates.iter().any(|candidate| candidate.value != Value::Null);
+    }
     if policy == Policy::Union && candidates.iter().all(|candidate| !candidate.proposal) {
         return false;
     }

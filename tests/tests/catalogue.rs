@@ -15,10 +15,13 @@ use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::lineage::StepKind;
 use lienthong_tests::make_hub;
 use serde_json::{Value as Json, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hub");
 const PASSWORD: &str = "một mật khẩu dài và khó đoán";
 const UNIT: &str = "11953";
+const ROWS: u64 = 20_000;
 const NEW: &str = "name = \"thi_dua\"\nlabel = { vi = \"Thi đua\", en = \"Emulation\" }\n\
     key = { fields = [\"ma\"], scope = \"unit\" }\n\
     [[field]]\nname = \"ma\"\nlabel = { vi = \"Mã\", en = \"Code\" }\ntype = \"text\"\nrequired = true\nclass = \"C1\"\n";
@@ -111,8 +114,18 @@ async fn p12_a_published_catalogue_reaches_every_node() {
         let refused = hub.ask(&publish(path, text)).await.unwrap();
         assert!(refused.exit != 0 && refused.body.to_string().contains(why), "{}", refused.body);
     }
+    // Who keeps a connection and asks nothing holds nobody up; who brings a long sheet is waited for.
+    let idle = [hub.data(), nodes[0].data()].map(Path::to_owned);
+    let mut kept = Vec::new();
+    for folder in &idle {
+        kept.push(control::Connection::open(folder).await.unwrap().unwrap());
+    }
+    let (begun, import) = import_under_way(dir.path()).await;
+    begun.await.unwrap();
     let published = hub.ask(&publish("records/thi_dua.toml", NEW)).await.unwrap();
     assert_eq!(published.body["number"], 1, "{}", published.body);
+    let taken = import.await.unwrap();
+    assert_eq!((&taken["created"], &taken["error"]), (&ROWS.into(), &Json::Null), "{taken}");
     let in_force = |body: &Json| body["number"] == 1 && body["is_published"] == true;
     let shown = asked(&mut hub, &HubRequest::CatalogueShow, in_force).await;
     assert!(shown["types"].to_string().contains("thi_dua"));
@@ -140,6 +153,33 @@ async fn p12_a_published_catalogue_reaches_every_node() {
         let aside: Vec<_> = aside.map(|entry| entry.file_name()).filter(|name| name != "view").collect();
         assert!(!aside.iter().any(|name| name.to_string_lossy().starts_with("view")), "{folder}: {aside:?}");
     }
+}
+
+/// A long sheet at a node: when its first rows are in, and what comes of it.
+async fn import_under_way(dir: &Path) -> (oneshot::Receiver<()>, JoinHandle<Json>) {
+    let line = |number: u64| {
+        format!("Nguyễn Văn An,02/03/1975,Nam,{number:012},01/02/2000,Chi bộ 1,{UNIT},CHIBO,CHINH_THUC\n")
+    };
+    let head = "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Diện quản lý,Tình trạng\n";
+    let path = dir.join("long.csv");
+    let lines: String = (0..ROWS).map(|row| line(33_075_000_000 + row)).collect();
+    std::fs::write(&path, format!("{head}{lines}")).unwrap();
+    let import = NodeRequest::Records(RecordsRequest::Import {
+        path,
+        record_type: "dang_vien".to_owned(),
+        dry_run: false,
+        rows: true,
+        author: "lan".to_owned(),
+        english: true,
+    });
+    let mut connection = control::Connection::open(&dir.join(UNIT)).await.unwrap().unwrap();
+    let (begin, begun) = oneshot::channel();
+    let mut begin = Some(begin);
+    let work = async move {
+        let mut hear = |_| begin.take().into_iter().for_each(|begin| begin.send(()).unwrap());
+        connection.ask_hearing(&import, &mut hear).await.unwrap().body
+    };
+    (begun, tokio::spawn(work))
 }
 
 /// A unit that gets another name has it everywhere, of its day.

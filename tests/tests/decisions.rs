@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use lienthong_hub::app::Hub;
 use lienthong_hub::service::{Request, Resolution, Transfer};
 use lienthong_node::app::Node;
 use lienthong_node::records::Page;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_tests::asking::{self, at_hub, at_node, away, until};
-use lienthong_tests::{Province, acknowledged, brisk, make_node};
+use lienthong_tests::{Province, acknowledged, brisk, make_node, open_hub, reopened};
 use serde_json::Value as Json;
 
 const HERE: &str = "11953";
@@ -162,6 +163,58 @@ async fn an_edit_that_did_not_see_the_decision_is_a_conflict_again() {
     assert_eq!((&record["conflicts"][0]["field"], siblings), (&"dien_thoai".into(), 2), "{record:#}");
     here.close().await;
     hub.close().await;
+}
+
+/// Goal: what only another unit says of a field is shown, and never without being seen: it is an open conflict at the
+/// province and at the owner, also in a view made again, until the steward or the owner says that it is so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_others_say_is_open_until_somebody_settles_it() {
+    for steward_settles in [true, false] {
+        let Province { dir, hub, address } = Province::set().await.unwrap();
+        let here = make_node(&hub, &address, &dir.path().join("here"), HERE).await.unwrap();
+        let there = make_node(&hub, &address, &dir.path().join("there"), THERE).await.unwrap();
+        for (node, unit, phone) in [(&here, HERE, ""), (&there, THERE, "0912345672")] {
+            import(node, dir.path(), &sheet(unit, phone)).await;
+            node.start_sync(brisk());
+            acknowledged(node).await.unwrap();
+        }
+        let phones = async |hub: &Arc<Hub>| {
+            let list = at_hub(hub, Request::ConflictsList { page: Page::default() }).await;
+            let of_phone = |item: &&Json| item["field"] == "dien_thoai";
+            list["items"].as_array().unwrap().iter().filter(of_phone).cloned().collect::<Vec<_>>()
+        };
+        let open = phones(&hub).await;
+        assert_eq!(open.len(), 1, "{open:#?}");
+        let open_at_owner = async || {
+            let one = at_node(&here, NodeRequest::Records(get(None))).await;
+            Json::from(one["conflicts"].to_string().contains("dien_thoai"))
+        };
+        until("it is open at the owner", open_at_owner, |open| open == true).await;
+        if steward_settles {
+            let id = open[0]["id"].as_str().unwrap().to_owned();
+            let decided = at_hub(&hub, resolution(&id, Some(1), None)).await;
+            assert_eq!((&decided["changed"], &decided["answered"]), (&true.into(), &1.into()), "{decided:#}");
+        } else {
+            // The owner's sheet with the same number: its own word now.
+            assert_eq!(import(&here, dir.path(), &sheet(HERE, "0912345672")).await["updated"], 1);
+            acknowledged(&here).await.unwrap();
+        }
+        assert_eq!(phones(&hub).await, Vec::<Json>::new());
+        until("it is settled at the owner", open_at_owner, |open| open == false).await;
+        let one = at_hub(&hub, Request::Records(get(None))).await;
+        assert_eq!(one["fields"]["dien_thoai"], "0912345672", "{one:#}");
+        // Who proposed it says nothing new by saying it again.
+        assert_eq!(import(&there, dir.path(), &sheet(THERE, "0912345672")).await["unchanged"], 1);
+        let list = async |hub: &Arc<Hub>| at_hub(hub, Request::ConflictsList { page: Page::default() }).await;
+        let before = list(&hub).await;
+        for node in [here, there] {
+            node.close().await;
+        }
+        hub.close().await;
+        drop(hub);
+        std::fs::remove_dir_all(dir.path().join("hub/view")).unwrap();
+        assert_eq!(list(&reopened(|| open_hub(&dir.path().join("hub")))).await, before);
+    }
 }
 
 /// Goal: a member moves by one command: the new commune has the record whole and may write it; the old one sees it

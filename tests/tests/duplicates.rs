@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use lienthong_hub::app::Hub;
-use lienthong_hub::service::{Pairing, Request};
+use lienthong_hub::service::{Pairing, Request, Resolution};
 use lienthong_node::app::Node;
 use lienthong_node::records::{Listing, Page};
 use lienthong_node::replica::{Draft, Intent};
@@ -184,6 +184,153 @@ async fn p4_a_late_edit_of_a_record_left_out_is_seen() {
     assert_eq!(held(&hub, AT_THERE).await["id"], merged["id"]);
     assert_eq!(open(&hub).await, item);
     drop(address);
+}
+
+/// A commune's late edit of a record that was left out, and what the steward says of it.
+async fn settled(hub: &Arc<Hub>, merged: &Json, pick: usize) {
+    let settled = Request::ConflictsResolve(Resolution {
+        id: merged["merged"].as_str().unwrap().to_owned(),
+        field: Some("_withdrawn".to_owned()),
+        pick: Some(pick),
+        value: None,
+        reason: "theo hồ sơ".to_owned(),
+        actor: "minh".to_owned(),
+    });
+    let settled = at_hub(hub, settled).await;
+    assert_eq!(settled["changed"], true, "{settled:#}");
+}
+
+/// A steward who is asked about a late edit may say that the record left out stays out: it goes on leading to the other;
+/// or that it stands: it leads nowhere, now and however it is withdrawn later, and the merging can still be taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn x04_a_merging_that_was_contested_leads_or_can_be_undone() {
+    let Set { province: Province { dir, hub, .. }, there, .. } = set().await;
+    let folder = dir.path().join("there");
+    let there = away(there, &folder).await;
+    let before = held(&hub, AT_THERE).await;
+    let merged = at_hub(&hub, merge()).await;
+    assert_eq!(merged["changed"], true, "{merged:#}");
+    let text = format!("{HEAD}{}", line(THERE, AT_THERE, "0912345679", "Tày"));
+    import(&there, dir.path(), "dang_vien", &text).await;
+    there.start_sync(brisk());
+    acknowledged(&there).await.unwrap();
+    // It stays out.
+    settled(&hub, &merged, 1).await;
+    assert_eq!(held(&hub, AT_THERE).await["id"], merged["id"]);
+    // A second late edit; it stands.
+    let there = away(there, &folder).await;
+    let put = RecordsRequest::Put {
+        values: vec![serde_json::json!({ "so_cccd": AT_HERE, "que_quan": "Hưng Yên" })],
+        record_type: "dang_vien".to_owned(),
+        author: "minh".to_owned(),
+        english: true,
+    };
+    at_hub(&hub, Request::Records(put)).await;
+    let draft = Draft {
+        record_type: "dang_vien".to_owned(),
+        owner: THERE.parse().unwrap(),
+        values: [("que_quan".to_owned(), Value::Text("Thái Bình".to_owned()))].into(),
+        intent: Intent::Stand(before["id"].as_str().unwrap().parse().unwrap()),
+        author: "lan".to_owned(),
+    };
+    assert!(there.write(vec![draft]).await[0].is_ok());
+    there.start_sync(brisk());
+    acknowledged(&there).await.unwrap();
+    settled(&hub, &merged, 2).await;
+    let one = held(&hub, AT_THERE).await;
+    assert!(one["id"] == before["id"] && one["merged_into"].is_null(), "{one:#}");
+    // Withdrawn for another reason it does not lead on.
+    let withdraw = RecordsRequest::Withdraw {
+        record_type: "dang_vien".to_owned(),
+        id: AT_THERE.to_owned(),
+        unit: None,
+        reason: "nhập nhầm".to_owned(),
+        author: "minh".to_owned(),
+    };
+    let withdrawn = at_hub(&hub, Request::Records(withdraw)).await;
+    assert_eq!((&withdrawn["id"], &withdrawn["changed"]), (&before["id"], &true.into()), "{withdrawn:#}");
+    let one = held(&hub, AT_THERE).await;
+    assert!(one["id"] == before["id"] && one["merged_into"].is_null(), "{one:#}");
+    // It is one half of a merging all the same.
+    assert_eq!(at_hub(&hub, merge()).await["rule"], "RECORD_MERGED");
+    let undone = at_hub(&hub, Request::DuplicatesUndo(pairing(AT_THERE, None, None))).await;
+    assert_eq!(undone["undone"], "merge", "{undone:#}");
+    let one = held(&hub, AT_THERE).await;
+    assert_eq!((&one["id"], &one["unit"]), (&before["id"], &THERE.into()), "{one:#}");
+    assert!(held(&hub, AT_HERE).await["merged"].is_null());
+    let again = at_hub(&hub, Request::DuplicatesUndo(pairing(AT_THERE, None, None))).await;
+    assert_eq!(again["rule"], "NOTHING_TO_UNDO");
+}
+
+/// The same where both records are one commune's: its late edit counts, so the record stands until it is settled.
+#[tokio::test(flavor = "multi_thread")]
+async fn x04_a_late_edit_of_ones_own_is_settled_either_way() {
+    for stays_out in [true, false] {
+        let Province { dir, hub, address } = Province::set().await.unwrap();
+        let folder = dir.path().join("here");
+        let here = make_node(&hub, &address, &folder, HERE).await.unwrap();
+        let sheet = |phone: &str| {
+            format!("{HEAD}{}{}", line(HERE, AT_HERE, "", "Kinh"), line(HERE, AT_THERE, phone, "Kinh"))
+        };
+        assert_eq!(import(&here, dir.path(), "dang_vien", &sheet("0912345671")).await["created"], 2);
+        here.start_sync(brisk());
+        acknowledged(&here).await.unwrap();
+        let here = away(here, &folder).await;
+        let merged = at_hub(&hub, merge()).await;
+        assert_eq!(merged["changed"], true, "{merged:#}");
+        assert_eq!(import(&here, dir.path(), "dang_vien", &sheet("0912345679")).await["updated"], 1);
+        here.start_sync(brisk());
+        acknowledged(&here).await.unwrap();
+        assert_eq!(held(&hub, AT_THERE).await["id"], merged["merged"], "it stands for now");
+        if stays_out {
+            settled(&hub, &merged, 1).await;
+            assert_eq!(held(&hub, AT_THERE).await["id"], merged["id"]);
+        }
+        let undone = at_hub(&hub, Request::DuplicatesUndo(pairing(AT_THERE, None, None))).await;
+        assert_eq!(undone["undone"], "merge", "{undone:#}");
+        let one = held(&hub, AT_THERE).await;
+        assert_eq!(one["fields"]["dien_thoai"], "0912345679", "{one:#}");
+        assert!(one["merged_into"].is_null() && one["withdrawn"].is_null(), "{one:#}");
+        assert!(!one["conflicts"].to_string().contains("_withdrawn"), "{one:#}");
+        let one = held(&hub, AT_HERE).await;
+        assert!(one["merged"].is_null() && one["fields"]["dien_thoai"].is_null(), "{one:#}");
+    }
+}
+
+/// What another unit only proposed of a record does not become the province's word by a merging, and is not answered by
+/// it unseen.
+#[tokio::test(flavor = "multi_thread")]
+async fn x04_a_merging_takes_no_proposal_for_a_word() {
+    for keep in [AT_HERE, AT_THERE] {
+        let province = Province::set().await.unwrap();
+        let Province { dir, hub, address } = &province;
+        let here = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
+        let there = make_node(hub, address, &dir.path().join("there"), THERE).await.unwrap();
+        // The one commune states no telephone of its member, the other one proposes it, and has a record of its own.
+        let own = if keep == AT_HERE { "0912345671" } else { "" };
+        for (node, unit, number, phone) in [
+            (&here, HERE, AT_HERE, ""),
+            (&there, THERE, AT_HERE, "0912345672"),
+            (&there, THERE, AT_THERE, own),
+        ] {
+            let text = format!("{HEAD}{}", line(unit, number, phone, "Kinh"));
+            assert_eq!(import(node, dir.path(), "dang_vien", &text).await["rejected"], 0);
+            node.start_sync(brisk());
+            acknowledged(node).await.unwrap();
+        }
+        let merge = Request::DuplicatesMerge(pairing(AT_THERE, Some(AT_HERE), Some(keep)));
+        let merged = at_hub(hub, merge).await;
+        assert_eq!(merged["changed"], true, "{merged:#}");
+        assert!(!merged["filled"].to_string().contains("dien_thoai"), "{merged:#}");
+        let one = held(hub, keep).await;
+        if keep == AT_THERE {
+            assert!(one["fields"]["dien_thoai"].is_null(), "{one:#}");
+        } else {
+            let told = serde_json::json!({ "field": "dien_thoai", "kept": null, "left_out": own });
+            assert!(merged["differing"].as_array().unwrap().contains(&told), "{merged:#}");
+            assert!(one["conflicts"].to_string().contains("0912345672"), "{one:#}");
+        }
+    }
 }
 
 /// X06: homonyms told apart are not proposed again, until that is taken back.
@@ -432,7 +579,13 @@ async fn p4_an_item_gone_in_one_stays_in_the_other() {
         Pairing { record_type: "can_bo".to_owned(), ..pairing(&ids[1], Some(&ids[0]), Some(&ids[0])) };
     let merged = at_hub(&hub, Request::DuplicatesMerge(merge)).await;
     assert_eq!(merged["changed"], true, "{merged:#}");
-    let one = RecordsRequest::Get { record_type: "can_bo".to_owned(), id: ids[1].clone(), unit: None };
-    let one = at_hub(&hub, Request::Records(one)).await;
+    let get = || {
+        Request::Records(RecordsRequest::Get {
+            record_type: "can_bo".to_owned(),
+            id: ids[1].clone(),
+            unit: None,
+        })
+    };
+    let one = at_hub(&hub, get()).await;
     assert_eq!(one["fields"]["boi_duong"][0]["khoa"], "Khóa 1", "{one:#}");
 }

@@ -97,3 +97,16 @@ async fn defects_show_at_both_ends_and_mending_clears_them() {
     node.close().await;
     hub.close().await;
 }
+
+/// A replica that was closed judges nothing any more: nothing of its folder is held by a thread of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_replica_judges_nothing_any_more() -> anyhow::Result<()> {
+    let Province { dir, hub, address } = Province::set().await?;
+    let node = make_node(&hub, &address, &dir.path().join("node"), UNIT).await?;
+    node.start_judging()?;
+    node.close().await;
+    assert_eq!(Arc::strong_count(&node.quality), 1);
+    hub.close().await;
+    assert_eq!(Arc::strong_count(&hub.quality), 1);
+    Ok(())
+}

@@ -196,7 +196,10 @@ async fn serve(
                 hub.close().await;
                 drop(hub);
                 again = true;
-                hub = settled(again, async || opened(data, overrides)).await?;
+                hub = tokio::select! {
+                    stopped = &mut stopped => return stopped.map(|()| 0),
+                    opened = settled(again, async || opened(data, overrides)) => opened?,
+                };
                 continue;
             }
         }
@@ -228,7 +231,7 @@ async fn serve_once(
     let handler = Arc::clone(hub);
     let handle: control::Handler<Asked, _> =
         Arc::new(move |asked, caller| Arc::clone(&handler).execute_as(asked, caller));
-    control::serve(&hub.data, handle, hub.stop.clone()).context("control.sock")?;
+    control::serve(&hub.data, handle, &hub.serving).context("control.sock")?;
     let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
     let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
     eprintln!("{}", tongue.pick(&vi, &en));

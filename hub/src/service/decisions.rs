@@ -96,7 +96,14 @@ impl Hub {
             // To withdraw is to have seen what is there now: the list of what was seen is made anew.
             Some(_) => {
                 let text = Value::Text(reason.clone());
-                (Intent::Withdraw(record.id), BTreeMap::from([(field.clone(), text)]))
+                let mut values = BTreeMap::from([(field.clone(), text)]);
+                // One that was merged is out because of that, and goes on leading to the other.
+                let (_, into) = record.candidates(path::INTO).unwrap_or_default();
+                let merged = into.iter().any(|into| candidates.iter().any(|side| side.dot == into.dot));
+                if let Some(merging) = record.merging().filter(|_| merged) {
+                    values.insert(path::INTO.to_owned(), merging.to_value());
+                }
+                (Intent::Withdraw(record.id), values)
             }
             None => (
                 Intent::Amend(record.id),

@@ -83,7 +83,7 @@ impl Hub {
             ));
         }
         for record in [&one, &other] {
-            if let Some(into) = record.leads_to() {
+            if let Some(Merging { into, .. }) = record.merging() {
                 let reason = format!("{0} đã gộp vào {into} · {0} was merged into {into}", record.id);
                 return Err(Answer::refused("RECORD_MERGED", reason));
             }
@@ -144,18 +144,18 @@ impl Hub {
         let mut differing = Vec::new();
         let gone = |name: &str| match name.rsplit_once('/') {
             // An item that is gone here says nothing of an item there.
-            Some((item, _)) => left_out.shown(&format!("{item}/_gone")) == Some(&Value::Boolean(true)),
+            Some((item, _)) => left_out.firm(&format!("{item}/_gone")) == Some(&Value::Boolean(true)),
             None => false,
         };
-        let stated = left_out.values().filter(|(name, value)| **value != Value::Null && !gone(name));
-        for (name, value) in stated {
-            match stays.shown(name).filter(|stands| **stands != Value::Null) {
-                None => drop(filled.insert(name.to_owned(), value.clone())),
-                Some(stands) if stands != value && !declared.key.fields.iter().any(|key| key == name) => {
-                    let (stands, other) = (stands.to_json(), value.to_json());
-                    differing.push(json!({ "field": name, "kept": stands, "left_out": other }));
-                }
-                Some(_) => {}
+        // What was only proposed is nobody's word yet: it becomes none by this, and is not answered by it.
+        let said = left_out.values().filter_map(|(name, _)| Some((name, left_out.firm(name)?)));
+        for (name, value) in said.filter(|(name, value)| **value != Value::Null && !gone(name)) {
+            let stands = stays.firm(name).filter(|stands| **stands != Value::Null);
+            if stands.is_none() && !is_said(&stays, name) {
+                filled.insert(name.to_owned(), value.clone());
+            } else if stands != Some(value) && !declared.key.fields.iter().any(|key| key == name) {
+                let (stands, other) = (stands.map(Value::to_json), value.to_json());
+                differing.push(json!({ "field": name, "kept": stands, "left_out": other }));
             }
         }
         let names: Vec<String> = filled.keys().cloned().collect();
@@ -200,7 +200,7 @@ impl Hub {
         let second = pairing.second.as_ref().map(|id| self.one(pairing, declared, id)).transpose()?;
         let merged = [Some(&first), second.as_ref()].into_iter().flatten().find(|record| {
             let other = if record.id == first.id { second.as_ref() } else { Some(&first) };
-            record.leads_to().is_some_and(|into| other.is_none_or(|other| other.id == into))
+            record.merging().is_some_and(|merging| other.is_none_or(|other| other.id == merging.into))
         });
         if let Some(left_out) = merged {
             return self.undoing_merge(pairing, declared, left_out);
@@ -223,7 +223,7 @@ impl Hub {
         left_out: &Record,
     ) -> Result<(Vec<Decision>, serde_json::Value), Answer> {
         let reason = reason_of(&pairing.reason)?;
-        let merging = left_out.shown(path::INTO).and_then(Merging::of).ok_or_else(nothing_to_undo)?;
+        let merging = left_out.merging().ok_or_else(nothing_to_undo)?;
         let stays = self.one(pairing, declared, &merging.into.to_string())?;
         let marked = merged_path(left_out.id);
         let mut values = BTreeMap::from([(marked.clone(), Value::Null)]);
@@ -274,6 +274,12 @@ impl Hub {
         let fields = change.writes.into_iter().map(|write| write.path);
         Ok(fields.filter(|name| !name.starts_with('_')).collect())
     }
+}
+
+/// Whether anybody says anything of a field, be it a proposal.
+fn is_said(record: &Record, name: &str) -> bool {
+    let (_, live) = record.candidates(name).unwrap_or_default();
+    live.iter().any(|candidate| candidate.value != Value::Null)
 }
 
 fn nothing_to_undo() -> Answer {

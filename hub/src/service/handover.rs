@@ -1,13 +1,14 @@
 //! Records handed over by both units' word: each states its half, the province gives the record over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lienthong_node::control::Answer;
 use lienthong_node::dataset::{DatasetError, Record};
+use lienthong_node::quality::Keeper;
 use lienthong_node::records::{Listing, Page};
 use lienthong_node::replica::{Draft, Intent};
-use lienthong_proto::catalogue::{Handover, KeyScope, RecordType};
+use lienthong_proto::catalogue::{Catalogue, Handover, Held, KeyScope, RecordType};
 use lienthong_proto::change::{path, record_id};
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::value::Value;
@@ -34,10 +35,10 @@ enum Stand {
     NotReceived,
     /// The releasing unit has not.
     NotReleased,
-    /// Both have, and the record is kept where it is.
-    Held(String),
-    /// Both have, and what is to go is not the releasing unit's.
-    NotThere,
+    /// Both have, and this record keeps the other where it is.
+    Held(RecordId),
+    /// Both have, and what is to go, by these ids, is not the releasing unit's.
+    NotThere([RecordId; 2]),
     /// Both have.
     Agreed(Box<Agreed>),
     /// It was given over.
@@ -48,17 +49,70 @@ struct Agreed {
     subject: Record,
     released: Record,
     received: i32,
+    /// It is the receiving unit's already: all that is left is to note it.
+    is_there: bool,
+}
+
+/// What is to be done about a handover.
+enum Step {
+    /// Nothing, until one of its halves changes.
+    Nothing,
+    /// Nothing, until one of these changes.
+    Wait(Vec<RecordId>),
+    /// It is due.
+    Give(Vec<Decision>),
+}
+
+/// Handovers that wait for a change of another record: of a case that holds them up, or of what is to go.
+#[derive(Default)]
+struct Waiting {
+    on: BTreeMap<RecordId, BTreeSet<(String, RecordId)>>,
+}
+
+impl Waiting {
+    /// A handover waits for one of these records; whether it is waited for only from now on.
+    fn note(&mut self, on: &[RecordId], handover: &(String, RecordId), keeper: &Keeper) -> bool {
+        let mut new = false;
+        for id in on {
+            if self.on.entry(*id).or_default().insert(handover.clone()) {
+                keeper.await_handing(*id);
+                new = true;
+            }
+        }
+        new
+    }
+
+    /// The handovers to look at after these records were judged.
+    fn due(
+        &mut self,
+        judged: BTreeSet<(String, RecordId)>,
+        catalogue: &Catalogue,
+    ) -> BTreeSet<(String, RecordId)> {
+        let mut due = BTreeSet::new();
+        for judged in judged {
+            due.extend(self.on.remove(&judged.1).unwrap_or_default());
+            if catalogue.hands_over(&judged.0) {
+                due.insert(judged);
+            }
+        }
+        due
+    }
 }
 
 impl Hub {
     /// Gives over what both units agree on, now and whenever they do, until the hub stops.
     pub(crate) async fn keep_handing_over(self: Arc<Self>) {
         let mut handing = self.quality.handing();
+        let mut waiting = Waiting::default();
         // What was agreed on before a stop.
-        for (declared, id) in self.agreements() {
-            self.hand_over(&declared, id).await;
-        }
+        let mut due = tokio::task::block_in_place(|| self.agreements());
         loop {
+            for handover in due {
+                if self.stop.is_cancelled() {
+                    return;
+                }
+                self.hand_over(&handover, &mut waiting).await;
+            }
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 changed = handing.changed() => {
@@ -67,25 +121,16 @@ impl Hub {
                     }
                 }
             }
-            let judged = self.quality.take_handing();
-            let hands = |(name, _): &&(String, RecordId)| {
-                self.catalogue.record_type(name).is_some_and(|declared| declared.handover.is_some())
-            };
-            // What no longer keeps a record where it is may free any.
-            let all = judged.iter().any(|judged| !hands(&judged));
-            let due = if all { self.agreements() } else { judged.into_iter().collect() };
-            for (record_type, id) in due {
-                self.hand_over(&record_type, id).await;
-            }
+            due = waiting.due(self.quality.take_handing(), &self.catalogue);
         }
     }
 
-    fn agreements(&self) -> Vec<(String, RecordId)> {
-        let mut all = Vec::new();
+    fn agreements(&self) -> BTreeSet<(String, RecordId)> {
+        let mut all = BTreeSet::new();
         for declared in self.catalogue.record_types().filter(|declared| declared.handover.is_some()) {
             let visited = self.records().each(declared, &Listing::default(), &mut |record| {
-                all.push((declared.name.clone(), record.id));
-                true
+                all.insert((declared.name.clone(), record.id));
+                !self.stop.is_cancelled()
             });
             if let Err(error) = visited {
                 tracing::error!(%error, "handovers cannot be read");
@@ -94,30 +139,40 @@ impl Hub {
         all
     }
 
-    async fn hand_over(&self, record_type: &str, id: RecordId) {
-        let decided = tokio::task::block_in_place(|| {
-            let Some(declared) = self.catalogue.record_type(record_type) else { return Ok(None) };
-            let Some(handover) = &declared.handover else { return Ok(None) };
-            let Some(record) = self.dataset.record(&self.catalogue, record_type, id)? else {
-                return Ok(None);
-            };
-            match self.stand(declared, handover, &record)? {
-                Stand::Agreed(agreed) => Ok(Some(self.giving(handover, &agreed))),
-                _ => Ok(None),
-            }
-        });
-        match decided {
-            Ok(None) => {}
-            Ok(Some(decisions)) => {
-                if let Err(refusal) = self.decide(decisions).await {
-                    tracing::error!(%id, refusal = %refusal.body, "what both units agree on is not given over");
+    async fn hand_over(&self, handover: &(String, RecordId), waiting: &mut Waiting) {
+        let id = handover.1;
+        loop {
+            match tokio::task::block_in_place(|| self.step(handover)) {
+                Ok(Step::Nothing) => return,
+                // What it waits for may have changed before that was known.
+                Ok(Step::Wait(on)) if waiting.note(&on, handover, &self.quality) => {}
+                Ok(Step::Wait(_)) => return,
+                Ok(Step::Give(decisions)) => {
+                    if let Err(refusal) = self.decide(decisions).await {
+                        tracing::error!(%id, refusal = %refusal.body, "what both units agree on is not given over");
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, %id, "a handover cannot be read");
+                    return;
                 }
             }
-            Err(error) => {
-                let error: DatasetError = error;
-                tracing::error!(%error, %id, "a handover cannot be read");
-            }
         }
+    }
+
+    fn step(&self, (record_type, id): &(String, RecordId)) -> Result<Step, DatasetError> {
+        let Some(declared) = self.catalogue.record_type(record_type) else { return Ok(Step::Nothing) };
+        let Some(handover) = &declared.handover else { return Ok(Step::Nothing) };
+        let Some(record) = self.dataset.record(&self.catalogue, record_type, *id)? else {
+            return Ok(Step::Nothing);
+        };
+        Ok(match self.stand(declared, handover, &record)? {
+            Stand::Agreed(agreed) => Step::Give(self.giving(handover, &agreed)),
+            Stand::Held(by) => Step::Wait(vec![by]),
+            Stand::NotThere(ids) => Step::Wait(ids.to_vec()),
+            Stand::NotReceived | Stand::NotReleased | Stand::Done => Step::Nothing,
+        })
     }
 
     /// The handovers that are not done, of all units or of one, as a list.
@@ -149,7 +204,7 @@ impl Hub {
                     "held: a case about it is under way",
                     Some(by),
                 ),
-                Stand::NotThere => {
+                Stand::NotThere(_) => {
                     ("not_there", "bản ghi không thuộc đơn vị đi", "it is not the releasing unit’s", None)
                 }
                 Stand::Agreed(_) => ("agreed", "đang chuyển", "being given over", None),
@@ -179,25 +234,26 @@ impl Hub {
         let Some(received) = received else { return Ok(Stand::NotReceived) };
         let target = declared.field(&handover.record).and_then(|field| field.target.as_deref());
         let Some(target) = target.and_then(|target| self.catalogue.record_type(target)) else {
-            return Ok(Stand::NotThere);
+            return Ok(Stand::NotThere([terms.record; 2]));
         };
         let id = self.dataset.led(&target.name, terms.record)?;
+        let not_there = Ok(Stand::NotThere([terms.record, id]));
         let subject = self.dataset.record(&self.catalogue, &target.name, id)?;
-        let Some(subject) = subject.filter(|subject| !subject.is_withdrawn()) else {
-            return Ok(Stand::NotThere);
-        };
+        let Some(subject) = subject.filter(|subject| !subject.is_withdrawn()) else { return not_there };
         let (_, noted) = released.candidates(&handover.received).unwrap_or_default();
-        if noted.iter().any(|noted| noted.unit.is_province() && noted.value == Value::Date(received)) {
-            // Given over once: what became of the record since is another matter.
+        if noted.iter().any(|noted| noted.unit.is_province() && matches!(noted.value, Value::Date(_))) {
+            // Given over once, whatever day is stated since: what became of the record is another matter.
             return Ok(Stand::Done);
         }
-        if subject.owner.as_ref() != Some(&terms.from) {
-            return Ok(if subject.owner.as_ref() == Some(&terms.to) { Stand::Done } else { Stand::NotThere });
+        let is_there = subject.owner.as_ref() == Some(&terms.to);
+        if !is_there && subject.owner.as_ref() != Some(&terms.from) {
+            return not_there;
         }
-        if let Some(by) = self.held_by(handover, target, &subject)? {
-            return Ok(Stand::Held(by));
-        }
-        Ok(Stand::Agreed(Box::new(Agreed { subject, released, received })))
+        let held = if is_there { None } else { self.held_by(handover, target, &subject, &terms.from)? };
+        Ok(match held {
+            Some(by) => Stand::Held(by),
+            None => Stand::Agreed(Box::new(Agreed { subject, released, received, is_there })),
+        })
     }
 
     /// One unit's half, if it stands.
@@ -213,7 +269,7 @@ impl Hub {
             Some(record.clone())
         } else {
             // The other half names the same things; what else its key names, it names alike.
-            let text = |name: &String| record.shown(name).map(Value::to_text).unwrap_or_default();
+            let text = |name: &String| record.firm(name).map(Value::to_text).unwrap_or_default();
             let key: Vec<String> = declared.key.fields.iter().map(text).collect();
             let scope = (declared.key.scope == KeyScope::Unit).then_some(unit);
             let id = record_id(&self.secrets.provincial_key, &declared.name, scope, &key);
@@ -226,40 +282,37 @@ impl Hub {
         }))
     }
 
-    /// What keeps a record where it is: the id of the first such record.
+    /// What keeps a record where it is: the first such record of the unit it is to leave, or of the province. Not one of
+    /// the unit it goes to, nor of anybody else who only writes about it.
     fn held_by(
         &self,
         handover: &Handover,
         target: &RecordType,
         subject: &Record,
-    ) -> Result<Option<String>, DatasetError> {
+        from: &UnitCode,
+    ) -> Result<Option<RecordId>, DatasetError> {
         let Some(held) = &handover.held else { return Ok(None) };
         let Some(by) = self.catalogue.record_type(&held.by) else { return Ok(None) };
         let key: Vec<String> =
             target.key.fields.iter().filter_map(|name| Some(subject.shown(name)?.to_text())).collect();
         let names = [subject.id.to_string(), key.join("|")];
         let mut found = None;
-        self.records().each(by, &Listing::default(), &mut |case| {
-            let holds =
-                matches!(case.shown(&held.state), Some(Value::Code(code)) if held.states.contains(code));
-            let about = |value: &Value| names.contains(&value.to_text());
-            let named = match case.shown(&held.subject) {
-                Some(Value::List(values)) => values.iter().any(about),
-                Some(value) => about(value),
-                None => false,
-            };
-            if holds && named {
-                found = Some(case.id.to_string());
-            }
-            found.is_none()
-        })?;
+        for unit in [from, &self.secrets.profile.province] {
+            let listing = Listing { unit: Some(unit.clone()), ..Listing::default() };
+            self.records().each(by, &listing, &mut |case| {
+                if holds(held, case, &names) {
+                    found = Some(case.id);
+                }
+                found.is_none()
+            })?;
+        }
         Ok(found)
     }
 
     fn giving(&self, handover: &Handover, agreed: &Agreed) -> Vec<Decision> {
-        let Agreed { subject, released, received } = agreed;
-        let to = released.shown(&handover.to).cloned().unwrap_or(Value::Null);
-        let (day, until) = (released.shown(&handover.released), Value::Date(*received));
+        let Agreed { subject, released, received, is_there } = agreed;
+        let to = released.firm(&handover.to).cloned().unwrap_or(Value::Null);
+        let (day, until) = (released.firm(&handover.released), Value::Date(*received));
         let reason = format!(
             "giới thiệu {}, tiếp nhận {} · both units’ word",
             day.map(Value::to_text).unwrap_or_default(),
@@ -290,16 +343,30 @@ impl Hub {
             }
         };
         // The note last: without it the handover is not done, and is tried again.
-        vec![decision(subject, path::UNIT, goes), decision(released, &handover.received, noted)]
+        let note = decision(released, &handover.received, noted);
+        if *is_there { vec![note] } else { vec![decision(subject, path::UNIT, goes), note] }
     }
 }
 
+/// Whether a case keeps what goes by these names where it is.
+fn holds(held: &Held, case: &Record, names: &[String; 2]) -> bool {
+    let in_hold = matches!(case.firm(&held.state), Some(Value::Code(code)) if held.states.contains(code));
+    let about = |value: &Value| names.contains(&value.to_text());
+    in_hold
+        && match case.firm(&held.subject) {
+            Some(Value::List(values)) => values.iter().any(about),
+            Some(value) => about(value),
+            None => false,
+        }
+}
+
+/// What a half says by a word that counts: a proposal hands nothing over.
 fn terms(handover: &Handover, record: &Record) -> Option<Terms> {
-    let unit = |name: &str| match record.shown(name) {
+    let unit = |name: &str| match record.firm(name) {
         Some(Value::Unit(unit)) => Some(unit.clone()),
         _ => None,
     };
-    let Some(Value::Reference(subject)) = record.shown(&handover.record) else { return None };
+    let Some(Value::Reference(subject)) = record.firm(&handover.record) else { return None };
     Some(Terms {
         record: *subject,
         from: unit(&handover.from)?,
@@ -309,7 +376,7 @@ fn terms(handover: &Handover, record: &Record) -> Option<Terms> {
 }
 
 fn date(record: &Record, name: &str) -> Option<i32> {
-    match record.shown(name) {
+    match record.firm(name) {
         Some(Value::Date(day)) => Some(*day),
         _ => None,
     }

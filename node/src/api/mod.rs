@@ -33,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Node;
+use crate::control::Serving;
 
 pub use routes::{ENDPOINTS, Endpoint};
 pub use tokens::{ApiTokenError, ApiTokenRequest, ApiTokens};
@@ -129,26 +130,27 @@ pub async fn serve(node: &Arc<Node>, listen: LoopbackAddress) -> Result<SocketAd
     };
     let app = routes::router(Arc::new(api));
     node.addresses.write().insert("api".to_owned(), address.to_string());
-    tokio::spawn(accept(listener, app, node.stop.clone()));
+    node.serving.spawn(accept(listener, app, Arc::clone(&node.serving)));
     Ok(address)
 }
 
-async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) {
+async fn accept(listener: TcpListener, app: Router, serving: Arc<Serving>) {
+    let ending = serving.ending();
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // Who comes when all are taken waits in the system's queue.
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = ending.cancelled() => return,
             permit = Arc::clone(&connections).acquire_owned() => {
                 let Ok(permit) = permit else { return };
                 tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = ending.cancelled() => return,
                     accepted = listener.accept() => accepted.map(|(tcp, _)| (tcp, permit)),
                 }
             }
         };
         match accepted {
-            Ok((tcp, permit)) => drop(tokio::spawn(converse(tcp, app.clone(), stop.clone(), permit))),
+            Ok((tcp, permit)) => serving.spawn(converse(tcp, app.clone(), ending.clone(), permit)),
             Err(error) => {
                 // Out of file descriptors, most likely: give others time to close theirs.
                 tracing::warn!(%error, "a local connection cannot be accepted");
@@ -158,7 +160,7 @@ async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) {
     }
 }
 
-async fn converse(tcp: TcpStream, app: Router, stop: CancellationToken, _permit: OwnedSemaphorePermit) {
+async fn converse(tcp: TcpStream, app: Router, ending: CancellationToken, _permit: OwnedSemaphorePermit) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -167,7 +169,7 @@ async fn converse(tcp: TcpStream, app: Router, stop: CancellationToken, _permit:
     let mut connection = pin!(http.serve_connection(TokioIo::new(tcp), TowerToHyperService::new(app)));
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = stop.cancelled() => {}
+        () = ending.cancelled() => {}
         () = tokio::time::sleep(CONNECTION_TIME) => {}
     }
     connection.as_mut().graceful_shutdown();

@@ -164,7 +164,11 @@ async fn daemon(
                 node.close().await;
                 drop(node);
                 again = true;
-                node = settled(again, async || Ok(Node::open(data, in_force(data, overrides)?, system_clock)?)).await?;
+                let open = async || Ok(Node::open(data, in_force(data, overrides)?, system_clock)?);
+                node = tokio::select! {
+                    stopped = &mut stopped => return stopped.map(|()| 0),
+                    opened = settled(again, open) => opened?,
+                };
                 continue;
             }
         }
@@ -191,7 +195,7 @@ async fn serve(
     let handler = Arc::clone(node);
     let handle: control::Handler<Request, _> =
         Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
-    control::serve(&node.data, handle, node.stop.clone()).context("control.sock")?;
+    control::serve(&node.data, handle, &node.serving).context("control.sock")?;
     node.start_sync(Settings::default());
     node.start_inbox(&services.inbox).context("inbox")?;
     node.start_judging().context("quality")?;

@@ -161,8 +161,7 @@ impl Dataset {
             contested.extend(merged.contested);
             past.extend(merged.past.into_iter().map(|source| (source.dot, Past::of(source))));
         }
-        contested
-            .extend(before.registers.iter().filter(|(_, r)| r.siblings.len() > 1).map(|(p, _)| p.clone()));
+        contested.extend(before.maybe_open().cloned());
         contested.extend(change.writes.iter().map(|write| write.path.clone()));
         let mut pending = self.inner.pending.lock();
         for dot in was_past {

@@ -8,7 +8,7 @@ use lienthong_proto::change::{Change, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{Dot, RecordId, UnitCode};
 use lienthong_proto::merge::{Candidate, in_conflict, shown_value};
-use lienthong_proto::merging::{apart_path, is_the_provinces};
+use lienthong_proto::merging::{Merging, apart_path, is_the_provinces};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Standing, Withdrawal};
 use serde::Serialize;
@@ -191,6 +191,14 @@ impl Record {
         self.registers.get(path).and_then(|(_, _, value)| value.as_ref())
     }
 
+    /// The value shown of a register, unless it is only proposed.
+    #[must_use]
+    pub fn firm(&self, path: &str) -> Option<&Value> {
+        let (_, candidates, value) = self.registers.get(path)?;
+        // A proposal never ranks above what is none.
+        value.as_ref().filter(|_| candidates.iter().any(|candidate| !candidate.proposal))
+    }
+
     /// The shown values of all registers that are fields.
     pub fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.registers
@@ -211,7 +219,10 @@ impl Record {
         if name == path::WITHDRAWN {
             return self.standing.contested;
         }
-        let Some((policy, candidates, _)) = self.registers.get(name) else { return false };
+        // The reason of a change goes with what it is the reason of.
+        let Some((policy, candidates, _)) = self.registers.get(name).filter(|_| name != path::WHY) else {
+            return false;
+        };
         !self.standing.withdrawn && in_conflict(*policy, candidates)
     }
 
@@ -259,6 +270,12 @@ impl Record {
     #[must_use]
     pub fn leads_to(&self) -> Option<RecordId> {
         self.leads_to
+    }
+
+    /// The merging by which it was left out and that was not taken back, even if it leads nowhere for now.
+    #[must_use]
+    pub fn merging(&self) -> Option<Merging> {
+        self.firm(path::INTO).and_then(Merging::of)
     }
 
     /// The records that lead here.

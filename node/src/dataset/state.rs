@@ -71,7 +71,7 @@ pub struct RecordState {
 /// What applying a change did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Merged {
-    /// Paths with more than one live value.
+    /// Paths that may leave something to decide.
     pub contested: Vec<String>,
     /// Changes that have no live value any more.
     pub past: Vec<Source>,
@@ -95,11 +95,11 @@ const STATES_STANDING: u8 = 8;
 const STATES_INTO: u8 = 16;
 
 impl RecordState {
-    /// Applies a change; tells the paths that now hold more than one live value, and the changes that have
-    /// none any more, this one among them if something applied before had seen it all.
+    /// Applies a change; tells which of its paths may now leave something to decide, and the changes that have
+    /// no live value any more, this one among them if something applied before had seen it all.
     pub fn apply(&mut self, change: &Change, source: Source) -> Merged {
         let dot = change.dot;
-        let (mut contested, mut past) = (Vec::new(), Vec::new());
+        let mut past = Vec::new();
         let mut live = false;
         for write in &change.writes {
             let register = self.registers.entry(write.path.clone()).or_default();
@@ -109,9 +109,6 @@ impl RecordState {
                 register.apply(dot, &write.context, ())
             };
             live |= applied != Applied::Superseded;
-            if register.siblings.len() > 1 {
-                contested.push(write.path.clone());
-            }
         }
         if live {
             self.sources.insert(dot, source);
@@ -127,7 +124,22 @@ impl RecordState {
             }
             kept
         });
-        Merged { contested, past }
+        let open = change.writes.iter().filter(|write| self.may_be_open(&write.path));
+        Merged { contested: open.map(|write| write.path.clone()).collect(), past }
+    }
+
+    /// Whether a register may leave something to decide: it holds more than one live value, or one that is only
+    /// proposed. Which it is, its values tell.
+    #[must_use]
+    pub fn may_be_open(&self, path: &str) -> bool {
+        let Some(register) = self.registers.get(path) else { return false };
+        let proposed = |sibling: &Sibling<()>| self.sources.get(&sibling.dot).is_some_and(|s| s.proposal);
+        register.siblings.len() > 1 || register.siblings.iter().any(proposed)
+    }
+
+    /// The registers that may leave something to decide.
+    pub fn maybe_open(&self) -> impl Iterator<Item = &String> + '_ {
+        self.registers.keys().filter(|path| self.may_be_open(path))
     }
 
     /// Whether nothing was ever applied.
@@ -193,13 +205,17 @@ impl RecordState {
         standing(statements, self.edits())
     }
 
-    /// The record it leads to, if it is left out because the two are one.
+    /// The record it leads to, if it is left out because the two are one: by a withdrawal of that very change. Who said
+    /// since then that it stands, or withdrew it for another reason, meant no merging.
     #[must_use]
     pub fn leads_to(&self) -> Option<RecordId> {
         let register = self.registers.get(path::INTO)?;
         let sources = register.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
         let latest = sources.filter(|source| !source.proposal).max_by_key(|s| (s.effective, s.dot))?;
-        latest.states_into.filter(|_| self.standing().withdrawn)
+        let withdrawals = &self.registers.get(path::WITHDRAWN)?.siblings;
+        let withdraws = matches!(latest.states_withdrawal, Some(Stated::Withdrawn(_)))
+            && withdrawals.iter().any(|sibling| sibling.dot == latest.dot);
+        latest.states_into.filter(|_| withdraws && self.standing().withdrawn)
     }
 
     /// Whether anyone's live word is that it is withdrawn.
@@ -293,7 +309,8 @@ impl RecordState {
         let simple = |write: &Write| {
             write.context.is_empty() && !write.path.contains(['/', '\n']) && write.path != path::WITHDRAWN
         };
-        if change.writes.is_empty() || !change.writes.iter().all(simple) {
+        // A proposal alone leaves something to decide.
+        if source.proposal || change.writes.is_empty() || !change.writes.iter().all(simple) {
             return None;
         }
         let mut paths: Vec<&str> = change.writes.iter().map(|write| write.path.as_str()).collect();

@@ -55,7 +55,7 @@ pub struct Totals {
     pub records: u64,
     /// Records by owning unit.
     pub by_unit: BTreeMap<UnitCode, u64>,
-    /// Registers with different concurrent values.
+    /// Registers with something to decide.
     pub conflicts_open: u64,
 }
 
@@ -534,11 +534,7 @@ impl Dataset {
             Err(error) => return Err(error),
         };
         let old = self.decoded(before.as_deref())?.unwrap_or_default();
-        let many = |state: &RecordState| -> Vec<String> {
-            let many = state.registers.iter().filter(|(_, register)| register.siblings.len() > 1);
-            many.map(|(path, _)| path.clone()).collect()
-        };
-        let mut contested = [many(&old), many(state)].concat();
+        let mut contested: Vec<String> = old.maybe_open().chain(state.maybe_open()).cloned().collect();
         if state.registers.contains_key(path::WITHDRAWN) {
             contested.push(path::WITHDRAWN.to_owned());
         }
@@ -617,16 +613,14 @@ impl Dataset {
 
 /// The state with a change merged, and what that did: all paths whose conflict must be looked at again.
 fn merged(mut state: RecordState, change: &Change, source: Source, words: &Dictionary) -> (Stored, Merged) {
-    let many = |path: &&str| state.registers.get(*path).is_some_and(|register| register.siblings.len() > 1);
     let paths = change.writes.iter().map(|write| write.path.as_str());
-    let before: Vec<String> = paths.filter(many).map(str::to_owned).collect();
+    let before: Vec<String> = paths.filter(|path| state.may_be_open(path)).map(str::to_owned).collect();
     let mut merged = state.apply(change, source);
     let contested = &mut merged.contested;
     contested.extend(before);
     if state.registers.contains_key(path::WITHDRAWN) {
         // Any write may be one a withdrawal did not see; and of a withdrawn record nothing else is open.
-        let many = state.registers.iter().filter(|(_, register)| register.siblings.len() > 1);
-        contested.extend(many.map(|(path, _)| path.clone()));
+        contested.extend(state.maybe_open().cloned());
         contested.push(path::WITHDRAWN.to_owned());
     }
     (Stored::of(&state, words), merged)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lienthong_proto::bytes::Malformed;
@@ -89,12 +90,16 @@ pub struct Keeper {
     clock: fn() -> UnixMillis,
     /// One at a time deals with changes.
     turn: Mutex<()>,
+    /// What deals with them by itself, once it was started.
+    thread: Mutex<Option<JoinHandle<()>>>,
     /// The waivers as of an applied size.
     pub(super) waived: Mutex<Option<(u64, Arc<Waivers>)>>,
     /// What units are told; only the province tells.
     pub(super) outbox: Option<Outbox>,
-    /// Records that hand others over, as they were judged; only the province acts on them.
+    /// Records that hand others over, or that such wait for, as they were judged; only the province acts on them.
     handing: watch::Sender<BTreeSet<(String, RecordId)>>,
+    /// What handovers wait for.
+    awaited: Mutex<BTreeSet<RecordId>>,
 }
 
 impl Keeper {
@@ -132,7 +137,8 @@ impl Keeper {
         let fingerprint = RuleBook::fingerprint_of(&catalogue);
         let handing = watch::Sender::new(BTreeSet::new());
         let (book, turn, waived) = (Mutex::new(None), Mutex::new(()), Mutex::new(None));
-        let keeper = Self { book, dataset, catalogue, clock, turn, waived, outbox, handing };
+        let (thread, awaited) = (Mutex::new(None), Mutex::default());
+        let keeper = Self { book, dataset, catalogue, clock, turn, thread, waived, outbox, handing, awaited };
         let kept = keeper.dataset.view().get(Keyspace::Meta, CURSOR)?;
         if kept.is_none_or(|kept| !kept.starts_with(&fingerprint)) {
             keeper.begin_anew()?;
@@ -234,7 +240,7 @@ impl Keeper {
                     (applied, quiet) = (now, Instant::now());
                 }
                 if quiet.elapsed() < QUIET && worked.elapsed() < BUSY {
-                    std::thread::sleep(rest);
+                    std::thread::park_timeout(rest);
                     continue;
                 }
                 worked = Instant::now();
@@ -247,7 +253,7 @@ impl Keeper {
                     }
                     Ok(_) => {
                         if pace == Pace::Gentle {
-                            std::thread::sleep(worked.elapsed());
+                            std::thread::park_timeout(worked.elapsed());
                         }
                         continue;
                     }
@@ -257,10 +263,23 @@ impl Keeper {
                     }
                     Err(_) => {}
                 }
-                std::thread::sleep(rest);
+                std::thread::park_timeout(rest);
             }
         };
-        std::thread::Builder::new().name("quality".into()).spawn(work).map(drop)
+        let thread = std::thread::Builder::new().name("quality".into()).spawn(work)?;
+        *self.thread.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Waits until it deals with nothing any more by itself, once it was told to stop: then its thread holds nothing
+    /// of the view.
+    pub async fn ended(&self) {
+        let thread = self.thread.lock().take();
+        let Some(thread) = thread else { return };
+        thread.thread().unpark();
+        if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+            tracing::error!("the thread for quality failed");
+        }
     }
 
     /// Deals with one record now.
@@ -368,7 +387,7 @@ impl Keeper {
         Ok(bytes.map(|bytes| Kept::decode(&bytes)).transpose()?)
     }
 
-    /// The records judged since they were last taken that hand others over, or keep others from it.
+    /// The records judged since they were last taken that hand others over, or were awaited.
     #[must_use]
     pub fn handing(&self) -> watch::Receiver<BTreeSet<(String, RecordId)>> {
         self.handing.subscribe()
@@ -385,8 +404,14 @@ impl Keeper {
         taken
     }
 
+    /// A handover waits for a change of a record: the next one is told, once.
+    pub fn await_handing(&self, id: RecordId) {
+        self.awaited.lock().insert(id);
+    }
+
     fn deal_with(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
-        if self.outbox.is_some() && self.catalogue.bears_on_handovers(record_type) {
+        let awaited = self.outbox.is_some() && self.awaited.lock().remove(&id);
+        if awaited || self.outbox.is_some() && self.catalogue.hands_over(record_type) {
             self.handing.send_if_modified(|waiting| waiting.insert((record_type.to_owned(), id)));
         }
         let Some(key) = &self.dataset.key(record_type, id) else { return Ok(()) };

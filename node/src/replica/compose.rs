@@ -7,6 +7,7 @@ use lienthong_proto::catalogue::{Catalogue, Field, FieldKind, KeyScope, RecordTy
 use lienthong_proto::change::{Context, Write, path, record_id};
 use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits::RECORD_WEIGHT_MAX;
+use lienthong_proto::merge::Candidate;
 use lienthong_proto::merging::separated_id;
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Withdrawal, WithdrawalError};
@@ -238,7 +239,7 @@ impl Aimed {
                 let known = Record::read(dataset.entries(), catalogue, &draft.record_type, record, state)
                     .map_err(DatasetError::from)?;
                 let standing;
-                (writes, standing) = differing(draft.values, intent, &known, state, writer);
+                (writes, standing) = differing(draft.values, intent, &known, state, (writer, unit));
                 if intent == Intent::Capture && !writes.is_empty() {
                     let paths = writes.iter().map(|write| write.path.clone()).collect();
                     let said = stated(dataset, &draft.record_type, record, unit, &paths)?;
@@ -300,9 +301,11 @@ fn differing(
     intent: Intent,
     known: &Record,
     state: &RecordState,
-    writer: ReplicaId,
+    (writer, unit): (ReplicaId, &UnitCode),
 ) -> (Vec<Write>, Vec<(String, Value)>) {
     let mut writes = Vec::new();
+    // To state what others only proposed is to say that it is so, for one whose word counts.
+    let counts = unit.is_province() || known.owner.as_ref() == Some(unit);
     if intent == Intent::Assert && state.has_withdrawal() {
         let context = seen(state, path::WITHDRAWN, writer);
         writes.push(Write { path: path::WITHDRAWN.to_owned(), value: Value::Null, context });
@@ -310,13 +313,13 @@ fn differing(
     let mut standing = Vec::new();
     for (path, value) in values {
         let live = known.candidates(&path).map_or(&[][..], |(_, candidates)| candidates);
+        let same = |candidate: &Candidate| candidate.value == value && !(counts && candidate.proposal);
+        let shown = if counts { known.firm(&path) } else { known.shown(&path) };
         let stands = match intent {
             // What is shown need not be one of them: several lists are shown as one.
-            Intent::Capture => {
-                live.iter().any(|candidate| candidate.value == value) || known.shown(&path) == Some(&value)
-            }
+            Intent::Capture => live.iter().any(same) || shown == Some(&value),
             Intent::Assert | Intent::Amend(_) | Intent::Stand(_) | Intent::Withdraw(_) => {
-                matches!(live, [only] if only.value == value)
+                matches!(live, [only] if same(only))
             }
         };
         if stands {

@@ -287,7 +287,11 @@ impl Node {
             status.phase == Phase::Regressed
                 || (status.phase == Phase::Streaming && status.acknowledged >= size)
         });
-        let settled = tokio::time::timeout(std::time::Duration::from_secs(120), done).await.is_ok();
+        let settled = tokio::select! {
+            // Who only waits holds no end up.
+            () = self.serving.ending().cancelled() => false,
+            settled = tokio::time::timeout(std::time::Duration::from_secs(120), done) => settled.is_ok(),
+        };
         let exit = u8::from(!settled || self.is_regressed());
         Answer { body: self.status(), exit }
     }

@@ -11,7 +11,7 @@ use super::view::{Batch, Keyspace, View, ViewError, Visit, full_key};
 /// Values larger than this go to sled's unsynced blob files: refused.
 const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// The form of what is kept in a view: one of another form does not read, and is made again from the log.
-const MAGIC: u8 = 0xA3;
+const MAGIC: u8 = 0xA4;
 
 /// What sled says where another has the folder; it has no name for it.
 const LOCKED: &str = "could not acquire lock";

@@ -14,7 +14,7 @@ use super::{Catalogue, Field, FieldKind, RecordType};
 /// released = "ngay_gioi_thieu"       # a date: the releasing unit's word
 /// received = "ngay_tiep_nhan"        # a date: the receiving unit's word
 ///
-/// [handover.held]                    # while there is such a record, it stays where it is
+/// [handover.held]                    # while its unit or the province has such a record, it stays where it is
 /// by = "cuoc_kiem_tra"
 /// subject = "doi_tuong"              # names the record, by id or key
 /// state = "trang_thai"
@@ -56,13 +56,10 @@ pub struct Held {
 }
 
 impl Catalogue {
-    /// Whether records of a type hand others over, or keep others from being handed over.
+    /// Whether records of a type hand others over.
     #[must_use]
-    pub fn bears_on_handovers(&self, record_type: &str) -> bool {
-        self.record_types().any(|declared| {
-            let Some(handover) = &declared.handover else { return false };
-            declared.name == record_type || handover.held.as_ref().is_some_and(|held| held.by == record_type)
-        })
+    pub fn hands_over(&self, record_type: &str) -> bool {
+        self.record_type(record_type).is_some_and(|declared| declared.handover.is_some())
     }
 }
 
