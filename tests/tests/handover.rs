@@ -171,6 +171,31 @@ async fn x03_a_member_under_inspection_stays() {
     until("it goes", owner, |one| one["unit"] == THERE).await;
 }
 
+/// X26: who was expelled before the day he was received is not handed over; expelled later he is, and the receiving unit
+/// carries the decision out.
+#[tokio::test(flavor = "multi_thread")]
+async fn x26_who_was_expelled_before_is_not_handed_over() {
+    for (decided, goes) in [("03/10/2026", false), ("05/10/2026", false), ("06/10/2026", true)] {
+        let (Province { dir, hub, .. }, here, there) = set().await;
+        let decision = format!(
+            "Đối tượng,Loại đối tượng,Hình thức kỷ luật,Số quyết định,Ngày quyết định,Cơ quan quyết định,Mã xã,Nội dung vi phạm,Hiệu lực từ,Trạng thái\n\
+             {NUMBER},DANG_VIEN,KHAI_TRU,07-QĐ/UBKT,{decided},UBKT,{HERE},Vi phạm,{decided},HIEU_LUC\n"
+        );
+        taken_in(&here, dir.path(), "ky_luat", &decision).await;
+        taken_in(&here, dir.path(), "chuyen_sinh_hoat", &paper("")).await;
+        taken_in(&there, dir.path(), "chuyen_sinh_hoat", &paper("05/10/2026")).await;
+        let owner = async || at_hub(&hub, Request::Records(get())).await;
+        if goes {
+            until("it goes", owner, |one| one["unit"] == THERE).await;
+            continue;
+        }
+        stands(&hub, Some("held")).await;
+        let list = at_hub(&hub, Request::Handovers { unit: None, page: Page::default() }).await;
+        assert!(list["items"][0]["en"].as_str().unwrap().contains("expelled"), "{list:#}");
+        assert_eq!(owner().await["unit"], HERE);
+    }
+}
+
 /// What a third unit writes of a half waits as a proposal, and hands nobody over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proposal_hands_nobody_over() {

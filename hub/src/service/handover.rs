@@ -8,7 +8,7 @@ use lienthong_node::dataset::{DatasetError, Record};
 use lienthong_node::quality::Keeper;
 use lienthong_node::records::{Listing, Page};
 use lienthong_node::replica::{Draft, Intent};
-use lienthong_proto::catalogue::{Catalogue, Handover, Held, KeyScope, RecordType};
+use lienthong_proto::catalogue::{Catalogue, Handover, Held, KeyScope, Label, RecordType};
 use lienthong_proto::change::{path, record_id};
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::value::Value;
@@ -36,7 +36,7 @@ enum Stand {
     /// The releasing unit has not.
     NotReleased,
     /// Both have, and this record keeps the other where it is.
-    Held(RecordId),
+    Held(RecordId, Label),
     /// Both have, and what is to go, by these ids, is not the releasing unit's.
     NotThere([RecordId; 2]),
     /// Both have.
@@ -169,7 +169,7 @@ impl Hub {
         };
         Ok(match self.stand(declared, handover, &record)? {
             Stand::Agreed(agreed) => Step::Give(self.giving(handover, &agreed)),
-            Stand::Held(by) => Step::Wait(vec![by]),
+            Stand::Held(by, _) => Step::Wait(vec![by]),
             Stand::NotThere(ids) => Step::Wait(ids.to_vec()),
             Stand::NotReceived | Stand::NotReleased | Stand::Done => Step::Nothing,
         })
@@ -188,26 +188,19 @@ impl Hub {
                 continue;
             }
             let stand = self.stand(declared, handover, &record).map_err(Answer::failed)?;
+            let said = |state, vi: &str, en: &str| (state, vi.to_owned(), en.to_owned(), None);
             let (state, vi, en, by) = match stand {
                 Stand::NotReceived => {
-                    ("not_received", "đơn vị đến chưa tiếp nhận", "the receiving unit has not taken it", None)
+                    said("not_received", "đơn vị đến chưa tiếp nhận", "the receiving unit has not taken it")
                 }
-                Stand::NotReleased => (
-                    "not_released",
-                    "đơn vị đi chưa giới thiệu",
-                    "the releasing unit has not let it go",
-                    None,
-                ),
-                Stand::Held(by) => (
-                    "held",
-                    "chưa chuyển: đang có cuộc kiểm tra, giám sát",
-                    "held: a case about it is under way",
-                    Some(by),
-                ),
+                Stand::NotReleased => {
+                    said("not_released", "đơn vị đi chưa giới thiệu", "the releasing unit has not let it go")
+                }
+                Stand::Held(by, why) => ("held", why.vi, why.en, Some(by)),
                 Stand::NotThere(_) => {
-                    ("not_there", "bản ghi không thuộc đơn vị đi", "it is not the releasing unit’s", None)
+                    said("not_there", "bản ghi không thuộc đơn vị đi", "it is not the releasing unit’s")
                 }
-                Stand::Agreed(_) => ("agreed", "đang chuyển", "being given over", None),
+                Stand::Agreed(_) => said("agreed", "đang chuyển", "being given over"),
                 Stand::Done => continue,
             };
             items.push(json!({
@@ -249,9 +242,10 @@ impl Hub {
         if !is_there && subject.owner.as_ref() != Some(&terms.from) {
             return not_there;
         }
-        let held = if is_there { None } else { self.held_by(handover, target, &subject, &terms.from)? };
+        let about = About { target, subject: &subject, from: &terms.from, received };
+        let held = if is_there { None } else { self.held_by(handover, &about)? };
         Ok(match held {
-            Some(by) => Stand::Held(by),
+            Some((by, why)) => Stand::Held(by, why),
             None => Stand::Agreed(Box::new(Agreed { subject, released, received, is_there })),
         })
     }
@@ -287,24 +281,27 @@ impl Hub {
     fn held_by(
         &self,
         handover: &Handover,
-        target: &RecordType,
-        subject: &Record,
-        from: &UnitCode,
-    ) -> Result<Option<RecordId>, DatasetError> {
-        let Some(held) = &handover.held else { return Ok(None) };
-        let Some(by) = self.catalogue.record_type(&held.by) else { return Ok(None) };
+        about: &About<'_>,
+    ) -> Result<Option<(RecordId, Label)>, DatasetError> {
+        let About { target, subject, from, received } = about;
         let key: Vec<String> =
             target.key.fields.iter().filter_map(|name| Some(subject.shown(name)?.to_text())).collect();
         let names = [subject.id.to_string(), key.join("|")];
         let mut found = None;
-        for unit in [from, &self.secrets.profile.province] {
-            let listing = Listing { unit: Some(unit.clone()), ..Listing::default() };
-            self.records().each(by, &listing, &mut |case| {
-                if holds(held, case, &names) {
-                    found = Some(case.id);
+        for held in &handover.held {
+            let Some(by) = self.catalogue.record_type(&held.by) else { continue };
+            for unit in [from, &self.secrets.profile.province] {
+                if found.is_some() {
+                    return Ok(found);
                 }
-                found.is_none()
-            })?;
+                let listing = Listing { unit: Some(unit.clone()), ..Listing::default() };
+                self.records().each(by, &listing, &mut |case| {
+                    if holds(held, case, &names, *received) {
+                        found = Some((case.id, held.message.clone()));
+                    }
+                    found.is_none()
+                })?;
+            }
         }
         Ok(found)
     }
@@ -348,11 +345,24 @@ impl Hub {
     }
 }
 
-/// Whether a case keeps what goes by these names where it is.
-fn holds(held: &Held, case: &Record, names: &[String; 2]) -> bool {
-    let in_hold = matches!(case.firm(&held.state), Some(Value::Code(code)) if held.states.contains(code));
+/// What is to go, and how.
+struct About<'a> {
+    target: &'a RecordType,
+    subject: &'a Record,
+    from: &'a UnitCode,
+    received: i32,
+}
+
+/// Whether a case keeps what goes by these names, received that day, where it is.
+fn holds(held: &Held, case: &Record, names: &[String; 2], received: i32) -> bool {
+    let stands = |(name, codes): (&String, &Vec<String>)| matches!(case.firm(name), Some(Value::Code(code)) if codes.contains(code));
+    let begun = match &held.since {
+        Some(day) => matches!(case.firm(day), Some(Value::Date(day)) if *day <= received),
+        None => true,
+    };
     let about = |value: &Value| names.contains(&value.to_text());
-    in_hold
+    begun
+        && held.having.iter().all(stands)
         && match case.firm(&held.subject) {
             Some(Value::List(values)) => values.iter().any(about),
             Some(value) => about(value),

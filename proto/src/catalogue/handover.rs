@@ -1,8 +1,10 @@
 //! A type whose records say that another record goes from one unit to another.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, Field, FieldKind, RecordType};
+use super::{Catalogue, Field, FieldKind, Label, RecordType};
 
 /// How the records of a type hand another one over, `[handover]` in its file:
 ///
@@ -14,11 +16,11 @@ use super::{Catalogue, Field, FieldKind, RecordType};
 /// released = "ngay_gioi_thieu"       # a date: the releasing unit's word
 /// received = "ngay_tiep_nhan"        # a date: the receiving unit's word
 ///
-/// [handover.held]                    # while its unit or the province has such a record, it stays where it is
+/// [[handover.held]]                  # while its unit or the province has such a record, it stays where it is
 /// by = "cuoc_kiem_tra"
 /// subject = "doi_tuong"              # names the record, by id or key
-/// state = "trang_thai"
-/// states = ["DANG_TRIEN_KHAI"]
+/// having = { trang_thai = ["DANG_TRIEN_KHAI"] }
+/// message = { vi = "đang có cuộc kiểm tra", en = "a case about it is under way" }
 /// ```
 ///
 /// Each unit states its half in a record of its own; both name the same record, units and day of release. Once both
@@ -38,7 +40,7 @@ pub struct Handover {
     pub received: String,
     /// What keeps it where it is.
     #[serde(default)]
-    pub held: Option<Held>,
+    pub held: Vec<Held>,
 }
 
 /// Records that keep others from being handed over.
@@ -49,10 +51,13 @@ pub struct Held {
     pub by: String,
     /// The field that names whom they are about, by id or key: a text, a reference, or a list of these.
     pub subject: String,
-    /// Their state.
-    pub state: String,
-    /// The states in which they hold.
-    pub states: Vec<String>,
+    /// Their code fields, and the codes with which they hold: one of each.
+    pub having: BTreeMap<String, Vec<String>>,
+    /// Their date: what was received before that day they do not hold.
+    #[serde(default)]
+    pub since: Option<String>,
+    /// Why it stays.
+    pub message: Label,
 }
 
 impl Catalogue {
@@ -78,17 +83,26 @@ pub(super) fn check_handover(catalogue: &Catalogue, declared: &RecordType) -> Re
     of(&handover.to, FieldKind::Unit)?;
     of(&handover.released, FieldKind::Date)?;
     of(&handover.received, FieldKind::Date)?;
-    let Some(held) = &handover.held else { return Ok(()) };
+    handover.held.iter().try_for_each(|held| check_held(catalogue, held))
+}
+
+fn check_held(catalogue: &Catalogue, held: &Held) -> Result<(), String> {
     let by = catalogue
         .record_type(&held.by)
         .ok_or_else(|| format!("handover: there is no record type {}", held.by))?;
     field(by, &held.subject)?;
-    let state = field(by, &held.state)?;
-    let list = state.codes.as_deref().and_then(|codes| catalogue.code_list(codes));
-    match held.states.iter().find(|code| list.is_none_or(|list| list.ordinal(code).is_none())) {
-        Some(code) => Err(format!("handover: {code} is no code of {}", held.state)),
-        None => Ok(()),
+    if let Some(since) = &held.since
+        && field(by, since)?.kind != FieldKind::Date
+    {
+        return Err(format!("handover: {since} is no date"));
     }
+    for (name, codes) in &held.having {
+        let list = field(by, name)?.codes.as_deref().and_then(|codes| catalogue.code_list(codes));
+        if let Some(code) = codes.iter().find(|code| list.is_none_or(|list| list.ordinal(code).is_none())) {
+            return Err(format!("handover: {code} is no code of {name}"));
+        }
+    }
+    Ok(())
 }
 
 fn field<'a>(declared: &'a RecordType, name: &str) -> Result<&'a Field, String> {
