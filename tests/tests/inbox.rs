@@ -10,7 +10,7 @@ use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::Sequence;
 use lienthong_proto::time::UnixMillis;
-use lienthong_tests::{Province, catalogue, make_node};
+use lienthong_tests::{Province, catalogue, make_node, reopened};
 
 const UNIT: &str = "11953";
 const HEAD: &str = "Họ tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Tình trạng,Diện quản lý\n";
@@ -174,7 +174,7 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     // Stopped after the summary was logged, before the file was moved.
     std::fs::remove_file(data.join("inbox.work/known.jsonl")).unwrap();
     lay_down();
-    let node = Node::open(&data, catalogue().unwrap(), quick).unwrap();
+    let node = reopened(|| Ok(Node::open(&data, catalogue()?, quick)?));
     node.start_inbox(&inbox).unwrap();
     emptied(&inbox, &data).await;
     assert_eq!((imports(&node).unwrap(), names(&inbox.join("done")).len()), (1, 4));
@@ -182,7 +182,7 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     drop(node);
     // A claim that was not whole: the file is taken as if nothing had been.
     std::fs::write(data.join("inbox.work/claim.json"), b"{\"pa").unwrap();
-    let node = Node::open(&data, catalogue().unwrap(), quick).unwrap();
+    let node = reopened(|| Ok(Node::open(&data, catalogue()?, quick)?));
     node.start_inbox(&inbox).unwrap();
     std::fs::write(inbox.join("dang_vien/b.csv"), format!("{HEAD}{}", member(2))).unwrap();
     emptied(&inbox, &data).await;
