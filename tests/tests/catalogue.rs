@@ -162,6 +162,29 @@ async fn p12_a_published_catalogue_reaches_every_node() {
     }
 }
 
+/// What is wrong with a catalogue is said in both tongues, with the file, whichever place it is in.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_what_is_wrong_with_a_catalogue_is_said_in_both_tongues() {
+    let dir = tempfile::tempdir().unwrap();
+    make_hub(dir.path()).unwrap();
+    let hub = lienthong_tests::open_hub(dir.path()).unwrap();
+    let rule = "[[rule]]\nid = \"TD_1\"\ndimension = \"dung\"\nseverity = \"error\"\n\
+                message = { vi = \"x\", en = \"x\" }\n";
+    for (text, vi, en) in [
+        (NEW.replace("thi_dua", "khac"), "khai báo khac", "declares khac"),
+        (NEW.replace("[\"ma\"]", "[\"so\"]"), "nêu trường so", "names the field so"),
+        (format!("{NEW}{rule}"), "quy tắc TD_1: cần đúng một", "rule TD_1: needs exactly one"),
+        (format!("{NEW}{rule}cel = \"khac > 1\"\n"), "nêu khac, không phải", "names khac, which"),
+        (format!("{NEW}khac = 1\n"), "tệp danh mục", "unknown field"),
+    ] {
+        let files = BTreeMap::from([("records/thi_dua.toml".to_owned(), text)]);
+        let refused = at_hub(&hub, HubRequest::CatalogueCheck { files }).await;
+        let (in_vi, in_en) = refused["error"].as_str().and_then(|both| both.split_once(" · ")).unwrap();
+        assert!(in_vi.starts_with("tệp danh mục records/thi_dua.toml: ") && in_vi.contains(vi), "{in_vi}");
+        assert!(in_en.starts_with("catalogue file records/thi_dua.toml: ") && in_en.contains(en), "{in_en}");
+    }
+}
+
 /// Goal: a publishing is done wholly or never was, wherever it is cut short; two at once are one after the other; the
 /// numbers follow the ledger. Method: the files are put as a stop between two steps would leave them.
 #[tokio::test(flavor = "multi_thread")]

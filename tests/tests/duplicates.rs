@@ -567,6 +567,15 @@ async fn p9_nobody_makes_a_record_where_anothers_will_be() {
     let waiting = quarantine().await;
     assert!(waiting.as_array().unwrap().iter().all(|item| item["reason"] == "KEY_MISSING"), "{waiting:#}");
     assert_eq!(waiting.as_array().unwrap().len(), 2);
+    // Why it is not told apart is said in both tongues.
+    let separate = Request::QuarantineSeparate {
+        number: waiting[0]["number"].as_str().unwrap().to_owned(),
+        reason: "hai người".to_owned(),
+        actor: "minh".to_owned(),
+    };
+    let refused = at_hub(&hub, separate).await;
+    let (vi, en) = refused["error"].as_str().and_then(|both| both.split_once(" · ")).unwrap();
+    assert!(vi.contains("không chờ vì") && en.contains("does not wait because"), "{refused:#}");
     // Somebody else under the number is told apart all the same.
     let other = format!("{HEAD}{}", line(THERE, AT_HERE, "0912345672", "Tày"))
         .replace("Nguyễn Văn An", "Trần Quốc Bình")

@@ -71,7 +71,9 @@ pub(super) fn check_handover(catalogue: &Catalogue, declared: &RecordType) -> Re
     let Some(handover) = &declared.handover else { return Ok(()) };
     let of = |name: &str, kind: FieldKind| match field(declared, name)?.kind {
         found if found == kind => Ok(()),
-        found => Err(format!("handover: {name} is of type {found:?}, not {kind:?}")),
+        found => Err(format!(
+            "chuyển giao: {name} có kiểu {found:?}, không phải {kind:?} · handover: {name} is of type {found:?}, not {kind:?}"
+        )),
     };
     of(&handover.record, FieldKind::Reference)?;
     of(&handover.from, FieldKind::Unit)?;
@@ -79,18 +81,23 @@ pub(super) fn check_handover(catalogue: &Catalogue, declared: &RecordType) -> Re
     of(&handover.released, FieldKind::Date)?;
     of(&handover.received, FieldKind::Date)?;
     let Some(held) = &handover.held else { return Ok(()) };
-    let by = catalogue
-        .record_type(&held.by)
-        .ok_or_else(|| format!("handover: there is no record type {}", held.by))?;
+    let by = catalogue.record_type(&held.by).ok_or_else(|| {
+        format!("chuyển giao: không có loại bản ghi {0} · handover: there is no record type {0}", held.by)
+    })?;
     field(by, &held.subject)?;
     let state = field(by, &held.state)?;
     let list = state.codes.as_deref().and_then(|codes| catalogue.code_list(codes));
     match held.states.iter().find(|code| list.is_none_or(|list| list.ordinal(code).is_none())) {
-        Some(code) => Err(format!("handover: {code} is no code of {}", held.state)),
+        Some(code) => Err(format!(
+            "chuyển giao: {code} không phải mã của {0} · handover: {code} is no code of {0}",
+            held.state
+        )),
         None => Ok(()),
     }
 }
 
 fn field<'a>(declared: &'a RecordType, name: &str) -> Result<&'a Field, String> {
-    declared.field(name).ok_or_else(|| format!("handover: {} has no field {name}", declared.name))
+    declared.field(name).ok_or_else(|| {
+        format!("chuyển giao: {0} không có trường {name} · handover: {0} has no field {name}", declared.name)
+    })
 }
