@@ -135,6 +135,8 @@ pub struct Hub {
     pub reconciling: tokio::sync::Mutex<()>,
     /// Held by the one who lets a replica in, new or again.
     pub readmitting: tokio::sync::Mutex<()>,
+    /// Held by the one who publishes a catalogue.
+    pub publishing: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
     pub reorganising: tokio::sync::Mutex<()>,
     /// Those who ask it by its control socket.
@@ -214,6 +216,11 @@ impl Hub {
             provincial_key: Arc::clone(&secrets.provincial_key),
         };
         let opened = ledger::open(data, author, Arc::clone(&catalogue), options)?;
+        let superseded = CancellationToken::new();
+        // A publishing that was cut short: the ledger has it, or it never was.
+        if Shelf::of(data).settle(opened.books.catalogue)? {
+            superseded.cancel();
+        }
         let (listed, lineage) = (catalogue, &opened.books.lineage);
         let reorganised = lineage.count(ledger::day_of(clock()));
         let catalogue = if lineage.is_empty() {
@@ -245,7 +252,7 @@ impl Hub {
             catalogue,
             sent,
             reorganised,
-            superseded: CancellationToken::new(),
+            superseded,
             listed,
             committer,
             dataset,
@@ -257,6 +264,7 @@ impl Hub {
             desk: Desk::default(),
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
+            publishing: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
             serving: Arc::default(),
             stop,

@@ -12,6 +12,8 @@ use crate::identity::write_private;
 
 /// The published catalogue, as it came.
 const KEPT: &str = "catalogue.published";
+/// One that is about to be published: in force only once the ledger says so.
+const PREPARED: &str = "catalogue.prepared";
 /// One this program does not understand: the ledger whose key signed it, its number, and why, a line each.
 const REFUSED: &str = "catalogue.refused";
 
@@ -60,7 +62,45 @@ impl Shelf {
     /// # Errors
     /// [`ShelfError`] if it is there and cannot be read.
     pub fn kept(&self) -> Result<Option<Bundle>, ShelfError> {
-        let path = self.data.join(KEPT);
+        self.read(KEPT)
+    }
+
+    /// Keeps one durably that is about to be published.
+    ///
+    /// # Errors
+    /// [`ShelfError::Io`].
+    pub fn prepare(&self, bundle: &Bundle) -> Result<(), ShelfError> {
+        self.write(PREPARED, &bundle.encode())
+    }
+
+    /// Ends a preparation, if there is one: what was prepared is kept if it is what was published, and else gone.
+    /// Whether it is kept.
+    ///
+    /// # Errors
+    /// [`ShelfError`]; it can be tried again.
+    pub fn settle(&self, published: Option<Published>) -> Result<bool, ShelfError> {
+        let prepared = match self.read(PREPARED) {
+            Ok(None) => return Ok(false),
+            Ok(prepared) => prepared,
+            // What cannot be read any more can only go.
+            Err(ShelfError::Bundle(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let prepared = prepared.filter(|prepared| published.is_some() && prepared.says().ok() == published);
+        let is_published = match prepared {
+            Some(prepared) if self.kept()?.as_ref() != Some(&prepared) => {
+                self.keep(&prepared)?;
+                true
+            }
+            _ => false,
+        };
+        let path = self.data.join(PREPARED);
+        std::fs::remove_file(&path).map_err(|source| ShelfError::Io { path, source })?;
+        Ok(is_published)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Bundle>, ShelfError> {
+        let path = self.data.join(name);
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(Bundle::decode(&bytes)?)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

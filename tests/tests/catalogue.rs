@@ -3,17 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lienthong_hub::accounts::{AccountRole, Credentials};
+use lienthong_hub::app::Hub;
 use lienthong_hub::demo::{Daemon, once};
+use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::Role;
 use lienthong_hub::service::{Asked, Reorganisation, Request as HubRequest};
+use lienthong_node::app::system_clock;
 use lienthong_node::control;
+use lienthong_node::published::in_force;
 use lienthong_node::records::Listing;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::catalogue::Bundle;
 use lienthong_proto::lineage::StepKind;
-use lienthong_tests::make_hub;
+use lienthong_tests::asking::at_hub;
+use lienthong_tests::{make_hub, reopened};
 use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -153,6 +160,85 @@ async fn p12_a_published_catalogue_reaches_every_node() {
         let aside: Vec<_> = aside.map(|entry| entry.file_name()).filter(|name| name != "view").collect();
         assert!(!aside.iter().any(|name| name.to_string_lossy().starts_with("view")), "{folder}: {aside:?}");
     }
+}
+
+/// What is wrong with a catalogue is said in both tongues, with the file, whichever place it is in.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_what_is_wrong_with_a_catalogue_is_said_in_both_tongues() {
+    let dir = tempfile::tempdir().unwrap();
+    make_hub(dir.path()).unwrap();
+    let hub = lienthong_tests::open_hub(dir.path()).unwrap();
+    let rule = "[[rule]]\nid = \"TD_1\"\ndimension = \"dung\"\nseverity = \"error\"\n\
+                message = { vi = \"x\", en = \"x\" }\n";
+    for (text, vi, en) in [
+        (NEW.replace("thi_dua", "khac"), "khai báo khac", "declares khac"),
+        (NEW.replace("[\"ma\"]", "[\"so\"]"), "nêu trường so", "names the field so"),
+        (format!("{NEW}{rule}"), "quy tắc TD_1: cần đúng một", "rule TD_1: needs exactly one"),
+        (format!("{NEW}{rule}cel = \"khac > 1\"\n"), "nêu khac, không phải", "names khac, which"),
+        (format!("{NEW}khac = 1\n"), "tệp danh mục", "unknown field"),
+    ] {
+        let files = BTreeMap::from([("records/thi_dua.toml".to_owned(), text)]);
+        let refused = at_hub(&hub, HubRequest::CatalogueCheck { files }).await;
+        let (in_vi, in_en) = refused["error"].as_str().and_then(|both| both.split_once(" · ")).unwrap();
+        assert!(in_vi.starts_with("tệp danh mục records/thi_dua.toml: ") && in_vi.contains(vi), "{in_vi}");
+        assert!(in_en.starts_with("catalogue file records/thi_dua.toml: ") && in_en.contains(en), "{in_en}");
+    }
+}
+
+/// Goal: a publishing is done wholly or never was, wherever it is cut short; two at once are one after the other; the
+/// numbers follow the ledger. Method: the files are put as a stop between two steps would leave them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publishing_is_whole_or_never_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("hub");
+    make_hub(&data).unwrap();
+    let open = || {
+        let open = || Ok(Hub::open(&data, in_force(&data, None)?, &LedgerOptions::default(), system_clock)?);
+        reopened(open)
+    };
+    let again = async |hub: Arc<Hub>| {
+        hub.close().await;
+        drop(hub);
+        open()
+    };
+    let new = |name: &str| publish(&format!("records/{name}.toml"), &NEW.replace("thi_dua", name)).request;
+    let shown = async |hub: &Arc<Hub>| {
+        let shown = at_hub(hub, HubRequest::CatalogueShow).await;
+        let own = |name: &&str| shown["types"].to_string().contains(&format!("\"{name}\""));
+        let types: Vec<&str> =
+            ["thi_dua", "khen_thuong", "ghi_chu", "tham_dinh"].into_iter().filter(own).collect();
+        (shown["number"].as_u64(), types.join(" "))
+    };
+    let hub = open();
+    let both = tokio::join!(at_hub(&hub, new("thi_dua")), at_hub(&hub, new("khen_thuong")));
+    assert_eq!((&both.0["number"], &both.1["number"]), (&1.into(), &2.into()), "{both:?}");
+    let hub = again(hub).await;
+    assert_eq!(shown(&hub).await, (Some(2), "thi_dua khen_thuong".to_owned()));
+    // Cut short when the ledger has it.
+    let [kept, prepared] = ["catalogue.published", "catalogue.prepared"].map(|name| data.join(name));
+    let before = std::fs::read(&kept).unwrap();
+    assert_eq!(at_hub(&hub, new("ghi_chu")).await["number"], 3);
+    assert!(!prepared.exists());
+    std::fs::rename(&kept, &prepared).unwrap();
+    std::fs::write(&kept, before).unwrap();
+    let hub = again(hub).await;
+    assert!(hub.superseded.is_cancelled() && !prepared.exists(), "it is opened anew at once");
+    let hub = again(hub).await;
+    assert_eq!(shown(&hub).await, (Some(3), "thi_dua khen_thuong ghi_chu".to_owned()));
+    // Cut short before that.
+    let mut files = lienthong_node::published::files(&data).unwrap();
+    files.insert("records/tham_dinh.toml".to_owned(), NEW.replace("thi_dua", "tham_dinh"));
+    let (origin, key) = (hub.secrets.ledger_origin(), hub.secrets.ledger_key.as_ref());
+    let bundle = Bundle::publish(4, &files, (&origin, key)).unwrap();
+    lienthong_node::published::Shelf::of(&data).prepare(&bundle).unwrap();
+    let hub = again(hub).await;
+    assert!(!hub.superseded.is_cancelled() && !prepared.exists(), "it never was");
+    assert_eq!(shown(&hub).await, (Some(3), "thi_dua khen_thuong ghi_chu".to_owned()));
+    // The file is lost: the number is not given again.
+    std::fs::remove_file(&kept).unwrap();
+    std::fs::remove_dir_all(data.join("view")).unwrap();
+    let hub = again(hub).await;
+    assert_eq!(at_hub(&hub, new("tham_dinh")).await["number"], 4);
 }
 
 /// A long sheet at a node: when its first rows are in, and what comes of it.

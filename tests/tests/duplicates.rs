@@ -333,6 +333,59 @@ async fn x04_a_merging_takes_no_proposal_for_a_word() {
     }
 }
 
+/// X04: lists that are united anywhere are united by a merging too, and taking it back leaves exactly the former list.
+#[tokio::test(flavor = "multi_thread")]
+async fn x04_lists_are_united_and_parted_again() {
+    let province = Province::set().await.unwrap();
+    let Province { dir, hub, address } = &province;
+    let put = |code: &str, unit: &str, next: &[&str]| RecordsRequest::Put {
+        values: vec![serde_json::json!({
+            "ma": code, "ten": "Chi bộ 1", "cap": "TT", "ma_cha": "33", "loai_hinh": "XA_PHUONG", "ma_xa": unit,
+            "ngay_thanh_lap": "2025-07-01", "to_chuc_ke_thua": next,
+        })],
+        record_type: "to_chuc_dang".to_owned(),
+        author: "lan".to_owned(),
+        english: true,
+    };
+    let get = |code: &str| RecordsRequest::Get {
+        record_type: "to_chuc_dang".to_owned(),
+        id: code.to_owned(),
+        unit: None,
+    };
+    let lists = async |code: &str| {
+        at_hub(hub, Request::Records(get(code))).await["fields"]["to_chuc_ke_thua"].clone()
+    };
+    let here = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
+    let there = make_node(hub, address, &dir.path().join("there"), THERE).await.unwrap();
+    for (node, code, unit, next) in
+        [(&here, "CB1", HERE, ["CB6", "CB7"]), (&there, "CB2", THERE, ["CB7", "CB8"])]
+    {
+        let taken = at_node(node, NodeRequest::Records(put(code, unit, &next[..1]))).await;
+        assert_eq!(taken["created"], 1, "{taken:#}");
+        node.start_sync(brisk());
+        acknowledged(node).await.unwrap();
+        // A word of the province's own that the commune has seen and replaced.
+        let taken = at_hub(hub, Request::Records(put(code, unit, &["CB9"]))).await;
+        assert_eq!(taken["updated"], 1, "{taken:#}");
+        let ask = async || at_node(node, NodeRequest::Records(get(code))).await;
+        until("the province's word", ask, |one| {
+            one["fields"]["to_chuc_ke_thua"] == serde_json::json!(["CB9"])
+        })
+        .await;
+        assert_eq!(at_node(node, NodeRequest::Records(put(code, unit, &next))).await["updated"], 1);
+        acknowledged(node).await.unwrap();
+    }
+    let pair = |keep| Pairing { record_type: "to_chuc_dang".to_owned(), ..pairing("CB1", Some("CB2"), keep) };
+    let merged = at_hub(hub, Request::DuplicatesMerge(pair(Some("CB1")))).await;
+    assert_eq!(merged["united"], serde_json::json!(["to_chuc_ke_thua"]), "{merged:#}");
+    assert!(!merged["differing"].to_string().contains("to_chuc_ke_thua"), "{merged:#}");
+    assert_eq!(lists("CB1").await, serde_json::json!(["CB6", "CB7", "CB8"]));
+    let undone = at_hub(hub, Request::DuplicatesUndo(pair(None))).await;
+    assert_eq!(undone["undone"], "merge", "{undone:#}");
+    assert_eq!(lists("CB1").await, serde_json::json!(["CB6", "CB7"]));
+    assert_eq!(lists("CB2").await, serde_json::json!(["CB7", "CB8"]));
+}
+
 /// X06: homonyms told apart are not proposed again, until that is taken back.
 #[tokio::test(flavor = "multi_thread")]
 async fn x06_homonyms_are_told_apart() {
@@ -514,6 +567,15 @@ async fn p9_nobody_makes_a_record_where_anothers_will_be() {
     let waiting = quarantine().await;
     assert!(waiting.as_array().unwrap().iter().all(|item| item["reason"] == "KEY_MISSING"), "{waiting:#}");
     assert_eq!(waiting.as_array().unwrap().len(), 2);
+    // Why it is not told apart is said in both tongues.
+    let separate = Request::QuarantineSeparate {
+        number: waiting[0]["number"].as_str().unwrap().to_owned(),
+        reason: "hai người".to_owned(),
+        actor: "minh".to_owned(),
+    };
+    let refused = at_hub(&hub, separate).await;
+    let (vi, en) = refused["error"].as_str().and_then(|both| both.split_once(" · ")).unwrap();
+    assert!(vi.contains("không chờ vì") && en.contains("does not wait because"), "{refused:#}");
     // Somebody else under the number is told apart all the same.
     let other = format!("{HEAD}{}", line(THERE, AT_HERE, "0912345672", "Tày"))
         .replace("Nguyễn Văn An", "Trần Quốc Bình")
@@ -588,4 +650,15 @@ async fn p4_an_item_gone_in_one_stays_in_the_other() {
     };
     let one = at_hub(&hub, get()).await;
     assert_eq!(one["fields"]["boi_duong"][0]["khoa"], "Khóa 1", "{one:#}");
+    // The other way round it stays gone, and that is said.
+    let pair = |keep: Option<&str>| Pairing {
+        record_type: "can_bo".to_owned(),
+        ..pairing(&ids[1], Some(&ids[0]), keep)
+    };
+    assert_eq!(at_hub(&hub, Request::DuplicatesUndo(pair(None))).await["undone"], "merge");
+    let merged = at_hub(&hub, Request::DuplicatesMerge(pair(Some(&ids[1])))).await;
+    assert_eq!(merged["gone"], serde_json::json!([item]), "{merged:#}");
+    assert!(!merged["filled"].to_string().contains("boi_duong"), "{merged:#}");
+    let one = at_hub(&hub, get()).await;
+    assert!(!one["fields"]["boi_duong"].to_string().contains("Khóa 1"), "{one:#}");
 }

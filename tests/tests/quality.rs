@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lienthong_hub::service::Request;
-use lienthong_node::app::Node;
+use lienthong_node::app::{Node, system_clock};
 use lienthong_node::records::Page;
 use lienthong_node::replica::{Draft, Intent};
-use lienthong_node::service::Request as NodeRequest;
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::value::Value;
-use lienthong_tests::asking::{at_hub, until};
-use lienthong_tests::{Province, acknowledged, brisk, make_node};
+use lienthong_tests::asking::{self, at_hub, until};
+use lienthong_tests::{Province, acknowledged, brisk, make_node, reopened};
 use serde_json::Value as Json;
 
 const UNIT: &str = "11953";
@@ -96,6 +97,52 @@ async fn defects_show_at_both_ends_and_mending_clears_them() {
     assert!(all["items"][0]["quality"]["total"].is_u64(), "the worst first");
     node.close().await;
     hub.close().await;
+}
+
+/// More may be wrong with a record than is kept of it: the rest is still judged, and the record shown. Method: a type
+/// with many rules over many items.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_a_record_with_thousands_of_defects_stops_nobody() -> anyhow::Result<()> {
+    let Province { dir, hub, address } = Province::set().await?;
+    let folder = dir.path().join("node");
+    make_node(&hub, &address, &folder, UNIT).await?.close().await;
+    let rules: String = (0..40)
+        .map(|rule| {
+            format!(
+                "[[rule]]\nid = \"TD_{rule}\"\ndimension = \"dung\"\nseverity = \"warning\"\neach = \"phan\"\n\
+                 field = \"so\"\ncel = \"so > 1000\"\nmessage = {{ vi = \"nhỏ\", en = \"small\" }}\n"
+            )
+        })
+        .collect();
+    let declared = format!(
+        "name = \"thi_dua\"\nlabel = {{ vi = \"x\", en = \"x\" }}\nkey = {{ fields = [\"ma\"], scope = \"unit\" }}\n\
+         [[field]]\nname = \"ma\"\nlabel = {{ vi = \"Mã\", en = \"Code\" }}\ntype = \"text\"\nclass = \"C1\"\n\
+         [[field]]\nname = \"phan\"\nlabel = {{ vi = \"Phần\", en = \"Parts\" }}\ntype = \"items\"\n\
+         item_key = [\"so\"]\nclass = \"C1\"\n\
+         [[field.field]]\nname = \"so\"\nlabel = {{ vi = \"Số\", en = \"Number\" }}\ntype = \"integer\"\nclass = \"C1\"\n{rules}"
+    );
+    let mut files = Catalogue::embedded_files();
+    files.insert("records/thi_dua.toml".to_owned(), declared);
+    let catalogue = Arc::new(Catalogue::load(files)?);
+    let node = reopened(|| Ok(Node::open(&folder, Arc::clone(&catalogue), system_clock)?));
+    let parts: Vec<Json> = (1..=200).map(|number| serde_json::json!({ "so": number })).collect();
+    let put = RecordsRequest::Put {
+        values: vec![serde_json::json!({ "ma": "TD1", "phan": parts }), serde_json::json!({ "ma": "TD2" })],
+        record_type: "thi_dua".to_owned(),
+        author: "lan".to_owned(),
+        english: true,
+    };
+    let taken = asking::at_node(&node, NodeRequest::Records(put)).await;
+    assert_eq!(taken["created"], 2, "{taken:#}");
+    tokio::task::block_in_place(|| node.replica.flush_blocking());
+    node.quality.settle()?;
+    for (id, many) in [("TD1", true), ("TD2", false)] {
+        let get = RecordsRequest::Get { record_type: "thi_dua".to_owned(), id: id.to_owned(), unit: None };
+        let one = asking::at_node(&node, NodeRequest::Records(get)).await;
+        assert_eq!(one["fields"]["ma"], id, "{one:#}");
+        assert_eq!(one["defects"].as_array().is_some_and(|all| all.len() > 100), many);
+    }
+    Ok(())
 }
 
 /// A replica that was closed judges nothing any more: nothing of its folder is held by a thread of its own.

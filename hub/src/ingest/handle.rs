@@ -5,11 +5,12 @@ use std::sync::Arc;
 use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::{Decision, Release, Separation, VerifiedBatch};
+use super::{Decision, Obstacle, Release, Separation, VerifiedBatch};
 use crate::feed::FeedIndex;
 use crate::ledger::Books;
 
@@ -47,16 +48,16 @@ pub enum CommitError {
         count: usize,
     },
     /// No such change in quarantine.
-    #[error("nothing in quarantine has the number {0}")]
+    #[error("không có số {0} trong danh sách chờ · nothing in quarantine has the number {0}")]
     NotQuarantined(String),
     /// It cannot be released: the reason stands.
-    #[error("it cannot be released: {0}")]
-    NotReleasable(&'static str),
+    #[error("chưa nhập được: {} · it cannot be released: {}", .0.vi, .0.en)]
+    NotReleasable(Obstacle),
     /// The ledger cannot be read for the records wanted.
-    #[error("the records cannot be made again: {0}")]
+    #[error("{}", in_both("không lập lại được bản ghi", "the records cannot be made again", .0))]
     Unreadable(String),
     /// The ledger does not reach the disk; nothing is taken any more.
-    #[error("the ledger takes no more writes: {0}")]
+    #[error("{}", in_both("sổ cái không nhận ghi nữa", "the ledger takes no more writes", .0))]
     Failed(Arc<str>),
 }
 
@@ -234,7 +235,9 @@ impl CommitterHandle {
 }
 
 fn refusal(failed: &watch::Receiver<Option<Arc<str>>>) -> CommitError {
-    CommitError::Failed(failed.borrow().clone().unwrap_or_else(|| Arc::from("it is shutting down")))
+    CommitError::Failed(
+        failed.borrow().clone().unwrap_or_else(|| Arc::from("chương trình đang dừng · it is shutting down")),
+    )
 }
 
 /// An answer that comes after the batch's fdatasync.

@@ -15,7 +15,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 
 use super::committer::Committer;
-use super::{CommitError, Former, Judge, Judgement, admit_late};
+use super::{CommitError, Former, Judge, Judgement, Obstacle, admit_late};
 use crate::ledger::Quarantined;
 
 /// A steward's decision to merge a quarantined change after all.
@@ -39,13 +39,13 @@ impl Committer {
             return Ok(Err(CommitError::NotQuarantined(format!("{ledger}.{place}"))));
         };
         let reason = match waiting.reason {
-            QuarantineReason::Forbidden => Some("its content was never stored"),
-            QuarantineReason::Undecodable => Some("this version does not understand it"),
-            QuarantineReason::ContextAhead => Some("it would win against every later write"),
+            QuarantineReason::Forbidden => Some(Obstacle::NEVER_STORED),
+            QuarantineReason::Undecodable => Some(Obstacle::NOT_UNDERSTOOD),
+            QuarantineReason::ContextAhead => Some(Obstacle::AHEAD),
             QuarantineReason::TypeUnknown
                 if self.journal.catalogue().record_type(&waiting.record_type).is_none() =>
             {
-                Some("the catalogue does not know its type yet")
+                Some(Obstacle::TYPE_UNKNOWN)
             }
             _ => None,
         };
@@ -54,17 +54,20 @@ impl Committer {
         }
         let bytes = self.journal.dataset().entries().entry(waiting.at)?;
         let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else {
-            return Ok(Err(CommitError::NotReleasable("this version does not understand it")));
+            return Ok(Err(CommitError::NotReleasable(Obstacle::NOT_UNDERSTOOD)));
         };
         let state = self.journal.dataset().pending_state(&change.record_type, change.record)?;
         let added = RecordState::weight_of(change.writes.iter(), state.as_deref());
         if state.map_or(0, |state| state.weight()) + added > RECORD_WEIGHT_MAX {
-            return Ok(Err(CommitError::NotReleasable("the record would hold too many items")));
+            return Ok(Err(CommitError::NotReleasable(Obstacle::TOO_HEAVY)));
         }
         // A change of an unknown type was never judged: it is now.
         let proposal = match waiting.reason {
             QuarantineReason::TypeUnknown => match self.judge_late(&waiting.unit, &change)? {
-                Verdict::Quarantined(reason) => return Ok(Err(CommitError::NotReleasable(reason.en()))),
+                Verdict::Quarantined(reason) => {
+                    let why = Obstacle { vi: reason.vi(), en: reason.en() };
+                    return Ok(Err(CommitError::NotReleasable(why)));
+                }
                 verdict => verdict == Verdict::Proposal,
             },
             // Joining another unit's record gives no right over it.

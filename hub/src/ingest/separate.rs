@@ -11,8 +11,8 @@ use lienthong_proto::merging::separated_id;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
 
-use super::CommitError;
 use super::committer::Committer;
+use super::{CommitError, Obstacle};
 use crate::ledger::Quarantined;
 
 /// A steward's decision that what waits speaks of somebody else.
@@ -61,7 +61,7 @@ impl Committer {
             return Ok(Err(CommitError::NotQuarantined(format!("{ledger}.{place}"))));
         };
         let Some(other) = Other::of(waiting) else {
-            return Ok(Err(CommitError::NotReleasable("it does not wait because of who it speaks of")));
+            return Ok(Err(CommitError::NotReleasable(Obstacle::OTHERWISE)));
         };
         self.stand_apart(&other, &separation.reason, &separation.actor)
     }
@@ -109,13 +109,13 @@ impl Committer {
             .collect();
         if self.owner_of_own(other)?.is_some_and(|owner| owner != other.unit) {
             // Anybody of the province can make that id; what the unit states goes to nobody else.
-            return Ok(Err(CommitError::NotReleasable("another unit has a record of that id")));
+            return Ok(Err(CommitError::NotReleasable(Obstacle::TAKEN)));
         }
         let mut values = BTreeMap::new();
         for (_, waiting) in &waiting {
             let bytes = self.journal.dataset().entries().entry(waiting.at)?;
             let Ok(change) = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)) else {
-                return Ok(Err(CommitError::NotReleasable("this version does not understand it")));
+                return Ok(Err(CommitError::NotReleasable(Obstacle::NOT_UNDERSTOOD)));
             };
             let stated = change.writes.into_iter().filter(|write| !write.path.starts_with('_'));
             values.extend(stated.map(|write| (write.path, write.value)));

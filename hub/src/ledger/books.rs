@@ -9,6 +9,7 @@ use lienthong_node::quality::{WaiverStep, Waivers, delete_waiver, put_waiver};
 use lienthong_node::replica::{Fed, feed_taken};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_node::sync::SUCCESSION;
+use lienthong_proto::catalogue::Published;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -20,7 +21,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Standing};
+use super::{READMISSION, Standing, catalogues};
 use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
@@ -115,6 +116,8 @@ pub struct Books {
     pub(crate) strays: BTreeSet<(String, RecordId)>,
     /// Whom this ledger follows, and whether that was confirmed.
     pub succession: Standing,
+    /// The catalogue that was published last.
+    pub catalogue: Option<Published>,
     pub(super) changed: bool,
 }
 
@@ -167,6 +170,7 @@ impl Books {
             true
         })?;
         books.succession = Standing::load(view)?;
+        books.catalogue = catalogues::load(view)?;
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.load_lineage(view)?;
@@ -184,6 +188,7 @@ impl Books {
             lineage: Arc::clone(&self.lineage),
             strays: BTreeSet::new(),
             succession: self.succession.clone(),
+            catalogue: self.catalogue,
             changed: false,
         }
     }
@@ -231,6 +236,10 @@ impl Books {
         self.note_separation(event, place, view);
         self.note_lineage(event, place, view);
         self.changed |= self.succession.note(event, place, view);
+        if let Some(published) = catalogues::note(event, view) {
+            self.catalogue = Some(published);
+            self.changed = true;
+        }
         // A former ledger is held like a replica of the province.
         if ["enrolment", READMISSION, SUCCESSION.0].contains(&event.kind.as_str())
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =

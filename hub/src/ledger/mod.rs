@@ -2,11 +2,13 @@
 //! unit must be told. Everything here is a function of the ledger, and is rebuilt from it.
 
 mod books;
+mod catalogues;
 mod course;
 mod open;
 mod succession;
 
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
+pub use catalogues::{PUBLISHED, publishing};
 pub use course::{Touched, day_of};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
 pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};

@@ -6,13 +6,11 @@ use lienthong_node::control::Answer;
 use lienthong_node::published::{Shelf, files as in_force};
 use lienthong_proto::catalogue::{Bundle, Catalogue, Published};
 use lienthong_proto::quality::RuleBook;
-use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
 
 use super::waivers::reason_of;
 use crate::app::Hub;
-
-const PUBLISHED: &str = "catalogue";
+use crate::ledger::{PUBLISHED, publishing};
 
 impl Hub {
     pub(super) fn catalogue_show(&self) -> Result<Answer, Answer> {
@@ -52,19 +50,22 @@ impl Hub {
         actor: &str,
     ) -> Result<Answer, Answer> {
         let reason = reason_of(reason)?;
-        let (files, mut body) = self.publishable(files)?;
-        let number = self.published()?.map_or(0, |published| published.number) + 1;
+        let _one = self.publishing.lock().await;
+        let (files, mut body) = tokio::task::block_in_place(|| self.publishable(files))?;
+        // A file may be lost, or of a ledger before this one: the number follows both.
+        let logged = self.committer.books().read().catalogue;
+        let number = [logged, self.published()?].into_iter().flatten().map(|last| last.number).max();
+        let number = number.unwrap_or(0) + 1;
         let origin = self.secrets.ledger_origin();
         let bundle = Bundle::publish(number, &files, (&origin, self.secrets.ledger_key.as_ref()))
             .map_err(|error| Answer::refused("CATALOGUE", error))?;
-        let digest = bundle.says().map_err(Answer::failed)?.digest;
-        let fields = BTreeMap::from([
-            ("number".to_owned(), Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
-            ("digest".to_owned(), Value::Text(hex::encode(digest))),
-            ("reason".to_owned(), Value::Text(reason)),
-        ]);
+        let published = bundle.says().map_err(Answer::failed)?;
+        // On the disk first; in force by the event. Cut short after either, the next start goes by the ledger.
+        let shelf = Shelf::of(&self.data);
+        shelf.prepare(&bundle).map_err(Answer::failed)?;
+        let fields = publishing(published, reason);
         let place = self.event(PUBLISHED, actor, fields).await.map_err(Answer::failed)?;
-        Shelf::of(&self.data).keep(&bundle).map_err(Answer::failed)?;
+        shelf.settle(Some(published)).map_err(Answer::failed)?;
         self.superseded.cancel();
         if let Some(fields) = body.as_object_mut() {
             fields.insert("number".to_owned(), number.into());

@@ -1,20 +1,21 @@
 //! Records that are one, and records that only look so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::control::Answer;
-use lienthong_node::dataset::Record;
+use lienthong_node::dataset::{Past, Record, Source};
 use lienthong_node::records::Records;
 use lienthong_node::replica::{Draft, Intent};
 use lienthong_node::service::known_type;
-use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::change::{Change, path};
+use lienthong_proto::catalogue::{Policy, RecordType};
+use lienthong_proto::change::{Change, Context, Write, path};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::{Dot, RecordId};
+use lienthong_proto::merge::{Candidate, shown_value};
 use lienthong_proto::merging::{Merging, apart_path, merged_path};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::REASON_CHARS_MAX;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::Pairing;
 use super::waivers::reason_of;
@@ -140,25 +141,7 @@ impl Hub {
             let reason = format!("tối đa {REASON_CHARS_MAX} ký tự · at most {REASON_CHARS_MAX} characters");
             return Err(Answer::refused("REASON_FORM", reason));
         }
-        let mut filled = BTreeMap::new();
-        let mut differing = Vec::new();
-        let gone = |name: &str| match name.rsplit_once('/') {
-            // An item that is gone here says nothing of an item there.
-            Some((item, _)) => left_out.firm(&format!("{item}/_gone")) == Some(&Value::Boolean(true)),
-            None => false,
-        };
-        // What was only proposed is nobody's word yet: it becomes none by this, and is not answered by it.
-        let said = left_out.values().filter_map(|(name, _)| Some((name, left_out.firm(name)?)));
-        for (name, value) in said.filter(|(name, value)| **value != Value::Null && !gone(name)) {
-            let stands = stays.firm(name).filter(|stands| **stands != Value::Null);
-            if stands.is_none() && !is_said(&stays, name) {
-                filled.insert(name.to_owned(), value.clone());
-            } else if stands != Some(value) && !declared.key.fields.iter().any(|key| key == name) {
-                let (stands, other) = (stands.map(Value::to_json), value.to_json());
-                differing.push(json!({ "field": name, "kept": stands, "left_out": other }));
-            }
-        }
-        let names: Vec<String> = filled.keys().cloned().collect();
+        let Gathered { mut filled, names, united, differing, gone } = gathered(declared, &stays, &left_out);
         filled.insert(merged_path(left_out.id), Value::Boolean(true));
         let owner = left_out.owner.clone().unwrap_or_else(|| self.secrets.profile.province.clone());
         let mut leads = BTreeMap::from([
@@ -170,8 +153,8 @@ impl Hub {
             leads.insert(path::UNIT.to_owned(), Value::Unit(owner.clone()));
         }
         let body = json!({
-            "type": declared.name, "id": stays.id, "merged": left_out.id, "filled": names,
-            "differing": differing,
+            "type": declared.name, "id": stays.id, "merged": left_out.id, "filled": names, "united": united,
+            "differing": differing, "gone": gone,
         });
         let (kept, out) = (Intent::Amend(stays.id), Intent::Withdraw(left_out.id));
         let decisions = vec![
@@ -234,13 +217,17 @@ impl Hub {
         {
             match live(&name) {
                 [only] if live(&marked).iter().any(|by| by.dot == only.dot) => {
-                    drop(values.insert(name, Value::Null));
+                    let former = self.former(&stays, &name, only.dot)?;
+                    values.insert(name, former);
                 }
                 // Somebody has stated it since.
                 _ => kept.push(name),
             }
         }
-        let cleared: Vec<String> = values.keys().filter(|name| **name != marked).cloned().collect();
+        let (cleared, restored): (Vec<&String>, Vec<&String>) = values
+            .keys()
+            .filter(|name| **name != marked)
+            .partition(|name| values.get(*name) == Some(&Value::Null));
         let mut stands =
             BTreeMap::from([(path::WITHDRAWN.to_owned(), Value::Null), (path::INTO.to_owned(), Value::Null)]);
         if left_out.owner.as_ref() != Some(&merging.owner) {
@@ -248,7 +235,7 @@ impl Hub {
         }
         let body = json!({
             "type": declared.name, "id": left_out.id, "unit": merging.owner, "other": stays.id,
-            "undone": "merge", "cleared": cleared, "changed_since": kept,
+            "undone": "merge", "cleared": cleared, "restored": restored, "changed_since": kept,
         });
         // The one that leads last: cut short between the two, it can be undone again.
         let decisions = vec![
@@ -269,11 +256,101 @@ impl Hub {
     fn filled(&self, record: &Record, dot: Dot) -> Result<Vec<String>, Answer> {
         let state = self.dataset.state(&record.record_type, record.id).map_err(Answer::failed)?;
         let source = state.as_ref().and_then(|state| state.sources.get(&dot)).ok_or_else(nothing_to_undo)?;
-        let bytes = self.dataset.entries().entry(source.at).map_err(Answer::failed)?;
-        let change = Entry::decode(&bytes).and_then(|entry| Change::of(&entry)).map_err(Answer::failed)?;
+        let change = self.change(source)?;
         let fields = change.writes.into_iter().map(|write| write.path);
         Ok(fields.filter(|name| !name.starts_with('_')).collect())
     }
+
+    fn change(&self, source: &Source) -> Result<Change, Answer> {
+        let bytes = self.dataset.entries().entry(source.at).map_err(Answer::failed)?;
+        Entry::decode(&bytes).and_then(|entry| Change::of(&entry)).map_err(Answer::failed)
+    }
+
+    /// What a record showed of a field before the change `by`, the only one that stands: of what was said before,
+    /// whatever nothing else had replaced.
+    fn former(&self, record: &Record, name: &str, by: Dot) -> Result<Value, Answer> {
+        let (policy, _) = record.candidates(name).unwrap_or((Policy::Latest, &[]));
+        if policy != Policy::Union {
+            // Only what had no value got one.
+            return Ok(Value::Null);
+        }
+        let mut said: Vec<(Candidate, Context)> = Vec::new();
+        let history = self.dataset.history(&record.record_type, record.id).map_err(Answer::failed)?;
+        for Past { source, .. } in history.iter().filter(|past| !past.kept_out && past.source.dot != by) {
+            let Source { dot, effective, proposal, .. } = *source;
+            let write = self.change(source)?.writes.into_iter().find(|write| write.path == name);
+            said.extend(write.filter(|_| !proposal).map(|Write { value, context, .. }| {
+                (Candidate { dot, effective, unit: source.unit.clone(), proposal, value }, context)
+            }));
+        }
+        let replaced = |dot: Dot| said.iter().any(|(other, seen)| other.dot != dot && seen.covers(&dot));
+        let stood: Vec<Candidate> =
+            said.iter().filter(|(said, _)| !replaced(said.dot)).map(|(said, _)| said.clone()).collect();
+        Ok(shown_value(policy, record.owner.as_ref(), None, &stood).unwrap_or(Value::Null))
+    }
+}
+
+/// What the record that stays gets of the one left out, and what it does not.
+#[derive(Default)]
+struct Gathered {
+    /// What it gets, by path.
+    filled: BTreeMap<String, Value>,
+    /// Of that, what it had nothing of.
+    names: Vec<String>,
+    /// Of that, lists to which members come.
+    united: Vec<String>,
+    /// Where both say something else.
+    differing: Vec<Json>,
+    /// Items that stand in the one and were taken away in the other.
+    gone: BTreeSet<String>,
+}
+
+fn gathered(declared: &RecordType, stays: &Record, left_out: &Record) -> Gathered {
+    let mut all = Gathered::default();
+    // What was only proposed is nobody's word yet: it becomes none by this, and is not answered by it.
+    let said = left_out.values().filter_map(|(name, _)| Some((name, left_out.firm(name)?)));
+    // An item that is gone there says nothing of an item here.
+    for (name, value) in said.filter(|(name, value)| **value != Value::Null && gone(left_out, name).is_none())
+    {
+        if let Some(item) = gone(stays, name) {
+            all.gone.insert(item.to_owned());
+            continue;
+        }
+        let stands = stays.firm(name).filter(|stands| **stands != Value::Null);
+        let is_list = declared.field(name).is_some_and(|field| field.policy == Policy::Union);
+        match (stands, value) {
+            (None, _) if !is_said(stays, name) => {
+                all.names.push(name.to_owned());
+                all.filled.insert(name.to_owned(), value.clone());
+            }
+            (Some(Value::List(here)), Value::List(there)) if is_list && !is_proposed(stays, name) => {
+                let members: BTreeSet<&Value> = here.iter().chain(there).collect();
+                if there.iter().any(|member| !here.contains(member)) {
+                    let members = members.into_iter().cloned().collect();
+                    all.united.push(name.to_owned());
+                    all.filled.insert(name.to_owned(), Value::List(members));
+                }
+            }
+            _ if stands != Some(value) && !declared.key.fields.iter().any(|key| key == name) => {
+                let (stands, other) = (stands.map(Value::to_json), value.to_json());
+                all.differing.push(json!({ "field": name, "kept": stands, "left_out": other }));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The item a path belongs to, if it was taken away.
+fn gone<'a>(record: &Record, name: &'a str) -> Option<&'a str> {
+    let (item, _) = name.rsplit_once('/')?;
+    (record.firm(&format!("{item}/_gone")) == Some(&Value::Boolean(true))).then_some(item)
+}
+
+/// Whether anybody only proposes something of a field.
+fn is_proposed(record: &Record, name: &str) -> bool {
+    let (_, live) = record.candidates(name).unwrap_or_default();
+    live.iter().any(|candidate| candidate.proposal)
 }
 
 /// Whether anybody says anything of a field, be it a proposal.

@@ -105,7 +105,7 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 61] = [
+const LABELS: [(&str, &str, &str); 66] = [
     ("backup", "Bản sao lưu", "Backup"),
     ("size", "Số mục", "Entries"),
     ("files", "Số tệp", "Files"),
@@ -163,7 +163,12 @@ const LABELS: [(&str, &str, &str); 61] = [
     ("merged_into", "Đã gộp vào", "Merged into"),
     ("merged", "Gộp từ", "Merged from"),
     ("filled", "Bổ sung từ bản ghi kia", "Filled from the other"),
+    ("united", "Danh sách gộp chung", "Lists united"),
+    ("gone", "Mục bản ghi giữ lại đã bỏ", "Items the kept record has dropped"),
     ("differing", "Khác nhau, giữ bản ghi còn lại", "Differ; the kept record’s stands"),
+    ("cleared", "Trả lại là trống", "Empty again"),
+    ("restored", "Trả lại như trước", "As before again"),
+    ("changed_since", "Đã có người ghi lại, giữ nguyên", "Stated again since, left as it is"),
     ("author", "Người ghi", "Author"),
     ("created_at", "Lập lúc", "Created"),
     ("revoked_at", "Thu hồi lúc", "Revoked"),

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Waivers;
 use super::course::judged;
 use super::index::{ViewIndex, keys_of, marked};
-use super::kept::Kept;
+use super::kept::{JUDGEMENT_BYTES_MAX, Kept};
 use super::outbox::Outbox;
 use super::written::written;
 use crate::dataset::{Dataset, DatasetError, Key};
@@ -418,7 +418,10 @@ impl Keeper {
         let subject = judged(&self.dataset, &self.catalogue, record_type, id)?;
         let before = self.kept(key)?;
         let book = &*self.book()?;
-        let judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
+        let mut judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
+        if judgement.as_mut().is_some_and(|judgement| judgement.bound(JUDGEMENT_BYTES_MAX)) {
+            tracing::warn!(%id, record_type, "more is wrong with a record than is kept of it");
+        }
         let upkeep = Upkeep::between(before.as_ref().map(|kept| &kept.judgement), judgement.as_ref());
         let own =
             judgement.as_ref().map_or_else(Vec::new, |judgement| judgement.published().copied().collect());
@@ -436,7 +439,7 @@ impl Keeper {
         if let (Some(subject), Some(judgement)) = (subject, judgement) {
             again(&judgement).iter().for_each(|place| batch.put(Keyspace::Again, place, &[]));
             let cross = judgement.assess(book, &index)?;
-            let kept = Kept { unit: subject.unit, judgement, cross };
+            let kept = Kept::new(subject.unit, judgement, cross);
             sums.of(key, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, key, &kept.encode());
             self.tell(key, record_type, Some(&kept), &mut batch)?;
@@ -446,7 +449,8 @@ impl Keeper {
         }
         for (other, mut kept) in self.touched(key, &upkeep, &index)? {
             sums.of(&other, &kept.unit)?.remove(kept.standing());
-            kept.cross = kept.judgement.assess(book, &index)?;
+            let cross = kept.judgement.assess(book, &index)?;
+            kept = Kept::new(kept.unit, kept.judgement, cross);
             sums.of(&other, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, &other, &kept.encode());
             let (record_type, _) = self.dataset.named(&other)?;

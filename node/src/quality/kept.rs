@@ -19,7 +19,18 @@ pub struct Kept {
     pub cross: Vec<Defect>,
 }
 
+/// Bytes of one judgement: with the defects among the others it stays below what a value of the view holds, 64 KiB.
+pub(super) const JUDGEMENT_BYTES_MAX: usize = 32 * 1024;
+/// Defects among the others: 64 bytes each, amply, for a rule and the name of a field.
+const CROSS_MAX: usize = 384;
+
 impl Kept {
+    /// A judgement with the defects among the others, as many as there is room for.
+    pub(super) fn new(unit: UnitCode, judgement: Judgement, mut cross: Vec<Defect>) -> Self {
+        cross.truncate(CROSS_MAX);
+        Self { unit, judgement, cross }
+    }
+
     /// What it adds to its unit's totals.
     #[must_use]
     pub fn standing(&self) -> Standing {

@@ -85,10 +85,10 @@ impl Composed {
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
     /// No such type.
-    #[error("record type {0} is not in the catalogue")]
+    #[error("loại bản ghi {0} không có trong danh mục · record type {0} is not in the catalogue")]
     TypeUnknown(String),
     /// A key field has no value.
-    #[error("key field {0} has no value")]
+    #[error("trường khóa {0} không có giá trị · key field {0} has no value")]
     KeyMissing(String),
     /// Nothing of that id is there to be withdrawn.
     #[error("không tìm thấy bản ghi · there is no such record")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, Sequence};
+use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -47,10 +48,10 @@ pub enum WriteError {
     #[error("{0}")]
     Draft(Arc<ComposeError>),
     /// The draft makes an entry beyond the limits; nothing of it was written.
-    #[error("the record is too large: {0}")]
+    #[error("{}", in_both("bản ghi quá lớn", "the record is too large", .0))]
     TooLarge(String),
     /// The store failed: nothing of the group was accepted, and it takes no more writes until restarted.
-    #[error("the store no longer takes writes: {0}")]
+    #[error("{}", in_both("kho không nhận ghi nữa", "the store no longer takes writes", .0))]
     Failed(Arc<str>),
 }
 
@@ -61,7 +62,7 @@ pub enum FeedError {
     #[error("the feed is not understood: {0}")]
     Malformed(#[from] lienthong_proto::bytes::Malformed),
     /// The store failed.
-    #[error("the store no longer takes writes: {0}")]
+    #[error("{}", in_both("kho không nhận ghi nữa", "the store no longer takes writes", .0))]
     Failed(Arc<str>),
 }
 
@@ -75,6 +76,9 @@ enum Command {
     /// A second has passed.
     Settle,
 }
+
+/// Why nothing is taken any more.
+const ENDING: &str = "chương trình đang dừng · it is shutting down";
 
 /// How many commands may wait for the writer.
 const COMMANDS_MAX: usize = 256;
@@ -181,8 +185,7 @@ impl Replica {
     /// # Errors
     /// [`FeedError`]; nothing of it was taken then.
     pub async fn feed(&self, piece: FeedPiece) -> Result<(), FeedError> {
-        let refusal =
-            || FeedError::Failed(self.failure().unwrap_or_else(|| Arc::from("it is shutting down")));
+        let refusal = || FeedError::Failed(self.failure().unwrap_or_else(|| Arc::from(ENDING)));
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Feed(piece, answer)).await.map_err(|_| refusal())?;
         answered.await.unwrap_or_else(|_| Err(refusal()))
@@ -193,7 +196,7 @@ impl Replica {
     /// # Errors
     /// Why not, for people.
     pub async fn remake(&self, again: Box<dyn Again>) -> Result<u64, Arc<str>> {
-        let refusal = || self.failure().unwrap_or_else(|| Arc::from("it is shutting down"));
+        let refusal = || self.failure().unwrap_or_else(|| Arc::from(ENDING));
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Remake(again, answer)).await.map_err(|_| refusal())?;
         answered.await.unwrap_or_else(|_| Err(refusal()))
@@ -264,7 +267,7 @@ impl Replica {
     }
 
     fn refusal(&self) -> WriteError {
-        WriteError::Failed(self.failure().unwrap_or_else(|| Arc::from("it is shutting down")))
+        WriteError::Failed(self.failure().unwrap_or_else(|| Arc::from(ENDING)))
     }
 
     fn refusals(&self, count: usize) -> Vec<Result<Written, WriteError>> {

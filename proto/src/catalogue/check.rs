@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::text::in_both;
+
 use super::{Catalogue, Cross, FieldKind, Matching, RecordType, Rule};
 
 /// Checks the rules, expectations and duplicates of one type.
@@ -12,31 +14,35 @@ pub(super) fn check_rules(catalogue: &Catalogue, declared: &RecordType) -> Resul
     let mut seen = BTreeSet::new();
     for rule in &declared.rules {
         if !seen.insert(rule.id.as_str()) {
-            return Err(format!("declares the rule {} twice", rule.id));
+            return Err(format!("khai báo quy tắc {0} hai lần · declares the rule {0} twice", rule.id));
         }
-        check_rule(catalogue, declared, rule).map_err(|reason| format!("rule {}: {reason}", rule.id))?;
+        check_rule(catalogue, declared, rule).map_err(|reason| of_rule(&rule.id, &reason))?;
     }
     for rule in declared.course.iter().flat_map(super::Course::rules) {
         if !seen.insert(rule) {
-            return Err(format!("declares the rule {rule} twice"));
+            return Err(format!("khai báo quy tắc {rule} hai lần · declares the rule {rule} twice"));
         }
     }
     for expected in &declared.expectations {
-        let fault = |reason: String| format!("expect {}: {reason}", expected.id);
+        let fault = |reason: String| {
+            in_both(&format!("chờ có {}", expected.id), &format!("expect {}", expected.id), &reason)
+        };
         if !seen.insert(expected.id.as_str()) {
-            return Err(format!("declares the rule {} twice", expected.id));
+            return Err(format!("khai báo quy tắc {0} hai lần · declares the rule {0} twice", expected.id));
         }
         if let Some(year) = &expected.year {
             plain(declared, year).map_err(fault)?;
         }
         if expected.due.as_deref().is_some_and(|due| month_and_day(due).is_none()) {
-            return Err(fault("`due` is month and day, MM-DD".to_owned()));
+            return Err(fault("`due` là tháng và ngày, MM-DD · `due` is month and day, MM-DD".to_owned()));
         }
     }
     if let Some(field) = &declared.kept_once
         && plain(declared, field)?.kind != FieldKind::Boolean
     {
-        return Err(format!("kept_once: {field} is no boolean"));
+        return Err(format!(
+            "kept_once: {field} không phải trường có/không · kept_once: {field} is no boolean"
+        ));
     }
     let duplicates = declared.duplicates.iter();
     let named = duplicates.flat_map(|duplicates| {
@@ -44,7 +50,7 @@ pub(super) fn check_rules(catalogue: &Catalogue, declared: &RecordType) -> Resul
         proposed.chain(duplicates.evidence.iter().map(|evidence| &evidence.field))
     });
     for field in named {
-        plain(declared, field).map_err(|reason| format!("duplicates: {reason}"))?;
+        plain(declared, field).map_err(|reason| in_both("trùng lặp", "duplicates", &reason))?;
     }
     Ok(())
 }
@@ -52,18 +58,26 @@ pub(super) fn check_rules(catalogue: &Catalogue, declared: &RecordType) -> Resul
 fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Result<(), String> {
     let ways = [rule.cel.is_some(), rule.late.is_some(), rule.cross.is_some()];
     if ways.into_iter().filter(|there| *there).count() != 1 {
-        return Err("needs exactly one of `cel`, `late`, `cross`".to_owned());
+        return Err(
+            "cần đúng một trong `cel`, `late`, `cross` · needs exactly one of `cel`, `late`, `cross`"
+                .to_owned(),
+        );
     }
     let mut scope = &declared.fields;
     if let Some(each) = &rule.each {
         let items = plain(declared, each)?;
         if items.kind != FieldKind::Items || rule.cross.is_some() {
-            return Err(format!("`each` goes with `cel` or `late` over items, {each} has none"));
+            return Err(format!(
+                "`each` đi với `cel` hay `late` trên các mục, {each} không có mục · `each` goes with `cel` or `late` over items, {each} has none"
+            ));
         }
         scope = &items.fields;
     }
     let known = |name: &String| {
-        scope.iter().find(|field| field.name == *name).ok_or_else(|| format!("there is no field {name}"))
+        scope
+            .iter()
+            .find(|field| field.name == *name)
+            .ok_or_else(|| format!("không có trường {name} · there is no field {name}"))
     };
     if let Some(field) = &rule.field {
         known(field)?;
@@ -71,7 +85,7 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
     if let Some(late) = &rule.late
         && known(&late.after)?.kind != FieldKind::Date
     {
-        return Err(format!("{} is no date", late.after));
+        return Err(format!("{0} không phải ngày · {0} is no date", late.after));
     }
     let Some(cross) = &rule.cross else { return Ok(()) };
     match cross {
@@ -85,11 +99,15 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
         }
         Cross::Resolves { field } => {
             let reference = known(field)?.member_kind() == FieldKind::Reference;
-            if reference { Ok(()) } else { Err(format!("{field} is no reference")) }
+            if reference {
+                Ok(())
+            } else {
+                Err(format!("{field} không phải tham chiếu · {field} is no reference"))
+            }
         }
         Cross::Exists(matching) | Cross::Absent(matching) => check_matching(catalogue, declared, matching),
         Cross::Counts(matching) => {
-            known(matching.equals.as_ref().ok_or("`counts` needs `equals`")?)?;
+            known(matching.equals.as_ref().ok_or("`counts` cần `equals` · `counts` needs `equals`")?)?;
             check_matching(catalogue, declared, matching)
         }
         Cross::OneUnit {} => Ok(()),
@@ -103,18 +121,25 @@ fn check_order(catalogue: &Catalogue, declared: &RecordType, order: &[String]) -
     let mut ranks = 1_usize;
     for name in order {
         let list = plain(declared, name)?.codes.as_deref().and_then(|list| catalogue.code_list(list));
-        let codes = list.ok_or_else(|| format!("{name} has no code list to rank by"))?.codes.len();
+        let codes = list
+            .ok_or_else(|| {
+                format!("{name} không có danh mục mã để xếp bậc · {name} has no code list to rank by")
+            })?
+            .codes
+            .len();
         ranks = ranks.saturating_mul(codes + 1);
     }
     if order.is_empty() || ranks > RANKS_MAX {
-        return Err(format!("`ranks` needs an order of at most {RANKS_MAX} ranks, this is one of {ranks}"));
+        return Err(format!(
+            "`ranks` cần thứ tự không quá {RANKS_MAX} bậc, ở đây là {ranks} · `ranks` needs an order of at most {RANKS_MAX} ranks, this is one of {ranks}"
+        ));
     }
     Ok(())
 }
 
 fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching) -> Result<(), String> {
     let Some(theirs) = catalogue.record_type(&matching.of) else {
-        return Err(format!("there is no record type {}", matching.of));
+        return Err(format!("không có loại bản ghi {0} · there is no record type {0}", matching.of));
     };
     for (their_field, my_fields) in &matching.by {
         if their_field != "_id" {
@@ -129,7 +154,12 @@ fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching)
 
 fn plain<'a>(declared: &'a RecordType, name: &str) -> Result<&'a super::Field, String> {
     let found = declared.fields.iter().find(|field| field.name == name);
-    found.ok_or_else(|| format!("{} has no field {name}", declared.name))
+    found.ok_or_else(|| format!("{0} không có trường {name} · {0} has no field {name}", declared.name))
+}
+
+/// What is wrong with a rule.
+pub(crate) fn of_rule(id: &str, reason: &str) -> String {
+    in_both(&format!("quy tắc {id}"), &format!("rule {id}"), reason)
 }
 
 /// Month and day of `MM-DD`.

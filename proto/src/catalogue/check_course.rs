@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::text::in_both;
+
 use super::{Catalogue, Class, Course, Field, FieldKind, RecordType};
 
 /// Checks the course of one type.
@@ -10,19 +12,19 @@ use super::{Catalogue, Class, Course, Field, FieldKind, RecordType};
 /// What is wrong.
 pub(super) fn check_course(catalogue: &Catalogue, declared: &RecordType) -> Result<(), String> {
     let Some(course) = &declared.course else { return Ok(()) };
-    check(catalogue, declared, course).map_err(|reason| format!("course: {reason}"))
+    check(catalogue, declared, course).map_err(|reason| in_both("tiến trình", "course", &reason))
 }
 
 fn check(catalogue: &Catalogue, declared: &RecordType, course: &Course) -> Result<(), String> {
     let state = field(declared, &course.state)?;
     let list = state.codes.as_deref().filter(|_| state.kind == FieldKind::Code);
     let Some(list) = list.and_then(|list| catalogue.code_list(list)) else {
-        return Err(format!("{} is no field of type code", state.name));
+        return Err(format!("{0} không phải trường kiểu mã · {0} is no field of type code", state.name));
     };
     let codes: BTreeSet<&str> = list.codes.iter().map(|code| code.code.as_str()).collect();
     let known = |code: &str| match codes.contains(code) {
         true => Ok(()),
-        false => Err(format!("{code} is no code of {}", list.name)),
+        false => Err(format!("{code} không phải mã của {0} · {code} is no code of {0}", list.name)),
     };
     let none = BTreeMap::new();
     let reopening = course.reopen.as_ref().map_or(&none, |reopen| &reopen.steps);
@@ -34,10 +36,14 @@ fn check(catalogue: &Catalogue, declared: &RecordType, course: &Course) -> Resul
         known(from)?;
         known(to)?;
         if from == to {
-            return Err(format!("{from} leads to itself, which is no step"));
+            return Err(format!(
+                "{from} dẫn về chính nó, không phải bước · {from} leads to itself, which is no step"
+            ));
         }
         if !seen.insert((from, to)) {
-            return Err(format!("the step from {from} to {to} stands twice"));
+            return Err(format!(
+                "bước từ {from} đến {to} có hai lần · the step from {from} to {to} stands twice"
+            ));
         }
     }
     check_reachable(course, &codes, &steps)?;
@@ -54,7 +60,7 @@ fn check_reachable(course: &Course, codes: &BTreeSet<&str>, steps: &[(&str, &str
         );
     }
     match codes.difference(&reached).next() {
-        Some(state) => Err(format!("no step leads to {state}")),
+        Some(state) => Err(format!("không bước nào dẫn đến {state} · no step leads to {state}")),
         None => Ok(()),
     }
 }
@@ -63,10 +69,13 @@ fn check_reopening(declared: &RecordType, course: &Course) -> Result<(), String>
     let Some(reopen) = &course.reopen else { return Ok(()) };
     let reason = field(declared, &reopen.field)?;
     if !matches!(reason.kind, FieldKind::Text | FieldKind::LongText) {
-        return Err(format!("the reason {} is no text", reason.name));
+        return Err(format!("lý do {0} không phải văn bản · the reason {0} is no text", reason.name));
     }
     if reason.computed || reason.class == Class::C4 {
-        return Err(format!("the reason {} is never stored", reason.name));
+        return Err(format!(
+            "lý do {0} không bao giờ được lưu · the reason {0} is never stored",
+            reason.name
+        ));
     }
     Ok(())
 }
@@ -80,10 +89,14 @@ fn check_lock(declared: &RecordType, course: &Course) -> Result<(), String> {
         let leaves =
             |steps: &BTreeMap<String, Vec<String>>| steps.get(state).is_some_and(|to| !to.is_empty());
         if leaves(&course.steps) {
-            return Err(format!("{state} locks the record, and is left without a reason"));
+            return Err(format!(
+                "{state} khóa bản ghi mà rời đi không cần lý do · {state} locks the record, and is left without a reason"
+            ));
         }
         if !course.reopen.as_ref().is_some_and(|reopen| leaves(&reopen.steps)) {
-            return Err(format!("{state} locks the record, and nothing opens it again"));
+            return Err(format!(
+                "{state} khóa bản ghi mà không gì mở lại · {state} locks the record, and nothing opens it again"
+            ));
         }
     }
     Ok(())
@@ -95,5 +108,5 @@ fn pairs(steps: &BTreeMap<String, Vec<String>>) -> impl Iterator<Item = (&str, &
 
 fn field<'a>(declared: &'a RecordType, name: &str) -> Result<&'a Field, String> {
     let found = declared.fields.iter().find(|field| field.name == name);
-    found.ok_or_else(|| format!("{} has no field {name}", declared.name))
+    found.ok_or_else(|| format!("{0} không có trường {name} · {0} has no field {name}", declared.name))
 }

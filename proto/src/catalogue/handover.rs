@@ -76,7 +76,9 @@ pub(super) fn check_handover(catalogue: &Catalogue, declared: &RecordType) -> Re
     let Some(handover) = &declared.handover else { return Ok(()) };
     let of = |name: &str, kind: FieldKind| match field(declared, name)?.kind {
         found if found == kind => Ok(()),
-        found => Err(format!("handover: {name} is of type {found:?}, not {kind:?}")),
+        found => Err(format!(
+            "chuyển giao: {name} có kiểu {found:?}, không phải {kind:?} · handover: {name} is of type {found:?}, not {kind:?}"
+        )),
     };
     of(&handover.record, FieldKind::Reference)?;
     of(&handover.from, FieldKind::Unit)?;
@@ -87,24 +89,28 @@ pub(super) fn check_handover(catalogue: &Catalogue, declared: &RecordType) -> Re
 }
 
 fn check_held(catalogue: &Catalogue, held: &Held) -> Result<(), String> {
-    let by = catalogue
-        .record_type(&held.by)
-        .ok_or_else(|| format!("handover: there is no record type {}", held.by))?;
+    let by = catalogue.record_type(&held.by).ok_or_else(|| {
+        format!("chuyển giao: không có loại bản ghi {0} · handover: there is no record type {0}", held.by)
+    })?;
     field(by, &held.subject)?;
     if let Some(since) = &held.since
         && field(by, since)?.kind != FieldKind::Date
     {
-        return Err(format!("handover: {since} is no date"));
+        return Err(format!("chuyển giao: {since} không phải ngày · handover: {since} is no date"));
     }
     for (name, codes) in &held.having {
         let list = field(by, name)?.codes.as_deref().and_then(|codes| catalogue.code_list(codes));
         if let Some(code) = codes.iter().find(|code| list.is_none_or(|list| list.ordinal(code).is_none())) {
-            return Err(format!("handover: {code} is no code of {name}"));
+            return Err(format!(
+                "chuyển giao: {code} không phải mã của {name} · handover: {code} is no code of {name}"
+            ));
         }
     }
     Ok(())
 }
 
 fn field<'a>(declared: &'a RecordType, name: &str) -> Result<&'a Field, String> {
-    declared.field(name).ok_or_else(|| format!("handover: {} has no field {name}", declared.name))
+    declared.field(name).ok_or_else(|| {
+        format!("chuyển giao: {0} không có trường {name} · handover: {0} has no field {name}", declared.name)
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::{Code, CodeList, Field, FieldKind, RecordType, Unit, UnitKind};
 use crate::hash::{Digest, sha256};
 use crate::ids::UnitCode;
-use crate::text::fold;
+use crate::text::{fold, in_both};
 
 static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
@@ -21,7 +21,7 @@ pub struct Catalogue {
 
 /// Why a catalogue is refused: the file and what is wrong in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("catalogue file {file}: {reason}")]
+#[error("{}", in_both(&format!("tệp danh mục {file}"), &format!("catalogue file {file}"), reason))]
 pub struct CatalogueError {
     /// Which file.
     pub file: String,
@@ -73,20 +73,26 @@ impl Catalogue {
             if path.starts_with("records/") {
                 let parsed: RecordType = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
                 if parsed.name != stem {
-                    return Err(fault(format!("declares {}, the file is {stem}", parsed.name)));
+                    return Err(fault(format!(
+                        "khai báo {0}, tên tệp là {stem} · declares {0}, the file is {stem}",
+                        parsed.name
+                    )));
                 }
                 catalogue.types.insert(parsed.name.clone(), parsed);
             } else if path.starts_with("codes/") {
                 let mut parsed: CodeList = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
                 parsed.index();
                 if parsed.name != stem {
-                    return Err(fault(format!("declares {}, the file is {stem}", parsed.name)));
+                    return Err(fault(format!(
+                        "khai báo {0}, tên tệp là {stem} · declares {0}, the file is {stem}",
+                        parsed.name
+                    )));
                 }
                 catalogue.codes.insert(parsed.name.clone(), parsed);
             } else if path.starts_with("units/") {
                 catalogue.units.read(stem, text).map_err(fault)?;
             } else {
-                return Err(fault("is in no known folder".to_owned()));
+                return Err(fault("không ở thư mục nào đã biết · is in no known folder".to_owned()));
             }
         }
         catalogue.check()?;
@@ -103,10 +109,15 @@ impl Catalogue {
             let file = format!("records/{}.toml", was.name);
             let fault = |reason: String| CatalogueError { file: file.clone(), reason };
             let Some(is) = self.types.get(&was.name) else {
-                return Err(fault("the type is gone, and records of it are not".to_owned()));
+                return Err(fault(
+                    "loại này đã mất mà bản ghi của nó vẫn còn · the type is gone, and records of it are not"
+                        .to_owned(),
+                ));
             };
             if is.key != was.key {
-                return Err(fault("the key of a type never changes".to_owned()));
+                return Err(fault(
+                    "khóa của một loại không bao giờ đổi · the key of a type never changes".to_owned(),
+                ));
             }
             follows(&was.fields, &is.fields).map_err(fault)?;
         }
@@ -115,7 +126,10 @@ impl Catalogue {
             let is = self.codes.get(&was.name);
             let kept = |code: &Code| is.is_some_and(|is| is.ordinal(&code.code).is_some());
             if let Some(gone) = was.codes.iter().find(|code| !kept(code)) {
-                return Err(CatalogueError { file, reason: format!("the code {} is gone", gone.code) });
+                return Err(CatalogueError {
+                    file,
+                    reason: format!("mã {0} đã mất · the code {0} is gone", gone.code),
+                });
             }
         }
         Ok(())
@@ -129,13 +143,18 @@ impl Catalogue {
             for key in record_type.key.fields.iter().chain(&record_type.guard).chain(&record_type.unit_field)
             {
                 if !named(key) {
-                    return Err(fault(format!("names the field {key}, which it does not declare")));
+                    return Err(fault(format!(
+                        "nêu trường {key} mà không khai báo · names the field {key}, which it does not declare"
+                    )));
                 }
             }
             let mut seen = std::collections::BTreeSet::new();
             for field in &record_type.fields {
                 if !seen.insert(field.name.as_str()) {
-                    return Err(fault(format!("declares the field {} twice", field.name)));
+                    return Err(fault(format!(
+                        "khai báo trường {0} hai lần · declares the field {0} twice",
+                        field.name
+                    )));
                 }
                 self.check_field(field).map_err(fault)?;
             }
@@ -150,26 +169,34 @@ impl Catalogue {
         let name = &field.name;
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || name.starts_with('_') || !name.chars().all(plain) {
-            return Err(format!("field name {name:?} is not of small letters, digits and '_'"));
+            return Err(format!(
+                "tên trường {name:?} phải gồm chữ thường không dấu, chữ số và '_' · field name {name:?} is not of small letters, digits and '_'"
+            ));
         }
         let kind = field.member_kind();
         if kind == FieldKind::Code
             && !field.codes.as_ref().is_some_and(|codes| self.codes.contains_key(codes))
         {
-            return Err(format!("field {name} needs a known code list in `codes`"));
+            return Err(format!(
+                "trường {name} cần một bảng mã đã có ở `codes` · field {name} needs a known code list in `codes`"
+            ));
         }
         if kind == FieldKind::Reference
             && !field.target.as_ref().is_some_and(|target| self.types.contains_key(target))
         {
-            return Err(format!("field {name} needs a known record type in `target`"));
+            return Err(format!(
+                "trường {name} cần một loại bản ghi đã có ở `target` · field {name} needs a known record type in `target`"
+            ));
         }
         if field.kind == FieldKind::List && field.of.is_none() {
-            return Err(format!("list {name} needs `of`"));
+            return Err(format!("danh sách {name} cần `of` · list {name} needs `of`"));
         }
         if field.kind == FieldKind::Items {
             let known = |key: &String| field.fields.iter().any(|subfield| subfield.name == *key);
             if field.item_key.is_empty() || !field.item_key.iter().all(known) {
-                return Err(format!("items {name} need an `item_key` of their own fields"));
+                return Err(format!(
+                    "các mục {name} cần `item_key` gồm trường của chính mục · items {name} need an `item_key` of their own fields"
+                ));
             }
         }
         field.fields.iter().try_for_each(|subfield| self.check_field(subfield))
@@ -244,7 +271,10 @@ fn follows(was: &[Field], is: &[Field]) -> Result<(), String> {
             && is.target == was.target
             && is.item_key == was.item_key;
         if !same {
-            return Err(format!("the field {} becomes something else: a new field takes over", was.name));
+            return Err(format!(
+                "trường {0} thành trường khác: hãy thêm trường mới · the field {0} becomes something else: a new field takes over",
+                was.name
+            ));
         }
         follows(&was.fields, &is.fields)?;
     }
@@ -376,7 +406,8 @@ impl Units {
             let code: UnitCode = cell(0).parse().map_err(|error| format!("{}: {error}", cell(0)))?;
             let word = cell(1);
             let kind = KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind);
-            let kind = kind.ok_or_else(|| format!("{code}: unknown kind {word:?}"))?;
+            let kind = kind
+                .ok_or_else(|| format!("{code}: không có loại {word:?} · {code}: unknown kind {word:?}"))?;
             let list = |text: String| text.split_whitespace().map(str::to_owned).collect();
             let unit = Unit {
                 code: code.clone(),
@@ -386,7 +417,7 @@ impl Units {
                 partial_old_codes: list(cell(4)),
             };
             if self.own.insert(code.clone(), unit).is_some() {
-                return Err(format!("unit {code} stands twice"));
+                return Err(format!("đơn vị {code} có hai lần · unit {code} stands twice"));
             }
         }
         Ok(())

@@ -11,12 +11,13 @@ use super::mark::MarkIndex;
 use super::plan::*;
 use super::steps::CoursePlan;
 use super::{Expect, RuleIndex, RuleInfo, RuleKind};
-use crate::catalogue::check::month_and_day;
+use crate::catalogue::check::{month_and_day, of_rule};
 use crate::catalogue::{
     Catalogue, CatalogueError, Class, Cross, Dimension, Expectation, Field, FieldKind, Matching, RecordType,
     Rule,
 };
 use crate::rules::text_chars_max;
+use crate::text::in_both;
 
 /// What compiling comes to.
 pub(super) struct Compiler<'a> {
@@ -62,15 +63,16 @@ impl<'a> Compiler<'a> {
             self.plan(&declared.name)?.freshness = Some((days_of(days), limited));
         }
         for rule in &declared.rules {
-            self.rule(declared, rule).map_err(|reason| format!("rule {}: {reason}", rule.id))?;
+            self.rule(declared, rule).map_err(|reason| of_rule(&rule.id, &reason))?;
         }
-        self.course(declared).map_err(|reason| format!("course: {reason}"))?;
+        self.course(declared).map_err(|reason| in_both("tiến trình", "course", &reason))?;
         for field in declared.fields.iter().filter(|field| field.member_kind() == FieldKind::Reference) {
             self.reference(declared, field)?;
         }
         for expected in &declared.expectations {
-            self.expectation(declared, expected)
-                .map_err(|reason| format!("expect {}: {reason}", expected.id))?;
+            self.expectation(declared, expected).map_err(|reason| {
+                in_both(&format!("chờ có {}", expected.id), &format!("expect {}", expected.id), &reason)
+            })?;
         }
         if let Some(duplicates) = &declared.duplicates {
             let name = &declared.name;
@@ -98,7 +100,7 @@ impl<'a> Compiler<'a> {
         let judge = match (&rule.late, &rule.cross) {
             (Some(late), _) => {
                 if rule.dimension != Dimension::Song {
-                    return Err("`late` is of the dimension song".to_owned());
+                    return Err("`late` thuộc chiều song · `late` is of the dimension song".to_owned());
                 }
                 blame.insert(0, late.after.clone());
                 Some(Judge::Late { after: late.after.clone(), days: days_of(late.days) })
@@ -108,7 +110,7 @@ impl<'a> Compiler<'a> {
             (None, None) => cel.map(Judge::Holds),
         };
         if rule.dimension == Dimension::Song && rule.late.is_none() {
-            return Err("the dimension song is of `late` rules".to_owned());
+            return Err("chiều song là của quy tắc `late` · the dimension song is of `late` rules".to_owned());
         }
         let kind = match &judge {
             Some(Judge::Late { .. }) => RuleKind::Late,
@@ -132,7 +134,7 @@ impl<'a> Compiler<'a> {
             self.plan(&declared.name)?.rules.push(plan);
             return Ok(());
         }
-        let Some(cross) = &rule.cross else { return Err("judges nothing".to_owned()) };
+        let Some(cross) = &rule.cross else { return Err("không xét gì · judges nothing".to_owned()) };
         let look = self.look(declared, rule, cross)?;
         self.plan(&declared.name)?.probes.push(ProbePlan { rule: index, dimension, when, look });
         Ok(())
@@ -180,7 +182,9 @@ impl<'a> Compiler<'a> {
                 let field = matching.equals.clone().unwrap_or_default();
                 Look::Matching(self.matching(matching, MatchExpect::Field(field))?)
             }
-            Cross::OneUnit {} => return Err("judges nothing across records".to_owned()),
+            Cross::OneUnit {} => {
+                return Err("không xét gì giữa các bản ghi · judges nothing across records".to_owned());
+            }
         })
     }
 
@@ -226,8 +230,10 @@ impl<'a> Compiler<'a> {
         if !self.published.insert((of.to_owned(), name)) {
             return Ok(());
         }
-        let declared =
-            self.catalogue.record_type(of).ok_or_else(|| format!("there is no record type {of}"))?;
+        let declared = self
+            .catalogue
+            .record_type(of)
+            .ok_or_else(|| format!("không có loại bản ghi {of} · there is no record type {of}"))?;
         let having = having.map(|source| self.expression(declared, None, source)).transpose()?;
         self.plan(of)?.publishes.push(PublishPlan { index, fields, year, having });
         Ok(())
@@ -273,7 +279,7 @@ impl<'a> Compiler<'a> {
             list.and_then(|list| self.catalogue.code_list(list)).ok_or("its state has no code list")?;
         for id in course.rules() {
             if !self.ids.insert(id.to_owned()) {
-                return Err(format!("{id} is an id that another rule has"));
+                return Err(format!("{id} là mã của quy tắc khác · {id} is an id that another rule has"));
             }
         }
         let plan = CoursePlan::compile(declared, course, list, &mut |info| self.push(info))?;
@@ -316,12 +322,12 @@ impl<'a> Compiler<'a> {
             None => &[],
         };
         let known = declared.fields.iter().chain(items).map(|field| field.name.as_str()).collect();
-        Expression::compile(&self.env, source, &known).map_err(|reason| format!("{source}: {reason}"))
+        Expression::compile(&self.env, source, &known).map_err(|reason| in_both(source, source, &reason))
     }
 
     fn info(&mut self, info: RuleInfo) -> Result<RuleIndex, String> {
         if info.id == "REF_UNKNOWN" || !self.ids.insert(info.id.clone()) {
-            return Err("has an id that another rule has".to_owned());
+            return Err("trùng mã với quy tắc khác · has an id that another rule has".to_owned());
         }
         self.push(info)
     }
@@ -333,7 +339,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn plan(&mut self, of: &str) -> Result<&mut TypePlan, String> {
-        self.types.get_mut(of).ok_or_else(|| format!("there is no record type {of}"))
+        self.types
+            .get_mut(of)
+            .ok_or_else(|| format!("không có loại bản ghi {of} · there is no record type {of}"))
     }
 }
 

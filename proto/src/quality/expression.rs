@@ -56,14 +56,20 @@ impl Expression {
     pub(super) fn compile(env: &Env, source: &str, known: &BTreeSet<&str>) -> Result<Self, String> {
         let length = source.chars().count();
         if length > SOURCE_CHARS_MAX {
-            return Err(format!("is {length} characters long, at most {SOURCE_CHARS_MAX} are taken"));
+            return Err(format!(
+                "dài {length} ký tự, tối đa {SOURCE_CHARS_MAX} · is {length} characters long, at most {SOURCE_CHARS_MAX} are taken"
+            ));
         }
         let (depth, operators) = (depth_of(source), operators_of(source));
         if depth > DEPTH_MAX {
-            return Err(format!("nests {depth} brackets, at most {DEPTH_MAX} are taken"));
+            return Err(format!(
+                "lồng {depth} ngoặc, tối đa {DEPTH_MAX} · nests {depth} brackets, at most {DEPTH_MAX} are taken"
+            ));
         }
         if operators > OPERATORS_MAX {
-            return Err(format!("has {operators} operators, at most {OPERATORS_MAX} are taken"));
+            return Err(format!(
+                "có {operators} phép toán, tối đa {OPERATORS_MAX} · has {operators} operators, at most {OPERATORS_MAX} are taken"
+            ));
         }
         let program = env.compile(source).map_err(|error| error.to_string())?;
         let references = program.references();
@@ -71,7 +77,9 @@ impl Expression {
         let named: BTreeSet<&str> =
             references.variables().into_iter().filter(|name| !loops.contains(name)).collect();
         if let Some(unknown) = named.iter().find(|name| !known.contains(base(name)) && !is_clock(name)) {
-            return Err(format!("names {unknown}, which is no field here"));
+            return Err(format!(
+                "nêu {unknown}, không phải trường ở đây · names {unknown}, which is no field here"
+            ));
         }
         let mut fields: Vec<String> = Vec::new();
         for word in source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {

@@ -89,6 +89,8 @@ impl Defect {
 }
 
 const VERSION: u8 = 1;
+/// Bytes of a defect, deadline, mark or probe, amply: a path is two names and an item's key.
+const PART_BYTES: usize = 256;
 const DIMENSIONS: [Dimension; 6] = Dimension::ALL;
 
 impl Judgement {
@@ -166,6 +168,32 @@ impl Judgement {
         // With every limit waived it is live without end, and counts as such.
         let alive_until = alive_until.or((!self.deadlines.is_empty()).then_some(i32::MAX));
         Standing { tally, alive_until, defects: counted().count() as u64, late_after }
+    }
+
+    /// Leaves out what makes it larger than so many bytes, the ends of the longest lists first; whether anything. Half
+    /// of what is wrong is said rather than nothing.
+    pub fn bound(&mut self, bytes_max: usize) -> bool {
+        let mut cut = false;
+        let looked_for = self.probes.iter().map(|probe| 1 + probe.marks.len()).sum::<usize>();
+        let of_paths = self.defects.len() + self.deadlines.len();
+        if (of_paths + looked_for + self.marks.len() + self.proposals.len()) * PART_BYTES <= bytes_max {
+            return false;
+        }
+        while self.encode().len() > bytes_max {
+            cut = true;
+            let looked_for = self.probes.iter().map(|probe| 1 + probe.marks.len()).sum::<usize>();
+            let (defects, deadlines) = (self.defects.len(), self.deadlines.len());
+            let (marks, proposals) = (self.marks.len(), self.proposals.len());
+            match [defects, deadlines, marks, proposals, looked_for].into_iter().max().unwrap_or_default() {
+                0 => return cut,
+                most if most == defects => self.defects.truncate(defects / 2),
+                most if most == deadlines => self.deadlines.truncate(deadlines / 2),
+                most if most == marks => self.marks.truncate(marks / 2),
+                most if most == proposals => self.proposals.truncate(proposals / 2),
+                _ => self.probes.truncate(self.probes.len() / 2),
+            }
+        }
+        cut
     }
 
     /// All marks it publishes, proposals included.

@@ -12,3 +12,10 @@ pub use guard::{control_character, formula_like, is_placeholder, neutralise_form
 pub use lettering::{Lettering, LetteringCensus};
 pub use normal::{normalise, normalise_long, title_case_name};
 pub use syllable::is_syllable;
+
+/// What is said in both tongues, as `vi · en`, with a reason that is said in both too, or alike in each.
+#[must_use]
+pub fn in_both(vi: &str, en: &str, reason: &str) -> String {
+    let (reason_vi, reason_en) = reason.split_once(" · ").unwrap_or((reason, reason));
+    format!("{vi}: {reason_vi} · {en}: {reason_en}")
+}
