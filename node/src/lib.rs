@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dataset;
+pub mod doctor;
 pub mod export;
 pub mod identity;
 pub mod inbox;

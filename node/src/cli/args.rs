@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use lienthong_proto::time::UnixMillis;
 
+use super::doctor::Doctor;
 use super::enrol::Enrol;
 use super::proxy::ProxyArguments;
 use super::records::RecordsCommand;
@@ -107,6 +108,8 @@ pub enum Command {
         #[command(subcommand)]
         action: LogAction,
     },
+    /// Tìm trục trặc thường gặp và nói cách sửa · find the usual trouble, and say what to do
+    Doctor(Doctor),
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
     Check,
     /// Sao lưu, cả khi đang chạy; không có khóa riêng trong đó · back up, while it runs too; no private key is in it
@@ -201,6 +204,7 @@ impl Command {
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::ApiToken { .. } => "api-token",
+            Self::Doctor(_) => "doctor",
             Self::Check => "check",
             Self::Backup { .. } => "backup",
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod doctor;
 mod enrol;
 mod export;
 mod human;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     match &cli.command {
         Command::Enrol(enrol) => enrol.run(&data, &config, cli.json, tongue).await,
         Command::Recover(recover) => recover.run(&data, &config, cli.json, tongue).await,
+        Command::Doctor(doctor) => doctor.run(&data, &config, cli.json, tongue).await,
         Command::Run { catalogue, inbox, api, proxy } => {
             let api = config.pick(api.as_deref(), "api", "");
             let services = Services {
@@ -272,6 +274,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Recover(_)
         | Command::Run { .. }
         | Command::Check
+        | Command::Doctor(_)
         | Command::Records(_) => Request::Status,
     })
 }
