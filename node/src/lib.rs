@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod intake;
 pub mod lock;
 pub mod log;
+pub mod notify;
 pub mod published;
 pub mod quality;
 pub mod records;

@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Proxy};
 use crate::lock::DataLock;
+use crate::notify;
 use crate::published::in_force;
 use crate::service::Request;
 use crate::sync::Settings;
@@ -149,6 +150,7 @@ async fn daemon(
             }
         }
         eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
+        notify::stopping();
         tokio::spawn(second_signal());
         node.close().await;
         return Ok(0);
@@ -175,6 +177,7 @@ async fn serve(
     node.start_sync(Settings::default());
     node.start_inbox(&services.inbox).context("inbox")?;
     node.start_judging().context("quality")?;
+    notify::ready();
     Ok(served)
 }
 
