@@ -109,7 +109,8 @@ impl FromStr for Proxy {
 }
 
 impl Proxy {
-    /// The same proxy, with the name and password in the first line of a file only its owner may read.
+    /// The same proxy, with the name and password in the first line of a file only its owner may read; of an empty file,
+    /// as a service's credential that was not given, without.
     ///
     /// # Errors
     /// [`ProxySetting`] if it cannot be read, or does not hold them.
@@ -119,6 +120,9 @@ impl Proxy {
             .map(Zeroizing::new)
             .map_err(|source| ProxySetting::File { path: shown.clone(), source })?;
         let line = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+        if line.is_empty() {
+            return Ok(self);
+        }
         if !line.contains(&b':') {
             return Err(ProxySetting::Credentials(shown));
         }
@@ -257,6 +261,8 @@ mod tests {
         assert!(!proxy().request("hub:7443").contains("Proxy-Authorization"));
         assert!(!format!("{with:?}").contains(&STANDARD.encode("lan:mật khẩu")));
         assert!(!proxy().request("hub:7443\r\nX: y").contains("\r\nX"), "a name adds no header");
+        std::fs::write(&path, "").unwrap();
+        assert!(!proxy().with_credentials(&path).unwrap().request("hub:7443").contains("Authorization"));
         std::fs::write(&path, "lan\n").unwrap();
         assert!(matches!(proxy().with_credentials(&path), Err(ProxySetting::Credentials(_))));
     }
