@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, provider};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
-use crate::pki::{HubSecrets, PeerIdentity, SecretsError, peer_identity};
+use crate::pki::{HubSecrets, PeerIdentity, ServerCertificate, peer_identity};
 
 /// Bounds of the listener.
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +46,6 @@ pub enum TlsError {
     /// The client verifier cannot be built.
     #[error(transparent)]
     Verifier(#[from] rustls::server::VerifierBuilderError),
-    /// The hub's own key is unusable.
-    #[error(transparent)]
-    Secrets(#[from] SecretsError),
 }
 
 /// TLS 1.3 only, no resumption; a client certificate for everything but enrolment.
@@ -63,18 +60,17 @@ impl TlsConfigs {
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn new(secrets: &HubSecrets) -> Result<Self, TlsError> {
+    pub fn new(secrets: &HubSecrets, certificate: &Arc<ServerCertificate>) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         roots.add(secrets.root.clone())?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
-        let chain = vec![secrets.server.clone(), secrets.root.clone()];
+        // Asked at each handshake: a renewed one needs no restart.
+        let certificate = || Arc::clone(certificate) as Arc<dyn ResolvesServerCert>;
         let builder = || {
             ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])
         };
-        let mut sync = builder()?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(chain.clone(), secrets.server_key()?)?;
-        let mut enrol = builder()?.with_no_client_auth().with_single_cert(chain, secrets.server_key()?)?;
+        let mut sync = builder()?.with_client_cert_verifier(verifier).with_cert_resolver(certificate());
+        let mut enrol = builder()?.with_no_client_auth().with_cert_resolver(certificate());
         for (config, alpn) in [(&mut sync, ALPN_SYNC), (&mut enrol, ALPN_ENROL)] {
             config.alpn_protocols = vec![alpn.to_vec()];
             config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -38,7 +38,8 @@ use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
 use crate::pki::{
-    Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens,
+    Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, ServerCertificate,
+    ServerCertificateError, TokenError, Tokens,
 };
 use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
@@ -67,6 +68,9 @@ pub enum StartError {
     /// The authority is unusable.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// There is no certificate to serve with.
+    #[error(transparent)]
+    ServerCertificate(#[from] ServerCertificateError),
     /// The ledger does not open.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -105,6 +109,8 @@ pub struct Hub {
     pub accounts: Accounts,
     /// Issues certificates.
     pub issuer: Issuer,
+    /// What it shows to those who dial it.
+    pub server_certificate: Arc<ServerCertificate>,
     /// The catalogue in force, with the units of the day it was opened.
     pub catalogue: Arc<Catalogue>,
     /// The catalogue nodes are sent, if not just the program's own, and its number.
@@ -210,6 +216,7 @@ impl Hub {
         let approvals = Approvals::open(&secrets).map_err(TokenError::from)?;
         let accounts = Accounts::open(&secrets)?;
         let issuer = Issuer::new(&secrets)?;
+        let server_certificate = Arc::new(ServerCertificate::open(&secrets, &issuer, clock())?);
         let author = Author {
             replica: secrets.profile.replica,
             unit: secrets.profile.province.clone(),
@@ -249,6 +256,7 @@ impl Hub {
             approvals,
             accounts,
             issuer,
+            server_certificate,
             catalogue,
             sent,
             reorganised,
@@ -393,7 +401,8 @@ impl Hub {
         let address = listener.local_addr().map_err(io)?;
         self.addresses.write().insert("nodes".to_owned(), address.to_string());
         tokio::spawn(Arc::clone(self).keep_handing_over());
-        let tls = TlsConfigs::new(&self.secrets)?;
+        tokio::spawn(Arc::clone(self).keep_certified());
+        let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
         let incoming = accept(listener, tls, AcceptLimits::default(), self.stop.clone());
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);

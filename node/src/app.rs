@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::ApiTokens;
 use crate::control::Serving;
-use crate::identity::{IdentityError, NodeIdentity};
+use crate::identity::{IdentityError, NodeIdentity, Proxy};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
@@ -126,8 +126,22 @@ impl Node {
         catalogue: Arc<Catalogue>,
         clock: fn() -> UnixMillis,
     ) -> Result<Arc<Self>, StartError> {
+        Self::open_through(data, catalogue, clock, None)
+    }
+
+    /// As [`Node::open`]; the hub is reached by a proxy, if one is given.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn open_through(
+        data: &Path,
+        catalogue: Arc<Catalogue>,
+        clock: fn() -> UnixMillis,
+        proxy: Option<&Proxy>,
+    ) -> Result<Arc<Self>, StartError> {
         let identity =
             NodeIdentity::load(data)?.ok_or_else(|| StartError::Unenrolled(data.display().to_string()))?;
+        let identity = identity.through(proxy);
         let lock = DataLock::take(data, "lienthong-node")?;
         if data.join(RECOVERING).exists() || recover::is_half_mended(data) {
             return Err(StartError::Recovering);

@@ -3,6 +3,7 @@
 pub mod asking;
 pub mod peer;
 pub mod processes;
+pub mod proxy;
 
 use std::collections::BTreeMap;
 use std::path::Path;

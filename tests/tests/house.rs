@@ -117,9 +117,11 @@ fn documents_name_commands_metrics_and_settings_that_exist() {
     for metric in metrics {
         assert!(web.contains(metric), "OPERATIONS.md names the metric {metric}");
     }
-    let sources: String = ["hub/src/cli/args.rs", "node/src/cli/args.rs", "node/src/cli/mod.rs"]
-        .map(|path| text(&root().join(path)))
-        .concat();
+    let sources: String = ["hub/src/cli", "node/src/cli"]
+        .iter()
+        .flat_map(|room| files(&root().join(room), ".rs"))
+        .map(|path| text(&path))
+        .collect();
     for variable in operations.split('`').filter(|word| word.starts_with("LIENTHONG_")) {
         assert!(sources.contains(variable), "OPERATIONS.md names the variable {variable}");
     }

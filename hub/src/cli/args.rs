@@ -11,6 +11,9 @@ use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUn
 use crate::accounts::AccountRole;
 use crate::pki::Role;
 
+/// The keys of a settings file.
+pub const KEYS: [&str; 5] = ["data", "lang", "listen", "web", "catalogue"];
+
 /// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
 #[derive(Debug, Parser)]
 #[command(name = "lienthong-hub", version)]
@@ -196,6 +199,12 @@ pub enum Command {
         #[command(subcommand)]
         action: UserAction,
     },
+    /// Giấy chứng nhận của chính máy chủ · the hub's own certificate
+    Certificate {
+        /// What
+        #[command(subcommand)]
+        action: CertificateAction,
+    },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
     /// Sao lưu, cả khi đang chạy; lần sau chỉ chép phần mới · back up, while it runs too; later only what is new
@@ -219,6 +228,19 @@ pub enum Command {
     },
     /// Xác nhận sau khôi phục: đã xem lại các thu hồi trong khoảng mất; mở lại ghi danh · confirm after a restore that the gap was looked at; enrolment goes on
     ConfirmSuccession,
+}
+
+/// What of the hub's own certificate.
+#[derive(Debug, Subcommand)]
+pub enum CertificateAction {
+    /// Its names, and until when it is good
+    Show,
+    /// Cấp mới ngay, không phải khởi động lại · issue it anew now, with a fresh key; no restart
+    Renew {
+        /// A further host name or address nodes will dial; may be given again
+        #[arg(long = "name")]
+        names: Vec<String>,
+    },
 }
 
 /// What it takes to make a hub that takes over.

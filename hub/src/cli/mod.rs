@@ -15,14 +15,15 @@ use lienthong_node::app::system_clock;
 use lienthong_node::cli::{Hear, Tongue, author, print_answer, second_signal, settled, stopped};
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer, Caller};
+use lienthong_node::notify;
 use lienthong_node::published::{in_force, read_folder};
 use serde_json::json;
 
 use args::{
-    CatalogueAction, ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction, SuccessorArguments,
-    TokenAction, UnitAction, UserAction, WaiverAction,
+    CatalogueAction, CertificateAction, ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction,
+    SuccessorArguments, TokenAction, UnitAction, UserAction, WaiverAction,
 };
-pub use args::{Cli, Command};
+pub use args::{Cli, Command, KEYS};
 
 use crate::accounts::Credentials;
 use crate::app::Hub;
@@ -51,7 +52,7 @@ pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) ->
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &["data", "lang", "listen", "web", "catalogue"])?;
+    let config = Config::read(cli.config.as_deref(), &KEYS)?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
     let answer = match &cli.command {
@@ -204,6 +205,7 @@ async fn serve(
             }
         }
         eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
+        notify::stopping();
         tokio::spawn(second_signal());
         hub.close().await;
         return Ok(0);
@@ -232,6 +234,7 @@ async fn serve_once(
     let handle: control::Handler<Asked, _> =
         Arc::new(move |asked, caller| Arc::clone(&handler).execute_as(asked, caller));
     control::serve(&hub.data, handle, &hub.serving).context("control.sock")?;
+    notify::ready();
     let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
     let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
     eprintln!("{}", tongue.pick(&vi, &en));
@@ -348,6 +351,10 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         },
         Command::Duplicates { action } => duplicates(action),
         Command::Catalogue { action } => of_catalogue(action)?,
+        Command::Certificate { action: CertificateAction::Show } => Request::CertificateShow,
+        Command::Certificate { action: CertificateAction::Renew { names } } => {
+            Request::CertificateRenew { names: names.clone(), actor: author() }
+        }
         Command::Waiver { action } => waiver(action),
         Command::Conflicts { action } => conflicts(action),
         Command::Quarantine { action } => match action {

@@ -9,13 +9,12 @@ use lienthong_proto::fingerprint;
 use lienthong_proto::hash::{BadSeed, Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use rand::RngCore as _;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use zeroize::Zeroizing;
 
 use super::secrets::folder;
-use super::{HubProfile, HubSecrets, Kit, Seal, SealError};
+use super::server::server_params;
+use super::{HubProfile, HubSecrets, IssueError, Kit, Seal, SealError};
 use crate::accounts::{AccountRole, Accounts};
 
 /// What a hub is made with.
@@ -70,6 +69,9 @@ pub enum InitError {
     /// Something cannot be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The server's certificate cannot be issued.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
     /// A key cannot be made.
     #[error(transparent)]
     Seed(#[from] BadSeed),
@@ -197,18 +199,8 @@ pub(super) fn server_certificate(
 ) -> Result<ServerCertificate, InitError> {
     let issuer = rcgen::Issuer::from_ca_cert_pem(authority, KeyPair::from_pem(authority_key)?)?;
     let key = KeyPair::generate()?;
-    let server = server_params(names)?.signed_by(&key, &issuer)?;
+    let server = server_params(names, lienthong_node::app::system_clock())?.signed_by(&key, &issuer)?;
     let (_, pem) = x509_parser::pem::parse_x509_pem(authority.as_bytes())
         .map_err(|_| InitError::Certificate(rcgen::Error::CouldNotParseCertificate))?;
     Ok((server.der().to_vec(), key.serialize_der(), pem.contents))
-}
-
-fn server_params(given: &[String]) -> Result<CertificateParams, rcgen::Error> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    names.extend(given.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
-    let mut params = CertificateParams::new(names)?;
-    params.distinguished_name.push(DnType::CommonName, "lienthong-hub");
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    Ok(params)
 }

@@ -72,17 +72,30 @@ impl Issuer {
         let name = format!("spiffe://{}/unit/{unit}/replica/{replica}", self.domain);
         params.subject_alt_names = vec![SanType::URI(name.try_into()?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let day = |seconds: u64| {
-            let days = i32::try_from(seconds / 86_400).ok()?;
-            let date = lienthong_proto::value::civil(days)?;
-            let (month, day) = (u8::try_from(date.month()).ok()?, u8::try_from(date.day()).ok()?);
-            Some(rcgen::date_time_ymd(i32::from(date.year()), month, day))
-        };
-        params.not_before =
+        let (year, month, date) =
             day(now.seconds().saturating_sub(BACKDATED.as_secs())).ok_or(IssueError::Clock)?;
-        params.not_after = day(now.seconds() + VALID.as_secs() + 86_400).ok_or(IssueError::Clock)?;
+        params.not_before = rcgen::date_time_ymd(year, month, date);
+        let (year, month, date) = day(now.seconds() + VALID.as_secs() + 86_400).ok_or(IssueError::Clock)?;
+        params.not_after = rcgen::date_time_ymd(year, month, date);
         Ok(params.signed_by(&request.public_key, &self.issuer)?.der().clone())
     }
+
+    /// A certificate for a key of the hub's own.
+    pub(super) fn sign(
+        &self,
+        params: CertificateParams,
+        key: &KeyPair,
+    ) -> Result<CertificateDer<'static>, IssueError> {
+        Ok(params.signed_by(key, &self.issuer)?.der().clone())
+    }
+}
+
+/// The day of a time, as certificates name it.
+pub(super) fn day(seconds: u64) -> Option<(i32, u8, u8)> {
+    let days = i32::try_from(seconds / 86_400).ok()?;
+    let date = lienthong_proto::value::civil(days)?;
+    let (month, day) = (u8::try_from(date.month()).ok()?, u8::try_from(date.day()).ok()?);
+    Some((i32::from(date.year()), month, day))
 }
 
 /// Who a client certificate says it is; believed only together with the registry.

@@ -7,6 +7,7 @@ mod kit;
 mod registry;
 mod sealed;
 mod secrets;
+mod server;
 mod successor;
 mod tokens;
 
@@ -17,5 +18,6 @@ pub use kit::{Kit, KitError};
 pub use registry::{Enrolled, Refusal, Registry, RegistryError, ReplicaState};
 pub use sealed::{Seal, SealError, open_kit, seal_kit};
 pub use secrets::{HubProfile, HubSecrets, SecretsError, WRAPPED, recovery_public, unwrap_seal};
+pub use server::{ServerCertificate, ServerCertificateError};
 pub use successor::{Former, SuccessorError, make_successor};
 pub use tokens::{Role, TokenEntry, TokenError, Tokens};

@@ -1,6 +1,7 @@
 //! What a hub does when asked: the one place behind the control socket and the command line.
 
 mod catalogue;
+mod certificate;
 mod decisions;
 mod duplicates;
 mod evidence;
@@ -80,6 +81,7 @@ impl Hub {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
+            Request::CertificateRenew { names, actor } => self.certificate_renew(&names, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
@@ -140,6 +142,7 @@ impl Hub {
             Request::UnitList => Ok(self.unit_list()),
             Request::UnitShow { unit } => self.unit_show(&unit),
             Request::UserList => Ok(self.user_list()),
+            Request::CertificateShow => Ok(self.certificate_show()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
@@ -183,6 +186,7 @@ impl Hub {
             | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }
             | Request::ConfirmSuccession { .. }
+            | Request::CertificateRenew { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
         }

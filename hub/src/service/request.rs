@@ -31,6 +31,15 @@ pub enum Request {
     },
     /// All tokens.
     TokenList,
+    /// The hub's own certificate.
+    CertificateShow,
+    /// Issue the hub's own certificate anew, now.
+    CertificateRenew {
+        /// Further names nodes will dial.
+        names: Vec<String>,
+        /// Who.
+        actor: String,
+    },
     /// Make, merge, split, rename or dissolve units.
     Reorganise(Reorganisation),
     /// Undo a step of the units.
@@ -401,6 +410,7 @@ impl Request {
             | Self::TokenRevoke { .. }
             | Self::UnitRevoke { .. }
             | Self::UnitApproveRecovery { .. }
+            | Self::CertificateRenew { .. }
             | Self::Backup { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
             Self::Reconcile { repair: true, .. } => Right::Operate,
@@ -436,6 +446,7 @@ impl Request {
             | Self::CataloguePublish { actor, .. }
             | Self::Reconcile { actor, .. }
             | Self::ConfirmSuccession { actor }
+            | Self::CertificateRenew { actor, .. }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),

@@ -6,10 +6,17 @@ use clap::{Parser, Subcommand};
 
 use lienthong_proto::time::UnixMillis;
 
+use super::doctor::Doctor;
+use super::enrol::Enrol;
+use super::proxy::ProxyArguments;
 use super::records::RecordsCommand;
+use super::recover::Recover;
 use crate::api::ApiTokenRequest;
 use crate::records::Page;
 use crate::service::Request;
+
+/// The keys of a settings file.
+pub const KEYS: [&str; 7] = ["data", "lang", "catalogue", "inbox", "api", "proxy", "proxy_credentials_file"];
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
 #[derive(Debug, Parser)]
@@ -18,7 +25,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, catalogue, inbox, api · settings file
+    /// Tệp cấu hình: data, lang, catalogue, inbox, api, proxy, `proxy_credentials_file` · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -36,26 +43,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Ghi danh với tỉnh bằng mã một lần · enrol at the hub with a one-time token
-    Enrol {
-        /// host:port
-        #[arg(long)]
-        hub: String,
-        /// The token's line
-        #[arg(long)]
-        token: String,
-    },
+    Enrol(Enrol),
     /// Khôi phục: máy mới, nhật ký hỏng hoặc bị tỉnh dừng · recover: a new machine, a damaged or fenced log
-    Recover {
-        /// host:port, if this folder was never enrolled
-        #[arg(long)]
-        hub: Option<String>,
-        /// A new token's line; without it a damaged log is mended in place, or, once the province has approved it, the old certificate serves
-        #[arg(long)]
-        token: Option<String>,
-        /// Bản sao lưu của máy cũ, cho thư mục mới · a backup of the old machine, for a new folder
-        #[arg(long, value_name = "DIR", requires = "token")]
-        from: Option<PathBuf>,
-    },
+    Recover(Recover),
     /// Chạy và đồng bộ liên tục · run and keep in step
     Run {
         /// Folder with catalogue files over the built-in ones
@@ -67,6 +57,9 @@ pub enum Command {
         /// Địa chỉ của API cho phần mềm trên máy này, ví dụ 127.0.0.1:8081 · where to serve this machine's own software
         #[arg(long, env = "LIENTHONG_API", value_name = "ADDRESS")]
         api: Option<String>,
+        /// Proxy
+        #[command(flatten)]
+        proxy: ProxyArguments,
     },
     /// Mã truy cập của API · the API's tokens
     ApiToken {
@@ -81,6 +74,9 @@ pub enum Command {
         /// Ends when everything is acknowledged (always so)
         #[arg(long)]
         once: bool,
+        /// Proxy
+        #[command(flatten)]
+        proxy: ProxyArguments,
     },
     /// Bản ghi · records
     #[command(flatten)]
@@ -112,6 +108,8 @@ pub enum Command {
         #[command(subcommand)]
         action: LogAction,
     },
+    /// Tìm trục trặc thường gặp và nói cách sửa · find the usual trouble, and say what to do
+    Doctor(Doctor),
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
     Check,
     /// Sao lưu, cả khi đang chạy; không có khóa riêng trong đó · back up, while it runs too; no private key is in it
@@ -197,8 +195,8 @@ impl Command {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Enrol { .. } => "enrol",
-            Self::Recover { .. } => "recover",
+            Self::Enrol(_) => "enrol",
+            Self::Recover(_) => "recover",
             Self::Run { .. } => "run",
             Self::Status | Self::Sync { .. } => "status",
             Self::Records(command) => command.name(),
@@ -206,6 +204,7 @@ impl Command {
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::ApiToken { .. } => "api-token",
+            Self::Doctor(_) => "doctor",
             Self::Check => "check",
             Self::Backup { .. } => "backup",
         }

@@ -2,10 +2,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod doctor;
+mod enrol;
 mod export;
 mod human;
 mod import;
+mod proxy;
 mod records;
+mod recover;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,20 +17,21 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use args::QuarantineAction;
-pub use args::{Cli, Command};
+pub use args::{Cli, Command, KEYS};
 pub use export::{Export, ExportFormat};
 pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
+pub use proxy::ProxyArguments;
 pub use records::{Hear, RecordAction, RecordsCommand, day};
 
 use crate::api::{ApiTokens, LoopbackAddress};
 use crate::app::{Node, system_clock};
 use crate::config::Config;
 use crate::control::{self, Answer};
-use crate::identity::{NodeIdentity, Token, enrol};
+use crate::identity::{NodeIdentity, Proxy};
 use crate::lock::DataLock;
+use crate::notify;
 use crate::published::in_force;
-use crate::recover::{self, RecoverError};
 use crate::service::Request;
 use crate::sync::Settings;
 
@@ -35,52 +40,20 @@ use crate::sync::Settings;
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue", "inbox", "api"])?;
+    let config = Config::read(cli.config.as_deref(), &KEYS)?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
     match &cli.command {
-        Command::Enrol { hub, token } => {
-            let token: Token = token.parse()?;
-            std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
-            let profile = enrol(&data, hub, &token).await?;
-            let root = lienthong_proto::fingerprint::words(&token.root);
-            let body = serde_json::json!({
-                "unit": profile.unit,
-                "unit_name": profile.unit_name,
-                "role": profile.role,
-                "replica": profile.replica,
-                "fingerprint": root,
-            });
-            print_answer(&Answer::done(body), "enrol", cli.json, tongue);
-            Ok(0)
-        }
-        Command::Recover { hub, token, from } => {
-            let token: Option<Token> = token.as_deref().map(str::parse).transpose()?;
-            std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
-            let catalogue = in_force(&data, folder(None).as_deref())?;
-            let of_backup = from.as_ref().map(|from| recover::from_backup(&data, from)).transpose()?;
-            let hub = hub.clone().or(of_backup);
-            let unfinished = data.join(recover::RECOVERING).exists();
-            let report = if token.is_some() || unfinished {
-                recover::replace(&data, hub.as_deref(), token.as_ref(), catalogue, system_clock).await?
-            } else {
-                match recover::in_place(&data).await {
-                    // What cannot be mended where it is goes on as a new replica: by the old certificate, if approved.
-                    Err(RecoverError::NeedsToken | RecoverError::Unsent(_)) => {
-                        recover::replace(&data, None, None, catalogue, system_clock).await?
-                    }
-                    mended => mended?,
-                }
-            };
-            print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
-            Ok(0)
-        }
-        Command::Run { catalogue, inbox, api } => {
+        Command::Enrol(enrol) => enrol.run(&data, &config, cli.json, tongue).await,
+        Command::Recover(recover) => recover.run(&data, &config, cli.json, tongue).await,
+        Command::Doctor(doctor) => doctor.run(&data, &config, cli.json, tongue).await,
+        Command::Run { catalogue, inbox, api, proxy } => {
             let api = config.pick(api.as_deref(), "api", "");
             let services = Services {
                 inbox: config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox")),
                 api: if api.is_empty() { None } else { Some(api.parse::<LoopbackAddress>()?) },
+                proxy: proxy.proxy(&config)?,
             };
             daemon(&data, folder(catalogue.as_ref()).as_deref(), services, tongue).await
         }
@@ -109,7 +82,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         command => {
             let overrides = folder(None);
-            let mut door = Door::open(&data, overrides.as_deref()).await?;
+            let proxy = match command {
+                Command::Sync { proxy, .. } => proxy.proxy(&config)?,
+                _ => None,
+            };
+            let mut door = Door::open(&data, overrides.as_deref(), proxy.as_ref()).await?;
             let answer = match command {
                 Command::Records(command) => {
                     let ask =
@@ -136,6 +113,7 @@ const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
 struct Services {
     inbox: PathBuf,
     api: Option<LoopbackAddress>,
+    proxy: Option<Proxy>,
 }
 
 async fn daemon(
@@ -147,7 +125,10 @@ async fn daemon(
     services.inbox = std::path::absolute(services.inbox)?;
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
-    let mut node = Node::open(data, in_force(data, overrides)?, system_clock)?;
+    let open = |proxy: Option<&Proxy>| -> anyhow::Result<_> {
+        Ok(Node::open_through(data, in_force(data, overrides)?, system_clock, proxy)?)
+    };
+    let mut node = open(services.proxy.as_ref())?;
     let mut again = false;
     loop {
         let served = serve(&node, &services, again).await?;
@@ -164,15 +145,16 @@ async fn daemon(
                 node.close().await;
                 drop(node);
                 again = true;
-                let open = async || Ok(Node::open(data, in_force(data, overrides)?, system_clock)?);
+                let anew = async || open(services.proxy.as_ref());
                 node = tokio::select! {
                     stopped = &mut stopped => return stopped.map(|()| 0),
-                    opened = settled(again, open) => opened?,
+                    opened = settled(again, anew) => opened?,
                 };
                 continue;
             }
         }
         eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
+        notify::stopping();
         tokio::spawn(second_signal());
         node.close().await;
         return Ok(0);
@@ -199,6 +181,7 @@ async fn serve(
     node.start_sync(Settings::default());
     node.start_inbox(&services.inbox).context("inbox")?;
     node.start_judging().context("quality")?;
+    notify::ready();
     Ok(served)
 }
 
@@ -245,14 +228,15 @@ enum Door {
 }
 
 impl Door {
-    async fn open(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Self> {
+    async fn open(data: &Path, overrides: Option<&Path>, proxy: Option<&Proxy>) -> anyhow::Result<Self> {
         if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
         if NodeIdentity::load(data)?.is_none() {
             return Ok(Self::Unenrolled);
         }
-        Ok(Self::Folder(Node::open(data, in_force(data, overrides)?, system_clock)?))
+        let catalogue = in_force(data, overrides)?;
+        Ok(Self::Folder(Node::open_through(data, catalogue, system_clock, proxy)?))
     }
 
     async fn ask(&mut self, request: Request, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
@@ -293,10 +277,11 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Log { action } => action.request()?,
         Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
         Command::ApiToken { action } => Request::ApiTokens(action.request()),
-        Command::Enrol { .. }
-        | Command::Recover { .. }
+        Command::Enrol(_)
+        | Command::Recover(_)
         | Command::Run { .. }
         | Command::Check
+        | Command::Doctor(_)
         | Command::Records(_) => Request::Status,
     })
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::NodeIdentity;
+use super::{NodeIdentity, Proxy};
 
 /// The protocol of synchronisation: a client certificate is demanded.
 pub const ALPN_SYNC: &[u8] = b"h2";
@@ -59,6 +59,15 @@ pub fn spki_hash(certificate: &CertificateDer<'_>) -> Option<Digest> {
 /// # Errors
 /// [`DialError`] saying what fails and where.
 pub async fn connect(identity: &NodeIdentity) -> Result<Channel, DialError> {
+    let config = hub_config(identity)?;
+    dial(&identity.profile().hub, identity.proxy(), Arc::new(config)).await
+}
+
+/// TLS to the hub with the node's certificate: the pinned root and nothing else is trusted.
+///
+/// # Errors
+/// [`DialError::Own`].
+pub(crate) fn hub_config(identity: &NodeIdentity) -> Result<ClientConfig, DialError> {
     let own = |reason: String| DialError::Own(reason);
     let mut roots = RootCertStore::empty();
     roots.add(identity.root()).map_err(|error| own(error.to_string()))?;
@@ -71,15 +80,28 @@ pub async fn connect(identity: &NodeIdentity) -> Result<Channel, DialError> {
         .map_err(|error| own(error.to_string()))?;
     config.alpn_protocols = vec![ALPN_SYNC.to_vec()];
     config.resumption = Resumption::disabled();
-    dial(&identity.profile().hub, Arc::new(config)).await
+    Ok(config)
 }
 
-/// Dials `host:port` with a TLS configuration.
-pub(crate) async fn dial(address: &str, config: Arc<ClientConfig>) -> Result<Channel, DialError> {
+/// The name a hub's certificate must bear, of the address it is dialled by.
+///
+/// # Errors
+/// [`DialError::Address`].
+pub(crate) fn hub_name(address: &str) -> Result<ServerName<'static>, DialError> {
     let bad = || DialError::Address(address.to_owned());
     let (host, _) = address.rsplit_once(':').ok_or_else(bad)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| bad())?;
+    ServerName::try_from(host.to_owned()).map_err(|_| bad())
+}
+
+/// Dials `host:port`, by a proxy if there is one, with a TLS configuration.
+pub(crate) async fn dial(
+    address: &str,
+    proxy: Option<&Proxy>,
+    config: Arc<ClientConfig>,
+) -> Result<Channel, DialError> {
+    let bad = || DialError::Address(address.to_owned());
+    let name = hub_name(address)?;
     let endpoint = Endpoint::from_shared(format!("https://{address}"))
         .map_err(|_| bad())?
         .connect_timeout(DIAL_TIMEOUT)
@@ -88,11 +110,15 @@ pub(crate) async fn dial(address: &str, config: Arc<ClientConfig>) -> Result<Cha
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(false);
     let connector = tokio_rustls::TlsConnector::from(config);
-    let target = address.to_owned();
+    let (target, proxy) = (address.to_owned(), proxy.cloned());
     let service = tower::service_fn(move |_: Uri| {
         let (connector, name, target) = (connector.clone(), name.clone(), target.clone());
+        let proxy = proxy.clone();
         async move {
-            let tcp = TcpStream::connect(&target).await?;
+            let tcp = match proxy {
+                Some(proxy) => proxy.connect(&target).await.map_err(std::io::Error::other)?,
+                None => TcpStream::connect(&target).await?,
+            };
             tcp.set_nodelay(true)?;
             let tls = connector.connect(name, tcp).await?;
             if tls.get_ref().1.alpn_protocol().is_none() {

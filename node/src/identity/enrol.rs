@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tonic::transport::Channel;
 
 use super::dial::{connect, dial};
-use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Token, provider, spki_hash};
+use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Proxy, Token, provider, spki_hash};
 use crate::rpc::enrol::enrolment_client::EnrolmentClient;
 
 /// Why enrolment failed. Nothing was kept.
@@ -54,11 +54,23 @@ pub fn proof_message(token_id: &[u8], replica: &ReplicaId, csr: &[u8]) -> Vec<u8
 /// # Errors
 /// [`EnrolError`]; nothing was kept then, and the token may be spent only if the hub answered.
 pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, EnrolError> {
+    enrol_through(data, (hub, None), token).await
+}
+
+/// As [`enrol`], by a proxy if there is one.
+///
+/// # Errors
+/// As [`enrol`].
+pub async fn enrol_through(
+    data: &Path,
+    (hub, proxy): (&str, Option<&Proxy>),
+    token: &Token,
+) -> Result<Profile, EnrolError> {
     if let Some(known) = NodeIdentity::load(data)? {
         return Err(EnrolError::AlreadyEnrolled(known.unit().to_string()));
     }
     let fresh = Fresh::make()?;
-    let channel = dial(hub, Arc::new(enrol_config(token)?)).await?;
+    let channel = dial(hub, proxy, Arc::new(enrol_config(token)?)).await?;
     let reply = fresh.ask(channel, Some(token)).await?;
     if sha256(&[&reply.ledger_key]) != token.ledger {
         return Err(EnrolError::Reply("another ledger key"));

@@ -4,10 +4,13 @@ mod dial;
 mod enrol;
 mod files;
 mod node;
+mod proxy;
 mod token;
 
 pub use dial::{ALPN_ENROL, ALPN_SYNC, DialError, connect, provider, spki_hash};
-pub use enrol::{EnrolError, Enrolment, enrol, enrol_again, proof_message};
-pub use files::{read_private, write_private};
+pub(crate) use dial::{hub_config, hub_name};
+pub use enrol::{EnrolError, Enrolment, enrol, enrol_again, enrol_through, proof_message};
+pub use files::{read_private, read_secret, write_private};
 pub use node::{IdentityError, NodeIdentity, Profile, cosigner_name, introduction_message};
+pub use proxy::{Proxy, ProxyFault, ProxySetting};
 pub use token::{Token, TokenSyntax};

@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{read_private, spki_hash, write_private};
+use super::{Proxy, read_private, spki_hash, write_private};
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -101,6 +101,7 @@ pub struct NodeIdentity {
     known: RwLock<Known>,
     recovery_key: [u8; 32],
     cosigner_key: [u8; 32],
+    proxy: Option<Proxy>,
 }
 
 /// The ledger known, and how it came to be.
@@ -162,7 +163,20 @@ impl NodeIdentity {
             root: der(&profile.root).map_err(|error| malformed(error.to_string()))?,
             cosigner_key: key(&profile.cosigner_key)?,
             profile,
+            proxy: None,
         }))
+    }
+
+    /// The same identity, which reaches the hub by a proxy from now on, if one is given.
+    #[must_use]
+    pub fn through(self, proxy: Option<&Proxy>) -> Self {
+        Self { proxy: proxy.cloned(), ..self }
+    }
+
+    /// The proxy by which the hub is reached, if by one.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 
     /// Keeps a fresh identity; the profile last, so that a crash leaves none rather than half of one.

@@ -24,6 +24,7 @@ pub struct Anchor {
 }
 
 const SLOT: usize = 4_096;
+const NAME: &str = "anchor";
 
 pub(crate) struct AnchorFile {
     file: File,
@@ -33,12 +34,20 @@ pub(crate) struct AnchorFile {
 impl AnchorFile {
     /// Opens the file and reads the newer valid slot.
     pub(crate) fn open(dir: &Path) -> io::Result<(Self, Option<Anchor>)> {
-        let path = dir.join("anchor");
+        let path = dir.join(NAME);
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
-        let bytes = std::fs::read(&path)?;
-        let newest = bytes.chunks(SLOT).filter_map(decode).max_by_key(|(counter, _)| *counter);
+        let newest = newest(&std::fs::read(&path)?);
         let counter = newest.as_ref().map_or(0, |(counter, _)| *counter);
         Ok((Self { file, counter }, newest.map(|(_, anchor)| anchor)))
+    }
+
+    /// Reads the newer valid slot, if there is a file; nothing is made.
+    pub(crate) fn read(dir: &Path) -> io::Result<Option<Anchor>> {
+        match std::fs::read(dir.join(NAME)) {
+            Ok(bytes) => Ok(newest(&bytes).map(|(_, anchor)| anchor)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the older slot and syncs it.
@@ -58,6 +67,10 @@ impl AnchorFile {
 pub fn anchor_bytes(replica: ReplicaId, next: u64, root: Digest, frontier: &[u8]) -> Vec<u8> {
     let anchor = Anchor { replica, next, root, frontier: frontier.to_vec() };
     [vec![0; SLOT], encode(1, &anchor)].concat()
+}
+
+fn newest(bytes: &[u8]) -> Option<(u64, Anchor)> {
+    bytes.chunks(SLOT).filter_map(decode).max_by_key(|(counter, _)| *counter)
 }
 
 fn encode(counter: u64, anchor: &Anchor) -> Vec<u8> {

@@ -20,7 +20,7 @@ pub use anchor::{Anchor, anchor_bytes};
 pub use disk::Disk;
 pub use frame::{FRAME_PAYLOAD_MAX, Frame, FramePosition};
 pub use hashes::HashFile;
-pub use open::{CutTail, Fault, OpenError, Opened, anchored, open, open_read_only, verify};
+pub use open::{CutTail, Fault, OpenError, Opened, anchored, open, open_read_only, verify, verify_end};
 pub use reader::{LogReader, ReadError, Scan};
 pub use salvage::salvage;
 pub use writer::{AppendError, LogWriter, SyncError};

@@ -13,6 +13,8 @@ use super::frame::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, SegmentHeader, seg
 use super::reader::{SegmentState, Shared};
 use super::{Anchor, Disk, LogReader, LogWriter};
 
+const ENDS_EARLY: &str = "the log ends before its anchor";
+
 /// What opening found.
 #[derive(Debug)]
 pub struct Opened {
@@ -93,7 +95,7 @@ pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenEr
     let mut walk = Walk::new(dir, replica, anchor.as_ref().map_or(0, |anchor| anchor.next));
     walk.run()?;
     if walk.next < walk.anchored {
-        let reason = "the log ends before its anchor";
+        let reason = ENDS_EARLY;
         let (segment, offset) = (walk.number.saturating_sub(1), 0);
         return Err(Fault { segment, offset, sequence: walk.next, reason }.into());
     }
@@ -113,12 +115,11 @@ pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenEr
 /// [`OpenError::Io`] if the folder cannot be read.
 pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), OpenError> {
     let io = |source| OpenError::Io { path: dir.display().to_string(), source };
-    let (_, anchor) = AnchorFile::open(dir).map_err(io)?;
-    let anchored = anchor.map_or(0, |anchor| anchor.next);
+    let anchored = anchored(dir).map_err(io)?;
     let mut walk = Walk::new(dir, replica, anchored);
     match walk.run() {
         Ok(()) if walk.next < anchored => {
-            let reason = "the log ends before its anchor";
+            let reason = ENDS_EARLY;
             let fault = Fault { segment: walk.number, offset: 0, sequence: walk.next, reason };
             Ok((Sequence(walk.next), vec![fault]))
         }
@@ -128,13 +129,51 @@ pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), 
     }
 }
 
+/// Reads the last segment of a log without changing it, beside its writer too: how many entries the log has. An
+/// unfinished tail is no fault.
+///
+/// # Errors
+/// [`OpenError`] if its end is damaged or not readable.
+pub fn verify_end(dir: &Path, replica: ReplicaId) -> Result<Sequence, OpenError> {
+    let io = |source| OpenError::Io { path: dir.display().to_string(), source };
+    // The anchor first: the log only grows meanwhile.
+    let anchored = anchored(dir).map_err(io)?;
+    let mut walk = Walk::new(dir, replica, anchored);
+    // One whose header is unfinished is judged together with the one before.
+    for number in segment_numbers(dir).into_iter().rev().take(2) {
+        let file = File::open(dir.join(segment_name(number))).map_err(io)?;
+        let mut header = Vec::new();
+        file.take(SEGMENT_HEADER as u64).read_to_end(&mut header).map_err(io)?;
+        if let Some(header) = SegmentHeader::decode(&header) {
+            (walk.number, walk.next) = (number, header.first);
+            break;
+        }
+    }
+    walk.run()?;
+    if walk.next < anchored {
+        return Err(walk.fault(0, ENDS_EARLY).into());
+    }
+    Ok(Sequence(walk.next))
+}
+
+/// The numbers of a log's segments, in order.
+fn segment_numbers(dir: &Path) -> Vec<u32> {
+    let number = |file: std::fs::DirEntry| {
+        let name = file.file_name();
+        name.to_str()?.strip_suffix(".seg")?.parse::<u32>().ok()
+    };
+    let mut numbers: Vec<u32> =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 /// How many entries the log's anchor vouches for.
 ///
 /// # Errors
 /// The operating system's, if the anchor cannot be read.
 pub fn anchored(dir: &Path) -> io::Result<u64> {
-    let (_, anchor) = AnchorFile::open(dir)?;
-    Ok(anchor.map_or(0, |anchor| anchor.next))
+    Ok(AnchorFile::read(dir)?.map_or(0, |anchor| anchor.next))
 }
 
 /// Opens a log for reading only, as far as it is whole; nothing on disk changes.
@@ -245,14 +284,7 @@ impl<'a> Walk<'a> {
     }
 
     fn later_segment(&self) -> bool {
-        let last = self.number;
-        std::fs::read_dir(self.dir).is_ok_and(|files| {
-            files.flatten().any(|file| {
-                let name = file.file_name();
-                let number = name.to_str().and_then(|name| name.strip_suffix(".seg"));
-                number.and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number > last)
-            })
-        })
+        segment_numbers(self.dir).last().is_some_and(|last| *last > self.number)
     }
 
     fn good_frame_after(&self, offset: u64) -> io::Result<bool> {

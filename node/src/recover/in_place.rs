@@ -13,7 +13,7 @@ use lienthong_proto::merkle::Frontier;
 use super::refill::{ask, entries_of};
 use super::{RecoverError, RecoverReport, io, sync_folder};
 use crate::dataset::Payload;
-use crate::identity::NodeIdentity;
+use crate::identity::{NodeIdentity, Proxy};
 use crate::lock::DataLock;
 use crate::log::{self, Disk, LogWriter, salvage};
 use crate::replica::log_dir;
@@ -33,8 +33,16 @@ pub fn is_half_mended(data: &Path) -> bool {
 /// # Errors
 /// [`RecoverError`]; the damaged log is left as it is then.
 pub async fn in_place(data: &Path) -> Result<RecoverReport, RecoverError> {
+    in_place_through(data, None).await
+}
+
+/// As [`in_place`]; the hub is reached by a proxy, if one is given.
+///
+/// # Errors
+/// As [`in_place`].
+pub async fn in_place_through(data: &Path, proxy: Option<&Proxy>) -> Result<RecoverReport, RecoverError> {
     let _lock = DataLock::take(data, "lienthong-node recover")?;
-    let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?;
+    let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?.through(proxy);
     if data.join("regressed").exists() {
         return Err(RecoverError::NeedsToken);
     }

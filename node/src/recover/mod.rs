@@ -11,9 +11,9 @@ mod refill;
 mod replace;
 
 pub use again::OwnLog;
-pub use in_place::{in_place, is_half_mended};
+pub use in_place::{in_place, in_place_through, is_half_mended};
 pub use refill::{Refilled, former_batches};
-pub use replace::{from_backup, replace};
+pub use replace::{from_backup, replace, replace_through};
 
 use std::path::{Path, PathBuf};
 

@@ -15,7 +15,7 @@ use super::refill::{ask, entries_of};
 use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io, sync_folder};
 use crate::app::open_journal;
 use crate::backup::{BackupError, Target};
-use crate::identity::{NodeIdentity, Profile, Token, enrol, enrol_again, write_private};
+use crate::identity::{NodeIdentity, Profile, Proxy, Token, enrol_again, enrol_through, write_private};
 use crate::lock::DataLock;
 use crate::log::salvage;
 use crate::replica::{Journal, log_dir};
@@ -53,12 +53,26 @@ pub async fn replace(
     catalogue: Arc<Catalogue>,
     clock: fn() -> UnixMillis,
 ) -> Result<RecoverReport, RecoverError> {
+    replace_through(data, (hub, None), token, catalogue, clock).await
+}
+
+/// As [`replace`]; the hub is reached by a proxy, if one is given.
+///
+/// # Errors
+/// As [`replace`].
+pub async fn replace_through(
+    data: &Path,
+    (hub, proxy): (Option<&str>, Option<&Proxy>),
+    token: Option<&Token>,
+    catalogue: Arc<Catalogue>,
+    clock: fn() -> UnixMillis,
+) -> Result<RecoverReport, RecoverError> {
     let lock = DataLock::take(data, "lienthong-node recover")?;
     // Records end careers: nobody else on this machine reads them.
     let mine = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(data, mine).map_err(io(data))?;
     let (mark, next) = (data.join(RECOVERING), data.join(NEXT));
-    let old = NodeIdentity::load(data)?;
+    let old = NodeIdentity::load(data)?.map(|old| old.through(proxy));
     let marked = marked(&mark)?;
     // The identity there is the new one already, if it is another than the one to be recovered.
     let begun = marked.is_some() && old.as_ref().is_some_and(|there| marked != Some(Some(there.replica())));
@@ -68,7 +82,8 @@ pub async fn replace(
             match (token, &old) {
                 (Some(token), _) => {
                     let address = hub.or_else(|| old.as_ref().map(|old| old.profile().hub.as_str()));
-                    enrol(&next, address.ok_or(RecoverError::NoIdentity)?, token).await?;
+                    let address = address.ok_or(RecoverError::NoIdentity)?;
+                    enrol_through(&next, (address, proxy), token).await?;
                 }
                 (None, Some(old)) => drop(enrol_again(old).await?.keep(&next)?),
                 (None, None) => return Err(RecoverError::NoIdentity),
@@ -90,7 +105,7 @@ pub async fn replace(
     if next.exists() {
         std::fs::remove_dir_all(&next).map_err(io(&next))?;
     }
-    refill(data, lock, catalogue, clock).await
+    refill((data, proxy), lock, catalogue, clock).await
 }
 
 /// Whom a recovery that is not finished recovers from: nothing if there is none, or nobody is known.
@@ -147,13 +162,13 @@ pub fn from_backup(data: &Path, backup: &Path) -> Result<String, RecoverError> {
 
 /// Takes back what the hub holds of the unit, and writes again what it lacks of the former log.
 async fn refill(
-    data: &Path,
+    (data, proxy): (&Path, Option<&Proxy>),
     lock: DataLock,
     catalogue: Arc<Catalogue>,
     clock: fn() -> UnixMillis,
 ) -> Result<RecoverReport, RecoverError> {
     let mark = data.join(RECOVERING);
-    let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?;
+    let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?.through(proxy);
     let former = marked(&mark)?.flatten();
     if let Some(former) = former {
         of_our_unit(&retired(data, former), &identity)?;

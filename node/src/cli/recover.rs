@@ -1,0 +1,61 @@
+//! `recover`: a new machine, a damaged or fenced log.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{ProxyArguments, Tongue, print_answer};
+use crate::app::system_clock;
+use crate::config::Config;
+use crate::control::Answer;
+use crate::identity::Token;
+use crate::published::in_force;
+use crate::recover::{self, RECOVERING, RecoverError};
+
+/// What to recover with.
+#[derive(Debug, Clone, Args)]
+pub struct Recover {
+    /// host:port, if this folder was never enrolled
+    #[arg(long)]
+    hub: Option<String>,
+    /// A new token's line; without it a damaged log is mended in place, or, once the province has approved it, the old certificate serves
+    #[arg(long)]
+    token: Option<String>,
+    /// Bản sao lưu của máy cũ, cho thư mục mới · a backup of the old machine, for a new folder
+    #[arg(long, value_name = "DIR", requires = "token")]
+    from: Option<PathBuf>,
+    /// Proxy
+    #[command(flatten)]
+    proxy: ProxyArguments,
+}
+
+impl Recover {
+    pub(super) async fn run(
+        &self,
+        data: &Path,
+        config: &Config,
+        json: bool,
+        tongue: Tongue,
+    ) -> anyhow::Result<u8> {
+        let token: Option<Token> = self.token.as_deref().map(str::parse).transpose()?;
+        let proxy = self.proxy.proxy(config)?;
+        std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
+        let catalogue = in_force(data, config.path(None, "catalogue").as_deref())?;
+        let of_backup = self.from.as_ref().map(|from| recover::from_backup(data, from)).transpose()?;
+        let hub = self.hub.clone().or(of_backup);
+        let reach = (hub.as_deref(), proxy.as_ref());
+        let replace = |token| recover::replace_through(data, reach, token, catalogue.clone(), system_clock);
+        let report = if token.is_some() || data.join(RECOVERING).exists() {
+            replace(token.as_ref()).await?
+        } else {
+            match recover::in_place_through(data, proxy.as_ref()).await {
+                // What cannot be mended where it is goes on as a new replica: by the old certificate, if approved.
+                Err(RecoverError::NeedsToken | RecoverError::Unsent(_)) => replace(None).await?,
+                mended => mended?,
+            }
+        };
+        print_answer(&Answer::done(serde_json::to_value(report)?), "recover", json, tongue);
+        Ok(0)
+    }
+}
