@@ -25,6 +25,7 @@ pub mod recover;
 pub mod replica;
 pub mod rpc;
 pub mod service;
+mod serving;
 pub mod store;
 pub mod sync;
 pub mod why;
