@@ -28,6 +28,7 @@ pub mod service;
 mod serving;
 pub mod store;
 pub mod sync;
+pub mod web;
 pub mod why;
 
 /// The version of the synchronisation protocol this program speaks.
