@@ -102,7 +102,13 @@ impl RecordsService<'_> {
             |found: &Finding| found.column.as_ref().is_none_or(|column| fields.contains_key(column));
         let old = |found: &Finding| before.errors.contains(found) && !touched(found);
         out.errors.extend(after.errors.iter().filter(|found| !old(found)).cloned());
-        out.warnings.extend(after.warnings.iter().filter(|found| touched(found)).cloned());
+        // A sheet's row is taken in without a cell that is left out; a person who typed it would find it gone.
+        let left_out =
+            |found: &Finding| found.column.as_ref().is_some_and(|column| !after.values.contains_key(column));
+        for found in after.warnings.iter().filter(|found| touched(found)) {
+            let list = if left_out(found) { &mut out.errors } else { &mut out.warnings };
+            list.push(found.clone());
+        }
         for field in declared.fields.iter().filter(|field| fields.contains_key(&field.name)) {
             match (field.kind, fields.get(&field.name)) {
                 (FieldKind::Items, Some(Json::Array(items))) => {
@@ -132,7 +138,11 @@ impl RecordsService<'_> {
         cells.retain(|(name, _)| part(name));
         cells.extend(own.iter().cloned());
         let judged = self.judged_as(declared, &cells);
-        for found in judged.errors {
+        let lost = judged.warnings.into_iter().filter(|found| {
+            let ends = found.column.as_ref().map(|column| format!("/{column}"));
+            ends.is_some_and(|ends| !judged.values.keys().any(|path| path.ends_with(&ends)))
+        });
+        for found in judged.errors.into_iter().chain(lost) {
             if let Some(column) = found.column.clone().filter(|column| part(column)) {
                 let column = Some(format!("{}/{place}/{column}", parent.name));
                 out.errors.push(Finding { column, ..found });

@@ -93,10 +93,9 @@ async fn row(view: &View, item: &Json) -> Markup {
     let declared = view.catalogue().record_type(&name);
     let get = RecordsRequest::Get { record_type: name.clone(), id: id.clone(), unit: None };
     let record = view.ask_records(get).await.ok();
-    let title = declared.zip(record.as_ref()).map_or_else(
-        || id.clone(),
-        |(declared, record)| headline(view.catalogue(), view.tongue, declared, record),
-    );
+    let title = declared
+        .zip(record.as_ref())
+        .map_or_else(|| id.clone(), |(declared, record)| headline(view, declared, record));
     let label = declared.map_or(name.as_str(), |declared| view.tongue.label(&declared.label));
     html! {
         li {

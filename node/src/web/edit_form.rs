@@ -45,7 +45,7 @@ pub(super) fn form(view: &View, before: &Before<'_>, shown: &Shown) -> Html<Stri
         let column = error.get("column").and_then(Json::as_str).unwrap_or_default();
         !column.contains('/') && !columns.iter().any(|known| known == column)
     });
-    let title = headline(view.catalogue(), view.tongue, before.declared, &before.record);
+    let title = headline(view, before.declared, &before.record);
     let body = html! {
         @if let Some(note) = &shown.note { p.note.bad role="alert" { (note) } }
         @for error in elsewhere {

@@ -20,6 +20,10 @@ pub(super) async fn receipt(view: View) -> Result<Html<String>, Refusal> {
     let profile = node.identity.profile();
     let proven = node.evidence.unproven().is_none();
     let origin = node.identity.origin().to_string();
+    // A signed note: signatures stand behind a blank line, whether ours is among them or not.
+    let checkpoint = receipt.checkpoint.trim_end();
+    let gap = if checkpoint.contains("\n\n") { "\n" } else { "\n\n" };
+    let note = [checkpoint, gap, &receipt.cosignature].concat();
     let body = html! {
         article.receipt {
             p {
@@ -36,8 +40,8 @@ pub(super) async fn receipt(view: View) -> Result<Html<String>, Refusal> {
                 dt { (t("Nhật ký", "Log")) } dd { code { (origin) } }
             }
             h2 { (t("Để kiểm chứng", "To verify")) }
-            p.quiet { (t("Điểm kiểm tra do máy này ký và dòng đồng ký của tỉnh (C2SP tlog-checkpoint, tlog-cosignature):", "The checkpoint this machine signed, and the province’s cosignature (C2SP tlog-checkpoint, tlog-cosignature):")) }
-            pre { (receipt.checkpoint.trim_end()) "\n" (receipt.cosignature) }
+            p.quiet { (t("Điểm kiểm tra của nhật ký máy này và chữ ký của tỉnh (C2SP tlog-checkpoint, tlog-cosignature):", "The checkpoint of this machine’s log, and the province’s signature (C2SP tlog-checkpoint, tlog-cosignature):")) }
+            pre { (note) }
         }
         p.actions.screen { button type="button" data-print hidden { (t("In", "Print")) } a href="/" { (t("Về trang bắt đầu", "Back")) } }
     };

@@ -70,7 +70,7 @@ async fn page(view: &View, name: &str, id: &str, fault: Option<&str>) -> Result<
         section { h2 { (view.t("Quá trình: ai ghi, ai quyết định", "History: who wrote, who decided")) } (past(view, declared, &history)) }
         @if own && withdrawn.is_none() { (withdrawal(view, &place, fault)) }
     };
-    let title = headline(view.catalogue(), view.tongue, declared, &record);
+    let title = headline(view, declared, &record);
     Ok(view.page("/records", &title, &body))
 }
 

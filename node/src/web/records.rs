@@ -2,13 +2,13 @@
 
 use axum::extract::Query;
 use axum::response::Html;
-use lienthong_proto::catalogue::RecordType;
+use lienthong_proto::catalogue::{Field, RecordType};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::refusal::Refusal;
-use super::shown::{columns, record_path, short, words};
+use super::shown::{cell, columns, record_path, short};
 use super::view::View;
 use crate::records::Listing;
 use crate::service::{RecordsRequest, known_type};
@@ -83,15 +83,7 @@ fn search(view: &View, chosen: &RecordType, asked: &Asked) -> Markup {
 fn table(view: &View, declared: &RecordType, answer: &Json) -> Markup {
     let items = answer.get("items").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     let columns = columns(declared, COLUMNS);
-    let cell = |item: &Json, name: &str| {
-        let field = declared.field(name)?;
-        let value = item.get("fields")?.get(name)?;
-        let one = |value: &Json| words(view.catalogue(), view.tongue, field, field.member_kind(), value);
-        Some(match value {
-            Json::Array(values) => values.iter().map(one).collect::<Vec<_>>().join("; "),
-            value => one(value),
-        })
-    };
+    let text = |item: &Json, field: &Field| Some(cell(view, field, item.get("fields")?.get(&field.name)?));
     let defects = |item: &Json| item.get("defects").and_then(Json::as_array).map_or(0, Vec::len);
     let open = |item: &Json| item.get("conflicts").and_then(Json::as_array).map_or(0, Vec::len);
     html! {
@@ -103,7 +95,7 @@ fn table(view: &View, declared: &RecordType, answer: &Json) -> Markup {
                     @let path = record_path(&declared.name, item.get("id").and_then(Json::as_str).unwrap_or_default());
                     tr {
                         @for (place, field) in columns.iter().enumerate() {
-                            @let text = cell(item, &field.name).map_or_else(|| "–".to_owned(), |text| short(&text));
+                            @let text = text(item, field).map_or_else(|| "–".to_owned(), |text| short(&text));
                             td { @if place == 0 { a href=(path) { (text) } } @else { (text) } }
                         }
                         td {

@@ -71,7 +71,7 @@ pub(super) fn value(view: &View, field: Option<&Field>, value: &Json) -> Markup 
 
 fn single(view: &View, field: &Field, kind: FieldKind, value: &Json) -> Markup {
     if let (FieldKind::Reference, Some(id), Some(target)) = (kind, value.as_str(), &field.target) {
-        return html! { a href=(record_path(target, id)) { (headline_of(view, target, id)) } };
+        return html! { a href=(record_path(target, id)) { (referred(view, target, id)) } };
     }
     html! { (words(view.catalogue(), view.tongue, field, kind, value)) }
 }
@@ -155,26 +155,41 @@ pub(super) fn columns(declared: &RecordType, most: usize) -> Vec<&Field> {
 }
 
 /// What a record is called: the values of its identifying fields.
-pub(super) fn headline(
-    catalogue: &Catalogue,
-    tongue: Tongue,
-    declared: &RecordType,
-    record: &Json,
-) -> String {
-    let fields = record.get("fields");
-    let named = |field: &&Field| {
-        let value = fields?.get(&field.name)?;
-        Some(short(&words(catalogue, tongue, field, field.member_kind(), value)))
-    };
+pub(super) fn headline(view: &View, declared: &RecordType, record: &Json) -> String {
+    called(view, declared, record, true)
+}
+
+/// The same; what it refers to is called by its own fields, but not what that refers to: records may lead in a circle.
+fn called(view: &View, declared: &RecordType, record: &Json, follow: bool) -> String {
+    let named =
+        |field: &&Field| Some(short(&joined(view, field, record.get("fields")?.get(&field.name)?, follow)));
     let names: Vec<String> = columns(declared, 2).iter().filter_map(named).collect();
     if names.is_empty() { record.get("id").map(plain).unwrap_or_default() } else { names.join(" · ") }
 }
 
-fn headline_of(view: &View, record_type: &str, id: &str) -> String {
+/// A field's value as text for a cell.
+pub(super) fn cell(view: &View, field: &Field, value: &Json) -> String {
+    joined(view, field, value, true)
+}
+
+fn joined(view: &View, field: &Field, value: &Json, follow: bool) -> String {
+    let kind = field.member_kind();
+    let one = |value: &Json| match (kind, value.as_str(), &field.target) {
+        (FieldKind::Reference, Some(id), Some(target)) if follow => referred(view, target, id),
+        _ => words(view.catalogue(), view.tongue, field, kind, value),
+    };
+    match value {
+        Json::Array(values) => values.iter().map(one).collect::<Vec<_>>().join("; "),
+        value => one(value),
+    }
+}
+
+/// What a record is called that another refers to; its id, if it is not here.
+fn referred(view: &View, record_type: &str, id: &str) -> String {
     let declared = view.catalogue().record_type(record_type);
     let found = declared.zip(id.parse().ok()).and_then(|(declared, id)| {
         let record = view.web.node.replica.dataset().record(view.catalogue(), record_type, id).ok()??;
-        Some(headline(view.catalogue(), view.tongue, declared, &record.to_json()))
+        Some(called(view, declared, &record.to_json(), false))
     });
     found.unwrap_or_else(|| id.to_owned())
 }
@@ -192,8 +207,8 @@ mod tests {
     #[test]
     fn times_and_numbers_are_written_as_people_do() {
         let at = UnixMillis(1_795_565_100_000);
-        assert_eq!(instant(Tongue::Vi, at), "01:45 ngày 25/11/2026");
-        assert_eq!(instant_of(Tongue::En, &at.rfc3339()), "25/11/2026 01:45");
+        assert_eq!(instant(Tongue::Vi, at), "07:05 ngày 25/11/2026");
+        assert_eq!(instant_of(Tongue::En, &at.rfc3339()), "25/11/2026 07:05");
         assert_eq!(instant_of(Tongue::En, "x"), "x");
         for (digits, shown) in [("1", "1"), ("1250", "1.250"), ("-1250000", "-1.250.000")] {
             assert_eq!(grouped(Tongue::Vi, digits), shown);
