@@ -91,7 +91,9 @@ pub(super) async fn save(
     let request = Request::Records(RecordsRequest::Edit(edit));
     let answer = Arc::clone(&view.web.node).execute(request, Arc::new(|_| {})).await;
     if answer.exit == 0 {
-        return Ok(Redirect::to(&record_path(&name, &id)).into_response());
+        // The record's own id: what stood in the address may be a key with anything in it.
+        let id = before.record.get("id").and_then(Json::as_str).unwrap_or_default();
+        return Ok(Redirect::to(&record_path(&before.declared.name, id)).into_response());
     }
     if answer.body.get("rule").and_then(Json::as_str) != Some("FIELDS") {
         return Err(Refusal::of(&answer));

@@ -147,7 +147,10 @@ fn is_ours(web: &Web, host: &str, dialled: SocketAddr) -> bool {
     let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     match literal {
         Ok(address) => address.to_canonical() == dialled.ip().to_canonical(),
-        Err(_) => name.eq_ignore_ascii_case(&certificate::host_name()),
+        Err(_) => {
+            name.eq_ignore_ascii_case(&certificate::host_name())
+                || (dialled.ip().to_canonical().is_loopback() && name.eq_ignore_ascii_case("localhost"))
+        }
     }
 }
 

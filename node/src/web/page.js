@@ -7,7 +7,7 @@ if (live) {
   const look = async () => {
     const answer = await fetch(live.dataset.from).catch(() => null);
     // Who was signed out sees so with the next click.
-    if (answer && answer.ok) live.innerHTML = await answer.text();
+    if (answer && answer.ok && !answer.redirected) live.innerHTML = await answer.text();
   };
   // A browser opens few connections to one place: a tab in the back gives its own away.
   const follow = () => {

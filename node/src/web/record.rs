@@ -34,7 +34,11 @@ pub(super) async fn withdraw(
         author: view.session.user.clone(),
     };
     match view.ask_records(request).await {
-        Ok(_) => Ok(Ok(Redirect::to(&record_path(&name, &id)))),
+        Ok(record) => {
+            // Its own id: what stood in the address may be a key with anything in it.
+            let text = |name: &str| record.get(name).and_then(Json::as_str).unwrap_or_default();
+            Ok(Ok(Redirect::to(&record_path(text("type"), text("id")))))
+        }
         Err(refusal) if refusal.status == axum::http::StatusCode::UNPROCESSABLE_ENTITY => {
             let fault = view.tongue.half(&refusal.text).to_owned();
             Ok(Err((refusal.status, page(&view, &name, &id, Some(&fault)).await?)))
