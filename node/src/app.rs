@@ -25,6 +25,7 @@ use crate::replica::{
 };
 use crate::store::{SledView, View, ViewError};
 use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncClient, SyncHandle};
+use crate::web::{Officers, Page};
 
 /// sled's cache at a node: an old office PC has little memory to give.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
@@ -93,6 +94,10 @@ pub struct Node {
     pub quality: Arc<Keeper>,
     /// Whom the local API lets in.
     pub api_tokens: ApiTokens,
+    /// Whom the page lets in from the office network.
+    pub officers: Officers,
+    /// The page, once it is served.
+    pub page: RwLock<Option<Arc<Page>>>,
     /// The addresses served, by what is served there.
     pub addresses: RwLock<BTreeMap<String, String>>,
     /// What opening remarked.
@@ -159,6 +164,8 @@ impl Node {
             replica,
             quality,
             api_tokens: ApiTokens::of(data),
+            officers: Officers::of(data),
+            page: RwLock::default(),
             addresses: RwLock::default(),
             remarks,
             serving: Arc::default(),

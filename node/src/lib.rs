@@ -27,8 +27,10 @@ pub mod recover;
 pub mod replica;
 pub mod rpc;
 pub mod service;
+mod serving;
 pub mod store;
 pub mod sync;
+pub mod web;
 pub mod why;
 
 /// The version of the synchronisation protocol this program speaks.

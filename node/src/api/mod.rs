@@ -18,22 +18,16 @@ mod schema;
 mod tokens;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use bytes::Bytes;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::app::Node;
-use crate::control::Serving;
+use crate::serving::HttpServing;
 
 pub use routes::{ENDPOINTS, Endpoint};
 pub use tokens::{ApiTokenError, ApiTokenRequest, ApiTokens};
@@ -48,18 +42,10 @@ const CONNECTIONS_MAX: usize = 16;
 const WORK_MAX: usize = 4;
 /// How long a request waits for its turn.
 const WORK_WAIT: Duration = Duration::from_secs(10);
-/// Bytes of a request's head: well above a token and a long key.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Header lines of a request.
-const HEADERS_MAX: usize = 64;
-/// Time for a request's head, and for silence between two requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection is asked to end after this time: one that is never read cannot be held for ever.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
-/// What is under way may take so long once a connection is asked to end.
-const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Why the API is not served.
 #[derive(Debug, thiserror::Error)]
@@ -130,50 +116,15 @@ pub async fn serve(node: &Arc<Node>, listen: LoopbackAddress) -> Result<SocketAd
     };
     let app = routes::router(Arc::new(api));
     node.addresses.write().insert("api".to_owned(), address.to_string());
-    node.serving.spawn(accept(listener, app, Arc::clone(&node.serving)));
+    let serving = HttpServing {
+        app,
+        tls: None,
+        connections_max: CONNECTIONS_MAX,
+        connection_time: CONNECTION_TIME,
+        doors: Arc::clone(&node.serving),
+    };
+    node.serving.spawn(serving.accept(listener));
     Ok(address)
-}
-
-async fn accept(listener: TcpListener, app: Router, serving: Arc<Serving>) {
-    let ending = serving.ending();
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        // Who comes when all are taken waits in the system's queue.
-        let accepted = tokio::select! {
-            () = ending.cancelled() => return,
-            permit = Arc::clone(&connections).acquire_owned() => {
-                let Ok(permit) = permit else { return };
-                tokio::select! {
-                    () = ending.cancelled() => return,
-                    accepted = listener.accept() => accepted.map(|(tcp, _)| (tcp, permit)),
-                }
-            }
-        };
-        match accepted {
-            Ok((tcp, permit)) => serving.spawn(converse(tcp, app.clone(), ending.clone(), permit)),
-            Err(error) => {
-                // Out of file descriptors, most likely: give others time to close theirs.
-                tracing::warn!(%error, "a local connection cannot be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn converse(tcp: TcpStream, app: Router, ending: CancellationToken, _permit: OwnedSemaphorePermit) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(tcp), TowerToHyperService::new(app)));
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = ending.cancelled() => {}
-        () = tokio::time::sleep(CONNECTION_TIME) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(LAST_WORDS, connection).await;
 }
 
 #[cfg(test)]

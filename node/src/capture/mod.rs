@@ -34,6 +34,7 @@ pub use cell::{Finding, Judge, RawCell, RowJudgement};
 pub use fitting::{fitting, forbidden};
 #[cfg(test)]
 pub(crate) use header::field_of;
+pub(crate) use jsonl::raw as raw_cell;
 pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values, read_while};
 pub use refusal::FileRefusal;
 pub use report::{FINDINGS_MAX, ImportReport, Language, ReportedFinding, RowOutcome, RowStatus};

@@ -14,9 +14,11 @@ use super::recover::Recover;
 use crate::api::ApiTokenRequest;
 use crate::records::Page;
 use crate::service::Request;
+use crate::web::OfficerRequest;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 7] = ["data", "lang", "catalogue", "inbox", "api", "proxy", "proxy_credentials_file"];
+pub const KEYS: [&str; 8] =
+    ["data", "lang", "catalogue", "inbox", "api", "web", "proxy", "proxy_credentials_file"];
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
 #[derive(Debug, Parser)]
@@ -25,7 +27,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, catalogue, inbox, api, proxy, `proxy_credentials_file` · settings file
+    /// Tệp cấu hình: data, lang, catalogue, inbox, api, web, proxy, `proxy_credentials_file` · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -57,9 +59,20 @@ pub enum Command {
         /// Địa chỉ của API cho phần mềm trên máy này, ví dụ 127.0.0.1:8081 · where to serve this machine's own software
         #[arg(long, env = "LIENTHONG_API", value_name = "ADDRESS")]
         api: Option<String>,
+        /// Địa chỉ của trang cho cán bộ, ví dụ 127.0.0.1:8080; địa chỉ khác máy này thì qua TLS · where to serve the officers' page; beyond this machine over TLS
+        #[arg(long, env = "LIENTHONG_WEB", value_name = "ADDRESS")]
+        web: Option<String>,
         /// Proxy
         #[command(flatten)]
         proxy: ProxyArguments,
+    },
+    /// Mở trang: in liên kết dùng một lần · print a link that opens the page once
+    Open,
+    /// Cán bộ được mở trang từ mạng cơ quan · who may open the page from the office network
+    Officer {
+        /// What
+        #[command(subcommand)]
+        action: OfficerAction,
     },
     /// Mã truy cập của API · the API's tokens
     ApiToken {
@@ -146,6 +159,39 @@ impl ApiTokenAction {
     }
 }
 
+/// What of officers.
+#[derive(Debug, Subcommand)]
+pub enum OfficerAction {
+    /// Let one in, with a password
+    Add {
+        /// As the records they write will name them
+        name: String,
+        /// Tệp chứa mật khẩu (chmod 600); không có thì hỏi · file with the password; asked for otherwise
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// All of them
+    List,
+    /// Let one in no more, at once
+    Remove {
+        /// Who
+        name: String,
+    },
+}
+
+impl OfficerAction {
+    pub(super) fn request(&self) -> anyhow::Result<OfficerRequest> {
+        Ok(match self {
+            Self::Add { name, password_file } => {
+                let password = super::password::password(password_file.as_deref(), name)?;
+                OfficerRequest::Add { name: name.clone(), password }
+            }
+            Self::List => OfficerRequest::List,
+            Self::Remove { name } => OfficerRequest::Remove { name: name.clone() },
+        })
+    }
+}
+
 /// What of the quarantine.
 #[derive(Debug, Subcommand)]
 pub enum QuarantineAction {
@@ -205,6 +251,8 @@ impl Command {
             Self::Log { .. } => "log",
             Self::ApiToken { .. } => "api-token",
             Self::Doctor(_) => "doctor",
+            Self::Open => "open",
+            Self::Officer { .. } => "officer",
             Self::Check => "check",
             Self::Backup { .. } => "backup",
         }

@@ -105,7 +105,13 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 66] = [
+const LABELS: [(&str, &str, &str); 68] = [
+    ("url", "Mở trang", "Open"),
+    (
+        "certificate_sha256",
+        "SHA-256 của chứng thư (đối chiếu trong trình duyệt)",
+        "The certificate's SHA-256 (compare it in the browser)",
+    ),
     ("backup", "Bản sao lưu", "Backup"),
     ("size", "Số mục", "Entries"),
     ("files", "Số tệp", "Files"),

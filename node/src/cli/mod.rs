@@ -7,10 +7,12 @@ mod enrol;
 mod export;
 mod human;
 mod import;
+mod password;
 mod proxy;
 mod records;
 mod recover;
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ use crate::notify;
 use crate::published::in_force;
 use crate::service::Request;
 use crate::sync::Settings;
+use crate::web::{self, Officers, Page, PageRequest, WebAddress, WebLimits};
 
 /// Runs a command; returns the exit code.
 ///
@@ -48,30 +51,31 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Enrol(enrol) => enrol.run(&data, &config, cli.json, tongue).await,
         Command::Recover(recover) => recover.run(&data, &config, cli.json, tongue).await,
         Command::Doctor(doctor) => doctor.run(&data, &config, cli.json, tongue).await,
-        Command::Run { catalogue, inbox, api, proxy } => {
+        Command::Run { catalogue, inbox, api, web, proxy } => {
             let api = config.pick(api.as_deref(), "api", "");
+            let web = config.pick(web.as_deref(), "web", "");
             let services = Services {
                 inbox: config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox")),
                 api: if api.is_empty() { None } else { Some(api.parse::<LoopbackAddress>()?) },
+                web: if web.is_empty() { None } else { Some(PageService::new(web.parse()?)) },
                 proxy: proxy.proxy(&config)?,
             };
             daemon(&data, folder(catalogue.as_ref()).as_deref(), services, tongue).await
         }
         Command::ApiToken { action } => {
             let request = action.request();
-            let answer = match control::call(&data, &Request::ApiTokens(request.clone()))
-                .await
-                .context("control.sock")?
-            {
-                Some(answer) => answer,
-                None => {
-                    NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
-                    // No daemon may start and read while the file changes.
-                    let _lock = DataLock::take(&data, "lienthong-node api-token")?;
-                    ApiTokens::of(&data).answer(&request, system_clock())
-                }
-            };
+            let asked = Request::ApiTokens(request.clone());
+            let kept = || ApiTokens::of(&data).answer(&request, system_clock());
+            let answer = asked_or(&data, &asked, "lienthong-node api-token", kept).await?;
             print_answer(&answer, "api-token", cli.json, tongue);
+            Ok(answer.exit)
+        }
+        Command::Officer { action } => {
+            let request = action.request()?;
+            let asked = Request::Page(PageRequest::Officers(request.clone()));
+            let kept = || Officers::of(&data).answer(&request, system_clock());
+            let answer = asked_or(&data, &asked, "lienthong-node officer", kept).await?;
+            print_answer(&answer, "officer", cli.json, tongue);
             Ok(answer.exit)
         }
         Command::Check => {
@@ -106,6 +110,22 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     }
 }
 
+/// What the running daemon answers; without one, what `kept` does to a file of the folder.
+async fn asked_or(
+    data: &Path,
+    asked: &Request,
+    who: &str,
+    kept: impl FnOnce() -> Answer,
+) -> anyhow::Result<Answer> {
+    if let Some(answer) = control::call(data, asked).await.context("control.sock")? {
+        return Ok(answer);
+    }
+    NodeIdentity::load(data)?.context("máy chưa ghi danh · not enrolled")?;
+    // No daemon may start and read while the file changes.
+    let _lock = DataLock::take(data, who)?;
+    Ok(kept())
+}
+
 /// How long a folder that was closed may still be held.
 const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -113,7 +133,33 @@ const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
 struct Services {
     inbox: PathBuf,
     api: Option<LoopbackAddress>,
+    web: Option<PageService>,
     proxy: Option<Proxy>,
+}
+
+/// The officers' page: who is at it stays so when the node opens anew.
+struct PageService {
+    listen: WebAddress,
+    page: Option<Arc<Page>>,
+}
+
+impl PageService {
+    fn new(listen: WebAddress) -> Self {
+        Self { listen, page: None }
+    }
+
+    /// Serves it; from then on at the very address that was taken.
+    async fn serve(&mut self, node: &Arc<Node>, again: bool) -> anyhow::Result<()> {
+        // The folder is ours only now.
+        let page = match &self.page {
+            Some(page) => Arc::clone(page),
+            None => Arc::clone(self.page.insert(Page::new(&node.data, WebLimits::default())?)),
+        };
+        let listen = self.listen;
+        let address = settled(again, async || Ok(web::serve(node, &page, listen).await?)).await?;
+        self.listen = address.to_string().parse()?;
+        Ok(())
+    }
 }
 
 async fn daemon(
@@ -132,8 +178,15 @@ async fn daemon(
     let mut again = false;
     loop {
         let served = serve(&node, &services, again).await?;
+        if let Some(page) = &mut services.web {
+            page.serve(&node, again).await?;
+        }
+        notify::ready();
         let name = &node.identity.profile().unit_name;
         eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
+        if !again {
+            say_page(&node, tongue);
+        }
         if let Some(address) = served {
             eprintln!("API: http://{address}/v1/openapi.json");
             services.api = Some(address.to_string().parse()?);
@@ -161,6 +214,22 @@ async fn daemon(
     }
 }
 
+/// Where the page is. A link that opens it is printed to a person only: what is kept of a service's output may be read
+/// by others.
+fn say_page(node: &Node, tongue: Tongue) {
+    let answer = node.page_answer(&PageRequest::Open { author: author() });
+    let Some(url) = answer.body.get("url").and_then(serde_json::Value::as_str) else { return };
+    let fingerprint = answer.body.get("certificate_sha256").and_then(serde_json::Value::as_str);
+    match fingerprint {
+        Some(fingerprint) => eprintln!("{}: {url}\nSHA-256: {fingerprint}", tongue.pick("Trang", "Page")),
+        None if std::io::stderr().is_terminal() => {
+            let until = tongue.pick("dùng một lần, trong 10 phút", "good once, for 10 minutes");
+            eprintln!("{} ({until}): {url}", tongue.pick("Trang", "Page"));
+        }
+        None => eprintln!("{}", tongue.pick("Trang: lienthong-node open", "Page: lienthong-node open")),
+    }
+}
+
 /// Serves one opening of a node.
 async fn serve(
     node: &Arc<Node>,
@@ -181,7 +250,6 @@ async fn serve(
     node.start_sync(Settings::default());
     node.start_inbox(&services.inbox).context("inbox")?;
     node.start_judging().context("quality")?;
-    notify::ready();
     Ok(served)
 }
 
@@ -277,9 +345,11 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Log { action } => action.request()?,
         Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
         Command::ApiToken { action } => Request::ApiTokens(action.request()),
+        Command::Open => Request::Page(PageRequest::Open { author: author() }),
         Command::Enrol(_)
         | Command::Recover(_)
         | Command::Run { .. }
+        | Command::Officer { .. }
         | Command::Check
         | Command::Doctor(_)
         | Command::Records(_) => Request::Status,

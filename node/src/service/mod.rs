@@ -1,5 +1,6 @@
 //! What a node does when asked: the one place behind the control socket and the command line.
 
+mod edit;
 mod listing;
 mod records;
 
@@ -17,7 +18,9 @@ use crate::control::{Answer, Tell};
 use crate::published::Shelf;
 use crate::records::{Page, Records, numbered};
 use crate::sync::{NoticeLine, Phase};
+use crate::web::PageRequest;
 
+pub use edit::{Edit, is_editable};
 pub(crate) use records::Manner;
 pub use records::{RecordsRequest, RecordsService, known_type};
 
@@ -33,6 +36,8 @@ pub enum Request {
     Records(RecordsRequest),
     /// Something about the local API's tokens.
     ApiTokens(ApiTokenRequest),
+    /// Something about the page.
+    Page(PageRequest),
     /// What the hub told.
     Notices {
         /// Which.
@@ -157,6 +162,7 @@ impl Node {
             Request::Status | Request::Sync => Ok(Answer::done(self.status())),
             Request::Records(request) => self.on_records(request, tell),
             Request::ApiTokens(request) => Ok(self.api_tokens.answer(&request, self.now())),
+            Request::Page(request) => Ok(self.page_answer(&request)),
             Request::Defects { record_type, page } => self.defects(record_type.as_deref(), &page),
             Request::Notices { page } => self.notices(&page, &|_| true),
             Request::Quarantine { page } => self.quarantined(&page),

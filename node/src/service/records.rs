@@ -15,6 +15,7 @@ use lienthong_proto::withdrawal::WithdrawalError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::Edit;
 use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::dataset::Record;
@@ -69,6 +70,8 @@ pub enum RecordsRequest {
         /// Which.
         listing: Listing,
     },
+    /// Correct fields of one record.
+    Edit(Edit),
     /// Take a record out of the shared dataset.
     Withdraw {
         /// Record type.
@@ -108,12 +111,16 @@ impl RecordsRequest {
     /// Whether it writes.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self, Self::Import { .. } | Self::Put { .. } | Self::Withdraw { .. })
+        matches!(self, Self::Import { .. } | Self::Put { .. } | Self::Edit(_) | Self::Withdraw { .. })
     }
 
     /// Names who brings what is written: what the asker says of it is not believed.
     pub fn act_as(&mut self, name: &str) {
-        if let Self::Import { author, .. } | Self::Put { author, .. } | Self::Withdraw { author, .. } = self {
+        if let Self::Import { author, .. }
+        | Self::Put { author, .. }
+        | Self::Edit(Edit { author, .. })
+        | Self::Withdraw { author, .. } = self
+        {
             name.clone_into(author);
         }
     }
@@ -122,6 +129,7 @@ impl RecordsRequest {
         match self {
             Self::Import { record_type, .. }
             | Self::Put { record_type, .. }
+            | Self::Edit(Edit { record_type, .. })
             | Self::Get { record_type, .. }
             | Self::List { record_type, .. }
             | Self::Withdraw { record_type, .. }
@@ -179,6 +187,7 @@ impl RecordsService<'_> {
                 self.with_defects(&record).map(Answer::done)
             }
             RecordsRequest::List { listing, .. } => self.list(declared, &listing),
+            RecordsRequest::Edit(edit) => self.edit(declared, edit),
             RecordsRequest::Withdraw { id, unit, reason, author, .. } => {
                 self.withdraw(declared, &id, unit.as_ref(), reason, author)
             }
@@ -221,7 +230,7 @@ impl RecordsService<'_> {
         Ok(body)
     }
 
-    fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {
+    pub(super) fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {
         Records { unit: unit.unwrap_or(self.records.unit), ..self.records }
     }
 
@@ -236,14 +245,7 @@ impl RecordsService<'_> {
     ) -> Result<Answer, Answer> {
         let records = self.of(unit);
         let record = records.get(declared, id).map_err(Answer::failed)?.ok_or_else(missing)?;
-        if let (UnitScope::Own(own), Some(owner)) = (&self.scope, &record.owner)
-            && own != owner
-        {
-            let reason = format!(
-                "bản ghi thuộc đơn vị {owner}: chỉ đơn vị đó hoặc tỉnh được thu hồi · the record is owned by unit {owner}: only that unit or the province may withdraw it"
-            );
-            return Err(Answer::refused("UNIT_FOREIGN", reason));
-        }
+        self.owned(&record)?;
         let draft = Draft {
             record_type: declared.name.clone(),
             owner: records.unit.clone(),
@@ -271,6 +273,19 @@ impl RecordsService<'_> {
             fields.insert("changed".to_owned(), (written.outcome != Outcome::Unchanged).into());
         }
         Ok(Answer::done(body))
+    }
+
+    /// Whether the record is the asker's to change; the province may change any.
+    pub(super) fn owned(&self, record: &Record) -> Result<(), Answer> {
+        if let (UnitScope::Own(own), Some(owner)) = (&self.scope, &record.owner)
+            && own != owner
+        {
+            let reason = format!(
+                "bản ghi thuộc đơn vị {owner}: chỉ đơn vị đó hoặc tỉnh được sửa, thu hồi · the record is owned by unit {owner}: only that unit or the province may edit or withdraw it"
+            );
+            return Err(Answer::refused("UNIT_FOREIGN", reason));
+        }
+        Ok(())
     }
 
     fn take(&self, manner: Manner, work: impl FnOnce(&mut Intake<'_>) -> Taken) -> Result<Answer, Answer> {
@@ -360,7 +375,7 @@ pub fn known_type<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Record
     })
 }
 
-fn missing() -> Answer {
+pub(super) fn missing() -> Answer {
     Answer::refused("RECORD_UNKNOWN", "không tìm thấy bản ghi · there is no such record")
 }
 
