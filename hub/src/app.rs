@@ -9,6 +9,7 @@ use std::time::Duration;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::lock::{DataLock, LockError};
 use lienthong_node::log::{HashFile, LogReader};
+use lienthong_node::observe::Job;
 use lienthong_node::published::{Shelf, ShelfError};
 use lienthong_node::quality::{Keeper, Pace, QualityError};
 use lienthong_node::replica::{Author, Head};
@@ -36,6 +37,7 @@ use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
+use crate::observe::{Observed, jobs};
 use crate::pki::{
     Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens,
 };
@@ -136,6 +138,8 @@ pub struct Hub {
     pub readmitting: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
     pub reorganising: tokio::sync::Mutex<()>,
+    /// What it counts and watches.
+    pub observed: Observed,
     /// Ends everything.
     pub stop: CancellationToken,
     /// What opening remarked.
@@ -144,6 +148,7 @@ pub struct Hub {
     pub catalogue_folder: std::sync::OnceLock<PathBuf>,
     /// The addresses taken, by what is served there.
     pub addresses: parking_lot::RwLock<BTreeMap<String, String>>,
+    heartbeating: Arc<Job>,
     batches: Arc<Semaphore>,
     clock: fn() -> UnixMillis,
     _lock: DataLock,
@@ -221,16 +226,20 @@ impl Hub {
         let dataset = opened.journal.dataset().clone();
         let reader = opened.journal.reader().clone();
         let hashes = Arc::clone(opened.journal.hashes());
-        let (committer, _thread) = Committer::start(opened.journal, opened.books, opened.feed, clock)
-            .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
+        let observed = Observed::new(clock);
+        let counted = (Arc::clone(&observed.meters), observed.jobs.register(jobs::COMMITTER));
+        let (committer, _thread) =
+            Committer::start(opened.journal, opened.books, opened.feed, clock, counted)
+                .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
         let quality = Keeper::open_telling(dataset.clone(), Arc::clone(&catalogue), clock)?;
         // A rule that does not compile is said at the start, not when it is first needed.
         quality.book()?;
         let sent = sent(data, &secrets, &catalogue, reorganised)?;
         let stop = CancellationToken::new();
         quality
-            .start(stop.clone(), Pace::Prompt)
+            .start(stop.clone(), Pace::Prompt, observed.jobs.register(jobs::QUALITY))
             .map_err(|source| StartError::Io { what: "the thread for quality".to_owned(), source })?;
+        let heartbeating = observed.jobs.register(jobs::HEARTBEATS);
         Ok(Arc::new(Self {
             data: data.to_owned(),
             secrets,
@@ -255,10 +264,12 @@ impl Hub {
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
+            observed,
             stop,
             remarks: opened.remarks,
             catalogue_folder: std::sync::OnceLock::new(),
             addresses: parking_lot::RwLock::default(),
+            heartbeating,
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
             _lock: lock,
@@ -382,7 +393,13 @@ impl Hub {
         self.addresses.write().insert("nodes".to_owned(), address.to_string());
         tokio::spawn(Arc::clone(self).keep_handing_over());
         let tls = TlsConfigs::new(&self.secrets)?;
-        let incoming = accept(listener, tls, AcceptLimits::default(), self.stop.clone());
+        let incoming = accept(
+            listener,
+            tls,
+            AcceptLimits::default(),
+            Arc::clone(&self.observed.meters),
+            self.stop.clone(),
+        );
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
@@ -398,8 +415,10 @@ impl Hub {
                 .initial_stream_window_size(Some(512 * 1024))
                 .initial_connection_window_size(Some(1024 * 1024))
         };
+        let health = self.health().await;
         let stop = self.stop.clone();
         let server = builder()
+            .add_service(health)
             .add_service(sync)
             .add_service(again)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming.sync), async move {
@@ -427,8 +446,13 @@ impl Hub {
 
     /// Writes the heartbeats that are new.
     pub fn keep_heartbeats(&self) {
-        if let Err(error) = self.heartbeats.write(self.now()) {
-            tracing::error!(%error, "heartbeats cannot be kept");
+        self.heartbeating.begin();
+        match self.heartbeats.write(self.now()) {
+            Ok(()) => self.heartbeating.done(),
+            Err(error) => {
+                self.heartbeating.failed();
+                tracing::error!(%error, "heartbeats cannot be kept");
+            }
         }
     }
 

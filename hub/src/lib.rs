@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod lineage;
 pub mod live;
+pub mod observe;
 pub mod pki;
 pub mod reconcile;
 pub mod rpc;

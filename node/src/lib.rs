@@ -18,6 +18,7 @@ pub mod inbox;
 pub mod intake;
 pub mod lock;
 pub mod log;
+pub mod observe;
 pub mod published;
 pub mod quality;
 pub mod records;

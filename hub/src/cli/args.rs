@@ -18,7 +18,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, listen, web, catalogue · settings file
+    /// Tệp cấu hình: data, lang, log_format, listen, web, catalogue · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -27,6 +27,9 @@ pub struct Cli {
     /// vi | en
     #[arg(long, global = true, env = "LIENTHONG_LANG")]
     pub lang: Option<String>,
+    /// text | json: dạng vết ra đầu ra lỗi · form of the traces on standard error
+    #[arg(long, global = true, env = "LIENTHONG_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
     /// Làm việc bằng tài khoản này · act as this account
     #[arg(long = "as", global = true, value_name = "USER")]
     pub as_user: Option<String>,

@@ -34,7 +34,6 @@ use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    lienthong_node::cli::traces();
     let cli = Cli::parse_from(arguments);
     let tongue = Tongue::of(cli.lang.as_deref());
     match Box::pin(run(cli)).await {
@@ -51,7 +50,9 @@ pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) ->
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &["data", "lang", "listen", "web", "catalogue"])?;
+    let keys = ["data", "lang", "log_format", "listen", "web", "catalogue"];
+    let config = Config::read(cli.config.as_deref(), &keys)?;
+    lienthong_node::cli::traces(cli.log_format.as_deref().or(config.text("log_format")))?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
     let answer = match &cli.command {

@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 
 use crate::app::Hub;
 use crate::ingest::Decision;
+use crate::observe::jobs;
 
 /// Who gives over what both units agree on.
 const ACTOR: &str = "hub";
@@ -53,11 +54,15 @@ struct Agreed {
 impl Hub {
     /// Gives over what both units agree on, now and whenever they do, until the hub stops.
     pub(crate) async fn keep_handing_over(self: Arc<Self>) {
+        let job = self.observed.jobs.register(jobs::HANDING_OVER);
         let mut handing = self.quality.handing();
+        job.begin();
         // What was agreed on before a stop.
         for (declared, id) in self.agreements() {
             self.hand_over(&declared, id).await;
+            job.progress();
         }
+        job.done();
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -67,6 +72,7 @@ impl Hub {
                     }
                 }
             }
+            job.begin();
             let judged = self.quality.take_handing();
             let hands = |(name, _): &&(String, RecordId)| {
                 self.catalogue.record_type(name).is_some_and(|declared| declared.handover.is_some())
@@ -76,7 +82,9 @@ impl Hub {
             let due = if all { self.agreements() } else { judged.into_iter().collect() };
             for (record_type, id) in due {
                 self.hand_over(&record_type, id).await;
+                job.progress();
             }
+            job.done();
         }
     }
 

@@ -123,10 +123,11 @@ impl Hub {
             write: &|drafts| runtime.block_on(self.committer.write(drafts)),
             log: &|event| {
                 let logged = runtime.block_on(self.committer.event(event));
-                logged.map(drop).map_err(|error| error.to_string())
+                logged.map_err(|error| error.to_string())
             },
             flush: &|| runtime.block_on(self.committer.flush()),
             quality: &self.quality,
+            captures: &self.observed.captures,
             tell: &|said| tell(said),
         };
         service.answer(request)

@@ -88,6 +88,12 @@ pub enum ApiError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoopbackAddress(SocketAddr);
 
+impl LoopbackAddress {
+    pub(crate) fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
 impl FromStr for LoopbackAddress {
     type Err = ApiError;
 
@@ -133,7 +139,7 @@ pub async fn serve(node: &Arc<Node>, listen: LoopbackAddress) -> Result<SocketAd
     Ok(address)
 }
 
-async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) {
+pub(crate) async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // Who comes when all are taken waits in the system's queue.

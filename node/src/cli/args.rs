@@ -18,7 +18,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, catalogue, inbox, api · settings file
+    /// Tệp cấu hình: data, lang, log_format, catalogue, inbox, api, metrics · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -27,6 +27,9 @@ pub struct Cli {
     /// vi | en
     #[arg(long, global = true, env = "LIENTHONG_LANG")]
     pub lang: Option<String>,
+    /// text | json: dạng vết ra đầu ra lỗi · form of the traces on standard error
+    #[arg(long, global = true, env = "LIENTHONG_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -67,6 +70,9 @@ pub enum Command {
         /// Địa chỉ của API cho phần mềm trên máy này, ví dụ 127.0.0.1:8081 · where to serve this machine's own software
         #[arg(long, env = "LIENTHONG_API", value_name = "ADDRESS")]
         api: Option<String>,
+        /// Địa chỉ số đo của riêng máy này, ví dụ 127.0.0.1:9090 · where to serve /metrics, /healthz and /readyz, loopback only
+        #[arg(long, env = "LIENTHONG_METRICS", value_name = "ADDRESS")]
+        metrics: Option<String>,
     },
     /// Mã truy cập của API · the API's tokens
     ApiToken {

@@ -35,7 +35,9 @@ use crate::sync::Settings;
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &["data", "lang", "catalogue", "inbox", "api"])?;
+    let keys = ["data", "lang", "log_format", "catalogue", "inbox", "api", "metrics"];
+    let config = Config::read(cli.config.as_deref(), &keys)?;
+    traces(cli.log_format.as_deref().or(config.text("log_format")))?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
@@ -76,11 +78,17 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&Answer::done(serde_json::to_value(report)?), "recover", cli.json, tongue);
             Ok(0)
         }
-        Command::Run { catalogue, inbox, api } => {
-            let api = config.pick(api.as_deref(), "api", "");
+        Command::Run { catalogue, inbox, api, metrics } => {
+            let loopback = |given: &Option<String>, key: &str| -> anyhow::Result<Option<LoopbackAddress>> {
+                match config.pick(given.as_deref(), key, "") {
+                    none if none.is_empty() => Ok(None),
+                    some => Ok(Some(some.parse().with_context(|| key.to_owned())?)),
+                }
+            };
             let services = Services {
                 inbox: config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox")),
-                api: if api.is_empty() { None } else { Some(api.parse::<LoopbackAddress>()?) },
+                api: loopback(api, "api")?,
+                metrics: loopback(metrics, "metrics")?,
             };
             daemon(&data, folder(catalogue.as_ref()).as_deref(), services, tongue).await
         }
@@ -136,6 +144,7 @@ const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
 struct Services {
     inbox: PathBuf,
     api: Option<LoopbackAddress>,
+    metrics: Option<LoopbackAddress>,
 }
 
 async fn daemon(
@@ -156,6 +165,10 @@ async fn daemon(
         if let Some(address) = served {
             eprintln!("API: http://{address}/v1/openapi.json");
             services.api = Some(address.to_string().parse()?);
+        }
+        if let Some(address) = node.addresses.read().get("metrics") {
+            // Opened anew, it is served where it was.
+            services.metrics = Some(address.parse()?);
         }
         tokio::select! {
             stopped = &mut stopped => stopped?,
@@ -188,6 +201,9 @@ async fn serve(
         Some(listen) => Some(settled(again, async || Ok(crate::api::serve(node, listen).await?)).await?),
         None => None,
     };
+    if let Some(listen) = services.metrics {
+        settled(again, async || Ok(crate::observe::serve(node, listen).await?)).await?;
+    }
     let handler = Arc::clone(node);
     let handle: control::Handler<Request, _> =
         Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
@@ -303,11 +319,22 @@ pub fn author() -> String {
     std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
-/// Writes traces to standard error; `LIENTHONG_LOG` filters them.
-pub fn traces() {
+/// Writes traces to standard error as `text` (the default) or `json`, a document a line; `LIENTHONG_LOG` filters
+/// them.
+///
+/// # Errors
+/// Another format.
+pub fn traces(format: Option<&str>) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LIENTHONG_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let traces = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where something writes them already, it goes on.
+    let _ = match format.unwrap_or("text") {
+        "text" => traces.try_init(),
+        "json" => traces.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        other => anyhow::bail!("log_format: {other}: text | json"),
+    };
+    Ok(())
 }
 
 /// Says an error and its causes on standard error.
