@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
 use crate::accounts::{AccountError, Accounts};
+use crate::alerts::Alerts;
 use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
@@ -138,6 +139,8 @@ pub struct Hub {
     pub readmitting: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
     pub reorganising: tokio::sync::Mutex<()>,
+    /// What needs a person.
+    pub alerts: Arc<Alerts>,
     /// What it counts and watches.
     pub observed: Observed,
     /// Ends everything.
@@ -264,6 +267,7 @@ impl Hub {
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
+            alerts: Arc::new(Alerts::open(data)),
             observed,
             stop,
             remarks: opened.remarks,
@@ -280,6 +284,12 @@ impl Hub {
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         (self.clock)()
+    }
+
+    /// What tells it.
+    #[must_use]
+    pub fn clock(&self) -> fn() -> UnixMillis {
+        self.clock
     }
 
     /// The ledger's size and root.

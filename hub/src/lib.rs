@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod accounts;
+pub mod alerts;
 pub mod app;
 pub mod backup;
 pub mod cli;

@@ -232,6 +232,7 @@ impl Hub {
             "quarantined": quarantined,
             "succession": self.succession_json(),
             "failure": self.committer.failure().as_deref(),
+            "alerts": self.alerts.to_json(),
             "jobs": self.observed.jobs.to_json(),
             "units": units,
         })

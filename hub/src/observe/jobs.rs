@@ -50,11 +50,3 @@ pub const ALERTS: JobSpec = JobSpec {
     vi: "xem xét các cảnh báo",
     en: "works alerts out",
 };
-/// Tells people of alerts.
-pub const NOTIFYING: JobSpec = JobSpec {
-    name: "notifying",
-    rhythm_seconds: 300,
-    beat: Beat::WithWork,
-    vi: "gửi cảnh báo cho người trực",
-    en: "tells people of alerts",
-};

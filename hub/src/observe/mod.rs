@@ -10,6 +10,7 @@ mod meters;
 pub mod names;
 mod ready;
 mod render;
+mod traces;
 mod units;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use lienthong_proto::time::UnixMillis;
 pub use ages::ConflictAges;
 pub use meters::{Meters, OpenConnection};
 pub use render::render;
+pub use traces::{Arrival, Traces};
 
 /// What the hub counts and watches as it goes.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Observed {
     pub captures: Arc<Captures>,
     /// How old open conflicts are.
     pub conflicts: ConflictAges,
+    /// What came last, by its ids.
+    pub traces: Traces,
 }
 
 impl Observed {
@@ -43,6 +47,7 @@ impl Observed {
             jobs: Jobs::new(clock),
             captures: Arc::default(),
             conflicts: ConflictAges::default(),
+            traces: Traces::default(),
         }
     }
 }

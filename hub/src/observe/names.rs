@@ -92,6 +92,11 @@ metrics! {
     DISK_FREE = gauge("lienthong_disk_free_bytes", "bytes", &[], "Free on the data folder's disk.");
     /// The disk.
     DISK_TOTAL = gauge("lienthong_disk_total_bytes", "bytes", &[], "Size of the data folder's disk.");
+    /// Open alerts.
+    ALERTS = gauge("lienthong_open_alerts", "alerts", &["kind", "acknowledged"], "Open alerts by kind; acknowledged is yes or no.");
+    /// Messages to people.
+    NOTICES = counter("lienthong_sent_notices_total", "notices", &["way", "outcome"],
+        "Messages of alerts to people, by way (webhook, mail) and outcome (sent, failed, dropped).");
     /// A job's last progress.
     JOB_PROGRESS = gauge("lienthong_job_last_progress_seconds", "seconds", &["job"], "Since a background job last got on.");
     /// A job is stuck.

@@ -32,6 +32,7 @@ pub fn render(hub: &Hub) -> String {
     behind(hub, &mut text);
     imports(hub, &mut text);
     safety(hub, &mut text);
+    alerts(hub, &mut text);
     let metrics = [&names::JOB_PROGRESS, &names::JOB_STALLED, &names::JOB_FAILURES];
     text.jobs(metrics, &hub.observed.jobs.states(), hub.now());
     text.finish()
@@ -102,6 +103,22 @@ fn safety(hub: &Hub, text: &mut Exposition) {
     let room = Room::of(&hub.data);
     text.one(&names::DISK_FREE, room.map(|room| Exposition::number(room.free_bytes)));
     text.one(&names::DISK_TOTAL, room.map(|room| Exposition::number(room.total_bytes)));
+}
+
+fn alerts(hub: &Hub, text: &mut Exposition) {
+    let mut open: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for alert in hub.alerts.list(false) {
+        let attended = if alert.acknowledged.is_some() { "yes" } else { "no" };
+        *open.entry((alert.kind.name(), attended)).or_default() += 1;
+    }
+    text.many(&names::ALERTS, pairs(open));
+    text.many(&names::NOTICES, pairs(hub.observed.meters.tellings()));
+}
+
+fn pairs(counts: BTreeMap<(&str, &str), u64>) -> Vec<([String; 2], f64)> {
+    let shown =
+        |((a, b), count): ((&str, &str), u64)| ([a.to_owned(), b.to_owned()], Exposition::number(count));
+    counts.into_iter().map(shown).collect()
 }
 
 impl Hub {

@@ -142,6 +142,8 @@ impl Hub {
             Request::UnitShow { unit } => self.unit_show(&unit),
             Request::UserList => Ok(self.user_list()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::AlertsList { all, page } => Ok(self.alerts_list(all, &page)),
+            Request::AlertsAcknowledge { id, reason, actor } => self.alerts_acknowledge(id, &reason, &actor),
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
             Request::CatalogueCheck { files } => self.catalogue_check(files),

@@ -216,6 +216,22 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// What needs a person.
+    AlertsList {
+        /// Also what has ended.
+        all: bool,
+        /// Which.
+        page: Page,
+    },
+    /// Somebody looks after an alert.
+    AlertsAcknowledge {
+        /// Its number.
+        id: u64,
+        /// Why nobody else need be told.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
     /// All accounts.
     UserList,
     /// End an account.
@@ -401,6 +417,7 @@ impl Request {
             | Self::TokenRevoke { .. }
             | Self::UnitRevoke { .. }
             | Self::UnitApproveRecovery { .. }
+            | Self::AlertsAcknowledge { .. }
             | Self::Backup { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
             Self::Reconcile { repair: true, .. } => Right::Operate,
@@ -436,6 +453,7 @@ impl Request {
             | Self::CataloguePublish { actor, .. }
             | Self::Reconcile { actor, .. }
             | Self::ConfirmSuccession { actor }
+            | Self::AlertsAcknowledge { actor, .. }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),

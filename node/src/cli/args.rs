@@ -18,7 +18,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, log_format, catalogue, inbox, api, metrics · settings file
+    /// Tệp cấu hình: data, lang, log_format, log_filter, catalogue, inbox, api, metrics · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -30,6 +30,9 @@ pub struct Cli {
     /// text | json: dạng vết ra đầu ra lỗi · form of the traces on standard error
     #[arg(long, global = true, env = "LIENTHONG_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// Vết nào được ghi: warn, info, lienthong_hub=debug · which traces are written
+    #[arg(long, global = true, env = "LIENTHONG_LOG", value_name = "FILTER")]
+    pub log_filter: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

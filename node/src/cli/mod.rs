@@ -35,9 +35,10 @@ use crate::sync::Settings;
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let keys = ["data", "lang", "log_format", "catalogue", "inbox", "api", "metrics"];
+    let keys = ["data", "lang", "log_format", "log_filter", "catalogue", "inbox", "api", "metrics"];
     let config = Config::read(cli.config.as_deref(), &keys)?;
-    traces(cli.log_format.as_deref().or(config.text("log_format")))?;
+    let (format, filter) = (cli.log_format.as_deref(), cli.log_filter.as_deref());
+    traces(format.or(config.text("log_format")), filter.or(config.text("log_filter")))?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
@@ -79,16 +80,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(0)
         }
         Command::Run { catalogue, inbox, api, metrics } => {
-            let loopback = |given: &Option<String>, key: &str| -> anyhow::Result<Option<LoopbackAddress>> {
-                match config.pick(given.as_deref(), key, "") {
-                    none if none.is_empty() => Ok(None),
-                    some => Ok(Some(some.parse().with_context(|| key.to_owned())?)),
-                }
-            };
             let services = Services {
                 inbox: config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox")),
-                api: loopback(api, "api")?,
-                metrics: loopback(metrics, "metrics")?,
+                api: loopback(&config, api.as_deref(), "api")?,
+                metrics: loopback(&config, metrics.as_deref(), "metrics")?,
             };
             daemon(&data, folder(catalogue.as_ref()).as_deref(), services, tongue).await
         }
@@ -134,6 +129,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&answer, command.name(), cli.json, tongue);
             Ok(answer.exit)
         }
+    }
+}
+
+/// An address only this machine reaches, if one is given or configured.
+fn loopback(config: &Config, given: Option<&str>, key: &str) -> anyhow::Result<Option<LoopbackAddress>> {
+    match config.pick(given, key, "") {
+        none if none.is_empty() => Ok(None),
+        some => Ok(Some(some.parse().with_context(|| key.to_owned())?)),
     }
 }
 
@@ -319,14 +322,13 @@ pub fn author() -> String {
     std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
-/// Writes traces to standard error as `text` (the default) or `json`, a document a line; `LIENTHONG_LOG` filters
-/// them.
+/// Writes traces to standard error as `text` (the default) or `json`, a document a line; those the filter lets
+/// through, warnings by default.
 ///
 /// # Errors
-/// Another format.
-pub fn traces(format: Option<&str>) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LIENTHONG_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+/// Another format, or a filter that is none.
+pub fn traces(format: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter.unwrap_or("warn")).context("log_filter")?;
     let traces = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Where something writes them already, it goes on.
     let _ = match format.unwrap_or("text") {
