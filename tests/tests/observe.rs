@@ -100,6 +100,97 @@ fn the_documented_list_is_the_list() {
     }
 }
 
+/// The words of an expression that are metrics of ours.
+fn used(expression: &str) -> Vec<&str> {
+    let word = |c: char| !c.is_ascii_lowercase() && c != '_';
+    expression.split(word).filter(|word| word.starts_with("lienthong_")).collect()
+}
+
+/// The names an expression may use: those declared, and a histogram's parts.
+fn queryable() -> BTreeSet<String> {
+    let mut all = names(&declared());
+    for metric in declared().iter().filter(|metric| metric.kind == Kind::Histogram) {
+        for part in ["_bucket", "_sum", "_count"] {
+            all.remove(metric.name);
+            all.insert(format!("{}{part}", metric.name));
+        }
+    }
+    all
+}
+
+fn expressions(of: &Json, found: &mut Vec<String>) {
+    match of {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Json::String(text) if name == "expr" => found.push(text.clone()),
+                    value => expressions(value, found),
+                }
+            }
+        }
+        Json::Array(items) => items.iter().for_each(|item| expressions(item, found)),
+        _ => {}
+    }
+}
+
+/// The labels an expression gives to a metric right behind its name, as `metric{label="…"}`.
+fn labels_exist(expression: &str) {
+    for metric in declared() {
+        for part in expression.split(&format!("{}{{", metric.name)).skip(1) {
+            let inside = part.split('}').next().unwrap();
+            for pair in inside.split(',') {
+                let label = pair.split(['=', '!']).next().unwrap().trim();
+                let known = metric.labels.contains(&label) || label == "job" || label == "instance";
+                assert!(known, "{} has no label {label}: {expression}", metric.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_asks_only_for_metrics_that_exist() {
+    let text = std::fs::read_to_string(root().join("deploy/grafana/lienthong.json")).unwrap();
+    let (mut found, exist) = (Vec::new(), queryable());
+    expressions(&serde_json::from_str(&text).unwrap(), &mut found);
+    assert!(found.len() > 30);
+    for expression in &found {
+        let used = used(expression);
+        assert!(!used.is_empty(), "{expression}");
+        used.iter().for_each(|name| assert!(exist.contains(*name), "the dashboard asks for {name}"));
+        labels_exist(expression);
+    }
+}
+
+/// Goal: whoever is called finds what to do. Method: every rule asks only for metrics that exist, has its test and its
+/// place in the runbook, and so has every kind of alert of the hub's own.
+#[test]
+fn every_alert_has_metrics_a_test_and_a_place_in_the_runbook() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let (rules, shown) = (read("deploy/prometheus/alerts.yml"), read("deploy/prometheus/alerts_test.yml"));
+    let operations = read("deploy/OPERATIONS.md");
+    let place = |anchor: &str| operations.lines().any(|line| line == format!("### {anchor}"));
+    let exist = queryable();
+    let mut count = 0;
+    for rule in rules.split("- alert: ").skip(1) {
+        let name = rule.lines().next().unwrap().trim();
+        let expression = rule.split("labels: {severity").next().unwrap().split_once("expr:").unwrap().1;
+        used(expression).iter().for_each(|used| assert!(exist.contains(*used), "{name} asks for {used}"));
+        labels_exist(expression);
+        let anchor = rule.split("runbook: deploy/OPERATIONS.md#").nth(1).unwrap().lines().next().unwrap();
+        assert!(place(anchor), "{name}: no place {anchor}");
+        assert!(shown.contains(&format!("alertname: {name}\n")), "{name} has no test");
+        count += 1;
+    }
+    assert!(count > 20);
+    for kind in lienthong_hub::alerts::Kind::ALL {
+        let anchor = kind.runbook();
+        assert!(place(anchor.split('#').nth(1).unwrap()), "{anchor}");
+    }
+    for key in lienthong_hub::alerts::KEYS {
+        assert!(operations.contains(&format!("`{key}`")), "OPERATIONS.md does not name {key}");
+    }
+}
+
 async fn get(address: &str, path: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
