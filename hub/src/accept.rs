@@ -18,6 +18,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
+use crate::observe::{Meters, OpenConnection};
 use crate::pki::{HubSecrets, PeerIdentity, ServerCertificate, peer_identity};
 
 /// Bounds of the listener.
@@ -95,6 +96,7 @@ pub struct HubStream {
     inner: Box<TlsStream<TcpStream>>,
     peer: Peer,
     _permit: OwnedSemaphorePermit,
+    _open: OpenConnection,
 }
 
 /// Finished connections, by what they are for.
@@ -111,6 +113,7 @@ pub fn accept(
     listener: TcpListener,
     tls: TlsConfigs,
     limits: AcceptLimits,
+    meters: Arc<Meters>,
     stop: CancellationToken,
 ) -> Incoming {
     let (sync_sender, sync) = mpsc::channel(64);
@@ -134,21 +137,30 @@ pub fn accept(
                 }
             };
             let Ok(connection) = Arc::clone(&connections).try_acquire_owned() else {
+                meters.refused("busy");
                 tracing::warn!(%address, "too many connections: one was refused");
                 continue;
             };
-            let door = Arc::clone(&door);
+            let (door, meters) = (Arc::clone(&door), Arc::clone(&meters));
             tokio::spawn(async move {
                 let finished = tokio::time::timeout(door.limits.handshake_timeout, door.greet(tcp, address));
                 match finished.await {
                     Ok(Ok((inner, identity, enrolling))) => {
                         let peer = Peer { address, identity };
-                        let stream = HubStream { inner: Box::new(inner), peer, _permit: connection };
+                        let _open = meters.connected();
+                        let inner = Box::new(inner);
+                        let stream = HubStream { inner, peer, _permit: connection, _open };
                         let queue = if enrolling { &door.enrol } else { &door.sync };
                         let _ = queue.send(Ok(stream)).await;
                     }
-                    Ok(Err(error)) => tracing::debug!(%address, %error, "a handshake failed"),
-                    Err(_) => tracing::debug!(%address, "a handshake took too long"),
+                    Ok(Err(error)) => {
+                        meters.refused("handshake");
+                        tracing::debug!(%address, %error, "a handshake failed");
+                    }
+                    Err(_) => {
+                        meters.refused("timeout");
+                        tracing::debug!(%address, "a handshake took too long");
+                    }
                 }
             });
         }

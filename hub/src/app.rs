@@ -10,6 +10,7 @@ use lienthong_node::control::Serving;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::lock::{DataLock, LockError};
 use lienthong_node::log::{HashFile, LogReader};
+use lienthong_node::observe::Job;
 use lienthong_node::published::{Shelf, ShelfError};
 use lienthong_node::quality::{Keeper, Pace, QualityError};
 use lienthong_node::replica::{Author, Head};
@@ -33,10 +34,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
 use crate::accounts::{AccountError, Accounts};
+use crate::alerts::Alerts;
 use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
+use crate::observe::{Observed, jobs};
 use crate::pki::{
     Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, ServerCertificate,
     ServerCertificateError, TokenError, Tokens,
@@ -147,6 +150,10 @@ pub struct Hub {
     pub reorganising: tokio::sync::Mutex<()>,
     /// Those who ask it by its control socket.
     pub serving: Arc<Serving>,
+    /// What needs a person.
+    pub alerts: Arc<Alerts>,
+    /// What it counts and watches.
+    pub observed: Observed,
     /// Ends everything.
     pub stop: CancellationToken,
     /// What opening remarked.
@@ -155,6 +162,7 @@ pub struct Hub {
     pub catalogue_folder: std::sync::OnceLock<PathBuf>,
     /// The addresses taken, by what is served there.
     pub addresses: parking_lot::RwLock<BTreeMap<String, String>>,
+    heartbeating: Arc<Job>,
     batches: Arc<Semaphore>,
     clock: fn() -> UnixMillis,
     _lock: DataLock,
@@ -238,16 +246,20 @@ impl Hub {
         let dataset = opened.journal.dataset().clone();
         let reader = opened.journal.reader().clone();
         let hashes = Arc::clone(opened.journal.hashes());
-        let (committer, _thread) = Committer::start(opened.journal, opened.books, opened.feed, clock)
-            .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
+        let observed = Observed::new(clock);
+        let counted = (Arc::clone(&observed.meters), observed.jobs.register(jobs::COMMITTER));
+        let (committer, _thread) =
+            Committer::start(opened.journal, opened.books, opened.feed, clock, counted)
+                .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
         let quality = Keeper::open_telling(dataset.clone(), Arc::clone(&catalogue), clock)?;
         // A rule that does not compile is said at the start, not when it is first needed.
         quality.book()?;
         let sent = sent(data, &secrets, &catalogue, reorganised)?;
         let stop = CancellationToken::new();
         quality
-            .start(stop.clone(), Pace::Prompt)
+            .start(stop.clone(), Pace::Prompt, observed.jobs.register(jobs::QUALITY))
             .map_err(|source| StartError::Io { what: "the thread for quality".to_owned(), source })?;
+        let heartbeating = observed.jobs.register(jobs::HEARTBEATS);
         Ok(Arc::new(Self {
             data: data.to_owned(),
             secrets,
@@ -275,10 +287,13 @@ impl Hub {
             publishing: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
             serving: Arc::default(),
+            alerts: Arc::new(Alerts::open(data)),
+            observed,
             stop,
             remarks: opened.remarks,
             catalogue_folder: std::sync::OnceLock::new(),
             addresses: parking_lot::RwLock::default(),
+            heartbeating,
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
             _lock: lock,
@@ -289,6 +304,12 @@ impl Hub {
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         (self.clock)()
+    }
+
+    /// What tells it.
+    #[must_use]
+    pub fn clock(&self) -> fn() -> UnixMillis {
+        self.clock
     }
 
     /// The ledger's size and root.
@@ -403,7 +424,13 @@ impl Hub {
         tokio::spawn(Arc::clone(self).keep_handing_over());
         tokio::spawn(Arc::clone(self).keep_certified());
         let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
-        let incoming = accept(listener, tls, AcceptLimits::default(), self.stop.clone());
+        let incoming = accept(
+            listener,
+            tls,
+            AcceptLimits::default(),
+            Arc::clone(&self.observed.meters),
+            self.stop.clone(),
+        );
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
@@ -419,8 +446,10 @@ impl Hub {
                 .initial_stream_window_size(Some(512 * 1024))
                 .initial_connection_window_size(Some(1024 * 1024))
         };
+        let health = self.health().await;
         let stop = self.stop.clone();
         let server = builder()
+            .add_service(health)
             .add_service(sync)
             .add_service(again)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming.sync), async move {
@@ -448,8 +477,13 @@ impl Hub {
 
     /// Writes the heartbeats that are new.
     pub fn keep_heartbeats(&self) {
-        if let Err(error) = self.heartbeats.write(self.now()) {
-            tracing::error!(%error, "heartbeats cannot be kept");
+        self.heartbeating.begin();
+        match self.heartbeats.write(self.now()) {
+            Ok(()) => self.heartbeating.done(),
+            Err(error) => {
+                self.heartbeating.failed();
+                tracing::error!(%error, "heartbeats cannot be kept");
+            }
         }
     }
 

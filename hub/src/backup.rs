@@ -92,6 +92,7 @@ impl Hub {
 
     pub(crate) fn backup_answer(&self, to: &Path) -> Result<Answer, Answer> {
         let report = self.backup(to).map_err(Answer::failed)?;
+        lienthong_node::observe::backup_made(&self.data, self.now());
         Ok(Answer::done(serde_json::to_value(report).map_err(Answer::failed)?))
     }
 }

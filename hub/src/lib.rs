@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod accounts;
+pub mod alerts;
 pub mod app;
 pub mod backup;
 pub mod cli;
@@ -16,6 +17,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod lineage;
 pub mod live;
+pub mod observe;
 pub mod pki;
 pub mod reconcile;
 pub mod rpc;

@@ -81,6 +81,12 @@ impl Live {
         known.filter(|(needs, _)| taken >= *needs).map_or(taken, |(_, reached)| reached.max(taken))
     }
 
+    /// How many streams are open.
+    #[must_use]
+    pub fn streams(&self) -> u64 {
+        self.replicas.read().values().map(|live| u64::from(live.streams)).sum()
+    }
+
     /// What is known of a replica.
     #[must_use]
     pub fn get(&self, replica: ReplicaId) -> Option<LiveReplica> {

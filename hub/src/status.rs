@@ -54,12 +54,19 @@ pub struct UnitStatus {
     pub attention: Vec<String>,
     /// How good its data is; nothing while it was never enrolled.
     pub score: Score,
+    /// Those of its replicas that may call.
+    active: Vec<ReplicaId>,
     severity: u8,
     /// Among equally severe ones, the more of it first.
     weight: u64,
 }
 
 impl UnitStatus {
+    /// Those of its replicas that may call.
+    pub fn active(&self) -> impl Iterator<Item = &ReplicaId> {
+        self.active.iter()
+    }
+
     fn to_json(&self) -> Json {
         let import = self.last_import.map(
             |(at, rows, rejected)| json!({ "at": UnixMillis(at).rfc3339(), "rows": rows, "rejected": rejected }),
@@ -134,6 +141,7 @@ impl Hub {
             holds: None,
             attention: Vec::new(),
             score: Score::default(),
+            active: enrolled.iter().filter(|entry| entry.is_active()).map(|entry| entry.replica).collect(),
             severity: 0,
             weight: 0,
         };
@@ -224,6 +232,8 @@ impl Hub {
             "quarantined": quarantined,
             "succession": self.succession_json(),
             "failure": self.committer.failure().as_deref(),
+            "alerts": self.alerts.to_json(),
+            "jobs": self.observed.jobs.to_json(),
             "units": units,
         })
     }

@@ -1,19 +1,19 @@
 //! The read-only pages on loopback: health, metrics, and one live overview.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use futures::Stream;
 use futures::stream::unfold;
+use lienthong_node::observe;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::civil;
 use maud::{DOCTYPE, Markup, html};
@@ -75,40 +75,12 @@ async fn guard(mut response: Response) -> Response {
 }
 
 async fn ready(State(hub): State<Arc<Hub>>) -> Response {
-    match hub.committer.failure() {
-        None => "ready\n".into_response(),
-        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "the ledger takes no writes\n").into_response(),
-    }
+    observe::answer(&hub.readiness())
 }
 
 async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
-    let totals = hub.dataset.totals();
-    let mut states = std::collections::BTreeMap::new();
-    let mut lag = 0;
-    for unit in hub.units() {
-        *states.entry(unit.state).or_insert(0u64) += 1;
-        lag += unit.lag.unwrap_or(0);
-    }
-    let quarantined = hub.committer.books().read().quarantine.len();
-    let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, value: String| {
-        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{value}");
-    };
-    let single = |name: &str, value: u64| format!("{name} {value}\n");
-    let size = hub.head().size;
-    gauge("lienthong_ledger_entries", "Entries in the ledger.", single("lienthong_ledger_entries", size));
-    gauge("lienthong_records", "Records merged.", single("lienthong_records", totals.records));
-    let conflicts = single("lienthong_conflicts_open", totals.conflicts_open);
-    gauge("lienthong_conflicts_open", "Fields with different concurrent values.", conflicts);
-    let waiting = single("lienthong_quarantined_changes", quarantined as u64);
-    gauge("lienthong_quarantined_changes", "Changes received but not merged.", waiting);
-    gauge("lienthong_lag_entries", "Entries announced and not held.", single("lienthong_lag_entries", lag));
-    let by_state = states.iter().fold(String::new(), |mut lines, (state, count)| {
-        let _ = writeln!(lines, "lienthong_units{{state=\"{state}\"}} {count}");
-        lines
-    });
-    gauge("lienthong_units", "Units by state.", by_state);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    let text = tokio::task::block_in_place(|| crate::observe::render(&hub));
+    ([(header::CONTENT_TYPE, observe::Exposition::CONTENT_TYPE)], text).into_response()
 }
 
 /// Says that something changed, at most once a second; the page then asks for the units again.

@@ -17,6 +17,7 @@ use crate::identity::{IdentityError, NodeIdentity, Proxy};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
 use crate::log::{self, Disk, HashFile};
+use crate::observe::{Captures, Jobs};
 use crate::published::Shelf;
 use crate::quality::{Keeper, Pace, QualityError};
 use crate::recover::{self, RECOVERING, Refilled};
@@ -35,6 +36,40 @@ const UNFLUSHED_MAX: usize = 1_024;
 const FRAMES_CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// A replica that must not write any more is marked by this file.
 const REGRESSED: &str = "regressed";
+
+/// The background jobs of a node.
+pub(crate) mod jobs {
+    use crate::observe::{Beat, JobSpec};
+
+    pub(crate) const JOURNAL: JobSpec = JobSpec {
+        name: "journal",
+        rhythm_seconds: 30,
+        beat: Beat::Always,
+        vi: "ghi nhật ký, đưa vào bảng tra",
+        en: "writes the log and brings it to the view",
+    };
+    pub(crate) const SYNC: JobSpec = JobSpec {
+        name: "sync",
+        rhythm_seconds: 120,
+        beat: Beat::Always,
+        vi: "đồng bộ với tỉnh, gọi lại khi mất đường truyền",
+        en: "keeps in step with the hub, dials again when the line is lost",
+    };
+    pub(crate) const INBOX: JobSpec = JobSpec {
+        name: "inbox",
+        rhythm_seconds: 600,
+        beat: Beat::Always,
+        vi: "nhận tệp từ thư mục theo dõi",
+        en: "takes in files of the watched folder",
+    };
+    pub(crate) const QUALITY: JobSpec = JobSpec {
+        name: "quality",
+        rhythm_seconds: 120,
+        beat: Beat::Always,
+        vi: "đánh giá chất lượng bản ghi",
+        en: "judges records",
+    };
+}
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +133,10 @@ pub struct Node {
     pub officers: Officers,
     /// The page, once it is served.
     pub page: RwLock<Option<Arc<Page>>>,
+    /// What was captured since the start.
+    pub captures: Arc<Captures>,
+    /// Its background jobs.
+    pub jobs: Jobs,
     /// The addresses served, by what is served there.
     pub addresses: RwLock<BTreeMap<String, String>>,
     /// What opening remarked.
@@ -154,7 +193,9 @@ impl Node {
         let mut refilled = Refilled::new(identity.unit().clone(), false);
         let (journal, remarks) = open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled)?;
         let io = |what| move |source| StartError::Io { what, source };
-        let (replica, _thread) = Replica::start(journal, clock).map_err(io("the log's thread"))?;
+        let known = Jobs::new(clock);
+        let writing = known.register(jobs::JOURNAL);
+        let (replica, _thread) = Replica::start(journal, clock, writing).map_err(io("the log's thread"))?;
         let regressed = data.join(REGRESSED).exists();
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
         Ok(Arc::new(Self {
@@ -166,6 +207,8 @@ impl Node {
             api_tokens: ApiTokens::of(data),
             officers: Officers::of(data),
             page: RwLock::default(),
+            captures: Arc::default(),
+            jobs: known,
             addresses: RwLock::default(),
             remarks,
             serving: Arc::default(),
@@ -200,6 +243,8 @@ impl Node {
             evidence: Arc::clone(&self.evidence),
             replica: self.replica.clone(),
             quality: Arc::clone(&self.quality),
+            captures: Arc::clone(&self.captures),
+            job: self.jobs.register(jobs::SYNC),
             head: self.replica.head(),
             shelf: Shelf::of(&self.data),
             superseded: self.superseded.clone(),
@@ -217,7 +262,7 @@ impl Node {
     /// # Errors
     /// The operating system's, if it has no thread to give.
     pub fn start_judging(&self) -> std::io::Result<()> {
-        self.quality.start(self.stop.clone(), Pace::Gentle)
+        self.quality.start(self.stop.clone(), Pace::Gentle, self.jobs.register(jobs::QUALITY))
     }
 
     /// Begins to watch a folder for files to take in.

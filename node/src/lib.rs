@@ -20,6 +20,7 @@ pub mod intake;
 pub mod lock;
 pub mod log;
 pub mod notify;
+pub mod observe;
 pub mod published;
 pub mod quality;
 pub mod records;

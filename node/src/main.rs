@@ -4,7 +4,6 @@ use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    lienthong_node::cli::traces();
     let cli = lienthong_node::cli::Cli::parse();
     let tongue = lienthong_node::cli::Tongue::of(cli.lang.as_deref());
     match Box::pin(lienthong_node::cli::run(cli)).await {

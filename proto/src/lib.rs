@@ -28,6 +28,7 @@ pub mod rules;
 pub mod succession;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod value;
 #[cfg(test)]
 mod vectors;

@@ -95,7 +95,7 @@ fn the_repository_stands_alone() {
 }
 
 #[test]
-fn documents_name_commands_metrics_and_settings_that_exist() {
+fn documents_name_commands_and_settings_that_exist() {
     let (hub, node) = (lienthong_hub::cli::Cli::command(), lienthong_node::cli::Cli::command());
     let readme = text(&root().join("README.md"));
     let mut seen = 0;
@@ -108,15 +108,6 @@ fn documents_name_commands_metrics_and_settings_that_exist() {
     }
     assert!(seen >= 10, "the README's set-up was found");
     let operations = text(&root().join("deploy/OPERATIONS.md"));
-    let web = text(&root().join("hub/src/web.rs"));
-    let metrics: Vec<&str> = operations
-        .split(|c: char| !c.is_ascii_lowercase() && c != '_')
-        .filter(|word| word.starts_with("lienthong_") && *word != "lienthong_hub")
-        .collect();
-    assert!(metrics.len() >= 5);
-    for metric in metrics {
-        assert!(web.contains(metric), "OPERATIONS.md names the metric {metric}");
-    }
     let sources: String = ["hub/src/cli", "node/src/cli"]
         .iter()
         .flat_map(|room| files(&root().join(room), ".rs"))

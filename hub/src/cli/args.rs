@@ -21,7 +21,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, listen, web, catalogue · settings file
+    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, catalogue, alert_… · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -30,6 +30,12 @@ pub struct Cli {
     /// vi | en
     #[arg(long, global = true, env = "LIENTHONG_LANG")]
     pub lang: Option<String>,
+    /// text | json: dạng vết ra đầu ra lỗi · form of the traces on standard error
+    #[arg(long, global = true, env = "LIENTHONG_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Vết nào được ghi: warn, info, lienthong_hub=debug · which traces are written
+    #[arg(long, global = true, env = "LIENTHONG_LOG", value_name = "FILTER")]
+    pub log_filter: Option<String>,
     /// Làm việc bằng tài khoản này · act as this account
     #[arg(long = "as", global = true, value_name = "USER")]
     pub as_user: Option<String>,
@@ -187,6 +193,12 @@ pub enum Command {
         #[command(subcommand)]
         action: QuarantineAction,
     },
+    /// Cảnh báo: điều cần người xử lý · what needs a person
+    Alerts {
+        /// What
+        #[command(subcommand)]
+        action: AlertsAction,
+    },
     /// Sổ cái · the ledger
     Ledger {
         /// What
@@ -258,6 +270,28 @@ pub struct SuccessorArguments {
     /// succession.note của máy chủ đã khôi phục trước đó mà lại mất · of a hub that was restored and lost again before its first backup
     #[arg(long, value_name = "FILE")]
     pub after: Option<PathBuf>,
+}
+
+/// What of alerts.
+#[derive(Debug, Subcommand)]
+pub enum AlertsAction {
+    /// Đang mở · those that are open
+    List {
+        /// Cả những cảnh báo đã hết · also those that have ended
+        #[arg(long)]
+        all: bool,
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Nhận xử lý: không báo thêm cho ai nữa · somebody looks after it: nobody is told any more
+    Acknowledge {
+        /// Its number
+        id: u64,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// What of the catalogue.
@@ -566,7 +600,7 @@ fn role(text: &str) -> Result<Role, String> {
 }
 
 /// `24h`, `30m`, `90s`, `7d` as seconds.
-pub(super) fn seconds(text: &str) -> anyhow::Result<u64> {
+pub(crate) fn seconds(text: &str) -> anyhow::Result<u64> {
     let (number, unit) = text.split_at(text.len().saturating_sub(1));
     let scale = match unit {
         "s" => 1,

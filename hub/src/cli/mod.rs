@@ -19,13 +19,15 @@ use lienthong_node::notify;
 use lienthong_node::published::{in_force, read_folder};
 use serde_json::json;
 
+pub(crate) use args::seconds;
 use args::{
-    CatalogueAction, CertificateAction, ConflictsAction, DuplicatesAction, LedgerAction, QuarantineAction,
-    SuccessorArguments, TokenAction, UnitAction, UserAction, WaiverAction,
+    AlertsAction, CatalogueAction, CertificateAction, ConflictsAction, DuplicatesAction, LedgerAction,
+    QuarantineAction, SuccessorArguments, TokenAction, UnitAction, UserAction, WaiverAction,
 };
 pub use args::{Cli, Command, KEYS};
 
 use crate::accounts::Credentials;
+use crate::alerts::{self, AlertSettings};
 use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
@@ -35,7 +37,6 @@ use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
 pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    lienthong_node::cli::traces();
     let cli = Cli::parse_from(arguments);
     let tongue = Tongue::of(cli.lang.as_deref());
     match Box::pin(run(cli)).await {
@@ -47,12 +48,23 @@ pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) ->
     }
 }
 
+/// The settings of the file named, with traces set up by them.
+fn configured(cli: &Cli) -> anyhow::Result<Config> {
+    let mut keys = vec!["data", "lang", "log_format", "log_filter", "listen", "web", "catalogue"];
+    keys.extend(alerts::KEYS);
+    let config = Config::read(cli.config.as_deref(), &keys)?;
+    let (format, filter) = (cli.log_format.as_deref(), cli.log_filter.as_deref());
+    let (format, filter) = (format.or(config.text("log_format")), filter.or(config.text("log_filter")));
+    lienthong_node::cli::traces(format, filter)?;
+    Ok(config)
+}
+
 /// Runs a command; returns the exit code.
 ///
 /// # Errors
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let config = Config::read(cli.config.as_deref(), &KEYS)?;
+    let config = configured(&cli)?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
     let answer = match &cli.command {
@@ -88,7 +100,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
             let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
             let overrides = config.path(catalogue.as_ref(), "catalogue");
-            return serve(&data, &listen, &web, overrides.as_deref(), tongue).await;
+            let alerts = AlertSettings::read(&config)?;
+            let place = Place { data: &data, overrides: overrides.as_deref() };
+            return serve(place, (&listen, &web), &alerts, tongue).await;
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
@@ -176,11 +190,17 @@ fn name(command: &Command) -> &'static str {
     }
 }
 
+/// A hub's folder, and the one with catalogue files over the published ones.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    data: &'a Path,
+    overrides: Option<&'a Path>,
+}
+
 async fn serve(
-    data: &Path,
-    listen: &str,
-    web: &str,
-    overrides: Option<&Path>,
+    Place { data, overrides }: Place<'_>,
+    (listen, web): (&str, &str),
+    alerts: &AlertSettings,
     tongue: Tongue,
 ) -> anyhow::Result<u8> {
     // One for all rounds: no signal falls between two.
@@ -190,6 +210,7 @@ async fn serve(
     let mut again = false;
     loop {
         (listen, web) = serve_once(&hub, (&listen, &web), again, tongue).await?;
+        hub.keep_watch(alerts.clone()).context("alerts")?;
         tokio::select! {
             stopped = &mut stopped => stopped?,
             () = hub.superseded.cancelled() => {
@@ -305,32 +326,8 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
 
 fn request(command: &Command) -> anyhow::Result<Request> {
     Ok(match command {
-        Command::Token { action } => match action {
-            TokenAction::Create { unit, role, ttl } => Request::TokenCreate {
-                unit: unit.parse()?,
-                role: *role,
-                ttl_seconds: args::seconds(ttl)?,
-                actor: author(),
-            },
-            TokenAction::List => Request::TokenList,
-            TokenAction::Revoke { id } => Request::TokenRevoke { id: id.clone(), actor: author() },
-        },
-        Command::Unit { action } => match action {
-            UnitAction::Add(add) => add.request(),
-            UnitAction::Merge(merge) => merge.request(),
-            UnitAction::Split(split) => split.request()?,
-            UnitAction::Rename(rename) => rename.request(),
-            UnitAction::Dissolve(dissolve) => dissolve.request(),
-            UnitAction::Lineage(lineage) => lineage.request()?,
-            UnitAction::List => Request::UnitList,
-            UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
-            UnitAction::ApproveRecovery { unit } => {
-                Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
-            }
-            UnitAction::Revoke { whom, reason } => {
-                Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
-            }
-        },
+        Command::Token { action } => of_token(action)?,
+        Command::Unit { action } => of_unit(action)?,
         Command::Transfer { record_type, id, to, reason, unit } => Request::RecordTransfer(Transfer {
             record_type: record_type.clone(),
             id: id.clone(),
@@ -369,6 +366,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
                 Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }
             }
         },
+        Command::Alerts { action } => on_alerts(action),
         Command::User { action } => match action {
             UserAction::Add { name, roles, uid, new_password_file } => {
                 let new_password = match (new_password_file, uid) {
@@ -404,6 +402,47 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
         Command::ConfirmSuccession => Request::ConfirmSuccession { actor: author() },
     })
+}
+
+fn of_token(action: &TokenAction) -> anyhow::Result<Request> {
+    Ok(match action {
+        TokenAction::Create { unit, role, ttl } => Request::TokenCreate {
+            unit: unit.parse()?,
+            role: *role,
+            ttl_seconds: args::seconds(ttl)?,
+            actor: author(),
+        },
+        TokenAction::List => Request::TokenList,
+        TokenAction::Revoke { id } => Request::TokenRevoke { id: id.clone(), actor: author() },
+    })
+}
+
+fn of_unit(action: &UnitAction) -> anyhow::Result<Request> {
+    Ok(match action {
+        UnitAction::Add(add) => add.request(),
+        UnitAction::Merge(merge) => merge.request(),
+        UnitAction::Split(split) => split.request()?,
+        UnitAction::Rename(rename) => rename.request(),
+        UnitAction::Dissolve(dissolve) => dissolve.request(),
+        UnitAction::Lineage(lineage) => lineage.request()?,
+        UnitAction::List => Request::UnitList,
+        UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
+        UnitAction::ApproveRecovery { unit } => {
+            Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
+        }
+        UnitAction::Revoke { whom, reason } => {
+            Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
+        }
+    })
+}
+
+fn on_alerts(action: &AlertsAction) -> Request {
+    match action {
+        AlertsAction::List { all, page } => Request::AlertsList { all: *all, page: page.clone() },
+        AlertsAction::Acknowledge { id, reason } => {
+            Request::AlertsAcknowledge { id: *id, reason: reason.clone(), actor: author() }
+        }
+    }
 }
 
 fn waiver(action: &WaiverAction) -> Request {

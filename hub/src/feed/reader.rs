@@ -1,5 +1,7 @@
 //! One replica's way through its unit's feed, piece by piece.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use lienthong_node::dataset::{Dataset, DatasetError, EntryError, Payload};
 use lienthong_node::log::FramePosition;
@@ -46,6 +48,8 @@ pub struct Piece {
     pub to: FeedCursor,
     /// Notes and entries, packed.
     pub packed: Bytes,
+    /// The ledger's entries that decided on them.
+    pub places: BTreeSet<u64>,
 }
 
 /// Follows the feed of one replica.
@@ -66,6 +70,7 @@ struct Gathered {
     notes: Vec<FeedNote>,
     entries: Vec<Bytes>,
     bytes: usize,
+    places: BTreeSet<u64>,
 }
 
 impl Gathered {
@@ -74,16 +79,18 @@ impl Gathered {
         self.bytes >= BATCH_BYTES_AIM || self.notes.len() >= BATCH_ENTRIES_AIM
     }
 
-    fn push(&mut self, (note, entry): (FeedNote, Option<Bytes>)) {
+    fn push(&mut self, place: FeedCursor, (note, entry): (FeedNote, Option<Bytes>)) {
+        self.places.insert(place.ledger);
         self.notes.push(note);
         self.bytes += entry.as_ref().map_or(0, Bytes::len) + 32;
         self.entries.extend(entry);
     }
 
-    fn pack(&self) -> Result<Bytes, BatchError> {
+    fn piece(self, to: FeedCursor) -> Result<Piece, BatchError> {
         let notes = FeedNote::encode(&self.notes);
         let elements = std::iter::once(&notes[..]).chain(self.entries.iter().map(|entry| &entry[..]));
-        Ok(batch::pack(elements)?.into())
+        let packed = batch::pack(elements)?.into();
+        Ok(Piece { to, packed, places: self.places })
     }
 }
 
@@ -136,23 +143,22 @@ impl FeedReader {
                 let count = items.len();
                 for item in items.into_iter().skip(self.gone) {
                     if gathered.is_full() {
-                        let piece = Piece { to: self.cursor, packed: gathered.pack()? };
-                        return Ok(Some(piece));
+                        return Ok(Some(gathered.piece(self.cursor)?));
                     }
-                    gathered.push(item);
+                    gathered.push(place, item);
                     self.gone += 1;
                 }
                 debug_assert!(self.gone >= count, "all of it went");
                 (self.cursor, self.gone) = (place.next(), 0);
                 if gathered.is_full() {
-                    return Ok(Some(Piece { to: self.cursor, packed: gathered.pack()? }));
+                    return Ok(Some(gathered.piece(self.cursor)?));
                 }
             }
         }
         if gathered.notes.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Piece { to: self.cursor, packed: gathered.pack()? }))
+        Ok(Some(gathered.piece(self.cursor)?))
     }
 
     fn items(&self, entry: &FeedEntry) -> Result<Vec<Item>, FeedFault> {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
+use lienthong_node::observe::Job;
 use lienthong_node::replica::{Draft, Journal, JournalError, WriteError, Written, secret, settler};
 use lienthong_node::store::Batch;
 use lienthong_proto::batch;
@@ -23,6 +25,7 @@ use super::verify::Content;
 use super::{Accepted, Admission, CommitError, CommitterHandle, Former, Judge, Judgement, VerifiedBatch};
 use crate::feed::{Decided, FeedIndex};
 use crate::ledger::{Books, HeldReplica as Held, Touched};
+use crate::observe::Meters;
 use crate::reconcile::handed_over;
 
 /// Batches and commands that may wait for the writer.
@@ -61,10 +64,12 @@ pub struct Committer {
     anchored: u64,
     noticed: watch::Sender<u64>,
     failure: watch::Sender<Option<Arc<str>>>,
+    meters: Arc<Meters>,
+    job: Arc<Job>,
 }
 
 impl Committer {
-    /// Starts the writer over an opened journal and the books replayed with it.
+    /// Starts the writer over an opened journal and the books replayed with it; it counts, and tells of its rounds.
     ///
     /// # Errors
     /// The operating system's, if it has no thread to give.
@@ -73,6 +78,7 @@ impl Committer {
         books: Books,
         feed: FeedIndex,
         clock: fn() -> UnixMillis,
+        (meters, job): (Arc<Meters>, Arc<Job>),
     ) -> std::io::Result<(CommitterHandle, JoinHandle<()>)> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (failure, failed) = watch::channel(None);
@@ -98,6 +104,8 @@ impl Committer {
             anchored: 0,
             noticed: noticed_sender,
             failure,
+            meters,
+            job,
         };
         settler(handle.commands.downgrade(), || Command::Settle)?;
         let thread =
@@ -143,6 +151,7 @@ impl Committer {
                 self.fail(&error, Vec::new());
                 return;
             }
+            self.job.progress();
             for answer in flushed {
                 let _ = answer.send(());
             }
@@ -281,8 +290,20 @@ impl Committer {
             ..self.books.replicas.get(&batch.replica).cloned().unwrap_or_else(|| Held::empty(unit))
         };
         let accepted = Accepted { size: acceptance.size, ledger_index: dot.sequence.0, at: now };
+        self.count(&batch.contents);
         self.books.hold(batch.replica, held, batch.first, position, &mut self.view);
         Ok(Ok(accepted))
+    }
+
+    fn count(&self, contents: &[Content]) {
+        self.meters.accepted(contents.len());
+        for content in contents {
+            if let Content::Event(event) = content
+                && event.kind == "import"
+            {
+                self.meters.imported(event);
+            }
+        }
     }
 
     fn judge(
@@ -349,7 +370,11 @@ impl Committer {
 
     /// One fdatasync for the whole group; then readers, streams and pages see it.
     pub(super) fn commit(&mut self) -> Result<(), JournalError> {
-        self.journal.commit()?;
+        let (begun, before) = (Instant::now(), self.journal.head().borrow().size);
+        let after = self.journal.commit()?.size;
+        if after > before {
+            self.meters.commits.note(begun.elapsed());
+        }
         self.touched.clear();
         self.note_own()?;
         self.feed.publish();

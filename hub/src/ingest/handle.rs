@@ -224,6 +224,12 @@ impl CommitterHandle {
         self.failed.borrow().clone()
     }
 
+    /// Holds why nothing is taken any more, once that is so.
+    #[must_use]
+    pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.failed.clone()
+    }
+
     async fn ask<T>(&self, command: Command, answered: oneshot::Receiver<T>) -> Result<T, CommitError> {
         self.commands.send(command).await.map_err(|_| self.refusal())?;
         answered.await.map_err(|_| self.refusal())

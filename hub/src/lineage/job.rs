@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::app::Hub;
 use crate::ingest::CommitError;
 use crate::ledger::day_of;
+use crate::observe::jobs;
 
 /// Records handed to the ledger's writer at a time: others are answered in between.
 const CHUNK: usize = 128;
@@ -42,10 +43,16 @@ impl Hub {
     /// Looks now and then whether a step's day has come, and goes on with what was left.
     pub fn keep_units(self: &Arc<Self>) {
         let hub = Arc::clone(self);
+        let job = self.observed.jobs.register(jobs::LINEAGE);
         tokio::spawn(async move {
             while !hub.stop.is_cancelled() {
-                if let Err(error) = hub.reorganise(&(Arc::new(|_| {}) as Tell)).await {
-                    tracing::error!(%error, "records of reorganised units do not move");
+                let moving = Arc::clone(&job);
+                match hub.reorganise(&(Arc::new(move |_| moving.progress()) as Tell)).await {
+                    Ok(_) => job.progress(),
+                    Err(error) => {
+                        job.failed();
+                        tracing::error!(%error, "records of reorganised units do not move");
+                    }
                 }
                 // The units of the day are others than those it was opened with, here and at the nodes.
                 if hub.lineage().count(day_of(hub.now())) != hub.reorganised {

@@ -107,6 +107,8 @@ pub struct PeerIdentity {
     pub replica: ReplicaId,
     /// SHA-256 of its public key.
     pub key_hash: Digest,
+    /// When the certificate ends.
+    pub until: UnixMillis,
 }
 
 /// Reads a verified client certificate.
@@ -124,7 +126,9 @@ pub fn peer_identity(certificate: &CertificateDer<'_>) -> Option<PeerIdentity> {
     let mut parts = uri.strip_prefix("spiffe://")?.split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(_), Some("unit"), Some(unit), Some("replica"), Some(replica), None) => {
-            Some(PeerIdentity { unit: unit.parse().ok()?, replica: replica.parse().ok()?, key_hash })
+            let until = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
+            let until = UnixMillis(until.saturating_mul(1_000));
+            Some(PeerIdentity { unit: unit.parse().ok()?, replica: replica.parse().ok()?, key_hash, until })
         }
         _ => None,
     }

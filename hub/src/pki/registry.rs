@@ -91,6 +91,18 @@ pub enum Refusal {
     Fenced,
 }
 
+impl Refusal {
+    /// Its name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
 /// Why the registry did not change.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {

@@ -23,6 +23,7 @@ use crate::app::Hub;
 use crate::feed::FeedReader;
 use crate::ingest::{Accepted, CommitError, Envelope, Held, VerifyError, verify};
 use crate::ledger::HeldReplica;
+use crate::observe::Arrival;
 use crate::pki::{Enrolled, Refusal, ReplicaState};
 use crate::reconcile::Ask;
 
@@ -360,6 +361,7 @@ impl Session {
             }
             Err(error) => return Err(Status::invalid_argument(error.to_string()).into()),
         };
+        let arrival = Arrival::received(&verified, &self.enrolled.unit);
         let (replica, reached) = (self.enrolled.replica, verified.reached);
         if let Some(held) = &mut self.held {
             held.frontier = verified.frontier.clone();
@@ -370,9 +372,12 @@ impl Session {
         // for here: a session that waits for a place in memory must not hold up the answers that free one.
         match self.hub.committer.submit(verified, permit).await {
             Ok(pending) => {
-                let hub = Arc::clone(&self.hub);
+                let (hub, unit) = (Arc::clone(&self.hub), self.enrolled.unit.clone());
                 let answer = async move {
                     let answer = pending.wait().await;
+                    if let Ok(accepted) = &answer {
+                        hub.observed.traces.committed(&arrival, &unit, accepted.ledger_index);
+                    }
                     if let (Ok(_), Some(size)) = (&answer, reached) {
                         hub.heartbeats.reached(replica, size);
                     }
@@ -528,6 +533,7 @@ impl Session {
             self.hub.live.fed(replica, reader.seen());
             return Ok(false);
         };
+        self.hub.observed.traces.fed(&piece.places, &self.enrolled.unit, replica);
         let feed = wire::Feed {
             ledger: piece.to.ledger,
             place: u32::from(piece.to.place),

@@ -42,7 +42,17 @@ impl SyncService {
     fn authorise<T>(&self, request: &Request<T>) -> Result<Enrolled, Status> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.as_ref());
         let peer = peer.ok_or_else(|| Status::unauthenticated("no client certificate"))?;
-        self.hub.registry.authorise(peer).map_err(refused)
+        let meters = &self.hub.observed.meters;
+        match self.hub.registry.authorise(peer) {
+            Ok(enrolled) => {
+                meters.certified(enrolled.replica, peer.until);
+                Ok(enrolled)
+            }
+            Err(refusal) => {
+                meters.refused(refusal.name());
+                Err(refused(refusal))
+            }
+        }
     }
 
     /// A peer with a good certificate whom the registry has lost, while such may come.

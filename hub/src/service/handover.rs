@@ -16,6 +16,7 @@ use serde_json::{Value as Json, json};
 
 use crate::app::Hub;
 use crate::ingest::Decision;
+use crate::observe::jobs;
 
 /// Who gives over what both units agree on.
 const ACTOR: &str = "hub";
@@ -102,9 +103,11 @@ impl Waiting {
 impl Hub {
     /// Gives over what both units agree on, now and whenever they do, until the hub stops.
     pub(crate) async fn keep_handing_over(self: Arc<Self>) {
+        let job = self.observed.jobs.register(jobs::HANDING_OVER);
         let mut handing = self.quality.handing();
         let mut waiting = Waiting::default();
         // What was agreed on before a stop.
+        job.begin();
         let mut due = tokio::task::block_in_place(|| self.agreements());
         loop {
             for handover in due {
@@ -112,7 +115,9 @@ impl Hub {
                     return;
                 }
                 self.hand_over(&handover, &mut waiting).await;
+                job.progress();
             }
+            job.done();
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 changed = handing.changed() => {
@@ -121,6 +126,7 @@ impl Hub {
                     }
                 }
             }
+            job.begin();
             due = waiting.due(self.quality.take_handing(), &self.catalogue);
         }
     }

@@ -125,10 +125,11 @@ impl Hub {
             write: &|drafts| runtime.block_on(self.committer.write(drafts)),
             log: &|event| {
                 let logged = runtime.block_on(self.committer.event(event));
-                logged.map(drop).map_err(|error| error.to_string())
+                logged.map_err(|error| error.to_string())
             },
             flush: &|| runtime.block_on(self.committer.flush()),
             quality: &self.quality,
+            captures: &self.observed.captures,
             tell: &|said| tell(said),
         };
         service.answer(request)
@@ -144,6 +145,8 @@ impl Hub {
             Request::UserList => Ok(self.user_list()),
             Request::CertificateShow => Ok(self.certificate_show()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::AlertsList { all, page } => Ok(self.alerts_list(all, &page)),
+            Request::AlertsAcknowledge { id, reason, actor } => self.alerts_acknowledge(id, &reason, &actor),
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
             Request::CatalogueCheck { files } => self.catalogue_check(files),

@@ -34,6 +34,13 @@ impl Hub {
             compared.bytes += bytes;
             repaired = Some(mended);
         }
+        let meters = &self.observed.meters;
+        match &compared.outcome {
+            Outcome::Equal => meters.compared(unit, false, self.now()),
+            Outcome::Differing(_) | Outcome::TooMany => meters.compared(unit, true, self.now()),
+            // Nothing was compared.
+            _ => {}
+        }
         let mut body = compared.to_json();
         if let (Some(repaired), Some(fields)) = (repaired, body.as_object_mut()) {
             fields.insert("repair".to_owned(), repaired);

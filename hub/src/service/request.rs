@@ -225,6 +225,22 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// What needs a person.
+    AlertsList {
+        /// Also what has ended.
+        all: bool,
+        /// Which.
+        page: Page,
+    },
+    /// Somebody looks after an alert.
+    AlertsAcknowledge {
+        /// Its number.
+        id: u64,
+        /// Why nobody else need be told.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
     /// All accounts.
     UserList,
     /// End an account.
@@ -411,6 +427,7 @@ impl Request {
             | Self::UnitRevoke { .. }
             | Self::UnitApproveRecovery { .. }
             | Self::CertificateRenew { .. }
+            | Self::AlertsAcknowledge { .. }
             | Self::Backup { .. } => Right::Operate,
             Self::Records(request) if request.writes() => Right::Operate,
             Self::Reconcile { repair: true, .. } => Right::Operate,
@@ -447,6 +464,7 @@ impl Request {
             | Self::Reconcile { actor, .. }
             | Self::ConfirmSuccession { actor }
             | Self::CertificateRenew { actor, .. }
+            | Self::AlertsAcknowledge { actor, .. }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),

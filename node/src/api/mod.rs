@@ -75,6 +75,12 @@ pub enum ApiError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoopbackAddress(SocketAddr);
 
+impl LoopbackAddress {
+    pub(crate) fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
 impl FromStr for LoopbackAddress {
     type Err = ApiError;
 

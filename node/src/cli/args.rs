@@ -17,8 +17,19 @@ use crate::service::Request;
 use crate::web::OfficerRequest;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 8] =
-    ["data", "lang", "catalogue", "inbox", "api", "web", "proxy", "proxy_credentials_file"];
+pub const KEYS: [&str; 11] = [
+    "data",
+    "lang",
+    "log_format",
+    "log_filter",
+    "catalogue",
+    "inbox",
+    "api",
+    "web",
+    "metrics",
+    "proxy",
+    "proxy_credentials_file",
+];
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
 #[derive(Debug, Parser)]
@@ -27,7 +38,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, catalogue, inbox, api, web, proxy, `proxy_credentials_file` · settings file
+    /// Tệp cấu hình: data, lang, `log_format`, `log_filter`, catalogue, inbox, api, web, metrics, proxy, `proxy_credentials_file` · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -36,6 +47,12 @@ pub struct Cli {
     /// vi | en
     #[arg(long, global = true, env = "LIENTHONG_LANG")]
     pub lang: Option<String>,
+    /// text | json: dạng vết ra đầu ra lỗi · form of the traces on standard error
+    #[arg(long, global = true, env = "LIENTHONG_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Vết nào được ghi: warn, info, lienthong_hub=debug · which traces are written
+    #[arg(long, global = true, env = "LIENTHONG_LOG", value_name = "FILTER")]
+    pub log_filter: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -62,6 +79,9 @@ pub enum Command {
         /// Địa chỉ của trang cho cán bộ, ví dụ 127.0.0.1:8080; địa chỉ khác máy này thì qua TLS · where to serve the officers' page; beyond this machine over TLS
         #[arg(long, env = "LIENTHONG_WEB", value_name = "ADDRESS")]
         web: Option<String>,
+        /// Địa chỉ số đo của riêng máy này, ví dụ 127.0.0.1:9090 · where to serve /metrics, /healthz and /readyz, loopback only
+        #[arg(long, env = "LIENTHONG_METRICS", value_name = "ADDRESS")]
+        metrics: Option<String>,
         /// Proxy
         #[command(flatten)]
         proxy: ProxyArguments,

@@ -44,6 +44,8 @@ use crate::web::{self, Officers, Page, PageRequest, WebAddress, WebLimits};
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     let config = Config::read(cli.config.as_deref(), &KEYS)?;
+    let (format, filter) = (cli.log_format.as_deref(), cli.log_filter.as_deref());
+    traces(format.or(config.text("log_format")), filter.or(config.text("log_filter")))?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
@@ -51,12 +53,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Enrol(enrol) => enrol.run(&data, &config, cli.json, tongue).await,
         Command::Recover(recover) => recover.run(&data, &config, cli.json, tongue).await,
         Command::Doctor(doctor) => doctor.run(&data, &config, cli.json, tongue).await,
-        Command::Run { catalogue, inbox, api, web, proxy } => {
-            let api = config.pick(api.as_deref(), "api", "");
+        Command::Run { catalogue, inbox, api, web, metrics, proxy } => {
             let web = config.pick(web.as_deref(), "web", "");
             let services = Services {
                 inbox: config.path(inbox.as_ref(), "inbox").unwrap_or_else(|| data.join("inbox")),
-                api: if api.is_empty() { None } else { Some(api.parse::<LoopbackAddress>()?) },
+                api: loopback(&config, api.as_deref(), "api")?,
+                metrics: loopback(&config, metrics.as_deref(), "metrics")?,
                 web: if web.is_empty() { None } else { Some(PageService::new(web.parse()?)) },
                 proxy: proxy.proxy(&config)?,
             };
@@ -126,6 +128,14 @@ async fn asked_or(
     Ok(kept())
 }
 
+/// An address only this machine reaches, if one is given or configured.
+fn loopback(config: &Config, given: Option<&str>, key: &str) -> anyhow::Result<Option<LoopbackAddress>> {
+    match config.pick(given, key, "") {
+        none if none.is_empty() => Ok(None),
+        some => Ok(Some(some.parse().with_context(|| key.to_owned())?)),
+    }
+}
+
 /// How long a folder that was closed may still be held.
 const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -133,6 +143,7 @@ const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
 struct Services {
     inbox: PathBuf,
     api: Option<LoopbackAddress>,
+    metrics: Option<LoopbackAddress>,
     web: Option<PageService>,
     proxy: Option<Proxy>,
 }
@@ -191,6 +202,10 @@ async fn daemon(
             eprintln!("API: http://{address}/v1/openapi.json");
             services.api = Some(address.to_string().parse()?);
         }
+        if let Some(address) = node.addresses.read().get("metrics") {
+            // Opened anew, it is served where it was.
+            services.metrics = Some(address.parse()?);
+        }
         tokio::select! {
             stopped = &mut stopped => stopped?,
             () = node.superseded.cancelled() => {
@@ -243,6 +258,9 @@ async fn serve(
         Some(listen) => Some(settled(again, async || Ok(crate::api::serve(node, listen).await?)).await?),
         None => None,
     };
+    if let Some(listen) = services.metrics {
+        settled(again, async || Ok(crate::observe::serve(node, listen).await?)).await?;
+    }
     let handler = Arc::clone(node);
     let handle: control::Handler<Request, _> =
         Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
@@ -362,11 +380,21 @@ pub fn author() -> String {
     std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
-/// Writes traces to standard error; `LIENTHONG_LOG` filters them.
-pub fn traces() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LIENTHONG_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+/// Writes traces to standard error as `text` (the default) or `json`, a document a line; those the filter lets
+/// through, warnings by default.
+///
+/// # Errors
+/// Another format, or a filter that is none.
+pub fn traces(format: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter.unwrap_or("warn")).context("log_filter")?;
+    let traces = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where something writes them already, it goes on.
+    let _ = match format.unwrap_or("text") {
+        "text" => traces.try_init(),
+        "json" => traces.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        other => anyhow::bail!("log_format: {other}: text | json"),
+    };
+    Ok(())
 }
 
 /// Says an error and its causes on standard error.

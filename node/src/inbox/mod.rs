@@ -17,7 +17,8 @@ use lienthong_proto::text::fold;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::app::Node;
+use crate::app::{Node, jobs};
+use crate::observe::Job;
 use desk::Desk;
 use watch::{Seen, Watch};
 
@@ -82,12 +83,13 @@ pub(crate) fn start(node: &Arc<Node>, folder: &Path) -> std::io::Result<Inbox> {
     let status = InboxStatus { folder: folder.to_owned(), ..InboxStatus::default() };
     let status = Arc::new(Mutex::new(status));
     let (node, shown) = (Arc::clone(node), Arc::clone(&status));
-    let work = move || run(&node, desk, &shown);
+    let job = node.jobs.register(jobs::INBOX);
+    let work = move || run(&node, desk, &shown, &job);
     let thread = std::thread::Builder::new().name("inbox".into()).spawn(work)?;
     Ok(Inbox { status, thread })
 }
 
-fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>) {
+fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>, job: &Job) {
     let mut watch = Watch::default();
     let mut fault = None;
     while !node.stop.is_cancelled() {
@@ -101,6 +103,7 @@ fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>) {
                     }
                     match desk.take(node, &path) {
                         Ok(taken) => {
+                            job.progress();
                             let mut status = status.lock();
                             if taken { status.done += 1 } else { status.rejected += 1 }
                         }
@@ -119,6 +122,8 @@ fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>) {
             }
             Err(error) => fault = Some(error),
         }
+        // A folder that is away is waited for, and said in the status: no stuck job.
+        job.progress();
         status.lock().fault = fault.take().map(|error| error.to_string());
         let mut waited = Duration::ZERO;
         while waited < LOOK && !node.stop.is_cancelled() {

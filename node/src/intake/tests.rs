@@ -44,7 +44,8 @@ fn take(path: &Path, write: &mut Write<'_>, hear: &mut dyn FnMut(&[RowOutcome], 
 }
 
 fn created() -> Result<Written, WriteError> {
-    Ok(Written { record: RecordId([0; 16]), outcome: Outcome::Created, elsewhere: Vec::new() })
+    let elsewhere = Vec::new();
+    Ok(Written { record: RecordId([0; 16]), outcome: Outcome::Created, elsewhere, sequence: None })
 }
 
 #[test]

@@ -25,6 +25,7 @@ use super::outbox::Outbox;
 use super::written::written;
 use crate::dataset::{Dataset, DatasetError, Key};
 use crate::log::ReadError;
+use crate::observe::Job;
 use crate::store::{Batch, Keyspace, ViewError};
 
 /// Records dealt with between two looks at whether to stop.
@@ -219,11 +220,16 @@ impl Keeper {
     }
 
     /// Deals with changes while nothing is written, until told to stop: taking in goes before judging, but for
-    /// a step now and then.
+    /// a step now and then. Tells `job` of its rounds.
     ///
     /// # Errors
     /// The operating system's, if it has no thread to give.
-    pub fn start(self: &Arc<Self>, stop: CancellationToken, pace: Pace) -> std::io::Result<()> {
+    pub fn start(
+        self: &Arc<Self>,
+        stop: CancellationToken,
+        pace: Pace,
+        job: Arc<Job>,
+    ) -> std::io::Result<()> {
         let keeper = Arc::clone(self);
         let work = move || {
             if pace == Pace::Gentle
@@ -246,22 +252,25 @@ impl Keeper {
                 worked = Instant::now();
                 match keeper.step(STEP) {
                     Ok(0) => {
+                        job.progress();
                         said = false;
                         if pace == Pace::Gentle {
                             keeper.rest();
                         }
                     }
                     Ok(_) => {
+                        job.progress();
                         if pace == Pace::Gentle {
                             std::thread::park_timeout(worked.elapsed());
                         }
                         continue;
                     }
-                    Err(error) if !said => {
-                        tracing::error!(%error, "quality is not kept up");
-                        said = true;
+                    Err(error) => {
+                        job.failed();
+                        if !std::mem::replace(&mut said, true) {
+                            tracing::error!(%error, "quality is not kept up");
+                        }
                     }
-                    Err(_) => {}
                 }
                 std::thread::park_timeout(rest);
             }

@@ -77,7 +77,8 @@ pub struct Composed {
 impl Composed {
     pub(super) fn stage(&self) -> Stage {
         let (created, withdrawn, elsewhere) = (self.created, self.withdrawn, self.elsewhere.clone());
-        Stage { record: self.record, created, written: !self.writes.is_empty(), withdrawn, elsewhere }
+        let written = !self.writes.is_empty();
+        Stage { record: self.record, created, written, withdrawn, elsewhere, sequence: None }
     }
 }
 

@@ -145,13 +145,16 @@ pub struct Stage {
     pub withdrawn: bool,
     /// Paths not written because others have changed them since the unit stated the same.
     pub elsewhere: Vec<String>,
+    /// Its place in the log, if something was written.
+    pub sequence: Option<Sequence>,
 }
 
 impl Stage {
     /// The same for the one who states it.
     #[must_use]
     pub fn written(self) -> Written {
-        Written { record: self.record, outcome: self.outcome(), elsewhere: self.elsewhere }
+        let (outcome, sequence) = (self.outcome(), self.sequence);
+        Written { record: self.record, outcome, elsewhere: self.elsewhere, sequence }
     }
 
     /// What that is for the one who states it.
@@ -326,8 +329,9 @@ impl Journal {
             (self.author.replica, &self.author.unit),
             Look::Pending,
         )?;
-        let stage = composed.stage();
+        let mut stage = composed.stage();
         if stage.written {
+            stage.sequence = Some(self.next());
             self.stage_change(composed, now)?;
         }
         Ok(stage)

@@ -15,6 +15,7 @@ use super::behind::Behind;
 use super::{Again, Author, ComposeError, Draft, Fed, FeedPiece, Head, Journal, JournalError};
 use crate::dataset::Dataset;
 use crate::log::{HashFile, LogReader};
+use crate::observe::Job;
 use crate::store::Batch;
 
 /// What became of one draft.
@@ -26,6 +27,8 @@ pub struct Written {
     pub outcome: Outcome,
     /// Paths not written because others have changed them since the unit stated the same.
     pub elsewhere: Vec<String>,
+    /// Its place in the log, if something was written.
+    pub sequence: Option<Sequence>,
 }
 
 /// Whether a draft wrote anything.
@@ -111,11 +114,15 @@ impl std::fmt::Debug for Replica {
 }
 
 impl Replica {
-    /// Starts the writer thread of a journal; `clock` tells it the time.
+    /// Starts the writer thread of a journal; `clock` tells it the time, it tells `job` of its rounds.
     ///
     /// # Errors
     /// The operating system's, if it has no thread to give.
-    pub fn start(journal: Journal, clock: fn() -> UnixMillis) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn start(
+        journal: Journal,
+        clock: fn() -> UnixMillis,
+        job: Arc<Job>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (commands, queue) = mpsc::channel(COMMANDS_MAX);
         let (failure, failed) = watch::channel(None);
         let replica = Self {
@@ -129,7 +136,7 @@ impl Replica {
             catalogue: Arc::clone(journal.catalogue()),
             failed,
         };
-        let writer = Writer { journal, clock, anchored: 0, failure, view: Behind::start()? };
+        let writer = Writer { journal, clock, anchored: 0, failure, view: Behind::start()?, job };
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(queue))?;
         settler(replica.commands.downgrade(), || Command::Settle)?;
         Ok((replica, thread))
@@ -288,6 +295,7 @@ struct Writer {
     anchored: u64,
     failure: watch::Sender<Option<Arc<str>>>,
     view: Behind,
+    job: Arc<Job>,
 }
 
 impl Writer {
@@ -326,6 +334,7 @@ impl Writer {
                 self.fail(&error, Vec::new());
                 return;
             }
+            self.job.progress();
             for answer in flushed {
                 let _ = answer.send(());
             }

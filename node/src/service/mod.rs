@@ -1,6 +1,7 @@
 //! What a node does when asked: the one place behind the control socket and the command line.
 
 mod edit;
+mod following;
 mod listing;
 mod records;
 
@@ -103,7 +104,7 @@ pub fn unenrolled() -> Json {
         "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
         "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "records": 0, "defects": null,
         "quarantined": 0, "last_sync": null, "fault": null, "alarm": null, "certificate_until": null,
-        "inbox": null,
+        "inbox": null, "jobs": [],
     })
 }
 
@@ -145,9 +146,10 @@ impl Node {
             writer: self.identity.replica(),
             now: self.now(),
             write: &|drafts| self.replica.write_blocking(drafts),
-            log: &|event| self.replica.event_blocking(event).map(drop).map_err(|error| error.to_string()),
+            log: &|event| self.replica.event_blocking(event).map_err(|error| error.to_string()),
             flush: &|| self.replica.flush_blocking(),
             quality: &self.quality,
+            captures: &self.captures,
             tell,
         })
     }
@@ -173,6 +175,7 @@ impl Node {
             }
             Request::Backup { to } => {
                 let report = crate::backup::node_backup(self, &to).map_err(Answer::failed)?;
+                crate::observe::backup_made(&self.data, self.now());
                 Ok(Answer::done(json!(report)))
             }
             Request::LogVerify => Ok(crate::check::check(&self.data, self.identity.replica())),
@@ -249,16 +252,6 @@ impl Node {
             Some(status) => status.acknowledged,
             None => self.evidence.last_receipt().map_or(0, |receipt| receipt.size),
         };
-        let state = match (self.is_regressed(), self.replica.failure(), sync.as_ref().map(|s| s.phase)) {
-            (true, _, _) | (_, _, Some(Phase::Regressed)) => "regressed",
-            (_, Some(_), _) => "stopped",
-            (_, _, Some(Phase::Streaming)) => "online",
-            _ => "offline",
-        };
-        let quarantined = self.evidence.notices().map_or(0, |notices| {
-            let count = |kind: &str| notices.iter().filter(|notice| notice.kind == kind).count();
-            count("QUARANTINED").saturating_sub(count("RELEASED"))
-        });
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "unit": self.identity.unit(),
@@ -266,19 +259,28 @@ impl Node {
             "replica": self.identity.replica(),
             "hub": self.identity.profile().hub,
             "addresses": *self.addresses.read(),
-            "state": state,
+            "state": self.state(),
             "log": { "size": head.size, "root": hex::encode(head.root) },
             "acknowledged": acknowledged,
             "pending": head.size.saturating_sub(acknowledged),
             "records": self.replica.dataset().totals().records,
             "defects": self.quality.open_defects(self.identity.unit(), self.quality.today()).ok().flatten(),
-            "quarantined": quarantined,
+            "quarantined": self.quarantine_count(),
             "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),
             "alarm": sync.and_then(|s| s.alarm),
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
             "catalogue": { "number": catalogue, "refused": refused },
             "inbox": self.inbox_status(),
+            "jobs": self.jobs.to_json(),
+        })
+    }
+
+    /// How many changes the hub keeps apart, as it told.
+    pub(crate) fn quarantine_count(&self) -> u64 {
+        self.evidence.notices().map_or(0, |notices| {
+            let count = |kind: &str| notices.iter().filter(|notice| notice.kind == kind).count() as u64;
+            count("QUARANTINED").saturating_sub(count("RELEASED"))
         })
     }
 

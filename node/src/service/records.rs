@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lienthong_proto::catalogue::{Catalogue, RecordType};
 use lienthong_proto::change::path;
 use lienthong_proto::event::Event;
-use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
 use lienthong_proto::rules::UnitScope;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::Edit;
+use super::following::Following;
 use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::dataset::Record;
 use crate::intake::{Intake, Taken};
+use crate::observe::Captures;
 use crate::quality::{Keeper, defect_json, waiver_json};
 use crate::records::{Listing, Records};
 use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written, preview};
@@ -152,11 +154,13 @@ pub struct RecordsService<'a> {
     /// Writes drafts durably.
     pub write: &'a (dyn Fn(Vec<Draft>) -> Vec<Result<Written, WriteError>> + Sync),
     /// Logs an event durably.
-    pub log: &'a dyn Fn(Event) -> Result<(), String>,
+    pub log: &'a dyn Fn(Event) -> Result<Sequence, String>,
     /// Brings what was accepted to the view, if it still can be.
     pub flush: &'a dyn Fn(),
     /// What is wrong with them.
     pub quality: &'a Keeper,
+    /// What is captured, by the id both ends speak of it.
+    pub captures: &'a Captures,
     /// Says how long work goes on.
     pub tell: &'a dyn Fn(Json),
 }
@@ -307,6 +311,8 @@ impl RecordsService<'_> {
         let Records { dataset, catalogue, provincial_key, .. } = self.records;
         let (UnitScope::Own(unit) | UnitScope::Any(unit)) = &self.scope;
         let (write, writer) = (self.write, self.writer);
+        let following = Following::new(self.captures, writer);
+        let follow = &following;
         let mut intake = Intake {
             catalogue,
             scope: self.scope.clone(),
@@ -315,17 +321,28 @@ impl RecordsService<'_> {
             language: if manner.english { Language::En } else { Language::Vi },
             write: &mut |drafts| match manner.dry_run {
                 true => preview(dataset, catalogue, provincial_key, (writer, unit), drafts),
-                false => write(drafts),
+                false => {
+                    let answers = write(drafts);
+                    follow.note(&answers);
+                    answers
+                }
             },
             hear,
         };
         let taken = work(&mut intake);
-        if !manner.dry_run
-            && taken.report.file != "-"
-            && let Some(event) = import_event(&taken, &manner.author, self.now)
-        {
-            (self.log)(event)?;
+        if manner.dry_run {
+            return Ok(taken);
         }
+        if taken.report.file != "-"
+            && let Some(mut event) = import_event(&taken, &manner.author, self.now)
+        {
+            // So that whoever reads the log knows where it began, and both ends name it alike.
+            if let Some(first) = following.first() {
+                event.fields.insert("first".to_owned(), number(first));
+            }
+            following.reached((self.log)(event)?);
+        }
+        following.say(&taken);
         Ok(taken)
     }
 }
@@ -388,11 +405,14 @@ fn taken_answer(taken: &Taken) -> Answer {
     Answer { body, exit: taken.exit() }
 }
 
+fn number(count: u64) -> Value {
+    Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
 /// The import's summary as an event: hash, counts and reason classes, never a value. A file refused whole
 /// is one too; so the province sees that a commune tries in vain.
 fn import_event(taken: &Taken, actor: &str, at: UnixMillis) -> Option<Event> {
     let report = &taken.report;
-    let number = |count: u64| Value::Integer(i64::try_from(count).unwrap_or(i64::MAX));
     let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
     for found in &report.errors {
         *classes.entry(&found.rule).or_default() += 1;

@@ -10,6 +10,7 @@ use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
+use lienthong_proto::trace::TraceId;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,10 +20,11 @@ use super::calls::renew;
 use super::reconcile::Reconciler;
 use super::stream::{Report, What, connect, hand_over, prove, read_down};
 use super::{
-    Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, Phase, Promised, ReceiptLine,
-    Roots as _, Settings, Welcomed, judge, verify_proof,
+    Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, OutBatch, Phase, Promised,
+    ReceiptLine, Roots as _, Settings, Welcomed, judge, verify_proof,
 };
 use crate::identity::NodeIdentity;
+use crate::observe::{Captures, Job};
 use crate::published::{Shelf, Taken};
 use crate::quality::{Keeper, Telling, ToldCursor};
 use crate::recover::former_batches;
@@ -42,6 +44,8 @@ pub struct SyncStatus {
     pub fault: Option<String>,
     /// The hub could not show what it promised: somebody must look.
     pub alarm: Option<String>,
+    /// This machine's clock less the hub's at the last welcome, milliseconds.
+    pub skew_millis: Option<i64>,
 }
 
 /// Lets others watch and nudge the client.
@@ -82,6 +86,10 @@ pub struct SyncClient {
     pub replica: Replica,
     /// Keeps what the province tells of the records.
     pub quality: Arc<Keeper>,
+    /// What was captured here, to speak of it by its id.
+    pub captures: Arc<Captures>,
+    /// Tells of its rounds.
+    pub job: Arc<Job>,
     /// The log as it grows.
     pub head: watch::Receiver<Head>,
     /// Where the catalogue the province publishes is kept.
@@ -105,8 +113,14 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
     let now = (client.clock)();
     let head = *client.head.borrow();
     let machine = Machine::new(client.settings, head, acknowledged.min(head.size), now);
-    let status =
-        SyncStatus { phase: machine.phase(), acknowledged, last_sync: None, fault: None, alarm: None };
+    let status = SyncStatus {
+        phase: machine.phase(),
+        acknowledged,
+        last_sync: None,
+        fault: None,
+        alarm: None,
+        skew_millis: None,
+    };
     let (status_sender, status) = watch::channel(status);
     let (nudge, nudged) = mpsc::channel(1);
     let (events, inbox) = mpsc::channel(64);
@@ -163,6 +177,7 @@ impl Driver {
     ) {
         let mut head = self.client.head.clone();
         loop {
+            self.client.job.progress();
             let now = (self.client.clock)();
             let wait = self.machine.wake_at().map(|at| Duration::from_millis(at.since(now)));
             let event = tokio::select! {
@@ -241,6 +256,8 @@ impl Driver {
                     self.alarm(&fault);
                     return Some(Event::Estranged);
                 }
+                let skew = (self.client.clock)().0.cast_signed() - welcome.clock_millis.cast_signed();
+                self.status.send_modify(|status| status.skew_millis = Some(skew));
                 if let Some(receipt) = &welcome.receipt {
                     self.keep_receipt(receipt);
                 }
@@ -384,8 +401,13 @@ impl Driver {
             at: receipt.at_millis,
             proven: false,
         };
+        let before = client.evidence.last_receipt().map_or(0, |kept| kept.size);
         if let Err(error) = client.evidence.keep_receipt(line) {
             tracing::error!(%error, "a receipt cannot be kept");
+        }
+        for capture in client.captures.within(before, receipt.size) {
+            let ledger = receipt.ledger_index;
+            tracing::info!(trace = %capture.trace, size = receipt.size, ledger, "captured: acknowledged");
         }
         true
     }
@@ -585,6 +607,7 @@ impl Driver {
         let builder = self.client.builder.clone();
         let events = self.events.clone();
         let generation = self.generation;
+        let (captures, replica) = (Arc::clone(&self.client.captures), self.client.identity.replica());
         // A few fresh entries take less than handing them to another thread.
         let few = self.client.head.borrow().size.saturating_sub(from) <= SMALL_BATCH_ENTRIES;
         let here = few.then(|| builder.batch(from));
@@ -594,7 +617,10 @@ impl Driver {
                 None => tokio::task::spawn_blocking(move || builder.batch(from)).await,
             };
             let reason = match made {
-                Ok(Ok(batch)) => return hand_over(batch, generation, &up, &events).await,
+                Ok(Ok(batch)) => {
+                    say_sent(&captures, replica, &batch);
+                    return hand_over(batch, generation, &up, &events).await;
+                }
                 Ok(Err(error)) => {
                     tracing::error!(%error, from, "no batch can be made of the log");
                     error.to_string()
@@ -603,6 +629,19 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(reason.into()) }).await;
         });
+    }
+}
+
+/// Says what goes, under the ids of the captures in it, or its own where none is remembered.
+fn say_sent(captures: &Captures, replica: ReplicaId, batch: &OutBatch) {
+    let (first, size) = (batch.first, batch.first + u64::from(batch.count));
+    let own = TraceId::of(replica, first);
+    let within = captures.within(first, size);
+    if within.iter().all(|capture| capture.trace != own) {
+        tracing::info!(trace = %own, first, size, "batch: sent");
+    }
+    for capture in within {
+        tracing::info!(trace = %capture.trace, batch = %own, first, size, "captured: sent");
     }
 }
 
