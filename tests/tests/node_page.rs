@@ -1,5 +1,5 @@
 //! The node's page through its door, as a browser speaks to it: who is let in, what is shown, what is written.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -430,11 +430,44 @@ async fn p10_files_are_bounded_and_what_may_not_enter_stays_out() {
     let unknown = browser.upload("a.csv", "", b"a,b\n1,2\n").await;
     let asked = browser.settled(unknown.header("location").unwrap()).await.text();
     assert!(asked.contains("Tệp này thuộc loại nào?"), "{asked}");
-    let letters = "Số đơn,Họ tên người gửi\n1,Nguyễn Thị Bí Mật\n";
-    let sent = browser.upload("don.csv", "don_thu", letters.as_bytes()).await;
-    let shown = browser.settled(sent.header("location").unwrap()).await.text();
-    assert!(!shown.contains("Bí Mật"), "{shown}");
+    let head = "ma_don,ngay_nhan,loai_don,nguoi_gui,doi_tuong,noi_dung,linh_vuc,ma_xa,tinh_trang,do_mat\n";
+    let letter = |number: &str, content: &str, mark: &str| {
+        format!("{number},01/09/2026,TO_CAO,Nguyễn Thị Bí Mật,Lê Văn Bốn,{content},LV01,{UNIT},MOI,{mark}\n")
+    };
+    let mixed = [head, &letter("1", "đất công", ""), &letter("2", "không được giữ", "MAT")].concat();
+    let sent = browser.upload("don.csv", "don_thu", mixed.as_bytes()).await;
+    let place = sent.header("location").unwrap().to_owned();
+    let shown = browser.settled(&place).await.text();
+    assert!(shown.contains("CLASSIFIED") && shown.contains("máy không giữ tệp"), "{shown}");
+    let report = browser.get(&format!("{place}/report.xlsx")).await;
+    let cells = report_cells(stage.province.dir.path(), &report.bytes).join("|");
+    for secret in ["Bí Mật", "không được giữ"] {
+        assert!(!shown.contains(secret) && !cells.contains(secret), "{shown}: {cells}");
+    }
+    let folder = stage.node.data.join("page.work").join(place.rsplit('/').next().unwrap());
+    assert!(folder.join("report.xlsx").exists() && !folder.join("file.csv").exists(), "not kept");
+    browser.post(&place, &[("do", "take")]).await;
     assert_eq!(stage.log_size(), 0);
+    let plain = [head, &letter("1", "đất công", "")].concat();
+    let sent = browser.upload("don.csv", "don_thu", plain.as_bytes()).await;
+    let place = sent.header("location").unwrap().to_owned();
+    let shown = browser.settled(&place).await.text();
+    browser.post(&place, &[("do", "take")]).await;
+    browser.settled(&place).await;
+    let list = browser.get("/records?type=don_thu").await.text();
+    let (_, rest) = list.split_once("/records/don_thu/").unwrap_or_else(|| panic!("{shown}"));
+    let record = format!("/records/don_thu/{}", rest.split('"').next().unwrap());
+    let form = browser.get(&format!("{record}/edit")).await.text();
+    assert!(form.contains("name=\"f.noi_dung\"") && !form.contains("nguoi_gui"), "{form}");
+    for text in [form, browser.get(&record).await.text(), browser.get("/defects").await.text()] {
+        assert!(!text.contains("Bí Mật"), "{text}");
+    }
+    let size = stage.log_size();
+    let seen = browser.get(&format!("{record}/edit")).await.input("seen");
+    let marked = [("seen", seen.as_str()), ("f.do_mat", "MAT")];
+    let refused = browser.post(&format!("{record}/edit"), &marked).await;
+    assert!(refused.status == 422 && refused.text().contains("id=\"f.do_mat.fault\""), "{}", refused.text());
+    assert_eq!(stage.log_size(), size, "nor by an edit");
 }
 
 /// Goal: an edit with a mistake writes nothing and says so at the field; a good one writes what was changed and nothing
