@@ -1,10 +1,10 @@
 //! The node's page through its door, as a browser speaks to it: who is let in, what is shown, what is written.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use calamine::{Data, Reader as _};
 use lienthong_hub::demo::{Daemon, once};
@@ -12,11 +12,12 @@ use lienthong_node::app::Node;
 use lienthong_node::service::{RecordsRequest, Request};
 use lienthong_node::web::{self, OfficerRequest, Page, PageRequest, WebLimits};
 use lienthong_tests::asking::at_node;
+use lienthong_tests::browser::{Browser, encoded};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value as Json, json};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hub");
@@ -26,150 +27,6 @@ const KEY: &str = "033075001234";
 const UPLOAD_BYTES_MAX: u64 = 64 * 1024;
 const HEAD: &str =
     "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Tình trạng,Diện quản lý\n";
-
-/// What came back.
-struct Reply {
-    status: u16,
-    head: String,
-    bytes: Vec<u8>,
-}
-
-impl Reply {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The value of the input of this name.
-    fn input(&self, name: &str) -> String {
-        let text = self.text();
-        let (_, rest) =
-            text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {text}"));
-        rest.split('"').next().unwrap().to_owned()
-    }
-}
-
-/// Sends these bytes and reads until the other side closes.
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> Reply {
-    // Refused early, the rest is not read: that is no fault here.
-    let _ = stream.write_all(bytes).await;
-    let (mut received, mut piece) = (Vec::new(), [0; 8192]);
-    while let Ok(count @ 1..) = stream.read(&mut piece).await {
-        received.extend_from_slice(&piece[..count]);
-    }
-    let end = received.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-    let head = String::from_utf8(received[..end].to_vec()).unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply { status, head, bytes: received[end + 4..].to_vec() }
-}
-
-/// A browser at the page; `tls` holds what it trusts.
-#[derive(Clone)]
-struct Browser {
-    address: SocketAddr,
-    cookies: Vec<String>,
-    csrf: String,
-    tls: Option<tokio_rustls::TlsConnector>,
-}
-
-impl Browser {
-    fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: Vec::new(), csrf: String::new(), tls: None }
-    }
-
-    fn origin(&self) -> String {
-        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
-    }
-
-    async fn raw(&self, head: &str, body: &[u8]) -> Reply {
-        let cookies = self.cookies.join("; ");
-        let length = body.len();
-        let head =
-            format!("{head}Cookie: {cookies}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-        let bytes = [head.as_bytes(), body].concat();
-        let tcp = TcpStream::connect(self.address).await.unwrap();
-        match &self.tls {
-            None => exchange(tcp, &bytes).await,
-            Some(tls) => {
-                let name = ServerName::try_from("localhost").unwrap();
-                exchange(tls.connect(name, tcp).await.unwrap(), &bytes).await
-            }
-        }
-    }
-
-    async fn get(&self, path: &str) -> Reply {
-        self.raw(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.address), b"").await
-    }
-
-    /// Sends a form; returns what is answered, wherever that leads.
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let mut all = vec![("csrf", self.csrf.as_str())];
-        all.extend(fields);
-        let body: Vec<String> =
-            all.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
-            self.address,
-            self.origin(),
-        );
-        self.raw(&head, body.join("&").as_bytes()).await
-    }
-
-    /// Sends a file as the page's form does.
-    async fn upload(&self, name: &str, record_type: &str, content: &[u8]) -> Reply {
-        let part = |name: &str, value: &str| {
-            format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-        };
-        let file =
-            format!("--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
-        let mut body = [part("csrf", &self.csrf), part("type", record_type), file].concat().into_bytes();
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n--edge--\r\n");
-        let head = format!(
-            "POST /import HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nContent-Type: multipart/form-data; boundary=edge\r\n",
-            self.address,
-            self.origin(),
-        );
-        self.raw(&head, &body).await
-    }
-
-    /// Takes the cookie an answer sets.
-    fn keep(&mut self, reply: &Reply) {
-        let cookie = reply.header("set-cookie").unwrap().split(';').next().unwrap();
-        self.cookies.push(cookie.to_owned());
-    }
-
-    /// Asks until the page no longer looks again by itself.
-    async fn settled(&self, path: &str) -> Reply {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let reply = self.get(path).await;
-            if !reply.text().contains("http-equiv=\"refresh\"") {
-                return reply;
-            }
-            assert!(Instant::now() < deadline, "{}", reply.text());
-        }
-    }
-
-    async fn in_english(mut self) -> Self {
-        let reply = self.post("/language", &[("to", "en"), ("back", "/records")]).await;
-        assert_eq!((reply.status, reply.header("location")), (303, Some("/records")));
-        self.keep(&reply);
-        self
-    }
-}
-
-fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
-}
 
 struct Stage {
     province: Province,
@@ -430,11 +287,44 @@ async fn p10_files_are_bounded_and_what_may_not_enter_stays_out() {
     let unknown = browser.upload("a.csv", "", b"a,b\n1,2\n").await;
     let asked = browser.settled(unknown.header("location").unwrap()).await.text();
     assert!(asked.contains("Tệp này thuộc loại nào?"), "{asked}");
-    let letters = "Số đơn,Họ tên người gửi\n1,Nguyễn Thị Bí Mật\n";
-    let sent = browser.upload("don.csv", "don_thu", letters.as_bytes()).await;
-    let shown = browser.settled(sent.header("location").unwrap()).await.text();
-    assert!(!shown.contains("Bí Mật"), "{shown}");
+    let head = "ma_don,ngay_nhan,loai_don,nguoi_gui,doi_tuong,noi_dung,linh_vuc,ma_xa,tinh_trang,do_mat\n";
+    let letter = |number: &str, content: &str, mark: &str| {
+        format!("{number},01/09/2026,TO_CAO,Nguyễn Thị Bí Mật,Lê Văn Bốn,{content},LV01,{UNIT},MOI,{mark}\n")
+    };
+    let mixed = [head, &letter("1", "đất công", ""), &letter("2", "không được giữ", "MAT")].concat();
+    let sent = browser.upload("don.csv", "don_thu", mixed.as_bytes()).await;
+    let place = sent.header("location").unwrap().to_owned();
+    let shown = browser.settled(&place).await.text();
+    assert!(shown.contains("CLASSIFIED") && shown.contains("máy không giữ tệp"), "{shown}");
+    let report = browser.get(&format!("{place}/report.xlsx")).await;
+    let cells = report_cells(stage.province.dir.path(), &report.bytes).join("|");
+    for secret in ["Bí Mật", "không được giữ"] {
+        assert!(!shown.contains(secret) && !cells.contains(secret), "{shown}: {cells}");
+    }
+    let folder = stage.node.data.join("page.work").join(place.rsplit('/').next().unwrap());
+    assert!(folder.join("report.xlsx").exists() && !folder.join("file.csv").exists(), "not kept");
+    browser.post(&place, &[("do", "take")]).await;
     assert_eq!(stage.log_size(), 0);
+    let plain = [head, &letter("1", "đất công", "")].concat();
+    let sent = browser.upload("don.csv", "don_thu", plain.as_bytes()).await;
+    let place = sent.header("location").unwrap().to_owned();
+    let shown = browser.settled(&place).await.text();
+    browser.post(&place, &[("do", "take")]).await;
+    browser.settled(&place).await;
+    let list = browser.get("/records?type=don_thu").await.text();
+    let (_, rest) = list.split_once("/records/don_thu/").unwrap_or_else(|| panic!("{shown}"));
+    let record = format!("/records/don_thu/{}", rest.split('"').next().unwrap());
+    let form = browser.get(&format!("{record}/edit")).await.text();
+    assert!(form.contains("name=\"f.noi_dung\"") && !form.contains("nguoi_gui"), "{form}");
+    for text in [form, browser.get(&record).await.text(), browser.get("/defects").await.text()] {
+        assert!(!text.contains("Bí Mật"), "{text}");
+    }
+    let size = stage.log_size();
+    let seen = browser.get(&format!("{record}/edit")).await.input("seen");
+    let marked = [("seen", seen.as_str()), ("f.do_mat", "MAT")];
+    let refused = browser.post(&format!("{record}/edit"), &marked).await;
+    assert!(refused.status == 422 && refused.text().contains("id=\"f.do_mat.fault\""), "{}", refused.text());
+    assert_eq!(stage.log_size(), size, "nor by an edit");
 }
 
 /// Goal: an edit with a mistake writes nothing and says so at the field; a good one writes what was changed and nothing
