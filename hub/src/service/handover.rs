@@ -118,12 +118,14 @@ impl Hub {
             Ok(None) => {}
             Ok(Some(decisions)) => {
                 if let Err(refusal) = self.decide(decisions).await {
-                    tracing::error!(%id, refusal = %refusal.body, "what both units agree on is not given over");
+                    // Neither the record nor the refusal's text, which may name its values.
+                    let rule = refusal.body.get("rule").and_then(Json::as_str).unwrap_or("none");
+                    tracing::error!(record_type, rule, "what both units agree on is not given over");
                 }
             }
             Err(error) => {
                 let error: DatasetError = error;
-                tracing::error!(%error, %id, "a handover cannot be read");
+                tracing::error!(%error, record_type, "a handover cannot be read");
             }
         }
     }
