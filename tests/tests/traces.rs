@@ -91,7 +91,8 @@ async fn one_grep_finds_one_import_at_both_ends() {
     let (import, first, size) = written(u64::from(rows));
     assert!(first > 0 && size == first + u64::from(rows) + 1, "the rows and the import's own event");
     let at_node = grep(&of_node, &import);
-    assert_eq!(messages(&at_node), set(&["captured: written", "captured: sent", "captured: acknowledged"]));
+    let way = set(&["captured: written", "captured: sent", "captured: acknowledged"]);
+    assert!(messages(&at_node).is_superset(&way));
     let sent: Vec<_> = at_node.iter().filter(|line| line["message"] == "captured: sent").collect();
     assert!(sent.len() > 1, "it took several batches");
     let at_hub = grep(&of_hub, &import);
@@ -109,10 +110,7 @@ async fn one_grep_finds_one_import_at_both_ends() {
     // The put, on a line that was up.
     let (put, _, _) = written(1);
     assert!(put != import);
-    assert_eq!(
-        messages(&grep(&of_node, &put)),
-        set(&["captured: written", "captured: sent", "captured: acknowledged"])
-    );
+    assert!(messages(&grep(&of_node, &put)).is_superset(&way));
     assert!(messages(&grep(&of_hub, &put)).contains("batch: committed"));
 
     for data in [node.data(), other.data(), hub.data()] {

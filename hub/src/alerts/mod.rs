@@ -1,7 +1,7 @@
 //! What needs a person, said by itself: conditions worked out from what the hub knows, kept as alerts with a stable
 //! key, told once when one begins and once when it ends.
 //!
-//! [`conditions`](crate::app::Hub::conditions) say what is the case now; [`Book`] makes alerts of it, by time alone;
+//! `conditions` say what is the case now; [`Book`] makes alerts of it, by time alone;
 //! [`Notifier`] tells people. The file of alerts is written whole whenever one changes. Texts hold names of units,
 //! counts and times, never a value of a record.
 

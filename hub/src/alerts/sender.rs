@@ -99,6 +99,7 @@ impl Notifier {
         let start = |way: Way| {
             let (sender, queue) = mpsc::channel(QUEUE);
             let (name, job) = (way.name(), office.jobs.register(way.spec()));
+            meters.tells(name);
             tokio::spawn(Teller { way, job, office: office.clone() }.run(queue));
             (name, sender)
         };

@@ -12,7 +12,7 @@ use lienthong_proto::value::Value;
 use parking_lot::Mutex;
 
 /// What has passed since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Meters {
     /// How long groups of entries took to reach the disk.
     pub commits: Histogram,
@@ -24,6 +24,28 @@ pub struct Meters {
     imports: Mutex<ImportCounts>,
     certificates: Mutex<BTreeMap<ReplicaId, UnixMillis>>,
     differing: Mutex<BTreeMap<UnitCode, UnixMillis>>,
+}
+
+/// Why peers are turned away, and what becomes of rows: told as 0 before it happens, so that the first time shows.
+const REFUSALS: [&str; 6] = ["busy", "handshake", "timeout", "unknown", "revoked", "fenced"];
+const OUTCOMES: [&str; 5] = ["created", "updated", "unchanged", "duplicates", "rejected"];
+
+impl Default for Meters {
+    fn default() -> Self {
+        let mut imports = ImportCounts::default();
+        OUTCOMES.iter().for_each(|outcome| imports.note(outcome, 0));
+        Self {
+            commits: Histogram::default(),
+            batches: AtomicU64::default(),
+            entries: AtomicU64::default(),
+            connections: AtomicU64::default(),
+            refused: Mutex::new(REFUSALS.iter().map(|reason| (*reason, 0)).collect()),
+            told: Mutex::default(),
+            imports: Mutex::new(imports),
+            certificates: Mutex::default(),
+            differing: Mutex::default(),
+        }
+    }
 }
 
 /// A connection; counted while this lives.
@@ -79,6 +101,14 @@ impl Meters {
         self.refused.lock().clone()
     }
 
+    /// There is such a way to tell people of alerts.
+    pub fn tells(&self, way: &'static str) {
+        let mut told = self.told.lock();
+        for outcome in ["sent", "failed", "dropped"] {
+            told.entry((way, outcome)).or_default();
+        }
+    }
+
     /// People were told of alerts, or not: by which way, with which outcome.
     pub fn told(&self, way: &'static str, outcome: &'static str) {
         *self.told.lock().entry((way, outcome)).or_default() += 1;
@@ -93,7 +123,7 @@ impl Meters {
     /// A unit's import came: its counts, nothing else of it.
     pub fn imported(&self, event: &Event) {
         let mut counts = self.imports.lock();
-        for outcome in ["created", "updated", "unchanged", "duplicates", "rejected"] {
+        for outcome in OUTCOMES {
             if let Some(Value::Integer(rows)) = event.fields.get(outcome) {
                 counts.note(outcome, u64::try_from(*rows).unwrap_or(0));
             }

@@ -2,6 +2,7 @@
 
 use lienthong_node::observe::Readiness;
 
+use super::jobs;
 use crate::app::Hub;
 
 impl Hub {
@@ -22,7 +23,9 @@ impl Hub {
         if self.committer.failure().is_some() {
             ready.say("LEDGER_FAILED", "sổ cái không ghi được nữa", "the ledger takes no more writes");
         }
-        for job in self.observed.jobs.states().iter().filter(|job| job.stalled) {
+        // What else is stuck needs a person, and holds up no node.
+        let vital = |name: &str| name == jobs::COMMITTER.name;
+        for job in self.observed.jobs.states().iter().filter(|job| job.stalled && vital(job.spec.name)) {
             let name = job.spec.name;
             let (vi, en) = (format!("việc nền {name} không tiến triển"), format!("the job {name} is stuck"));
             ready.say("JOB_STALLED", vi, en);

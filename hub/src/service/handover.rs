@@ -146,7 +146,7 @@ impl Hub {
     }
 
     async fn hand_over(&self, handover: &(String, RecordId), waiting: &mut Waiting) {
-        let id = handover.1;
+        let record_type = handover.0.as_str();
         loop {
             match tokio::task::block_in_place(|| self.step(handover)) {
                 Ok(Step::Nothing) => return,
@@ -155,12 +155,14 @@ impl Hub {
                 Ok(Step::Wait(_)) => return,
                 Ok(Step::Give(decisions)) => {
                     if let Err(refusal) = self.decide(decisions).await {
-                        tracing::error!(%id, refusal = %refusal.body, "what both units agree on is not given over");
+                        // Neither the record nor the refusal's text, which may name its values.
+                        let rule = refusal.body.get("rule").and_then(Json::as_str).unwrap_or("none");
+                        tracing::error!(record_type, rule, "what both units agree on is not given over");
                     }
                     return;
                 }
                 Err(error) => {
-                    tracing::error!(%error, %id, "a handover cannot be read");
+                    tracing::error!(%error, record_type, "a handover cannot be read");
                     return;
                 }
             }

@@ -132,8 +132,8 @@ pub fn annotate(
     match copied(path, record_type, annotations, &mut workbook, &style) {
         Ok(()) if annotations.file.is_empty() => {}
         Ok(()) => noted(annotations, workbook.add_worksheet(), &style)?,
-        Err(AnnotateError::File(refusal)) => {
-            tracing::debug!(%refusal, "no table to annotate");
+        Err(AnnotateError::File(_)) => {
+            tracing::debug!("no table to annotate");
             workbook = Workbook::new();
             listed(annotations, workbook.add_worksheet(), &style)?;
         }
@@ -252,8 +252,8 @@ fn copied(
         let sheet = workbook.add_worksheet_with_constant_memory()?;
         let name = if header.sheet.is_empty() { SHEET } else { &header.sheet };
         // What other programs call a sheet may be too long for a workbook: then it keeps its number.
-        if let Err(error) = sheet.set_name(name) {
-            tracing::debug!(%error, "a sheet is copied under another name");
+        if sheet.set_name(name).is_err() {
+            tracing::debug!("a sheet is copied under another name");
         }
         sheet.set_freeze_panes(u32::try_from(header.row).unwrap_or(0), 0)?;
         let added = narrow(added_column(header));

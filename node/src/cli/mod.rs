@@ -268,6 +268,7 @@ async fn serve(
     node.start_sync(Settings::default());
     node.start_inbox(&services.inbox).context("inbox")?;
     node.start_judging().context("quality")?;
+    crate::observe::watch_jobs(node).context("watchdog")?;
     Ok(served)
 }
 

@@ -58,34 +58,89 @@ impl ImportCounts {
     }
 }
 
+/// A piece of the log that went, or was acknowledged.
+#[derive(Debug, Clone, Copy)]
+struct Passed {
+    first: u64,
+    size: u64,
+    /// Where the hub's ledger has it, once it was acknowledged.
+    ledger: Option<u64>,
+}
+
+impl Passed {
+    fn say(self, replica: ReplicaId, capture: &Capture) {
+        let Self { first, size, ledger } = self;
+        let trace = capture.trace;
+        match ledger {
+            Some(ledger) => tracing::info!(%trace, size, ledger, "captured: acknowledged"),
+            None => {
+                let batch = TraceId::of(replica, first);
+                tracing::info!(%trace, %batch, first, size, "captured: sent");
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    captures: VecDeque<Capture>,
+    passed: VecDeque<Passed>,
+}
+
 /// The last captures, and what all came to.
 #[derive(Debug, Default)]
 pub struct Captures {
-    last: Mutex<VecDeque<Capture>>,
+    last: Mutex<Last>,
     counts: Mutex<ImportCounts>,
 }
 
 impl Captures {
-    /// An entry of a capture was written; `first` is its first. What is known of it.
-    pub fn written(&self, replica: ReplicaId, first: u64, sequence: u64) -> Capture {
+    /// An entry of a capture was written; `first` is its first. On a quick line it may have gone before this is
+    /// known: that is said now.
+    pub fn written(&self, replica: ReplicaId, first: u64, sequence: u64) {
         let mut last = self.last.lock();
-        if let Some(known) = last.iter_mut().rev().find(|known| known.first == first) {
-            known.size = known.size.max(sequence + 1);
-            return *known;
+        let known = last.captures.iter().rposition(|known| known.first == first);
+        let before = known.and_then(|place| last.captures.get(place)).map_or(first, |known| known.size);
+        let size = before.max(sequence + 1);
+        let capture = Capture { trace: TraceId::of(replica, first), first, size };
+        match known.and_then(|place| last.captures.get_mut(place)) {
+            Some(known) => *known = capture,
+            None => push(&mut last.captures, capture),
         }
-        if last.len() >= CAPTURES_MAX {
-            last.pop_front();
+        for passed in &last.passed {
+            let touched = |size: u64| passed.first < size && first < passed.size;
+            if touched(size) && (before == first || !touched(before)) {
+                passed.say(replica, &capture);
+            }
         }
-        let capture = Capture { trace: TraceId::of(replica, first), first, size: sequence + 1 };
-        last.push_back(capture);
-        capture
     }
 
-    /// The captures with entries from `first` up to `size`.
+    /// A batch goes: said under its own id, unless a capture in it has the same, and under those of the captures.
+    pub fn sent(&self, replica: ReplicaId, first: u64, size: u64) {
+        let own = TraceId::of(replica, first);
+        if self.passed(replica, Passed { first, size, ledger: None }).iter().all(|known| known.trace != own) {
+            tracing::info!(trace = %own, first, size, "batch: sent");
+        }
+    }
+
+    /// The hub has it up to `size`, in its ledger's entry `ledger`.
+    pub fn acknowledged(&self, replica: ReplicaId, first: u64, size: u64, ledger: u64) {
+        self.passed(replica, Passed { first, size, ledger: Some(ledger) });
+    }
+
+    fn passed(&self, replica: ReplicaId, passed: Passed) -> Vec<Capture> {
+        let mut last = self.last.lock();
+        push(&mut last.passed, passed);
+        let touched = |known: &&Capture| known.first < passed.size && passed.first < known.size;
+        let within: Vec<Capture> = last.captures.iter().filter(touched).copied().collect();
+        within.iter().for_each(|capture| passed.say(replica, capture));
+        within
+    }
+
+    /// The capture that begins there.
     #[must_use]
-    pub fn within(&self, first: u64, size: u64) -> Vec<Capture> {
-        let last = self.last.lock();
-        last.iter().filter(|known| known.first < size && first < known.size).copied().collect()
+    pub fn begun(&self, first: u64) -> Option<Capture> {
+        self.last.lock().captures.iter().rev().find(|known| known.first == first).copied()
     }
 
     /// Counts what rows came to.
@@ -98,6 +153,14 @@ impl Captures {
     pub fn counts(&self) -> ImportCounts {
         self.counts.lock().clone()
     }
+}
+
+/// Keeps the last ones.
+fn push<T>(last: &mut VecDeque<T>, new: T) {
+    if last.len() >= CAPTURES_MAX {
+        last.pop_front();
+    }
+    last.push_back(new);
 }
 
 #[cfg(test)]
@@ -117,19 +180,27 @@ mod tests {
         assert!(counts.reasons.len() <= CLASSES_MAX + 1);
     }
 
+    /// Goal: what went and what was captured find each other, whichever is known first. Method: the captures a
+    /// batch meets, and that they grow.
     #[test]
-    fn a_range_finds_the_captures_it_touches() {
+    fn a_batch_finds_the_captures_it_touches() {
         let (captures, replica) = (Captures::default(), ReplicaId([1; 16]));
         for sequence in 3..=9 {
             captures.written(replica, 3, sequence);
         }
         captures.written(replica, 10, 10);
+        assert_eq!(captures.begun(3).map(|known| known.size), Some(10));
         let firsts = |first, size| -> Vec<u64> {
-            captures.within(first, size).iter().map(|capture| capture.first).collect()
+            let found = captures.passed(replica, Passed { first, size, ledger: None });
+            found.iter().map(|capture| capture.first).collect()
         };
         assert_eq!(firsts(0, 3), [0; 0]);
         assert_eq!(firsts(0, 4), [3]);
         assert_eq!(firsts(9, 11), [3, 10]);
         assert_eq!(firsts(11, 20), [0; 0]);
+        for number in 0..1_000 {
+            captures.written(replica, 100 + number, 100 + number);
+        }
+        assert!(captures.last.lock().captures.len() <= CAPTURES_MAX);
     }
 }

@@ -15,6 +15,7 @@ mod ready;
 mod render;
 mod room;
 mod serve;
+mod watchdog;
 
 pub use backup_mark::{backup_made, last_backup};
 pub use captures::{Capture, Captures, ImportCounts};
@@ -26,3 +27,4 @@ pub use ready::{Readiness, Unready};
 pub use render::{render, seconds_until, signed_seconds};
 pub use room::{Room, folder_bytes};
 pub use serve::{answer, serve};
+pub use watchdog::watch_jobs;

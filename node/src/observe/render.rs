@@ -3,7 +3,7 @@
 use lienthong_proto::time::UnixMillis;
 
 use super::{Exposition, JobState, Metric, Readiness, Room, last_backup, names};
-use crate::app::Node;
+use crate::app::{Node, jobs};
 use crate::sync::Phase;
 
 impl Node {
@@ -22,7 +22,9 @@ impl Node {
                 ("nhật ký mâu thuẫn với tỉnh: chỉ đọc", "the log contradicts the hub's: read only");
             ready.say("REGRESSED", vi, en);
         }
-        for job in self.jobs.states().iter().filter(|job| job.stalled) {
+        // What else is stuck needs a person, and keeps nobody from writing.
+        let vital = |name: &str| name == jobs::JOURNAL.name;
+        for job in self.jobs.states().iter().filter(|job| job.stalled && vital(job.spec.name)) {
             let name = job.spec.name;
             ready.say(
                 "JOB_STALLED",
@@ -57,7 +59,7 @@ pub fn render(node: &Node) -> String {
     records(node, &mut text);
     machine(node, &mut text);
     captured(node, &mut text);
-    jobs(node, &mut text);
+    background(node, &mut text);
     text.finish()
 }
 
@@ -112,7 +114,7 @@ fn captured(node: &Node, text: &mut Exposition) {
     text.one(&names::INBOX_FAULT, fault);
 }
 
-fn jobs(node: &Node, text: &mut Exposition) {
+fn background(node: &Node, text: &mut Exposition) {
     let metrics = [&names::JOB_PROGRESS, &names::JOB_STALLED, &names::JOB_FAILURES];
     text.jobs(metrics, &node.jobs.states(), node.now());
 }

@@ -57,7 +57,7 @@ impl<'a> Following<'a> {
             }
         });
         let Some(first) = self.first() else { return };
-        for capture in self.captures.within(first, first + 1).iter().filter(|known| known.first == first) {
+        if let Some(capture) = self.captures.begun(first) {
             tracing::info!(
                 trace = %capture.trace, first, size = capture.size, rows = report.rows,
                 rejected = report.rejected, record_type = report.record_type, "captured: written"

@@ -10,7 +10,6 @@ use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
-use lienthong_proto::trace::TraceId;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -20,8 +19,8 @@ use super::calls::renew;
 use super::reconcile::Reconciler;
 use super::stream::{Report, What, connect, hand_over, prove, read_down};
 use super::{
-    Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, OutBatch, Phase, Promised,
-    ReceiptLine, Roots as _, Settings, Welcomed, judge, verify_proof,
+    Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, Phase, Promised, ReceiptLine,
+    Roots as _, Settings, Welcomed, judge, verify_proof,
 };
 use crate::identity::NodeIdentity;
 use crate::observe::{Captures, Job};
@@ -405,10 +404,8 @@ impl Driver {
         if let Err(error) = client.evidence.keep_receipt(line) {
             tracing::error!(%error, "a receipt cannot be kept");
         }
-        for capture in client.captures.within(before, receipt.size) {
-            let ledger = receipt.ledger_index;
-            tracing::info!(trace = %capture.trace, size = receipt.size, ledger, "captured: acknowledged");
-        }
+        let replica = client.identity.replica();
+        client.captures.acknowledged(replica, before, receipt.size, receipt.ledger_index);
         true
     }
 
@@ -618,7 +615,7 @@ impl Driver {
             };
             let reason = match made {
                 Ok(Ok(batch)) => {
-                    say_sent(&captures, replica, &batch);
+                    captures.sent(replica, batch.first, batch.first + u64::from(batch.count));
                     return hand_over(batch, generation, &up, &events).await;
                 }
                 Ok(Err(error)) => {
@@ -629,19 +626,6 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(reason.into()) }).await;
         });
-    }
-}
-
-/// Says what goes, under the ids of the captures in it, or its own where none is remembered.
-fn say_sent(captures: &Captures, replica: ReplicaId, batch: &OutBatch) {
-    let (first, size) = (batch.first, batch.first + u64::from(batch.count));
-    let own = TraceId::of(replica, first);
-    let within = captures.within(first, size);
-    if within.iter().all(|capture| capture.trace != own) {
-        tracing::info!(trace = %own, first, size, "batch: sent");
-    }
-    for capture in within {
-        tracing::info!(trace = %capture.trace, batch = %own, first, size, "captured: sent");
     }
 }
 
