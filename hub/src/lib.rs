@@ -18,6 +18,7 @@ pub mod lineage;
 pub mod live;
 pub mod pki;
 pub mod reconcile;
+pub mod rights;
 pub mod rpc;
 pub mod service;
 pub mod status;

@@ -108,7 +108,7 @@ fn documents_name_commands_metrics_and_settings_that_exist() {
     }
     assert!(seen >= 10, "the README's set-up was found");
     let operations = text(&root().join("deploy/OPERATIONS.md"));
-    let web = text(&root().join("hub/src/web.rs"));
+    let web = text(&root().join("hub/src/web/health.rs"));
     let metrics: Vec<&str> = operations
         .split(|c: char| !c.is_ascii_lowercase() && c != '_')
         .filter(|word| word.starts_with("lienthong_") && *word != "lienthong_hub")

@@ -80,7 +80,7 @@ pub enum Command {
         #[arg(
             long,
             env = "LIENTHONG_WEB",
-            help = "Where the pages are; loopback only [default: 127.0.0.1:8443]"
+            help = "Where the pages are: over TLS, but on loopback over plain HTTP unless https:// stands before it [default: 127.0.0.1:8443]"
         )]
         web: Option<String>,
         /// Folder with catalogue files over the built-in ones
@@ -379,6 +379,14 @@ pub enum UserAction {
     },
     /// All
     List,
+    /// Đặt lại ứng dụng xác thực của một tài khoản · take an account's authenticator away, to be set up anew
+    Totp {
+        /// Its name
+        name: String,
+        /// Do it
+        #[arg(long, required = true)]
+        reset: bool,
+    },
     /// End one
     Disable {
         /// Its name

@@ -29,7 +29,7 @@ use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::{Asked, NewWaiver, Pairing, Request, Resolution, Transfer};
+use crate::service::{Asked, CODE_NEEDED, NewWaiver, Pairing, Request, Resolution, Transfer};
 use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
@@ -229,8 +229,8 @@ async fn serve_once(
     let handle: control::Handler<Asked, _> =
         Arc::new(move |asked, caller| Arc::clone(&handler).execute_as(asked, caller));
     control::serve(&hub.data, handle, hub.stop.clone()).context("control.sock")?;
-    let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
-    let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
+    let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang web: {pages}/");
+    let en = format!("serving nodes at {nodes}, pages: {pages}/");
     eprintln!("{}", tongue.pick(&vi, &en));
     Ok((nodes.to_string(), pages.to_string()))
 }
@@ -257,7 +257,23 @@ impl Door {
         Ok(Self::Folder(opened(data, overrides)?))
     }
 
+    /// Asks; who needs a code beside the password is asked for it.
     async fn ask(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
+        let again = asked.credentials.is_some().then(|| asked.clone());
+        let answer = self.ask_once(asked, hear).await?;
+        match again {
+            Some(mut again) if answer.body.get("rule").is_some_and(|rule| rule == CODE_NEEDED) => {
+                let code = rpassword::prompt_password("mã xác thực · code: ")?;
+                if let Some(credentials) = &mut again.credentials {
+                    credentials.code = Some(code);
+                }
+                self.ask_once(again, hear).await
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn ask_once(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
         match self {
             Self::Daemon(connection) => connection.ask_hearing(&asked, hear).await.context("control.sock"),
             Self::Folder(hub) => {
@@ -279,7 +295,7 @@ impl Door {
 fn credentials(cli: &Cli) -> anyhow::Result<Option<Credentials>> {
     let Some(user) = cli.as_user.clone() else { return Ok(None) };
     let password = password(cli.password_file.as_deref(), &user)?;
-    Ok(Some(Credentials { user, password }))
+    Ok(Some(Credentials { user, password, code: None }))
 }
 
 /// A password: the first line of a file only its owner can read, or typed.
@@ -375,6 +391,9 @@ fn request(command: &Command) -> anyhow::Result<Request> {
                 }
             }
             UserAction::List => Request::UserList,
+            UserAction::Totp { name, reset: _ } => {
+                Request::UserTotpReset { name: name.clone(), actor: author() }
+            }
             UserAction::Disable { name } => Request::UserDisable { name: name.clone(), actor: author() },
         },
         Command::Ledger { action } => match action {

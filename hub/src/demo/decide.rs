@@ -39,7 +39,8 @@ impl Stage {
     /// An account that may decide: the one that made the hub keeps accounts, and may not.
     async fn steward(&self) -> anyhow::Result<Credentials> {
         let password: u128 = rand::random();
-        let credentials = Credentials { user: STEWARD.to_owned(), password: format!("{password:032x}") };
+        let credentials =
+            Credentials { user: STEWARD.to_owned(), password: format!("{password:032x}"), code: None };
         let request = Request::UserAdd {
             name: STEWARD.to_owned(),
             roles: vec![AccountRole::Steward],

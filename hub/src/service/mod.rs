@@ -24,9 +24,13 @@ use lienthong_proto::rules::UnitScope;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Handle;
 
+use crate::accounts::AccountError;
 use crate::app::Hub;
 
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
+
+/// The rule of a refusal that a code undoes.
+pub const CODE_NEEDED: &str = "CODE_NEEDED";
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -35,14 +39,19 @@ fn list(items: Vec<Json>) -> Answer {
 impl Hub {
     /// Does what is asked, if the account of the one who asks may.
     pub async fn execute_as(self: Arc<Self>, mut asked: Asked, caller: Caller) -> Answer {
-        let (credentials, right) = (asked.credentials.take(), asked.request.right());
-        let allowed =
-            tokio::task::block_in_place(|| self.accounts.authorise(caller.uid, credentials.as_ref(), right));
+        let credentials = asked.credentials.take();
+        let Some(right) = asked.request.right() else {
+            return Answer::failed("không ai được phép · nobody may do that");
+        };
+        let allowed = tokio::task::block_in_place(|| {
+            self.accounts.authorise(caller.uid, credentials.as_ref(), right, self.now())
+        });
         match allowed {
             Ok(name) => {
                 asked.request.act_as(&name);
                 self.execute(asked.request, caller.tell).await
             }
+            Err(refusal @ AccountError::CodeNeeded) => Answer::refused(CODE_NEEDED, refusal),
             Err(refusal) => Answer::failed(refusal),
         }
     }
@@ -80,6 +89,7 @@ impl Hub {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
+            Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
@@ -184,7 +194,8 @@ impl Hub {
             | Request::Reconcile { .. }
             | Request::ConfirmSuccession { .. }
             | Request::UserAdd { .. }
-            | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
+            | Request::UserDisable { .. }
+            | Request::UserTotpReset { .. } => Err(Answer::failed("not a question")),
         }
     }
 }
