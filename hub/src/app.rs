@@ -37,7 +37,8 @@ use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
 use crate::pki::{
-    Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError, Tokens,
+    Approvals, Contacts, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, TokenError,
+    Tokens,
 };
 use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
@@ -100,6 +101,8 @@ pub struct Hub {
     pub tokens: Tokens,
     /// Recoveries that were approved.
     pub approvals: Approvals,
+    /// Whom to call at units.
+    pub contacts: Contacts,
     /// People's accounts.
     pub accounts: Accounts,
     /// Issues certificates.
@@ -203,6 +206,7 @@ impl Hub {
         let registry = Registry::open(&secrets)?;
         let tokens = Tokens::open(&secrets)?;
         let approvals = Approvals::open(&secrets).map_err(TokenError::from)?;
+        let contacts = Contacts::open(&secrets).map_err(TokenError::from)?;
         let accounts = Accounts::open(&secrets)?;
         let issuer = Issuer::new(&secrets)?;
         let author = Author {
@@ -237,6 +241,7 @@ impl Hub {
             registry,
             tokens,
             approvals,
+            contacts,
             accounts,
             issuer,
             catalogue,

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::app::Hub;
 use crate::holds::Holds;
-use crate::pki::{Enrolled, ReplicaState};
+use crate::pki::{Contact, Enrolled, ReplicaState};
 
 /// A connected node that is silent for longer than three heartbeats is silent.
 pub(crate) const SILENT_MILLIS: u64 = 90_000;
@@ -26,6 +26,8 @@ pub struct UnitStatus {
     pub unit: UnitCode,
     /// Its title.
     pub name: String,
+    /// Whom to call there.
+    pub contact: Option<Contact>,
     /// `online`, `silent`, `offline`, `never`, `stopped`, `revoked`.
     pub state: &'static str,
     /// Its replicas.
@@ -70,7 +72,10 @@ impl UnitStatus {
         json!({
             "unit": self.unit,
             "name": self.name,
-            "contact": { "name": null, "phone": null },
+            "contact": {
+                "name": self.contact.as_ref().map(|contact| &contact.name),
+                "phone": self.contact.as_ref().map(|contact| &contact.phone),
+            },
             "state": self.state,
             "replicas": self.replicas,
             "acknowledged": self.acknowledged,
@@ -123,6 +128,7 @@ impl Hub {
         let mut status = UnitStatus {
             unit: unit.clone(),
             name: tree.title(unit),
+            contact: self.contacts.get(unit),
             state: "never",
             replicas: enrolled.iter().map(|entry| entry.replica).collect(),
             acknowledged: 0,

@@ -433,6 +433,17 @@ pub enum UnitAction {
         /// Its code
         unit: String,
     },
+    /// Người cần gọi ở đơn vị; để trống cả hai là xóa · whom to call there; leave both out to forget it
+    Contact {
+        /// Its code
+        unit: lienthong_proto::ids::UnitCode,
+        /// Their name
+        #[arg(long, default_value = "", hide_default_value = true)]
+        name: String,
+        /// Their number
+        #[arg(long, default_value = "", hide_default_value = true)]
+        phone: String,
+    },
     /// Take its enrolment back, at once
     Revoke {
         /// Unit code or replica id

@@ -325,22 +325,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             TokenAction::List => Request::TokenList,
             TokenAction::Revoke { id } => Request::TokenRevoke { id: id.clone(), actor: author() },
         },
-        Command::Unit { action } => match action {
-            UnitAction::Add(add) => add.request(),
-            UnitAction::Merge(merge) => merge.request(),
-            UnitAction::Split(split) => split.request()?,
-            UnitAction::Rename(rename) => rename.request(),
-            UnitAction::Dissolve(dissolve) => dissolve.request(),
-            UnitAction::Lineage(lineage) => lineage.request()?,
-            UnitAction::List => Request::UnitList,
-            UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
-            UnitAction::ApproveRecovery { unit } => {
-                Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
-            }
-            UnitAction::Revoke { whom, reason } => {
-                Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
-            }
-        },
+        Command::Unit { action } => unit(action)?,
         Command::Transfer { record_type, id, to, reason, unit } => Request::RecordTransfer(Transfer {
             record_type: record_type.clone(),
             id: id.clone(),
@@ -375,27 +360,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
                 Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }
             }
         },
-        Command::User { action } => match action {
-            UserAction::Add { name, roles, uid, new_password_file } => {
-                let new_password = match (new_password_file, uid) {
-                    (Some(file), _) => Some(password(Some(file), name)?),
-                    (None, Some(_)) => None,
-                    (None, None) => Some(password(None, name)?),
-                };
-                Request::UserAdd {
-                    name: name.clone(),
-                    roles: roles.clone(),
-                    uid: *uid,
-                    password: new_password,
-                    actor: author(),
-                }
-            }
-            UserAction::List => Request::UserList,
-            UserAction::Totp { name, reset: _ } => {
-                Request::UserTotpReset { name: name.clone(), actor: author() }
-            }
-            UserAction::Disable { name } => Request::UserDisable { name: name.clone(), actor: author() },
-        },
+        Command::User { action } => user(action)?,
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
@@ -412,6 +377,53 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Check => Request::Status,
         Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
         Command::ConfirmSuccession => Request::ConfirmSuccession { actor: author() },
+    })
+}
+
+fn unit(action: &UnitAction) -> anyhow::Result<Request> {
+    Ok(match action {
+        UnitAction::Add(add) => add.request(),
+        UnitAction::Merge(merge) => merge.request(),
+        UnitAction::Split(split) => split.request()?,
+        UnitAction::Rename(rename) => rename.request(),
+        UnitAction::Dissolve(dissolve) => dissolve.request(),
+        UnitAction::Lineage(lineage) => lineage.request()?,
+        UnitAction::List => Request::UnitList,
+        UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
+        UnitAction::ApproveRecovery { unit } => {
+            Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
+        }
+        UnitAction::Contact { unit, name, phone } => Request::UnitContact {
+            unit: unit.clone(),
+            name: name.clone(),
+            phone: phone.clone(),
+            actor: author(),
+        },
+        UnitAction::Revoke { whom, reason } => {
+            Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
+        }
+    })
+}
+
+fn user(action: &UserAction) -> anyhow::Result<Request> {
+    Ok(match action {
+        UserAction::Add { name, roles, uid, new_password_file } => {
+            let new_password = match (new_password_file, uid) {
+                (Some(file), _) => Some(password(Some(file), name)?),
+                (None, Some(_)) => None,
+                (None, None) => Some(password(None, name)?),
+            };
+            Request::UserAdd {
+                name: name.clone(),
+                roles: roles.clone(),
+                uid: *uid,
+                password: new_password,
+                actor: author(),
+            }
+        }
+        UserAction::List => Request::UserList,
+        UserAction::Totp { name, reset: _ } => Request::UserTotpReset { name: name.clone(), actor: author() },
+        UserAction::Disable { name } => Request::UserDisable { name: name.clone(), actor: author() },
     })
 }
 

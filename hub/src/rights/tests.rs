@@ -27,6 +27,7 @@ const WHO_MAY_REQUEST: &str = "
     OSPA unit_list
     OSPA unit_show
     O..A unit_revoke
+    O..A unit_contact
     O..A unit_approve_recovery
     OSPA records
     O..A records, written
@@ -86,6 +87,8 @@ const WHO_MAY_OPEN: &str = "
     OSPA GET /units
     OSPA GET /units/{unit}
     OSPA GET /units/{unit}/live
+    O..A GET /units/{unit}/contact
+    O..A POST /units/{unit}/contact
     O..A GET /units/{unit}/revoke
     O..A POST /units/{unit}/revoke
     O..A GET /administration

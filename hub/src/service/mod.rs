@@ -64,6 +64,9 @@ impl Hub {
             }
             Request::TokenRevoke { id, actor } => self.token_revoke(&id, &actor).await,
             Request::UnitRevoke { whom, reason, actor } => self.unit_revoke(&whom, &reason, &actor).await,
+            Request::UnitContact { unit, name, phone, actor } => {
+                self.unit_contact(&unit, &name, &phone, &actor).await
+            }
             Request::UnitApproveRecovery { unit, actor } => self.approve_recovery(&unit, &actor).await,
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, reason, actor).await
@@ -178,6 +181,7 @@ impl Hub {
             Request::TokenCreate { .. }
             | Request::TokenRevoke { .. }
             | Request::UnitRevoke { .. }
+            | Request::UnitContact { .. }
             | Request::UnitApproveRecovery { .. }
             | Request::QuarantineRelease { .. }
             | Request::QuarantineSeparate { .. }

@@ -85,6 +85,17 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// Whom to call at a unit; nobody, if both are empty.
+    UnitContact {
+        /// Which.
+        unit: UnitCode,
+        /// Their name.
+        name: String,
+        /// Their number.
+        phone: String,
+        /// Who says so.
+        actor: String,
+    },
     /// Let a unit go on as a new replica by its old certificate, once.
     UnitApproveRecovery {
         /// Which.
@@ -419,6 +430,7 @@ impl Request {
             Self::UnitList => "unit_list",
             Self::UnitShow { .. } => "unit_show",
             Self::UnitRevoke { .. } => "unit_revoke",
+            Self::UnitContact { .. } => "unit_contact",
             Self::UnitApproveRecovery { .. } => "unit_approve_recovery",
             Self::Records(request) if request.writes() => "records, written",
             Self::Records(_) => "records",
@@ -470,6 +482,7 @@ impl Request {
             Self::TokenCreate { actor, .. }
             | Self::TokenRevoke { actor, .. }
             | Self::UnitRevoke { actor, .. }
+            | Self::UnitContact { actor, .. }
             | Self::LineageUndo { actor, .. }
             | Self::UnitApproveRecovery { actor, .. }
             | Self::QuarantineRelease { actor, .. }

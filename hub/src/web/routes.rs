@@ -6,7 +6,9 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Router, middleware};
 
 use super::guard::guard;
-use super::pages::{accounts, administration, language, overview, sign_in, unit, unit_revoke, units};
+use super::pages::{
+    accounts, administration, language, overview, sign_in, unit, unit_contact, unit_revoke, units,
+};
 use super::site::Site;
 use super::{assets, events, health};
 
@@ -35,6 +37,7 @@ fn routes() -> Vec<Route> {
         ("/units", GET, get(units::page)),
         ("/units/{unit}", GET, get(unit::page)),
         ("/units/{unit}/live", GET, get(unit::live)),
+        ("/units/{unit}/contact", BOTH, get(unit_contact::page).post(unit_contact::set)),
         ("/units/{unit}/revoke", BOTH, get(unit_revoke::page).post(unit_revoke::revoke)),
         ("/administration", GET, get(administration::page)),
         ("/administration/tokens", POST, post(administration::create)),

@@ -5,6 +5,8 @@ use maud::{Markup, html};
 
 use super::view::View;
 use crate::accounts::AccountRole;
+use crate::pki::Contact;
+use crate::rights::Right;
 use crate::status::UnitStatus;
 
 /// The states of a unit, worst first, with a sign for those who do not see colours.
@@ -38,6 +40,21 @@ pub(super) fn reasons(view: &View, unit: &UnitStatus) -> Markup {
     html! { @if !reasons.is_empty() { ul.reasons { @for reason in reasons { li { (reason) } } } } }
 }
 
+/// Whom to call at a unit, for those who are signed in: names and numbers are not for passers-by.
+#[must_use]
+pub(super) fn contact(view: &View, unit: &UnitStatus) -> Markup {
+    let shown = unit.contact.as_ref().filter(|_| view.may(Right::Read));
+    html! {
+        @if let Some(Contact { name, phone }) = shown {
+            (name)
+            @if !phone.is_empty() {
+                @let digits: String = phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+                " " a href={ "tel:" (digits) } { (phone) }
+            }
+        } @else if view.may(Right::Read) { span.quiet { (view.t("chưa ghi", "not known")) } }
+    }
+}
+
 /// What an account is for.
 #[must_use]
 pub(super) fn role(role: AccountRole, tongue: Tongue) -> &'static str {
@@ -66,6 +83,7 @@ pub(super) fn event(kind: &str, tongue: Tongue) -> &str {
         "revocation" => ("thu hồi quyền của máy", "revoked"),
         "fence" => ("dừng máy: nhật ký mâu thuẫn", "stopped: its log contradicts itself"),
         "recovery_approved" => ("duyệt khôi phục", "recovery approved"),
+        "contact" => ("đổi người liên hệ", "contact changed"),
         "release" => ("cho nhập thay đổi đang chờ", "released from quarantine"),
         "readmission" => ("tiếp nhận lại", "readmitted"),
         "acceptance" => ("nhận dữ liệu", "data accepted"),

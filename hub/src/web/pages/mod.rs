@@ -8,5 +8,6 @@ pub(super) mod sign_in;
 mod slip;
 mod timeline;
 pub(super) mod unit;
+pub(super) mod unit_contact;
 pub(super) mod unit_revoke;
 pub(super) mod units;

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::super::view::View;
 use super::super::words::{self, STATES};
+use crate::rights::Right;
 use crate::status::UnitStatus;
 
 /// Units shown of those that need a person; a link leads to all.
@@ -86,9 +87,8 @@ fn need(view: &View, unit: &UnitStatus) -> Markup {
         li class={ "severity" (unit.severity) } {
             div { (view.link("/units/{unit}", &format!("/units/{}", unit.unit), &name)) " " (words::state(view, unit.state)) }
             (words::reasons(view, unit))
-            p.quiet {
-                (view.t("Thấy lần cuối: ", "Last heard: ")) (view.time(unit.last_seen))
-            }
+            p.quiet { (view.t("Thấy lần cuối: ", "Last heard: ")) (view.time(unit.last_seen)) }
+            @if view.may(Right::Read) { p { (view.t("Gọi: ", "Call: ")) (words::contact(view, unit)) } }
         }
     }
 }

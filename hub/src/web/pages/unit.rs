@@ -46,8 +46,11 @@ fn parts(view: &View, unit: &UnitStatus) -> Markup {
     let replicas: Vec<Enrolled> =
         view.site.hub.registry.list().into_iter().filter(|entry| entry.unit == unit.unit).collect();
     html! {
-        p { (words::state(view, unit.state)) }
-        @if !unit.attention.is_empty() { div.attention { (words::reasons(view, unit)) } }
+        p {
+            (words::state(view, unit.state)) " · " (view.t("liên hệ: ", "contact: ")) (words::contact(view, unit))
+            @if view.may(Right::Operate) { " " a href={ "/units/" (unit.unit) "/contact" } { (view.t("Sửa", "Change")) } }
+        }
+        @if !unit.attention.is_empty() { div class={ "attention severity" (unit.severity) } { (words::reasons(view, unit)) } }
         div.columns {
             (flow(view, unit))
             (quality(view, unit))
@@ -202,6 +205,10 @@ fn imports(view: &View, replicas: &[Enrolled]) -> Markup {
                     dt { (view.t("Lúc", "At")) } dd { (view.time(Some(UnixMillis(import.at)))) }
                     dt { (view.t("Số dòng", "Rows")) } dd { (import.rows) }
                     dt { (view.t("Bị loại", "Rejected")) } dd { (import.rejected) }
+                    @if !import.reasons.is_empty() {
+                        dt { (view.t("Theo lớp lý do", "By reason class")) }
+                        dd.quiet { (view.t("một dòng có thể có nhiều lý do", "a row may have several")) }
+                    }
                     @for (class, count) in import.reasons.split(',').filter_map(|reason| reason.split_once('=')) {
                         dt.sub { code { (class) } } dd { (count) }
                     }
