@@ -12,6 +12,8 @@ const STEP_SECONDS: u64 = 30;
 const SLACK_STEPS: u64 = 1;
 /// Codes are below.
 const MODULUS: u32 = 1_000_000;
+/// The letters of base32.
+const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Bytes of a seed, as RFC 4226 advises.
 pub const SEED_BYTES: usize = 20;
 
@@ -67,7 +69,6 @@ impl Seed {
     /// As people type it: base32 of RFC 4648 without padding.
     #[must_use]
     pub fn base32(&self) -> String {
-        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         let (mut text, mut held, mut bits) = (String::new(), 0u32, 0u32);
         for byte in self.0 {
             held = (held << 8) | u32::from(byte);
@@ -79,6 +80,22 @@ impl Seed {
             }
         }
         text
+    }
+
+    /// The seed that people type so, spaces aside.
+    #[must_use]
+    pub fn of_base32(text: &str) -> Option<Self> {
+        let (mut bytes, mut held, mut bits) = (Vec::new(), 0u32, 0u32);
+        for letter in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
+            let place = LETTERS.iter().position(|known| *known == letter.to_ascii_uppercase())?;
+            held = held << 5 | u32::try_from(place).ok()?;
+            bits += 5;
+            if bits >= 8 {
+                bits -= 8;
+                bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
+            }
+        }
+        bytes.try_into().ok().map(Self)
     }
 
     /// What a QR code says to an authenticator program.
@@ -106,6 +123,8 @@ mod tests {
             assert_eq!(seed.code(step_at(UnixMillis(seconds * 1_000))), code);
         }
         assert_eq!(seed.base32(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        assert_eq!(Seed::of_base32("gezd gnbv gy3t qojq GEZD GNBV GY3T QOJQ"), Some(seed));
+        assert_eq!(Seed::of_base32("gezd"), None);
     }
 
     #[test]

@@ -53,6 +53,23 @@ impl Stage {
         Ok(credentials)
     }
 
+    /// An account for who looks at the pages: its name and password.
+    pub(super) async fn visitor(&self) -> anyhow::Result<(&'static str, String)> {
+        let name = "khach";
+        let words = lienthong_proto::fingerprint::words(&rand::random());
+        let password = words.split(' ').take(3).collect::<Vec<_>>().join("-");
+        let request = Request::UserAdd {
+            name: name.to_owned(),
+            roles: vec![AccountRole::Operator, AccountRole::Steward],
+            uid: None,
+            password: Some(password.clone()),
+            actor: "demo".to_owned(),
+        };
+        let added = self.hub.ask(&request).await?;
+        ensure!(added.exit == 0, "{}", added.body);
+        Ok((name, password))
+    }
+
     async fn as_steward(&self, steward: &Credentials, request: Request) -> anyhow::Result<Json> {
         let answer = self.hub.ask(&Asked { credentials: Some(steward.clone()), request }).await?;
         ensure!(answer.exit == 0, "{}", answer.body);
