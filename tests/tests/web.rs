@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use lienthong_hub::accounts::AccountRole;
 use lienthong_hub::accounts::totp::{Seed, step_at};
+use lienthong_hub::accounts::{AccountRole, Credentials};
 use lienthong_hub::rights::{self, Need, Right};
-use lienthong_hub::service::Request;
+use lienthong_hub::service::{Asked, CODE_NEEDED, Request};
 use lienthong_hub::web::Pages;
+use lienthong_node::control::Caller;
 use lienthong_tests::asking::at_hub;
 use lienthong_tests::browsing::{FORM, Reader, Reply, encoded};
 use lienthong_tests::{Province, acknowledged, brisk, make_node, member};
@@ -285,6 +286,31 @@ async fn p9_a_disabled_account_is_out_at_once() {
     let mut reader = stage.reader();
     reader.sign_in("hoa", PASSWORD).await;
     assert!(reader.get("/sign-in/code").await.body.contains("<svg class=\"qr\""));
+}
+
+/// Goal: an authenticator that was set up at the page is asked for at the command line too, and an administrator resets
+/// it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_the_command_line_asks_for_the_code_too() {
+    let stage = Stage::tls().await;
+    let hub = &stage.province.hub;
+    let code = stage.with_code("lan", AccountRole::Operator);
+    let ask = async |user: &str, code: Option<String>, request: Request| {
+        let credentials = Credentials { user: user.to_owned(), password: PASSWORD.to_owned(), code };
+        let asked = Asked { credentials: Some(credentials), request };
+        Arc::clone(hub).execute_as(asked, Caller::own()).await
+    };
+    let needed = ask("lan", None, Request::UnitList).await;
+    assert_eq!((needed.exit, &needed.body["rule"]), (1, &CODE_NEEDED.into()), "{needed:?}");
+    assert_eq!(ask("lan", Some("000000".to_owned()), Request::UnitList).await.exit, 1);
+    assert_eq!(ask("lan", Some(code(0)), Request::UnitList).await.exit, 0);
+    assert_eq!(ask("lan", Some(code(0)), Request::UnitList).await.exit, 1, "used");
+    let reset = || Request::UserTotpReset { name: "lan".to_owned(), actor: String::new() };
+    assert_eq!(ask("lan", Some(code(1)), reset()).await.exit, 1, "not by oneself");
+    stage.account("thu", AccountRole::Administrator);
+    assert_eq!(ask("thu", None, reset()).await.exit, 0);
+    assert_eq!(ask("lan", None, Request::UnitList).await.exit, 0);
+    assert!(stage.events().await.contains(&("account_totp_reset".to_owned(), "thu".to_owned())));
 }
 
 /// Goal: accounts are made, and tokens with their slip, at the page, in the account's name.

@@ -5,6 +5,7 @@ mod args;
 mod lineage;
 mod reconcile;
 
+use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -257,9 +258,10 @@ impl Door {
         Ok(Self::Folder(opened(data, overrides)?))
     }
 
-    /// Asks; who needs a code beside the password is asked for it.
+    /// Asks; who needs a code beside the password is asked for it, if somebody sits there.
     async fn ask(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
-        let again = asked.credentials.is_some().then(|| asked.clone());
+        let typed = asked.credentials.is_some() && std::io::stdin().is_terminal();
+        let again = typed.then(|| asked.clone());
         let answer = self.ask_once(asked, hear).await?;
         match again {
             Some(mut again) if answer.body.get("rule").is_some_and(|rule| rule == CODE_NEEDED) => {
