@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 
 use crate::app::{Hub, StartError};
 
-pub use listen::{Pages, WebAddress};
+pub use listen::{NotLoopback, Pages, WebAddress};
 pub use routes::list as routes;
 pub use site::Scheme;
 
