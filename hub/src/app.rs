@@ -41,8 +41,8 @@ use crate::ledger::{self, LedgerError, LedgerOptions};
 use crate::live::Live;
 use crate::observe::{Observed, jobs};
 use crate::pki::{
-    Approvals, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError, ServerCertificate,
-    ServerCertificateError, TokenError, Tokens,
+    Approvals, Contacts, HubSecrets, IssueError, Issuer, Registry, RegistryError, SecretsError,
+    ServerCertificate, ServerCertificateError, TokenError, Tokens,
 };
 use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
@@ -108,6 +108,8 @@ pub struct Hub {
     pub tokens: Tokens,
     /// Recoveries that were approved.
     pub approvals: Approvals,
+    /// Whom to call at units.
+    pub contacts: Contacts,
     /// People's accounts.
     pub accounts: Accounts,
     /// Issues certificates.
@@ -222,6 +224,7 @@ impl Hub {
         let registry = Registry::open(&secrets)?;
         let tokens = Tokens::open(&secrets)?;
         let approvals = Approvals::open(&secrets).map_err(TokenError::from)?;
+        let contacts = Contacts::open(&secrets).map_err(TokenError::from)?;
         let accounts = Accounts::open(&secrets)?;
         let issuer = Issuer::new(&secrets)?;
         let server_certificate = Arc::new(ServerCertificate::open(&secrets, &issuer, clock())?);
@@ -266,6 +269,7 @@ impl Hub {
             registry,
             tokens,
             approvals,
+            contacts,
             accounts,
             issuer,
             server_certificate,

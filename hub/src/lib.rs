@@ -20,6 +20,7 @@ pub mod live;
 pub mod observe;
 pub mod pki;
 pub mod reconcile;
+pub mod rights;
 pub mod rpc;
 pub mod service;
 pub mod status;

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::app::Hub;
 use crate::holds::Holds;
-use crate::pki::{Enrolled, ReplicaState};
+use crate::pki::{Contact, Enrolled, ReplicaState};
 
 /// A connected node that is silent for longer than three heartbeats is silent.
 pub(crate) const SILENT_MILLIS: u64 = 90_000;
@@ -26,6 +26,8 @@ pub struct UnitStatus {
     pub unit: UnitCode,
     /// Its title.
     pub name: String,
+    /// Whom to call there.
+    pub contact: Option<Contact>,
     /// `online`, `silent`, `offline`, `never`, `stopped`, `revoked`.
     pub state: &'static str,
     /// Its replicas.
@@ -52,11 +54,14 @@ pub struct UnitStatus {
     pub holds: Option<Holds>,
     /// Why it needs a person, worst first.
     pub attention: Vec<String>,
+    /// The same in English.
+    pub attention_en: Vec<String>,
     /// How good its data is; nothing while it was never enrolled.
     pub score: Score,
     /// Those of its replicas that may call.
     active: Vec<ReplicaId>,
-    severity: u8,
+    /// How much: 4 stopped, 3 not in step, 2 quarantined, 1 to be looked at, 0 nothing.
+    pub severity: u8,
     /// Among equally severe ones, the more of it first.
     weight: u64,
 }
@@ -74,7 +79,10 @@ impl UnitStatus {
         json!({
             "unit": self.unit,
             "name": self.name,
-            "contact": { "name": null, "phone": null },
+            "contact": {
+                "name": self.contact.as_ref().map(|contact| &contact.name),
+                "phone": self.contact.as_ref().map(|contact| &contact.phone),
+            },
             "state": self.state,
             "replicas": self.replicas,
             "acknowledged": self.acknowledged,
@@ -127,6 +135,7 @@ impl Hub {
         let mut status = UnitStatus {
             unit: unit.clone(),
             name: tree.title(unit),
+            contact: self.contacts.get(unit),
             state: "never",
             replicas: enrolled.iter().map(|entry| entry.replica).collect(),
             acknowledged: 0,
@@ -140,6 +149,7 @@ impl Hub {
             defects: self.quality.open_defects(unit, self.quality.today()).ok().flatten(),
             holds: None,
             attention: Vec::new(),
+            attention_en: Vec::new(),
             score: Score::default(),
             active: enrolled.iter().filter(|entry| entry.is_active()).map(|entry| entry.replica).collect(),
             severity: 0,
@@ -157,7 +167,11 @@ impl Hub {
             match &entry.state {
                 ReplicaState::Fenced { .. } => {
                     status.state = "stopped";
-                    status.raise(4, "nhật ký mâu thuẫn với bản tỉnh giữ; máy đã bị dừng");
+                    let (vi, en) = (
+                        "nhật ký mâu thuẫn với bản tỉnh giữ; máy đã bị dừng",
+                        "its log contradicts what the province holds; it is stopped",
+                    );
+                    status.raise(4, vi, en);
                 }
                 ReplicaState::Revoked { .. } if status.state == "never" => status.state = "revoked",
                 ReplicaState::Revoked { .. } => {}
@@ -168,7 +182,7 @@ impl Hub {
         if tree.ending(unit).is_some() {
             status.successors = tree.successors(unit);
             let to = status.successors.iter().map(UnitCode::as_str).collect::<Vec<_>>().join(", ");
-            status.raise(1, &format!("đã kết thúc, kế thừa: {to}"));
+            status.raise(1, &format!("đã kết thúc, kế thừa: {to}"), &format!("has ended, succeeded by {to}"));
         }
         let holds =
             enrolled.iter().filter_map(|entry| Some((self.last_heard(entry.replica), self.holds(entry)?)));
@@ -178,13 +192,15 @@ impl Hub {
         }
         if status.quarantined > 0 {
             status.weight += status.quarantined as u64;
-            let reason = format!("{} thay đổi chưa nhập được", status.quarantined);
-            status.raise(2, &reason);
+            let count = status.quarantined;
+            let (vi, en) =
+                (format!("{count} thay đổi chưa nhập được"), format!("{count} changes in quarantine"));
+            status.raise(2, &vi, &en);
         }
         if let Some((_, rows, rejected)) = status.last_import.filter(|(_, _, rejected)| *rejected > 0) {
             status.weight += u64::try_from(rejected).unwrap_or(0);
-            let reason = format!("lần nhập gần nhất loại {rejected}/{rows} dòng");
-            status.raise(1, &reason);
+            let vi = format!("lần nhập gần nhất loại {rejected}/{rows} dòng");
+            status.raise(1, &vi, &format!("its last import rejected {rejected}/{rows} rows"));
         }
         status
     }
@@ -202,16 +218,20 @@ impl Hub {
             (false, _) => "offline",
         };
         if status.state != "online" {
-            status.raise(3, if status.state == "silent" { "im lặng" } else { "mất kết nối" });
+            let silent = status.state == "silent";
+            let (vi, en) =
+                if silent { ("im lặng", "silent") } else { ("mất kết nối", "not connected") };
+            status.raise(3, vi, en);
         }
         status.lag = live.announced.map(|announced| announced.saturating_sub(size));
         status.lag_seconds = status.lag.map(|lag| if lag == 0 { 0 } else { quiet.min(now.0) / 1_000 });
         if let Some(lag) = status.lag.filter(|lag| *lag > 0) {
             status.weight += lag;
-            status.raise(3, &format!("còn {lag} mục chưa về tỉnh"));
+            let vi = format!("còn {lag} mục chưa về tỉnh");
+            status.raise(3, &vi, &format!("{lag} entries have not arrived"));
         }
         if live.skew_millis.is_some_and(|skew| skew.unsigned_abs() > SKEW_MILLIS) {
-            status.raise(1, "đồng hồ máy sai quá 10 phút");
+            status.raise(1, "đồng hồ máy sai quá 10 phút", "its clock is off by more than 10 minutes");
         }
     }
 
@@ -240,8 +260,9 @@ impl Hub {
 }
 
 impl UnitStatus {
-    fn raise(&mut self, severity: u8, reason: &str) {
+    fn raise(&mut self, severity: u8, vi: &str, en: &str) {
         self.severity = self.severity.max(severity);
-        self.attention.push(reason.to_owned());
+        self.attention.push(vi.to_owned());
+        self.attention_en.push(en.to_owned());
     }
 }

@@ -1,178 +1,162 @@
-//! A browser at a page, over real HTTP: cookies, forms, files.
+//! A real browser, driven over the WebDriver protocol: a document each way, no more is needed.
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot ask has failed"
+    reason = "a test that cannot look has failed, and a JSON document answers every index"
 )]
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 
-/// What came back.
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// The lines before the body.
-    pub head: String,
-    /// The body.
-    pub bytes: Vec<u8>,
+/// How a browser's window is.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
 }
 
-impl Reply {
-    /// The body as text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-
-    /// The value of a header.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The value of the input of this name.
-    #[must_use]
-    pub fn input(&self, name: &str) -> String {
-        let text = self.text();
-        let (_, rest) =
-            text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {text}"));
-        rest.split('"').next().unwrap().to_owned()
-    }
-}
-
-/// Sends these bytes and reads until the other side closes.
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> Reply {
-    // Refused early, the rest is not read: that is no fault here.
-    let _ = stream.write_all(bytes).await;
-    let (mut received, mut piece) = (Vec::new(), [0; 8192]);
-    while let Ok(count @ 1..) = stream.read(&mut piece).await {
-        received.extend_from_slice(&piece[..count]);
-    }
-    let end = received.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer");
-    let head = String::from_utf8(received[..end].to_vec()).unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply { status, head, bytes: received[end + 4..].to_vec() }
-}
-
-/// A browser at the page; `tls` holds what it trusts.
-#[derive(Clone)]
+/// A browser's window; it closes with this.
+#[derive(Debug)]
 pub struct Browser {
-    /// Where the page is.
-    pub address: SocketAddr,
-    /// As the page set them.
-    pub cookies: Vec<String>,
-    /// What its forms carry.
-    pub csrf: String,
-    /// What it trusts, where the page is served over TLS.
-    pub tls: Option<tokio_rustls::TlsConnector>,
+    _driver: Child,
+    port: u16,
+    session: String,
+}
+
+fn found(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let places = std::env::split_paths(&path).collect::<Vec<_>>();
+    names.iter().find_map(|name| places.iter().map(|place| place.join(name)).find(|file| file.is_file()))
 }
 
 impl Browser {
-    /// One that was never there.
-    #[must_use]
-    pub fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: Vec::new(), csrf: String::new(), tls: None }
-    }
-
-    fn origin(&self) -> String {
-        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
-    }
-
-    /// Sends these lines and this body, and what every request has.
-    pub async fn raw(&self, head: &str, body: &[u8]) -> Reply {
-        let cookies = self.cookies.join("; ");
-        let length = body.len();
-        let head =
-            format!("{head}Cookie: {cookies}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-        let bytes = [head.as_bytes(), body].concat();
-        let tcp = TcpStream::connect(self.address).await.unwrap();
-        match &self.tls {
-            None => exchange(tcp, &bytes).await,
-            Some(tls) => {
-                let name = ServerName::try_from("localhost").unwrap();
-                exchange(tls.connect(name, tcp).await.unwrap(), &bytes).await
+    /// Opens a window, if this machine has a browser.
+    pub async fn open(window: Window) -> Option<Self> {
+        let browser = found(&["chromium", "chromium-browser", "google-chrome"])?;
+        let driver = found(&["chromedriver"])?;
+        let mut driver = Command::new(driver)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = said.next_line().await.unwrap().unwrap();
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                break port.trim_end_matches('.').parse().unwrap();
             }
-        }
-    }
-
-    /// Loads a page.
-    pub async fn get(&self, path: &str) -> Reply {
-        self.raw(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.address), b"").await
-    }
-
-    /// Sends a form; returns what is answered, wherever that leads.
-    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let mut all = vec![("csrf", self.csrf.as_str())];
-        all.extend(fields);
-        let body: Vec<String> =
-            all.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
-            self.address,
-            self.origin(),
-        );
-        self.raw(&head, body.join("&").as_bytes()).await
-    }
-
-    /// Sends a file as the page's form does.
-    pub async fn upload(&self, name: &str, record_type: &str, content: &[u8]) -> Reply {
-        let part = |name: &str, value: &str| {
-            format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
         };
-        let file =
-            format!("--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
-        let mut body = [part("csrf", &self.csrf), part("type", record_type), file].concat().into_bytes();
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n--edge--\r\n");
+        let size = format!("--window-size={},{}", window.width, window.height);
+        let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &size];
+        let wanted = json!({
+            "browserName": "chrome",
+            // The hub's authority is its own: this browser has not been told to trust it.
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": { "binary": browser, "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let mut opened = Self { _driver: driver, port, session: String::new() };
+        let session =
+            opened.call("POST", "/session", &json!({ "capabilities": { "alwaysMatch": wanted } })).await;
+        session["sessionId"].as_str().unwrap().clone_into(&mut opened.session);
+        Some(opened)
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &Json) -> Json {
+        let body = if method == "POST" { body.to_string() } else { String::new() };
         let head = format!(
-            "POST /import HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nContent-Type: multipart/form-data; boundary=edge\r\n",
-            self.address,
-            self.origin(),
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.port,
+            body.len()
         );
-        self.raw(&head, &body).await
-    }
-
-    /// Takes the cookie an answer sets.
-    pub fn keep(&mut self, reply: &Reply) {
-        let cookie = reply.header("set-cookie").expect("a cookie").split(';').next().unwrap();
-        self.cookies.push(cookie.to_owned());
-    }
-
-    /// Asks until the page no longer looks again by itself.
-    pub async fn settled(&self, path: &str) -> Reply {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let reply = self.get(path).await;
-            if !reply.text().contains("http-equiv=\"refresh\"") {
-                return reply;
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        // The driver keeps its connections open: an answer is as long as it says.
+        let mut stream = BufReader::new(stream);
+        let (mut length, mut line) = (0, String::new());
+        while stream.read_line(&mut line).await.unwrap() > 2 {
+            if let Some(bytes) = line.to_lowercase().strip_prefix("content-length:") {
+                length = bytes.trim().parse().unwrap();
             }
-            assert!(Instant::now() < deadline, "{}", reply.text());
+            line.clear();
+        }
+        let mut document = vec![0; length];
+        stream.read_exact(&mut document).await.unwrap();
+        let mut answer: Json = serde_json::from_slice(&document).unwrap();
+        assert!(answer["value"]["error"].is_null(), "{method} {path} {body}: {answer:#}");
+        answer["value"].take()
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &Json) -> Json {
+        self.call(method, &format!("/session/{}{path}", self.session), body).await
+    }
+
+    /// Opens an address.
+    pub async fn go(&self, address: &str) {
+        self.ask("POST", "/url", &json!({ "url": address })).await;
+    }
+
+    /// What a script's function body returns.
+    pub async fn script(&self, body: &str) -> Json {
+        self.ask("POST", "/execute/sync", &json!({ "script": body, "args": [] })).await
+    }
+
+    async fn element(&self, selector: &str) -> String {
+        let found =
+            self.ask("POST", "/element", &json!({ "using": "css selector", "value": selector })).await;
+        let id = found.as_object().and_then(|found| found.values().next()).and_then(Json::as_str);
+        id.unwrap().to_owned()
+    }
+
+    /// Types into a field.
+    pub async fn fill(&self, selector: &str, text: &str) {
+        let element = self.element(selector).await;
+        self.ask("POST", &format!("/element/{element}/value"), &json!({ "text": text })).await;
+    }
+
+    /// Presses what is there.
+    pub async fn click(&self, selector: &str) {
+        let element = self.element(selector).await;
+        self.ask("POST", &format!("/element/{element}/click"), &json!({})).await;
+    }
+
+    /// Where the window is.
+    pub async fn address(&self) -> String {
+        self.ask("GET", "/url", &Json::Null).await.as_str().unwrap().to_owned()
+    }
+
+    /// Waits until a script's condition holds.
+    pub async fn until(&self, condition: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.script(&format!("return !!({condition})")).await != true {
+            let page = self.script("return document.body.innerText").await;
+            assert!(Instant::now() < deadline, "{condition}: {page}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Switches to English.
-    pub async fn in_english(mut self) -> Self {
-        let reply = self.post("/language", &[("to", "en"), ("back", "/records")]).await;
-        assert_eq!((reply.status, reply.header("location")), (303, Some("/records")));
-        self.keep(&reply);
-        self
+    /// What the browser complained of: refused scripts and styles among it.
+    pub async fn complaints(&self) -> Vec<String> {
+        let log = self.ask("POST", "/se/log", &json!({ "type": "browser" })).await;
+        let lines = log.as_array().unwrap().iter().filter(|line| line["level"] == "SEVERE");
+        lines.map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
-}
 
-/// A text as a form's field has it.
-#[must_use]
-pub fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
+    /// Closes the window.
+    pub async fn close(self) {
+        self.ask("DELETE", "", &Json::Null).await;
+    }
 }

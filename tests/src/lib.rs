@@ -2,9 +2,11 @@
 
 pub mod asking;
 pub mod browser;
+pub mod browsing;
 pub mod peer;
 pub mod processes;
 pub mod proxy;
+pub mod visitor;
 
 use std::collections::BTreeMap;
 use std::path::Path;

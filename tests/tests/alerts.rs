@@ -168,7 +168,7 @@ async fn a_webhook_hears_each_end_once_and_can_check_who_says_it() {
         let request = json!({ "command": "alerts_acknowledge", "id": id, "reason": reason, "actor": "lan" });
         serde_json::from_value::<Request>(request).unwrap()
     };
-    assert_eq!(acknowledge("x").right(), lienthong_hub::accounts::Right::Operate);
+    assert_eq!(acknowledge("x").right(), Some(lienthong_hub::accounts::Right::Operate));
     let tell: lienthong_node::control::Tell = Arc::new(|_| {});
     let answer = Arc::clone(&hub).execute(acknowledge(" "), Arc::clone(&tell)).await;
     assert_eq!((answer.exit, answer.body["rule"].as_str()), (1, Some("REASON_MISSING")));

@@ -40,7 +40,7 @@ fn publish(path: &str, text: &str) -> Asked {
         actor: String::new(),
     };
     Asked {
-        credentials: Some(Credentials { user: "lan".to_owned(), password: PASSWORD.to_owned() }),
+        credentials: Some(Credentials { user: "lan".to_owned(), password: PASSWORD.to_owned(), code: None }),
         request,
     }
 }
@@ -292,7 +292,8 @@ async fn a_unit_is_renamed(hub: &mut Daemon, dir: &Path) {
         apply: true,
         actor: String::new(),
     });
-    let credentials = Some(Credentials { user: "minh".to_owned(), password: PASSWORD.to_owned() });
+    let credentials =
+        Some(Credentials { user: "minh".to_owned(), password: PASSWORD.to_owned(), code: None });
     let renamed = hub.ask(&Asked { credentials, request: rename }).await.unwrap();
     assert_eq!(renamed.exit, 0, "{}", renamed.body);
     for unit in [UNIT, "12004"] {

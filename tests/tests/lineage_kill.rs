@@ -72,7 +72,7 @@ async fn prepare(hub: &Daemon) -> Credentials {
         let taken = hub.ask(&Request::Records(put)).await.unwrap();
         assert_eq!(taken.body["created"], 500, "{}", taken.body);
     }
-    Credentials { user: "minh".to_owned(), password }
+    Credentials { user: "minh".to_owned(), password, code: None }
 }
 
 /// How many records are whose, and by how many steps they went.

@@ -12,7 +12,7 @@ use lienthong_node::app::Node;
 use lienthong_node::service::{RecordsRequest, Request};
 use lienthong_node::web::{self, OfficerRequest, Page, PageRequest, WebLimits};
 use lienthong_tests::asking::at_node;
-use lienthong_tests::browser::{Browser, encoded};
+use lienthong_tests::visitor::{Browser, encoded};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;

@@ -240,7 +240,7 @@ fn to_look_is_to_read_and_to_mend_is_to_operate() {
         let unit = UNIT.parse().unwrap();
         Request::Reconcile { unit, repair, timeout_seconds: 1, actor: String::new() }.right()
     };
-    assert_eq!((request(false), request(true)), (Right::Read, Right::Operate));
+    assert_eq!((request(false), request(true)), (Some(Right::Read), Some(Right::Operate)));
 }
 
 /// Goal: records that changed hands are their owner's: the former owner's stale copy, and a proposal on a record

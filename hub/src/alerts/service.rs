@@ -37,8 +37,11 @@ impl Hub {
             .map(|by| json!({ "by": by.by, "at": by.at.rfc3339(), "reason": by.reason }));
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("acknowledged".to_owned(), by.into());
-            // As `status` shows a unit's: nobody keeps contacts yet.
-            let contact = alert.unit.as_ref().map(|_| json!({ "name": null, "phone": null }));
+            let contact = alert.unit.as_ref().map(|unit| {
+                let known = self.contacts.get(unit);
+                let (name, phone) = known.map(|known| (known.name, known.phone)).unzip();
+                json!({ "name": name, "phone": phone })
+            });
             fields.insert("contact".to_owned(), contact.into());
         }
         shown

@@ -89,7 +89,7 @@ pub enum Command {
         #[arg(
             long,
             env = "LIENTHONG_WEB",
-            help = "Where the pages are; loopback only [default: 127.0.0.1:8443]"
+            help = "Where the pages are: over TLS, but on loopback over plain HTTP unless https:// stands before it [default: 127.0.0.1:8443]"
         )]
         web: Option<String>,
         /// Folder with catalogue files over the built-in ones
@@ -435,6 +435,14 @@ pub enum UserAction {
     },
     /// All
     List,
+    /// Đặt lại ứng dụng xác thực của một tài khoản · take an account's authenticator away, to be set up anew
+    Totp {
+        /// Its name
+        name: String,
+        /// Do it
+        #[arg(long, required = true)]
+        reset: bool,
+    },
     /// End one
     Disable {
         /// Its name
@@ -480,6 +488,17 @@ pub enum UnitAction {
     ApproveRecovery {
         /// Its code
         unit: String,
+    },
+    /// Người cần gọi ở đơn vị; để trống cả hai là xóa · whom to call there; leave both out to forget it
+    Contact {
+        /// Its code
+        unit: lienthong_proto::ids::UnitCode,
+        /// Their name
+        #[arg(long, default_value = "", hide_default_value = true)]
+        name: String,
+        /// Their number
+        #[arg(long, default_value = "", hide_default_value = true)]
+        phone: String,
     },
     /// Take its enrolment back, at once
     Revoke {

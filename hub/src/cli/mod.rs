@@ -5,6 +5,7 @@ mod args;
 mod lineage;
 mod reconcile;
 
+use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::{Asked, NewWaiver, Pairing, Request, Resolution, Transfer};
+use crate::service::{Asked, CODE_NEEDED, NewWaiver, Pairing, Request, Resolution, Transfer};
 use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
@@ -256,8 +257,8 @@ async fn serve_once(
         Arc::new(move |asked, caller| Arc::clone(&handler).execute_as(asked, caller));
     control::serve(&hub.data, handle, &hub.serving).context("control.sock")?;
     notify::ready();
-    let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang tổng quan: http://{pages}/");
-    let en = format!("serving nodes at {nodes}, overview: http://{pages}/");
+    let vi = format!("đang phục vụ các đơn vị tại {nodes}, trang web: {pages}/");
+    let en = format!("serving nodes at {nodes}, pages: {pages}/");
     eprintln!("{}", tongue.pick(&vi, &en));
     Ok((nodes.to_string(), pages.to_string()))
 }
@@ -284,7 +285,24 @@ impl Door {
         Ok(Self::Folder(opened(data, overrides)?))
     }
 
+    /// Asks; who needs a code beside the password is asked for it, if somebody sits there.
     async fn ask(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
+        let typed = asked.credentials.is_some() && std::io::stdin().is_terminal();
+        let again = typed.then(|| asked.clone());
+        let answer = self.ask_once(asked, hear).await?;
+        match again {
+            Some(mut again) if answer.body.get("rule").is_some_and(|rule| rule == CODE_NEEDED) => {
+                let code = rpassword::prompt_password("mã xác thực · code: ")?;
+                if let Some(credentials) = &mut again.credentials {
+                    credentials.code = Some(code);
+                }
+                self.ask_once(again, hear).await
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn ask_once(&mut self, asked: Asked, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
         match self {
             Self::Daemon(connection) => connection.ask_hearing(&asked, hear).await.context("control.sock"),
             Self::Folder(hub) => {
@@ -306,7 +324,7 @@ impl Door {
 fn credentials(cli: &Cli) -> anyhow::Result<Option<Credentials>> {
     let Some(user) = cli.as_user.clone() else { return Ok(None) };
     let password = password(cli.password_file.as_deref(), &user)?;
-    Ok(Some(Credentials { user, password }))
+    Ok(Some(Credentials { user, password, code: None }))
 }
 
 /// A password: the first line of a file only its owner can read, or typed.
@@ -367,24 +385,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             }
         },
         Command::Alerts { action } => on_alerts(action),
-        Command::User { action } => match action {
-            UserAction::Add { name, roles, uid, new_password_file } => {
-                let new_password = match (new_password_file, uid) {
-                    (Some(file), _) => Some(password(Some(file), name)?),
-                    (None, Some(_)) => None,
-                    (None, None) => Some(password(None, name)?),
-                };
-                Request::UserAdd {
-                    name: name.clone(),
-                    roles: roles.clone(),
-                    uid: *uid,
-                    password: new_password,
-                    actor: author(),
-                }
-            }
-            UserAction::List => Request::UserList,
-            UserAction::Disable { name } => Request::UserDisable { name: name.clone(), actor: author() },
-        },
+        Command::User { action } => user(action)?,
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
@@ -430,6 +431,12 @@ fn of_unit(action: &UnitAction) -> anyhow::Result<Request> {
         UnitAction::ApproveRecovery { unit } => {
             Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
         }
+        UnitAction::Contact { unit, name, phone } => Request::UnitContact {
+            unit: unit.clone(),
+            name: name.clone(),
+            phone: phone.clone(),
+            actor: author(),
+        },
         UnitAction::Revoke { whom, reason } => {
             Request::UnitRevoke { whom: whom.clone(), reason: reason.clone(), actor: author() }
         }
@@ -443,6 +450,28 @@ fn on_alerts(action: &AlertsAction) -> Request {
             Request::AlertsAcknowledge { id: *id, reason: reason.clone(), actor: author() }
         }
     }
+}
+
+fn user(action: &UserAction) -> anyhow::Result<Request> {
+    Ok(match action {
+        UserAction::Add { name, roles, uid, new_password_file } => {
+            let new_password = match (new_password_file, uid) {
+                (Some(file), _) => Some(password(Some(file), name)?),
+                (None, Some(_)) => None,
+                (None, None) => Some(password(None, name)?),
+            };
+            Request::UserAdd {
+                name: name.clone(),
+                roles: roles.clone(),
+                uid: *uid,
+                password: new_password,
+                actor: author(),
+            }
+        }
+        UserAction::List => Request::UserList,
+        UserAction::Totp { name, reset: _ } => Request::UserTotpReset { name: name.clone(), actor: author() },
+        UserAction::Disable { name } => Request::UserDisable { name: name.clone(), actor: author() },
+    })
 }
 
 fn waiver(action: &WaiverAction) -> Request {

@@ -39,7 +39,8 @@ impl Stage {
     /// An account that may decide: the one that made the hub keeps accounts, and may not.
     async fn steward(&self) -> anyhow::Result<Credentials> {
         let password: u128 = rand::random();
-        let credentials = Credentials { user: STEWARD.to_owned(), password: format!("{password:032x}") };
+        let credentials =
+            Credentials { user: STEWARD.to_owned(), password: format!("{password:032x}"), code: None };
         let request = Request::UserAdd {
             name: STEWARD.to_owned(),
             roles: vec![AccountRole::Steward],
@@ -50,6 +51,23 @@ impl Stage {
         let added = self.hub.ask(&request).await?;
         ensure!(added.exit == 0, "{}", added.body);
         Ok(credentials)
+    }
+
+    /// An account for who looks at the pages: its name and password.
+    pub(super) async fn visitor(&self) -> anyhow::Result<(&'static str, String)> {
+        let name = "khach";
+        let words = lienthong_proto::fingerprint::words(&rand::random());
+        let password = words.split(' ').take(3).collect::<Vec<_>>().join("-");
+        let request = Request::UserAdd {
+            name: name.to_owned(),
+            roles: vec![AccountRole::Operator, AccountRole::Steward],
+            uid: None,
+            password: Some(password.clone()),
+            actor: "demo".to_owned(),
+        };
+        let added = self.hub.ask(&request).await?;
+        ensure!(added.exit == 0, "{}", added.body);
+        Ok((name, password))
     }
 
     async fn as_steward(&self, steward: &Credentials, request: Request) -> anyhow::Result<Json> {

@@ -423,6 +423,8 @@ impl Stage {
             "{}: http://{web}/",
             tongue.pick("Trang tổng quan (Ctrl-C để dừng)", "The page (Ctrl-C stops)")
         );
+        let (name, password) = self.visitor().await?;
+        println!("  {}: {name} / {password}", tongue.pick("đăng nhập để xem tiếp", "sign in to see more"));
         tracing::debug!(bytes = self.line.carried(), "carried by the line");
         Ok(())
     }

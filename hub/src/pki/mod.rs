@@ -1,6 +1,7 @@
 //! The hub's keys and its authority: made once, sealed at rest, and what they vouch for.
 
 mod approvals;
+mod contacts;
 mod init;
 mod issue;
 mod kit;
@@ -12,6 +13,7 @@ mod successor;
 mod tokens;
 
 pub use approvals::{APPROVAL_MILLIS, Approval, Approvals};
+pub use contacts::{Contact, ContactError, Contacts};
 pub use init::{InitError, InitOptions, InitReport, ensure_administrator, init};
 pub use issue::{IssueError, Issuer, PeerIdentity, peer_identity};
 pub use kit::{Kit, KitError};

@@ -25,9 +25,13 @@ use lienthong_proto::rules::UnitScope;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Handle;
 
+use crate::accounts::AccountError;
 use crate::app::Hub;
 
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
+
+/// The rule of a refusal that a code undoes.
+pub const CODE_NEEDED: &str = "CODE_NEEDED";
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -36,14 +40,19 @@ fn list(items: Vec<Json>) -> Answer {
 impl Hub {
     /// Does what is asked, if the account of the one who asks may.
     pub async fn execute_as(self: Arc<Self>, mut asked: Asked, caller: Caller) -> Answer {
-        let (credentials, right) = (asked.credentials.take(), asked.request.right());
-        let allowed =
-            tokio::task::block_in_place(|| self.accounts.authorise(caller.uid, credentials.as_ref(), right));
+        let credentials = asked.credentials.take();
+        let Some(right) = asked.request.right() else {
+            return Answer::failed("không ai được phép · nobody may do that");
+        };
+        let allowed = tokio::task::block_in_place(|| {
+            self.accounts.authorise(caller.uid, credentials.as_ref(), right, self.now())
+        });
         match allowed {
             Ok(name) => {
                 asked.request.act_as(&name);
                 self.execute(asked.request, caller.tell).await
             }
+            Err(refusal @ AccountError::CodeNeeded) => Answer::refused(CODE_NEEDED, refusal),
             Err(refusal) => Answer::failed(refusal),
         }
     }
@@ -56,6 +65,9 @@ impl Hub {
             }
             Request::TokenRevoke { id, actor } => self.token_revoke(&id, &actor).await,
             Request::UnitRevoke { whom, reason, actor } => self.unit_revoke(&whom, &reason, &actor).await,
+            Request::UnitContact { unit, name, phone, actor } => {
+                self.unit_contact(&unit, &name, &phone, &actor).await
+            }
             Request::UnitApproveRecovery { unit, actor } => self.approve_recovery(&unit, &actor).await,
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, reason, actor).await
@@ -82,6 +94,7 @@ impl Hub {
             }
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
             Request::CertificateRenew { names, actor } => self.certificate_renew(&names, &actor).await,
+            Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
@@ -174,6 +187,7 @@ impl Hub {
             Request::TokenCreate { .. }
             | Request::TokenRevoke { .. }
             | Request::UnitRevoke { .. }
+            | Request::UnitContact { .. }
             | Request::UnitApproveRecovery { .. }
             | Request::QuarantineRelease { .. }
             | Request::QuarantineSeparate { .. }
@@ -191,7 +205,8 @@ impl Hub {
             | Request::ConfirmSuccession { .. }
             | Request::CertificateRenew { .. }
             | Request::UserAdd { .. }
-            | Request::UserDisable { .. } => Err(Answer::failed("not a question")),
+            | Request::UserDisable { .. }
+            | Request::UserTotpReset { .. } => Err(Answer::failed("not a question")),
         }
     }
 }

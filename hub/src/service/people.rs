@@ -29,6 +29,11 @@ impl Hub {
         self.account_event("account_disabled", name, actor).await
     }
 
+    pub(super) async fn user_totp_reset(&self, name: String, actor: &str) -> Result<Answer, Answer> {
+        self.accounts.reset_second_factor(&name).map_err(Answer::failed)?;
+        self.account_event("account_totp_reset", name, actor).await
+    }
+
     async fn account_event(&self, kind: &str, name: String, actor: &str) -> Result<Answer, Answer> {
         let fields = BTreeMap::from([("account".to_owned(), Value::Text(name.clone()))]);
         self.event(kind, actor, fields).await.map_err(Answer::failed)?;
@@ -45,6 +50,7 @@ fn account_json(account: &Account) -> Json {
         "name": account.name,
         "roles": account.roles,
         "uid": account.uid,
+        "second_factor": account.has_second_factor(),
         "disabled": account.disabled,
         "created": UnixMillis(account.created_at).rfc3339(),
     })

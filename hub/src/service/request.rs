@@ -9,8 +9,9 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::lineage::{Share, StepKind};
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::{AccountRole, Credentials, Right};
+use crate::accounts::{AccountRole, Credentials};
 use crate::pki::Role;
+use crate::rights::{self, Right};
 
 /// What a hub can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -91,6 +92,17 @@ pub enum Request {
         /// Why.
         reason: String,
         /// Who.
+        actor: String,
+    },
+    /// Whom to call at a unit; nobody, if both are empty.
+    UnitContact {
+        /// Which.
+        unit: UnitCode,
+        /// Their name.
+        name: String,
+        /// Their number.
+        phone: String,
+        /// Who says so.
         actor: String,
     },
     /// Let a unit go on as a new replica by its old certificate, once.
@@ -245,6 +257,13 @@ pub enum Request {
     UserList,
     /// End an account.
     UserDisable {
+        /// Its name.
+        name: String,
+        /// Who.
+        actor: String,
+    },
+    /// Take an account's second factor away, to be set up anew.
+    UserTotpReset {
         /// Its name.
         name: String,
         /// Who.
@@ -418,43 +437,81 @@ pub struct Asked {
 }
 
 impl Request {
-    /// What it needs.
+    /// Its name, as the table of rights has it: that of the control socket, with what makes it more or less.
     #[must_use]
-    pub fn right(&self) -> Right {
+    pub fn action(&self) -> &'static str {
         match self {
-            Self::TokenCreate { .. }
-            | Self::TokenRevoke { .. }
-            | Self::UnitRevoke { .. }
-            | Self::UnitApproveRecovery { .. }
-            | Self::CertificateRenew { .. }
-            | Self::AlertsAcknowledge { .. }
-            | Self::Backup { .. } => Right::Operate,
-            Self::Records(request) if request.writes() => Right::Operate,
-            Self::Reconcile { repair: true, .. } => Right::Operate,
-            Self::QuarantineRelease { .. }
-            | Self::QuarantineSeparate { .. }
-            | Self::ConflictsResolve(_)
-            | Self::RecordTransfer(_)
-            | Self::DuplicatesMerge(_)
-            | Self::DuplicatesSeparate(_)
-            | Self::DuplicatesUndo(_) => Right::Decide,
-            Self::Reorganise(Reorganisation { apply: true, .. }) | Self::LineageUndo { apply: true, .. } => {
-                Right::Reorganise
-            }
-            Self::WaiverAdd(_) | Self::WaiverEnd { .. } | Self::CataloguePublish { .. } => Right::Approve,
-            Self::UserAdd { .. } | Self::UserDisable { .. } | Self::ConfirmSuccession { .. } => {
-                Right::KeepAccounts
-            }
-            _ => Right::Read,
+            Self::Status => "status",
+            Self::TokenCreate { .. } => "token_create",
+            Self::TokenList => "token_list",
+            Self::Reorganise(Reorganisation { apply: true, .. }) => "reorganise",
+            Self::Reorganise(_) => "reorganise, dry",
+            Self::LineageUndo { apply: true, .. } => "lineage_undo",
+            Self::LineageUndo { .. } => "lineage_undo, dry",
+            Self::LineageList { .. } => "lineage_list",
+            Self::StatusOn { .. } => "status_on",
+            Self::QualityOn { .. } => "quality_on",
+            Self::TokenRevoke { .. } => "token_revoke",
+            Self::UnitList => "unit_list",
+            Self::UnitShow { .. } => "unit_show",
+            Self::UnitRevoke { .. } => "unit_revoke",
+            Self::UnitContact { .. } => "unit_contact",
+            Self::UnitApproveRecovery { .. } => "unit_approve_recovery",
+            Self::Records(request) if request.writes() => "records, written",
+            Self::Records(_) => "records",
+            Self::Quality { .. } => "quality",
+            Self::Reconcile { repair: true, .. } => "reconcile, mended",
+            Self::Reconcile { .. } => "reconcile",
+            Self::DuplicatesList { .. } => "duplicates_list",
+            Self::DuplicatesMerge(_) => "duplicates_merge",
+            Self::DuplicatesSeparate(_) => "duplicates_separate",
+            Self::DuplicatesUndo(_) => "duplicates_undo",
+            Self::Handovers { .. } => "handovers",
+            Self::CatalogueShow => "catalogue_show",
+            Self::CatalogueCheck { .. } => "catalogue_check",
+            Self::CataloguePublish { .. } => "catalogue_publish",
+            Self::WaiverAdd(_) => "waiver_add",
+            Self::WaiverList { .. } => "waiver_list",
+            Self::WaiverEnd { .. } => "waiver_end",
+            Self::ConflictsList { .. } => "conflicts_list",
+            Self::ConflictsShow { .. } => "conflicts_show",
+            Self::ConflictsResolve(_) => "conflicts_resolve",
+            Self::RecordTransfer(_) => "record_transfer",
+            Self::QuarantineList { .. } => "quarantine_list",
+            Self::QuarantineShow { .. } => "quarantine_show",
+            Self::QuarantineRelease { .. } => "quarantine_release",
+            Self::QuarantineSeparate { .. } => "quarantine_separate",
+            Self::CertificateShow => "certificate_show",
+            Self::CertificateRenew { .. } => "certificate_renew",
+            Self::AlertsList { .. } => "alerts_list",
+            Self::AlertsAcknowledge { .. } => "alerts_acknowledge",
+            Self::UserAdd { .. } => "user_add",
+            Self::UserList => "user_list",
+            Self::UserDisable { .. } => "user_disable",
+            Self::UserTotpReset { .. } => "user_totp_reset",
+            Self::Backup { .. } => "backup",
+            Self::ConfirmSuccession { .. } => "confirm_succession",
+            Self::LedgerCheckpoint => "ledger_checkpoint",
+            Self::LedgerShow { .. } => "ledger_show",
+            Self::LedgerVerify => "ledger_verify",
+            Self::RecordSource { .. } => "record_source",
+            Self::StateDigest { .. } => "state_digest",
         }
     }
 
+    /// What it needs; nothing is nobody's.
+    #[must_use]
+    pub fn right(&self) -> Option<Right> {
+        rights::of_request(self.action())
+    }
+
     /// Names the account that acts: what the command line says of it is not believed.
-    pub(super) fn act_as(&mut self, name: &str) {
+    pub(crate) fn act_as(&mut self, name: &str) {
         match self {
             Self::TokenCreate { actor, .. }
             | Self::TokenRevoke { actor, .. }
             | Self::UnitRevoke { actor, .. }
+            | Self::UnitContact { actor, .. }
             | Self::LineageUndo { actor, .. }
             | Self::UnitApproveRecovery { actor, .. }
             | Self::QuarantineRelease { actor, .. }
@@ -466,7 +523,8 @@ impl Request {
             | Self::CertificateRenew { actor, .. }
             | Self::AlertsAcknowledge { actor, .. }
             | Self::UserAdd { actor, .. }
-            | Self::UserDisable { actor, .. } => name.clone_into(actor),
+            | Self::UserDisable { actor, .. }
+            | Self::UserTotpReset { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),
             Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
             Self::ConflictsResolve(resolution) => name.clone_into(&mut resolution.actor),

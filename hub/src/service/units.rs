@@ -70,6 +70,23 @@ impl Hub {
         Ok(Answer::done(json!({ "revoked": revoked })))
     }
 
+    /// The ledger says that it changed and by whom, not what it is: a name and a number must be forgettable.
+    pub(super) async fn unit_contact(
+        &self,
+        unit: &UnitCode,
+        name: &str,
+        phone: &str,
+        actor: &str,
+    ) -> Result<Answer, Answer> {
+        if self.tree().get(unit).is_none() {
+            return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+        }
+        self.contacts.set(unit, name, phone).map_err(Answer::failed)?;
+        let fields = BTreeMap::from([("unit".to_owned(), Value::Unit(unit.clone()))]);
+        self.event("contact", actor, fields).await.map_err(Answer::failed)?;
+        Ok(Answer::done(json!({ "unit": unit, "contact": self.contacts.get(unit) })))
+    }
+
     pub(super) fn unit_list(&self) -> Answer {
         list(self.registry.list().iter().map(enrolled_json).collect())
     }

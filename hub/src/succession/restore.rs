@@ -30,7 +30,7 @@ use crate::pki::{
 };
 
 /// Files of `secrets/` that are taken over as they were, under the new seal. Tokens are not: each names the old ledger.
-const SEALED: [&str; 2] = ["registry.sealed", "accounts.sealed"];
+const SEALED: [&str; 3] = ["registry.sealed", "accounts.sealed", "contacts.sealed"];
 /// The statement, to be copied off the machine: it serves a further restore if this hub is lost before its backup.
 const NOTE: &str = "succession.note";
 /// While it stands, the folder is not finished.

@@ -1,8 +1,14 @@
-//! People's accounts: who may do what at the hub. Deny by default, decided here and nowhere else.
+//! People's accounts; what each role may do stands in [`crate::rights`].
 //!
 //! A command acts as the account of the operating-system user who gives it, or as `--as USER` with that
-//! account's password. The names of accounts stand in every event; passwords only as Argon2id hashes,
-//! sealed.
+//! account's password, and a code once its second factor is set up; a page acts as the account that signed in.
+//! The names of accounts stand in every event; passwords only as Argon2id hashes, sealed, as are the seeds of
+//! codes.
+
+mod second;
+#[cfg(test)]
+mod tests;
+pub mod totp;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +19,9 @@ use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
+use self::second::SecondFactor;
 use crate::pki::{HubSecrets, Seal, SealError};
+pub use crate::rights::Right;
 
 /// What an account is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -29,37 +37,6 @@ pub enum AccountRole {
     Administrator,
 }
 
-/// What a command needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
-    /// See records and state.
-    Read,
-    /// Tokens, units, the province's own records.
-    Operate,
-    /// Decide about records.
-    Decide,
-    /// Merge, split, rename and dissolve units: their records move.
-    Reorganise,
-    /// Accept on the province's behalf what a rule refuses, for a time.
-    Approve,
-    /// Keep accounts.
-    KeepAccounts,
-}
-
-impl AccountRole {
-    /// The table of roles and rights.
-    #[must_use]
-    pub fn may(self, right: Right) -> bool {
-        match right {
-            Right::Read => true,
-            Right::Operate => matches!(self, Self::Operator | Self::Administrator),
-            Right::Decide | Right::Reorganise => self == Self::Steward,
-            Right::Approve => self == Self::Approver,
-            Right::KeepAccounts => self == Self::Administrator,
-        }
-    }
-}
-
 /// One person's account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -71,10 +48,26 @@ pub struct Account {
     pub uid: Option<u32>,
     /// Argon2id, in PHC form.
     password: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    second_factor: Option<SecondFactor>,
     /// It may do nothing any more.
     pub disabled: bool,
     /// Since when, milliseconds.
     pub created_at: u64,
+}
+
+impl Account {
+    /// Whether it can sign in by a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// Whether one of its roles has a right.
+    #[must_use]
+    pub fn may(&self, right: Right) -> bool {
+        self.roles.iter().any(|role| role.may(right))
+    }
 }
 
 /// Why an account is refused or cannot be kept.
@@ -107,6 +100,19 @@ pub enum AccountError {
     /// Wrong password, unknown name or disabled: not told apart.
     #[error("tên hoặc mật khẩu không đúng · wrong name or password")]
     Password,
+    /// The password is right, and a code is to come.
+    #[error("cần mã sáu chữ số của ứng dụng xác thực · the authenticator's six-digit code is needed")]
+    CodeNeeded,
+    /// Wrong, too old, or used already.
+    #[error(
+        "mã không đúng hoặc đã dùng: chờ mã kế tiếp · the code is wrong or was used: wait for the next one"
+    )]
+    Code,
+    /// There is a second factor already.
+    #[error(
+        "tài khoản đã có ứng dụng xác thực; người quản trị có thể đặt lại · the account has an authenticator already; an administrator can reset it"
+    )]
+    SecondFactor,
     /// The roles cannot go together.
     #[error(
         "người giữ tài khoản không thể vừa là người quyết định · who keeps accounts is neither steward nor approver"
@@ -129,6 +135,9 @@ pub struct Credentials {
     pub user: String,
     /// Its password.
     pub password: String,
+    /// The authenticator's code, once the account has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -189,8 +198,15 @@ impl Accounts {
             return Err(AccountError::Roles);
         }
         let password = password.map(hashed).transpose()?;
-        let account =
-            Account { name: name.to_owned(), roles, uid, password, disabled: false, created_at: now.0 };
+        let account = Account {
+            name: name.to_owned(),
+            roles,
+            uid,
+            password,
+            second_factor: None,
+            disabled: false,
+            created_at: now.0,
+        };
         let mut accounts = self.accounts.write();
         if accounts.contains_key(name) || accounts.values().any(|known| uid.is_some() && known.uid == uid) {
             return Err(AccountError::Taken(name.to_owned()));
@@ -210,12 +226,23 @@ impl Accounts {
         let mut accounts = self.accounts.write();
         let mut next = accounts.clone();
         next.get_mut(name).ok_or_else(|| AccountError::Unknown(name.to_owned()))?.disabled = true;
-        let keeps = |account: &Account| {
-            !account.disabled && account.roles.iter().any(|role| role.may(Right::KeepAccounts))
-        };
+        let keeps = |account: &Account| !account.disabled && account.may(Right::KeepAccounts);
         if !next.values().any(keeps) {
             return Err(AccountError::LastAdministrator);
         }
+        self.keep(&next)?;
+        *accounts = next;
+        Ok(())
+    }
+
+    fn change(
+        &self,
+        name: &str,
+        how: impl FnOnce(&mut Account) -> Result<(), AccountError>,
+    ) -> Result<(), AccountError> {
+        let mut accounts = self.accounts.write();
+        let mut next = accounts.clone();
+        how(next.get_mut(name).ok_or_else(|| AccountError::Unknown(name.to_owned()))?)?;
         self.keep(&next)?;
         *accounts = next;
         Ok(())
@@ -227,6 +254,18 @@ impl Accounts {
         self.accounts.read().values().cloned().collect()
     }
 
+    /// An account that is in use.
+    #[must_use]
+    pub fn active(&self, name: &str) -> Option<Account> {
+        self.accounts.read().get(name).filter(|account| !account.disabled).cloned()
+    }
+
+    /// Whether there is an account of that name, in use or not.
+    #[must_use]
+    pub fn is_known(&self, name: &str) -> bool {
+        self.accounts.read().contains_key(name)
+    }
+
     /// The account that may use `right`: the one named with its password, or the operating-system user's.
     ///
     /// # Errors
@@ -236,9 +275,17 @@ impl Accounts {
         uid: Option<u32>,
         credentials: Option<&Credentials>,
         needed: Right,
+        now: UnixMillis,
     ) -> Result<String, AccountError> {
         let account = match credentials {
-            Some(credentials) => self.named(credentials)?,
+            Some(credentials) => {
+                let account = self.named(&credentials.user, &credentials.password)?;
+                if account.has_second_factor() {
+                    let code = credentials.code.as_deref().ok_or(AccountError::CodeNeeded)?;
+                    self.spend_code(&account.name, code, now)?;
+                }
+                account
+            }
             None => {
                 let uid = uid.unwrap_or(u32::MAX);
                 let accounts = self.accounts.read();
@@ -246,16 +293,20 @@ impl Accounts {
                 own.cloned().ok_or(AccountError::NoAccount(uid))?
             }
         };
-        if account.roles.iter().any(|role| role.may(needed)) {
+        if account.may(needed) {
             Ok(account.name)
         } else {
             Err(AccountError::Denied { name: account.name, needed })
         }
     }
 
-    fn named(&self, credentials: &Credentials) -> Result<Account, AccountError> {
+    /// The account a name and password are of; takes as long for every wrong pair.
+    ///
+    /// # Errors
+    /// [`AccountError::Password`] without saying which of the two is wrong.
+    pub fn named(&self, user: &str, password: &str) -> Result<Account, AccountError> {
         let _turn = self.turn.lock();
-        let account = self.accounts.read().get(&credentials.user).cloned();
+        let account = self.accounts.read().get(user).cloned();
         // An unknown name costs as much as a wrong password.
         let stored = account.as_ref().and_then(|account| account.password.clone());
         let known = stored.is_some();
@@ -264,7 +315,7 @@ impl Accounts {
             None => hashed("no such account")?,
         };
         let parsed = PasswordHash::new(&stored).map_err(|_| AccountError::Password)?;
-        let matches = Argon2::default().verify_password(credentials.password.as_bytes(), &parsed).is_ok();
+        let matches = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
         match account {
             Some(account) if known && matches && !account.disabled => Ok(account),
             _ => Err(AccountError::Password),
@@ -283,82 +334,4 @@ fn hashed(password: &str) -> Result<String, AccountError> {
     let salt = SaltString::encode_b64(&salt).map_err(|_| AccountError::Form)?;
     let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
     hash.map(|hash| hash.to_string()).map_err(|_| AccountError::Form)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::pki::{InitOptions, init};
-
-    const NOW: UnixMillis = UnixMillis(1);
-
-    fn accounts() -> (tempfile::TempDir, Accounts) {
-        let dir = tempfile::tempdir().unwrap();
-        let options =
-            InitOptions { province: "33".parse().unwrap(), domain: "a.example".into(), names: Vec::new() };
-        init(dir.path(), &options).unwrap();
-        let accounts = Accounts::open(&HubSecrets::load(dir.path()).unwrap()).unwrap();
-        (dir, accounts)
-    }
-
-    #[test]
-    fn p9_the_table_of_roles_and_rights() {
-        use AccountRole::{Administrator, Approver, Operator, Steward};
-        let rights = [
-            Right::Read,
-            Right::Operate,
-            Right::Decide,
-            Right::Reorganise,
-            Right::Approve,
-            Right::KeepAccounts,
-        ];
-        let table = [
-            (Operator, [true, true, false, false, false, false]),
-            (Steward, [true, false, true, true, false, false]),
-            (Approver, [true, false, false, false, true, false]),
-            (Administrator, [true, true, false, false, false, true]),
-        ];
-        for (role, allowed) in table {
-            assert_eq!(rights.map(|right| role.may(right)), allowed, "{role:?}");
-        }
-    }
-
-    #[test]
-    fn p9_init_makes_one_administrator_of_the_user_who_runs_it() {
-        let (_dir, accounts) = accounts();
-        let uid = rustix::process::getuid().as_raw();
-        let name = accounts.authorise(Some(uid), None, Right::KeepAccounts).unwrap();
-        assert_eq!(accounts.list().len(), 1);
-        assert!(matches!(
-            accounts.authorise(Some(uid), None, Right::Decide),
-            Err(AccountError::Denied { .. })
-        ));
-        assert!(matches!(
-            accounts.authorise(Some(uid + 1), None, Right::Read),
-            Err(AccountError::NoAccount(_))
-        ));
-        assert!(matches!(accounts.authorise(None, None, Right::Read), Err(AccountError::NoAccount(_))));
-        assert!(matches!(accounts.disable(&name), Err(AccountError::LastAdministrator)));
-    }
-
-    #[test]
-    fn p9_a_password_lets_its_account_in_and_nobody_else() {
-        let (_dir, accounts) = accounts();
-        accounts.add("lan", vec![AccountRole::Steward], None, Some("mật khẩu dài"), NOW).unwrap();
-        let ask = |user: &str, password: &str| {
-            let credentials = Credentials { user: user.to_owned(), password: password.to_owned() };
-            accounts.authorise(None, Some(&credentials), Right::Decide)
-        };
-        assert_eq!(ask("lan", "mật khẩu dài").unwrap(), "lan");
-        assert!(matches!(ask("lan", "mật khẩu khác"), Err(AccountError::Password)));
-        assert!(matches!(ask("ai", "mật khẩu dài"), Err(AccountError::Password)));
-        accounts.disable("lan").unwrap();
-        assert!(matches!(ask("lan", "mật khẩu dài"), Err(AccountError::Password)));
-        let roles = vec![AccountRole::Administrator, AccountRole::Steward];
-        assert!(matches!(accounts.add("x", roles, Some(9), None, NOW), Err(AccountError::Roles)));
-        let role = vec![AccountRole::Operator];
-        assert!(matches!(accounts.add("y", role.clone(), None, Some("ngắn"), NOW), Err(AccountError::Form)));
-        assert!(matches!(accounts.add("lan", role, Some(9), None, NOW), Err(AccountError::Taken(_))));
-    }
 }

@@ -1,0 +1,172 @@
+//! Roles × actions: what each role may do, and what every request and every page needs. Deny by default.
+//!
+//! This is the only table. What stands in no row is nobody's: a request is looked up by its name on the control
+//! socket, a page by its method and path, before anything of it is done. The tests below write the whole table out;
+//! `tests/tests/web.rs` goes through the pages with each role.
+
+use crate::accounts::AccountRole;
+
+/// What an action needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// See records and state.
+    Read,
+    /// Tokens, units, the province's own records.
+    Operate,
+    /// Decide about records.
+    Decide,
+    /// Merge, split, rename and dissolve units: their records move.
+    Reorganise,
+    /// Accept on the province's behalf what a rule refuses, for a time.
+    Approve,
+    /// Keep accounts.
+    KeepAccounts,
+}
+
+impl Right {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Operate, Self::Decide, Self::Reorganise, Self::Approve, Self::KeepAccounts];
+}
+
+impl AccountRole {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Operator, Self::Steward, Self::Approver, Self::Administrator];
+
+    /// The table of roles and rights.
+    #[must_use]
+    pub fn may(self, right: Right) -> bool {
+        match right {
+            Right::Read => true,
+            Right::Operate => matches!(self, Self::Operator | Self::Administrator),
+            Right::Decide | Right::Reorganise => self == Self::Steward,
+            Right::Approve => self == Self::Approver,
+            Right::KeepAccounts => self == Self::Administrator,
+        }
+    }
+}
+
+/// Every request of the control socket and what it needs, by the name [`crate::service::Request::action`] gives it.
+pub const REQUESTS: &[(&str, Right)] = &[
+    ("status", Right::Read),
+    ("token_create", Right::Operate),
+    ("token_list", Right::Read),
+    ("reorganise", Right::Reorganise),
+    ("reorganise, dry", Right::Read),
+    ("lineage_undo", Right::Reorganise),
+    ("lineage_undo, dry", Right::Read),
+    ("lineage_list", Right::Read),
+    ("status_on", Right::Read),
+    ("quality_on", Right::Read),
+    ("token_revoke", Right::Operate),
+    ("unit_list", Right::Read),
+    ("unit_show", Right::Read),
+    ("unit_revoke", Right::Operate),
+    ("unit_contact", Right::Operate),
+    ("unit_approve_recovery", Right::Operate),
+    ("records", Right::Read),
+    ("records, written", Right::Operate),
+    ("quality", Right::Read),
+    ("reconcile", Right::Read),
+    ("reconcile, mended", Right::Operate),
+    ("duplicates_list", Right::Read),
+    ("duplicates_merge", Right::Decide),
+    ("duplicates_separate", Right::Decide),
+    ("duplicates_undo", Right::Decide),
+    ("handovers", Right::Read),
+    ("catalogue_show", Right::Read),
+    ("catalogue_check", Right::Read),
+    ("catalogue_publish", Right::Approve),
+    ("waiver_add", Right::Approve),
+    ("waiver_list", Right::Read),
+    ("waiver_end", Right::Approve),
+    ("conflicts_list", Right::Read),
+    ("conflicts_show", Right::Read),
+    ("conflicts_resolve", Right::Decide),
+    ("record_transfer", Right::Decide),
+    ("quarantine_list", Right::Read),
+    ("quarantine_show", Right::Read),
+    ("quarantine_release", Right::Decide),
+    ("quarantine_separate", Right::Decide),
+    ("certificate_show", Right::Read),
+    ("certificate_renew", Right::Operate),
+    ("alerts_list", Right::Read),
+    ("alerts_acknowledge", Right::Operate),
+    ("user_add", Right::KeepAccounts),
+    ("user_list", Right::Read),
+    ("user_disable", Right::KeepAccounts),
+    ("user_totp_reset", Right::KeepAccounts),
+    ("backup", Right::Operate),
+    ("confirm_succession", Right::KeepAccounts),
+    ("ledger_checkpoint", Right::Read),
+    ("ledger_show", Right::Read),
+    ("ledger_verify", Right::Read),
+    ("record_source", Right::Read),
+    ("state_digest", Right::Read),
+];
+
+/// What a request of this name needs; of one in no row nobody has the right.
+#[must_use]
+pub fn of_request(action: &str) -> Option<Right> {
+    REQUESTS.iter().find(|(name, _)| *name == action).map(|(_, right)| *right)
+}
+
+/// What a page needs of the one who asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it shows nothing of the province.
+    Nothing,
+    /// [`Right::Read`]; without a sign-in only over plain HTTP, which only this machine reaches.
+    Glance,
+    /// [`Right::Read`]; without a sign-in only from this machine.
+    Machine,
+    /// A password was right; the second factor is to come, or to be set up.
+    Halfway,
+    /// Any account, signed in.
+    Account,
+    /// An account with this right, signed in.
+    Right(Right),
+}
+
+/// Every page and what it needs, by method and path.
+pub const PAGES: &[(&str, &str, Need)] = &[
+    ("GET", "/", Need::Glance),
+    ("GET", "/live", Need::Glance),
+    ("GET", "/events", Need::Glance),
+    ("GET", "/assets/{name}", Need::Nothing),
+    ("GET", "/healthz", Need::Nothing),
+    ("GET", "/readyz", Need::Nothing),
+    ("GET", "/metrics", Need::Machine),
+    ("GET", "/language/{language}", Need::Nothing),
+    ("GET", "/sign-in", Need::Nothing),
+    ("POST", "/sign-in", Need::Nothing),
+    ("GET", "/sign-in/code", Need::Halfway),
+    ("POST", "/sign-in/code", Need::Halfway),
+    ("POST", "/sign-in/enrol", Need::Halfway),
+    ("POST", "/sign-out", Need::Account),
+    ("GET", "/account", Need::Account),
+    ("POST", "/account/totp", Need::Account),
+    ("GET", "/units", Need::Right(Right::Read)),
+    ("GET", "/units/{unit}", Need::Right(Right::Read)),
+    ("GET", "/units/{unit}/live", Need::Right(Right::Read)),
+    ("GET", "/units/{unit}/contact", Need::Right(Right::Operate)),
+    ("POST", "/units/{unit}/contact", Need::Right(Right::Operate)),
+    ("GET", "/units/{unit}/revoke", Need::Right(Right::Operate)),
+    ("POST", "/units/{unit}/revoke", Need::Right(Right::Operate)),
+    ("GET", "/administration", Need::Right(Right::Operate)),
+    ("POST", "/administration/tokens", Need::Right(Right::Operate)),
+    ("POST", "/administration/tokens/{id}/revoke", Need::Right(Right::Operate)),
+    ("GET", "/administration/accounts", Need::Right(Right::KeepAccounts)),
+    ("POST", "/administration/accounts", Need::Right(Right::KeepAccounts)),
+    ("POST", "/administration/accounts/{name}/disable", Need::Right(Right::KeepAccounts)),
+    ("POST", "/administration/accounts/{name}/totp", Need::Right(Right::KeepAccounts)),
+];
+
+/// What a page needs; one in no row is nobody's.
+#[must_use]
+pub fn of_page(method: &str, path: &str) -> Option<Need> {
+    PAGES.iter().find(|(m, p, _)| *m == method && *p == path).map(|(_, _, need)| *need)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::service::Request;
+
+/// O operator, S steward, P approver, A administrator.
+fn written(may: impl Fn(AccountRole) -> bool) -> String {
+    let letters = AccountRole::ALL.into_iter().zip("OSPA".chars());
+    letters.map(|(role, letter)| if may(role) { letter } else { '.' }).collect()
+}
+
+/// Who may make which request: written out, so that a change of the table is seen as what it is.
+const WHO_MAY_REQUEST: &str = "
+    OSPA status
+    O..A token_create
+    OSPA token_list
+    .S.. reorganise
+    OSPA reorganise, dry
+    .S.. lineage_undo
+    OSPA lineage_undo, dry
+    OSPA lineage_list
+    OSPA status_on
+    OSPA quality_on
+    O..A token_revoke
+    OSPA unit_list
+    OSPA unit_show
+    O..A unit_revoke
+    O..A unit_contact
+    O..A unit_approve_recovery
+    OSPA records
+    O..A records, written
+    OSPA quality
+    OSPA reconcile
+    O..A reconcile, mended
+    OSPA duplicates_list
+    .S.. duplicates_merge
+    .S.. duplicates_separate
+    .S.. duplicates_undo
+    OSPA handovers
+    OSPA catalogue_show
+    OSPA catalogue_check
+    ..P. catalogue_publish
+    ..P. waiver_add
+    OSPA waiver_list
+    ..P. waiver_end
+    OSPA conflicts_list
+    OSPA conflicts_show
+    .S.. conflicts_resolve
+    .S.. record_transfer
+    OSPA quarantine_list
+    OSPA quarantine_show
+    .S.. quarantine_release
+    .S.. quarantine_separate
+    OSPA certificate_show
+    O..A certificate_renew
+    OSPA alerts_list
+    O..A alerts_acknowledge
+    ...A user_add
+    OSPA user_list
+    ...A user_disable
+    ...A user_totp_reset
+    O..A backup
+    ...A confirm_succession
+    OSPA ledger_checkpoint
+    OSPA ledger_show
+    OSPA ledger_verify
+    OSPA record_source
+    OSPA state_digest
+";
+
+/// Who may open which page, beside roles those who have only given a password (halfway) and strangers.
+const WHO_MAY_OPEN: &str = "
+    OSPA GET /
+    OSPA GET /live
+    OSPA GET /events
+    OSPA GET /assets/{name} · halfway, stranger
+    OSPA GET /healthz · halfway, stranger
+    OSPA GET /readyz · halfway, stranger
+    OSPA GET /metrics
+    OSPA GET /language/{language} · halfway, stranger
+    OSPA GET /sign-in · halfway, stranger
+    OSPA POST /sign-in · halfway, stranger
+    .... GET /sign-in/code · halfway
+    .... POST /sign-in/code · halfway
+    .... POST /sign-in/enrol · halfway
+    OSPA POST /sign-out
+    OSPA GET /account
+    OSPA POST /account/totp
+    OSPA GET /units
+    OSPA GET /units/{unit}
+    OSPA GET /units/{unit}/live
+    O..A GET /units/{unit}/contact
+    O..A POST /units/{unit}/contact
+    O..A GET /units/{unit}/revoke
+    O..A POST /units/{unit}/revoke
+    O..A GET /administration
+    O..A POST /administration/tokens
+    O..A POST /administration/tokens/{id}/revoke
+    ...A GET /administration/accounts
+    ...A POST /administration/accounts
+    ...A POST /administration/accounts/{name}/disable
+    ...A POST /administration/accounts/{name}/totp
+";
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn p9_every_request_is_for_just_these_roles() {
+    let table =
+        REQUESTS.iter().map(|(action, right)| format!("{} {action}", written(|role| role.may(*right))));
+    assert_eq!(table.collect::<Vec<_>>(), lines(WHO_MAY_REQUEST));
+}
+
+#[test]
+fn p9_every_page_is_for_just_these_readers() {
+    let table = PAGES.iter().map(|(method, path, need)| {
+        let (may, others): (String, &str) = match need {
+            Need::Nothing => (written(|_| true), " · halfway, stranger"),
+            Need::Halfway => (written(|_| false), " · halfway"),
+            Need::Account => (written(|_| true), ""),
+            Need::Glance | Need::Machine => (written(|role| role.may(Right::Read)), ""),
+            Need::Right(right) => (written(|role| role.may(*right)), ""),
+        };
+        format!("{may} {method} {path}{others}")
+    });
+    assert_eq!(table.collect::<Vec<_>>(), lines(WHO_MAY_OPEN));
+}
+
+/// The names of all requests, as the control socket's own reader lists them when it meets none of them.
+fn requests() -> BTreeSet<String> {
+    let unknown = serde_json::json!({ "command": "no such request" });
+    let said = serde_json::from_value::<Request>(unknown).unwrap_err().to_string();
+    let (_, names) = said.split_once("expected one of").unwrap();
+    names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn p9_a_request_without_a_row_is_noticed_and_nobodys() {
+    let plain = |action: &str| action.split(',').next().unwrap().to_owned();
+    let rows: BTreeSet<String> = REQUESTS.iter().map(|(action, _)| plain(action)).collect();
+    assert!(rows.len() > 40);
+    assert_eq!(requests(), rows);
+    let once: BTreeSet<&str> = REQUESTS.iter().map(|(action, _)| *action).collect();
+    assert_eq!(once.len(), REQUESTS.len());
+    assert_eq!(of_request("no such request"), None);
+    assert_eq!(Request::Status.right(), Some(Right::Read));
+}
+
+#[test]
+fn p9_a_page_without_a_row_is_noticed_and_nobodys() {
+    let rows: BTreeSet<(&str, &str)> = PAGES.iter().map(|(method, path, _)| (*method, *path)).collect();
+    assert_eq!(rows.len(), PAGES.len());
+    assert_eq!(crate::web::routes().into_iter().collect::<BTreeSet<_>>(), rows);
+    assert_eq!(of_page("GET", "/no-such-page"), None);
+    assert_eq!(of_page("POST", "/"), None);
+}
+
+#[test]
+fn p9_nothing_is_changed_by_who_is_not_signed_in() {
+    for (method, path, need) in PAGES.iter().filter(|(method, ..)| *method != "GET") {
+        let begins = path.starts_with("/sign-in");
+        let signed_in = matches!(need, Need::Account | Need::Right(_));
+        assert!(begins || signed_in, "{method} {path}");
+    }
+}
+
+#[test]
+fn p9_who_keeps_accounts_decides_nothing() {
+    for right in Right::ALL {
+        let keeper = AccountRole::Administrator.may(right);
+        let decides = matches!(right, Right::Decide | Right::Reorganise | Right::Approve);
+        assert!(!(keeper && decides), "{right:?}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The pages, one file each.
+
+pub(super) mod accounts;
+pub(super) mod administration;
+pub(super) mod language;
+pub(super) mod overview;
+pub(super) mod sign_in;
+mod slip;
+mod timeline;
+pub(super) mod unit;
+pub(super) mod unit_contact;
+pub(super) mod unit_revoke;
+pub(super) mod units;
