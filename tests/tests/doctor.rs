@@ -144,6 +144,15 @@ async fn a_log_that_lost_its_end_is_named_and_left_as_it_is() {
     // Behind the anchor: an unfinished write, which the next start cuts.
     std::fs::write(&segment, [&whole[..], b"half a frame"].concat()).unwrap();
     assert!(patient.troubles().await.is_empty());
+    // Each frame is whole, and those the anchor vouches for are not all there: an older copy was put back.
+    let node = reopened(|| Ok(Node::open(&patient.folder, catalogue()?, system_clock)?));
+    node.write(vec![member(UNIT, "033070000002", "Trần Thị Bình").unwrap()]).await;
+    node.close().await;
+    drop(node);
+    reopened(|| Ok(Node::open(&patient.folder, catalogue()?, system_clock).map(drop)?));
+    assert!(patient.troubles().await.is_empty());
+    std::fs::write(&segment, &whole).unwrap();
+    assert_eq!(patient.troubles().await, [("log", Grade::Fault)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -267,7 +267,7 @@ async fn every_metric_is_told_and_no_value() {
 async fn health_and_readiness_say_why() {
     let province = Province::set().await.unwrap();
     let hub = &province.hub;
-    let pages = hub.serve_web("127.0.0.1:0").await.unwrap().to_string();
+    let pages = hub.serve_web("127.0.0.1:0").await.unwrap().address.to_string();
     assert_eq!(get(&pages, "/healthz").await.0, 200);
     let (status, ready) = get(&pages, "/readyz").await;
     assert_eq!((status, document(&ready)["ready"].as_bool()), (200, Some(true)));

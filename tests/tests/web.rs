@@ -436,7 +436,7 @@ async fn on_this_machine_the_overview_is_open_and_nothing_else() {
     assert!(reader.get("/metrics").await.body.contains("lienthong_ledger_entries"));
     assert_eq!(
         (reader.get("/healthz").await.body, reader.get("/readyz").await.body),
-        ("ok\n".into(), "ready\n".into())
+        ("ok\n".into(), "{\"ready\":true,\"reasons\":[]}\n".into())
     );
     for path in ["/units", "/units/11953", "/administration", "/account"] {
         assert_eq!(reader.get(path).await.status, 303, "{path}");

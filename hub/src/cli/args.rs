@@ -12,7 +12,7 @@ use crate::accounts::AccountRole;
 use crate::pki::Role;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 5] = ["data", "lang", "listen", "web", "catalogue"];
+pub const KEYS: [&str; 7] = ["data", "lang", "log_format", "log_filter", "listen", "web", "catalogue"];
 
 /// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
 #[derive(Debug, Parser)]

@@ -51,9 +51,7 @@ pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) ->
 
 /// The settings of the file named, with traces set up by them.
 fn configured(cli: &Cli) -> anyhow::Result<Config> {
-    let mut keys = vec!["data", "lang", "log_format", "log_filter", "listen", "web", "catalogue"];
-    keys.extend(alerts::KEYS);
-    let config = Config::read(cli.config.as_deref(), &keys)?;
+    let config = Config::read(cli.config.as_deref(), &[&KEYS[..], &alerts::KEYS[..]].concat())?;
     let (format, filter) = (cli.log_format.as_deref(), cli.log_filter.as_deref());
     let (format, filter) = (format.or(config.text("log_format")), filter.or(config.text("log_filter")));
     lienthong_node::cli::traces(format, filter)?;
