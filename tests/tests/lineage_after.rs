@@ -449,7 +449,9 @@ async fn what_is_written_just_before_the_day_goes_with_it() {
     *GATE.0.lock().unwrap() = Gate::Open;
     GATE.1.notify_all();
     writing.await.unwrap();
-    assert_eq!(pass.await.unwrap(), 1);
-    assert_eq!(owner(&hub.dataset, id_of(&hub, 1)).as_deref(), Some(THERE));
+    // If the writer was held at another look than that of the write, it is of the next day, and the writer moves it.
+    assert!(pass.await.unwrap() <= 1);
+    let goes = || owner(&hub.dataset, id_of(&hub, 1)).as_deref() == Some(THERE);
+    until("it goes too", goes).await;
     hub.close().await;
 }
