@@ -1,18 +1,17 @@
 //! Named bearer tokens of the committee's own software. Only hashes are kept: 256 random bits need no
 //! slow hash, and nobody who reads the file can use it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use lienthong_proto::hash::sha256;
 use lienthong_proto::time::UnixMillis;
-use parking_lot::Mutex;
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::control::Answer;
-use crate::identity::{read_private, write_private};
+use crate::identity::{PrivateList, PrivateListError};
 
 /// The file in the data folder.
 const FILE: &str = "api-tokens.json";
@@ -26,22 +25,9 @@ const REVOKED_MAX: usize = 256;
 /// Why tokens cannot be kept or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiTokenError {
-    /// The file cannot be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not ours.
-    #[error(
-        "{path} không đọc được: hãy xóa tệp rồi tạo lại mã · is not readable: remove it and make the tokens again"
-    )]
-    Malformed {
-        /// The file.
-        path: String,
-    },
+    /// They cannot be kept.
+    #[error(transparent)]
+    Kept(#[from] PrivateListError),
     /// A name nobody can tell apart from another.
     #[error(
         "tên chỉ gồm a-z, 0-9, dấu chấm và gạch, tối đa 32 ký tự · names are of a-z, 0-9, dot and dash, at most 32 characters"
@@ -97,15 +83,14 @@ pub enum ApiTokenRequest {
 /// The tokens of a data folder, read when first needed.
 #[derive(Debug)]
 pub struct ApiTokens {
-    path: PathBuf,
-    kept: Mutex<Option<Vec<Kept>>>,
+    kept: PrivateList<Kept>,
 }
 
 impl ApiTokens {
     /// The tokens of the folder `data`.
     #[must_use]
     pub fn of(data: &Path) -> Self {
-        Self { path: data.join(FILE), kept: Mutex::new(None) }
+        Self { kept: PrivateList::new(data.join(FILE)) }
     }
 
     /// Whether they can be read at all: before a listener opens.
@@ -113,14 +98,14 @@ impl ApiTokens {
     /// # Errors
     /// [`ApiTokenError`] if not.
     pub fn check(&self) -> Result<(), ApiTokenError> {
-        self.with(|_| Ok(()))
+        self.kept.with(|_| Ok(()))
     }
 
     /// The name of the token presented, if it is one and not revoked. Takes as long for any text.
     #[must_use]
     pub fn name_of(&self, presented: &str) -> Option<String> {
         let hash = hex::encode(sha256(&[presented.as_bytes()]));
-        let found = self.with(|kept| {
+        let found = self.kept.with(|kept| {
             let mut found = None;
             for token in kept.iter() {
                 let Some(known) = &token.sha256 else { continue };
@@ -130,7 +115,7 @@ impl ApiTokens {
             }
             Ok(found)
         });
-        found.unwrap_or_else(|error| {
+        found.unwrap_or_else(|error: ApiTokenError| {
             tracing::error!(%error, "the tokens cannot be read: nobody is let in");
             None
         })
@@ -149,7 +134,7 @@ impl ApiTokens {
         rand::rng().fill_bytes(&mut secret);
         let token = format!("{PREFIX}{}", hex::encode(secret));
         let sha256 = Some(hex::encode(sha256(&[token.as_bytes()])));
-        self.change(|kept| {
+        self.kept.change(|kept| {
             if kept.iter().any(|token| token.is_live(name)) {
                 return Err(ApiTokenError::Taken(name.to_owned()));
             }
@@ -167,7 +152,7 @@ impl ApiTokens {
     /// # Errors
     /// [`ApiTokenError`] if there is none or it cannot be kept.
     pub fn revoke(&self, name: &str, now: UnixMillis) -> Result<(), ApiTokenError> {
-        self.change(|kept| {
+        self.kept.change(|kept| {
             let token = kept.iter_mut().find(|token| token.is_live(name));
             let token = token.ok_or_else(|| ApiTokenError::Unknown(name.to_owned()))?;
             token.sha256 = None;
@@ -207,46 +192,7 @@ impl ApiTokens {
                 "revoked_at": token.revoked_at.map(time),
             })
         };
-        self.with(|kept| Ok(kept.iter().map(item).collect()))
-    }
-
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut Vec<Kept>) -> Result<T, ApiTokenError>,
-    ) -> Result<T, ApiTokenError> {
-        let mut kept = self.kept.lock();
-        if kept.is_none() {
-            *kept = Some(self.read()?);
-        }
-        work(kept.get_or_insert_default())
-    }
-
-    /// A change is on disk before it counts, and counts at once.
-    fn change(
-        &self,
-        work: impl FnOnce(&mut Vec<Kept>) -> Result<(), ApiTokenError>,
-    ) -> Result<(), ApiTokenError> {
-        self.with(|kept| {
-            let mut next = kept.clone();
-            work(&mut next)?;
-            let bytes = serde_json::to_vec_pretty(&next).unwrap_or_default();
-            write_private(&self.path, &bytes).map_err(|source| self.io(source))?;
-            *kept = next;
-            Ok(())
-        })
-    }
-
-    fn read(&self) -> Result<Vec<Kept>, ApiTokenError> {
-        match read_private(&self.path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|_| ApiTokenError::Malformed { path: self.path.display().to_string() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(source) => Err(self.io(source)),
-        }
-    }
-
-    fn io(&self, source: std::io::Error) -> ApiTokenError {
-        ApiTokenError::Io { path: self.path.display().to_string(), source }
+        self.kept.with(|kept| Ok(kept.iter().map(item).collect()))
     }
 }
 
@@ -300,6 +246,9 @@ mod tests {
         assert_eq!(tokens.name_of(&token), None);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, b"{").unwrap();
-        assert!(matches!(ApiTokens::of(dir.path()).check(), Err(ApiTokenError::Malformed { .. })));
+        assert!(matches!(
+            ApiTokens::of(dir.path()).check(),
+            Err(ApiTokenError::Kept(PrivateListError::Malformed { .. }))
+        ));
     }
 }

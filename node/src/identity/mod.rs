@@ -3,6 +3,7 @@
 mod dial;
 mod enrol;
 mod files;
+mod list;
 mod node;
 mod proxy;
 mod token;
@@ -11,6 +12,8 @@ pub use dial::{ALPN_ENROL, ALPN_SYNC, DialError, connect, provider, spki_hash};
 pub(crate) use dial::{hub_config, hub_name};
 pub use enrol::{EnrolError, Enrolment, enrol, enrol_again, enrol_through, proof_message};
 pub use files::{read_private, read_secret, write_private};
+pub(crate) use list::PrivateList;
+pub use list::PrivateListError;
 pub use node::{IdentityError, NodeIdentity, Profile, cosigner_name, introduction_message};
 pub use proxy::{Proxy, ProxyFault, ProxySetting};
 pub use token::{Token, TokenSyntax};

@@ -1,6 +1,6 @@
 //! The officers who may open the page from the office network, each with a password of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use argon2::password_hash::SaltString;
 use argon2::{Argon2, PasswordHash, PasswordHasher as _, PasswordVerifier as _};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::control::Answer;
-use crate::identity::{read_private, write_private};
+use crate::identity::{PrivateList, PrivateListError};
 
 /// The file in the data folder.
 const FILE: &str = "officers.json";
@@ -23,22 +23,9 @@ const OFFICERS_MAX: usize = 64;
 /// Why officers cannot be kept or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OfficerError {
-    /// The file cannot be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not ours.
-    #[error(
-        "{path} không đọc được: hãy xóa tệp rồi tạo lại cán bộ · is not readable: remove it and add the officers again"
-    )]
-    Malformed {
-        /// The file.
-        path: String,
-    },
+    /// They cannot be kept.
+    #[error(transparent)]
+    Kept(#[from] PrivateListError),
     /// A name nobody can tell apart, or a password too short to keep anyone out.
     #[error(
         "tên chỉ gồm a-z, 0-9, dấu chấm và gạch, tối đa 32 ký tự; mật khẩu ít nhất 10 ký tự · names are of a-z, 0-9, dot and dash, at most 32 characters; passwords of at least 10 characters"
@@ -91,15 +78,14 @@ impl std::fmt::Debug for OfficerRequest {
 
 /// The officers of a data folder, read when first needed.
 pub struct Officers {
-    path: PathBuf,
-    kept: Mutex<Option<Vec<Kept>>>,
+    kept: PrivateList<Kept>,
     /// One password at a time: guessing stays slow, and so does what it takes of memory.
     turn: Mutex<()>,
 }
 
 impl std::fmt::Debug for Officers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Officers").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Officers").finish_non_exhaustive()
     }
 }
 
@@ -107,7 +93,7 @@ impl Officers {
     /// The officers of the folder `data`.
     #[must_use]
     pub fn of(data: &Path) -> Self {
-        Self { path: data.join(FILE), kept: Mutex::new(None), turn: Mutex::new(()) }
+        Self { kept: PrivateList::new(data.join(FILE)), turn: Mutex::new(()) }
     }
 
     /// Whether they can be read at all: before a listener opens.
@@ -115,18 +101,18 @@ impl Officers {
     /// # Errors
     /// [`OfficerError`] if not.
     pub fn check(&self) -> Result<(), OfficerError> {
-        self.with(|_| Ok(()))
+        self.kept.with(|_| Ok(()))
     }
 
     /// Whether this is that officer's password. An unknown name costs as much as a wrong password.
     #[must_use]
     pub fn is_password(&self, name: &str, password: &str) -> bool {
         let _turn = self.turn.lock();
-        let stored = self.with(|kept| {
+        let stored = self.kept.with(|kept| {
             let found = kept.iter().find(|officer| officer.name == name);
             Ok(found.map(|officer| officer.password.clone()))
         });
-        let stored = stored.unwrap_or_else(|error| {
+        let stored = stored.unwrap_or_else(|error: OfficerError| {
             tracing::error!(%error, "the officers cannot be read: nobody is let in");
             None
         });
@@ -161,7 +147,7 @@ impl Officers {
             return Err(OfficerError::Form);
         }
         let password = hashed(password)?;
-        self.change(|kept| {
+        self.kept.change(|kept| {
             if kept.iter().any(|officer| officer.name == name) {
                 return Err(OfficerError::Taken(name.to_owned()));
             }
@@ -174,7 +160,7 @@ impl Officers {
     }
 
     fn remove(&self, name: &str) -> Result<(), OfficerError> {
-        self.change(|kept| {
+        self.kept.change(|kept| {
             let before = kept.len();
             kept.retain(|officer| officer.name != name);
             if kept.len() == before { Err(OfficerError::Unknown(name.to_owned())) } else { Ok(()) }
@@ -182,51 +168,12 @@ impl Officers {
     }
 
     fn list(&self) -> Result<serde_json::Value, OfficerError> {
-        self.with(|kept| {
+        self.kept.with(|kept| {
             let item = |officer: &Kept| {
                 json!({ "name": officer.name, "created_at": UnixMillis(officer.created_at).rfc3339() })
             };
             Ok(json!({ "items": kept.iter().map(item).collect::<Vec<_>>(), "next": null }))
         })
-    }
-
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut Vec<Kept>) -> Result<T, OfficerError>,
-    ) -> Result<T, OfficerError> {
-        let mut kept = self.kept.lock();
-        if kept.is_none() {
-            *kept = Some(self.read()?);
-        }
-        work(kept.get_or_insert_default())
-    }
-
-    /// A change is on disk before it counts, and counts at once.
-    fn change(
-        &self,
-        work: impl FnOnce(&mut Vec<Kept>) -> Result<(), OfficerError>,
-    ) -> Result<(), OfficerError> {
-        self.with(|kept| {
-            let mut next = kept.clone();
-            work(&mut next)?;
-            let bytes = serde_json::to_vec_pretty(&next).unwrap_or_default();
-            write_private(&self.path, &bytes).map_err(|source| self.io(source))?;
-            *kept = next;
-            Ok(())
-        })
-    }
-
-    fn read(&self) -> Result<Vec<Kept>, OfficerError> {
-        match read_private(&self.path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|_| OfficerError::Malformed { path: self.path.display().to_string() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(source) => Err(self.io(source)),
-        }
-    }
-
-    fn io(&self, source: std::io::Error) -> OfficerError {
-        OfficerError::Io { path: self.path.display().to_string(), source }
     }
 }
 
