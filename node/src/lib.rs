@@ -27,6 +27,7 @@ pub mod records;
 pub mod recover;
 pub mod replica;
 pub mod rpc;
+pub mod sealed;
 pub mod service;
 mod serving;
 pub mod store;

@@ -1,0 +1,573 @@
+//! Checks a bundle, line by line: nothing in it is believed that does not lead to the trust policy's keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Accepted, Enrolment, Facts, event, number, text, unit};
+use super::line::{Access, BUNDLE_VERSION, Head, LINE_BYTES_MAX, Line, LogHead, Proof, Shown};
+use super::report::{Disclosed, LogReport, Refused, Report, TypeCount};
+use super::{Believed, SHOWN_OF_ALL, Share, Terms, Trust, covered_root};
+use crate::bytes::Reader;
+use crate::change::{Change, Context, Meta, Write, path};
+use crate::checkpoint::{Origin, SignedCheckpoint};
+use crate::entry::{Entry, EntryKind};
+use crate::event::{Acceptance, Event};
+use crate::hash::{Digest, Streamed};
+use crate::ids::{RecordId, UnitCode};
+use crate::merkle::{verify_consistency, verify_inclusion};
+use crate::time::{Hlc, UnixMillis};
+use crate::value::Value;
+use crate::verdict::Verdict;
+
+/// A replica that writes signs once a day for how many changes there are; so long may the last such word lie behind
+/// what the province took last.
+const UNSIGNED_MILLIS_MAX: u64 = 48 * 3_600_000;
+
+type Checked<T> = Result<T, Refused>;
+
+/// A log that is being read.
+#[derive(Debug)]
+struct OpenLog {
+    origin: Origin,
+    size: u64,
+    root: Digest,
+    accepted: Option<UnixMillis>,
+    enrolled: Option<UnixMillis>,
+    leaves: Vec<(u64, Digest)>,
+    types: BTreeMap<String, TypeCount>,
+    signed_for: Option<UnixMillis>,
+}
+
+/// What the head said, and what was believed of it.
+#[derive(Debug)]
+struct Begun {
+    head: Head,
+    origin: Origin,
+    cut: Believed,
+}
+
+/// Where the reading is.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum At {
+    Head,
+    Ledger,
+    Logs,
+    End,
+    Done,
+}
+
+/// The check of one bundle.
+#[derive(Debug)]
+pub struct Verification<'a> {
+    trust: &'a Trust,
+    at: At,
+    lines: u64,
+    digest: Streamed,
+    begun: Option<Begun>,
+    facts: Facts,
+    /// Who proposed and who approved the grant, once the ledger was read.
+    granted_by: Option<(String, String)>,
+    log: Option<OpenLog>,
+    logs: Vec<LogReport>,
+    access: Option<(u64, UnixMillis)>,
+}
+
+impl<'a> Verification<'a> {
+    /// A check by a policy; the lines come next, in order.
+    #[must_use]
+    pub fn new(trust: &'a Trust) -> Self {
+        Self {
+            trust,
+            at: At::Head,
+            lines: 0,
+            digest: Streamed::default(),
+            begun: None,
+            facts: Facts::default(),
+            granted_by: None,
+            log: None,
+            logs: Vec::new(),
+            access: None,
+        }
+    }
+
+    /// Takes the next line, without its newline. A change that comes back is proven only once [`Self::finish`] has
+    /// given its report.
+    ///
+    /// # Errors
+    /// [`Refused`], naming the object; nothing more is taken then.
+    pub fn line(&mut self, line: &str) -> Checked<Option<Disclosed>> {
+        let wrong = self.this_line();
+        let parsed = (line.len() <= LINE_BYTES_MAX).then(|| Line::parse(line)).flatten();
+        let parsed = parsed.ok_or_else(|| wrong.with("không đúng dạng", "malformed"))?;
+        let mut disclosed = None;
+        match (self.at, parsed) {
+            (At::Head, Line::Head(head)) => self.head(head)?,
+            (At::Ledger | At::Logs, Line::Log(log)) if self.log.is_none() => self.open(log)?,
+            (At::Ledger | At::Logs, Line::Entry(shown)) if self.log.is_some() => disclosed = self.entry(shown)?,
+            (At::Ledger | At::Logs, Line::Proof(proof)) if self.log.is_some() => self.close(&proof)?,
+            (At::Logs, Line::Access(access)) if self.log.is_none() => self.accessed(&access)?,
+            (At::End, Line::End(end)) if end.lines == self.lines => self.at = At::Done,
+            _ => return Err(wrong.with("không đúng chỗ", "out of place")),
+        }
+        self.lines += 1;
+        self.digest.update(line.as_bytes());
+        self.digest.update(b"\n");
+        Ok(disclosed)
+    }
+
+    /// What is proven, once all lines were taken.
+    ///
+    /// # Errors
+    /// [`Refused`] if the bundle ends too early, or something is missing.
+    pub fn finish(self) -> Checked<Report> {
+        let cut_off = self.this_line().with("gói bị cắt cụt", "the bundle is cut off");
+        if self.at != At::Done {
+            return Err(cut_off);
+        }
+        let (Some(begun), Some((proposed_by, approved_by)), Some((access, at))) =
+            (self.begun, self.granted_by, self.access)
+        else {
+            return Err(cut_off);
+        };
+        Ok(Report {
+            ledger: begun.head.ledger,
+            size: begun.cut.signed.checkpoint().size,
+            witnesses: begun.cut.witnesses,
+            witnessed: self.trust.asks_witnesses(),
+            grant: begun.head.grant,
+            terms: begun.head.terms,
+            proposed_by,
+            approved_by,
+            access,
+            accessed_at: at.rfc3339(),
+            logs: self.logs,
+        })
+    }
+
+    fn this_line(&self) -> Object {
+        let line = self.lines + 1;
+        Object(format!("dòng {line} của gói · line {line} of the bundle"))
+    }
+
+    fn head(&mut self, head: Head) -> Checked<()> {
+        let object = Object("phần đầu của gói · the bundle's head".to_owned());
+        if head.version != BUNDLE_VERSION {
+            return Err(object.with("phiên bản gói này chưa hiểu được", "this version of bundle is not understood"));
+        }
+        let cut = Object("điểm kiểm của sổ cái · the ledger's checkpoint".to_owned());
+        let believed = self.trust.believe(head.cut.as_bytes(), &head.ledger);
+        let believed = believed.map_err(|error| {
+            cut.with(&format!("chữ ký không đúng hoặc sổ cái lạ ({error})"), &format!("bad signature or unknown ledger ({error})"))
+        })?;
+        if !believed.quorum {
+            return Err(cut.with("không đủ nhân chứng ký theo chính sách", "fewer witnesses have cosigned it than the policy asks for"));
+        }
+        let origin = head.ledger.parse().map_err(|_| object.with("tên sổ cái sai", "the ledger's name is malformed"))?;
+        self.begun = Some(Begun { head, origin, cut: believed });
+        self.at = At::Ledger;
+        Ok(())
+    }
+
+    fn begun(&self) -> Checked<&Begun> {
+        self.begun.as_ref().ok_or_else(|| self.this_line().with("không đúng chỗ", "out of place"))
+    }
+
+    fn open(&mut self, log: LogHead) -> Checked<()> {
+        let object = log_object(&log.origin);
+        let begun = self.begun()?;
+        let mut opened = OpenLog {
+            origin: log.origin.parse().map_err(|_| object.with("tên nhật ký sai", "the log's name is malformed"))?,
+            size: log.size,
+            root: [0; 32],
+            accepted: None,
+            enrolled: None,
+            leaves: Vec::new(),
+            types: BTreeMap::new(),
+            signed_for: None,
+        };
+        if self.at == At::Ledger {
+            let cut = begun.cut.signed.checkpoint();
+            if opened.origin != begun.origin || log.size != cut.size || log.accepted.is_some() {
+                return Err(object.with("phải là sổ cái của gói", "it must be the bundle's ledger"));
+            }
+            opened.root = cut.root;
+        } else {
+            let (enrolment, accepted) = self.accepted_log(&log, &opened.origin, &object)?;
+            (opened.root, opened.accepted, opened.enrolled) = (accepted.root, Some(accepted.at), Some(enrolment.at));
+        }
+        self.log = Some(opened);
+        Ok(())
+    }
+
+    /// A replica's log as the ledger has accepted it: under its own signature, by the key of its enrolment.
+    fn accepted_log(&self, log: &LogHead, origin: &Origin, object: &Object) -> Checked<(&Enrolment, &Accepted)> {
+        if self.logs.iter().any(|known| known.origin == log.origin) {
+            return Err(object.with("lặp lại", "it stands twice"));
+        }
+        let enrolment = self.facts.enrolled.get(&origin.replica()).filter(|enrolment| enrolment.unit == *origin.unit());
+        let enrolment = enrolment.ok_or_else(|| object.with("máy này không có trong sổ cái", "its replica is not enrolled in the ledger"))?;
+        let accepted = self.facts.accepted.get(&origin.replica());
+        let mut accepted = accepted.into_iter().flat_map(BTreeMap::values);
+        let accepted = accepted.find(|accepted| Some(accepted.index) == log.accepted && accepted.size == log.size);
+        let accepted = accepted.ok_or_else(|| object.with("sổ cái không có lần nhận này", "the ledger has no such acceptance"))?;
+        let named = Object(format!("điểm kiểm của {0} · the checkpoint of {0}", log.origin));
+        let signed = SignedCheckpoint::verify(accepted.checkpoint.as_bytes(), &log.origin, enrolment.key);
+        let signed = signed.map_err(|error| {
+            named.with(&format!("chữ ký của máy không đúng ({error})"), &format!("not signed by its replica ({error})"))
+        })?;
+        let head = signed.checkpoint();
+        if head.size != accepted.size || head.root != accepted.root {
+            return Err(named.with("khác với lần nhận trong sổ cái", "it differs from its acceptance in the ledger"));
+        }
+        if let Some(receipt) = &log.receipt
+            && !self.trust.cosigned(head, receipt)
+        {
+            return Err(named.with("biên nhận của tỉnh không đúng", "the province's receipt does not hold"));
+        }
+        Ok((enrolment, accepted))
+    }
+
+    fn entry(&mut self, shown: Shown) -> Checked<Option<Disclosed>> {
+        let Some(log) = &self.log else { return Err(self.this_line().with("không đúng chỗ", "out of place")) };
+        let origin = log.origin.clone();
+        let entry = Entry::decode(&shown.entry.0);
+        let entry = entry.map_err(|_| self.this_line().with("mục không đọc được", "the entry cannot be read"))?;
+        let dot = entry.header.dot;
+        let object = Object(format!("mục {0} của {origin} · entry {0} of {origin}", dot.sequence));
+        if entry.leaf_hash() != shown.leaf.0 {
+            return Err(object.with("nội dung không khớp cam kết", "its content does not match its commitments"));
+        }
+        let last = log.leaves.last().map(|(last, _)| *last);
+        if dot.replica != origin.replica() || dot.sequence.0 >= log.size || last.is_some_and(|last| last >= dot.sequence.0) {
+            return Err(object.with("không đúng chỗ", "out of place"));
+        }
+        let disclosed = match entry.header.kind {
+            EntryKind::Change => self.change(&entry, &shown, &object)?,
+            _ if shown.record.is_some() || !shown.withheld.is_empty() || !shown.refers.is_empty() => {
+                return Err(object.with("không phải thay đổi của bản ghi", "it is no change of a record"));
+            }
+            EntryKind::Event => {
+                self.event(&entry, &object)?;
+                None
+            }
+            EntryKind::Acceptance => {
+                let acceptance = Acceptance::of(&entry).ok().filter(|_| self.at == At::Ledger);
+                let acceptance = acceptance.ok_or_else(|| object.with("lần nhận không đọc được", "the acceptance cannot be read"))?;
+                self.facts.accept(dot.sequence.0, acceptance);
+                None
+            }
+        };
+        if let Some(log) = &mut self.log {
+            log.leaves.push((dot.sequence.0, shown.leaf.0));
+        }
+        Ok(disclosed)
+    }
+
+    fn event(&mut self, entry: &Entry<'_>, object: &Object) -> Checked<()> {
+        let unread = || object.with("sự kiện không đọc được", "the event cannot be read");
+        let event = Event::of(entry).map_err(|_| unread())?;
+        if event.kind == event::TALLY {
+            return self.tally(&event, object);
+        }
+        let grant = self.begun()?.head.grant;
+        if self.at != At::Ledger {
+            return Err(object.with("sự kiện này không thuộc về gói", "such an event has no place here"));
+        }
+        self.facts.note(entry, &event, grant).ok_or_else(unread)
+    }
+
+    /// What a log's writer signs for: as many changes of each type as were shown so far, no more.
+    fn tally(&mut self, event: &Event, object: &Object) -> Checked<()> {
+        let types: Vec<String> = self.granted_types()?;
+        let Some(log) = &mut self.log else { return Ok(()) };
+        for name in types {
+            let count = log.types.entry(name.clone()).or_default();
+            let signed = number(event, &format!("count/{name}"));
+            if signed != Some(count.written) {
+                let said = signed.map_or_else(|| "?".to_owned(), |signed| signed.to_string());
+                return Err(object.with(
+                    &format!("máy đã ký là có {said} thay đổi loại {name}, gói cho thấy {}: thiếu mục", count.written),
+                    &format!("its writer signed for {said} changes of type {name}, {} are shown: entries are missing", count.written),
+                ));
+            }
+            count.signed_for = signed;
+        }
+        log.signed_for = Some(event.at);
+        Ok(())
+    }
+
+    fn granted_types(&self) -> Checked<Vec<String>> {
+        Ok(self.granted()?.shares.iter().map(|share| share.record_type.clone()).collect())
+    }
+
+    /// The terms as the head has them; that the ledger has the same is looked at when it was read.
+    fn granted(&self) -> Checked<&Terms> {
+        Ok(&self.begun()?.head.terms)
+    }
+
+    fn change(&mut self, entry: &Entry<'_>, shown: &Shown, object: &Object) -> Checked<Option<Disclosed>> {
+        let facts = ChangeFacts::of(entry);
+        let facts = facts.ok_or_else(|| object.with("thay đổi không cho biết loại, năm và số thứ tự", "the change does not show type, year and number"))?;
+        let Some(share) = self.granted()?.share(&facts.record_type).cloned() else {
+            return Err(object.with("loại bản ghi ngoài phạm vi được cấp", "its record type is not granted"));
+        };
+        let Some(log) = &mut self.log else { return Ok(None) };
+        let count = log.types.entry(facts.record_type.clone()).or_default();
+        if facts.number != count.written {
+            return Err(object.with(
+                &format!("số thứ tự là {}, phải là {}: thiếu mục của loại {}", facts.number, count.written, facts.record_type),
+                &format!("its number is {}, not {}: entries of type {} are missing", facts.number, count.written, facts.record_type),
+            ));
+        }
+        count.written += 1;
+        let Some(record) = shown.record else {
+            count.withheld += 1;
+            let bare = entry.opened().all(|(path, _)| SHOWN_OF_ALL.contains(&path));
+            return if bare && shown.withheld.is_empty() && shown.refers.is_empty() {
+                Ok(None)
+            } else {
+                Err(object.with("cho thấy nhiều hơn số thứ tự", "it shows more than that it exists"))
+            };
+        };
+        count.shown += 1;
+        let unit = log.origin.unit().clone();
+        self.disclosed(entry, facts, &share, (record, unit), shown, object).map(Some)
+    }
+
+    fn disclosed(
+        &self,
+        entry: &Entry<'_>,
+        facts: ChangeFacts,
+        share: &Share,
+        (record, unit): (RecordId, UnitCode),
+        shown: &Shown,
+        object: &Object,
+    ) -> Checked<Disclosed> {
+        if let Some((path, _)) = entry.opened().find(|(path, _)| !share.opens(path)) {
+            return Err(object.with(&format!("mở trường ngoài phạm vi được cấp: {path}"), &format!("it opens a field that is not granted: {path}")));
+        }
+        if !share.covers_year(facts.year) {
+            return Err(object.with("năm ngoài phạm vi được cấp", "its year is not granted"));
+        }
+        if shown.refers.iter().any(|(path, _)| !share.refers(path)) {
+            return Err(object.with("nêu quan hệ ngoài phạm vi được cấp", "it names a relation that is not granted"));
+        }
+        let unread = || object.with("thay đổi không đọc được", "the change cannot be read");
+        let meta = facts.meta.clone().ok_or_else(unread)?;
+        let dot = entry.header.dot;
+        let (accepted, proposal) = if self.at == At::Ledger {
+            (meta.hlc.at(), false)
+        } else {
+            let (first, accepted) = self.facts.acceptance_of(&dot).ok_or_else(|| {
+                object.with("gói không cho biết tỉnh đã nhận mục này thế nào", "its acceptance is not shown")
+            })?;
+            let place = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
+            let proposal = match (accepted.verdicts.get(&place), self.facts.releases.get(&dot)) {
+                (_, Some(proposal)) => *proposal,
+                (None, None) => false,
+                (Some(Verdict::Applied), None) => false,
+                (Some(Verdict::Proposal), None) => true,
+                (Some(Verdict::Quarantined(_)), None) => {
+                    return Err(object.with("mục đang bị giữ lại, không thuộc dữ liệu chung", "it is in quarantine, no part of the dataset"));
+                }
+            };
+            (accepted.at, proposal)
+        };
+        let effective = meta.hlc.effective(accepted);
+        let writes = facts.writes(entry).ok_or_else(unread)?;
+        let change = Change {
+            dot,
+            record,
+            record_type: facts.record_type,
+            year: facts.year,
+            number: facts.number,
+            meta,
+            origin: None,
+            writes,
+        };
+        let (withheld, refers) = (shown.withheld.clone(), shown.refers.clone());
+        Ok(Disclosed { change, unit, effective, accepted, proposal, withheld, refers })
+    }
+
+    fn close(&mut self, proof: &Proof) -> Checked<()> {
+        let Some(log) = self.log.take() else { return Ok(()) };
+        let object = log_object(log.origin.as_str());
+        let hashes: Vec<Digest> = proof.hashes.iter().map(|hash| hash.0).collect();
+        let root = covered_root(log.size, &log.leaves, &hashes);
+        if root != Ok(log.root) {
+            return Err(object.with(
+                "các mục và bằng chứng không dẫn đến gốc đã ký",
+                "its entries and proof do not lead to the signed root",
+            ));
+        }
+        if self.at == At::Ledger {
+            self.check_grant()?;
+            self.at = At::Logs;
+        } else {
+            let signed = log.signed_for.or(log.enrolled);
+            let behind = log.accepted.zip(signed).map_or(0, |(accepted, signed)| accepted.since(signed));
+            if behind > UNSIGNED_MILLIS_MAX {
+                return Err(object.with(
+                    "máy ghi chưa ký số lượng của phần cuối: không chứng minh được là đủ",
+                    "its writer's count of what it wrote is not shown for its later part: it is not shown to be complete",
+                ));
+            }
+        }
+        self.logs.push(LogReport {
+            unit: log.origin.unit().clone(),
+            replica: log.origin.replica(),
+            origin: log.origin.to_string(),
+            size: log.size,
+            accepted_at: log.accepted.map(UnixMillis::rfc3339),
+            complete_until: log.signed_for.map(UnixMillis::rfc3339),
+            types: log.types,
+        });
+        Ok(())
+    }
+
+    fn check_grant(&mut self) -> Checked<()> {
+        let begun = self.begun()?;
+        let object = Object(format!("giấy cấp quyền số {0} · grant {0}", begun.head.grant));
+        let (Some((proposer, terms)), Some(approver)) = (self.facts.proposed.clone(), self.facts.approved.clone())
+        else {
+            return Err(object.with("không thấy đề nghị và phê duyệt trong sổ cái", "its proposal and approval are not in the ledger"));
+        };
+        if terms != begun.head.terms {
+            return Err(object.with("khác với bản trong sổ cái", "its terms are not those of the ledger"));
+        }
+        if proposer == approver {
+            return Err(object.with("người đề nghị cũng là người duyệt", "one and the same proposed and approved it"));
+        }
+        self.granted_by = Some((proposer, approver));
+        Ok(())
+    }
+
+    /// Every replica the ledger has of the granted units is shown, as far as it was held when the units were listed.
+    fn check_roll(&self) -> Checked<()> {
+        let object = Object("danh sách máy của các đơn vị · the list of the units' replicas".to_owned());
+        let terms = self.granted()?;
+        let roll = &self.facts.roll;
+        let all = terms.shares.iter().any(|share| share.units.is_empty());
+        if all && !roll.is_whole() {
+            return Err(object.with("không đủ", "it is not whole"));
+        }
+        let named: BTreeSet<&UnitCode> = terms.shares.iter().flat_map(|share| &share.units).collect();
+        if let Some(unit) = named.iter().find(|unit| !roll.units.contains_key(**unit)) {
+            return Err(object.with(&format!("không có đơn vị {unit}"), &format!("it does not have unit {unit}")));
+        }
+        for (unit, replicas) in roll.units.iter().filter(|(unit, _)| terms.covers_unit(unit)) {
+            for (replica, held) in replicas.iter().filter(|(_, held)| *held > 0) {
+                let shown = self.logs.iter().find(|log| log.replica == *replica && log.unit == *unit);
+                if shown.is_none_or(|log| log.size < *held) {
+                    let object = Object(format!("máy {replica} của {unit} · replica {replica} of {unit}"));
+                    return Err(object.with(
+                        &format!("sổ cái ghi có {held} mục nhưng gói không có đủ"),
+                        &format!("the ledger has {held} entries of it, the bundle does not"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accessed(&mut self, access: &Access) -> Checked<()> {
+        let object = Object("ghi nhận việc giao · the record of this delivery".to_owned());
+        self.check_roll()?;
+        let begun = self.begun()?;
+        let terms = self.granted()?;
+        let entry = Entry::decode(&access.entry.0).map_err(|_| object.with("không đọc được", "it cannot be read"))?;
+        let event = Event::of(&entry).ok().filter(|event| event.kind == event::ACCESS);
+        let event = event.ok_or_else(|| object.with("không đọc được", "it cannot be read"))?;
+        let digest = hex::encode(self.digest.clone().finish());
+        let said = number(&event, "grant") == Some(begun.head.grant)
+            && unit(&event, "agency") == Some(&terms.agency)
+            && number(&event, "cut") == Some(begun.cut.signed.checkpoint().size)
+            && entry.header.dot.replica == begun.origin.replica();
+        if !said {
+            return Err(object.with("nói về lần giao khác", "it speaks of another delivery"));
+        }
+        if text(&event, "digest") != Some(&digest) {
+            return Err(object.with("nội dung gói không phải nội dung đã ghi sổ khi giao", "the bundle is not what was logged as handed over"));
+        }
+        if !terms.holds_on(day_of(event.at)) {
+            return Err(object.with("giao ngoài thời hạn được cấp", "it was handed over outside the grant's term"));
+        }
+        let checkpoint = Object("điểm kiểm của sổ cái khi giao · the ledger's checkpoint at delivery".to_owned());
+        let believed = self.trust.believe(access.checkpoint.as_bytes(), &begun.head.ledger);
+        let believed = believed.map_err(|error| checkpoint.with(&format!("chữ ký không đúng ({error})"), &format!("not signed ({error})")))?;
+        let (cut, now) = (begun.cut.signed.checkpoint(), believed.signed.checkpoint());
+        let hashes = |hashes: &[super::line::Hash]| hashes.iter().map(|hash| hash.0).collect::<Vec<Digest>>();
+        let (path, consistency) = (hashes(&access.path), hashes(&access.consistency));
+        verify_consistency(cut.size, &cut.root, now.size, &now.root, &consistency)
+            .map_err(|_| checkpoint.with("không nối tiếp sổ cái trước đó", "it does not go on from the ledger before"))?;
+        let index = entry.header.dot.sequence.0;
+        verify_inclusion(&entry.leaf_hash(), index, now.size, &path, &now.root)
+            .map_err(|_| object.with("không có trong sổ cái", "it is not in the ledger"))?;
+        self.access = Some((index, event.at));
+        self.at = At::End;
+        Ok(())
+    }
+}
+
+/// The object a refusal names, as `vi · en`.
+#[derive(Debug)]
+struct Object(String);
+
+impl Object {
+    fn with(&self, vi: &str, en: &str) -> Refused {
+        Refused { object: self.0.clone(), why: format!("{vi} · {en}") }
+    }
+}
+
+fn log_object(origin: &str) -> Object {
+    Object(format!("nhật ký {origin} · log {origin}"))
+}
+
+/// The day of an instant at UTC+7, where the province is.
+fn day_of(at: UnixMillis) -> i32 {
+    i32::try_from((at.0 + 7 * 3_600_000) / 86_400_000).unwrap_or(i32::MAX)
+}
+
+/// What every change shows of itself.
+#[derive(Debug)]
+struct ChangeFacts {
+    record_type: String,
+    year: u16,
+    number: u64,
+    meta: Option<Meta>,
+}
+
+impl ChangeFacts {
+    fn of(entry: &Entry<'_>) -> Option<Self> {
+        let value = |name: &str| {
+            let mut input = Reader::new(entry.content(name)?);
+            let value = Value::decode(&mut input).ok()?;
+            input.end().ok()?;
+            Some(value)
+        };
+        let (Value::Text(record_type), Value::Integer(year), Value::Integer(number)) =
+            (value(path::TYPE)?, value(path::YEAR)?, value(path::NUMBER)?)
+        else {
+            return None;
+        };
+        let meta = entry.content(path::META).and_then(|content| {
+            let mut input = Reader::new(content);
+            let hlc = Hlc(input.u64().ok()?);
+            let author = input.text().ok()?.to_owned();
+            Some(Meta { hlc, author, catalogue: input.array().ok()? })
+        });
+        Some(Self { record_type, year: year.try_into().ok()?, number: number.try_into().ok()?, meta })
+    }
+
+    fn writes(&self, entry: &Entry<'_>) -> Option<Vec<Write>> {
+        let facts = [path::TYPE, path::YEAR, path::NUMBER, path::META];
+        let registers = entry.opened().filter(|(name, _)| !facts.contains(name));
+        let writes = registers.map(|(name, content)| {
+            let mut input = Reader::new(content);
+            let value = Value::decode(&mut input).ok()?;
+            let context = Context::decode(&mut input).ok()?;
+            input.end().ok()?;
+            Some(Write { path: name.to_owned(), value, context })
+        });
+        writes.collect()
+    }
+}
