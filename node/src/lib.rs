@@ -32,6 +32,7 @@ pub mod service;
 mod serving;
 pub mod store;
 pub mod sync;
+pub mod verify;
 pub mod web;
 pub mod why;
 

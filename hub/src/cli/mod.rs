@@ -4,6 +4,7 @@
 mod args;
 mod lineage;
 mod reconcile;
+mod sharing;
 
 use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -33,7 +34,7 @@ use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::{Asked, CODE_NEEDED, NewWaiver, Pairing, Request, Resolution, Transfer};
+use crate::service::{Asked, CODE_NEEDED, NewWaiver, Pairing, Request, Resolution, SharingRequest, Transfer};
 use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
@@ -102,6 +103,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let alerts = AlertSettings::read(&config)?;
             let place = Place { data: &data, overrides: overrides.as_deref() };
             return serve(place, (&listen, &web), &alerts, tongue).await;
+        }
+        Command::Grant { action } if let Some(text) = action.printed()? => {
+            lienthong_node::cli::say(&text);
+            return Ok(0);
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
@@ -382,11 +387,15 @@ fn request(command: &Command) -> anyhow::Result<Request> {
                 Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }
             }
         },
+        Command::Agency { action } => action.request(),
+        Command::Grant { action } => action.request()?,
+        Command::Bundle { grant, out } => sharing::bundle(*grant, out)?,
         Command::Alerts { action } => on_alerts(action),
         Command::User { action } => user(action)?,
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
+            LedgerAction::Policy => Request::Sharing(SharingRequest::Policy),
             LedgerAction::Verify { .. } => Request::LedgerVerify,
         },
         Command::Demo { .. }

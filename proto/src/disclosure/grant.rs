@@ -11,10 +11,11 @@ use crate::catalogue::{Catalogue, Class, Field, FieldKind, RecordType};
 use crate::change::path;
 use crate::ids::UnitCode;
 use crate::text::normalise;
+use crate::time::UnixMillis;
 use crate::value::{Value, date_text, days_of};
 
 /// The longest grant: who still wants it proposes it again.
-pub const DAYS_MAX: i32 = 366;
+const DAYS_MAX: i32 = 366;
 /// Characters of a purpose or document number.
 const WORDS_MAX: usize = 500;
 /// Shares of one grant.
@@ -27,6 +28,14 @@ const TERMS_BYTES_MAX: usize = 48 * 1024;
 /// A day, written `2026-11-01`; days since 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub i32);
+
+impl Day {
+    /// The day of an instant at UTC+7, where the province is.
+    #[must_use]
+    pub fn of(at: UnixMillis) -> Self {
+        Self(i32::try_from((at.0 + 7 * 3_600_000) / 86_400_000).unwrap_or(i32::MAX))
+    }
+}
 
 impl Serialize for Day {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -390,10 +399,16 @@ impl Terms {
         self.shares.iter().find(|share| share.record_type == record_type)
     }
 
-    /// Whether a day (days since 1970-01-01) is within its term.
+    /// Whether its first day has begun.
     #[must_use]
-    pub fn holds_on(&self, day: i32) -> bool {
-        (self.from..=self.until).contains(&Day(day))
+    pub fn has_begun(&self, at: UnixMillis) -> bool {
+        Day::of(at) >= self.from
+    }
+
+    /// Whether its last day is over.
+    #[must_use]
+    pub fn is_over(&self, at: UnixMillis) -> bool {
+        Day::of(at) > self.until
     }
 
     /// Whether a unit's records are meant by any share.

@@ -488,7 +488,7 @@ impl<'a> Verification<'a> {
         if text(&event, "digest") != Some(&digest) {
             return Err(object.with("nội dung gói không phải nội dung đã ghi sổ khi giao", "the bundle is not what was logged as handed over"));
         }
-        if !terms.holds_on(day_of(event.at)) {
+        if !terms.has_begun(event.at) || terms.is_over(event.at) {
             return Err(object.with("giao ngoài thời hạn được cấp", "it was handed over outside the grant's term"));
         }
         let checkpoint = Object("điểm kiểm của sổ cái khi giao · the ledger's checkpoint at delivery".to_owned());
@@ -520,11 +520,6 @@ impl Object {
 
 fn log_object(origin: &str) -> Object {
     Object(format!("nhật ký {origin} · log {origin}"))
-}
-
-/// The day of an instant at UTC+7, where the province is.
-fn day_of(at: UnixMillis) -> i32 {
-    i32::try_from((at.0 + 7 * 3_600_000) / 86_400_000).unwrap_or(i32::MAX)
 }
 
 /// What every change shows of itself.
