@@ -1,118 +1,17 @@
-//! Sharing: a grant by two persons, a bundle that proves itself to its agency alone, and every way it can be wrong.
+//! Sharing: a grant by two persons, a bundle that proves itself to its agency alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use lienthong_hub::app::Hub;
-use lienthong_hub::service::{Request, SharingRequest};
-use lienthong_node::app::Node;
+use lienthong_hub::service::SharingRequest;
 use lienthong_node::records::Page;
 use lienthong_node::sealed::Identity;
-use lienthong_node::service::Request as NodeRequest;
-use lienthong_node::verify::{Verified, VerifyError, verify};
+use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
-use lienthong_tests::asking::{self, at_hub, at_node};
-use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node};
+use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, opened, sheet, who};
+use lienthong_tests::{Province, acknowledged, asking, brisk, catalogue, make_node};
 use serde_json::Value as Json;
 
-const HERE: &str = "11953";
-const THERE: &str = "12004";
-const HEAD: &str =
-    "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Diện quản lý,Tình trạng,Điện thoại\n";
 /// What the grant masks, planted in every row.
 const MASKED: [&str; 3] = ["033075000001", "0912345671", "02/03/1975"];
-
-fn sheet(unit: &str, number: u32) -> String {
-    format!(
-        "{HEAD}Nguyễn Văn An,02/03/1975,Nam,03307500000{number},01/02/2000,Chi bộ {number},{unit},CHIBO,CHINH_THUC,091234567{number}\n"
-    )
-}
-
-fn grant(rest: &str) -> String {
-    format!(
-        "agency = 'TTT'\npurpose = 'đối chiếu'\ndocument = '12/CV-TTT'\nfrom = '{}'\nuntil = '{}'\n{rest}",
-        day(0),
-        day(90)
-    )
-}
-
-/// The day so many days from now.
-fn day(ahead: u64) -> String {
-    let at = lienthong_node::app::system_clock().0 + ahead * 86_400_000;
-    lienthong_proto::time::UnixMillis(at).rfc3339()[..10].to_owned()
-}
-
-async fn ask(hub: &Arc<Hub>, request: SharingRequest) -> Json {
-    at_hub(hub, Request::Sharing(request)).await
-}
-
-fn who(name: &str) -> String {
-    name.to_owned()
-}
-
-/// A hub with one commune that has written, an agency with a key, and what it takes to verify.
-struct Shared {
-    province: Province,
-    node: Arc<Node>,
-    identity: Identity,
-}
-
-impl Shared {
-    async fn set() -> Self {
-        let province = Province::set().await.unwrap();
-        let (dir, hub, address) = (&province.dir, &province.hub, &province.address);
-        let node = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
-        node.start_sync(brisk());
-        for number in 1..=2 {
-            let text = sheet(HERE, number);
-            assert_eq!(asking::import(&node, dir.path(), "dang_vien", &text).await["created"], 1);
-        }
-        at_node(&node, NodeRequest::LogTally { actor: who("lan") }).await;
-        acknowledged(&node).await.unwrap();
-        let identity = Identity::generate().unwrap();
-        let key = Some(identity.recipient().to_string());
-        let (name, contact) = (Some("Thanh tra tỉnh".to_owned()), None);
-        let agency =
-            SharingRequest::AgencyAdd { code: "TTT".parse().unwrap(), name, contact, key, actor: who("minh") };
-        ask(hub, agency).await;
-        Self { province, node, identity }
-    }
-
-    fn hub(&self) -> &Arc<Hub> {
-        &self.province.hub
-    }
-
-    async fn granted(&self, rest: &str) -> u64 {
-        let proposed = ask(self.hub(), SharingRequest::GrantPropose { text: grant(rest), actor: who("minh") }).await;
-        let number = proposed["number"].as_u64().unwrap_or_else(|| panic!("{proposed:#}"));
-        let approved = ask(self.hub(), SharingRequest::GrantApprove { number, actor: who("hoa") }).await;
-        assert_eq!(approved["state"], "active", "{approved:#}");
-        number
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.province.dir.path().join(name)
-    }
-
-    async fn bundle(&self, grant: u64, name: &str) -> PathBuf {
-        let out = self.path(name);
-        let body = ask(self.hub(), SharingRequest::Bundle { grant, out: out.clone(), actor: who("minh") }).await;
-        assert!(body["access"].is_number(), "{body:#}");
-        out
-    }
-
-    async fn trust(&self) -> Trust {
-        let policy = ask(self.hub(), SharingRequest::Policy).await;
-        Trust::parse(policy["policy"].as_str().unwrap()).unwrap()
-    }
-
-    async fn verified(&self, bundle: &Path) -> Result<Verified, VerifyError> {
-        verify(bundle, Some(&self.identity), &self.trust().await, &catalogue().unwrap())
-    }
-}
-
-const MEMBERS: &str = "[[share]]\ntype = 'dang_vien'\nfields = ['ho_ten', 'chi_bo', 'ma_xa']\n";
 
 /// Goal: a grant takes two persons and a term; what it gives arrives with its proofs, and nothing masked is in it.
 #[tokio::test(flavor = "multi_thread")]
@@ -219,15 +118,6 @@ async fn what_a_filter_keeps_back_is_counted() {
     let verified = shared.verified(&bundle).await.unwrap();
     assert_eq!(verified.report.logs.len(), 2, "{:#?}", verified.report.logs);
     assert!(!opened(&bundle, &shared.identity).contains(THERE));
-}
-
-/// The lines of a bundle.
-fn opened(bundle: &Path, identity: &Identity) -> String {
-    let file = std::io::BufReader::new(std::fs::File::open(bundle).unwrap());
-    let mut reader = lienthong_node::sealed::SealedReader::new(file, identity).unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
-    text
 }
 
 /// The entries in the lines of a bundle.
