@@ -8,7 +8,9 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256 as SUITE;
-use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkeOpener, HpkePrivateKey, HpkePublicKey, HpkeSealer};
+use rustls::crypto::hpke::{
+    EncapsulatedSecret, Hpke as _, HpkeOpener, HpkePrivateKey, HpkePublicKey, HpkeSealer,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -31,7 +33,9 @@ pub enum SealedError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Not the form of a key.
-    #[error("khóa phải có dạng x25519:… (44 ký tự base64) · a key has the form x25519:… (44 characters of base64)")]
+    #[error(
+        "khóa phải có dạng x25519:… (44 ký tự base64) · a key has the form x25519:… (44 characters of base64)"
+    )]
     Key,
     /// Not a key file.
     #[error("tệp khóa không đúng dạng · the key file is malformed")]
@@ -40,7 +44,9 @@ pub enum SealedError {
     #[error("tệp không phải gói đã niêm phong · the file is no sealed bundle")]
     Form,
     /// Sealed to somebody else.
-    #[error("gói được niêm phong cho khóa {0}, không phải khóa này · the bundle is sealed to the key {0}, not to this one")]
+    #[error(
+        "gói được niêm phong cho khóa {0}, không phải khóa này · the bundle is sealed to the key {0}, not to this one"
+    )]
     Recipient(Recipient),
     /// A chunk does not open.
     #[error("khối {0} của gói bị hỏng hoặc bị sửa · chunk {0} of the bundle is damaged or altered")]
@@ -224,7 +230,8 @@ impl<R: BufRead> SealedReader<R> {
         let secret = line()?;
         let bytes = STANDARD.decode(&secret).map_err(|_| SealedError::Form)?;
         let key = HpkePrivateKey::from(identity.secret.to_vec());
-        let opener = SUITE.setup_opener(&EncapsulatedSecret(bytes), INFO, &key).map_err(|_| SealedError::Form)?;
+        let opener =
+            SUITE.setup_opener(&EncapsulatedSecret(bytes), INFO, &key).map_err(|_| SealedError::Form)?;
         Ok(Self { input, opener, opened: io::Cursor::default(), chunks: 0, ended: false })
     }
 }
@@ -323,7 +330,13 @@ mod tests {
         assert!(opened(&longer, &identity).is_err());
         let chunk = 4 + CHUNK + TAG;
         let head = bytes.len() - 2 * chunk - (4 + 100 + TAG);
-        let swapped = [&bytes[..head], &bytes[head + chunk..head + 2 * chunk], &bytes[head..head + chunk], &bytes[head + 2 * chunk..]].concat();
+        let swapped = [
+            &bytes[..head],
+            &bytes[head + chunk..head + 2 * chunk],
+            &bytes[head..head + chunk],
+            &bytes[head + 2 * chunk..],
+        ]
+        .concat();
         assert_eq!(swapped.len(), bytes.len());
         assert!(opened(&swapped, &identity).unwrap_err().contains("khối 1"));
         // Without its last chunk a file looks whole but for the mark of the last.

@@ -1,5 +1,11 @@
 //! A hub with an agency and a commune that has written: what the tests of sharing begin with.
-#![allow(clippy::missing_panics_doc, clippy::missing_errors_doc, clippy::unwrap_used, reason = "a test that cannot ask has failed")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot ask has failed"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,8 +87,13 @@ impl Shared {
         let identity = Identity::generate().unwrap();
         let key = Some(identity.recipient().to_string());
         let (name, contact) = (Some("Thanh tra tỉnh".to_owned()), None);
-        let agency =
-            SharingRequest::AgencyAdd { code: "TTT".parse().unwrap(), name, contact, key, actor: who("minh") };
+        let agency = SharingRequest::AgencyAdd {
+            code: "TTT".parse().unwrap(),
+            name,
+            contact,
+            key,
+            actor: who("minh"),
+        };
         ask(hub, agency).await;
         Self { province, node, identity }
     }
@@ -94,7 +105,8 @@ impl Shared {
 
     /// A grant, proposed and approved.
     pub async fn granted(&self, rest: &str) -> u64 {
-        let proposed = ask(self.hub(), SharingRequest::GrantPropose { text: grant(rest), actor: who("minh") }).await;
+        let proposed =
+            ask(self.hub(), SharingRequest::GrantPropose { text: grant(rest), actor: who("minh") }).await;
         let number = proposed["number"].as_u64().unwrap_or_else(|| panic!("{proposed:#}"));
         let approved = ask(self.hub(), SharingRequest::GrantApprove { number, actor: who("hoa") }).await;
         assert_eq!(approved["state"], "active", "{approved:#}");
@@ -109,14 +121,15 @@ impl Shared {
     /// Hands a bundle over.
     pub async fn bundle(&self, grant: u64, name: &str) -> PathBuf {
         let out = self.path(name);
-        let body = ask(self.hub(), SharingRequest::Bundle { grant, out: out.clone(), actor: who("minh") }).await;
+        let body =
+            ask(self.hub(), SharingRequest::Bundle { grant, out: out.clone(), actor: who("minh") }).await;
         assert!(body["access"].is_number(), "{body:#}");
         out
     }
 
     /// Whom its hub says to believe.
     pub async fn trust(&self) -> Trust {
-        let policy = ask(self.hub(), SharingRequest::Policy).await;
+        let policy = ask(self.hub(), SharingRequest::LedgerPolicy).await;
         Trust::parse(policy["policy"].as_str().unwrap()).unwrap()
     }
 

@@ -1,5 +1,5 @@
 //! Bundles that are not what they say: bytes flipped anywhere, and a hub that forges with its own keys.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,7 +53,9 @@ async fn one_flipped_byte_is_refused_and_the_object_named() {
         let path = folder.join("flipped");
         std::fs::write(&path, &bytes).unwrap();
         match verify(&path, None, &trust, &catalogue().unwrap()) {
-            Err(VerifyError::Refused(refused)) => assert!(refused.object.contains(" · "), "seed {seed}: {refused}"),
+            Err(VerifyError::Refused(refused)) => {
+                assert!(refused.object.contains(" · "), "seed {seed}: {refused}")
+            }
             // The very first byte says that the file is not sealed.
             Err(VerifyError::KeyNeeded) if at == 0 => {}
             other => panic!("seed {seed}: byte {at}, bit {bit}: {other:?}"),
@@ -63,9 +65,11 @@ async fn one_flipped_byte_is_refused_and_the_object_named() {
         assert!(checked(&lines[..end], &trust, folder).is_err(), "cut at {end}");
     }
     // Entries are named one by one.
-    let (place, line) = lines.lines().enumerate().filter(|(_, line)| line.contains("\"record\"")).last().unwrap();
+    let (place, line) =
+        lines.lines().enumerate().filter(|(_, line)| line.contains("\"record\"")).last().unwrap();
     let altered = line.replacen("\"leaf\":\"", "\"leaf\":\"A", 1).replacen("=\"", "\"", 1);
-    let forged: Vec<&str> = lines.lines().enumerate().map(|(n, l)| if n == place { &altered } else { l }).collect();
+    let forged: Vec<&str> =
+        lines.lines().enumerate().map(|(n, l)| if n == place { &altered } else { l }).collect();
     let found = refused(&format!("{}\n", forged.join("\n")), &trust, folder);
     assert!(found.object.contains("bundle") || found.object.contains("entry"), "{found}");
 }
@@ -80,7 +84,8 @@ fn entry_of(payload: &[u8], place: u64) -> Vec<u8> {
         }
         Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry],
     };
-    let found = entries.into_iter().find(|bytes| Entry::decode(bytes).unwrap().header.dot.sequence.0 == place);
+    let found =
+        entries.into_iter().find(|bytes| Entry::decode(bytes).unwrap().header.dot.sequence.0 == place);
     found.unwrap().to_vec()
 }
 
@@ -136,14 +141,18 @@ async fn a_hub_that_leaves_something_out_is_found() {
     };
     let without = |left_out: usize| {
         let mut forged = content.clone();
-        let at = (begin..forged.len()).filter(|at| matches!(&forged[*at], Line::Entry(e) if e.record.is_some())).nth(left_out).unwrap();
+        let at = (begin..forged.len())
+            .filter(|at| matches!(&forged[*at], Line::Entry(e) if e.record.is_some()))
+            .nth(left_out)
+            .unwrap();
         forged.remove(at);
         let kept: Vec<u64> = forged[begin..].iter().filter_map(shown).collect();
         let mut cover = Cover::default();
         for place in 0..log.size {
             cover.push(shared.node.replica.hashes().leaf(place).unwrap(), kept.contains(&place));
         }
-        *forged.last_mut().unwrap() = Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() });
+        *forged.last_mut().unwrap() =
+            Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() });
         forged
     };
     let first = refused(&handed_over(hub, number, without(0), cut).await, &trust, folder);
@@ -195,7 +204,8 @@ async fn a_hub_that_leaves_something_out_is_found() {
     let forgeries: Vec<PathBuf> =
         files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("forgery.")).collect();
     assert_eq!(forgeries.len(), 6);
-    for (path, answer) in forgeries.iter().zip(second_opinion(&forgeries, &policy, None).unwrap_or_default()) {
+    for (path, answer) in forgeries.iter().zip(second_opinion(&forgeries, &policy, None).unwrap_or_default())
+    {
         assert_eq!(answer["valid"], false, "{path:?}");
     }
 }
@@ -258,7 +268,8 @@ async fn a_second_verifier_is_of_the_same_opinion() {
         bytes[at] ^= 1 << random.random_range(0..8);
         kept(name, &bytes)
     };
-    let mut flipped: Vec<PathBuf> = (0..200).map(|n| flip(lines.as_bytes(), &format!("flipped.{n}"))).collect();
+    let mut flipped: Vec<PathBuf> =
+        (0..200).map(|n| flip(lines.as_bytes(), &format!("flipped.{n}"))).collect();
     let sealed = std::fs::read(&bundle).unwrap();
     flipped.extend((0..50).map(|n| flip(&sealed, &format!("sealed.{n}"))));
     for (path, answer) in flipped.iter().zip(second_opinion(&flipped, &policy, Some(&key)).unwrap()) {

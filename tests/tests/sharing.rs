@@ -30,7 +30,8 @@ async fn p9_an_agency_gets_what_was_granted_and_can_prove_it() {
     let proposed = ask(hub, propose(grant(MEMBERS))).await;
     let number = proposed["number"].as_u64().unwrap();
     let out = shared.path("early");
-    let early = ask(hub, SharingRequest::Bundle { grant: number, out: out.clone(), actor: who("minh") }).await;
+    let early =
+        ask(hub, SharingRequest::Bundle { grant: number, out: out.clone(), actor: who("minh") }).await;
     assert!(early["error"].as_str().unwrap().contains("not in force") && !out.exists(), "{early:#}");
     let approve = |name: &str| SharingRequest::GrantApprove { number, actor: who(name) };
     assert_eq!(ask(hub, approve("minh")).await["rule"], "TWO_PERSONS");
@@ -47,7 +48,11 @@ async fn p9_an_agency_gets_what_was_granted_and_can_prove_it() {
     assert!(members[0]["withheld"].as_array().unwrap().contains(&"so_cccd".into()));
     let log = &verified.report.logs[1];
     let count = &log.types["dang_vien"];
-    assert_eq!((count.written, count.shown, count.withheld, count.signed_for), (2, 2, 0, Some(2)), "{log:#?}");
+    assert_eq!(
+        (count.written, count.shown, count.withheld, count.signed_for),
+        (2, 2, 0, Some(2)),
+        "{log:#?}"
+    );
     assert_eq!((verified.report.proposed_by.as_str(), verified.report.approved_by.as_str()), ("minh", "hoa"));
 
     // Sealed, what is in it is nobody else's; opened, nothing masked is in it, in any form a value has.
@@ -60,7 +65,10 @@ async fn p9_an_agency_gets_what_was_granted_and_can_prove_it() {
     lienthong_proto::value::Value::Date(day).encode(&mut date);
     for bytes in decoded(&plain).iter().chain([&plain.clone().into_bytes()]) {
         for masked in MASKED.iter().map(|text| text.as_bytes()).chain([date.as_slice()]) {
-            assert!(date.as_slice() == masked && bytes.len() > 200_000 || !contains(bytes, masked), "{masked:?}");
+            assert!(
+                date.as_slice() == masked && bytes.len() > 200_000 || !contains(bytes, masked),
+                "{masked:?}"
+            );
         }
     }
     // A file that is there is not written over, and the delivery is counted.
@@ -74,7 +82,8 @@ async fn p9_an_agency_gets_what_was_granted_and_can_prove_it() {
     assert_eq!(ask(hub, revoke.clone()).await["state"], "revoked");
     assert_eq!(ask(hub, revoke).await["rule"], "GRANT_STATE");
     let late = shared.path("late");
-    let refused = ask(hub, SharingRequest::Bundle { grant: number, out: late.clone(), actor: who("minh") }).await;
+    let refused =
+        ask(hub, SharingRequest::Bundle { grant: number, out: late.clone(), actor: who("minh") }).await;
     assert!(refused["error"].as_str().unwrap().contains("not in force") && !late.exists());
     let list = ask(hub, SharingRequest::GrantList { page: Page::default() }).await;
     assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list:#}");
@@ -89,7 +98,10 @@ async fn what_a_filter_keeps_back_is_counted() {
     let number = shared.granted(&only).await;
     // Another change behind the tally, of a record the filter means.
     let text = sheet(HERE, 2).replace("CHINH_THUC,0912345672", "CHINH_THUC,0912345679");
-    assert_eq!(asking::import(&shared.node, shared.province.dir.path(), "dang_vien", &text).await["updated"], 1);
+    assert_eq!(
+        asking::import(&shared.node, shared.province.dir.path(), "dang_vien", &text).await["updated"],
+        1
+    );
     acknowledged(&shared.node).await.unwrap();
     let bundle = shared.bundle(number, "bundle").await;
     let verified = shared.verified(&bundle).await.unwrap();
@@ -103,12 +115,13 @@ async fn what_a_filter_keeps_back_is_counted() {
     assert!(matches!(without, VerifyError::KeyNeeded));
     // A policy of another ledger.
     let elsewhere = Province::set().await.unwrap();
-    let policy = ask(&elsewhere.hub, SharingRequest::Policy).await;
+    let policy = ask(&elsewhere.hub, SharingRequest::LedgerPolicy).await;
     let trust = Trust::parse(policy["policy"].as_str().unwrap()).unwrap();
     let refused = verify(&bundle, Some(&shared.identity), &trust, &catalogue().unwrap()).unwrap_err();
     assert!(refused.to_string().contains("the ledger's checkpoint"), "{refused}");
     // Units apart, the other commune's records are not even counted.
-    let there = make_node(shared.hub(), &shared.province.address, &shared.path("there"), THERE).await.unwrap();
+    let there =
+        make_node(shared.hub(), &shared.province.address, &shared.path("there"), THERE).await.unwrap();
     there.start_sync(brisk());
     let text = sheet(THERE, 3);
     assert_eq!(asking::import(&there, shared.province.dir.path(), "dang_vien", &text).await["created"], 1);
@@ -125,7 +138,9 @@ fn decoded(lines: &str) -> Vec<Vec<u8>> {
     use base64::Engine as _;
     let lines = lines.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
     lines
-        .filter_map(|line| Some(base64::engine::general_purpose::STANDARD.decode(line["entry"].as_str()?).unwrap()))
+        .filter_map(|line| {
+            Some(base64::engine::general_purpose::STANDARD.decode(line["entry"].as_str()?).unwrap())
+        })
         .collect()
 }
 

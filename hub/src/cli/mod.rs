@@ -50,6 +50,18 @@ pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) ->
     }
 }
 
+/// Runs a node's command line; its exit code.
+async fn as_node(arguments: &[std::ffi::OsString]) -> u8 {
+    let program = std::iter::once(std::ffi::OsString::from("lienthong-node"));
+    let cli = lienthong_node::cli::Cli::parse_from(program.chain(arguments.iter().cloned()));
+    let tongue = Tongue::of(cli.lang.as_deref());
+    let ran = Box::pin(lienthong_node::cli::run(cli)).await;
+    ran.unwrap_or_else(|error| {
+        lienthong_node::cli::complain(&error, tongue);
+        1
+    })
+}
+
 /// The settings of the file named, with traces set up by them.
 fn configured(cli: &Cli) -> anyhow::Result<Config> {
     let config = Config::read(cli.config.as_deref(), &[&KEYS[..], &alerts::KEYS[..]].concat())?;
@@ -72,16 +84,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let options = DemoOptions { once: *once, tamper: *tamper, data: cli.data.clone(), units: *units };
             return Box::pin(demo::run(options, tongue)).await;
         }
-        Command::AsNode { arguments } => {
-            let program = std::iter::once(std::ffi::OsString::from("lienthong-node"));
-            let cli = lienthong_node::cli::Cli::parse_from(program.chain(arguments.iter().cloned()));
-            let tongue = Tongue::of(cli.lang.as_deref());
-            let ran = Box::pin(lienthong_node::cli::run(cli)).await;
-            return Ok(ran.unwrap_or_else(|error| {
-                lienthong_node::cli::complain(&error, tongue);
-                1
-            }));
-        }
+        Command::AsNode { arguments } => return Ok(as_node(arguments).await),
         Command::Init { province, names, domain } => {
             let options =
                 InitOptions { province: province.parse()?, domain: domain.clone(), names: names.clone() };
@@ -395,7 +398,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
-            LedgerAction::Policy => Request::Sharing(SharingRequest::Policy),
+            LedgerAction::Policy => Request::Sharing(SharingRequest::LedgerPolicy),
             LedgerAction::Verify { .. } => Request::LedgerVerify,
         },
         Command::Demo { .. }

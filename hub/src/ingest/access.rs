@@ -30,7 +30,10 @@ pub struct Delivery {
 
 impl Committer {
     /// Logs a delivery, if its grant is in force at this very moment.
-    pub(super) fn deliver(&mut self, delivery: &Delivery) -> Result<Result<Sequence, CommitError>, JournalError> {
+    pub(super) fn deliver(
+        &mut self,
+        delivery: &Delivery,
+    ) -> Result<Result<Sequence, CommitError>, JournalError> {
         let now = (self.clock)();
         let grant = self.books.sharing.grants.get(&delivery.grant);
         let granted = grant.is_some_and(|grant| {
@@ -47,8 +50,7 @@ impl Committer {
             ("digest".to_owned(), Value::Text(delivery.digest.clone())),
             ("changes".to_owned(), number(delivery.changes)),
         ]);
-        let event =
-            Event { kind: event::ACCESS.to_owned(), at: now, actor: delivery.actor.clone(), fields };
+        let event = Event { kind: event::ACCESS.to_owned(), at: now, actor: delivery.actor.clone(), fields };
         self.event(&event)
     }
 }

@@ -136,8 +136,13 @@ impl Sharing {
                 let Some(code) = unit(event, "agency") else { return false };
                 let said = |name| text(event, name).unwrap_or_default().to_owned();
                 let key = text(event, "key").filter(|key| !key.is_empty()).map(str::to_owned);
-                let agency =
-                    Agency { code: code.clone(), name: said("name"), contact: said("contact"), key, at: event.at };
+                let agency = Agency {
+                    code: code.clone(),
+                    name: said("name"),
+                    contact: said("contact"),
+                    key,
+                    at: event.at,
+                };
                 let place = [&[AGENCIES], code.as_str().as_bytes()].concat();
                 view.put(Keyspace::Sharing, &place, &serde_json::to_vec(&agency).unwrap_or_default());
                 Arc::make_mut(&mut self.agencies).insert(code.clone(), agency);

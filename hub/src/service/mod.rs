@@ -29,8 +29,8 @@ use tokio::runtime::Handle;
 use crate::accounts::AccountError;
 use crate::app::Hub;
 
-pub use sharing::SharingRequest;
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
+pub use sharing::SharingRequest;
 
 /// The rule of a refusal that a code undoes.
 pub const CODE_NEEDED: &str = "CODE_NEEDED";

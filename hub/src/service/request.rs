@@ -9,9 +9,9 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::lineage::{Share, StepKind};
 use serde::{Deserialize, Serialize};
 
+use super::SharingRequest;
 use crate::accounts::{AccountRole, Credentials};
 use crate::pki::Role;
-use super::SharingRequest;
 use crate::rights::{self, Right};
 
 /// What a hub can be asked.

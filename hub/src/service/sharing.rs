@@ -90,7 +90,7 @@ pub enum SharingRequest {
         actor: String,
     },
     /// Whom a verifier should believe.
-    Policy,
+    LedgerPolicy,
 }
 
 impl SharingRequest {
@@ -106,7 +106,7 @@ impl SharingRequest {
             Self::GrantList { .. } => "grant_list",
             Self::GrantShow { .. } => "grant_show",
             Self::Bundle { .. } => "bundle",
-            Self::Policy => "ledger_policy",
+            Self::LedgerPolicy => "ledger_policy",
         }
     }
 
@@ -118,7 +118,7 @@ impl SharingRequest {
             | Self::GrantApprove { actor, .. }
             | Self::GrantRevoke { actor, .. }
             | Self::Bundle { actor, .. } => name.clone_into(actor),
-            Self::AgencyList { .. } | Self::GrantList { .. } | Self::GrantShow { .. } | Self::Policy => {}
+            Self::AgencyList { .. } | Self::GrantList { .. } | Self::GrantShow { .. } | Self::LedgerPolicy => {}
         }
     }
 }
@@ -130,7 +130,11 @@ fn number(n: u64) -> Value {
 }
 
 impl Hub {
-    pub(super) async fn sharing(self: &Arc<Self>, request: SharingRequest, tell: &Tell) -> Result<Answer, Answer> {
+    pub(super) async fn sharing(
+        self: &Arc<Self>,
+        request: SharingRequest,
+        tell: &Tell,
+    ) -> Result<Answer, Answer> {
         match request {
             SharingRequest::AgencyAdd { code, name, contact, key, actor } => {
                 self.agency_add(code, (name, contact, key), &actor).await
@@ -166,7 +170,7 @@ impl Hub {
                 let report = self.bundle(grant, &out, &actor, tell).await.map_err(Answer::failed)?;
                 Ok(Answer::done(json!(report)))
             }
-            SharingRequest::Policy => {
+            SharingRequest::LedgerPolicy => {
                 let policy = self.policy().map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "policy": policy.to_text() })))
             }
@@ -235,7 +239,9 @@ impl Hub {
             if length > NAME_MAX || (needed && length == 0) {
                 return Err(Answer::refused(
                     "AGENCY_NAME",
-                    format!("cần tên cơ quan, tối đa {NAME_MAX} ký tự · the agency needs a name of at most {NAME_MAX} characters"),
+                    format!(
+                        "cần tên cơ quan, tối đa {NAME_MAX} ký tự · the agency needs a name of at most {NAME_MAX} characters"
+                    ),
                 ));
             }
             Ok(text)
@@ -264,7 +270,9 @@ impl Hub {
         if text.len() > GRANT_FILE_MAX {
             return Err(refused(&"tệp quá lớn · the file is too large"));
         }
-        let terms = GrantFile::parse(text).and_then(|file| file.terms(&self.catalogue)).map_err(|error| refused(&error))?;
+        let terms = GrantFile::parse(text)
+            .and_then(|file| file.terms(&self.catalogue))
+            .map_err(|error| refused(&error))?;
         if !self.committer.books().read().sharing.agencies.contains_key(&terms.agency) {
             return Err(Answer::refused(
                 "AGENCY_UNKNOWN",
@@ -282,7 +290,10 @@ impl Hub {
                 || *unit == self.secrets.profile.province
                 || self.committer.books().read().replicas.values().any(|held| held.unit == *unit);
             if !known {
-                return Err(Answer::refused("UNIT_UNKNOWN", format!("không có đơn vị {unit} · there is no unit {unit}")));
+                return Err(Answer::refused(
+                    "UNIT_UNKNOWN",
+                    format!("không có đơn vị {unit} · there is no unit {unit}"),
+                ));
             }
         }
         let fields = Fields::from([
@@ -290,7 +301,9 @@ impl Hub {
             ("terms".to_owned(), Value::Text(terms.to_json())),
         ]);
         let place = self.event(event::GRANT_PROPOSED, actor, fields).await.map_err(Answer::failed)?;
-        Ok(Answer::done(json!({ "number": place, "agency": terms.agency, "state": GrantState::Proposed, "terms": terms })))
+        Ok(Answer::done(
+            json!({ "number": place, "agency": terms.agency, "state": GrantState::Proposed, "terms": terms }),
+        ))
     }
 
     async fn grant_approve(&self, grant: u64, actor: &str) -> Result<Answer, Answer> {
@@ -298,7 +311,9 @@ impl Hub {
         if known.state(self.now()) != GrantState::Proposed {
             return Err(Answer::refused(
                 "GRANT_STATE",
-                format!("giấy cấp quyền số {grant} không chờ duyệt · grant {grant} does not wait for approval"),
+                format!(
+                    "giấy cấp quyền số {grant} không chờ duyệt · grant {grant} does not wait for approval"
+                ),
             ));
         }
         if known.proposed.by == actor {
@@ -321,10 +336,8 @@ impl Hub {
                 format!("giấy cấp quyền số {grant} đã bị thu hồi · grant {grant} was revoked already"),
             ));
         }
-        let fields = Fields::from([
-            ("grant".to_owned(), number(grant)),
-            ("reason".to_owned(), Value::Text(reason)),
-        ]);
+        let fields =
+            Fields::from([("grant".to_owned(), number(grant)), ("reason".to_owned(), Value::Text(reason))]);
         self.event(event::GRANT_REVOKED, actor, fields).await.map_err(Answer::failed)?;
         Ok(Answer::done(self.grant_line(&self.known_grant(grant)?)))
     }

@@ -94,7 +94,9 @@ pub enum SharingError {
     #[error(transparent)]
     Commit(#[from] CommitError),
     /// The tree cannot prove what it should.
-    #[error("thiếu mã băm của sổ cái; hãy chạy `lienthong-hub check` · hashes of the ledger are missing; run `lienthong-hub check`")]
+    #[error(
+        "thiếu mã băm của sổ cái; hãy chạy `lienthong-hub check` · hashes of the ledger are missing; run `lienthong-hub check`"
+    )]
     Hashes,
 }
 
@@ -205,7 +207,8 @@ impl Hub {
         let changes = writing.sink.changes();
         tokio::task::block_in_place(|| {
             writing.access(access.0)?;
-            let file = writing.sink.finish().and_then(|file| file.into_inner().map_err(std::io::Error::other));
+            let file =
+                writing.sink.finish().and_then(|file| file.into_inner().map_err(std::io::Error::other));
             file.and_then(|file: File| file.sync_all()).map_err(at(part))
         })?;
         Ok(BundleReport {
@@ -258,7 +261,11 @@ impl<W: Write> Writing<'_, W> {
 
     /// Those of the granted units, and those that wrote what the granted records show.
     fn replicas(&self, scope: &Scope<'_>) -> BTreeSet<ReplicaId> {
-        let auditors: BTreeSet<ReplicaId> = self.hub.registry.list().into_iter()
+        let auditors: BTreeSet<ReplicaId> = self
+            .hub
+            .registry
+            .list()
+            .into_iter()
             .filter(|enrolled| enrolled.role == Role::Auditor)
             .map(|enrolled| enrolled.replica)
             .collect();
@@ -286,9 +293,9 @@ impl<W: Write> Writing<'_, W> {
                     let replica = Acceptance::of(entry)?.replica;
                     map.held.contains_key(&replica).then(|| event_shown(entry, |_| true))
                 }
-                EntryKind::Event => Event::of(entry).ok().and_then(|event| {
-                    needed(entry, &event, (place, grant), &self.grant.terms, scope, map)
-                }),
+                EntryKind::Event => Event::of(entry)
+                    .ok()
+                    .and_then(|event| needed(entry, &event, (place, grant), &self.grant.terms, scope, map)),
             };
             cover.push(hashes.leaf(place).ok_or(SharingError::Hashes)?, shown.is_some());
             match shown {
@@ -322,7 +329,10 @@ impl<W: Write> Writing<'_, W> {
                     EntryKind::Event if is_tally(&entry) => Some(scope.shown_tally(&entry)),
                     _ => None,
                 };
-                cover.push(shown.as_ref().map_or_else(|| entry.leaf_hash(), |shown| shown.leaf.0), shown.is_some());
+                cover.push(
+                    shown.as_ref().map_or_else(|| entry.leaf_hash(), |shown| shown.leaf.0),
+                    shown.is_some(),
+                );
                 if let Some(shown) = shown {
                     self.line(&Line::Entry(shown))?;
                 }
@@ -359,7 +369,8 @@ impl<W: Write> Writing<'_, W> {
             Ok::<_, SharingError>(path.into_iter().map(Hash).collect::<Vec<_>>())
         };
         let tree = self.hub.hashes.as_ref();
-        let at = self.hub.reader.locate(lienthong_proto::ids::Sequence(index))?.ok_or(SharingError::Hashes)?;
+        let at =
+            self.hub.reader.locate(lienthong_proto::ids::Sequence(index))?.ok_or(SharingError::Hashes)?;
         let mut found = None;
         let frame = self.hub.reader.frame(at)?;
         let plain;

@@ -35,7 +35,11 @@ pub(super) struct Map {
 
 impl Map {
     /// Looks through the ledger's first `size` entries for the batches of `replicas`.
-    pub(super) fn of(reader: &LogReader, size: u64, replicas: &BTreeSet<ReplicaId>) -> Result<Self, SharingError> {
+    pub(super) fn of(
+        reader: &LogReader,
+        size: u64,
+        replicas: &BTreeSet<ReplicaId>,
+    ) -> Result<Self, SharingError> {
         let mut map = Self::default();
         let mut roll_at = None;
         each(reader, size, &mut |place, entry, at| {

@@ -40,7 +40,9 @@ impl Hub {
                 units.iter().map(|(name, members)| (name.clone(), Value::List(members.clone()))).collect();
             fields.insert("part".to_owned(), number(part));
             fields.insert("parts".to_owned(), number(parts));
-            self.committer.event(Event { kind: ROLL.to_owned(), at, actor: "hub".to_owned(), fields }).await?;
+            self.committer
+                .event(Event { kind: ROLL.to_owned(), at, actor: "hub".to_owned(), fields })
+                .await?;
         }
         Ok(())
     }

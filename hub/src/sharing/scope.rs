@@ -97,11 +97,20 @@ impl<'a> Scope<'a> {
         });
         let Some(change) = opened else {
             let bytes = Bytes(entry.redact(|path| SHOWN_OF_ALL.contains(&path)));
-            return Ok(Some(Shown { entry: bytes, leaf, record: None, withheld: Vec::new(), refers: Vec::new() }));
+            return Ok(Some(Shown {
+                entry: bytes,
+                leaf,
+                record: None,
+                withheld: Vec::new(),
+                refers: Vec::new(),
+            }));
         };
-        let hidden = change.writes.iter().filter(|write| !share.opens(&write.path) && !share.refers(&write.path));
-        let withheld: BTreeSet<&str> =
-            hidden.filter_map(|write| write.path.split('/').next()).filter(|name| !name.starts_with('_')).collect();
+        let hidden =
+            change.writes.iter().filter(|write| !share.opens(&write.path) && !share.refers(&write.path));
+        let withheld: BTreeSet<&str> = hidden
+            .filter_map(|write| write.path.split('/').next())
+            .filter(|name| !name.starts_with('_'))
+            .collect();
         Ok(Some(Shown {
             entry: Bytes(entry.redact(|path| share.opens(path))),
             leaf,
@@ -136,9 +145,8 @@ impl<'a> Scope<'a> {
 
     /// What is shown of an event that counts changes: the granted types' counts.
     pub(super) fn shown_tally(&self, entry: &Entry<'_>) -> Shown {
-        let granted = |path: &str| {
-            path.strip_prefix("count/").is_some_and(|name| self.terms.share(name).is_some())
-        };
+        let granted =
+            |path: &str| path.strip_prefix("count/").is_some_and(|name| self.terms.share(name).is_some());
         event_shown(entry, |path| path.starts_with('_') || granted(path))
     }
 }

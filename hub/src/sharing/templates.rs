@@ -32,7 +32,10 @@ mod tests {
             let terms = terms.unwrap_or_else(|error| panic!("{name}: {error}"));
             // What no receiver of these gets (DOMAIN's last column): letters' content, declarations, identities.
             for share in &terms.shares {
-                assert!(!["ke_khai", "dau_hieu"].contains(&share.record_type.as_str()) || *name == "noi-chinh", "{name}");
+                assert!(
+                    !["ke_khai", "dau_hieu"].contains(&share.record_type.as_str()) || *name == "noi-chinh",
+                    "{name}"
+                );
                 for never in ["noi_dung", "so_cccd", "nhat_ky", "nguoi_gui", "tong_gia_tri"] {
                     assert!(!share.opens(never), "{name}: {}.{never}", share.record_type);
                 }

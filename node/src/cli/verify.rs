@@ -71,9 +71,14 @@ impl Verify {
             Ok(verified) => {
                 let files = self.exported(&verified, catalogue, tongue)?;
                 if json {
-                    let counts: serde_json::Map<String, serde_json::Value> =
-                        verified.records.iter().map(|(name, records)| (name.clone(), records.len().into())).collect();
-                    return Ok(Answer::done(json!({ "valid": true, "report": verified.report, "records": counts, "files": files })));
+                    let counts: serde_json::Map<String, serde_json::Value> = verified
+                        .records
+                        .iter()
+                        .map(|(name, records)| (name.clone(), records.len().into()))
+                        .collect();
+                    return Ok(Answer::done(
+                        json!({ "valid": true, "report": verified.report, "records": counts, "files": files }),
+                    ));
                 }
                 say(&said(&verified, catalogue, tongue));
                 for file in files {
@@ -82,7 +87,8 @@ impl Verify {
                 Ok(Answer::done(serde_json::Value::Null))
             }
             Err(VerifyError::Refused(refused)) => {
-                let error = format!("✗ {} · ✗ {}", half(&refused.to_string(), 0), half(&refused.to_string(), 1));
+                let error =
+                    format!("✗ {} · ✗ {}", half(&refused.to_string(), 0), half(&refused.to_string(), 1));
                 Ok(Answer {
                     body: json!({ "valid": false, "object": refused.object, "reason": refused.why, "error": error }),
                     exit: 1,
@@ -92,7 +98,12 @@ impl Verify {
         }
     }
 
-    fn exported(&self, verified: &Verified, catalogue: &Catalogue, tongue: Tongue) -> anyhow::Result<Vec<PathBuf>> {
+    fn exported(
+        &self,
+        verified: &Verified,
+        catalogue: &Catalogue,
+        tongue: Tongue,
+    ) -> anyhow::Result<Vec<PathBuf>> {
         let Some(folder) = &self.export else { return Ok(Vec::new()) };
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let extension = match self.format {
@@ -109,8 +120,10 @@ impl Verify {
             };
             let named = if format == self.format { extension } else { "jsonl" };
             let path = folder.join(format!("{record_type}.{named}"));
-            let (whole, file): (WholeFile, File) = WholeFile::begin(&path).with_context(|| path.display().to_string())?;
-            let mut sheet = Sheet::new((format, record_type), BufWriter::new(file), whole.folder(), catalogue, tongue)?;
+            let (whole, file): (WholeFile, File) =
+                WholeFile::begin(&path).with_context(|| path.display().to_string())?;
+            let mut sheet =
+                Sheet::new((format, record_type), BufWriter::new(file), whole.folder(), catalogue, tongue)?;
             for record in records {
                 sheet.write(record)?;
             }

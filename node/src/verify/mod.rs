@@ -9,7 +9,9 @@ use std::path::Path;
 
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::Change;
-use lienthong_proto::disclosure::{Disclosed, LINE_BYTES_MAX, Refused, Report, Trust, TrustError, Verification};
+use lienthong_proto::disclosure::{
+    Disclosed, LINE_BYTES_MAX, Refused, Report, Trust, TrustError, Verification,
+};
 use lienthong_proto::ids::{Dot, RecordId};
 use serde_json::{Value as Json, json};
 
@@ -32,7 +34,9 @@ pub enum VerifyError {
     #[error(transparent)]
     Sealed(#[from] SealedError),
     /// It is sealed, and no key was given.
-    #[error("gói đã niêm phong: cần --key TỆP_KHÓA của cơ quan · the bundle is sealed: give --key with the agency's key file")]
+    #[error(
+        "gói đã niêm phong: cần --key TỆP_KHÓA của cơ quan · the bundle is sealed: give --key with the agency's key file"
+    )]
     KeyNeeded,
     /// The policy is refused.
     #[error("{}", lienthong_proto::text::in_both("chính sách tin cậy", "the trust policy", &.0.to_string()))]

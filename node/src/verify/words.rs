@@ -28,16 +28,26 @@ pub fn said(verified: &Verified, catalogue: &Catalogue, tongue: Tongue) -> Strin
         of_log(log, catalogue, &mut say);
     }
     let all = records.values().flatten();
-    let has = |record: &&Json, name: &str| record.get(name).and_then(Json::as_array).is_some_and(|list| !list.is_empty());
+    let has = |record: &&Json, name: &str| {
+        record.get(name).and_then(Json::as_array).is_some_and(|list| !list.is_empty())
+    };
     let (count, open) = (all.clone().count(), all.clone().filter(|record| has(record, "conflicts")).count());
     say(
-        format!("• Lập lại được {count} bản ghi từ các mục đã mở; {open} bản ghi còn giá trị trái nhau, có đủ các giá trị."),
-        format!("• {count} records were made again from what is disclosed; {open} of them have differing values, all of which are there."),
+        format!(
+            "• Lập lại được {count} bản ghi từ các mục đã mở; {open} bản ghi còn giá trị trái nhau, có đủ các giá trị."
+        ),
+        format!(
+            "• {count} records were made again from what is disclosed; {open} of them have differing values, all of which are there."
+        ),
     );
     let masked = all.filter(|record| has(record, "withheld")).count();
     say(
-        format!("• {masked} bản ghi có trường không được cấp: tên trường có ghi, giá trị không có trong gói."),
-        format!("• {masked} records have fields that are not granted: their names are listed, their values are not in the bundle."),
+        format!(
+            "• {masked} bản ghi có trường không được cấp: tên trường có ghi, giá trị không có trong gói."
+        ),
+        format!(
+            "• {masked} records have fields that are not granted: their names are listed, their values are not in the bundle."
+        ),
     );
     say(
         "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), và lý do một mục chỉ được đếm mà không mở.".to_owned(),
@@ -49,12 +59,20 @@ pub fn said(verified: &Verified, catalogue: &Catalogue, tongue: Tongue) -> Strin
 fn granted(report: &Report, say: &mut dyn FnMut(String, String)) {
     let Report { terms, grant, proposed_by, approved_by, accessed_at, access, .. } = report;
     say(
-        format!("• Cấp cho {} theo giấy số {grant} ({}; {}), {proposed_by} đề nghị, {approved_by} duyệt.", terms.agency, terms.document, terms.purpose),
-        format!("• Granted to {} by grant {grant} ({}; {}), proposed by {proposed_by}, approved by {approved_by}.", terms.agency, terms.document, terms.purpose),
+        format!(
+            "• Cấp cho {} theo giấy số {grant} ({}; {}), {proposed_by} đề nghị, {approved_by} duyệt.",
+            terms.agency, terms.document, terms.purpose
+        ),
+        format!(
+            "• Granted to {} by grant {grant} ({}; {}), proposed by {proposed_by}, approved by {approved_by}.",
+            terms.agency, terms.document, terms.purpose
+        ),
     );
     say(
         format!("• Việc giao được ghi vào sổ cái lúc {accessed_at}, mục {access}, trước khi gói rời đi."),
-        format!("• The delivery stands in the ledger since {accessed_at}, entry {access}, from before it left."),
+        format!(
+            "• The delivery stands in the ledger since {accessed_at}, entry {access}, from before it left."
+        ),
     );
 }
 
@@ -62,8 +80,12 @@ fn witnessed(report: &Report, say: &mut dyn FnMut(String, String)) {
     let Report { ledger, size, witnesses, .. } = report;
     if !report.witnessed {
         return say(
-            format!("• Sổ cái {ledger} đến mục {size}. Chính sách không đòi nhân chứng: chỉ chữ ký của tỉnh bảo đảm là không có sổ cái thứ hai."),
-            format!("• The ledger {ledger} up to entry {size}. The policy asks for no witness: that there is no second ledger rests on the province's signature alone."),
+            format!(
+                "• Sổ cái {ledger} đến mục {size}. Chính sách không đòi nhân chứng: chỉ chữ ký của tỉnh bảo đảm là không có sổ cái thứ hai."
+            ),
+            format!(
+                "• The ledger {ledger} up to entry {size}. The policy asks for no witness: that there is no second ledger rests on the province's signature alone."
+            ),
         );
     }
     let named: Vec<String> = witnesses

@@ -99,7 +99,11 @@ impl Facts {
                 let statement = Note::parse(text(event, "note")?.as_bytes()).ok()?;
                 let former = Succession::parse(statement.text()).ok()?.former;
                 let unit = former.origin.unit().clone();
-                self.enrolled.entry(former.origin.replica()).or_insert(Enrolment { unit, key: former.key, at: event.at });
+                self.enrolled.entry(former.origin.replica()).or_insert(Enrolment {
+                    unit,
+                    key: former.key,
+                    at: event.at,
+                });
             }
             "release" => {
                 let replica = text(event, "replica")?.parse().ok()?;

@@ -164,7 +164,9 @@ pub enum GrantError {
     )]
     Days,
     /// No such record type, or twice.
-    #[error("loại bản ghi {0} không có trong danh mục, hoặc lặp lại · record type {0} is not in the catalogue, or stands twice")]
+    #[error(
+        "loại bản ghi {0} không có trong danh mục, hoặc lặp lại · record type {0} is not in the catalogue, or stands twice"
+    )]
     Type(String),
     /// No such field.
     #[error("loại {0} không có trường {1} · type {0} has no field {1}")]
@@ -231,7 +233,10 @@ impl ShareFile {
     fn resolved(&self, catalogue: &Catalogue) -> Result<Share, GrantError> {
         let name = &self.record_type;
         let declared = catalogue.record_type(name).ok_or_else(|| GrantError::Type(name.clone()))?;
-        if [self.units.len(), self.years.len(), self.fields.len(), self.only.len()].iter().any(|n| *n > LIST_MAX) {
+        if [self.units.len(), self.years.len(), self.fields.len(), self.only.len()]
+            .iter()
+            .any(|n| *n > LIST_MAX)
+        {
             return Err(GrantError::Extent("share"));
         }
         if self.ceiling.is_some_and(|ceiling| ceiling > Class::C2) {
@@ -253,7 +258,9 @@ impl ShareFile {
         }
         for wanted in &self.fields {
             let found: Vec<_> = leaves_of(declared)
-                .filter(|(path, _)| path == wanted || path.split_once('/').is_some_and(|(head, _)| head == wanted))
+                .filter(|(path, _)| {
+                    path == wanted || path.split_once('/').is_some_and(|(head, _)| head == wanted)
+                })
                 .collect();
             if found.is_empty() {
                 return Err(GrantError::Field(name.clone(), wanted.clone()));
@@ -272,7 +279,8 @@ impl ShareFile {
             return Err(GrantError::Nothing(name.clone()));
         }
         for condition in &share.only {
-            let known = declared.fields.iter().any(|field| field.name == condition.field && field.class < Class::C4);
+            let known =
+                declared.fields.iter().any(|field| field.name == condition.field && field.class < Class::C4);
             if !known {
                 return Err(GrantError::Field(name.clone(), condition.field.clone()));
             }
@@ -423,7 +431,7 @@ mod tests {
     use super::*;
 
     fn terms(text: &str) -> Result<Terms, GrantError> {
-        GrantFile::parse(text)?.terms(&Catalogue::embedded().unwrap())
+        GrantFile::parse(text)?.terms(Catalogue::embedded().unwrap())
     }
 
     const HEAD: &str = "agency = 'TTT'\npurpose = 'đối chiếu'\ndocument = '12/CV'\nfrom = '2026-11-01'\nuntil = '2027-03-31'\n";
@@ -438,7 +446,9 @@ mod tests {
         let share = terms.share("cuoc_kiem_tra").unwrap();
         assert!(share.opens("ma_cuoc") && share.opens("doi_tuong") && share.opens("_type"));
         assert!(!share.opens("noi_dung"), "a long text leaves only by name");
-        assert!(!share.opens("nhat_ky") && !share.opens("_id") && !share.opens("_why") && !share.opens("_into"));
+        assert!(
+            !share.opens("nhat_ky") && !share.opens("_id") && !share.opens("_why") && !share.opens("_into")
+        );
         assert!(!share.opens("dau_hieu_id") && !share.refers("dau_hieu_id"), "C3");
         assert_eq!(Terms::parse(&terms.to_json()), Ok(terms));
     }
@@ -462,7 +472,10 @@ mod tests {
         let error = |rest: &str| shares(rest).unwrap_err();
         assert!(matches!(error("[[share]]\ntype = 'khong'\nceiling = 'C2'\n"), GrantError::Type(_)));
         assert!(matches!(error("[[share]]\ntype = 'don_thu'\nceiling = 'C3'\n"), GrantError::Ceiling(_)));
-        assert!(matches!(error("[[share]]\ntype = 'don_thu'\nfields = ['nguoi_gui']\n"), GrantError::Never(..)));
+        assert!(matches!(
+            error("[[share]]\ntype = 'don_thu'\nfields = ['nguoi_gui']\n"),
+            GrantError::Never(..)
+        ));
         assert!(matches!(error("[[share]]\ntype = 'don_thu'\nfields = ['x']\n"), GrantError::Field(..)));
         assert!(matches!(error("[[share]]\ntype = 'don_thu'\n"), GrantError::Nothing(_)));
         let twice = "[[share]]\ntype = 'don_thu'\nceiling = 'C1'\n".repeat(2);

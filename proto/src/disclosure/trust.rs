@@ -65,7 +65,11 @@ pub struct Believed {
 impl Trust {
     /// A policy of one log and witnesses of which `needed` must cosign; none if `needed` is 0.
     #[must_use]
-    pub fn new(log: Verifier, witnesses: impl IntoIterator<Item = (String, Verifier)>, needed: usize) -> Self {
+    pub fn new(
+        log: Verifier,
+        witnesses: impl IntoIterator<Item = (String, Verifier)>,
+        needed: usize,
+    ) -> Self {
         let witnesses: BTreeMap<String, Verifier> = witnesses.into_iter().collect();
         let members = witnesses.keys().cloned().collect();
         let group = Group { needed, members };
@@ -79,7 +83,8 @@ impl Trust {
     /// # Errors
     /// [`TrustError`] naming the line.
     pub fn parse(text: &str) -> Result<Self, TrustError> {
-        let (mut logs, mut witnesses, mut groups, mut quorum) = (Vec::new(), BTreeMap::new(), Vec::<(String, Group)>::new(), None);
+        let (mut logs, mut witnesses, mut groups, mut quorum) =
+            (Vec::new(), BTreeMap::new(), Vec::<(String, Group)>::new(), None);
         for (line, words) in (1..).zip(text.lines()) {
             let wrong = |vi, en| TrustError::Line { line, vi, en };
             if line > LINES_MAX {
@@ -91,9 +96,8 @@ impl Trust {
                 let key = key.ok().filter(|key| key.algorithm() == algorithm);
                 key.ok_or_else(|| wrong("khóa không đúng dạng", "the key is malformed"))
             };
-            let known = |name: &str| {
-                witnesses.contains_key(name) || groups.iter().any(|(group, _)| group == name)
-            };
+            let known =
+                |name: &str| witnesses.contains_key(name) || groups.iter().any(|(group, _)| group == name);
             match words.as_slice() {
                 [] => {}
                 [comment, ..] if comment.starts_with('#') => {}
@@ -118,14 +122,20 @@ impl Trust {
                         number => number.parse().unwrap_or(0),
                     };
                     if needed == 0 || needed > members.len() {
-                        return Err(wrong("túc số của nhóm không đúng", "the group's threshold makes no sense"));
+                        return Err(wrong(
+                            "túc số của nhóm không đúng",
+                            "the group's threshold makes no sense",
+                        ));
                     }
                     let members = members.iter().map(|member| (*member).to_owned()).collect();
                     groups.push(((*name).to_owned(), Group { needed, members }));
                 }
                 ["quorum", name] => {
                     if quorum.is_some() || !(*name == NONE || known(name)) {
-                        return Err(wrong("quorum không rõ hoặc lặp lại", "the quorum is unknown or stands twice"));
+                        return Err(wrong(
+                            "quorum không rõ hoặc lặp lại",
+                            "the quorum is unknown or stands twice",
+                        ));
                     }
                     quorum = Some((*name).to_owned());
                 }
@@ -180,7 +190,8 @@ impl Trust {
             Err(NoteError::Unsigned) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        let named = |key: &Verifier| self.witnesses.iter().find(|(_, known)| *known == key).map(|(name, _)| name);
+        let named =
+            |key: &Verifier| self.witnesses.iter().find(|(_, known)| *known == key).map(|(name, _)| name);
         let witnesses: Vec<Cosigned> =
             verified.iter().filter_map(|found| Some((named(found.key)?.clone(), found.time))).collect();
         let quorum = !self.asks_witnesses() || self.reached(&self.quorum, &witnesses, 0);
@@ -192,7 +203,8 @@ impl Trust {
     #[must_use]
     pub fn cosigned(&self, checkpoint: &Checkpoint, line: &str) -> bool {
         let Ok(signature) = Signature::parse(line) else { return false };
-        let known = self.witnesses.values().find(|key| key.name() == signature.name && key.id() == signature.id);
+        let known =
+            self.witnesses.values().find(|key| key.name() == signature.name && key.id() == signature.id);
         known.is_none_or(|key| verify_cosignature(line, checkpoint, *key.key(), key.name()).is_ok())
     }
 

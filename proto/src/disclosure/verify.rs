@@ -102,7 +102,9 @@ impl<'a> Verification<'a> {
         match (self.at, parsed) {
             (At::Head, Line::Head(head)) => self.head(head)?,
             (At::Ledger | At::Logs, Line::Log(log)) if self.log.is_none() => self.open(log)?,
-            (At::Ledger | At::Logs, Line::Entry(shown)) if self.log.is_some() => disclosed = self.entry(shown)?,
+            (At::Ledger | At::Logs, Line::Entry(shown)) if self.log.is_some() => {
+                disclosed = self.entry(shown)?
+            }
             (At::Ledger | At::Logs, Line::Proof(proof)) if self.log.is_some() => self.close(&proof)?,
             (At::Logs, Line::Access(access)) if self.log.is_none() => self.accessed(&access)?,
             (At::End, Line::End(end)) if end.lines == self.lines => self.at = At::Done,
@@ -151,17 +153,28 @@ impl<'a> Verification<'a> {
     fn head(&mut self, head: Head) -> Checked<()> {
         let object = Object("phần đầu của gói · the bundle's head".to_owned());
         if head.version != BUNDLE_VERSION {
-            return Err(object.with("phiên bản gói này chưa hiểu được", "this version of bundle is not understood"));
+            return Err(
+                object.with("phiên bản gói này chưa hiểu được", "this version of bundle is not understood")
+            );
         }
         let cut = Object("điểm kiểm của sổ cái · the ledger's checkpoint".to_owned());
         let believed = self.trust.believe(head.cut.as_bytes(), &head.ledger);
         let believed = believed.map_err(|error| {
-            cut.with(&format!("chữ ký không đúng hoặc sổ cái lạ ({error})"), &format!("bad signature or unknown ledger ({error})"))
+            cut.with(
+                &format!("chữ ký không đúng hoặc sổ cái lạ ({error})"),
+                &format!("bad signature or unknown ledger ({error})"),
+            )
         })?;
         if !believed.quorum {
-            return Err(cut.with("không đủ nhân chứng ký theo chính sách", "fewer witnesses have cosigned it than the policy asks for"));
+            return Err(cut.with(
+                "không đủ nhân chứng ký theo chính sách",
+                "fewer witnesses have cosigned it than the policy asks for",
+            ));
         }
-        let origin = head.ledger.parse().map_err(|_| object.with("tên sổ cái sai", "the ledger's name is malformed"))?;
+        let origin = head
+            .ledger
+            .parse()
+            .map_err(|_| object.with("tên sổ cái sai", "the ledger's name is malformed"))?;
         self.begun = Some(Begun { head, origin, cut: believed });
         self.at = At::Ledger;
         Ok(())
@@ -175,7 +188,10 @@ impl<'a> Verification<'a> {
         let object = log_object(&log.origin);
         let begun = self.begun()?;
         let mut opened = OpenLog {
-            origin: log.origin.parse().map_err(|_| object.with("tên nhật ký sai", "the log's name is malformed"))?,
+            origin: log
+                .origin
+                .parse()
+                .map_err(|_| object.with("tên nhật ký sai", "the log's name is malformed"))?,
             size: log.size,
             root: [0; 32],
             accepted: None,
@@ -192,31 +208,48 @@ impl<'a> Verification<'a> {
             opened.root = cut.root;
         } else {
             let (enrolment, accepted) = self.accepted_log(&log, &opened.origin, &object)?;
-            (opened.root, opened.accepted, opened.enrolled) = (accepted.root, Some(accepted.at), Some(enrolment.at));
+            (opened.root, opened.accepted, opened.enrolled) =
+                (accepted.root, Some(accepted.at), Some(enrolment.at));
         }
         self.log = Some(opened);
         Ok(())
     }
 
     /// A replica's log as the ledger has accepted it: under its own signature, by the key of its enrolment.
-    fn accepted_log(&self, log: &LogHead, origin: &Origin, object: &Object) -> Checked<(&Enrolment, &Accepted)> {
+    fn accepted_log(
+        &self,
+        log: &LogHead,
+        origin: &Origin,
+        object: &Object,
+    ) -> Checked<(&Enrolment, &Accepted)> {
         if self.logs.iter().any(|known| known.origin == log.origin) {
             return Err(object.with("lặp lại", "it stands twice"));
         }
-        let enrolment = self.facts.enrolled.get(&origin.replica()).filter(|enrolment| enrolment.unit == *origin.unit());
-        let enrolment = enrolment.ok_or_else(|| object.with("máy này không có trong sổ cái", "its replica is not enrolled in the ledger"))?;
+        let enrolment =
+            self.facts.enrolled.get(&origin.replica()).filter(|enrolment| enrolment.unit == *origin.unit());
+        let enrolment = enrolment.ok_or_else(|| {
+            object.with("máy này không có trong sổ cái", "its replica is not enrolled in the ledger")
+        })?;
         let accepted = self.facts.accepted.get(&origin.replica());
         let mut accepted = accepted.into_iter().flat_map(BTreeMap::values);
-        let accepted = accepted.find(|accepted| Some(accepted.index) == log.accepted && accepted.size == log.size);
-        let accepted = accepted.ok_or_else(|| object.with("sổ cái không có lần nhận này", "the ledger has no such acceptance"))?;
+        let accepted =
+            accepted.find(|accepted| Some(accepted.index) == log.accepted && accepted.size == log.size);
+        let accepted = accepted.ok_or_else(|| {
+            object.with("sổ cái không có lần nhận này", "the ledger has no such acceptance")
+        })?;
         let named = Object(format!("điểm kiểm của {0} · the checkpoint of {0}", log.origin));
         let signed = SignedCheckpoint::verify(accepted.checkpoint.as_bytes(), &log.origin, enrolment.key);
         let signed = signed.map_err(|error| {
-            named.with(&format!("chữ ký của máy không đúng ({error})"), &format!("not signed by its replica ({error})"))
+            named.with(
+                &format!("chữ ký của máy không đúng ({error})"),
+                &format!("not signed by its replica ({error})"),
+            )
         })?;
         let head = signed.checkpoint();
         if head.size != accepted.size || head.root != accepted.root {
-            return Err(named.with("khác với lần nhận trong sổ cái", "it differs from its acceptance in the ledger"));
+            return Err(
+                named.with("khác với lần nhận trong sổ cái", "it differs from its acceptance in the ledger")
+            );
         }
         if let Some(receipt) = &log.receipt
             && !self.trust.cosigned(head, receipt)
@@ -227,17 +260,25 @@ impl<'a> Verification<'a> {
     }
 
     fn entry(&mut self, shown: Shown) -> Checked<Option<Disclosed>> {
-        let Some(log) = &self.log else { return Err(self.this_line().with("không đúng chỗ", "out of place")) };
+        let Some(log) = &self.log else {
+            return Err(self.this_line().with("không đúng chỗ", "out of place"));
+        };
         let origin = log.origin.clone();
         let entry = Entry::decode(&shown.entry.0);
-        let entry = entry.map_err(|_| self.this_line().with("mục không đọc được", "the entry cannot be read"))?;
+        let entry =
+            entry.map_err(|_| self.this_line().with("mục không đọc được", "the entry cannot be read"))?;
         let dot = entry.header.dot;
         let object = Object(format!("mục {0} của {origin} · entry {0} of {origin}", dot.sequence));
         if entry.leaf_hash() != shown.leaf.0 {
-            return Err(object.with("nội dung không khớp cam kết", "its content does not match its commitments"));
+            return Err(
+                object.with("nội dung không khớp cam kết", "its content does not match its commitments")
+            );
         }
         let last = log.leaves.last().map(|(last, _)| *last);
-        if dot.replica != origin.replica() || dot.sequence.0 >= log.size || last.is_some_and(|last| last >= dot.sequence.0) {
+        if dot.replica != origin.replica()
+            || dot.sequence.0 >= log.size
+            || last.is_some_and(|last| last >= dot.sequence.0)
+        {
             return Err(object.with("không đúng chỗ", "out of place"));
         }
         let disclosed = match entry.header.kind {
@@ -251,7 +292,8 @@ impl<'a> Verification<'a> {
             }
             EntryKind::Acceptance => {
                 let acceptance = Acceptance::of(&entry).ok().filter(|_| self.at == At::Ledger);
-                let acceptance = acceptance.ok_or_else(|| object.with("lần nhận không đọc được", "the acceptance cannot be read"))?;
+                let acceptance = acceptance
+                    .ok_or_else(|| object.with("lần nhận không đọc được", "the acceptance cannot be read"))?;
                 self.facts.accept(dot.sequence.0, acceptance);
                 None
             }
@@ -306,7 +348,12 @@ impl<'a> Verification<'a> {
 
     fn change(&mut self, entry: &Entry<'_>, shown: &Shown, object: &Object) -> Checked<Option<Disclosed>> {
         let facts = ChangeFacts::of(entry);
-        let facts = facts.ok_or_else(|| object.with("thay đổi không cho biết loại, năm và số thứ tự", "the change does not show type, year and number"))?;
+        let facts = facts.ok_or_else(|| {
+            object.with(
+                "thay đổi không cho biết loại, năm và số thứ tự",
+                "the change does not show type, year and number",
+            )
+        })?;
         let Some(share) = self.granted()?.share(&facts.record_type).cloned() else {
             return Err(object.with("loại bản ghi ngoài phạm vi được cấp", "its record type is not granted"));
         };
@@ -314,8 +361,14 @@ impl<'a> Verification<'a> {
         let count = log.types.entry(facts.record_type.clone()).or_default();
         if facts.number != count.written {
             return Err(object.with(
-                &format!("số thứ tự là {}, phải là {}: thiếu mục của loại {}", facts.number, count.written, facts.record_type),
-                &format!("its number is {}, not {}: entries of type {} are missing", facts.number, count.written, facts.record_type),
+                &format!(
+                    "số thứ tự là {}, phải là {}: thiếu mục của loại {}",
+                    facts.number, count.written, facts.record_type
+                ),
+                &format!(
+                    "its number is {}, not {}: entries of type {} are missing",
+                    facts.number, count.written, facts.record_type
+                ),
             ));
         }
         count.written += 1;
@@ -343,13 +396,18 @@ impl<'a> Verification<'a> {
         object: &Object,
     ) -> Checked<Disclosed> {
         if let Some((path, _)) = entry.opened().find(|(path, _)| !share.opens(path)) {
-            return Err(object.with(&format!("mở trường ngoài phạm vi được cấp: {path}"), &format!("it opens a field that is not granted: {path}")));
+            return Err(object.with(
+                &format!("mở trường ngoài phạm vi được cấp: {path}"),
+                &format!("it opens a field that is not granted: {path}"),
+            ));
         }
         if !share.covers_year(facts.year) {
             return Err(object.with("năm ngoài phạm vi được cấp", "its year is not granted"));
         }
         if shown.refers.iter().any(|(path, _)| !share.refers(path)) {
-            return Err(object.with("nêu quan hệ ngoài phạm vi được cấp", "it names a relation that is not granted"));
+            return Err(
+                object.with("nêu quan hệ ngoài phạm vi được cấp", "it names a relation that is not granted")
+            );
         }
         let unread = || object.with("thay đổi không đọc được", "the change cannot be read");
         let meta = facts.meta.clone().ok_or_else(unread)?;
@@ -367,7 +425,10 @@ impl<'a> Verification<'a> {
                 (Some(Verdict::Applied), None) => false,
                 (Some(Verdict::Proposal), None) => true,
                 (Some(Verdict::Quarantined(_)), None) => {
-                    return Err(object.with("mục đang bị giữ lại, không thuộc dữ liệu chung", "it is in quarantine, no part of the dataset"));
+                    return Err(object.with(
+                        "mục đang bị giữ lại, không thuộc dữ liệu chung",
+                        "it is in quarantine, no part of the dataset",
+                    ));
                 }
             };
             (accepted.at, proposal)
@@ -427,15 +488,21 @@ impl<'a> Verification<'a> {
     fn check_grant(&mut self) -> Checked<()> {
         let begun = self.begun()?;
         let object = Object(format!("giấy cấp quyền số {0} · grant {0}", begun.head.grant));
-        let (Some((proposer, terms)), Some(approver)) = (self.facts.proposed.clone(), self.facts.approved.clone())
+        let (Some((proposer, terms)), Some(approver)) =
+            (self.facts.proposed.clone(), self.facts.approved.clone())
         else {
-            return Err(object.with("không thấy đề nghị và phê duyệt trong sổ cái", "its proposal and approval are not in the ledger"));
+            return Err(object.with(
+                "không thấy đề nghị và phê duyệt trong sổ cái",
+                "its proposal and approval are not in the ledger",
+            ));
         };
         if terms != begun.head.terms {
             return Err(object.with("khác với bản trong sổ cái", "its terms are not those of the ledger"));
         }
         if proposer == approver {
-            return Err(object.with("người đề nghị cũng là người duyệt", "one and the same proposed and approved it"));
+            return Err(
+                object.with("người đề nghị cũng là người duyệt", "one and the same proposed and approved it")
+            );
         }
         self.granted_by = Some((proposer, approver));
         Ok(())
@@ -452,7 +519,9 @@ impl<'a> Verification<'a> {
         }
         let named: BTreeSet<&UnitCode> = terms.shares.iter().flat_map(|share| &share.units).collect();
         if let Some(unit) = named.iter().find(|unit| !roll.units.contains_key(**unit)) {
-            return Err(object.with(&format!("không có đơn vị {unit}"), &format!("it does not have unit {unit}")));
+            return Err(
+                object.with(&format!("không có đơn vị {unit}"), &format!("it does not have unit {unit}"))
+            );
         }
         for (unit, replicas) in roll.units.iter().filter(|(unit, _)| terms.covers_unit(unit)) {
             for (replica, held) in replicas.iter().filter(|(_, held)| *held > 0) {
@@ -474,7 +543,8 @@ impl<'a> Verification<'a> {
         self.check_roll()?;
         let begun = self.begun()?;
         let terms = self.granted()?;
-        let entry = Entry::decode(&access.entry.0).map_err(|_| object.with("không đọc được", "it cannot be read"))?;
+        let entry =
+            Entry::decode(&access.entry.0).map_err(|_| object.with("không đọc được", "it cannot be read"))?;
         let event = Event::of(&entry).ok().filter(|event| event.kind == event::ACCESS);
         let event = event.ok_or_else(|| object.with("không đọc được", "it cannot be read"))?;
         let digest = hex::encode(self.digest.clone().finish());
@@ -486,19 +556,28 @@ impl<'a> Verification<'a> {
             return Err(object.with("nói về lần giao khác", "it speaks of another delivery"));
         }
         if text(&event, "digest") != Some(&digest) {
-            return Err(object.with("nội dung gói không phải nội dung đã ghi sổ khi giao", "the bundle is not what was logged as handed over"));
+            return Err(object.with(
+                "nội dung gói không phải nội dung đã ghi sổ khi giao",
+                "the bundle is not what was logged as handed over",
+            ));
         }
         if !terms.has_begun(event.at) || terms.is_over(event.at) {
-            return Err(object.with("giao ngoài thời hạn được cấp", "it was handed over outside the grant's term"));
+            return Err(
+                object.with("giao ngoài thời hạn được cấp", "it was handed over outside the grant's term")
+            );
         }
-        let checkpoint = Object("điểm kiểm của sổ cái khi giao · the ledger's checkpoint at delivery".to_owned());
+        let checkpoint =
+            Object("điểm kiểm của sổ cái khi giao · the ledger's checkpoint at delivery".to_owned());
         let believed = self.trust.believe(access.checkpoint.as_bytes(), &begun.head.ledger);
-        let believed = believed.map_err(|error| checkpoint.with(&format!("chữ ký không đúng ({error})"), &format!("not signed ({error})")))?;
+        let believed = believed.map_err(|error| {
+            checkpoint.with(&format!("chữ ký không đúng ({error})"), &format!("not signed ({error})"))
+        })?;
         let (cut, now) = (begun.cut.signed.checkpoint(), believed.signed.checkpoint());
         let hashes = |hashes: &[super::line::Hash]| hashes.iter().map(|hash| hash.0).collect::<Vec<Digest>>();
         let (path, consistency) = (hashes(&access.path), hashes(&access.consistency));
-        verify_consistency(cut.size, &cut.root, now.size, &now.root, &consistency)
-            .map_err(|_| checkpoint.with("không nối tiếp sổ cái trước đó", "it does not go on from the ledger before"))?;
+        verify_consistency(cut.size, &cut.root, now.size, &now.root, &consistency).map_err(|_| {
+            checkpoint.with("không nối tiếp sổ cái trước đó", "it does not go on from the ledger before")
+        })?;
         let index = entry.header.dot.sequence.0;
         verify_inclusion(&entry.leaf_hash(), index, now.size, &path, &now.root)
             .map_err(|_| object.with("không có trong sổ cái", "it is not in the ledger"))?;
