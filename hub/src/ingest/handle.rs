@@ -29,7 +29,7 @@ pub struct Accepted {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// Another stream of the same replica was faster; the sender must greet again.
-    #[error("the batch begins at {found}, the hub holds {held}")]
+    #[error("lô bắt đầu từ mục {found}, tỉnh đang giữ {held} · the batch begins at {found}, the hub holds {held}")]
     Overtaken {
         /// What is held.
         held: u64,
@@ -37,10 +37,12 @@ pub enum CommitError {
         found: u64,
     },
     /// The replica was never enrolled here.
-    #[error("replica {0} is not enrolled")]
+    #[error("máy {0} chưa được ghi danh · replica {0} is not enrolled")]
     Unknown(ReplicaId),
     /// The unit has too much in quarantine: a person must look first.
-    #[error("unit {unit} has {count} changes in quarantine; release or settle them first")]
+    #[error(
+        "đơn vị {unit} có {count} thay đổi đang chờ ở tỉnh; tỉnh phải xử lý bớt trước · unit {unit} has {count} changes in quarantine; release or settle them first"
+    )]
     QuarantineFull {
         /// Whose.
         unit: UnitCode,
