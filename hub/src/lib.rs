@@ -23,6 +23,7 @@ pub mod reconcile;
 pub mod rights;
 pub mod rpc;
 pub mod service;
+pub mod sharing;
 pub mod status;
 pub mod succession;
 pub mod web;

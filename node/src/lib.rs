@@ -27,10 +27,12 @@ pub mod records;
 pub mod recover;
 pub mod replica;
 pub mod rpc;
+pub mod sealed;
 pub mod service;
 mod serving;
 pub mod store;
 pub mod sync;
+pub mod verify;
 pub mod web;
 pub mod why;
 

@@ -35,6 +35,35 @@ fn in_pieces(pieces: &[&[u8]]) -> Digest {
     into_digest(&context.finish())
 }
 
+/// SHA-256 over what comes piece by piece.
+#[derive(Clone)]
+pub struct Streamed(digest::Context);
+
+impl Default for Streamed {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Streamed {
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash over all of them.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        into_digest(&self.0.finish())
+    }
+}
+
+impl std::fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streamed").finish_non_exhaustive()
+    }
+}
+
 /// HMAC-SHA-256 over the pieces, one after the other.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], pieces: &[&[u8]]) -> Digest {

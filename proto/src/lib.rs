@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod change;
 pub mod checkpoint;
 pub mod cosignature;
+pub mod disclosure;
 pub mod entry;
 pub mod event;
 pub mod feed;

@@ -8,6 +8,7 @@ use lienthong_node::cli::RecordsCommand;
 use lienthong_node::records::Page;
 
 use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
+use super::sharing::{AgencyAction, GrantAction};
 use crate::accounts::AccountRole;
 use crate::pki::Role;
 
@@ -198,6 +199,27 @@ pub enum Command {
         /// What
         #[command(subcommand)]
         action: AlertsAction,
+    },
+    /// Cơ quan nhận dữ liệu · agencies that receive
+    Agency {
+        /// What
+        #[command(subcommand)]
+        action: AgencyAction,
+    },
+    /// Giấy cấp quyền: đề nghị, duyệt, thu hồi · grants: propose, approve, revoke
+    Grant {
+        /// What
+        #[command(subcommand)]
+        action: GrantAction,
+    },
+    /// Giao cho cơ quan một gói tự chứng minh được, niêm phong bằng khóa của họ · hand an agency what a grant gives, with its proofs, sealed to its key
+    Bundle {
+        /// The grant's number
+        #[arg(long)]
+        grant: u64,
+        /// The file to write; nothing may be there yet
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Sổ cái · the ledger
     Ledger {
@@ -601,6 +623,8 @@ pub enum LedgerAction {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
+    /// Chính sách tin cậy để cơ quan kiểm gói: gửi qua đường khác với gói · whom a verifier should believe: to be handed over by another way than bundles
+    Policy,
     /// Whether it is whole
     Verify {
         /// Everything is read (always so)

@@ -4,6 +4,7 @@
 mod args;
 mod lineage;
 mod reconcile;
+mod sharing;
 
 use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -33,7 +34,7 @@ use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
 use crate::pki::{HubSecrets, InitOptions, init};
-use crate::service::{Asked, CODE_NEEDED, NewWaiver, Pairing, Request, Resolution, Transfer};
+use crate::service::{Asked, CODE_NEEDED, NewWaiver, Pairing, Request, Resolution, SharingRequest, Transfer};
 use crate::succession::{RestoreOptions, rebuild, restore};
 
 /// The whole program over its arguments.
@@ -47,6 +48,18 @@ pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) ->
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a node's command line; its exit code.
+async fn as_node(arguments: &[std::ffi::OsString]) -> u8 {
+    let program = std::iter::once(std::ffi::OsString::from("lienthong-node"));
+    let cli = lienthong_node::cli::Cli::parse_from(program.chain(arguments.iter().cloned()));
+    let tongue = Tongue::of(cli.lang.as_deref());
+    let ran = Box::pin(lienthong_node::cli::run(cli)).await;
+    ran.unwrap_or_else(|error| {
+        lienthong_node::cli::complain(&error, tongue);
+        1
+    })
 }
 
 /// The settings of the file named, with traces set up by them.
@@ -71,16 +84,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let options = DemoOptions { once: *once, tamper: *tamper, data: cli.data.clone(), units: *units };
             return Box::pin(demo::run(options, tongue)).await;
         }
-        Command::AsNode { arguments } => {
-            let program = std::iter::once(std::ffi::OsString::from("lienthong-node"));
-            let cli = lienthong_node::cli::Cli::parse_from(program.chain(arguments.iter().cloned()));
-            let tongue = Tongue::of(cli.lang.as_deref());
-            let ran = Box::pin(lienthong_node::cli::run(cli)).await;
-            return Ok(ran.unwrap_or_else(|error| {
-                lienthong_node::cli::complain(&error, tongue);
-                1
-            }));
-        }
+        Command::AsNode { arguments } => return Ok(as_node(arguments).await),
         Command::Init { province, names, domain } => {
             let options =
                 InitOptions { province: province.parse()?, domain: domain.clone(), names: names.clone() };
@@ -102,6 +106,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let alerts = AlertSettings::read(&config)?;
             let place = Place { data: &data, overrides: overrides.as_deref() };
             return serve(place, (&listen, &web), &alerts, tongue).await;
+        }
+        Command::Grant { action } if let Some(text) = action.printed()? => {
+            lienthong_node::cli::say(&text);
+            return Ok(0);
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
@@ -382,11 +390,15 @@ fn request(command: &Command) -> anyhow::Result<Request> {
                 Request::QuarantineRelease { number: number.clone(), reason: reason.clone(), actor: author() }
             }
         },
+        Command::Agency { action } => action.request(),
+        Command::Grant { action } => action.request()?,
+        Command::Bundle { grant, out } => sharing::bundle(*grant, out)?,
         Command::Alerts { action } => on_alerts(action),
         Command::User { action } => user(action)?,
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
+            LedgerAction::Policy => Request::Sharing(SharingRequest::LedgerPolicy),
             LedgerAction::Verify { .. } => Request::LedgerVerify,
         },
         Command::Demo { .. }

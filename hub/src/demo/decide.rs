@@ -22,7 +22,7 @@ fn get(id: &str) -> RecordsRequest {
 impl Stage {
     /// What a steward decides, and what arrives of it where.
     pub(super) async fn decisions(&self, tongue: Tongue) -> anyhow::Result<Vec<Check>> {
-        let steward = self.steward().await?;
+        let steward = self.account(STEWARD, AccountRole::Steward).await?;
         let mut checks = Vec::new();
         let contested = match &self.contested {
             Some(contested) => {
@@ -36,14 +36,14 @@ impl Stage {
         Ok(checks)
     }
 
-    /// An account that may decide: the one that made the hub keeps accounts, and may not.
-    async fn steward(&self) -> anyhow::Result<Credentials> {
+    /// An account of a role: the one that made the hub keeps accounts, and may neither decide nor approve.
+    pub(super) async fn account(&self, name: &str, role: AccountRole) -> anyhow::Result<Credentials> {
         let password: u128 = rand::random();
         let credentials =
-            Credentials { user: STEWARD.to_owned(), password: format!("{password:032x}"), code: None };
+            Credentials { user: name.to_owned(), password: format!("{password:032x}"), code: None };
         let request = Request::UserAdd {
-            name: STEWARD.to_owned(),
-            roles: vec![AccountRole::Steward],
+            name: name.to_owned(),
+            roles: vec![role],
             uid: None,
             password: Some(credentials.password.clone()),
             actor: "demo".to_owned(),

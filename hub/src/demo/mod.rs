@@ -6,6 +6,7 @@ mod decide;
 mod line;
 mod people;
 mod processes;
+mod share;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -111,6 +112,7 @@ async fn perform(options: &DemoOptions, folder: &Path, tongue: Tongue) -> anyhow
     let mut checks = stage.checks(tongue).await?;
     stage.conflicts = stage.hub.status().await?["conflicts_open"].as_u64().unwrap_or(0);
     checks.extend(stage.decisions(tongue).await?);
+    checks.extend(stage.sharing(tongue).await?);
     let held = checks.iter().all(checks::Check::holds);
     if !options.once {
         stage.summary(begun.elapsed()).await?;

@@ -186,6 +186,20 @@ impl Committer {
                 let result = self.event(&event)?;
                 answers.push(Answer::Sequence(result, sender));
             }
+            Command::Deliver(delivery, sender) => {
+                let result = self.deliver(&delivery)?;
+                answers.push(Answer::Sequence(result, sender));
+            }
+            Command::Tally(actor, sender) => {
+                let place = self.journal.stage_tally((self.clock)(), &actor)?;
+                answers.push(Answer::Sequence(Ok(place.unwrap_or_else(|| self.journal.next())), sender));
+            }
+            Command::Settle => {
+                let now = (self.clock)();
+                if self.journal.is_tally_due(now) {
+                    self.journal.stage_tally(now, "daily")?;
+                }
+            }
             Command::Decide(decisions, sender) => {
                 self.commit()?;
                 let result = self.decide_all(decisions)?;
@@ -219,7 +233,7 @@ impl Committer {
                     self.greeted.insert(replica, size);
                 }
             }
-            Command::Close(_) | Command::Flush(_) | Command::Settle => {}
+            Command::Close(_) | Command::Flush(_) => {}
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::{Decision, Obstacle, Release, Separation, VerifiedBatch};
+use super::{Decision, Delivery, Obstacle, Release, Separation, VerifiedBatch};
 use crate::feed::FeedIndex;
 use crate::ledger::Books;
 
@@ -29,7 +29,7 @@ pub struct Accepted {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// Another stream of the same replica was faster; the sender must greet again.
-    #[error("the batch begins at {found}, the hub holds {held}")]
+    #[error("lô bắt đầu từ mục {found}, tỉnh đang giữ {held} · the batch begins at {found}, the hub holds {held}")]
     Overtaken {
         /// What is held.
         held: u64,
@@ -37,10 +37,12 @@ pub enum CommitError {
         found: u64,
     },
     /// The replica was never enrolled here.
-    #[error("replica {0} is not enrolled")]
+    #[error("máy {0} chưa được ghi danh · replica {0} is not enrolled")]
     Unknown(ReplicaId),
     /// The unit has too much in quarantine: a person must look first.
-    #[error("unit {unit} has {count} changes in quarantine; release or settle them first")]
+    #[error(
+        "đơn vị {unit} có {count} thay đổi đang chờ ở tỉnh; tỉnh phải xử lý bớt trước · unit {unit} has {count} changes in quarantine; release or settle them first"
+    )]
     QuarantineFull {
         /// Whose.
         unit: UnitCode,
@@ -53,6 +55,11 @@ pub enum CommitError {
     /// It cannot be released: the reason stands.
     #[error("chưa nhập được: {} · it cannot be released: {}", .0.vi, .0.en)]
     NotReleasable(Obstacle),
+    /// The grant a delivery names is not in force.
+    #[error(
+        "giấy cấp quyền số {0} không còn hiệu lực, hoặc việc thay máy chủ chưa được xác nhận · grant {0} is not in force, or a succession was not confirmed"
+    )]
+    NotGranted(u64),
     /// The ledger cannot be read for the records wanted.
     #[error("{}", in_both("không lập lại được bản ghi", "the records cannot be made again", .0))]
     Unreadable(String),
@@ -65,6 +72,8 @@ pub(super) enum Command {
     Accept(Box<VerifiedBatch>, OwnedSemaphorePermit, oneshot::Sender<Result<Accepted, CommitError>>),
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
+    Deliver(Delivery, oneshot::Sender<Result<Sequence, CommitError>>),
+    Tally(String, oneshot::Sender<Result<Sequence, CommitError>>),
     Separate(Separation, oneshot::Sender<Result<RecordId, CommitError>>),
     Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
@@ -131,6 +140,25 @@ impl CommitterHandle {
     pub async fn event(&self, event: Event) -> Result<Sequence, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Event(event, answer), answered).await?
+    }
+
+    /// Logs a delivery, if its grant is in force at this very moment: only then may anything be released.
+    ///
+    /// # Errors
+    /// [`CommitError::NotGranted`] if it is not; else as [`Self::event`].
+    pub async fn deliver(&self, delivery: Delivery) -> Result<Sequence, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Deliver(delivery, answer), answered).await?
+    }
+
+    /// Signs for how many changes of each type the province itself has written, unless nothing was since it last did;
+    /// the answer is the ledger's next place then.
+    ///
+    /// # Errors
+    /// As [`Self::event`].
+    pub async fn tally(&self, actor: &str) -> Result<Sequence, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Tally(actor.to_owned(), answer), answered).await?
     }
 
     /// Writes a steward's decisions, each with the event that accounts for it: both or none. They are carried

@@ -3,6 +3,7 @@
 //! A batch's way: byte budget → decompress → envelope, contiguity, leaves, root, signature (many at
 //! once) → verdicts → ledger → fdatasync → receipt → state.
 
+mod access;
 mod admit;
 mod committer;
 mod decide;
@@ -14,6 +15,7 @@ mod release;
 mod separate;
 mod verify;
 
+pub use access::Delivery;
 pub use admit::{Admission, admit_late};
 pub use committer::{Committer, QUARANTINE_MAX};
 pub use decide::{Answered, Decided, Decision};

@@ -21,7 +21,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Standing, catalogues};
+use super::{READMISSION, Sharing, Standing, catalogues};
 use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
@@ -118,6 +118,8 @@ pub struct Books {
     pub succession: Standing,
     /// The catalogue that was published last.
     pub catalogue: Option<Published>,
+    /// Who may receive, and what was granted.
+    pub sharing: Sharing,
     pub(super) changed: bool,
 }
 
@@ -173,6 +175,7 @@ impl Books {
         books.catalogue = catalogues::load(view)?;
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
+        books.sharing = Sharing::load(view)?;
         books.load_lineage(view)?;
         Ok(books)
     }
@@ -189,6 +192,7 @@ impl Books {
             strays: BTreeSet::new(),
             succession: self.succession.clone(),
             catalogue: self.catalogue,
+            sharing: self.sharing.clone(),
             changed: false,
         }
     }
@@ -236,6 +240,7 @@ impl Books {
         self.note_separation(event, place, view);
         self.note_lineage(event, place, view);
         self.changed |= self.succession.note(event, place, view);
+        self.changed |= self.sharing.note(event, place, view);
         if let Some(published) = catalogues::note(event, view) {
             self.catalogue = Some(published);
             self.changed = true;

@@ -5,10 +5,12 @@ mod books;
 mod catalogues;
 mod course;
 mod open;
+mod sharing;
 mod succession;
 
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
 pub use course::{Touched, day_of};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
+pub use sharing::{AGENCY, Agency, Done, Grant, GrantState, Sharing};
 pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};

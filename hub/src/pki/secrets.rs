@@ -168,6 +168,16 @@ impl HubSecrets {
         Ok(backup_seal(&cosigner)?.seal(WRAPPED, &key)?)
     }
 
+    /// A key of its own for a purpose and what it is about: the hub alone can make it, and makes it again after a
+    /// restore.
+    ///
+    /// # Errors
+    /// [`SecretsError`] if the seed does not open.
+    pub fn keyed(&self, purpose: &str, about: &[u8]) -> Result<[u8; 32], SecretsError> {
+        let seed = self.seal.read(&self.dir, "cosigner.seed")?;
+        Ok(hmac_sha256(&seed, &[purpose.as_bytes(), &[0], about]))
+    }
+
     /// The ledger's name in checkpoints.
     #[must_use]
     pub fn ledger_origin(&self) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::service::Request;
+use crate::service::{Request, SharingRequest};
 
 /// O operator, S steward, P approver, A administrator.
 fn written(may: impl Fn(AccountRole) -> bool) -> String {
@@ -66,6 +66,15 @@ const WHO_MAY_REQUEST: &str = "
     OSPA ledger_checkpoint
     OSPA ledger_show
     OSPA ledger_verify
+    OSPA ledger_policy
+    O..A agency_add
+    OSPA agency_list
+    O..A grant_propose
+    ..P. grant_approve
+    O..A grant_revoke
+    OSPA grant_list
+    OSPA grant_show
+    O..A bundle
     OSPA record_source
     OSPA state_digest
 ";
@@ -95,6 +104,13 @@ const WHO_MAY_OPEN: &str = "
     O..A POST /units/{unit}/contact
     O..A GET /units/{unit}/revoke
     O..A POST /units/{unit}/revoke
+    OSPA GET /sharing
+    O..A POST /sharing/agencies
+    O..A POST /sharing/grants
+    OSPA GET /sharing/grants/{number}
+    ..P. POST /sharing/grants/{number}/approve
+    O..A POST /sharing/grants/{number}/revoke
+    O..A POST /sharing/grants/{number}/bundle
     O..A GET /administration
     O..A POST /administration/tokens
     O..A POST /administration/tokens/{id}/revoke
@@ -132,10 +148,17 @@ fn p9_every_page_is_for_just_these_readers() {
 
 /// The names of all requests, as the control socket's own reader lists them when it meets none of them.
 fn requests() -> BTreeSet<String> {
-    let unknown = serde_json::json!({ "command": "no such request" });
-    let said = serde_json::from_value::<Request>(unknown).unwrap_err().to_string();
-    let (_, names) = said.split_once("expected one of").unwrap();
-    names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    let named = |said: serde_json::Error| {
+        let said = said.to_string();
+        let (_, names) = said.split_once("expected one of").unwrap();
+        names.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let unknown = serde_json::json!({ "command": "no such request", "sharing": "no such request" });
+    let mut all = named(serde_json::from_value::<Request>(unknown.clone()).unwrap_err());
+    // Those about sharing are a room of their own.
+    assert!(all.remove("sharing"));
+    all.extend(named(serde_json::from_value::<SharingRequest>(unknown).unwrap_err()));
+    all
 }
 
 #[test]

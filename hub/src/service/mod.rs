@@ -12,6 +12,7 @@ mod quality;
 mod reconcile;
 mod recovery;
 mod request;
+mod sharing;
 mod units;
 mod waiting;
 mod waivers;
@@ -29,6 +30,7 @@ use crate::accounts::AccountError;
 use crate::app::Hub;
 
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
+pub use sharing::SharingRequest;
 
 /// The rule of a refusal that a code undoes.
 pub const CODE_NEEDED: &str = "CODE_NEEDED";
@@ -96,6 +98,7 @@ impl Hub {
             Request::CertificateRenew { names, actor } => self.certificate_renew(&names, &actor).await,
             Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
+            Request::Sharing(request) => self.sharing(request, &tell).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
             }
@@ -203,6 +206,7 @@ impl Hub {
             | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }
             | Request::ConfirmSuccession { .. }
+            | Request::Sharing(_)
             | Request::CertificateRenew { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. }

@@ -9,6 +9,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::lineage::{Share, StepKind};
 use serde::{Deserialize, Serialize};
 
+use super::SharingRequest;
 use crate::accounts::{AccountRole, Credentials};
 use crate::pki::Role;
 use crate::rights::{self, Right};
@@ -279,6 +280,8 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// About agencies, grants and bundles.
+    Sharing(SharingRequest),
     /// The ledger's signed checkpoint.
     LedgerCheckpoint,
     /// Entries of the ledger.
@@ -491,6 +494,7 @@ impl Request {
             Self::UserTotpReset { .. } => "user_totp_reset",
             Self::Backup { .. } => "backup",
             Self::ConfirmSuccession { .. } => "confirm_succession",
+            Self::Sharing(request) => request.action(),
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerShow { .. } => "ledger_show",
             Self::LedgerVerify => "ledger_verify",
@@ -526,6 +530,7 @@ impl Request {
             | Self::UserDisable { actor, .. }
             | Self::UserTotpReset { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),
+            Self::Sharing(request) => request.act_as(name),
             Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
             Self::ConflictsResolve(resolution) => name.clone_into(&mut resolution.actor),
             Self::RecordTransfer(transfer) => name.clone_into(&mut transfer.actor),

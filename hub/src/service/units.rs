@@ -21,6 +21,11 @@ impl Hub {
         ttl_seconds: u64,
         actor: String,
     ) -> Result<Answer, Answer> {
+        if role == Role::Auditor {
+            return Err(Answer::failed(
+                "cơ quan nhận dữ liệu bằng gói (`lienthong-hub bundle`); máy nhận trực tiếp của cơ quan chưa có · agencies receive bundles (`lienthong-hub bundle`); a live replica of an agency is not offered yet",
+            ));
+        }
         let tree = self.tree();
         let successors = tree.ending(&unit).map(|_| tree.successors(&unit));
         // A node that was the unit's may have to be recovered; a new one is the successor's.

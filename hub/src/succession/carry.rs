@@ -16,6 +16,7 @@ use lienthong_proto::batch;
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::change::Change;
 use lienthong_proto::checkpoint::{Checkpoint, Origin};
+use lienthong_proto::disclosure::event;
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::{Digest, SigningKey};
@@ -216,6 +217,7 @@ impl Carrier<'_> {
         let moved = match event.kind.as_str() {
             "release" => Some("ledger_index"),
             "waiver_end" => Some("number"),
+            event::GRANT_APPROVED | event::GRANT_REVOKED | event::ACCESS => Some("grant"),
             _ => None,
         };
         if let Some(field) = moved

@@ -7,7 +7,7 @@ use axum::{Router, middleware};
 
 use super::guard::guard;
 use super::pages::{
-    accounts, administration, language, overview, sign_in, unit, unit_contact, unit_revoke, units,
+    accounts, administration, language, overview, sharing, sign_in, unit, unit_contact, unit_revoke, units,
 };
 use super::site::Site;
 use super::{assets, events, health};
@@ -39,6 +39,13 @@ fn routes() -> Vec<Route> {
         ("/units/{unit}/live", GET, get(unit::live)),
         ("/units/{unit}/contact", BOTH, get(unit_contact::page).post(unit_contact::set)),
         ("/units/{unit}/revoke", BOTH, get(unit_revoke::page).post(unit_revoke::revoke)),
+        ("/sharing", GET, get(sharing::page)),
+        ("/sharing/agencies", POST, post(sharing::agency)),
+        ("/sharing/grants", POST, post(sharing::propose_one)),
+        ("/sharing/grants/{number}", GET, get(sharing::grant)),
+        ("/sharing/grants/{number}/approve", POST, post(sharing::approve)),
+        ("/sharing/grants/{number}/revoke", POST, post(sharing::revoke)),
+        ("/sharing/grants/{number}/bundle", POST, post(sharing::bundle)),
         ("/administration", GET, get(administration::page)),
         ("/administration/tokens", POST, post(administration::create)),
         ("/administration/tokens/{id}/revoke", POST, post(administration::revoke)),

@@ -11,6 +11,7 @@ use super::enrol::Enrol;
 use super::proxy::ProxyArguments;
 use super::records::RecordsCommand;
 use super::recover::Recover;
+use super::verify::{KeyAction, Verify};
 use crate::api::ApiTokenRequest;
 use crate::records::Page;
 use crate::service::Request;
@@ -141,6 +142,14 @@ pub enum Command {
         #[command(subcommand)]
         action: LogAction,
     },
+    /// Kiểm tra gói nhận từ tỉnh, không cần mạng · check a bundle from the province, offline
+    Verify(Verify),
+    /// Khóa nhận gói của cơ quan · an agency's key for bundles
+    Key {
+        /// What
+        #[command(subcommand)]
+        action: KeyAction,
+    },
     /// Tìm trục trặc thường gặp và nói cách sửa · find the usual trouble, and say what to do
     Doctor(Doctor),
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
@@ -230,6 +239,8 @@ pub enum LogAction {
     Checkpoint,
     /// Whether it is whole
     Verify,
+    /// Ký ngay số lượng thay đổi từng loại (mỗi ngày tự ký một lần) · sign now for how many changes of each type it has (once a day by itself)
+    Tally,
     /// The province's receipts
     Receipts {
         /// From this day on, yyyy-mm-dd
@@ -246,6 +257,7 @@ impl LogAction {
         Ok(match self {
             Self::Checkpoint => Request::LogCheckpoint,
             Self::Verify => Request::LogVerify,
+            Self::Tally => Request::LogTally { actor: super::author() },
             Self::Receipts { since, page } => {
                 let day = since.as_deref().map(str::parse::<jiff::civil::Date>).transpose()?;
                 let seconds = day.map_or(0, |day| i64::from(lienthong_proto::value::days_of(day)) * 86_400);
@@ -269,6 +281,8 @@ impl Command {
             Self::Defects { .. } => "defects",
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
+            Self::Verify(_) => "verify",
+            Self::Key { .. } => "key",
             Self::ApiToken { .. } => "api-token",
             Self::Doctor(_) => "doctor",
             Self::Open => "open",

@@ -154,7 +154,7 @@ impl Export {
             }
             // Only now is the type known to be one.
             if let Some(out) = out.take() {
-                sheet = Some(Sheet::new(self, out, folder, catalogue, tongue)?);
+                sheet = Some(Sheet::new((self.format, &self.record_type), out, folder, catalogue, tongue)?);
             }
             let Some(sheet) = &mut sheet else { break };
             let records = answer.body.get("items").and_then(Json::as_array);
@@ -215,25 +215,26 @@ fn judging(heard: &Json, said: &mut Instant, tongue: Tongue) {
     }
 }
 
-enum Sheet<W: Write> {
+pub(super) enum Sheet<W: Write> {
     Jsonl(JsonlWriter<W>),
     Csv(Box<CsvWriter<W>>),
     Xlsx(Box<XlsxWriter>, W),
 }
 
 impl<W: Write + Send> Sheet<W> {
-    fn new(
-        export: &Export,
+    /// A file of a type's records; what waits to be written waits in `folder`.
+    pub(super) fn new(
+        (format, record_type): (ExportFormat, &str),
         out: W,
         folder: Option<&Path>,
         catalogue: &Catalogue,
         tongue: Tongue,
     ) -> anyhow::Result<Self> {
-        if export.format == ExportFormat::Jsonl {
+        if format == ExportFormat::Jsonl {
             return Ok(Self::Jsonl(JsonlWriter::new(out)));
         }
-        let declared = catalogue.record_type(&export.record_type).context("loại bản ghi · record type")?;
-        if export.format == ExportFormat::Csv {
+        let declared = catalogue.record_type(record_type).context("loại bản ghi · record type")?;
+        if format == ExportFormat::Csv {
             // Programs read it: its titles do not depend on who asks.
             return Ok(Self::Csv(Box::new(CsvWriter::new(out, declared, Headers::LabelsVi)?)));
         }
@@ -242,7 +243,7 @@ impl<W: Write + Send> Sheet<W> {
         Ok(Self::Xlsx(Box::new(XlsxWriter::new(declared, headers, &folder)?), out))
     }
 
-    fn write(&mut self, record: &Json) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, record: &Json) -> anyhow::Result<()> {
         let _: () = match self {
             Self::Jsonl(writer) => writer.write(record)?,
             Self::Csv(writer) => writer.write(record)?,
@@ -252,7 +253,7 @@ impl<W: Write + Send> Sheet<W> {
     }
 
     /// How many cells could not be written.
-    fn finish(self) -> anyhow::Result<u64> {
+    pub(super) fn finish(self) -> anyhow::Result<u64> {
         let mut too_long = 0;
         let _: () = match self {
             Self::Jsonl(writer) => drop(writer.finish()?),

@@ -11,6 +11,7 @@ mod password;
 mod proxy;
 mod records;
 mod recover;
+mod verify;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,16 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let kept = || Officers::of(&data).answer(&request, system_clock());
             let answer = asked_or(&data, &asked, "lienthong-node officer", kept).await?;
             print_answer(&answer, "officer", cli.json, tongue);
+            Ok(answer.exit)
+        }
+        Command::Verify(verify) => {
+            let answer = verify.run(&data, cli.json, tongue)?;
+            print_answer(&answer, "verify", cli.json, tongue);
+            Ok(answer.exit)
+        }
+        Command::Key { action } => {
+            let answer = action.run()?;
+            print_answer(&answer, "key", cli.json, tongue);
             Ok(answer.exit)
         }
         Command::Check => {
@@ -370,6 +381,8 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Run { .. }
         | Command::Officer { .. }
         | Command::Check
+        | Command::Verify(_)
+        | Command::Key { .. }
         | Command::Doctor(_)
         | Command::Records(_) => Request::Status,
     })

@@ -119,8 +119,7 @@ impl Record {
         id: RecordId,
         state: &RecordState,
     ) -> Result<Self, RecordError> {
-        let mut values: HashMap<(Dot, String), Value> = HashMap::new();
-        let mut authors = HashMap::new();
+        let mut changes = HashMap::new();
         for (dot, source) in &state.sources {
             let (record, dot) = (id, *dot);
             let bytes =
@@ -131,7 +130,24 @@ impl Record {
             if change.dot != dot || change.record != id {
                 return Err(RecordError::Malformed { record, dot, source: Malformed("another change") });
             }
-            if source.states_withdrawal.is_some() {
+            changes.insert(dot, change);
+        }
+        Ok(Self::of(catalogue, record_type, id, state, changes))
+    }
+
+    /// A record of its state and the changes with live values; a value whose change is not among them is left out.
+    #[must_use]
+    pub fn of(
+        catalogue: &Catalogue,
+        record_type: &str,
+        id: RecordId,
+        state: &RecordState,
+        changes: HashMap<Dot, Change>,
+    ) -> Self {
+        let mut values: HashMap<(Dot, String), Value> = HashMap::new();
+        let mut authors = HashMap::new();
+        for (dot, change) in changes {
+            if state.sources.get(&dot).is_some_and(|source| source.states_withdrawal.is_some()) {
                 authors.insert(dot, change.meta.author);
             }
             values.extend(change.writes.into_iter().map(|write| ((dot, write.path), write.value)));
@@ -169,7 +185,7 @@ impl Record {
         let fields = declared.map(|t| t.fields.iter().map(|f| f.name.clone()).collect()).unwrap_or_default();
         let sources = state.sources.keys().copied().collect();
         let (record_type, standing, leads_to) = (record_type.to_owned(), state.standing(), state.leads_to());
-        Ok(Self { record_type, id, owner, registers, sources, fields, standing, leads_to, authors })
+        Self { record_type, id, owner, registers, sources, fields, standing, leads_to, authors }
     }
 
     /// The live values of a register and the policy that picks among them.

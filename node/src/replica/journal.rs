@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::frames::{self, Frame, FrameError, Staged};
 use super::replay::{self, Replay};
+use super::tally::{UNTALLIED, Untallied};
 use super::{ComposeError, Composed, Draft, Fed, Look, Numbers, Outcome, Written, aim};
 use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Flush, Payload, Source};
 use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
@@ -180,6 +181,7 @@ pub struct Journal {
     catalogue: Arc<Catalogue>,
     pub(super) clock: HlcClock,
     pub(super) numbers: Numbers,
+    pub(super) untallied: Untallied,
     author: Author,
     staged: Vec<Staged>,
     staged_records: HashSet<RecordId>,
@@ -210,6 +212,7 @@ impl Journal {
         let dataset = Dataset::open(Arc::clone(&view), reader.clone(), options.frames_cached)?;
         let applied = view.applied()?.unwrap_or(0);
         let (frontier, numbers, fed) = replay::load_meta(view.as_ref(), applied)?;
+        let untallied = Untallied::load(view.as_ref())?;
         let head = Head { size: frontier.size(), root: frontier.root() };
         let mut journal = Self {
             log,
@@ -221,6 +224,7 @@ impl Journal {
             catalogue,
             clock: HlcClock::default(),
             numbers,
+            untallied,
             author,
             staged: Vec::new(),
             staged_records: HashSet::new(),
@@ -359,6 +363,7 @@ impl Journal {
     fn stage_built(&mut self, change: Change) -> Result<(), JournalError> {
         let bytes = change.encode(&secret())?;
         self.numbers.next(&change.record_type);
+        self.untallied.written(change.meta.hlc.at());
         self.staged_records.insert(change.record);
         self.staged.push(Staged { change: Some(change), bytes });
         Ok(())
@@ -544,6 +549,7 @@ impl Journal {
         extra.put(Keyspace::Meta, replay::FRONTIER, &self.frontier.encode());
         extra.put(Keyspace::Meta, replay::NUMBERS, &self.numbers.encode());
         extra.put(Keyspace::Meta, replay::FED, &self.fed.encode());
+        extra.put(Keyspace::Meta, UNTALLIED, &self.untallied.encode());
         self.dataset.begin_flush(self.frontier.size(), extra)
     }
 

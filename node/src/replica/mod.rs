@@ -9,6 +9,7 @@ mod journal;
 mod numbers;
 mod replay;
 mod stated;
+mod tally;
 mod writer;
 
 pub use again::Again;

@@ -22,6 +22,11 @@ impl Numbers {
         number
     }
 
+    /// The types of which any was given out.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Takes a number seen in the log into account.
     pub fn seen(&mut self, record_type: &str, number: u64) {
         match self.0.get_mut(record_type) {

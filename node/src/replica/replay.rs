@@ -3,7 +3,9 @@
 use lienthong_proto::batch;
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::change::Change;
+use lienthong_proto::disclosure::event::TALLY;
 use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::merkle::Frontier;
 
@@ -77,6 +79,10 @@ pub(super) fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numb
     Ok((frontier, numbers, fed))
 }
 
+fn is_tally(entry: &Entry<'_>) -> bool {
+    Event::of(entry).is_ok_and(|event| event.kind == TALLY)
+}
+
 impl Journal {
     pub(super) fn replay(&mut self, applied: u64, replay: &mut dyn Replay) -> Result<(), JournalError> {
         let held = self.hashes.len();
@@ -132,8 +138,10 @@ impl Journal {
                 before = self.owner_before(&change)?;
                 self.replay_change(position, index, &change)?;
             }
-            if let (EntryKind::Event, Some(packed)) = (entry.header.kind, packed) {
-                self.replay_fed(&entry, position, packed)?;
+            match (entry.header.kind, packed) {
+                (EntryKind::Event, Some(packed)) => self.replay_fed(&entry, position, packed)?,
+                (EntryKind::Event, None) if is_tally(&entry) => self.untallied.covered(),
+                _ => {}
             }
             replay.entry(self, Replayed { entry: &entry, position, index, packed, before })?;
         }
@@ -147,6 +155,7 @@ impl Journal {
         change: &Change,
     ) -> Result<(), JournalError> {
         self.numbers.seen(&change.record_type, change.number);
+        self.untallied.written(change.meta.hlc.at());
         self.clock.observe(change.meta.hlc, change.meta.hlc.at());
         let source = self.own_source(change, EntryAt { frame, index });
         Ok(self.dataset.apply(Admitted { change, source })?)

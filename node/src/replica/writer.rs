@@ -74,6 +74,7 @@ enum Command {
     Event(Event, oneshot::Sender<Result<Sequence, WriteError>>),
     Feed(FeedPiece, oneshot::Sender<Result<(), FeedError>>),
     Remake(Box<dyn Again>, oneshot::Sender<Result<u64, Arc<str>>>),
+    Tally(String, oneshot::Sender<Result<Option<Sequence>, WriteError>>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
     /// A second has passed.
@@ -83,6 +84,8 @@ enum Command {
 /// Why nothing is taken any more.
 const ENDING: &str = "chương trình đang dừng · it is shutting down";
 
+/// Who signs the daily tally.
+const DAILY: &str = "daily";
 /// How many commands may wait for the writer.
 const COMMANDS_MAX: usize = 256;
 /// How many entries one group commit may hold.
@@ -170,6 +173,18 @@ impl Replica {
     pub async fn event(&self, event: Event) -> Result<Sequence, WriteError> {
         let (answer, answered) = oneshot::channel();
         if self.commands.send(Command::Event(event, answer)).await.is_err() {
+            return Err(self.refusal());
+        }
+        answered.await.unwrap_or_else(|_| Err(self.refusal()))
+    }
+
+    /// Signs for how many changes of each type the log has, unless nothing was written since it last did.
+    ///
+    /// # Errors
+    /// [`WriteError`] if it was not accepted.
+    pub async fn tally(&self, actor: String) -> Result<Option<Sequence>, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Tally(actor, answer)).await.is_err() {
             return Err(self.refusal());
         }
         answered.await.unwrap_or_else(|_| Err(self.refusal()))
@@ -287,6 +302,7 @@ enum Answer {
     Event(Result<Sequence, WriteError>, oneshot::Sender<Result<Sequence, WriteError>>),
     Feed(Result<(), FeedError>, oneshot::Sender<Result<(), FeedError>>),
     Remake(Result<u64, Arc<str>>, oneshot::Sender<Result<u64, Arc<str>>>),
+    Tally(Result<Option<Sequence>, WriteError>, oneshot::Sender<Result<Option<Sequence>, WriteError>>),
 }
 
 struct Writer {
@@ -313,7 +329,10 @@ impl Writer {
                         closing = Some(answer);
                         break;
                     }
-                    Command::Settle => due = true,
+                    Command::Settle => {
+                        due = true;
+                        outcome = self.tally_if_due();
+                    }
                     Command::Flush(answer) => flushed.push(answer),
                     command => outcome = self.take(command, &mut answers),
                 }
@@ -375,7 +394,19 @@ impl Writer {
                 let result = self.journal.remake(again.as_mut(), Batch::default())?;
                 answers.push(Answer::Remake(result.map_err(|error| error.to_string().into()), sender));
             }
+            Command::Tally(actor, sender) => {
+                let result = self.journal.stage_tally((self.clock)(), &actor)?;
+                answers.push(Answer::Tally(Ok(result), sender));
+            }
             Command::Close(_) | Command::Flush(_) | Command::Settle => {}
+        }
+        Ok(())
+    }
+
+    fn tally_if_due(&mut self) -> Result<(), JournalError> {
+        let now = (self.clock)();
+        if self.journal.is_tally_due(now) {
+            self.journal.stage_tally(now, DAILY)?;
         }
         Ok(())
     }
@@ -447,6 +478,7 @@ impl Writer {
             Answer::Event(_, sender) => Answer::Event(Err(WriteError::Failed(Arc::clone(&reason))), sender),
             Answer::Feed(_, sender) => Answer::Feed(Err(FeedError::Failed(Arc::clone(&reason))), sender),
             Answer::Remake(_, sender) => Answer::Remake(Err(Arc::clone(&reason)), sender),
+            Answer::Tally(_, sender) => Answer::Tally(Err(WriteError::Failed(Arc::clone(&reason))), sender),
         });
         deliver(refused.collect());
     }
@@ -459,6 +491,7 @@ fn deliver(answers: Vec<Answer>) {
             Answer::Event(result, sender) => drop(sender.send(result)),
             Answer::Feed(result, sender) => drop(sender.send(result)),
             Answer::Remake(result, sender) => drop(sender.send(result)),
+            Answer::Tally(result, sender) => drop(sender.send(result)),
         }
     }
 }

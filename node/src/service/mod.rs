@@ -65,6 +65,11 @@ pub enum Request {
     LogCheckpoint,
     /// Whether log, hashes and view agree.
     LogVerify,
+    /// Sign for how many changes of each type the log has.
+    LogTally {
+        /// Who asks for it.
+        actor: String,
+    },
     /// The hub's receipts.
     LogReceipts {
         /// From this time on.
@@ -113,6 +118,7 @@ impl Node {
     pub async fn execute(self: Arc<Self>, request: Request, tell: Tell) -> Answer {
         match request {
             Request::Sync => self.sync_now().await,
+            Request::LogTally { actor } => self.tally(actor).await,
             // Here rather than on another thread: a hand-over costs more than most answers.
             request => tokio::task::block_in_place(|| self.execute_blocking(request, &tell)),
         }
@@ -161,7 +167,7 @@ impl Node {
     fn answer(&self, request: Request, tell: &Tell) -> Result<Answer, Answer> {
         let catalogue = self.replica.catalogue();
         match request {
-            Request::Status | Request::Sync => Ok(Answer::done(self.status())),
+            Request::Status | Request::Sync | Request::LogTally { .. } => Ok(Answer::done(self.status())),
             Request::Records(request) => self.on_records(request, tell),
             Request::ApiTokens(request) => Ok(self.api_tokens.answer(&request, self.now())),
             Request::Page(request) => Ok(self.page_answer(&request)),
@@ -215,6 +221,19 @@ impl Node {
             }
         }
         Ok(Answer::done(body))
+    }
+
+    async fn tally(&self, actor: String) -> Answer {
+        if self.is_regressed() {
+            return Answer::refused(
+                "READ_ONLY",
+                "máy này đang chỉ đọc: hãy chạy `lienthong-node recover` · this node is read-only: run `lienthong-node recover`",
+            );
+        }
+        match self.replica.tally(actor).await {
+            Ok(sequence) => Answer::done(json!({ "sequence": sequence })),
+            Err(error) => Answer::failed(error),
+        }
     }
 
     /// How long the hub has not been heard of.

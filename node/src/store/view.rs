@@ -48,6 +48,8 @@ pub enum Keyspace {
     Lineage = 19,
     /// Type, record id → nothing: a record whose unit may have to be another by a step.
     Stray = 20,
+    /// `a` and code, or `g` and number → an agency, or a grant.
+    Sharing = 21,
 }
 
 /// Why a view does not answer.

@@ -4,6 +4,7 @@ pub(super) mod accounts;
 pub(super) mod administration;
 pub(super) mod language;
 pub(super) mod overview;
+pub(super) mod sharing;
 pub(super) mod sign_in;
 mod slip;
 mod timeline;

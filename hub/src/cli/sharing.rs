@@ -1,0 +1,126 @@
+//! Agencies, grants and bundles on the command line.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use lienthong_node::cli::author;
+use lienthong_node::records::Page;
+use lienthong_proto::ids::UnitCode;
+
+use crate::service::{Request, SharingRequest};
+use crate::sharing::{TEMPLATES, template};
+
+/// What of agencies.
+#[derive(Debug, Subcommand)]
+pub enum AgencyAction {
+    /// Khai một cơ quan, hoặc sửa điều đã khai · name an agency, or say something of it anew
+    Add {
+        /// Its code, e.g. TTT
+        code: UnitCode,
+        /// Its name
+        #[arg(long)]
+        name: Option<String>,
+        /// Whom to call there
+        #[arg(long)]
+        contact: Option<String>,
+        /// Khóa công khai cơ quan tạo bằng `lienthong-node key new`; đọc lại qua điện thoại · the public key it made; read it back by telephone
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// All
+    List {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
+}
+
+/// What of grants.
+#[derive(Debug, Subcommand)]
+pub enum GrantAction {
+    /// Mẫu theo cơ quan nhận; không nêu tên thì liệt kê · a template by receiver; without a name, their names
+    Template {
+        /// Which
+        name: Option<String>,
+    },
+    /// Đề nghị · propose one
+    Propose {
+        /// Tệp TOML, xem `grant template` · a TOML file, see `grant template`
+        file: PathBuf,
+    },
+    /// Duyệt (tài khoản khác người đề nghị) · approve one (another account than the proposer's)
+    Approve {
+        /// Its number
+        number: u64,
+    },
+    /// Thu hồi, hoặc từ chối đề nghị · take one back, or refuse it
+    Revoke {
+        /// Its number
+        number: u64,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// All
+    List {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
+    /// One, whole
+    Show {
+        /// Its number
+        number: u64,
+    },
+}
+
+impl AgencyAction {
+    pub(super) fn request(&self) -> Request {
+        Request::Sharing(match self {
+            Self::Add { code, name, contact, key } => SharingRequest::AgencyAdd {
+                code: code.clone(),
+                name: name.clone(),
+                contact: contact.clone(),
+                key: key.clone(),
+                actor: author(),
+            },
+            Self::List { page } => SharingRequest::AgencyList { page: page.clone() },
+        })
+    }
+}
+
+impl GrantAction {
+    /// What it prints without asking the hub, if it does.
+    pub(super) fn printed(&self) -> anyhow::Result<Option<String>> {
+        let Self::Template { name } = self else { return Ok(None) };
+        let names = || TEMPLATES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("\n");
+        Ok(Some(match name {
+            None => format!("{}\n", names()),
+            Some(name) => template(name)
+                .with_context(|| format!("không có mẫu {name} · there is no template {name}:\n{}", names()))?
+                .to_owned(),
+        }))
+    }
+
+    pub(super) fn request(&self) -> anyhow::Result<Request> {
+        Ok(Request::Sharing(match self {
+            Self::Template { .. } => SharingRequest::GrantList { page: Page::default() },
+            Self::Propose { file } => {
+                let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+                SharingRequest::GrantPropose { text, actor: author() }
+            }
+            Self::Approve { number } => SharingRequest::GrantApprove { number: *number, actor: author() },
+            Self::Revoke { number, reason } => {
+                SharingRequest::GrantRevoke { number: *number, reason: reason.clone(), actor: author() }
+            }
+            Self::List { page } => SharingRequest::GrantList { page: page.clone() },
+            Self::Show { number } => SharingRequest::GrantShow { number: *number },
+        }))
+    }
+}
+
+pub(super) fn bundle(grant: u64, out: &Path) -> anyhow::Result<Request> {
+    let out = std::path::absolute(out)?;
+    Ok(Request::Sharing(SharingRequest::Bundle { grant, out, actor: author() }))
+}

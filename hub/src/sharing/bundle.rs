@@ -1,0 +1,437 @@
+//! A bundle: everything a grant gives, with its proofs, sealed to the agency in one file.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lienthong_node::control::Tell;
+use lienthong_node::dataset::{DatasetError, EntryError, Payload};
+use lienthong_node::log::ReadError;
+use lienthong_node::quality::QualityError;
+use lienthong_node::replica::Head;
+use lienthong_node::sealed::{Recipient, SealedError, SealedWriter};
+use lienthong_proto::batch::{self, BatchError};
+use lienthong_proto::bytes::Malformed;
+use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
+use lienthong_proto::disclosure::{
+    Access, BUNDLE_VERSION, Bytes, Cover, End, Hash, Head as BundleHead, Line, LogHead, Proof, Shown, event,
+};
+use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
+use lienthong_proto::note::NoteError;
+use lienthong_proto::text::in_both;
+use lienthong_proto::value::Value;
+use serde::Serialize;
+use serde_json::json;
+
+use super::map::{Held, Map, each};
+use super::scope::{Scope, event_shown};
+use super::sink::Sink;
+use crate::app::Hub;
+use crate::ingest::{CommitError, Delivery};
+use crate::ledger::{Grant, GrantState, READMISSION};
+use crate::pki::{Role, SecretsError};
+
+/// Why something is not shared.
+#[derive(Debug, thiserror::Error)]
+pub enum SharingError {
+    /// No such grant.
+    #[error("không có giấy cấp quyền số {0} · there is no grant {0}")]
+    Unknown(u64),
+    /// It is not in force.
+    #[error("giấy cấp quyền số {0} không có hiệu lực lúc này · grant {0} is not in force now")]
+    NotInForce(u64),
+    /// The agency has given no key.
+    #[error(
+        "cơ quan {0} chưa có khóa nhận: chạy `lienthong-hub agency add {0} --key x25519:…` với khóa do cơ quan tạo bằng `lienthong-node key new` · agency {0} has given no key: run `lienthong-hub agency add {0} --key x25519:…` with the one it made by `lienthong-node key new`"
+    )]
+    NoKey(String),
+    /// The agency's key is none.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
+    /// The file cannot be written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The ledger cannot be read.
+    #[error("{}", in_both("không đọc được sổ cái", "the ledger cannot be read", &.0.to_string()))]
+    Read(#[from] ReadError),
+    /// Something in it is not understood.
+    #[error("{}", in_both("sổ cái có mục không hiểu được", "something in the ledger is not understood", &.0.to_string()))]
+    Malformed(#[from] Malformed),
+    /// A batch does not open.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// An entry cannot be read.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// The records cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The rules cannot be asked.
+    #[error(transparent)]
+    Quality(#[from] QualityError),
+    /// A checkpoint cannot be signed.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A receipt cannot be signed.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The ledger takes nothing, or the grant ended meanwhile.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The tree cannot prove what it should.
+    #[error(
+        "thiếu mã băm của sổ cái; hãy chạy `lienthong-hub check` · hashes of the ledger are missing; run `lienthong-hub check`"
+    )]
+    Hashes,
+}
+
+/// What was handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BundleReport {
+    /// Under which grant.
+    pub grant: u64,
+    /// To whom.
+    pub agency: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Changes whose values are in it.
+    pub changes: u64,
+    /// Logs that are shown, the ledger aside.
+    pub logs: u64,
+    /// The ledger's entry that says so.
+    pub access: u64,
+}
+
+/// The ledger's checkpoint that a bundle stands under.
+struct Cut {
+    head: Head,
+    note: String,
+}
+
+impl Hub {
+    /// Writes the bundle of a grant to `out`, which must not exist yet: nothing of it is there before the ledger has
+    /// the delivery.
+    ///
+    /// # Errors
+    /// [`SharingError`]; nothing is left at `out` then.
+    pub async fn bundle(
+        self: &Arc<Self>,
+        number: u64,
+        out: &Path,
+        actor: &str,
+        tell: &Tell,
+    ) -> Result<BundleReport, SharingError> {
+        let grant = self.grant(number)?;
+        if grant.state(self.now()) != GrantState::Active {
+            return Err(SharingError::NotInForce(number));
+        }
+        let to = self.recipient(&grant)?;
+        self.committer.tally(actor).await?;
+        self.log_roll().await?;
+        let cut = self.cut()?;
+        self.committer.flush().await;
+        let part = out.with_extension("part");
+        if out.exists() {
+            let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+            return Err(SharingError::Io { path: out.display().to_string(), source });
+        }
+        let written = self.write_bundle(&grant, to, cut, &part, actor, tell).await;
+        let placed = written.and_then(|report| {
+            std::fs::rename(&part, out).map_err(at(out))?;
+            let bytes = std::fs::metadata(out).map_err(at(out))?.len();
+            Ok(BundleReport { file: out.to_owned(), bytes, ..report })
+        });
+        if placed.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        placed
+    }
+
+    fn grant(&self, number: u64) -> Result<Grant, SharingError> {
+        let grants = Arc::clone(&self.committer.books().read().sharing.grants);
+        grants.get(&number).cloned().ok_or(SharingError::Unknown(number))
+    }
+
+    fn recipient(&self, grant: &Grant) -> Result<Recipient, SharingError> {
+        let agencies = Arc::clone(&self.committer.books().read().sharing.agencies);
+        let key = agencies.get(&grant.terms.agency).and_then(|agency| agency.key.as_deref());
+        let key = key.ok_or_else(|| SharingError::NoKey(grant.terms.agency.to_string()))?;
+        Ok(key.parse()?)
+    }
+
+    fn cut(&self) -> Result<Cut, SharingError> {
+        let head = self.head();
+        Ok(Cut { head, note: self.ledger_checkpoint_at(head)? })
+    }
+
+    async fn write_bundle(
+        self: &Arc<Self>,
+        grant: &Grant,
+        to: Recipient,
+        cut: Cut,
+        part: &Path,
+        actor: &str,
+        tell: &Tell,
+    ) -> Result<BundleReport, SharingError> {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part);
+        let file = BufWriter::new(file.map_err(at(part))?);
+        let sink = Sink::new(SealedWriter::new(file, to)?);
+        let mut writing = Writing { hub: self, grant, cut, sink, tell };
+        let logs = tokio::task::block_in_place(|| writing.content())?;
+        let delivery = Delivery {
+            grant: grant.number,
+            agency: grant.terms.agency.clone(),
+            cut: writing.cut.head.size,
+            digest: writing.sink.digest(),
+            changes: writing.sink.changes(),
+            actor: actor.to_owned(),
+        };
+        let access = self.committer.deliver(delivery).await?;
+        let changes = writing.sink.changes();
+        tokio::task::block_in_place(|| {
+            writing.access(access.0)?;
+            let file =
+                writing.sink.finish().and_then(|file| file.into_inner().map_err(std::io::Error::other));
+            file.and_then(|file: File| file.sync_all()).map_err(at(part))
+        })?;
+        Ok(BundleReport {
+            grant: grant.number,
+            agency: grant.terms.agency.to_string(),
+            file: PathBuf::new(),
+            bytes: 0,
+            changes,
+            logs,
+            access: access.0,
+        })
+    }
+}
+
+fn at(path: &Path) -> impl Fn(std::io::Error) -> SharingError + '_ {
+    move |source| SharingError::Io { path: path.display().to_string(), source }
+}
+
+/// A bundle that is being written.
+struct Writing<'a, W: Write> {
+    hub: &'a Hub,
+    grant: &'a Grant,
+    cut: Cut,
+    sink: Sink<W>,
+    tell: &'a Tell,
+}
+
+impl<W: Write> Writing<'_, W> {
+    /// Everything but the access event; returns how many logs.
+    fn content(&mut self) -> Result<u64, SharingError> {
+        let scope = Scope::new(self.hub, &self.grant.terms)?;
+        let replicas = self.replicas(&scope);
+        let map = Map::of(&self.hub.reader, self.cut.head.size, &replicas)?;
+        self.line(&Line::Head(BundleHead {
+            version: BUNDLE_VERSION,
+            ledger: self.hub.secrets.ledger_origin(),
+            cut: self.cut.note.clone(),
+            grant: self.grant.number,
+            terms: self.grant.terms.clone(),
+        }))?;
+        self.ledger(&scope, &map)?;
+        let mut logs = 0;
+        for (replica, held) in &map.held {
+            self.replica(&scope, &map, *replica, held)?;
+            logs += 1;
+            (self.tell)(json!({ "logs": logs, "of": map.held.len(), "changes": self.sink.changes() }));
+        }
+        Ok(logs)
+    }
+
+    /// Those of the granted units, and those that wrote what the granted records show.
+    fn replicas(&self, scope: &Scope<'_>) -> BTreeSet<ReplicaId> {
+        let auditors: BTreeSet<ReplicaId> = self
+            .hub
+            .registry
+            .list()
+            .into_iter()
+            .filter(|enrolled| enrolled.role == Role::Auditor)
+            .map(|enrolled| enrolled.replica)
+            .collect();
+        let books = self.hub.committer.books().read();
+        let granted = books.replicas.iter().filter(|(_, held)| self.grant.terms.covers_unit(&held.unit));
+        let granted = granted.map(|(replica, _)| *replica).filter(|replica| !auditors.contains(replica));
+        let known = |replica: &&ReplicaId| books.replicas.contains_key(*replica);
+        granted.chain(scope.writers().iter().filter(known).copied()).collect()
+    }
+
+    fn line(&mut self, line: &Line) -> Result<(), SharingError> {
+        self.sink.line(line).map_err(|source| SharingError::Io { path: "bundle".to_owned(), source })
+    }
+
+    fn ledger(&mut self, scope: &Scope<'_>, map: &Map) -> Result<(), SharingError> {
+        let size = self.cut.head.size;
+        let origin = self.hub.secrets.ledger_origin();
+        self.line(&Line::Log(LogHead { origin, size, accepted: None, receipt: None }))?;
+        let (mut cover, hashes) = (Cover::default(), Arc::clone(&self.hub.hashes));
+        let (reader, grant) = (self.hub.reader.clone(), self.grant.number);
+        each(&reader, size, &mut |place, entry, _| {
+            let shown = match entry.header.kind {
+                EntryKind::Change => scope.shown(entry, false)?,
+                EntryKind::Acceptance => {
+                    let replica = Acceptance::of(entry)?.replica;
+                    map.held.contains_key(&replica).then(|| event_shown(entry, |_| true))
+                }
+                EntryKind::Event => Event::of(entry)
+                    .ok()
+                    .and_then(|event| needed(entry, &event, (place, grant), &self.grant.terms, scope, map)),
+            };
+            cover.push(hashes.leaf(place).ok_or(SharingError::Hashes)?, shown.is_some());
+            match shown {
+                Some(shown) => self.line(&Line::Entry(shown)),
+                None => Ok(()),
+            }
+        })?;
+        self.line(&proof(cover))
+    }
+
+    fn replica(
+        &mut self,
+        scope: &Scope<'_>,
+        map: &Map,
+        replica: ReplicaId,
+        held: &[Held],
+    ) -> Result<(), SharingError> {
+        let Some(last) = held.last() else { return Ok(()) };
+        let head = self.log_head(replica, last)?;
+        self.line(&Line::Log(head))?;
+        let mut cover = Cover::default();
+        for batch in held {
+            let (acceptance, plain) = self.batch(batch)?;
+            for (place, bytes) in (0u16..).zip(batch::entries(&plain)?) {
+                let entry = Entry::decode(bytes)?;
+                let shown = match entry.header.kind {
+                    EntryKind::Change => {
+                        let out = map.keeps_out(entry.header.dot, acceptance.verdicts.get(&place));
+                        scope.shown(&entry, out)?
+                    }
+                    EntryKind::Event if is_tally(&entry) => Some(scope.shown_tally(&entry)),
+                    _ => None,
+                };
+                cover.push(
+                    shown.as_ref().map_or_else(|| entry.leaf_hash(), |shown| shown.leaf.0),
+                    shown.is_some(),
+                );
+                if let Some(shown) = shown {
+                    self.line(&Line::Entry(shown))?;
+                }
+            }
+        }
+        self.line(&proof(cover))
+    }
+
+    fn log_head(&self, replica: ReplicaId, last: &Held) -> Result<LogHead, SharingError> {
+        let (acceptance, _) = self.batch(last)?;
+        let unit = self.hub.committer.books().read().replicas.get(&replica).map(|held| held.unit.clone());
+        let unit = unit.ok_or(Malformed("a batch of an unknown replica"))?;
+        let origin = self.hub.secrets.origin(&unit, replica);
+        let checkpoint = Checkpoint { origin: origin.clone(), size: acceptance.size, root: acceptance.root };
+        let receipt = self.hub.cosign(&checkpoint, acceptance.at.0)?;
+        Ok(LogHead { origin, size: acceptance.size, accepted: Some(last.index), receipt: Some(receipt) })
+    }
+
+    fn batch(&self, held: &Held) -> Result<(Acceptance, Vec<u8>), SharingError> {
+        let frame = self.hub.reader.frame(held.at)?;
+        match Payload::parse(&frame.payload)? {
+            Payload::Accepted { entry, packed } => {
+                Ok((Acceptance::of(&Entry::decode(entry)?)?, batch::unpack(packed)?))
+            }
+            _ => Err(Malformed("an acceptance without its batch").into()),
+        }
+    }
+
+    /// The access event with its proof, and the end.
+    fn access(&mut self, index: u64) -> Result<(), SharingError> {
+        let now = self.hub.head();
+        let hashes = |path: Option<Vec<Digest>>| {
+            let path = path.ok_or(SharingError::Hashes)?;
+            Ok::<_, SharingError>(path.into_iter().map(Hash).collect::<Vec<_>>())
+        };
+        let tree = self.hub.hashes.as_ref();
+        let at =
+            self.hub.reader.locate(lienthong_proto::ids::Sequence(index))?.ok_or(SharingError::Hashes)?;
+        let mut found = None;
+        let frame = self.hub.reader.frame(at)?;
+        let plain;
+        let entries = match Payload::parse(&frame.payload)? {
+            Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry],
+            Payload::Batch(packed) => {
+                plain = batch::unpack(packed)?;
+                batch::entries(&plain)?
+            }
+        };
+        for bytes in entries {
+            let entry = Entry::decode(bytes)?;
+            if entry.header.dot.sequence.0 == index {
+                found = Some(event_shown(&entry, |_| true).entry);
+            }
+        }
+        let entry: Bytes = found.ok_or(SharingError::Hashes)?;
+        self.line(&Line::Access(Access {
+            entry,
+            path: hashes(inclusion_proof(tree, index, now.size))?,
+            checkpoint: self.hub.ledger_checkpoint_at(now)?,
+            consistency: hashes(consistency_proof(tree, self.cut.head.size, now.size))?,
+        }))?;
+        let lines = self.sink.lines();
+        self.line(&Line::End(End { lines }))
+    }
+}
+
+fn proof(cover: Cover) -> Line {
+    Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() })
+}
+
+fn is_tally(entry: &Entry<'_>) -> bool {
+    Event::of(entry).is_ok_and(|event| event.kind == event::TALLY)
+}
+
+/// What is shown of an event of the ledger, if a verifier needs it.
+fn needed(
+    entry: &Entry<'_>,
+    event: &Event,
+    (place, grant): (u64, u64),
+    terms: &lienthong_proto::disclosure::Terms,
+    scope: &Scope<'_>,
+    map: &Map,
+) -> Option<Shown> {
+    let replica = || match event.fields.get("replica") {
+        Some(Value::Text(text)) => text.parse::<ReplicaId>().ok(),
+        _ => None,
+    };
+    let of_shown = || replica().is_some_and(|replica| map.held.contains_key(&replica));
+    let of_grant = || event.fields.get("grant") == i64::try_from(grant).ok().map(Value::Integer).as_ref();
+    match event.kind.as_str() {
+        "enrolment" | READMISSION | "succession" if of_shown() => Some(event_shown(entry, |_| true)),
+        "release" if of_shown() => Some(event_shown(entry, |path| path != "reason")),
+        event::GRANT_PROPOSED if place == grant => Some(event_shown(entry, |_| true)),
+        event::GRANT_APPROVED if of_grant() => Some(event_shown(entry, |_| true)),
+        event::TALLY => Some(scope.shown_tally(entry)),
+        event::ROLL if map.roll.contains(&place) => Some(event_shown(entry, |path| {
+            let unit = path.strip_prefix("unit/").and_then(|code| code.parse().ok());
+            unit.is_none_or(|unit| terms.covers_unit(&unit))
+        })),
+        _ => None,
+    }
+}

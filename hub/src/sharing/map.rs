@@ -1,0 +1,110 @@
+//! Where the ledger says what a bundle needs: one look through it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use lienthong_node::dataset::Payload;
+use lienthong_node::log::{FramePosition, LogReader};
+use lienthong_proto::batch;
+use lienthong_proto::disclosure::event;
+use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::ids::{Dot, ReplicaId, Sequence};
+use lienthong_proto::value::Value;
+use lienthong_proto::verdict::Verdict;
+
+use super::SharingError;
+
+/// A batch of a replica.
+pub(super) struct Held {
+    /// The ledger's entry that accepted it.
+    pub(super) index: u64,
+    /// Where the batch stands.
+    pub(super) at: FramePosition,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Map {
+    /// By replica, in order.
+    pub(super) held: BTreeMap<ReplicaId, Vec<Held>>,
+    /// Changes that were released from quarantine.
+    pub(super) released: HashSet<Dot>,
+    /// The entries of the last roll.
+    pub(super) roll: BTreeSet<u64>,
+}
+
+impl Map {
+    /// Looks through the ledger's first `size` entries for the batches of `replicas`.
+    pub(super) fn of(
+        reader: &LogReader,
+        size: u64,
+        replicas: &BTreeSet<ReplicaId>,
+    ) -> Result<Self, SharingError> {
+        let mut map = Self::default();
+        let mut roll_at = None;
+        each(reader, size, &mut |place, entry, at| {
+            match entry.header.kind {
+                EntryKind::Change => {}
+                EntryKind::Acceptance => {
+                    let acceptance = Acceptance::of(entry)?;
+                    if replicas.contains(&acceptance.replica) {
+                        map.held.entry(acceptance.replica).or_default().push(Held { index: place, at });
+                    }
+                }
+                EntryKind::Event => {
+                    let Ok(event) = Event::of(entry) else { return Ok(()) };
+                    match event.kind.as_str() {
+                        "release" => map.released.extend(released(&event)),
+                        event::ROLL => {
+                            if roll_at != Some(event.at) {
+                                map.roll.clear();
+                                roll_at = Some(event.at);
+                            }
+                            map.roll.insert(place);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(map)
+    }
+
+    /// Whether the verdict on a change keeps it out of the dataset for now.
+    pub(super) fn keeps_out(&self, dot: Dot, verdict: Option<&Verdict>) -> bool {
+        matches!(verdict, Some(Verdict::Quarantined(_))) && !self.released.contains(&dot)
+    }
+}
+
+fn released(event: &Event) -> Option<Dot> {
+    let Some(Value::Text(replica)) = event.fields.get("replica") else { return None };
+    let Some(Value::Integer(sequence)) = event.fields.get("sequence") else { return None };
+    Some(Dot { replica: replica.parse().ok()?, sequence: Sequence(u64::try_from(*sequence).ok()?) })
+}
+
+/// Visits the ledger's own entries below `size`: place, entry, and the frame it stands in.
+pub(super) fn each(
+    reader: &LogReader,
+    size: u64,
+    visit: &mut dyn FnMut(u64, &Entry<'_>, FramePosition) -> Result<(), SharingError>,
+) -> Result<(), SharingError> {
+    for frame in reader.clone().scan(Sequence(0)) {
+        let (at, frame) = frame?;
+        if frame.first.0 >= size {
+            break;
+        }
+        let plain;
+        let entries = match Payload::parse(&frame.payload)? {
+            Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry],
+            Payload::Batch(packed) => {
+                plain = batch::unpack(packed)?;
+                batch::entries(&plain)?
+            }
+        };
+        for (place, bytes) in (frame.first.0..size).zip(entries) {
+            visit(place, &Entry::decode(bytes)?, at)?;
+        }
+    }
+    Ok(())
+}

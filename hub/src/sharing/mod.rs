@@ -1,0 +1,11 @@
+//! Sharing with agencies: what a grant lets out, how it is proven, and that it stands in the ledger before it leaves.
+
+mod bundle;
+mod map;
+mod roll;
+mod scope;
+mod sink;
+mod templates;
+
+pub use bundle::{BundleReport, SharingError};
+pub use templates::{TEMPLATES, template};

@@ -1,0 +1,168 @@
+//! What of a change leaves under a grant.
+
+use std::collections::{BTreeSet, HashSet};
+
+use lienthong_node::dataset::{DatasetError, Record, RecordState};
+use lienthong_proto::bytes::{Malformed, Reader};
+use lienthong_proto::catalogue::RecordType;
+use lienthong_proto::change::{Change, Write, path};
+use lienthong_proto::disclosure::{Bytes, Hash, SHOWN_OF_ALL, Share, Shown, Terms};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::hash::hmac_sha256;
+use lienthong_proto::ids::{RecordId, ReplicaId};
+use lienthong_proto::value::Value;
+
+use super::SharingError;
+use crate::app::Hub;
+
+/// Records looked at in one go.
+const PAGE: usize = 256;
+
+/// A grant, and the records it means as they stand now.
+pub(super) struct Scope<'a> {
+    hub: &'a Hub,
+    terms: &'a Terms,
+    key: [u8; 32],
+    admitted: HashSet<(usize, RecordId)>,
+    writers: BTreeSet<ReplicaId>,
+}
+
+impl<'a> Scope<'a> {
+    /// Looks the granted records up.
+    pub(super) fn new(hub: &'a Hub, terms: &'a Terms) -> Result<Self, SharingError> {
+        // The grant's own key: what one agency knows a record by means nothing to another.
+        let key = hub.secrets.keyed("lienthong grant 1", terms.to_json().as_bytes())?;
+        let mut scope = Self { hub, terms, key, admitted: HashSet::new(), writers: BTreeSet::new() };
+        for (number, share) in terms.shares.iter().enumerate() {
+            if let Some(declared) = hub.catalogue.record_type(&share.record_type) {
+                scope.look_up(number, share, declared)?;
+            }
+        }
+        Ok(scope)
+    }
+
+    fn look_up(&mut self, number: usize, share: &Share, declared: &RecordType) -> Result<(), SharingError> {
+        let today = self.hub.quality.today();
+        let mut after = None;
+        loop {
+            let page = self.hub.dataset.page(&declared.name, after, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(*last);
+            for (id, state) in &page {
+                let admitted = self.means(share, *id, state)?
+                    && !self.hub.quality.is_kept_out(&declared.name, *id, today)?;
+                if admitted {
+                    self.admitted.insert((number, *id));
+                    self.writers.extend(state.sources.keys().map(|dot| dot.replica));
+                }
+            }
+        }
+    }
+
+    /// Whether a record is one of those meant: by its owner, not withdrawn, and by what it shows.
+    fn means(&self, share: &Share, id: RecordId, state: &RecordState) -> Result<bool, SharingError> {
+        let owned = state.owner().is_some_and(|owner| share.covers_unit(owner));
+        if !owned || state.standing().withdrawn {
+            return Ok(false);
+        }
+        if share.only.is_empty() {
+            return Ok(true);
+        }
+        let (entries, catalogue) = (self.hub.dataset.entries(), &self.hub.catalogue);
+        let record = Record::read(entries, catalogue, &share.record_type, id, state);
+        let record = record.map_err(DatasetError::from)?;
+        Ok(share.admits(|field| record.shown(field)))
+    }
+
+    /// The replicas that wrote what the granted records show.
+    pub(super) fn writers(&self) -> &BTreeSet<ReplicaId> {
+        &self.writers
+    }
+
+    /// A record under the grant's own name for it.
+    fn pseudonym(&self, record_type: &str, id: RecordId) -> RecordId {
+        let tag = hmac_sha256(&self.key, &[record_type.as_bytes(), &[0], &id.0]);
+        let mut short = [0; 16];
+        short.copy_from_slice(tag.split_at(16).0);
+        RecordId(short)
+    }
+
+    /// What is shown of a change; nothing if its type is not granted. `kept_out`: it is no part of the dataset.
+    pub(super) fn shown(&self, entry: &Entry<'_>, kept_out: bool) -> Result<Option<Shown>, SharingError> {
+        let Some((number, share)) = self.share_of(entry) else { return Ok(None) };
+        let leaf = Hash(entry.leaf_hash());
+        let change = Change::of(entry).ok();
+        let opened = change.filter(|change| {
+            !kept_out && share.covers_year(change.year) && self.admitted.contains(&(number, change.record))
+        });
+        let Some(change) = opened else {
+            let bytes = Bytes(entry.redact(|path| SHOWN_OF_ALL.contains(&path)));
+            return Ok(Some(Shown {
+                entry: bytes,
+                leaf,
+                record: None,
+                withheld: Vec::new(),
+                refers: Vec::new(),
+            }));
+        };
+        let hidden =
+            change.writes.iter().filter(|write| !share.opens(&write.path) && !share.refers(&write.path));
+        let withheld: BTreeSet<&str> = hidden
+            .filter_map(|write| write.path.split('/').next())
+            .filter(|name| !name.starts_with('_'))
+            .collect();
+        Ok(Some(Shown {
+            entry: Bytes(entry.redact(|path| share.opens(path))),
+            leaf,
+            record: Some(self.pseudonym(&change.record_type, change.record)),
+            withheld: withheld.into_iter().map(str::to_owned).collect(),
+            refers: self.referred(share, &change.writes),
+        }))
+    }
+
+    fn share_of(&self, entry: &Entry<'_>) -> Option<(usize, &'a Share)> {
+        let record_type = text(entry.content(path::TYPE)?).ok()?;
+        self.terms.shares.iter().enumerate().find(|(_, share)| share.record_type == record_type)
+    }
+
+    fn referred(&self, share: &Share, writes: &[Write]) -> Vec<(String, RecordId)> {
+        let mut found = Vec::new();
+        for write in writes.iter().filter(|write| share.refers(&write.path)) {
+            let declared = self.hub.catalogue.record_type(&share.record_type);
+            let target = declared.and_then(|declared| declared.field(&write.path)?.target.as_deref());
+            let members = match &write.value {
+                Value::List(members) => members.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            for member in members {
+                if let (Some(target), Value::Reference(id)) = (target, member) {
+                    found.push((write.path.clone(), self.pseudonym(target, *id)));
+                }
+            }
+        }
+        found
+    }
+
+    /// What is shown of an event that counts changes: the granted types' counts.
+    pub(super) fn shown_tally(&self, entry: &Entry<'_>) -> Shown {
+        let granted =
+            |path: &str| path.strip_prefix("count/").is_some_and(|name| self.terms.share(name).is_some());
+        event_shown(entry, |path| path.starts_with('_') || granted(path))
+    }
+}
+
+/// An event with the fields that `keep` lets out.
+pub(super) fn event_shown(entry: &Entry<'_>, keep: impl Fn(&str) -> bool) -> Shown {
+    let whole = entry.opened().all(|(path, _)| keep(path));
+    let bytes = if whole { entry.redact(|_| true) } else { entry.redact(keep) };
+    let leaf = Hash(entry.leaf_hash());
+    Shown { entry: Bytes(bytes), leaf, record: None, withheld: Vec::new(), refers: Vec::new() }
+}
+
+fn text(content: &[u8]) -> Result<String, Malformed> {
+    let mut input = Reader::new(content);
+    match Value::decode(&mut input)? {
+        Value::Text(text) => Ok(text),
+        _ => Err(Malformed("not a text")),
+    }
+}

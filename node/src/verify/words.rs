@@ -1,0 +1,136 @@
+//! What a bundle proves, in plain words.
+
+use std::fmt::Write as _;
+
+use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::disclosure::{LogReport, Report};
+use lienthong_proto::time::UnixMillis;
+use serde_json::Value as Json;
+
+use super::Verified;
+use crate::cli::Tongue;
+
+/// The words for people.
+#[must_use]
+pub fn said(verified: &Verified, catalogue: &Catalogue, tongue: Tongue) -> String {
+    let Verified { report, records } = verified;
+    let mut out = String::new();
+    let mut say = |vi: String, en: String| {
+        let _ = writeln!(out, "{}", tongue.pick(&vi, &en));
+    };
+    say(
+        "✓ Gói hợp lệ: mọi mục dẫn đến chữ ký của đơn vị đã ghi, sổ cái của tỉnh và chính sách tin cậy.".to_owned(),
+        "✓ The bundle holds: everything in it leads to the signature of the unit that wrote it, the province's ledger and the trust policy.".to_owned(),
+    );
+    granted(report, &mut say);
+    witnessed(report, &mut say);
+    for log in &report.logs {
+        of_log(log, catalogue, &mut say);
+    }
+    let all = records.values().flatten();
+    let has = |record: &&Json, name: &str| {
+        record.get(name).and_then(Json::as_array).is_some_and(|list| !list.is_empty())
+    };
+    let (count, open) = (all.clone().count(), all.clone().filter(|record| has(record, "conflicts")).count());
+    say(
+        format!(
+            "• Lập lại được {count} bản ghi từ các mục đã mở; {open} bản ghi còn giá trị trái nhau, có đủ các giá trị."
+        ),
+        format!(
+            "• {count} records were made again from what is disclosed; {open} of them have differing values, all of which are there."
+        ),
+    );
+    let masked = all.filter(|record| has(record, "withheld")).count();
+    say(
+        format!(
+            "• {masked} bản ghi có trường không được cấp: tên trường có ghi, giá trị không có trong gói."
+        ),
+        format!(
+            "• {masked} records have fields that are not granted: their names are listed, their values are not in the bundle."
+        ),
+    );
+    say(
+        "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), và lý do một mục chỉ được đếm mà không mở.".to_owned(),
+        "• By the hub's word, not proven: which changes are of one record (its id is this grant's own pseudonym), and why a change is only counted and not shown.".to_owned(),
+    );
+    out
+}
+
+fn granted(report: &Report, say: &mut dyn FnMut(String, String)) {
+    let Report { terms, grant, proposed_by, approved_by, accessed_at, access, .. } = report;
+    say(
+        format!(
+            "• Cấp cho {} theo giấy số {grant} ({}; {}), {proposed_by} đề nghị, {approved_by} duyệt.",
+            terms.agency, terms.document, terms.purpose
+        ),
+        format!(
+            "• Granted to {} by grant {grant} ({}; {}), proposed by {proposed_by}, approved by {approved_by}.",
+            terms.agency, terms.document, terms.purpose
+        ),
+    );
+    say(
+        format!("• Việc giao được ghi vào sổ cái lúc {accessed_at}, mục {access}, trước khi gói rời đi."),
+        format!(
+            "• The delivery stands in the ledger since {accessed_at}, entry {access}, from before it left."
+        ),
+    );
+}
+
+fn witnessed(report: &Report, say: &mut dyn FnMut(String, String)) {
+    let Report { ledger, size, witnesses, .. } = report;
+    if !report.witnessed {
+        return say(
+            format!(
+                "• Sổ cái {ledger} đến mục {size}. Chính sách không đòi nhân chứng: chỉ chữ ký của tỉnh bảo đảm là không có sổ cái thứ hai."
+            ),
+            format!(
+                "• The ledger {ledger} up to entry {size}. The policy asks for no witness: that there is no second ledger rests on the province's signature alone."
+            ),
+        );
+    }
+    let named: Vec<String> = witnesses
+        .iter()
+        .map(|(name, time)| format!("{name} ({})", UnixMillis(time.saturating_mul(1_000)).rfc3339()))
+        .collect();
+    let named = named.join(", ");
+    say(
+        format!("• Sổ cái {ledger} đến mục {size}, nhân chứng đã ký: {named}."),
+        format!("• The ledger {ledger} up to entry {size}, cosigned by: {named}."),
+    );
+}
+
+fn of_log(log: &LogReport, catalogue: &Catalogue, say: &mut dyn FnMut(String, String)) {
+    let LogReport { unit, replica, size, accepted_at, complete_until, types, .. } = log;
+    let name = catalogue.units().title(unit);
+    let taken = |vi: &str, en: &str| match accepted_at {
+        Some(at) => (format!("{vi} {at}"), format!("{en} {at}")),
+        None => ("sổ cái của tỉnh".to_owned(), "the province's ledger".to_owned()),
+    };
+    let (vi, en) = taken("tỉnh nhận lúc", "taken by the province at");
+    say(
+        format!("• {name} ({unit}), máy {replica}: {size} mục, {vi}."),
+        format!("• {name} ({unit}), replica {replica}: {size} entries, {en}."),
+    );
+    for (record_type, count) in types {
+        let until = complete_until.as_deref().filter(|_| count.signed_for.is_some());
+        let (label_vi, label_en) = catalogue
+            .record_type(record_type)
+            .map_or((record_type.clone(), record_type.clone()), |t| (t.label.vi.clone(), t.label.en.clone()));
+        let counts = (count.written, count.shown, count.withheld);
+        let (written, shown, withheld) = counts;
+        let (vi, en) = match (until, count.signed_for) {
+            (Some(until), Some(signed)) => (
+                format!("máy ghi đã ký là có đúng {signed} đến {until}: không thiếu"),
+                format!("its writer signed for exactly {signed} until {until}: none is missing"),
+            ),
+            _ => (
+                "máy ghi chưa ký số lượng: số thứ tự liền mạch, nhưng phần cuối chưa chứng minh được là đủ".to_owned(),
+                "its writer has not signed for their number yet: they are numbered without a gap, but that none is missing at the end is not proven".to_owned(),
+            ),
+        };
+        say(
+            format!("    {label_vi}: {written} thay đổi, mở {shown}, chỉ đếm {withheld}; {vi}."),
+            format!("    {label_en}: {written} changes, {shown} shown, {withheld} only counted; {en}."),
+        );
+    }
+}

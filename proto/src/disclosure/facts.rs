@@ -1,0 +1,181 @@
+//! What the ledger's entries in a bundle say of keys, acceptances, the grant and the units' replicas.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Terms;
+use crate::entry::{Entry, Part};
+use crate::event::{Acceptance, Event};
+use crate::hash::Digest;
+use crate::ids::{Dot, ReplicaId, Sequence, UnitCode};
+use crate::note::Note;
+use crate::succession::Succession;
+use crate::time::UnixMillis;
+use crate::value::Value;
+use crate::verdict::Verdict;
+
+/// Kinds of events, as they stand in the ledger.
+pub mod event {
+    /// A grant was proposed: `agency`, `terms`; its actor proposes.
+    pub const GRANT_PROPOSED: &str = "grant_proposed";
+    /// It was approved: `grant`; its actor approves.
+    pub const GRANT_APPROVED: &str = "grant_approved";
+    /// It was taken back, or refused: `grant`, `reason`.
+    pub const GRANT_REVOKED: &str = "grant_revoked";
+    /// Something was handed over: `grant`, `agency`, `cut`, `digest`.
+    pub const ACCESS: &str = "access";
+    /// Which replicas each unit has: `part`, `parts`, and `unit/<code>`, a list of `<replica>:<size>`.
+    pub const ROLL: &str = "roll";
+    /// In any replica's log: how many changes of each type stand before it, `count/<type>`.
+    pub const TALLY: &str = "tally";
+}
+
+/// A batch that was accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Accepted {
+    pub(super) index: u64,
+    pub(super) size: u64,
+    pub(super) root: Digest,
+    pub(super) at: UnixMillis,
+    pub(super) verdicts: BTreeMap<u16, Verdict>,
+    pub(super) checkpoint: String,
+}
+
+/// A replica's enrolment.
+#[derive(Debug, Clone)]
+pub(super) struct Enrolment {
+    pub(super) unit: UnitCode,
+    pub(super) key: [u8; 32],
+    pub(super) at: UnixMillis,
+}
+
+/// Which replicas units have, with how much was held of each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Roll {
+    at: Option<UnixMillis>,
+    parts: u64,
+    whole_parts: BTreeSet<u64>,
+    pub(super) units: BTreeMap<UnitCode, Vec<(ReplicaId, u64)>>,
+}
+
+impl Roll {
+    /// Whether it names every unit there is, none of them withheld.
+    pub(super) fn is_whole(&self) -> bool {
+        self.parts > 0 && self.whole_parts.len() as u64 == self.parts
+    }
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub(super) enrolled: BTreeMap<ReplicaId, Enrolment>,
+    pub(super) accepted: BTreeMap<ReplicaId, BTreeMap<u64, Accepted>>,
+    pub(super) releases: BTreeMap<Dot, bool>,
+    pub(super) proposed: Option<(String, Terms)>,
+    pub(super) approved: Option<String>,
+    pub(super) roll: Roll,
+}
+
+impl Facts {
+    /// Takes an acceptance into account.
+    pub(super) fn accept(&mut self, index: u64, acceptance: Acceptance) {
+        let Acceptance { replica, first, size, root, at, verdicts, checkpoint } = acceptance;
+        let accepted = Accepted { index, size, root, at, verdicts, checkpoint };
+        self.accepted.entry(replica).or_default().insert(first.0, accepted);
+    }
+
+    /// Takes an event into account; nothing if it lacks what its kind needs.
+    pub(super) fn note(&mut self, entry: &Entry<'_>, event: &Event, grant: u64) -> Option<()> {
+        match event.kind.as_str() {
+            "enrolment" | "readmission" => {
+                let replica = text(event, "replica")?.parse().ok()?;
+                let mut key = [0; 32];
+                hex::decode_to_slice(text(event, "log_key")?, &mut key).ok()?;
+                let unit = unit(event, "unit")?.clone();
+                // One id has one key; the ledger's first word on it counts.
+                self.enrolled.entry(replica).or_insert(Enrolment { unit, key, at: event.at });
+            }
+            // A ledger before is held like a replica of the province; its key is in the statement.
+            "succession" => {
+                let statement = Note::parse(text(event, "note")?.as_bytes()).ok()?;
+                let former = Succession::parse(statement.text()).ok()?.former;
+                let unit = former.origin.unit().clone();
+                self.enrolled.entry(former.origin.replica()).or_insert(Enrolment {
+                    unit,
+                    key: former.key,
+                    at: event.at,
+                });
+            }
+            "release" => {
+                let replica = text(event, "replica")?.parse().ok()?;
+                let sequence = Sequence(number(event, "sequence")?);
+                let proposal = event.fields.get("proposal") == Some(&Value::Boolean(true));
+                self.releases.insert(Dot { replica, sequence }, proposal);
+            }
+            event::GRANT_PROPOSED if entry.header.dot.sequence.0 == grant => {
+                let terms = Terms::parse(text(event, "terms")?).ok()?;
+                (terms.agency == *unit(event, "agency")?).then_some(())?;
+                self.proposed = Some((event.actor.clone(), terms));
+            }
+            event::GRANT_APPROVED if number(event, "grant")? == grant => {
+                self.approved = Some(event.actor.clone());
+            }
+            event::ROLL => self.note_roll(entry, event)?,
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn note_roll(&mut self, entry: &Entry<'_>, event: &Event) -> Option<()> {
+        let (part, parts) = (number(event, "part")?, number(event, "parts")?);
+        if self.roll.at != Some(event.at) {
+            self.roll = Roll { at: Some(event.at), parts, ..Roll::default() };
+        }
+        if part >= parts || parts != self.roll.parts {
+            return None;
+        }
+        if entry.parts().iter().all(|part| matches!(part, Part::Open { .. })) {
+            self.roll.whole_parts.insert(part);
+        }
+        for (name, value) in &event.fields {
+            let Some(code) = name.strip_prefix("unit/") else { continue };
+            let Value::List(members) = value else { return None };
+            let replicas = members.iter().map(|member| {
+                let Value::Text(text) = member else { return None };
+                let (replica, size) = text.split_once(':')?;
+                Some((replica.parse().ok()?, size.parse().ok()?))
+            });
+            self.roll.units.insert(code.parse().ok()?, replicas.collect::<Option<_>>()?);
+        }
+        Some(())
+    }
+
+    /// The batch an entry of a replica was accepted with, and the first of that batch.
+    pub(super) fn acceptance_of(&self, dot: &Dot) -> Option<(u64, &Accepted)> {
+        let (first, accepted) = self.accepted.get(&dot.replica)?.range(..=dot.sequence.0).next_back()?;
+        (dot.sequence.0 < accepted.size).then_some((*first, accepted))
+    }
+}
+
+/// A text of an event.
+pub(super) fn text<'a>(event: &'a Event, name: &str) -> Option<&'a str> {
+    match event.fields.get(name) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// A unit of an event.
+pub(super) fn unit<'a>(event: &'a Event, name: &str) -> Option<&'a UnitCode> {
+    match event.fields.get(name) {
+        Some(Value::Unit(unit)) => Some(unit),
+        _ => None,
+    }
+}
+
+/// A number of an event that is not negative.
+pub(super) fn number(event: &Event, name: &str) -> Option<u64> {
+    match event.fields.get(name) {
+        Some(Value::Integer(number)) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}

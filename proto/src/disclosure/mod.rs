@@ -1,0 +1,17 @@
+//! What an audit agency is given, and how it is checked offline: grants, bundles, and the proofs in them.
+
+mod cover;
+mod facts;
+mod grant;
+mod line;
+mod report;
+mod trust;
+mod verify;
+
+pub use cover::{Cover, CoverError, covered_root};
+pub use facts::event;
+pub use grant::{Condition, Day, GrantError, GrantFile, SHOWN_OF_ALL, Share, ShareFile, Terms};
+pub use line::{Access, BUNDLE_VERSION, Bytes, End, Hash, Head, LINE_BYTES_MAX, Line, LogHead, Proof, Shown};
+pub use report::{Disclosed, LogReport, Refused, Report, TypeCount};
+pub use trust::{Believed, Cosigned, Trust, TrustError};
+pub use verify::Verification;

@@ -1,0 +1,250 @@
+//! The entries of a log part, one by one.
+
+use super::{At, Checked, Object, Verification};
+use crate::bytes::Reader;
+use crate::change::{Change, Context, Meta, Write, path};
+use crate::disclosure::facts::{event, number};
+use crate::disclosure::{Disclosed, SHOWN_OF_ALL, Share, Shown, Terms};
+use crate::entry::{Entry, EntryKind};
+use crate::event::{Acceptance, Event};
+use crate::ids::{RecordId, UnitCode};
+use crate::time::Hlc;
+use crate::value::Value;
+use crate::verdict::Verdict;
+
+impl Verification<'_> {
+    pub(super) fn entry(&mut self, shown: Shown) -> Checked<Option<Disclosed>> {
+        let Some(log) = &self.log else {
+            return Err(self.this_line().with("không đúng chỗ", "out of place"));
+        };
+        let origin = log.origin.clone();
+        let entry = Entry::decode(&shown.entry.0);
+        let entry =
+            entry.map_err(|_| self.this_line().with("mục không đọc được", "the entry cannot be read"))?;
+        let dot = entry.header.dot;
+        let object = Object(format!("mục {0} của {origin} · entry {0} of {origin}", dot.sequence));
+        if entry.leaf_hash() != shown.leaf.0 {
+            return Err(
+                object.with("nội dung không khớp cam kết", "its content does not match its commitments")
+            );
+        }
+        let last = log.leaves.last().map(|(last, _)| *last);
+        if dot.replica != origin.replica()
+            || dot.sequence.0 >= log.size
+            || last.is_some_and(|last| last >= dot.sequence.0)
+        {
+            return Err(object.with("không đúng chỗ", "out of place"));
+        }
+        let disclosed = match entry.header.kind {
+            EntryKind::Change => self.change(&entry, &shown, &object)?,
+            _ if shown.record.is_some() || !shown.withheld.is_empty() || !shown.refers.is_empty() => {
+                return Err(object.with("không phải thay đổi của bản ghi", "it is no change of a record"));
+            }
+            EntryKind::Event => {
+                self.event(&entry, &object)?;
+                None
+            }
+            EntryKind::Acceptance => {
+                let acceptance = Acceptance::of(&entry).ok().filter(|_| self.at == At::Ledger);
+                let acceptance = acceptance
+                    .ok_or_else(|| object.with("lần nhận không đọc được", "the acceptance cannot be read"))?;
+                self.facts.accept(dot.sequence.0, acceptance);
+                None
+            }
+        };
+        if let Some(log) = &mut self.log {
+            log.leaves.push((dot.sequence.0, shown.leaf.0));
+        }
+        Ok(disclosed)
+    }
+
+    fn event(&mut self, entry: &Entry<'_>, object: &Object) -> Checked<()> {
+        let unread = || object.with("sự kiện không đọc được", "the event cannot be read");
+        let event = Event::of(entry).map_err(|_| unread())?;
+        if event.kind == event::TALLY {
+            return self.tally(&event, object);
+        }
+        let grant = self.begun()?.head.grant;
+        if self.at != At::Ledger {
+            return Err(object.with("sự kiện này không thuộc về gói", "such an event has no place here"));
+        }
+        self.facts.note(entry, &event, grant).ok_or_else(unread)
+    }
+
+    /// What a log's writer signs for: as many changes of each type as were shown so far, no more.
+    fn tally(&mut self, event: &Event, object: &Object) -> Checked<()> {
+        let types: Vec<String> = self.granted_types()?;
+        let Some(log) = &mut self.log else { return Ok(()) };
+        for name in types {
+            let count = log.types.entry(name.clone()).or_default();
+            let signed = number(event, &format!("count/{name}"));
+            if signed != Some(count.written) {
+                let said = signed.map_or_else(|| "?".to_owned(), |signed| signed.to_string());
+                return Err(object.with(
+                    &format!("máy đã ký là có {said} thay đổi loại {name}, gói cho thấy {}: thiếu mục", count.written),
+                    &format!("its writer signed for {said} changes of type {name}, {} are shown: entries are missing", count.written),
+                ));
+            }
+            count.signed_for = signed;
+        }
+        log.signed_for = Some(event.at);
+        Ok(())
+    }
+
+    fn granted_types(&self) -> Checked<Vec<String>> {
+        Ok(self.granted()?.shares.iter().map(|share| share.record_type.clone()).collect())
+    }
+
+    /// The terms as the head has them; that the ledger has the same is looked at when it was read.
+    pub(super) fn granted(&self) -> Checked<&Terms> {
+        Ok(&self.begun()?.head.terms)
+    }
+
+    fn change(&mut self, entry: &Entry<'_>, shown: &Shown, object: &Object) -> Checked<Option<Disclosed>> {
+        let facts = ChangeFacts::of(entry);
+        let facts = facts.ok_or_else(|| {
+            object.with(
+                "thay đổi không cho biết loại, năm và số thứ tự",
+                "the change does not show type, year and number",
+            )
+        })?;
+        let Some(share) = self.granted()?.share(&facts.record_type).cloned() else {
+            return Err(object.with("loại bản ghi ngoài phạm vi được cấp", "its record type is not granted"));
+        };
+        let Some(log) = &mut self.log else { return Ok(None) };
+        let count = log.types.entry(facts.record_type.clone()).or_default();
+        if facts.number != count.written {
+            return Err(object.with(
+                &format!(
+                    "số thứ tự là {}, phải là {}: thiếu mục của loại {}",
+                    facts.number, count.written, facts.record_type
+                ),
+                &format!(
+                    "its number is {}, not {}: entries of type {} are missing",
+                    facts.number, count.written, facts.record_type
+                ),
+            ));
+        }
+        count.written += 1;
+        let Some(record) = shown.record else {
+            count.withheld += 1;
+            let bare = entry.opened().all(|(path, _)| SHOWN_OF_ALL.contains(&path));
+            return if bare && shown.withheld.is_empty() && shown.refers.is_empty() {
+                Ok(None)
+            } else {
+                Err(object.with("cho thấy nhiều hơn số thứ tự", "it shows more than that it exists"))
+            };
+        };
+        count.shown += 1;
+        let unit = log.origin.unit().clone();
+        self.disclosed(entry, facts, &share, (record, unit), shown, object).map(Some)
+    }
+
+    fn disclosed(
+        &self,
+        entry: &Entry<'_>,
+        facts: ChangeFacts,
+        share: &Share,
+        (record, unit): (RecordId, UnitCode),
+        shown: &Shown,
+        object: &Object,
+    ) -> Checked<Disclosed> {
+        if let Some((path, _)) = entry.opened().find(|(path, _)| !share.opens(path)) {
+            return Err(object.with(
+                &format!("mở trường ngoài phạm vi được cấp: {path}"),
+                &format!("it opens a field that is not granted: {path}"),
+            ));
+        }
+        if !share.covers_year(facts.year) {
+            return Err(object.with("năm ngoài phạm vi được cấp", "its year is not granted"));
+        }
+        if shown.refers.iter().any(|(path, _)| !share.refers(path)) {
+            return Err(
+                object.with("nêu quan hệ ngoài phạm vi được cấp", "it names a relation that is not granted")
+            );
+        }
+        let unread = || object.with("thay đổi không đọc được", "the change cannot be read");
+        let meta = facts.meta.clone().ok_or_else(unread)?;
+        let dot = entry.header.dot;
+        let (accepted, proposal) = if self.at == At::Ledger {
+            (meta.hlc.at(), false)
+        } else {
+            let (first, accepted) = self.facts.acceptance_of(&dot).ok_or_else(|| {
+                object.with("gói không cho biết tỉnh đã nhận mục này thế nào", "its acceptance is not shown")
+            })?;
+            let place = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
+            let proposal = match (accepted.verdicts.get(&place), self.facts.releases.get(&dot)) {
+                (_, Some(proposal)) => *proposal,
+                (None, None) => false,
+                (Some(Verdict::Applied), None) => false,
+                (Some(Verdict::Proposal), None) => true,
+                (Some(Verdict::Quarantined(_)), None) => {
+                    return Err(object.with(
+                        "mục đang bị giữ lại, không thuộc dữ liệu chung",
+                        "it is in quarantine, no part of the dataset",
+                    ));
+                }
+            };
+            (accepted.at, proposal)
+        };
+        let effective = meta.hlc.effective(accepted);
+        let writes = facts.writes(entry).ok_or_else(unread)?;
+        let change = Change {
+            dot,
+            record,
+            record_type: facts.record_type,
+            year: facts.year,
+            number: facts.number,
+            meta,
+            origin: None,
+            writes,
+        };
+        let (withheld, refers) = (shown.withheld.clone(), shown.refers.clone());
+        Ok(Disclosed { change, unit, effective, accepted, proposal, withheld, refers })
+    }
+}
+
+/// What every change shows of itself.
+#[derive(Debug)]
+struct ChangeFacts {
+    record_type: String,
+    year: u16,
+    number: u64,
+    meta: Option<Meta>,
+}
+
+impl ChangeFacts {
+    fn of(entry: &Entry<'_>) -> Option<Self> {
+        let value = |name: &str| {
+            let mut input = Reader::new(entry.content(name)?);
+            let value = Value::decode(&mut input).ok()?;
+            input.end().ok()?;
+            Some(value)
+        };
+        let (Value::Text(record_type), Value::Integer(year), Value::Integer(number)) =
+            (value(path::TYPE)?, value(path::YEAR)?, value(path::NUMBER)?)
+        else {
+            return None;
+        };
+        let meta = entry.content(path::META).and_then(|content| {
+            let mut input = Reader::new(content);
+            let hlc = Hlc(input.u64().ok()?);
+            let author = input.text().ok()?.to_owned();
+            Some(Meta { hlc, author, catalogue: input.array().ok()? })
+        });
+        Some(Self { record_type, year: year.try_into().ok()?, number: number.try_into().ok()?, meta })
+    }
+
+    fn writes(&self, entry: &Entry<'_>) -> Option<Vec<Write>> {
+        let facts = [path::TYPE, path::YEAR, path::NUMBER, path::META];
+        let registers = entry.opened().filter(|(name, _)| !facts.contains(name));
+        let writes = registers.map(|(name, content)| {
+            let mut input = Reader::new(content);
+            let value = Value::decode(&mut input).ok()?;
+            let context = Context::decode(&mut input).ok()?;
+            input.end().ok()?;
+            Some(Write { path: name.to_owned(), value, context })
+        });
+        writes.collect()
+    }
+}

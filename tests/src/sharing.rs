@@ -1,0 +1,152 @@
+//! A hub with an agency and a commune that has written: what the tests of sharing begin with.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot ask has failed"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::service::{Request, SharingRequest};
+use lienthong_node::app::Node;
+use lienthong_node::sealed::{Identity, SealedReader};
+use lienthong_node::service::Request as NodeRequest;
+use lienthong_node::verify::{Verified, VerifyError, verify};
+use lienthong_proto::disclosure::Trust;
+use serde_json::Value as Json;
+
+use crate::asking::{self, at_hub, at_node};
+use crate::{Province, acknowledged, brisk, catalogue, make_node};
+
+/// The commune that has written.
+pub const HERE: &str = "11953";
+/// Another commune.
+pub const THERE: &str = "12004";
+/// The head of its sheets.
+pub const HEAD: &str =
+    "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Diện quản lý,Tình trạng,Điện thoại\n";
+/// A sheet with one member.
+pub fn sheet(unit: &str, number: u32) -> String {
+    format!(
+        "{HEAD}Nguyễn Văn An,02/03/1975,Nam,03307500000{number},01/02/2000,Chi bộ {number},{unit},CHIBO,CHINH_THUC,091234567{number}\n"
+    )
+}
+
+/// A grant's file, for the agency TTT.
+pub fn grant(rest: &str) -> String {
+    format!(
+        "agency = 'TTT'\npurpose = 'đối chiếu'\ndocument = '12/CV-TTT'\nfrom = '{}'\nuntil = '{}'\n{rest}",
+        day(0),
+        day(90)
+    )
+}
+
+/// The day so many days from now.
+pub fn day(ahead: u64) -> String {
+    let at = lienthong_node::app::system_clock().0 + ahead * 86_400_000;
+    lienthong_proto::time::UnixMillis(at).rfc3339()[..10].to_owned()
+}
+
+/// Asks the hub about sharing.
+pub async fn ask(hub: &Arc<Hub>, request: SharingRequest) -> Json {
+    at_hub(hub, Request::Sharing(request)).await
+}
+
+/// An account.
+pub fn who(name: &str) -> String {
+    name.to_owned()
+}
+
+/// A hub with one commune that has written, an agency with a key, and what it takes to verify.
+pub struct Shared {
+    /// The hub.
+    pub province: Province,
+    /// The commune's node.
+    pub node: Arc<Node>,
+    /// The agency's key.
+    pub identity: Identity,
+}
+
+impl Shared {
+    /// Makes all of it.
+    pub async fn set() -> Self {
+        let province = Province::set().await.unwrap();
+        let (dir, hub, address) = (&province.dir, &province.hub, &province.address);
+        let node = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
+        node.start_sync(brisk());
+        for number in 1..=2 {
+            let text = sheet(HERE, number);
+            assert_eq!(asking::import(&node, dir.path(), "dang_vien", &text).await["created"], 1);
+        }
+        at_node(&node, NodeRequest::LogTally { actor: who("lan") }).await;
+        acknowledged(&node).await.unwrap();
+        let identity = Identity::generate().unwrap();
+        let key = Some(identity.recipient().to_string());
+        let (name, contact) = (Some("Thanh tra tỉnh".to_owned()), None);
+        let agency = SharingRequest::AgencyAdd {
+            code: "TTT".parse().unwrap(),
+            name,
+            contact,
+            key,
+            actor: who("minh"),
+        };
+        ask(hub, agency).await;
+        Self { province, node, identity }
+    }
+
+    /// The hub.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.province.hub
+    }
+
+    /// A grant, proposed and approved.
+    pub async fn granted(&self, rest: &str) -> u64 {
+        let proposed =
+            ask(self.hub(), SharingRequest::GrantPropose { text: grant(rest), actor: who("minh") }).await;
+        let number = proposed["number"].as_u64().unwrap_or_else(|| panic!("{proposed:#}"));
+        let approved = ask(self.hub(), SharingRequest::GrantApprove { number, actor: who("hoa") }).await;
+        assert_eq!(approved["state"], "active", "{approved:#}");
+        number
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.province.dir.path().join(name)
+    }
+
+    /// Hands a bundle over.
+    pub async fn bundle(&self, grant: u64, name: &str) -> PathBuf {
+        let out = self.path(name);
+        let body =
+            ask(self.hub(), SharingRequest::Bundle { grant, out: out.clone(), actor: who("minh") }).await;
+        assert!(body["access"].is_number(), "{body:#}");
+        out
+    }
+
+    /// Whom its hub says to believe.
+    pub async fn trust(&self) -> Trust {
+        let policy = ask(self.hub(), SharingRequest::LedgerPolicy).await;
+        Trust::parse(policy["policy"].as_str().unwrap()).unwrap()
+    }
+
+    /// Checks a bundle as the agency would.
+    pub async fn verified(&self, bundle: &Path) -> Result<Verified, VerifyError> {
+        verify(bundle, Some(&self.identity), &self.trust().await, &catalogue().unwrap())
+    }
+}
+
+/// A share of members, by name, chi bộ and unit.
+pub const MEMBERS: &str = "[[share]]\ntype = 'dang_vien'\nfields = ['ho_ten', 'chi_bo', 'ma_xa']\n";
+
+/// The lines of a bundle.
+pub fn opened(bundle: &Path, identity: &Identity) -> String {
+    let file = std::io::BufReader::new(std::fs::File::open(bundle).unwrap());
+    let mut reader = SealedReader::new(file, identity).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    text
+}

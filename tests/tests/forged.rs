@@ -1,0 +1,278 @@
+//! Bundles that are not what they say: bytes flipped anywhere, and a hub that forges with its own keys.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::ingest::Delivery;
+use lienthong_node::dataset::Payload;
+use lienthong_node::verify::{VerifyError, verify};
+use lienthong_proto::batch;
+use lienthong_proto::disclosure::{Access, Bytes, Cover, End, Hash, Line, Proof, Refused, Trust};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::hash::{Digest, sha256};
+use lienthong_proto::ids::Sequence;
+use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
+use lienthong_tests::catalogue;
+use lienthong_tests::sharing::{MEMBERS, Shared, opened};
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::Value as Json;
+
+fn checked(lines: &str, trust: &Trust, folder: &Path) -> Result<(), VerifyError> {
+    let path = folder.join("forged.jsonl");
+    std::fs::write(&path, lines).unwrap();
+    verify(&path, None, trust, &catalogue().unwrap()).map(|_| ())
+}
+
+/// Refused by the first verifier; kept for the second.
+fn refused(lines: &str, trust: &Trust, folder: &Path) -> Refused {
+    let number = std::fs::read_dir(folder).unwrap().count();
+    std::fs::write(folder.join(format!("forgery.{number}")), lines).unwrap();
+    match checked(lines, trust, folder) {
+        Err(VerifyError::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Goal: one byte flipped at any of 1,000 random places of a bundle is refused every time, naming the object.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_flipped_byte_is_refused_and_the_object_named() {
+    let shared = Shared::set().await;
+    let number = shared.granted(MEMBERS).await;
+    let bundle = shared.bundle(number, "bundle").await;
+    let (trust, folder) = (shared.trust().await, shared.province.dir.path());
+    let lines = opened(&bundle, &shared.identity);
+    checked(&lines, &trust, folder).unwrap();
+    let seed = rand::rng().random();
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    for _ in 0..1_000 {
+        let (at, bit) = (random.random_range(0..lines.len()), random.random_range(0..8));
+        let mut bytes = lines.clone().into_bytes();
+        bytes[at] ^= 1 << bit;
+        let path = folder.join("flipped");
+        std::fs::write(&path, &bytes).unwrap();
+        match verify(&path, None, &trust, &catalogue().unwrap()) {
+            Err(VerifyError::Refused(refused)) => {
+                assert!(refused.object.contains(" · "), "seed {seed}: {refused}")
+            }
+            // The very first byte says that the file is not sealed.
+            Err(VerifyError::KeyNeeded) if at == 0 => {}
+            other => panic!("seed {seed}: byte {at}, bit {bit}: {other:?}"),
+        }
+    }
+    for end in (0..lines.len()).step_by(lines.len() / 50) {
+        assert!(checked(&lines[..end], &trust, folder).is_err(), "cut at {end}");
+    }
+    // Entries are named one by one.
+    let (place, line) =
+        lines.lines().enumerate().filter(|(_, line)| line.contains("\"record\"")).last().unwrap();
+    let altered = line.replacen("\"leaf\":\"", "\"leaf\":\"A", 1).replacen("=\"", "\"", 1);
+    let forged: Vec<&str> =
+        lines.lines().enumerate().map(|(n, l)| if n == place { &altered } else { l }).collect();
+    let found = refused(&format!("{}\n", forged.join("\n")), &trust, folder);
+    assert!(found.object.contains("bundle") || found.object.contains("entry"), "{found}");
+}
+
+/// An entry of a frame, by its place in the log.
+fn entry_of(payload: &[u8], place: u64) -> Vec<u8> {
+    let plain;
+    let entries = match Payload::parse(payload).unwrap() {
+        Payload::Batch(packed) => {
+            plain = batch::unpack(packed).unwrap();
+            batch::entries(&plain).unwrap()
+        }
+        Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry],
+    };
+    let found =
+        entries.into_iter().find(|bytes| Entry::decode(bytes).unwrap().header.dot.sequence.0 == place);
+    found.unwrap().to_vec()
+}
+
+/// A hub that hands over other lines than it should, and logs that as it must.
+async fn handed_over(hub: &Arc<Hub>, grant: u64, lines: Vec<Line>, cut: u64) -> String {
+    let mut text: String = lines.iter().map(|line| format!("{}\n", line.to_text())).collect();
+    let delivery = Delivery {
+        grant,
+        agency: "TTT".parse().unwrap(),
+        cut,
+        digest: hex::encode(sha256(&[text.as_bytes()])),
+        changes: 0,
+        actor: "minh".to_owned(),
+    };
+    let index = hub.committer.deliver(delivery).await.unwrap().0;
+    let frame = hub.reader.frame(hub.reader.locate(Sequence(index)).unwrap().unwrap()).unwrap();
+    let entry = entry_of(&frame.payload, index);
+    let (now, tree) = (hub.head(), hub.hashes.as_ref());
+    let hashes = |path: Vec<Digest>| path.into_iter().map(Hash).collect();
+    let access = Line::Access(Access {
+        entry: Bytes(entry),
+        path: hashes(inclusion_proof(tree, index, now.size).unwrap()),
+        checkpoint: hub.ledger_checkpoint_at(now).unwrap(),
+        consistency: hashes(consistency_proof(tree, cut, now.size).unwrap()),
+    });
+    let count = lines.len() as u64 + 1;
+    text.push_str(&format!("{}\n{}\n", access.to_text(), Line::End(End { lines: count }).to_text()));
+    text
+}
+
+/// Goal: what a hub leaves out or changes is found, though it signs and logs everything anew with its own keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_leaves_something_out_is_found() {
+    let shared = Shared::set().await;
+    let (hub, number) = (shared.hub(), shared.granted(MEMBERS).await);
+    let bundle = shared.bundle(number, "bundle").await;
+    let (trust, folder) = (shared.trust().await, shared.province.dir.path());
+    let text = opened(&bundle, &shared.identity);
+    let lines: Vec<Line> = text.lines().map(|line| Line::parse(line).unwrap()).collect();
+    let content = lines[..lines.len() - 2].to_vec();
+    let Line::Log(ledger) = &content[1] else { panic!() };
+    let cut = ledger.size;
+    // The forger's own way of handing over is right: the honest lines pass.
+    let honest = handed_over(hub, number, content.clone(), cut).await;
+    checked(&honest, &trust, folder).unwrap();
+
+    // A change is left out, and the proof made to cover it.
+    let begin = content.iter().rposition(|line| matches!(line, Line::Log(_))).unwrap();
+    let Line::Log(log) = &content[begin] else { panic!() };
+    let shown = |line: &Line| match line {
+        Line::Entry(shown) => Some(Entry::decode(&shown.entry.0).unwrap().header.dot.sequence.0),
+        _ => None,
+    };
+    let without = |left_out: usize| {
+        let mut forged = content.clone();
+        let at = (begin..forged.len())
+            .filter(|at| matches!(&forged[*at], Line::Entry(e) if e.record.is_some()))
+            .nth(left_out)
+            .unwrap();
+        forged.remove(at);
+        let kept: Vec<u64> = forged[begin..].iter().filter_map(shown).collect();
+        let mut cover = Cover::default();
+        for place in 0..log.size {
+            cover.push(shared.node.replica.hashes().leaf(place).unwrap(), kept.contains(&place));
+        }
+        *forged.last_mut().unwrap() =
+            Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() });
+        forged
+    };
+    let first = refused(&handed_over(hub, number, without(0), cut).await, &trust, folder);
+    assert!(first.why.contains("entries of type dang_vien are missing"), "{first}");
+    // The last one: nothing behind it has a number, but its writer has signed for it.
+    let last = refused(&handed_over(hub, number, without(1), cut).await, &trust, folder);
+    assert!(last.why.contains("signed for 2 changes of type dang_vien, 1 are shown"), "{last}");
+
+    // The whole replica is left out.
+    let end = content.len();
+    let alone = [&content[..begin], &content[end..]].concat();
+    let found = refused(&handed_over(hub, number, alone, cut).await, &trust, folder);
+    assert!(found.object.contains(&log.origin[log.origin.len() - 32..]), "{found}");
+
+    // A withheld field is opened after all, or a change says that it is of another record: only what is proven is believed.
+    let mut opened_more = content.clone();
+    for line in &mut opened_more {
+        if let Line::Entry(shown) = line
+            && shown.record.is_some()
+        {
+            let dot = Entry::decode(&shown.entry.0).unwrap().header.dot;
+            let at = shared.node.replica.reader().locate(dot.sequence).unwrap().unwrap();
+            let frame = shared.node.replica.reader().frame(at).unwrap();
+            shown.entry = Bytes(entry_of(&frame.payload, dot.sequence.0));
+        }
+    }
+    let found = refused(&handed_over(hub, number, opened_more, cut).await, &trust, folder);
+    assert!(found.why.contains("opens a field that is not granted"), "{found}");
+
+    // Other terms than the ledger's, another agency, more than one delivery under one event.
+    let mut other = content.clone();
+    if let Line::Head(head) = &mut other[0] {
+        head.terms.purpose = "khác".to_owned();
+    }
+    let found = refused(&handed_over(hub, number, other, cut).await, &trust, folder);
+    assert!(found.object.contains("grant") && found.why.contains("not those of the ledger"), "{found}");
+    let mut swapped: Vec<&str> = honest.lines().collect();
+    let access = swapped.len() - 2;
+    let first_access = text.lines().nth(access).unwrap();
+    swapped[access] = first_access;
+    checked(&format!("{}\n", swapped.join("\n")), &trust, folder).unwrap();
+    let twice = honest.replacen("\"withheld\":[\"", "\"withheld\":[\"x\",\"", 1);
+    let found = refused(&twice, &trust, folder);
+    assert!(found.why.contains("not what was logged"), "{found}");
+
+    let policy = folder.join("policy");
+    std::fs::write(&policy, trust.to_text()).unwrap();
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let forgeries: Vec<PathBuf> =
+        files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("forgery.")).collect();
+    assert_eq!(forgeries.len(), 6);
+    for (path, answer) in forgeries.iter().zip(second_opinion(&forgeries, &policy, None).unwrap_or_default())
+    {
+        assert_eq!(answer["valid"], false, "{path:?}");
+    }
+}
+
+/// What the second verifier says of each bundle; nothing where it cannot run.
+fn second_opinion(bundles: &[PathBuf], policy: &Path, key: Option<&Path>) -> Option<Vec<Json>> {
+    let ready = std::process::Command::new("python3").args(["-c", "import cryptography, tomllib"]).output();
+    if !ready.is_ok_and(|ready| ready.status.success()) {
+        println!("skipped: needs python3 (3.11) with the package `cryptography`");
+        return None;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/verifier/verify_bundle.py");
+    let mut python = std::process::Command::new("python3");
+    python.arg(script).args(bundles).arg("--trust").arg(policy);
+    if let Some(key) = key {
+        python.arg("--key").arg(key);
+    }
+    let output = python.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<Json> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), bundles.len(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(answers)
+}
+
+/// Goal: a verifier that shares no code with the first accepts the same bundles, sealed and opened, makes the same
+/// records of them, and refuses the same flipped bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_verifier_is_of_the_same_opinion() {
+    let shared = Shared::set().await;
+    let number = shared.granted(MEMBERS).await;
+    let bundle = shared.bundle(number, "bundle").await;
+    let folder = shared.province.dir.path();
+    let (policy, key) = (folder.join("policy"), folder.join("key.toml"));
+    std::fs::write(&policy, shared.trust().await.to_text()).unwrap();
+    shared.identity.write(&key).unwrap();
+    let kept = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.join(name), bytes).unwrap();
+        folder.join(name)
+    };
+    let lines = opened(&bundle, &shared.identity);
+    let whole = vec![bundle.clone(), kept("opened", lines.as_bytes())];
+    let Some(answers) = second_opinion(&whole, &policy, Some(&key)) else { return };
+    let verified = shared.verified(&bundle).await.unwrap();
+    for answer in answers {
+        assert_eq!(answer["valid"], true, "{answer:#}");
+        let theirs = answer["records"]["dang_vien"].as_object().unwrap();
+        assert_eq!(theirs.len(), 2);
+        for record in &verified.records["dang_vien"] {
+            let fields = &theirs[record["id"].as_str().unwrap()];
+            for (name, value) in record["fields"].as_object().unwrap() {
+                assert_eq!(fields[name], serde_json::json!([value]), "{name}");
+            }
+        }
+    }
+    let seed = rand::rng().random();
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut flip = |bytes: &[u8], name: &str| {
+        let mut bytes = bytes.to_vec();
+        let at = random.random_range(1..bytes.len());
+        bytes[at] ^= 1 << random.random_range(0..8);
+        kept(name, &bytes)
+    };
+    let mut flipped: Vec<PathBuf> =
+        (0..200).map(|n| flip(lines.as_bytes(), &format!("flipped.{n}"))).collect();
+    let sealed = std::fs::read(&bundle).unwrap();
+    flipped.extend((0..50).map(|n| flip(&sealed, &format!("sealed.{n}"))));
+    for (path, answer) in flipped.iter().zip(second_opinion(&flipped, &policy, Some(&key)).unwrap()) {
+        assert!(answer["valid"] == false && answer["object"].is_string(), "seed {seed}: {path:?}: {answer}");
+    }
+}

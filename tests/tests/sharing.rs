@@ -1,0 +1,149 @@
+//! Sharing: a grant by two persons, a bundle that proves itself to its agency alone.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use lienthong_hub::service::SharingRequest;
+use lienthong_node::records::Page;
+use lienthong_node::sealed::Identity;
+use lienthong_node::verify::{VerifyError, verify};
+use lienthong_proto::disclosure::Trust;
+use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, opened, sheet, who};
+use lienthong_tests::{Province, acknowledged, asking, brisk, catalogue, make_node};
+use serde_json::Value as Json;
+
+/// What the grant masks, planted in every row.
+const MASKED: [&str; 3] = ["033075000001", "0912345671", "02/03/1975"];
+
+/// Goal: a grant takes two persons and a term; what it gives arrives with its proofs, and nothing masked is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_an_agency_gets_what_was_granted_and_can_prove_it() {
+    let shared = Shared::set().await;
+    let hub = shared.hub();
+    let propose = |text: String| SharingRequest::GrantPropose { text, actor: who("minh") };
+    for (text, rule) in [
+        ("x".to_owned(), "GRANT_FILE"),
+        (grant("[[share]]\ntype = 'dang_vien'\nceiling = 'C3'\n"), "GRANT_FILE"),
+        (grant(MEMBERS).replace("TTT'", "KTNN'"), "AGENCY_UNKNOWN"),
+        (grant(&format!("{MEMBERS}units = ['99999']\n")), "UNIT_UNKNOWN"),
+    ] {
+        assert_eq!(ask(hub, propose(text.clone())).await["rule"], rule, "{text}");
+    }
+    let proposed = ask(hub, propose(grant(MEMBERS))).await;
+    let number = proposed["number"].as_u64().unwrap();
+    let out = shared.path("early");
+    let early =
+        ask(hub, SharingRequest::Bundle { grant: number, out: out.clone(), actor: who("minh") }).await;
+    assert!(early["error"].as_str().unwrap().contains("not in force") && !out.exists(), "{early:#}");
+    let approve = |name: &str| SharingRequest::GrantApprove { number, actor: who(name) };
+    assert_eq!(ask(hub, approve("minh")).await["rule"], "TWO_PERSONS");
+    assert_eq!(ask(hub, approve("hoa")).await["state"], "active");
+    assert_eq!(ask(hub, approve("hoa")).await["rule"], "GRANT_STATE");
+
+    let bundle = shared.bundle(number, "bundle").await;
+    let verified = shared.verified(&bundle).await.unwrap();
+    let members = &verified.records["dang_vien"];
+    assert_eq!(members.len(), 2, "{members:#?}");
+    let fields = members[0]["fields"].as_object().unwrap();
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["ho_ten", "chi_bo", "ma_xa"], "{members:#?}");
+    assert_eq!((&members[0]["unit"], &fields["ho_ten"]), (&HERE.into(), &"Nguyễn Văn An".into()));
+    assert!(members[0]["withheld"].as_array().unwrap().contains(&"so_cccd".into()));
+    let log = &verified.report.logs[1];
+    let count = &log.types["dang_vien"];
+    assert_eq!(
+        (count.written, count.shown, count.withheld, count.signed_for),
+        (2, 2, 0, Some(2)),
+        "{log:#?}"
+    );
+    assert_eq!((verified.report.proposed_by.as_str(), verified.report.approved_by.as_str()), ("minh", "hoa"));
+
+    // Sealed, what is in it is nobody else's; opened, nothing masked is in it, in any form a value has.
+    let sealed = std::fs::read(&bundle).unwrap();
+    assert!(!sealed.windows(14).any(|window| window == "Nguyễn Văn".as_bytes()));
+    let plain = opened(&bundle, &shared.identity);
+    assert!(decoded(&plain).iter().any(|bytes| contains(bytes, "Nguyễn Văn An".as_bytes())));
+    let day = lienthong_proto::value::days_of("1975-03-02".parse().unwrap());
+    let mut date = lienthong_proto::bytes::Writer::default();
+    lienthong_proto::value::Value::Date(day).encode(&mut date);
+    for bytes in decoded(&plain).iter().chain([&plain.clone().into_bytes()]) {
+        for masked in MASKED.iter().map(|text| text.as_bytes()).chain([date.as_slice()]) {
+            assert!(
+                date.as_slice() == masked && bytes.len() > 200_000 || !contains(bytes, masked),
+                "{masked:?}"
+            );
+        }
+    }
+    // A file that is there is not written over, and the delivery is counted.
+    let again = ask(hub, SharingRequest::Bundle { grant: number, out: bundle, actor: who("minh") }).await;
+    assert!(again["error"].is_string());
+    let shown = ask(hub, SharingRequest::GrantShow { number }).await;
+    assert_eq!(shown["deliveries"], 1, "{shown:#}");
+
+    // Taken back: nothing more.
+    let revoke = SharingRequest::GrantRevoke { number, reason: who("xong việc"), actor: who("minh") };
+    assert_eq!(ask(hub, revoke.clone()).await["state"], "revoked");
+    assert_eq!(ask(hub, revoke).await["rule"], "GRANT_STATE");
+    let late = shared.path("late");
+    let refused =
+        ask(hub, SharingRequest::Bundle { grant: number, out: late.clone(), actor: who("minh") }).await;
+    assert!(refused["error"].as_str().unwrap().contains("not in force") && !late.exists());
+    let list = ask(hub, SharingRequest::GrantList { page: Page::default() }).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list:#}");
+}
+
+/// Goal: the filter counts what it keeps back, another agency's key opens nothing, and a replica's part that its
+/// writer has not signed for is said not to be proven complete.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_filter_keeps_back_is_counted() {
+    let shared = Shared::set().await;
+    let only = format!("{MEMBERS}[[share.only]]\nfield = 'chi_bo'\nis = ['Chi bộ 2']\n");
+    let number = shared.granted(&only).await;
+    // Another change behind the tally, of a record the filter means.
+    let text = sheet(HERE, 2).replace("CHINH_THUC,0912345672", "CHINH_THUC,0912345679");
+    assert_eq!(
+        asking::import(&shared.node, shared.province.dir.path(), "dang_vien", &text).await["updated"],
+        1
+    );
+    acknowledged(&shared.node).await.unwrap();
+    let bundle = shared.bundle(number, "bundle").await;
+    let verified = shared.verified(&bundle).await.unwrap();
+    let count = &verified.report.logs[1].types["dang_vien"];
+    assert_eq!((count.written, count.shown, count.withheld, count.signed_for), (3, 2, 1, Some(2)));
+    assert_eq!(verified.records["dang_vien"].len(), 1);
+    let other = Identity::generate().unwrap();
+    let refused = verify(&bundle, Some(&other), &shared.trust().await, &catalogue().unwrap()).unwrap_err();
+    assert!(matches!(refused, VerifyError::Sealed(_)), "{refused}");
+    let without = verify(&bundle, None, &shared.trust().await, &catalogue().unwrap()).unwrap_err();
+    assert!(matches!(without, VerifyError::KeyNeeded));
+    // A policy of another ledger.
+    let elsewhere = Province::set().await.unwrap();
+    let policy = ask(&elsewhere.hub, SharingRequest::LedgerPolicy).await;
+    let trust = Trust::parse(policy["policy"].as_str().unwrap()).unwrap();
+    let refused = verify(&bundle, Some(&shared.identity), &trust, &catalogue().unwrap()).unwrap_err();
+    assert!(refused.to_string().contains("the ledger's checkpoint"), "{refused}");
+    // Units apart, the other commune's records are not even counted.
+    let there =
+        make_node(shared.hub(), &shared.province.address, &shared.path("there"), THERE).await.unwrap();
+    there.start_sync(brisk());
+    let text = sheet(THERE, 3);
+    assert_eq!(asking::import(&there, shared.province.dir.path(), "dang_vien", &text).await["created"], 1);
+    acknowledged(&there).await.unwrap();
+    let number = shared.granted(&format!("{MEMBERS}units = ['{HERE}']\n")).await;
+    let bundle = shared.bundle(number, "one").await;
+    let verified = shared.verified(&bundle).await.unwrap();
+    assert_eq!(verified.report.logs.len(), 2, "{:#?}", verified.report.logs);
+    assert!(!opened(&bundle, &shared.identity).contains(THERE));
+}
+
+/// The entries in the lines of a bundle.
+fn decoded(lines: &str) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
+    let lines = lines.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    lines
+        .filter_map(|line| {
+            Some(base64::engine::general_purpose::STANDARD.decode(line["entry"].as_str()?).unwrap())
+        })
+        .collect()
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
