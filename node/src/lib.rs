@@ -29,6 +29,7 @@ pub mod replica;
 pub mod rpc;
 pub mod service;
 mod serving;
+pub mod shown;
 pub mod store;
 pub mod sync;
 pub mod web;
