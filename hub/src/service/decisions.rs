@@ -1,6 +1,6 @@
 //! What a steward decides about records: which of several values is right, and whose a record is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::control::Answer;
 use lienthong_node::dataset::Record;
@@ -64,6 +64,10 @@ impl Hub {
         };
         let reason = reason_of(&resolution.reason)?;
         let (_, candidates) = record.candidates(&field).unwrap_or_default();
+        if resolution.seen.is_some_and(|seen| seen != sides(&record, &field)) {
+            let reason = "đã có giá trị khác từ lúc mở trang: xem lại rồi quyết định · other values have come since it was looked at: look again, then decide";
+            return Err(Answer::refused("CONFLICT_CHANGED", reason));
+        }
         let value = match (resolution.pick, resolution.value) {
             (Some(pick), None) => {
                 let picked = pick.checked_sub(1).and_then(|at| candidates.get(at));
@@ -199,4 +203,13 @@ impl Hub {
             reason,
         })
     }
+}
+
+/// The changes that stand side by side in a field, each as `replica:sequence`; beside withdrawals the edits they did not
+/// see.
+fn sides(record: &Record, field: &str) -> BTreeSet<String> {
+    let (_, candidates) = record.candidates(field).unwrap_or_default();
+    let unseen = record.unseen().filter(|_| field == path::WITHDRAWN).map(|(dot, _)| dot);
+    let dots = candidates.iter().map(|candidate| candidate.dot).chain(unseen);
+    dots.map(|dot| format!("{}:{}", dot.replica, dot.sequence)).collect()
 }
