@@ -6,6 +6,7 @@ pub mod browsing;
 pub mod peer;
 pub mod processes;
 pub mod proxy;
+pub mod stage;
 pub mod visitor;
 
 use std::collections::BTreeMap;
