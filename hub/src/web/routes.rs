@@ -7,7 +7,8 @@ use axum::{Router, middleware};
 
 use super::guard::guard;
 use super::pages::{
-    accounts, administration, language, overview, sign_in, unit, unit_contact, unit_revoke, units,
+    accounts, administration, conflict, conflicts, duplicate, duplicates, history, language, overview,
+    quarantine, record, records, sign_in, unit, unit_contact, unit_revoke, units, waiting,
 };
 use super::site::Site;
 use super::{assets, events, health};
@@ -39,6 +40,23 @@ fn routes() -> Vec<Route> {
         ("/units/{unit}/live", GET, get(unit::live)),
         ("/units/{unit}/contact", BOTH, get(unit_contact::page).post(unit_contact::set)),
         ("/units/{unit}/revoke", BOTH, get(unit_revoke::page).post(unit_revoke::revoke)),
+        ("/records", GET, get(records::page)),
+        ("/records/{type}/{id}", GET, get(record::page)),
+        ("/records/{type}/{id}/why", GET, get(history::why_page)),
+        ("/records/{type}/{id}/transfer", POST, post(record::transfer)),
+        ("/conflicts", GET, get(conflicts::page)),
+        ("/conflicts/handovers", GET, get(conflicts::handovers)),
+        ("/conflicts/{type}/{id}", BOTH, get(conflict::page).post(conflict::resolve)),
+        ("/duplicates", GET, get(duplicates::page)),
+        ("/duplicates/decided", GET, get(duplicates::decided)),
+        ("/duplicates/{type}/{first}/{second}", GET, get(duplicate::page)),
+        ("/duplicates/{type}/{first}/{second}/merge", POST, post(duplicate::merge)),
+        ("/duplicates/{type}/{first}/{second}/separate", POST, post(duplicate::separate)),
+        ("/duplicates/{type}/{first}/{second}/undo", POST, post(duplicate::undo)),
+        ("/quarantine", GET, get(quarantine::page)),
+        ("/quarantine/{number}", GET, get(waiting::page)),
+        ("/quarantine/{number}/release", POST, post(waiting::release)),
+        ("/quarantine/{number}/separate", POST, post(waiting::separate)),
         ("/administration", GET, get(administration::page)),
         ("/administration/tokens", POST, post(administration::create)),
         ("/administration/tokens/{id}/revoke", POST, post(administration::revoke)),
