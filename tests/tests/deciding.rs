@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lienthong_hub::accounts::AccountRole;
 use lienthong_hub::service::Request;
 use lienthong_node::app::{Node, system_clock};
-use lienthong_node::records::Page;
+use lienthong_node::records::{Listing, Page, Records};
 use lienthong_node::replica::{Draft, Intent};
 use lienthong_node::service::RecordsRequest;
 use lienthong_proto::catalogue::Catalogue;
@@ -236,8 +236,35 @@ async fn p4_what_changed_meanwhile_is_said_and_decides_nothing() {
     }
 }
 
+/// A search looks at so many and goes on where it stopped: each record is met once, found or not.
+fn search_goes_on_where_it_stopped(stage: &Stage) {
+    let hub = &stage.province.hub;
+    let records = Records {
+        dataset: &hub.dataset,
+        catalogue: &hub.catalogue,
+        provincial_key: &hub.secrets.provincial_key,
+        unit: &hub.secrets.profile.province,
+        lineage: None,
+    };
+    let declared = hub.catalogue.record_type("dang_vien").unwrap();
+    let (mut listing, mut met, mut looks) =
+        (Listing { search: Some("buoi".to_owned()), ..Listing::default() }, 0, 0);
+    loop {
+        looks += 1;
+        let each = &mut |_: &_| {
+            met += 1;
+            true
+        };
+        listing.after = records.each_within(declared, &listing, 25, each).unwrap();
+        if listing.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((met, looks), (60, 3));
+}
+
 /// Goal: records are counted by type, found by key and by words without marks, in pages and by unit; what is withdrawn
-/// has its page, which says why; no address is too odd.
+/// has its page, which says why.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_found_read_and_lead_on() {
     let stage = Stage::tls().await;
@@ -261,6 +288,8 @@ async fn records_are_found_read_and_lead_on() {
         rest.split('<').next().unwrap().to_owned()
     };
     assert_eq!((count(&types), count(&reader.get("/records?unit=11953").await)), ("61".into(), "60".into()));
+
+    search_goes_on_where_it_stopped(&stage);
 
     let rows = |page: &Reply| page.body.matches("<td data-label=\"Đơn vị\">").count();
     let first = reader.get("/records?type=dang_vien&unit=11953").await;
@@ -308,7 +337,18 @@ async fn records_are_found_read_and_lead_on() {
     assert!(kept.body.contains("đã thu hồi") && kept.body.contains(&link));
     let page = reader.get(&link).await;
     assert!(page.body.contains("Đã thu hồi: ") && page.body.contains("nhập nhầm"), "{page:?}");
+    for node in [here, there] {
+        node.close().await;
+    }
+}
 
+/// Goal: no address is too odd: what it asks for is shown, or said not to be there.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_no_address_is_too_odd() {
+    let stage = Stage::tls().await;
+    let (here, there, id) = disputed(&stage).await;
+    let link = format!("/records/dang_vien/{id}");
+    let mut reader = stage.signed_in("lan", AccountRole::Operator).await;
     for (path, status) in [
         ("/records?type=khong_co".to_owned(), 404),
         ("/records?type=dang_vien&after=x&unit=11953".to_owned(), 200),
@@ -407,12 +447,9 @@ async fn duplicates_are_merged_told_apart_and_taken_back() {
     }
 }
 
-/// Goal: what waits is counted by unit and reason; of what is another person both sides are shown, and it is merged or told
-/// apart with a reason, once; what may not be shown is not: a type that is not known, content of class C4.
-#[tokio::test(flavor = "multi_thread")]
-async fn p8_quarantine_is_read_and_decided_without_what_may_not_be_shown() {
-    let stage = Stage::tls().await;
-    let (here, there) = (node_of(&stage, HERE).await, node_of(&stage, THERE).await);
+/// Two persons under numbers of others, one change of a type that is not known, one with content of class C4.
+async fn waiting_set(stage: &Stage) -> (Arc<Node>, Arc<Node>) {
+    let (here, there) = (node_of(stage, HERE).await, node_of(stage, THERE).await);
     here.start_sync(brisk());
     let numbers = ["033075000001", "033075000002"];
     here.write(numbers.iter().map(|number| member(HERE, number, "Nguyễn Văn An").unwrap()).collect()).await;
@@ -459,7 +496,15 @@ async fn p8_quarantine_is_read_and_decided_without_what_may_not_be_shown() {
     assert!(written.iter().all(Result::is_ok), "{written:?}");
     there.start_sync(brisk());
     acknowledged(&there).await.unwrap();
+    (here, there)
+}
 
+/// Goal: what waits is counted by unit and reason; of what is another person both sides are shown, and it is merged or told
+/// apart with a reason, once; what may not be shown is not: a type that is not known, content of class C4.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_quarantine_is_read_and_decided_without_what_may_not_be_shown() {
+    let stage = Stage::tls().await;
+    let (here, there) = waiting_set(&stage).await;
     let waiting = stage.province.hub.committer.books().read().quarantine.clone();
     let number = |reason: &str| -> Vec<String> {
         let found = waiting.iter().filter(|(_, waiting)| waiting.reason.code() == reason);
