@@ -632,6 +632,78 @@ async fn x02_x23_withdrawals_and_handovers_are_seen_and_decided() {
     here.close().await;
 }
 
+/// Goal: what others wrote is text on these pages, never a part of them; and in English nothing is left in Vietnamese.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_what_others_wrote_is_only_text_in_both_languages() {
+    let stage = Stage::tls().await;
+    let (here, there) = (node_of(&stage, HERE).await, node_of(&stage, THERE).await);
+    let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
+    for (node, unit, twin, name) in [(&here, HERE, "12", evil), (&there, THERE, "21", "<b>x</b> <i>y</i>")] {
+        node.start_sync(brisk());
+        let mut stranger = member(unit, "033075000002", name).unwrap();
+        stranger.values.insert("ngay_sinh".into(), Value::Date(if unit == HERE { 0 } else { 1_000 }));
+        let mut double = member(unit, &format!("0330750000{twin}"), evil).unwrap();
+        double.values.insert("so_the_dang".into(), Value::Text("12345678".to_owned()));
+        node.write(vec![member(unit, NUMBER, name).unwrap(), stranger, double]).await;
+        acknowledged(node).await.unwrap();
+    }
+    let hub = &stage.province.hub;
+    let ask = async || at_hub(hub, Request::DuplicatesList { page: Page::default() }).await;
+    let pairs = until("a pair", ask, |list| !list["items"].as_array().unwrap().is_empty()).await;
+    let side = |name: &str| pairs["items"][0][name].as_str().unwrap().to_owned();
+    let (ledger, place) = *hub.committer.books().read().quarantine.keys().next().unwrap();
+    let record = format!("/records/dang_vien/{}", id_of(&stage, NUMBER).await);
+    let mut steward = stage.signed_in("thu", AccountRole::Steward).await;
+    let pair = format!("/duplicates/dang_vien/{}/{}", side("first"), side("second"));
+    let separated = steward.fill(&pair, &format!("{pair}/separate"), &[("reason", evil)]).await;
+    assert_eq!(separated.status, 303, "{separated:?}");
+    for language in ["vi", "en"] {
+        steward.get(&format!("/language/{language}")).await;
+        for path in [
+            "/records",
+            "/records?type=dang_vien",
+            "/records?type=dang_vien&q=%3Cscript%3E%22",
+            &record,
+            &format!("{record}?decided=%22%3E%3Cimg+src%3Dx%3E"),
+            &format!("{record}/why?field=ho_ten"),
+            "/conflicts?q=%3Cscript%3E%22&unit=%22%3E%3Cimg+src%3Dx%3E",
+            "/conflicts/handovers",
+            &record.replace("records", "conflicts"),
+            "/duplicates",
+            "/duplicates/decided",
+            &pair,
+            "/quarantine",
+            &format!("/quarantine/{ledger}.{place}"),
+        ] {
+            let page = steward.get(path).await;
+            assert_eq!(page.status, 200, "{path}: {page:?}");
+            hardened(&page);
+            for part in ["<img src=x", "alert(1)</script>", "<i>y</i>"] {
+                assert!(!page.body.contains(part), "{path}: {page:?}");
+            }
+            let main = page.body.split("<main").nth(1).unwrap();
+            let left = [
+                "Trường",
+                "Giá trị",
+                "Lý do",
+                "Đơn vị",
+                "Bản ghi",
+                "Vì sao",
+                "tất cả",
+                "trước",
+                "Quyết định",
+                "cần",
+                "Loại",
+            ];
+            let left: Vec<&str> = left.into_iter().filter(|word| main.contains(word)).collect();
+            assert!((language == "vi") != left.is_empty(), "{path}: {left:?} {main}");
+        }
+    }
+    for node in [here, there] {
+        node.close().await;
+    }
+}
+
 /// Goal: nothing is decided by a form from elsewhere, without its token, or too large. Method: each door once.
 #[tokio::test(flavor = "multi_thread")]
 async fn p9_no_decision_comes_from_elsewhere() {
