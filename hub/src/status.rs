@@ -192,9 +192,7 @@ impl Hub {
         }
         if status.quarantined > 0 {
             status.weight += status.quarantined as u64;
-            let count = status.quarantined;
-            let (vi, en) =
-                (format!("{count} thay đổi chưa nhập được"), format!("{count} changes in quarantine"));
+            let (vi, en) = status.quarantined_words();
             status.raise(2, &vi, &en);
         }
         if let Some((_, rows, rejected)) = status.last_import.filter(|(_, _, rejected)| *rejected > 0) {
@@ -260,6 +258,13 @@ impl Hub {
 }
 
 impl UnitStatus {
+    /// How many of its changes wait, in Vietnamese and English.
+    #[must_use]
+    pub fn quarantined_words(&self) -> (String, String) {
+        let count = self.quarantined;
+        (format!("{count} thay đổi chưa nhập được"), format!("{count} changes in quarantine"))
+    }
+
     fn raise(&mut self, severity: u8, vi: &str, en: &str) {
         self.severity = self.severity.max(severity);
         self.attention.push(vi.to_owned());

@@ -30,6 +30,7 @@ pub mod rpc;
 pub mod sealed;
 pub mod service;
 mod serving;
+pub mod shown;
 pub mod store;
 pub mod sync;
 pub mod verify;

@@ -146,6 +146,21 @@ impl Records<'_> {
         listing: &Listing,
         visit: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<Option<RecordId>, DatasetError> {
+        self.each_within(record_type, listing, usize::MAX, visit)
+    }
+
+    /// The same, looking at no more than `look_max` records, found or not: a search through all may take long.
+    ///
+    /// # Errors
+    /// [`DatasetError`] if one cannot be read.
+    pub fn each_within(
+        &self,
+        record_type: &RecordType,
+        listing: &Listing,
+        look_max: usize,
+        visit: &mut dyn FnMut(&Record) -> bool,
+    ) -> Result<Option<RecordId>, DatasetError> {
+        let mut looked = 0;
         let words: Vec<String> = listing
             .search
             .iter()
@@ -158,6 +173,10 @@ impl Records<'_> {
                 return Ok(None);
             }
             for (id, state) in &page {
+                if looked >= look_max {
+                    return Ok(after);
+                }
+                looked += 1;
                 after = Some(*id);
                 let then = listing.tree.zip(self.lineage);
                 if then.is_none() && listing.unit.is_some() && state.owner() != listing.unit.as_ref() {

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -71,6 +73,11 @@ impl Browser {
         let session =
             opened.call("POST", "/session", &json!({ "capabilities": { "alwaysMatch": wanted } })).await;
         session["sessionId"].as_str().unwrap().clone_into(&mut opened.session);
+        // A browser makes no window as narrow as a phone: a page is laid out as in one all the same.
+        let (width, height) = (window.width, window.height);
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let exactly = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        opened.ask("POST", "/goog/cdp/execute", &exactly).await;
         Some(opened)
     }
 
@@ -146,6 +153,15 @@ impl Browser {
             assert!(Instant::now() < deadline, "{condition}: {page}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Keeps a picture of the whole page for people to look at, if `LIENTHONG_PICTURES` names a folder for that.
+    pub async fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("LIENTHONG_PICTURES") else { return };
+        let whole = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } });
+        let taken = self.ask("POST", "/goog/cdp/execute", &whole).await;
+        let picture = STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
+        std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), picture).unwrap();
     }
 
     /// What the browser complained of: refused scripts and styles among it.

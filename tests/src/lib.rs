@@ -7,6 +7,7 @@ pub mod peer;
 pub mod processes;
 pub mod proxy;
 pub mod sharing;
+pub mod stage;
 pub mod visitor;
 
 use std::collections::BTreeMap;

@@ -4,30 +4,14 @@
 use std::sync::Arc;
 
 use lienthong_hub::accounts::AccountRole;
-use lienthong_hub::accounts::totp::{Seed, step_at};
-use lienthong_hub::app::Hub;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_tests::browser::{Browser, Window};
+use lienthong_tests::stage::{PASSWORD, sign_in};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, reopened};
 
-const PASSWORD: &str = "mật khẩu đủ dài";
 const UNIT: &str = "11953";
 const DESK: Window = Window { width: 1_280, height: 900 };
 const PHONE: Window = Window { width: 390, height: 844 };
-
-/// Signs in, setting the authenticator up with the key that the page shows.
-async fn sign_in(browser: &Browser, hub: &Hub, pages: &str, name: &str) {
-    browser.go(&format!("{pages}/units")).await;
-    browser.fill("input[name=user]", name).await;
-    browser.fill("input[name=password]", PASSWORD).await;
-    browser.click("button.main").await;
-    let key = browser.script("return document.querySelector('.secret').textContent").await;
-    let seed = Seed::of_base32(key.as_str().unwrap()).unwrap();
-    let code = format!("{:06}", seed.code(step_at(hub.now())));
-    browser.fill("input[name=code]", &code).await;
-    browser.click("button.main").await;
-    assert_eq!(browser.address().await, format!("{pages}/units"), "where one was going");
-}
 
 /// Goal: who watches the overview sees a unit leave and come back, without a reload, under the strict policy.
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,7 @@ fn resolution(id: &str, pick: Option<usize>, value: Option<&str>) -> Request {
         field: Some("dien_thoai".to_owned()),
         pick,
         value: value.map(str::to_owned),
+        seen: None,
         reason: "theo thẻ đảng viên".to_owned(),
         actor: "minh".to_owned(),
     })

@@ -193,6 +193,7 @@ async fn settled(hub: &Arc<Hub>, merged: &Json, pick: usize) {
         field: Some("_withdrawn".to_owned()),
         pick: Some(pick),
         value: None,
+        seen: None,
         reason: "theo hồ sơ".to_owned(),
         actor: "minh".to_owned(),
     });

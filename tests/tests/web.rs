@@ -8,88 +8,13 @@ use lienthong_hub::accounts::totp::{Seed, step_at};
 use lienthong_hub::accounts::{AccountRole, Credentials};
 use lienthong_hub::rights::{self, Need, Right};
 use lienthong_hub::service::{Asked, CODE_NEEDED, Request};
-use lienthong_hub::web::Pages;
 use lienthong_node::control::Caller;
 use lienthong_tests::asking::at_hub;
-use lienthong_tests::browsing::{FORM, Reader, Reply, encoded};
-use lienthong_tests::{Province, acknowledged, brisk, make_node, member};
+use lienthong_tests::browsing::{FORM, Reply, encoded};
+use lienthong_tests::stage::{PASSWORD, Stage, hardened};
+use lienthong_tests::{acknowledged, brisk, make_node, member};
 
-const PASSWORD: &str = "mật khẩu đủ dài";
 const UNIT: &str = "11953";
-
-struct Stage {
-    province: Province,
-    pages: Pages,
-}
-
-impl Stage {
-    async fn set(listen: &str) -> Self {
-        let province = Province::set().await.unwrap();
-        let pages = province.hub.serve_web(listen).await.unwrap();
-        Self { province, pages }
-    }
-
-    async fn tls() -> Self {
-        Self::set("https://127.0.0.1:0").await
-    }
-
-    async fn plain() -> Self {
-        Self::set("127.0.0.1:0").await
-    }
-
-    fn reader(&self) -> Reader {
-        Reader::new(&self.province.hub, self.pages)
-    }
-
-    fn account(&self, name: &str, role: AccountRole) {
-        let hub = &self.province.hub;
-        hub.accounts.add(name, vec![role], None, Some(PASSWORD), hub.now()).unwrap();
-    }
-
-    /// An account with an authenticator, and the code of a step from now.
-    fn with_code(&self, name: &str, role: AccountRole) -> impl Fn(u64) -> String + use<> {
-        self.account(name, role);
-        let (hub, seed) = (Arc::clone(&self.province.hub), Seed::random());
-        // Set up by a code of the past, so that the present one is not used yet.
-        let before = lienthong_proto::time::UnixMillis(hub.now().0 - 60_000);
-        let first = format!("{:06}", seed.code(step_at(before)));
-        hub.accounts.enrol_code(name, &seed, &first, before).unwrap();
-        move |later| format!("{:06}", seed.code(step_at(hub.now()) + later))
-    }
-
-    /// A reader who is in.
-    async fn signed_in(&self, name: &str, role: AccountRole) -> Reader {
-        let mut reader = self.reader();
-        let code = self.with_code(name, role);
-        let half = reader.sign_in(name, PASSWORD).await;
-        assert_eq!((half.status, half.header("location")), (303, "/sign-in/code?next=%2F"), "{half:?}");
-        let done = reader.fill("/sign-in/code", "/sign-in/code", &[("code", &code(0))]).await;
-        assert_eq!((done.status, done.header("location")), (303, "/"), "{done:?}");
-        reader
-    }
-
-    /// The events of the ledger: what, and by whom.
-    async fn events(&self) -> Vec<(String, String)> {
-        let shown = at_hub(&self.province.hub, Request::LedgerShow { from: 0, limit: 1_000 }).await;
-        let items = shown["items"].as_array().unwrap().iter().filter(|item| item["entry"]["kind"] == "event");
-        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        items.map(|item| (text(&item["entry"]["event"]), text(&item["entry"]["actor"]))).collect()
-    }
-
-    async fn count(&self, kind: &str) -> usize {
-        self.events().await.iter().filter(|(event, _)| event == kind).count()
-    }
-}
-
-fn hardened(reply: &Reply) {
-    let policy = reply.header("content-security-policy");
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{reply:?}");
-    assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
-    assert_eq!(reply.header("x-content-type-options"), "nosniff");
-    assert_eq!(reply.header("referrer-policy"), "no-referrer");
-    assert!(!reply.body.contains("style=\"") && !reply.body.contains(" onclick="), "nothing inline");
-    assert!(!reply.body.contains("<script>"), "{}", reply.body);
-}
 
 /// Goal: the way in and out, whole. Method: a first sign-in sets the authenticator up by what the page shows.
 #[tokio::test(flavor = "multi_thread")]

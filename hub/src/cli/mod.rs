@@ -553,6 +553,7 @@ fn conflicts(action: &ConflictsAction) -> Request {
                 field: field.clone(),
                 pick: *pick,
                 value: value.clone(),
+                seen: None,
                 reason: reason.clone(),
                 actor: author(),
             })

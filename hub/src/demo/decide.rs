@@ -97,6 +97,7 @@ impl Stage {
             field: Some("ho_ten".to_owned()),
             pick: Some(1),
             value: None,
+            seen: None,
             reason: tongue.pick("theo giấy khai sinh", "by the birth certificate").to_owned(),
             actor: String::new(),
         };

@@ -1,8 +1,9 @@
 //! A steward's decision: an ordinary change by the province, and the event that accounts for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::replica::{Draft, JournalError, Outcome, WriteError, Written};
+use lienthong_proto::change::path;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Dot, RecordId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
@@ -34,6 +35,9 @@ pub struct Decision {
     pub owner: Option<UnitCode>,
     /// The others' words it answers.
     pub answered: Vec<Answered>,
+    /// The changes that stood side by side when it was decided, where it is one among them: if others stand there by
+    /// now, it is none.
+    pub seen: Option<BTreeSet<Dot>>,
     /// Why.
     pub reason: String,
 }
@@ -115,6 +119,11 @@ impl Committer {
     }
 
     fn decide(&mut self, decision: Decision) -> Result<Result<Written, WriteError>, JournalError> {
+        if let Some(seen) = &decision.seen
+            && *seen != self.sides(&decision)?
+        {
+            return Ok(Err(WriteError::Changed));
+        }
         let change = self.journal.next();
         let event = decision.event(change, (self.clock)());
         let result = self.stage(decision.draft)?;
@@ -123,6 +132,21 @@ impl Committer {
             drop(self.event(&event)?);
         }
         Ok(result)
+    }
+}
+
+impl Committer {
+    /// The changes that stand side by side in a decision's field now; beside withdrawals the edits they did not see.
+    fn sides(&self, decision: &Decision) -> Result<BTreeSet<Dot>, JournalError> {
+        let state = self.journal.dataset().pending_state(&decision.draft.record_type, decision.record)?;
+        let Some(state) = state else { return Ok(BTreeSet::new()) };
+        let siblings =
+            state.registers.get(&decision.field).into_iter().flat_map(|register| &register.siblings);
+        let mut sides: BTreeSet<Dot> = siblings.map(|sibling| sibling.dot).collect();
+        if decision.field == path::WITHDRAWN {
+            sides.extend(state.standing().unseen);
+        }
+        Ok(sides)
     }
 }
 
@@ -149,7 +173,8 @@ mod tests {
             author: "lan".to_owned(),
         };
         let (field, reason) = ("dien_thoai".to_owned(), "theo thẻ".to_owned());
-        let decision = Decision { draft, record, field, owner, answered: answered.clone(), reason };
+        let (answered_too, seen) = (answered.clone(), None);
+        let decision = Decision { draft, record, field, owner, answered: answered_too, seen, reason };
         let event = decision.event(Sequence(3), UnixMillis(1));
         let decided = Decided::of(&event).map(|decided| (decided.owner, decided.answered));
         assert_eq!(decided, Some((decision.owner, answered)));

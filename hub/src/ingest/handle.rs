@@ -29,7 +29,9 @@ pub struct Accepted {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// Another stream of the same replica was faster; the sender must greet again.
-    #[error("lô bắt đầu từ mục {found}, tỉnh đang giữ {held} · the batch begins at {found}, the hub holds {held}")]
+    #[error(
+        "lô bắt đầu từ mục {found}, tỉnh đang giữ {held} · the batch begins at {found}, the hub holds {held}"
+    )]
     Overtaken {
         /// What is held.
         held: u64,

@@ -111,6 +111,24 @@ const WHO_MAY_OPEN: &str = "
     ..P. POST /sharing/grants/{number}/approve
     O..A POST /sharing/grants/{number}/revoke
     O..A POST /sharing/grants/{number}/bundle
+    OSPA GET /records
+    OSPA GET /records/{type}/{id}
+    OSPA GET /records/{type}/{id}/why
+    .S.. POST /records/{type}/{id}/transfer
+    OSPA GET /conflicts
+    OSPA GET /conflicts/handovers
+    OSPA GET /conflicts/{type}/{id}
+    .S.. POST /conflicts/{type}/{id}
+    OSPA GET /duplicates
+    OSPA GET /duplicates/decided
+    OSPA GET /duplicates/{type}/{first}/{second}
+    .S.. POST /duplicates/{type}/{first}/{second}/merge
+    .S.. POST /duplicates/{type}/{first}/{second}/separate
+    .S.. POST /duplicates/{type}/{first}/{second}/undo
+    OSPA GET /quarantine
+    OSPA GET /quarantine/{number}
+    .S.. POST /quarantine/{number}/release
+    .S.. POST /quarantine/{number}/separate
     O..A GET /administration
     O..A POST /administration/tokens
     O..A POST /administration/tokens/{id}/revoke

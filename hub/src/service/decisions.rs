@@ -1,6 +1,6 @@
 //! What a steward decides about records: which of several values is right, and whose a record is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::control::Answer;
 use lienthong_node::dataset::Record;
@@ -9,6 +9,7 @@ use lienthong_node::replica::{Draft, Intent, Outcome, WriteError};
 use lienthong_node::service::known_type;
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::change::path;
+use lienthong_proto::ids::Dot;
 use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::Withdrawal;
@@ -46,6 +47,7 @@ impl Hub {
     pub(super) async fn decide(&self, decisions: Vec<Decision>) -> Result<bool, Answer> {
         match self.committer.decide(decisions).await {
             Ok(written) => Ok(written.iter().any(|written| written.outcome == Outcome::Updated)),
+            Err(WriteError::Changed) => Err(changed()),
             Err(WriteError::Draft(fault)) => Err(Answer::refused("RECORD_UNKNOWN", fault)),
             Err(error) => Err(Answer::failed(error)),
         }
@@ -64,17 +66,21 @@ impl Hub {
         };
         let reason = reason_of(&resolution.reason)?;
         let (_, candidates) = record.candidates(&field).unwrap_or_default();
+        let sides = sides(&record, &field);
+        let named = |dot: &Dot| format!("{}:{}", dot.replica, dot.sequence);
+        if resolution.seen.is_some_and(|seen| seen != sides.iter().map(named).collect()) {
+            return Err(changed());
+        }
         let value = match (resolution.pick, resolution.value) {
             (Some(pick), None) => {
                 let picked = pick.checked_sub(1).and_then(|at| candidates.get(at));
                 let picked = picked.map(|candidate| candidate.value.clone());
                 // Beyond the withdrawals of a record stand the edits they did not see.
-                let edits = record.conflicts().into_iter().find(|c| c.field == path::WITHDRAWN);
-                let sides = edits.map_or(candidates.len(), |conflict| conflict.siblings.len());
                 match picked {
                     Some(value) => value,
-                    None if field == path::WITHDRAWN && (1..=sides).contains(&pick) => Value::Null,
+                    None if field == path::WITHDRAWN && (1..=sides.len()).contains(&pick) => Value::Null,
                     None => {
+                        let sides = sides.len();
                         let reason = format!("--pick từ 1 đến {sides} · --pick is between 1 and {sides}");
                         return Err(Answer::refused("PICK_RANGE", reason));
                     }
@@ -122,6 +128,7 @@ impl Hub {
             field,
             owner: record.owner,
             answered,
+            seen: Some(sides),
             reason,
         })
     }
@@ -196,7 +203,19 @@ impl Hub {
             field: path::UNIT.to_owned(),
             owner: record.owner,
             answered: Vec::new(),
+            seen: None,
             reason,
         })
     }
+}
+
+fn changed() -> Answer {
+    Answer::refused("CONFLICT_CHANGED", WriteError::Changed)
+}
+
+/// The changes that stand side by side in a field; beside withdrawals the edits they did not see.
+fn sides(record: &Record, field: &str) -> BTreeSet<Dot> {
+    let (_, candidates) = record.candidates(field).unwrap_or_default();
+    let unseen = record.unseen().filter(|_| field == path::WITHDRAWN).map(|(dot, _)| dot);
+    candidates.iter().map(|candidate| candidate.dot).chain(unseen).collect()
 }

@@ -118,6 +118,7 @@ impl Hub {
             field,
             owner: record.owner.clone(),
             answered: Vec::new(),
+            seen: None,
             reason: reason.to_owned(),
         }
     }

@@ -344,6 +344,7 @@ impl Hub {
                 field: field.to_owned(),
                 owner: record.owner.clone(),
                 answered: Vec::new(),
+                seen: None,
                 reason: reason.clone(),
             }
         };

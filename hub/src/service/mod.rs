@@ -72,7 +72,7 @@ impl Hub {
             }
             Request::UnitApproveRecovery { unit, actor } => self.approve_recovery(&unit, &actor).await,
             Request::QuarantineRelease { number, reason, actor } => {
-                self.release(&number, reason, actor).await
+                self.release(&number, &reason, actor).await
             }
             Request::QuarantineSeparate { number, reason, actor } => {
                 self.separate_quarantined(&number, &reason, actor).await

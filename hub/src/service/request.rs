@@ -1,6 +1,6 @@
 //! What a hub can be asked, and what right each needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::records::Page;
 use lienthong_node::service::RecordsRequest;
@@ -386,6 +386,9 @@ pub struct Resolution {
     pub pick: Option<usize>,
     /// Another value instead.
     pub value: Option<String>,
+    /// The changes that were looked at, each as `replica:sequence`: where others stand by now, nothing is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<BTreeSet<String>>,
     /// Why.
     pub reason: String,
     /// Who decides.

@@ -118,7 +118,10 @@ impl SharingRequest {
             | Self::GrantApprove { actor, .. }
             | Self::GrantRevoke { actor, .. }
             | Self::Bundle { actor, .. } => name.clone_into(actor),
-            Self::AgencyList { .. } | Self::GrantList { .. } | Self::GrantShow { .. } | Self::LedgerPolicy => {}
+            Self::AgencyList { .. }
+            | Self::GrantList { .. }
+            | Self::GrantShow { .. }
+            | Self::LedgerPolicy => {}
         }
     }
 }

@@ -74,13 +74,8 @@ impl Hub {
         Ok(Answer::done(quarantined_json(parsed, &waiting)))
     }
 
-    pub(super) async fn release(
-        &self,
-        number: &str,
-        reason: String,
-        actor: String,
-    ) -> Result<Answer, Answer> {
-        let release = Release { number: number_of(number)?, reason, actor };
+    pub(super) async fn release(&self, number: &str, reason: &str, actor: String) -> Result<Answer, Answer> {
+        let release = Release { number: number_of(number)?, reason: reason_of(reason)?, actor };
         let sequence = self.committer.release(release).await.map_err(Answer::failed)?;
         Ok(Answer::done(json!({ "released": number, "ledger_index": sequence })))
     }

@@ -109,6 +109,7 @@ fn view_of(site: &Arc<Site>, request: &Request) -> View {
         address: peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address.to_canonical()),
         csrf,
         glances: here && (site.scheme == Scheme::Http || scraped),
+        units: super::shown::Units::default(),
     }
 }
 

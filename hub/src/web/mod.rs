@@ -20,6 +20,7 @@ mod pages;
 mod qr;
 mod routes;
 mod session;
+mod shown;
 mod site;
 mod table;
 mod trouble;

@@ -7,7 +7,8 @@ use axum::{Router, middleware};
 
 use super::guard::guard;
 use super::pages::{
-    accounts, administration, language, overview, sharing, sign_in, unit, unit_contact, unit_revoke, units,
+    accounts, administration, conflict, conflicts, duplicate, duplicates, history, language, overview,
+    quarantine, record, records, sharing, sign_in, unit, unit_contact, unit_revoke, units, waiting,
 };
 use super::site::Site;
 use super::{assets, events, health};
@@ -46,6 +47,23 @@ fn routes() -> Vec<Route> {
         ("/sharing/grants/{number}/approve", POST, post(sharing::approve)),
         ("/sharing/grants/{number}/revoke", POST, post(sharing::revoke)),
         ("/sharing/grants/{number}/bundle", POST, post(sharing::bundle)),
+        ("/records", GET, get(records::page)),
+        ("/records/{type}/{id}", GET, get(record::page)),
+        ("/records/{type}/{id}/why", GET, get(history::why_page)),
+        ("/records/{type}/{id}/transfer", POST, post(record::transfer)),
+        ("/conflicts", GET, get(conflicts::page)),
+        ("/conflicts/handovers", GET, get(conflicts::handovers)),
+        ("/conflicts/{type}/{id}", BOTH, get(conflict::page).post(conflict::resolve)),
+        ("/duplicates", GET, get(duplicates::page)),
+        ("/duplicates/decided", GET, get(duplicates::decided)),
+        ("/duplicates/{type}/{first}/{second}", GET, get(duplicate::page)),
+        ("/duplicates/{type}/{first}/{second}/merge", POST, post(duplicate::merge)),
+        ("/duplicates/{type}/{first}/{second}/separate", POST, post(duplicate::separate)),
+        ("/duplicates/{type}/{first}/{second}/undo", POST, post(duplicate::undo)),
+        ("/quarantine", GET, get(quarantine::page)),
+        ("/quarantine/{number}", GET, get(waiting::page)),
+        ("/quarantine/{number}/release", POST, post(waiting::release)),
+        ("/quarantine/{number}/separate", POST, post(waiting::separate)),
         ("/administration", GET, get(administration::page)),
         ("/administration/tokens", POST, post(administration::create)),
         ("/administration/tokens/{id}/revoke", POST, post(administration::revoke)),

@@ -64,6 +64,14 @@ impl Asked {
         fold(&self.search).split_whitespace().all(|word| text.contains(word))
     }
 
+    /// The address of this list, narrowed or turned further.
+    #[must_use]
+    pub(super) fn with(&self, route: &str, name: &str, value: &str) -> String {
+        let mut further = self.clone();
+        further.filters.insert(name.to_owned(), value.to_owned());
+        further.address(route, &self.sort, self.descending, 1)
+    }
+
     /// The address of this list with something changed.
     fn address(&self, route: &str, sort: &str, descending: bool, page: usize) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());

@@ -21,13 +21,15 @@ pub(super) struct Trouble {
     pub(super) what: Both,
     /// What to do.
     pub(super) cure: Both,
+    /// The rule by which the hub refused, for pages that go on from there; empty otherwise.
+    pub(super) rule: Box<str>,
 }
 
 impl Trouble {
     /// One of one's own.
     #[must_use]
     pub(super) fn new(status: StatusCode, what: Both, cure: Both) -> Self {
-        Self { status, what, cure }
+        Self { status, what, cure, rule: Box::default() }
     }
 
     /// There is nothing of that name.
@@ -53,9 +55,9 @@ impl Trouble {
 
     /// The hub did not do what was asked, and said why as `vi · en`.
     #[must_use]
-    pub(super) fn refused(said: &str) -> Self {
+    pub(super) fn refused(said: &str, rule: &str) -> Self {
         let (vi, en) = said.split_once(" · ").unwrap_or((said, said));
-        Self::form(both(sentence(vi), sentence(en)))
+        Self { rule: rule.into(), ..Self::form(both(sentence(vi), sentence(en))) }
     }
 
     /// The hub failed: its log says more.
@@ -112,7 +114,7 @@ impl Trouble {
 }
 
 /// With a capital at its beginning and a stop at its end.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.trim().chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let rest = letters.as_str();

@@ -15,6 +15,7 @@ use maud::{Markup, html};
 
 use super::format;
 use super::session::Stage;
+use super::shown::Units;
 use super::site::Site;
 use super::trouble::{Trouble, both};
 use crate::accounts::AccountRole;
@@ -65,6 +66,8 @@ pub(super) struct View {
     pub(super) csrf: String,
     /// May look around without a sign-in.
     pub(super) glances: bool,
+    /// The units of the day, once somebody asked for them.
+    pub(super) units: Units,
 }
 
 impl View {
@@ -151,9 +154,8 @@ impl View {
         request.act_as(&visitor.name);
         let answer = Arc::clone(&self.site.hub).execute(request, Arc::new(|_| {})).await;
         if answer.exit == 1 {
-            return Err(Trouble::refused(
-                answer.body.get("error").and_then(|said| said.as_str()).unwrap_or_default(),
-            ));
+            let said = |name: &str| answer.body.get(name).and_then(|said| said.as_str()).unwrap_or_default();
+            return Err(Trouble::refused(said("error"), said("rule")));
         }
         Ok(answer)
     }

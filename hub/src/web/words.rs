@@ -37,7 +37,18 @@ pub(super) fn state(view: &View, state: &str) -> Markup {
 #[must_use]
 pub(super) fn reasons(view: &View, unit: &UnitStatus) -> Markup {
     let reasons = if view.tongue == Tongue::Vi { &unit.attention } else { &unit.attention_en };
-    html! { @if !reasons.is_empty() { ul.reasons { @for reason in reasons { li { (reason) } } } } }
+    let (vi, en) = unit.quarantined_words();
+    let waiting = view.t(&vi, &en);
+    let address = format!("/quarantine?unit={}", unit.unit);
+    html! {
+        @if !reasons.is_empty() {
+            ul.reasons {
+                @for reason in reasons {
+                    li { @if reason == waiting { (view.link("/quarantine", &address, &html! { (reason) })) } @else { (reason) } }
+                }
+            }
+        }
+    }
 }
 
 /// Whom to call at a unit, for those who are signed in: names and numbers are not for passers-by.
@@ -84,6 +95,8 @@ pub(super) fn event(kind: &str, tongue: Tongue) -> &str {
         "fence" => ("dừng máy: nhật ký mâu thuẫn", "stopped: its log contradicts itself"),
         "recovery_approved" => ("duyệt khôi phục", "recovery approved"),
         "contact" => ("đổi người liên hệ", "contact changed"),
+        "decision" => ("tỉnh quyết định về bản ghi", "decided about a record"),
+        "separation" => ("tách hai người trùng số", "two persons told apart"),
         "release" => ("cho nhập thay đổi đang chờ", "released from quarantine"),
         "readmission" => ("tiếp nhận lại", "readmitted"),
         "acceptance" => ("nhận dữ liệu", "data accepted"),

@@ -1,13 +1,14 @@
 //! Scores, defects and probable duplicates as documents.
 
 use lienthong_proto::ids::{RecordId, UnitCode};
-use lienthong_proto::quality::{Score, Silence, Totals};
+use lienthong_proto::quality::{Reason, RuleBook, Score, Silence, Totals};
 use serde_json::{Value as Json, json};
 
 use super::answers::text;
 use super::index::ViewIndex;
 use super::kept::subject;
 use super::{Keeper, QualityError, counts_json, defect_json, quality_json};
+use crate::dataset::Record;
 use crate::records::{LIMIT_MAX, Page};
 
 /// Records shown beside a unit's figures.
@@ -158,29 +159,33 @@ impl Keeper {
                     if first.is_apart_from(other) {
                         continue;
                     }
-                    let (Some(a), Some(b)) = (subject(&first), subject(&second)) else { continue };
-                    if let Some(likeness) =
-                        book.likeness(name, &a.values, &b.values).filter(|l| l.is_probable())
-                    {
-                        let reasons: Vec<String> = likeness
-                            .reasons
-                            .iter()
-                            .map(|reason| {
-                                format!("{} {:?} {:+}", reason.field, reason.agreement, reason.points)
-                            })
-                            .collect();
-                        items.push((
-                            likeness.score,
-                            json!({
-                                "type": name, "first": id, "second": other, "score": likeness.score,
-                                "units": [a.unit, b.unit], "reasons": reasons,
-                            }),
-                        ));
-                    }
+                    items.extend(likeness(book, &first, &second));
                 }
             }
         }
         items.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
         Ok(items.into_iter().map(|(_, item)| item).collect())
     }
+
+    /// How two records would stand in that list; nothing if they are not probably one.
+    ///
+    /// # Errors
+    /// [`QualityError`] if the rules are not to be had.
+    pub fn likeness(&self, first: &Record, second: &Record) -> Result<Option<Json>, QualityError> {
+        Ok(likeness(&*self.book()?, first, second).map(|(_, item)| item))
+    }
+}
+
+/// The score of a pair that is probably one, and its line.
+fn likeness(book: &RuleBook, first: &Record, second: &Record) -> Option<(u8, Json)> {
+    let (a, b) = (subject(first)?, subject(second)?);
+    let name = &first.record_type;
+    let likeness = book.likeness(name, &a.values, &b.values).filter(|likeness| likeness.is_probable())?;
+    let reason = |reason: &Reason| format!("{} {:?} {:+}", reason.field, reason.agreement, reason.points);
+    let reasons: Vec<String> = likeness.reasons.iter().map(reason).collect();
+    let line = json!({
+        "type": name, "first": first.id, "second": second.id, "score": likeness.score,
+        "units": [a.unit, b.unit], "reasons": reasons,
+    });
+    Some((likeness.score, line))
 }

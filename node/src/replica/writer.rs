@@ -53,6 +53,11 @@ pub enum WriteError {
     /// The draft makes an entry beyond the limits; nothing of it was written.
     #[error("{}", in_both("bản ghi quá lớn", "the record is too large", .0))]
     TooLarge(String),
+    /// It was decided on what does not stand so any more; nothing of it was written.
+    #[error(
+        "đã có giá trị khác từ lúc xem: xem lại rồi quyết định · other values have come since it was looked at: look again, then decide"
+    )]
+    Changed,
     /// The store failed: nothing of the group was accepted, and it takes no more writes until restarted.
     #[error("{}", in_both("kho không nhận ghi nữa", "the store no longer takes writes", .0))]
     Failed(Arc<str>),

@@ -2,8 +2,16 @@
 
 pub(super) mod accounts;
 pub(super) mod administration;
+pub(super) mod conflict;
+pub(super) mod conflicts;
+pub(super) mod duplicate;
+pub(super) mod duplicates;
+pub(super) mod history;
 pub(super) mod language;
 pub(super) mod overview;
+pub(super) mod quarantine;
+pub(super) mod record;
+pub(super) mod records;
 pub(super) mod sharing;
 pub(super) mod sign_in;
 mod slip;
@@ -12,3 +20,4 @@ pub(super) mod unit;
 pub(super) mod unit_contact;
 pub(super) mod unit_revoke;
 pub(super) mod units;
+pub(super) mod waiting;

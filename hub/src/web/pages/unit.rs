@@ -11,7 +11,7 @@ use super::super::format::{span, tenths};
 use super::super::trouble::Trouble;
 use super::super::view::View;
 use super::super::words;
-use super::timeline;
+use super::{conflicts, timeline};
 use crate::ledger::ImportLine;
 use crate::pki::{Enrolled, ReplicaState};
 use crate::rights::Right;
@@ -71,6 +71,7 @@ fn flow(view: &View, unit: &UnitStatus) -> Markup {
             @if let Some(seconds) = seconds { ", " (view.t("ít nhất", "for at least")) " " (span(seconds, view.tongue)) }
         },
     };
+    let conflicts = tokio::task::block_in_place(|| conflicts::open_of(view, &unit.unit));
     let linked = |route: &str, text: Markup| view.link(route, &format!("{route}?unit={}", unit.unit), &text);
     html! {
         section {
@@ -81,6 +82,7 @@ fn flow(view: &View, unit: &UnitStatus) -> Markup {
                 dt { (view.t("Thấy lần cuối", "Last heard")) } dd { (view.time(unit.last_seen)) }
                 dt { (view.t("Tỉnh đã nhận", "Acknowledged")) } dd { (view.number(unit.acknowledged)) " " (view.t("mục", "entries")) }
                 dt { (view.t("Biên nhận", "Receipt")) } dd { (receipt(view, unit)) }
+                dt { (view.t("Xung đột đang mở", "Open conflicts")) } dd { (linked("/conflicts", html! { (view.number(conflicts)) })) }
                 dt { (view.t("Chờ xử lý", "In quarantine")) } dd { (linked("/quarantine", html! { (view.number(unit.quarantined as u64)) })) }
                 @if !unit.successors.is_empty() {
                     dt { (view.t("Kế thừa bởi", "Succeeded by")) }
