@@ -1,12 +1,14 @@
 //! Sharing: a grant by two persons, a bundle that proves itself to its agency alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use lienthong_hub::accounts::AccountRole;
 use lienthong_hub::service::SharingRequest;
 use lienthong_node::records::Page;
 use lienthong_node::sealed::Identity;
 use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
 use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, opened, sheet, who};
+use lienthong_tests::stage::{Stage, hardened};
 use lienthong_tests::{Province, acknowledged, asking, brisk, catalogue, make_node};
 use serde_json::Value as Json;
 
@@ -146,4 +148,53 @@ fn decoded(lines: &str) -> Vec<Vec<u8>> {
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Goal: the pages do what the command line does: propose from a template's text, approve by somebody else, hand
+/// over, take back; each role just its part; nothing is handed over that is not in the ledger first.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_grants_are_proposed_approved_and_handed_over_at_the_pages() {
+    let Shared { province, node: _node, identity } = Shared::set().await;
+    let pages = province.hub.serve_web("https://127.0.0.1:0").await.unwrap();
+    let stage = Stage { province, pages };
+    let mut operator = stage.signed_in("lan", AccountRole::Operator).await;
+    let mut approver = stage.signed_in("hoa", AccountRole::Approver).await;
+    let mut steward = stage.signed_in("minh", AccountRole::Steward).await;
+    let page = operator.get("/sharing?template=thanh-tra").await;
+    hardened(&page);
+    assert!(page.body.contains("Thanh tra tỉnh") && page.body.contains("cuoc_kiem_tra"), "{page:?}");
+    // What is wrong is said above the text, which stays.
+    let wrong = operator.fill("/sharing", "/sharing/grants", &[("text", "agency = 'X <b>'")]).await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("role=\"alert\"") && wrong.body.contains("X &lt;b&gt;"), "{wrong:?}");
+    let text = grant(MEMBERS).replace('\n', "\r\n");
+    let proposed = operator.fill("/sharing", "/sharing/grants", &[("text", &text)]).await;
+    assert_eq!(proposed.status, 303, "{proposed:?}");
+    let grant_page = proposed.header("location").to_owned();
+    let shown = operator.get(&grant_page).await;
+    hardened(&shown);
+    assert!(shown.body.contains("Họ và tên") && shown.body.contains("chờ duyệt"), "{shown:?}");
+    let (approve, revoke) = (format!("{grant_page}/approve"), format!("{grant_page}/revoke"));
+    let bundle = format!("{grant_page}/bundle");
+    for (reader, path) in [(&mut operator, &approve), (&mut steward, &approve), (&mut approver, &bundle)] {
+        assert_eq!(reader.fill(&grant_page, path, &[("reason", "x")]).await.status, 403, "{path}");
+    }
+    assert_eq!(steward.fill(&grant_page, &bundle, &[]).await.status, 403);
+    let early = operator.fill(&grant_page, &bundle, &[]).await;
+    assert_eq!(early.status, 422, "{early:?}");
+    assert_eq!(approver.fill(&grant_page, &approve, &[]).await.status, 303);
+    assert_eq!(stage.count("access").await, 0);
+    let handed = operator.fill(&grant_page, &bundle, &[]).await;
+    assert_eq!((handed.status, handed.header("content-type")), (200, "application/octet-stream"));
+    assert!(handed.header("content-disposition").contains("TTT-"), "{:?}", handed.headers);
+    assert_eq!(stage.count("access").await, 1);
+    // Nothing of it stays behind.
+    let left = std::fs::read_dir(&stage.province.hub.data).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("outgoing")));
+    drop(identity);
+    assert_eq!(operator.fill(&grant_page, &revoke, &[("reason", " ")]).await.status, 422);
+    assert_eq!(operator.fill(&grant_page, &revoke, &[("reason", "xong việc")]).await.status, 303);
+    assert!(operator.get(&grant_page).await.body.contains("đã thu hồi"));
+    assert_eq!(operator.fill(&grant_page, &bundle, &[]).await.status, 422);
+    assert_eq!(operator.get("/sharing/grants/999999").await.status, 404);
 }
