@@ -8,6 +8,7 @@
 //! A new page is a file in `pages`, a line in `routes` and a row in [`crate::rights::PAGES`]; `layout` shows it in the
 //! navigation once it is there, and links to it come alive by themselves.
 
+pub mod api;
 mod assets;
 mod events;
 mod format;
