@@ -6,6 +6,9 @@ use serde_json::{Map, Value as Json, json};
 use super::problem::Kind;
 use super::schema;
 
+/// What a unit's code looks like.
+pub const UNIT_PATTERN: &str = "^[0-9A-Za-z][0-9A-Za-z.\\-]{0,31}$";
+
 /// An object with these members, all there.
 #[must_use]
 pub fn object(properties: Json) -> Json {
@@ -20,6 +23,15 @@ pub fn with(mut object: Json, optional: Json) -> Json {
         (object.get_mut("properties").and_then(Json::as_object_mut), optional)
     {
         properties.extend(optional);
+    }
+    object
+}
+
+/// An object with nothing but its members.
+#[must_use]
+pub fn closed(mut object: Json) -> Json {
+    if let Some(members) = object.as_object_mut() {
+        members.insert("additionalProperties".to_owned(), false.into());
     }
     object
 }

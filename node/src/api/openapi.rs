@@ -6,7 +6,9 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::withdrawal::REASON_CHARS_MAX;
 use serde_json::{Map, Value as Json, json};
 
-use super::describe::{answer, content, list, object, record_schemas, reference, refusal};
+use super::describe::{
+    UNIT_PATTERN, answer, closed, content, list, object, record_schemas, reference, refusal,
+};
 use super::problem::KINDS;
 use super::routes::{ENDPOINTS, Endpoint, Operation};
 use super::{OBJECTS_MAX, schema};
@@ -115,6 +117,7 @@ fn parameters(endpoint: Endpoint, catalogue: &Catalogue) -> Vec<Json> {
         }));
     };
     let text = || json!({ "type": "string" });
+    let unit = || json!({ "type": "string", "pattern": UNIT_PATTERN });
     if endpoint.path.contains("{type}") {
         let names: Vec<&str> = catalogue.record_types().map(|declared| declared.name.as_str()).collect();
         add("path", "type", json!({ "type": "string", "enum": names }), "loại bản ghi · record type");
@@ -122,15 +125,16 @@ fn parameters(endpoint: Endpoint, catalogue: &Catalogue) -> Vec<Json> {
     if endpoint.path.contains("{id}") {
         let said = "id, hoặc khóa: các phần cách nhau bởi |, mã hóa phần trăm · id, or the natural key, its parts set apart by |, percent-encoded";
         add("path", "id", text(), said);
-        add("query", "unit", text(), "đơn vị mà số thuộc về · the unit whose numbers are meant");
+        add("query", "unit", unit(), "đơn vị mà số thuộc về · the unit whose numbers are meant");
     }
     match endpoint.operation {
         Operation::List => {
             add("query", "search", text(), "các từ, không kể dấu · words, marks and case aside");
-            add("query", "unit", text(), "chỉ của đơn vị này · only this unit's");
+            add("query", "unit", unit(), "chỉ của đơn vị này · only this unit's");
             let limit = json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 100 });
             add("query", "limit", limit, "tối đa · how many");
-            add("query", "after", text(), "`next` của trang trước · `next` of the page before");
+            let id = json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" });
+            add("query", "after", id, "`next` của trang trước · `next` of the page before");
             let all = json!({ "type": "boolean", "default": false });
             add("query", "all", all, "cả bản ghi đã thu hồi · withdrawn ones too");
         }
@@ -162,7 +166,7 @@ fn schemas(catalogue: &Catalogue) -> Map<String, Json> {
     let mut schemas = record_schemas(catalogue);
     for (name, schema) in [
         ("ImportAnswer", object(imported)),
-        ("Withdraw", object(withdraw)),
+        ("Withdraw", closed(object(withdraw))),
         ("WithdrawAnswer", json!({ "allOf": [reference("Record"), changed] })),
         ("Status", object(status)),
     ] {

@@ -136,9 +136,11 @@ fn parameters<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
 }
 
 fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query
-        .map(|Query(query)| query)
-        .map_err(|rejection| Problem::new(Kind::BAD_REQUEST, rejection.body_text()))
+    query.map(|Query(query)| query).map_err(|rejection| {
+        let said = rejection.body_text();
+        let detail = format!("tham số không hợp lệ ({said}) · a parameter is not valid ({said})");
+        Problem::new(Kind::BAD_REQUEST, detail)
+    })
 }
 
 async fn types(State(api): State<Arc<Api>>) -> Response {

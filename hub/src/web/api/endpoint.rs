@@ -1,11 +1,17 @@
 //! One endpoint: everything the router, the reader of requests and the description need of it.
 
 use lienthong_node::api::Problem;
+use lienthong_node::api::describe::UNIT_PATTERN;
 use lienthong_proto::catalogue::Catalogue;
 use serde_json::{Value as Json, json};
 
 use super::given::Given;
 use crate::service::Request;
+
+/// Bytes of a cursor: it holds a value that is sorted by.
+const CURSOR_BYTES_MAX: usize = 8_000;
+/// Characters of a reason.
+const REASON_MAX: usize = 500;
 
 /// One method of one path.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +82,12 @@ impl Member {
 pub(super) enum Form {
     /// Text of so many characters at most.
     Text(usize),
+    /// A reason: text, and something in it.
+    Reason,
+    /// A ledger entry and the place beside it: `12.0`.
+    Place,
+    /// Where a list goes on, as the page before said; empty is the beginning.
+    Cursor,
     /// An integer of this range.
     Whole(u64, u64),
     /// `true` or `false`.
@@ -107,7 +119,24 @@ impl Form {
         let text = || value.as_str();
         let fits = match self {
             Self::Text(max) => text()?.chars().count() <= max && !text()?.contains('\0'),
-            Self::Whole(min, max) => (min..=max).contains(&value.as_u64()?),
+            Self::Reason => {
+                Self::Text(REASON_MAX).checked(value.clone()).is_some() && !text()?.trim().is_empty()
+            }
+            Self::Place => {
+                let (ledger, place) = text()?.split_once('.')?;
+                let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+                (1..=18).contains(&ledger.len())
+                    && (1..=4).contains(&place.len())
+                    && is_number(ledger)
+                    && is_number(place)
+            }
+            Self::Cursor => text()?.len() <= CURSOR_BYTES_MAX,
+            // JSON Schema has 1.0 for an integer.
+            Self::Whole(min, max) => {
+                let told = value.to_string();
+                let whole = told.strip_suffix(".0").unwrap_or(&told).parse::<u64>().ok()?;
+                return (min..=max).contains(&whole).then(|| whole.into());
+            }
             Self::Flag => value.is_boolean(),
             Self::Day => text()?.parse::<jiff::civil::Date>().is_ok() && text()?.len() == 10,
             Self::Unit => text()?.parse::<lienthong_proto::ids::UnitCode>().is_ok(),
@@ -123,10 +152,16 @@ impl Form {
     pub(super) fn schema(self, catalogue: &Catalogue) -> Json {
         match self {
             Self::Text(max) => json!({ "type": "string", "maxLength": max, "pattern": "^[^\\u0000]*$" }),
+            Self::Reason => json!({
+                "type": "string", "minLength": 1, "maxLength": REASON_MAX,
+                "pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$",
+            }),
+            Self::Place => json!({ "type": "string", "pattern": "^[0-9]{1,18}\\.[0-9]{1,4}$" }),
+            Self::Cursor => json!({ "type": "string", "maxLength": CURSOR_BYTES_MAX }),
             Self::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
             Self::Flag => json!({ "type": "boolean" }),
             Self::Day => json!({ "type": "string", "format": "date" }),
-            Self::Unit => json!({ "type": "string", "pattern": "^[0-9A-Za-z][0-9A-Za-z.\\-]{0,31}$" }),
+            Self::Unit => json!({ "type": "string", "pattern": UNIT_PATTERN }),
             Self::Record => json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
             Self::Type => {
                 let names: Vec<&str> =

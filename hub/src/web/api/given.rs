@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lienthong_node::api::{Kind, Problem};
 use lienthong_node::records::LIMIT_MAX;
+use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::ids::{RecordId, UnitCode};
 use serde_json::{Map, Value as Json};
 
@@ -12,15 +13,13 @@ use super::selection::{Selection, Sort};
 
 /// Items of a page, if nothing else is asked for.
 pub(super) const LIMIT: usize = 100;
-/// Characters of a cursor.
-const CURSOR_CHARS_MAX: usize = 1_000;
 
 /// How many items a page holds.
 pub(super) const LIMIT_MEMBER: Member =
     Member::new("limit", Form::Whole(1, LIMIT_MAX as u64), "tối đa, mặc định 100 · how many, 100 by default");
 /// Where a page begins.
 pub(super) const AFTER_MEMBER: Member =
-    Member::new("after", Form::Text(CURSOR_CHARS_MAX), "`next` của trang trước · `next` of the page before");
+    Member::new("after", Form::Cursor, "`next` của trang trước · `next` of the page before");
 
 /// The values of a request, by name; each of its declared form.
 #[derive(Debug, Default)]
@@ -39,7 +38,8 @@ fn unknown(name: &str) -> Problem {
     wrong(&name, "không có tham số {} · there is no parameter {}")
 }
 
-fn bad(name: &str) -> Problem {
+/// A value is not what its name stands for.
+pub(super) fn bad(name: &str) -> Problem {
     wrong(name, "{}: giá trị không hợp lệ · {}: not a valid value")
 }
 
@@ -50,6 +50,7 @@ impl Given {
     /// [`Problem`] naming what is unknown, wrong, given twice or missing.
     pub(super) fn read<'a>(
         endpoint: &Endpoint,
+        catalogue: &Catalogue,
         path: impl Iterator<Item = (&'a str, &'a str)>,
         query: &str,
         body: Option<Map<String, Json>>,
@@ -72,7 +73,13 @@ impl Given {
             }
             let mut declared = endpoint.query.iter().chain(filters).chain(paging);
             let member = declared.find(|member| member.name == name).ok_or_else(|| unknown(&name))?;
-            given.take(member, member.form.of_text(&text))?;
+            if text.is_empty() && matches!(member.form, Form::Cursor) {
+                // The beginning.
+                continue;
+            }
+            // A type in the path is looked for, and the nearest one told.
+            let known = !matches!(member.form, Form::Type) || catalogue.record_type(&text).is_some();
+            given.take(member, member.form.of_text(&text).filter(|_| known))?;
         }
         for (name, value) in body.into_iter().flatten() {
             let member = endpoint.body.iter().find(|member| member.name == name);

@@ -1,6 +1,6 @@
 //! The description of the API, OpenAPI 3.1, made of the endpoints and the catalogue in force.
 
-use lienthong_node::api::describe::{answer, content, object, page, reference, refusal};
+use lienthong_node::api::describe::{answer, closed, content, object, page, reference, refusal};
 use lienthong_proto::catalogue::Catalogue;
 use serde_json::{Map, Value as Json, json};
 
@@ -121,7 +121,6 @@ fn sent_schema(endpoint: &Endpoint, catalogue: &Catalogue) -> Json {
     let mut schema = object(properties.into());
     if let Some(members) = schema.as_object_mut() {
         members.insert("required".to_owned(), required.into());
-        members.insert("additionalProperties".to_owned(), false.into());
     }
-    schema
+    closed(schema)
 }

@@ -2,9 +2,10 @@
 
 use lienthong_node::records::{Listing, Page};
 use lienthong_node::service::RecordsRequest;
+use lienthong_proto::ids::RecordId;
 
 use super::endpoint::{Does, Endpoint, Form, List, Member};
-use super::given::{AFTER_MEMBER, Given, LIMIT_MEMBER};
+use super::given::{AFTER_MEMBER, Given, LIMIT_MEMBER, bad};
 use super::table::{ID, NUMBER, OF_UNIT, RECORD, SEARCH, TYPE, UNIT, whole};
 use crate::service::Request;
 
@@ -152,7 +153,12 @@ pub(super) static READS: &[Endpoint] = &[
         .query(&[TYPE, UNIT, LIMIT_MEMBER, AFTER_MEMBER])
         .answer("DefectPage")
         .asks("defects", |given| {
-            let (record_type, unit) = (given.text_if("type"), given.unit_if("unit"));
+            let (record_type, unit, after) =
+                (given.text_if("type"), given.unit_if("unit"), given.text_if("after"));
+            let place = after.iter().all(|after| after.split_once('/').is_some_and(|(_, id)| id.parse::<RecordId>().is_ok()));
+            if !place {
+                return Err(bad("after"));
+            }
             Ok(Request::Defects { record_type, unit, page: page(given) })
         }),
     Endpoint::get("/waivers", "waivers", "Lỗi được chấp nhận đến hạn · defects accepted until a day")

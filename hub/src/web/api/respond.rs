@@ -73,7 +73,7 @@ impl Api {
         let path = in_path(endpoint, &mut parts).await?;
         let path = path.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         let query = parts.uri.query().unwrap_or_default();
-        let given = Given::read(endpoint, path, query, sent)?;
+        let given = Given::read(endpoint, &self.site.hub.catalogue, path, query, sent)?;
         self.done(endpoint, &given, &caller).await
     }
 

@@ -18,8 +18,6 @@ pub(super) fn whole() -> Page {
 
 /// Characters of an id, a key or a number.
 pub(super) const NAME: Form = Form::Text(1_000);
-/// Characters of a reason.
-pub(super) const REASON: Form = Form::Text(500);
 
 pub(super) const UNIT: Member = Member::new("unit", Form::Unit, "mã đơn vị · a unit’s code");
 pub(super) const TYPE: Member = Member::new("type", Form::Type, "loại bản ghi · record type");
@@ -29,11 +27,10 @@ pub(super) const ID: Member = Member::new(
     "id, hoặc khóa: các phần cách nhau bởi |, mã hóa phần trăm · id, or the natural key, its parts set apart by |, percent-encoded",
 );
 pub(super) const RECORD: Member = Member::new("id", Form::Record, "id bản ghi · a record’s id");
-pub(super) const NUMBER: Member =
-    Member::new("number", Form::Text(40), "số, như 12.0 · its number, like 12.0");
+pub(super) const NUMBER: Member = Member::new("number", Form::Place, "số, như 12.0 · its number, like 12.0");
 pub(super) const OF_UNIT: Member =
     Member::new("unit", Form::Unit, "đơn vị mà số thuộc về · the unit whose numbers are meant");
-pub(super) const WHY: Member = Member::new("reason", REASON, "lý do · why").required();
+pub(super) const WHY: Member = Member::new("reason", Form::Reason, "lý do · why").required();
 pub(super) const SEARCH: Member = Member::new(
     super::selection::SEARCH,
     Form::Text(200),
