@@ -15,7 +15,8 @@ use lienthong_hub::web::Pages;
 use lienthong_hub::web::api::{BASE, BODY_BYTES_MAX, endpoints};
 use lienthong_node::app::Node;
 use lienthong_tests::asking::{at_hub, import, until};
-use lienthong_tests::browsing::{FORM, Reader, Reply};
+use lienthong_tests::browsing::{FORM, Reader};
+use lienthong_tests::programs::{Client, Description, SENT, json_of, problem};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::{Value as Json, json};
 
@@ -37,57 +38,6 @@ const PAPER: &str = "Đảng viên,Từ đơn vị,Đến đơn vị,Ngày giớ
 fn line(name: &str, born: &str, unit: &str, number: &str, phone: &str) -> String {
     format!("{name},{born},Nam,{number},01/02/2000,Chi bộ 1,{unit},CHIBO,CHINH_THUC,{phone},12345678\n")
 }
-
-/// One program at the API.
-#[derive(Clone)]
-struct Client {
-    reader: Reader,
-    token: Option<String>,
-}
-
-/// The kind of a problem, which must be well formed and in both languages.
-fn problem(reply: &Reply) -> String {
-    let body = json_of(reply);
-    assert_eq!(reply.header("content-type"), "application/problem+json", "{reply:?}");
-    assert_eq!(body["status"], reply.status, "{reply:?}");
-    for text in ["title", "detail"] {
-        assert!(body[text].as_str().unwrap().contains(" · "), "{reply:?}");
-    }
-    body["type"].as_str().unwrap().strip_prefix("urn:lienthong:problem:").unwrap().to_owned()
-}
-
-fn json_of(reply: &Reply) -> Json {
-    serde_json::from_str(&reply.body).unwrap_or_else(|error| panic!("{error}: {reply:?}"))
-}
-
-impl Client {
-    fn with(&self, token: Option<&str>) -> Self {
-        Self { reader: self.reader.clone(), token: token.map(str::to_owned) }
-    }
-
-    async fn send(&self, method: &str, path: &str, lines: &[(&str, &str)], body: &str) -> Reply {
-        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
-        let bearer = bearer.as_deref().map(|bearer| ("Authorization", bearer));
-        let lines: Vec<(&str, &str)> = bearer.into_iter().chain(lines.iter().copied()).collect();
-        self.reader.clone().send(method, &format!("{BASE}{path}"), &lines, body).await
-    }
-
-    async fn get(&self, path: &str) -> Reply {
-        self.send("GET", path, &[], "").await
-    }
-
-    async fn read(&self, path: &str) -> Json {
-        let reply = self.get(path).await;
-        assert_eq!(reply.status, 200, "{path}: {reply:?}");
-        json_of(&reply)
-    }
-
-    async fn post(&self, path: &str, body: &Json) -> Reply {
-        self.send("POST", path, &[SENT], &body.to_string()).await
-    }
-}
-
-const SENT: (&str, &str) = ("Content-Type", "application/json");
 
 struct Stage {
     province: Province,
@@ -156,47 +106,6 @@ impl Stage {
         let duplicates = async || client.read("/duplicates").await;
         until("the pair", duplicates, |list| !list["items"].as_array().unwrap().is_empty()).await;
         (stage, here, there)
-    }
-}
-
-/// The API's own description, strict: what it does not name may not be there.
-struct Description {
-    document: Json,
-}
-
-fn strict(value: &mut Json) {
-    match value {
-        Json::Object(members) => {
-            members.values_mut().for_each(strict);
-            if members.get("properties").is_some_and(Json::is_object) {
-                members.entry("additionalProperties").or_insert(false.into());
-            }
-        }
-        Json::Array(values) => values.iter_mut().for_each(strict),
-        _ => {}
-    }
-}
-
-impl Description {
-    async fn of(client: &Client) -> Self {
-        let mut document = client.with(None).read("/openapi.json").await;
-        strict(&mut document["components"]["schemas"]);
-        Self { document }
-    }
-
-    /// Fails unless this is what the description says of that answer.
-    fn judge(&self, method: &str, path: &str, answer: &Json) {
-        let operation = &self.document["paths"][path][method.to_lowercase()];
-        let mut schema = operation["responses"]["200"]["content"]["application/json"]["schema"].clone();
-        assert!(schema.is_object(), "{method} {path} is described");
-        strict(&mut schema);
-        let whole = json!({ "allOf": [schema], "components": self.document["components"] });
-        let validator = jsonschema::draft202012::new(&whole).unwrap();
-        let faults: Vec<String> = validator
-            .iter_errors(answer)
-            .map(|fault| format!("{}: {fault}", fault.instance_path()))
-            .collect();
-        assert!(faults.is_empty(), "{method} {path}: {faults:#?}\n{answer:#}");
     }
 }
 
