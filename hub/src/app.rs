@@ -33,7 +33,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
-use crate::accounts::{AccountError, Accounts};
+use crate::accounts::{AccountError, Accounts, ApiTokens};
 use crate::alerts::Alerts;
 use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
@@ -106,6 +106,8 @@ pub struct Hub {
     pub registry: Registry,
     /// Enrolment tokens.
     pub tokens: Tokens,
+    /// Tokens of the API.
+    pub api_tokens: ApiTokens,
     /// Recoveries that were approved.
     pub approvals: Approvals,
     /// Whom to call at units.
@@ -224,6 +226,7 @@ impl Hub {
         let registry = Registry::open(&secrets)?;
         let tokens = Tokens::open(&secrets)?;
         let approvals = Approvals::open(&secrets).map_err(TokenError::from)?;
+        let api_tokens = ApiTokens::open(&secrets).map_err(TokenError::from)?;
         let contacts = Contacts::open(&secrets).map_err(TokenError::from)?;
         let accounts = Accounts::open(&secrets)?;
         let issuer = Issuer::new(&secrets)?;
@@ -269,6 +272,7 @@ impl Hub {
             registry,
             tokens,
             approvals,
+            api_tokens,
             contacts,
             accounts,
             issuer,

@@ -1,7 +1,7 @@
 //! Roles × actions: what each role may do, and what every request and every page needs. Deny by default.
 //!
 //! This is the only table. What stands in no row is nobody's: a request is looked up by its name on the control
-//! socket, a page by its method and path, before anything of it is done. The tests below write the whole table out;
+//! socket, an endpoint of the API by the request it makes, a page by its method and path, before anything of it is done. The tests below write the whole table out;
 //! `tests/tests/web.rs` goes through the pages with each role.
 
 use crate::accounts::AccountRole;
@@ -92,6 +92,10 @@ pub const REQUESTS: &[(&str, Right)] = &[
     ("certificate_renew", Right::Operate),
     ("alerts_list", Right::Read),
     ("alerts_acknowledge", Right::Operate),
+    ("api_token_create", Right::Read),
+    ("api_token_list", Right::Read),
+    ("api_token_revoke", Right::Read),
+    ("defects", Right::Read),
     ("user_add", Right::KeepAccounts),
     ("user_list", Right::Read),
     ("user_disable", Right::KeepAccounts),

@@ -65,7 +65,11 @@ impl Page {
             .map(&place)
             .map_or(0, |after| items.iter().take_while(|item| place(&key(item)) <= after).count());
         let left = items.len().saturating_sub(skip);
-        let limit = self.limit.unwrap_or(usize::MAX).clamp(1, LIMIT_MAX);
+        // The whole of it is for who goes on to select from it.
+        let limit = match self.limit {
+            Some(usize::MAX) => usize::MAX,
+            limit => limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX),
+        };
         let page: Vec<Json> = items.into_iter().skip(skip).take(limit).collect();
         let next = if left > page.len() { page.last().map(key) } else { None };
         json!({ "items": page, "next": next })

@@ -165,7 +165,8 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8])
     while let Ok(count @ 1..) = stream.read(&mut piece).await {
         received.extend_from_slice(piece.get(..count).unwrap_or_default());
     }
-    let text = String::from_utf8(received).unwrap();
+    // A file that is handed over is no text; its heads are.
+    let text = String::from_utf8_lossy(&received);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap().parse().unwrap();

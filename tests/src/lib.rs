@@ -5,6 +5,7 @@ pub mod browser;
 pub mod browsing;
 pub mod peer;
 pub mod processes;
+pub mod programs;
 pub mod proxy;
 pub mod sharing;
 pub mod stage;

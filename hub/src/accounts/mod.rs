@@ -5,6 +5,7 @@
 //! The names of accounts stand in every event; passwords only as Argon2id hashes, sealed, as are the seeds of
 //! codes.
 
+mod api_tokens;
 mod second;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
+pub use self::api_tokens::{ApiToken, ApiTokenError, ApiTokens};
 use self::second::SecondFactor;
 use crate::pki::{HubSecrets, Seal, SealError};
 pub use crate::rights::Right;

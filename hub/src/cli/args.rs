@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use lienthong_node::cli::RecordsCommand;
+use lienthong_node::cli::{ApiTokenAction, RecordsCommand};
 use lienthong_node::records::Page;
 
 use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
@@ -108,6 +108,12 @@ pub enum Command {
         /// What
         #[command(subcommand)]
         action: TokenAction,
+    },
+    /// Mã của chương trình dùng API, mang quyền của tài khoản tạo ra nó · tokens for programs at the API, with the rights of the account that makes them
+    ApiToken {
+        /// What
+        #[command(subcommand)]
+        action: ApiTokenAction,
     },
     /// Đơn vị · units
     Unit {

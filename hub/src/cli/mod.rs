@@ -14,7 +14,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
-use lienthong_node::cli::{Hear, Tongue, author, print_answer, second_signal, settled, stopped};
+use lienthong_node::cli::{
+    ApiTokenAction, Hear, Tongue, author, print_answer, second_signal, settled, stopped,
+};
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer, Caller};
 use lienthong_node::notify;
@@ -193,6 +195,7 @@ fn name(command: &Command) -> &'static str {
         Command::Records(command) => command.name(),
         Command::Status { tree: None } => "status",
         Command::Quality { .. } => "quality",
+        Command::ApiToken { .. } => "api-token",
         _ => "other",
     }
 }
@@ -351,6 +354,15 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
 fn request(command: &Command) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Token { action } => of_token(action)?,
+        Command::ApiToken { action } => match action {
+            ApiTokenAction::Create { name } => {
+                Request::ApiTokenCreate { name: name.clone(), actor: author() }
+            }
+            ApiTokenAction::List => Request::ApiTokenList,
+            ApiTokenAction::Revoke { name } => {
+                Request::ApiTokenRevoke { name: name.clone(), actor: author() }
+            }
+        },
         Command::Unit { action } => of_unit(action)?,
         Command::Transfer { record_type, id, to, reason, unit } => Request::RecordTransfer(Transfer {
             record_type: record_type.clone(),

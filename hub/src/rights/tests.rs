@@ -57,6 +57,10 @@ const WHO_MAY_REQUEST: &str = "
     O..A certificate_renew
     OSPA alerts_list
     O..A alerts_acknowledge
+    OSPA api_token_create
+    OSPA api_token_list
+    OSPA api_token_revoke
+    OSPA defects
     ...A user_add
     OSPA user_list
     ...A user_disable

@@ -1,5 +1,6 @@
 //! What a hub does when asked: the one place behind the control socket and the command line.
 
+mod api_tokens;
 mod catalogue;
 mod certificate;
 mod decisions;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use lienthong_node::control::{Answer, Caller, Tell};
 use lienthong_node::records::Records;
 use lienthong_node::service::{RecordsRequest, RecordsService, state_digest};
+use lienthong_proto::ids::UnitCode;
 use lienthong_proto::rules::UnitScope;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Handle;
@@ -34,6 +36,10 @@ pub use sharing::SharingRequest;
 
 /// The rule of a refusal that a code undoes.
 pub const CODE_NEEDED: &str = "CODE_NEEDED";
+
+fn unit_unknown(unit: &UnitCode) -> Answer {
+    Answer::refused("UNIT_UNKNOWN", format!("không có đơn vị {unit} · there is no unit {unit}"))
+}
 
 fn list(items: Vec<Json>) -> Answer {
     Answer::done(json!({ "items": items, "next": null }))
@@ -94,6 +100,8 @@ impl Hub {
             Request::UserAdd { name, roles, uid, password, actor } => {
                 self.user_add(name, roles, uid, password.as_deref(), &actor).await
             }
+            Request::ApiTokenCreate { name, actor } => self.api_token_create(&name, &actor).await,
+            Request::ApiTokenRevoke { name, actor } => self.api_token_revoke(&name, &actor).await,
             Request::UserDisable { name, actor } => self.user_disable(name, &actor).await,
             Request::CertificateRenew { names, actor } => self.certificate_renew(&names, &actor).await,
             Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
@@ -159,8 +167,12 @@ impl Hub {
             Request::UnitList => Ok(self.unit_list()),
             Request::UnitShow { unit } => self.unit_show(&unit),
             Request::UserList => Ok(self.user_list()),
+            Request::ApiTokenList => Ok(self.api_token_list()),
             Request::CertificateShow => Ok(self.certificate_show()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::Defects { record_type, unit, page } => {
+                self.defects(record_type.as_deref(), unit.as_ref(), &page)
+            }
             Request::AlertsList { all, page } => Ok(self.alerts_list(all, &page)),
             Request::AlertsAcknowledge { id, reason, actor } => self.alerts_acknowledge(id, &reason, &actor),
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
@@ -208,6 +220,8 @@ impl Hub {
             | Request::ConfirmSuccession { .. }
             | Request::Sharing(_)
             | Request::CertificateRenew { .. }
+            | Request::ApiTokenCreate { .. }
+            | Request::ApiTokenRevoke { .. }
             | Request::UserAdd { .. }
             | Request::UserDisable { .. }
             | Request::UserTotpReset { .. } => Err(Answer::failed("not a question")),

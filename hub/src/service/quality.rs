@@ -5,12 +5,14 @@ use std::cmp::Reverse;
 use lienthong_node::control::Answer;
 use lienthong_node::quality::{QualityError, quality_json};
 use lienthong_node::records::{Page, numbered};
+use lienthong_node::service::known_type;
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::quality::{Score, Silence};
 use lienthong_proto::time::UnixMillis;
 use serde_json::json;
 
+use super::unit_unknown;
 use crate::app::Hub;
 
 impl Hub {
@@ -37,7 +39,7 @@ impl Hub {
                 return self.quality_on(Some(unit), on);
             }
             if self.tree().get(unit).is_none() {
-                return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+                return Err(unit_unknown(unit));
             }
             let mut report = self.quality.unit_report(unit, self.silence(unit)).map_err(Answer::failed)?;
             if let Some(fields) = report.as_object_mut() {
@@ -61,6 +63,20 @@ impl Hub {
         items.sort_by_key(|(total, _)| *total);
         let items: Vec<_> = items.into_iter().map(|(_, line)| line).collect();
         Ok(Answer::done(json!({ "items": items, "next": null, "not_judged_yet": left })))
+    }
+
+    /// A page of the records with defects.
+    pub(super) fn defects(
+        &self,
+        record_type: Option<&str>,
+        unit: Option<&UnitCode>,
+        page: &Page,
+    ) -> Result<Answer, Answer> {
+        if let Some(name) = record_type {
+            known_type(&self.catalogue, name)?;
+        }
+        self.quality.catch_up().map_err(Answer::failed)?;
+        Ok(Answer::done(self.quality.defect_list(record_type, unit, page).map_err(Answer::failed)?))
     }
 
     pub(super) fn duplicates_list(&self, page: &Page) -> Result<Answer, Answer> {

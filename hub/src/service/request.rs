@@ -254,6 +254,31 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// A token of the API, for a program of the account that asks.
+    ApiTokenCreate {
+        /// For what program.
+        name: String,
+        /// Who, and whose rights it has.
+        actor: String,
+    },
+    /// All tokens of the API.
+    ApiTokenList,
+    /// End a token of the API.
+    ApiTokenRevoke {
+        /// Its name.
+        name: String,
+        /// Who.
+        actor: String,
+    },
+    /// The records with defects.
+    Defects {
+        /// Only of this type.
+        record_type: Option<String>,
+        /// Only this unit's.
+        unit: Option<UnitCode>,
+        /// Which.
+        page: Page,
+    },
     /// All accounts.
     UserList,
     /// End an account.
@@ -491,6 +516,10 @@ impl Request {
             Self::CertificateRenew { .. } => "certificate_renew",
             Self::AlertsList { .. } => "alerts_list",
             Self::AlertsAcknowledge { .. } => "alerts_acknowledge",
+            Self::ApiTokenCreate { .. } => "api_token_create",
+            Self::ApiTokenList => "api_token_list",
+            Self::ApiTokenRevoke { .. } => "api_token_revoke",
+            Self::Defects { .. } => "defects",
             Self::UserAdd { .. } => "user_add",
             Self::UserList => "user_list",
             Self::UserDisable { .. } => "user_disable",
@@ -529,6 +558,8 @@ impl Request {
             | Self::ConfirmSuccession { actor }
             | Self::CertificateRenew { actor, .. }
             | Self::AlertsAcknowledge { actor, .. }
+            | Self::ApiTokenCreate { actor, .. }
+            | Self::ApiTokenRevoke { actor, .. }
             | Self::UserAdd { actor, .. }
             | Self::UserDisable { actor, .. }
             | Self::UserTotpReset { actor, .. } => name.clone_into(actor),

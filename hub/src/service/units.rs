@@ -9,9 +9,10 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::{Value, date_text};
 use serde_json::{Value as Json, json};
 
-use super::list;
+use super::waivers::reason_of;
+use super::{list, unit_unknown};
 use crate::app::Hub;
-use crate::pki::{Enrolled, Role};
+use crate::pki::{ContactError, Enrolled, RegistryError, Role, TokenError};
 
 impl Hub {
     pub(super) async fn token_create(
@@ -32,12 +33,13 @@ impl Hub {
         let known = self.registry.list().iter().any(|entry| entry.unit == unit);
         if let (Some(successors), false) = (&successors, known) {
             let to = super::lineage::codes(successors);
-            return Err(Answer::failed(format!(
+            let ended = format!(
                 "đơn vị {unit} đã kết thúc, kế thừa: {to} · unit {unit} has ended, its successors are {to}"
-            )));
+            );
+            return Err(Answer::refused("UNIT_ENDED", ended));
         }
         if tree.get(&unit).is_none() && successors.is_none() {
-            return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+            return Err(unit_unknown(&unit));
         }
         self.enrols().map_err(Answer::failed)?;
         let expires = UnixMillis(self.now().0.saturating_add(ttl_seconds.saturating_mul(1_000)));
@@ -59,17 +61,24 @@ impl Hub {
     }
 
     pub(super) async fn token_revoke(&self, id: &str, actor: &str) -> Result<Answer, Answer> {
-        self.tokens.revoke(id).map_err(Answer::failed)?;
+        self.tokens.revoke(id).map_err(|error| match error {
+            error @ TokenError::Unknown => Answer::refused("TOKEN_UNKNOWN", error),
+            error => Answer::failed(error),
+        })?;
         let fields = BTreeMap::from([("token".to_owned(), Value::Text(id.to_owned()))]);
         self.event("token_revoked", actor, fields).await.map_err(Answer::failed)?;
         Ok(Answer::done(json!({ "revoked": id })))
     }
 
     pub(super) async fn unit_revoke(&self, whom: &str, reason: &str, actor: &str) -> Result<Answer, Answer> {
-        let revoked = self.registry.revoke(whom, reason, self.now()).map_err(Answer::failed)?;
+        let reason = reason_of(reason)?;
+        let revoked = self.registry.revoke(whom, &reason, self.now()).map_err(|error| match error {
+            error @ RegistryError::Unknown(_) => Answer::refused("REPLICA_UNKNOWN", error),
+            error => Answer::failed(error),
+        })?;
         let fields = BTreeMap::from([
             ("whom".to_owned(), Value::Text(whom.to_owned())),
-            ("reason".to_owned(), Value::Text(reason.to_owned())),
+            ("reason".to_owned(), Value::Text(reason)),
         ]);
         self.event("revocation", actor, fields).await.map_err(Answer::failed)?;
         Ok(Answer::done(json!({ "revoked": revoked })))
@@ -84,9 +93,12 @@ impl Hub {
         actor: &str,
     ) -> Result<Answer, Answer> {
         if self.tree().get(unit).is_none() {
-            return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+            return Err(unit_unknown(unit));
         }
-        self.contacts.set(unit, name, phone).map_err(Answer::failed)?;
+        self.contacts.set(unit, name, phone).map_err(|error| match error {
+            error @ ContactError::Form => Answer::refused("CONTACT_FORM", error),
+            error @ ContactError::Seal(_) => Answer::failed(error),
+        })?;
         let fields = BTreeMap::from([("unit".to_owned(), Value::Unit(unit.clone()))]);
         self.event("contact", actor, fields).await.map_err(Answer::failed)?;
         Ok(Answer::done(json!({ "unit": unit, "contact": self.contacts.get(unit) })))
@@ -100,7 +112,7 @@ impl Hub {
         let tree = self.tree();
         let ended = tree.ending(unit);
         if tree.get(unit).is_none() && ended.is_none() {
-            return Err(Answer::failed(format!("không có đơn vị {unit} · there is no unit {unit}")));
+            return Err(unit_unknown(unit));
         }
         let replicas: Vec<Json> = self
             .registry

@@ -69,14 +69,19 @@ impl Hub {
     pub(super) fn quarantine_show(&self, number: &str) -> Result<Answer, Answer> {
         let parsed = number_of(number)?;
         let waiting = self.committer.books().read().quarantine.get(&parsed).cloned();
-        let waiting =
-            waiting.ok_or_else(|| Answer::failed(format!("không có {number} · there is no {number}")))?;
+        let waiting = waiting.ok_or_else(|| {
+            Answer::refused("NOT_QUARANTINED", format!("không có {number} · there is no {number}"))
+        })?;
         Ok(Answer::done(quarantined_json(parsed, &waiting)))
     }
 
     pub(super) async fn release(&self, number: &str, reason: &str, actor: String) -> Result<Answer, Answer> {
         let release = Release { number: number_of(number)?, reason: reason_of(reason)?, actor };
-        let sequence = self.committer.release(release).await.map_err(Answer::failed)?;
+        let sequence = self.committer.release(release).await.map_err(|error| match error {
+            error @ CommitError::NotQuarantined(_) => Answer::refused("NOT_QUARANTINED", error),
+            error @ CommitError::NotReleasable(_) => Answer::refused("NOT_RELEASABLE", error),
+            error => Answer::failed(error),
+        })?;
         Ok(Answer::done(json!({ "released": number, "ledger_index": sequence })))
     }
 
@@ -115,5 +120,6 @@ fn quarantined_json(number: (u64, u16), waiting: &Quarantined) -> Json {
 fn number_of(text: &str) -> Result<(u64, u16), Answer> {
     let parsed =
         text.split_once('.').and_then(|(ledger, place)| Some((ledger.parse().ok()?, place.parse().ok()?)));
-    parsed.ok_or_else(|| Answer::failed(format!("{text}: số có dạng 12.0 · a number looks like 12.0")))
+    let form = || format!("{text}: số có dạng 12.0 · a number looks like 12.0");
+    parsed.ok_or_else(|| Answer::refused("NUMBER_FORM", form()))
 }

@@ -29,7 +29,8 @@ use crate::pki::{
     unwrap_seal,
 };
 
-/// Files of `secrets/` that are taken over as they were, under the new seal. Tokens are not: each names the old ledger.
+/// Files of `secrets/` that are taken over as they were, under the new seal. Tokens are not: one to
+/// enrol by names the old ledger, and a program's may have been revoked since.
 const SEALED: [&str; 3] = ["registry.sealed", "accounts.sealed", "contacts.sealed"];
 /// The statement, to be copied off the machine: it serves a further restore if this hub is lost before its backup.
 const NOTE: &str = "succession.note";

@@ -114,7 +114,7 @@ fn view_of(site: &Arc<Site>, request: &Request) -> View {
 }
 
 /// Who a session is, if its account is still in use: one that was disabled ends with its next request.
-fn visitor_of(site: &Site, cookie: String, by_person: bool) -> Option<Visitor> {
+pub(super) fn visitor_of(site: &Site, cookie: String, by_person: bool) -> Option<Visitor> {
     let session = site.sessions.find(&cookie, site.hub.now(), by_person)?;
     let Some(account) = site.hub.accounts.active(&session.account) else {
         site.sessions.end(&cookie);
@@ -214,7 +214,7 @@ async fn form(view: &View, request: &mut Request) -> Result<Fields, Trouble> {
 
 /// A browser says where a form comes from by `Origin`, or, since our pages name no referrer, as `null`: then
 /// `Sec-Fetch-Site` says it, which no page can set.
-fn is_from_here(scheme: Scheme, headers: &HeaderMap) -> bool {
+pub(super) fn is_from_here(scheme: Scheme, headers: &HeaderMap) -> bool {
     let host = one(headers, &header::HOST).unwrap_or_default();
     match one(headers, &header::ORIGIN) {
         Some(origin) if origin != "null" => origin == format!("{}://{host}", scheme.name()),
@@ -223,7 +223,7 @@ fn is_from_here(scheme: Scheme, headers: &HeaderMap) -> bool {
 }
 
 /// A page of another name that leads here (DNS rebinding) names its own host; an address is nobody's to rebind.
-fn names_us(site: &Site, headers: &HeaderMap) -> bool {
+pub(super) fn names_us(site: &Site, headers: &HeaderMap) -> bool {
     let Some(host) = one(headers, &header::HOST) else { return false };
     let bare = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
@@ -242,7 +242,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     if values.next().is_some() { None } else { first.to_str().ok() }
 }
 
-fn cookie(site: &Site, headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn cookie(site: &Site, headers: &HeaderMap, name: &str) -> Option<String> {
     let name = site.cookie_name(name);
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -265,7 +265,7 @@ fn trouble_of(response: &mut Response) -> Option<Trouble> {
     ((status.is_client_error() || status.is_server_error()) && !drawn).then(|| Trouble::of(status))
 }
 
-fn harden(site: &Site, response: &mut Response) {
+pub(super) fn harden(site: &Site, response: &mut Response) {
     let headers = response.headers_mut();
     let policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                   form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

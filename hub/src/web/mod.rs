@@ -5,9 +5,12 @@
 //! asks the hub what the command line asks, and draws the answer with `layout` and `table`; `trouble` says what is the
 //! matter when it cannot.
 //!
+//! Programs, and the pages' own scripts, come by `api`, which has its own guard.
+//!
 //! A new page is a file in `pages`, a line in `routes` and a row in [`crate::rights::PAGES`]; `layout` shows it in the
 //! navigation once it is there, and links to it come alive by themselves.
 
+pub mod api;
 mod assets;
 mod events;
 mod format;

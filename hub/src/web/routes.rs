@@ -88,4 +88,5 @@ pub(super) fn router(site: &Arc<Site>) -> Router {
     router
         .fallback(|| async { axum::http::StatusCode::NOT_FOUND })
         .layer(middleware::from_fn_with_state(Arc::clone(site), guard))
+        .nest(super::api::BASE, super::api::router(site))
 }

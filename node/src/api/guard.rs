@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN};
 use axum::http::header::{HeaderName, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::problem::Problem;
+use super::header::{bearer, one};
+use super::problem::{Kind, Problem};
 use super::{Api, routes};
 
 /// The program that asks, by its token's name.
@@ -57,11 +58,11 @@ fn admit(api: &Api, request: &Request) -> Result<Option<Caller>, Problem> {
     let authority = request.uri().authority().is_none_or(|authority| is_ours(authority.as_str(), api.port));
     if named.is_none() || !authority {
         let detail = "tiêu đề Host phải là 127.0.0.1, localhost hoặc [::1] với cổng này · the Host header must be 127.0.0.1, localhost or [::1] with this port";
-        return Err(Problem::new("host", detail));
+        return Err(Problem::new(Kind::HOST, detail));
     }
     if headers.contains_key(ORIGIN) {
         let detail = "không nhận yêu cầu có tiêu đề Origin · requests with an Origin header are refused";
-        return Err(Problem::new("origin", detail));
+        return Err(Problem::new(Kind::ORIGIN, detail));
     }
     if routes::is_public(request.method(), request.uri().path()) {
         return Ok(None);
@@ -72,21 +73,9 @@ fn admit(api: &Api, request: &Request) -> Result<Option<Caller>, Problem> {
         Some(name) => Ok(Some(Caller(name))),
         None => {
             let detail = "gửi tiêu đề Authorization: Bearer với mã do `lienthong-node api-token create` tạo · send Authorization: Bearer with a token of `lienthong-node api-token create`";
-            Err(Problem::new("unauthorized", detail))
+            Err(Problem::new(Kind::UNAUTHORIZED, detail))
         }
     }
-}
-
-/// The one value of a header; of several none is believed.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    if values.next().is_some() { None } else { first.to_str().ok() }
-}
-
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Whether a host is this machine by a name no stranger's DNS can give out, with our port.

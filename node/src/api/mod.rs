@@ -8,13 +8,19 @@
 //! A web page in the officer's browser reaches loopback too. It cannot hold a token; a page that renames
 //! its own host to this address (DNS rebinding) names the wrong host; and whatever carries an `Origin` is
 //! refused, so that no page is ever answered.
+//!
+//! The hub's API stands on the same pieces: problems, bodies, tokens' secrets, the description of records.
 
+mod body;
+pub mod describe;
 mod guard;
+mod header;
 mod json;
 mod openapi;
 mod problem;
 mod routes;
 mod schema;
+mod secret;
 mod tokens;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,7 +35,12 @@ use tokio::sync::Semaphore;
 use crate::app::Node;
 use crate::serving::HttpServing;
 
+pub use body::{body, parsed};
+pub use header::{bearer, one};
+pub use problem::{Kind, Problem};
 pub use routes::{ENDPOINTS, Endpoint};
+pub use schema::types;
+pub use secret::{TOKENS_MAX, TokenSecret, is_token_name};
 pub use tokens::{ApiTokenError, ApiTokenRequest, ApiTokens};
 
 /// Bytes of a request's body: as the largest batch.
@@ -42,8 +53,6 @@ const CONNECTIONS_MAX: usize = 16;
 const WORK_MAX: usize = 4;
 /// How long a request waits for its turn.
 const WORK_WAIT: Duration = Duration::from_secs(10);
-/// Time for a request's body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection is asked to end after this time: one that is never read cannot be held for ever.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
 

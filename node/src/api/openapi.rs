@@ -6,6 +6,9 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::withdrawal::REASON_CHARS_MAX;
 use serde_json::{Map, Value as Json, json};
 
+use super::describe::{
+    UNIT_PATTERN, answer, closed, content, list, object, record_schemas, reference, refusal,
+};
 use super::problem::KINDS;
 use super::routes::{ENDPOINTS, Endpoint, Operation};
 use super::{OBJECTS_MAX, schema};
@@ -40,31 +43,8 @@ pub(super) fn document(catalogue: &Catalogue, address: SocketAddr) -> Json {
                 },
             },
             "schemas": schemas(catalogue),
-            "responses": { "Problem": problem() },
+            "responses": { "Problem": refusal(&KINDS) },
         },
-    })
-}
-
-fn reference(name: &str) -> Json {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
-}
-
-fn content(schema: Json) -> Json {
-    json!({ "application/json": { "schema": schema } })
-}
-
-fn answer(description: &str, schema: Json) -> Json {
-    json!({ "description": description, "content": content(schema) })
-}
-
-fn problem() -> Json {
-    let kinds: Vec<String> = KINDS
-        .iter()
-        .map(|(kind, status, title)| format!("{status} urn:lienthong:problem:{kind}: {title}"))
-        .collect();
-    json!({
-        "description": kinds.join("\n"),
-        "content": { "application/problem+json": { "schema": reference("Problem") } },
     })
 }
 
@@ -137,6 +117,7 @@ fn parameters(endpoint: Endpoint, catalogue: &Catalogue) -> Vec<Json> {
         }));
     };
     let text = || json!({ "type": "string" });
+    let unit = || json!({ "type": "string", "pattern": UNIT_PATTERN });
     if endpoint.path.contains("{type}") {
         let names: Vec<&str> = catalogue.record_types().map(|declared| declared.name.as_str()).collect();
         add("path", "type", json!({ "type": "string", "enum": names }), "loại bản ghi · record type");
@@ -144,15 +125,16 @@ fn parameters(endpoint: Endpoint, catalogue: &Catalogue) -> Vec<Json> {
     if endpoint.path.contains("{id}") {
         let said = "id, hoặc khóa: các phần cách nhau bởi |, mã hóa phần trăm · id, or the natural key, its parts set apart by |, percent-encoded";
         add("path", "id", text(), said);
-        add("query", "unit", text(), "đơn vị mà số thuộc về · the unit whose numbers are meant");
+        add("query", "unit", unit(), "đơn vị mà số thuộc về · the unit whose numbers are meant");
     }
     match endpoint.operation {
         Operation::List => {
             add("query", "search", text(), "các từ, không kể dấu · words, marks and case aside");
-            add("query", "unit", text(), "chỉ của đơn vị này · only this unit's");
+            add("query", "unit", unit(), "chỉ của đơn vị này · only this unit's");
             let limit = json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 100 });
             add("query", "limit", limit, "tối đa · how many");
-            add("query", "after", text(), "`next` của trang trước · `next` of the page before");
+            let id = json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" });
+            add("query", "after", id, "`next` của trang trước · `next` of the page before");
             let all = json!({ "type": "boolean", "default": false });
             add("query", "all", all, "cả bản ghi đã thu hồi · withdrawn ones too");
         }
@@ -164,77 +146,34 @@ fn parameters(endpoint: Endpoint, catalogue: &Catalogue) -> Vec<Json> {
     found
 }
 
-/// An object with these members, all there.
-fn object(properties: Json) -> Json {
-    let required: Vec<String> = properties.as_object().into_iter().flat_map(Map::keys).cloned().collect();
-    json!({ "type": "object", "properties": properties, "required": required })
-}
-
-fn page(items: Json) -> Json {
-    object(json!({
-        "items": { "type": "array", "items": items },
-        "next": { "type": ["string", "null"], "description": "after" },
-    }))
-}
-
-fn schemas(catalogue: &Catalogue) -> Json {
+fn schemas(catalogue: &Catalogue) -> Map<String, Json> {
     let (text, count) = (json!({ "type": "string" }), json!({ "type": "integer", "minimum": 0 }));
     let maybe = json!({ "type": ["string", "null"] });
-    let time = json!({ "type": "string", "format": "date-time" });
-    let list = |items: Json| json!({ "type": "array", "items": items });
-    let sibling = object(json!({ "value": {}, "unit": text, "replica": text, "at": time }));
-    let record = json!({
-        "type": text,
-        "id": { "type": "string", "pattern": "^[0-9a-f]{32}$" },
-        "unit": maybe,
-        "fields": { "anyOf": catalogue.record_types().map(|t| reference(&format!("{}.fields", t.name))).collect::<Vec<_>>() },
-        "conflicts": list(object(json!({ "field": text, "siblings": list(sibling) }))),
-        "defects": list(json!({ "type": "object" })),
-        "sources": list(object(json!({ "replica": text, "sequence": count }))),
-    });
-    let withdrawn = object(json!({ "reason": text, "at": time, "author": text, "unit": text }));
-    let mut whole = object(record);
-    if let Some(properties) = whole.get_mut("properties").and_then(Json::as_object_mut) {
-        properties.insert("withdrawn".to_owned(), withdrawn);
-    }
     let finding =
         object(json!({ "row": count, "column": maybe, "value": maybe, "rule": text, "message": text }));
-    let write = object(json!({
-        "at": time, "author": text, "replica": text, "sequence": count, "fields": { "type": "object" },
-    }));
-    let mut schemas = json!({
-        "Record": whole,
-        "RecordPage": page(reference("Record")),
-        "History": page(write),
-        "ImportAnswer": object(json!({
-            "file": text, "type": text, "rows": count, "created": count, "updated": count, "unchanged": count,
-            "duplicates": count, "rejected": count, "errors": list(finding.clone()), "warnings": list(finding),
-        })),
-        "Withdraw": object(json!({
-            "reason": { "type": "string", "minLength": 1, "maxLength": REASON_CHARS_MAX },
-        })),
-        "WithdrawAnswer": { "allOf": [reference("Record"), object(json!({ "changed": { "type": "boolean" } }))] },
-        "Status": object(json!({
-            "version": text, "unit": text, "replica": text, "hub": text, "addresses": { "type": "object" },
-            "state": { "type": "string", "enum": ["online", "offline", "regressed", "stopped"] },
-            "log": object(json!({ "size": count, "root": text })), "acknowledged": count, "pending": count,
-            "records": count, "quarantined": count, "last_sync": maybe,
-        })),
-        "Types": object(json!({
-            "items": list(json!({ "type": "object" })), "next": { "type": "null" }, "unit": text,
-            "codes": { "type": "object" }, "units": list(json!({ "type": "object" })), "catalogue": text,
-        })),
-        "OpenApi": { "type": "object" },
-        "Problem": object(json!({
-            "type": { "type": "string", "format": "uri" }, "title": text,
-            "status": { "type": "integer" }, "detail": text,
-        })),
+    let imported = json!({
+        "file": text, "type": text, "rows": count, "created": count, "updated": count, "unchanged": count,
+        "duplicates": count, "rejected": count, "errors": list(finding.clone()), "warnings": list(finding),
     });
-    if let Some(members) = schemas.as_object_mut() {
-        for declared in catalogue.record_types() {
-            members.insert(declared.name.clone(), schema::input(catalogue, declared));
-            members.insert(format!("{}.fields", declared.name), schema::fields(catalogue, declared));
-        }
+    let withdraw = json!({ "reason": { "type": "string", "minLength": 1, "maxLength": REASON_CHARS_MAX } });
+    let status = json!({
+        "version": text, "unit": text, "replica": text, "hub": text, "addresses": { "type": "object" },
+        "state": { "type": "string", "enum": ["online", "offline", "regressed", "stopped"] },
+        "log": object(json!({ "size": count, "root": text })), "acknowledged": count, "pending": count,
+        "records": count, "quarantined": count, "last_sync": maybe,
+    });
+    let changed = object(json!({ "changed": { "type": "boolean" } }));
+    let mut schemas = record_schemas(catalogue);
+    for (name, schema) in [
+        ("ImportAnswer", object(imported)),
+        ("Withdraw", closed(object(withdraw))),
+        ("WithdrawAnswer", json!({ "allOf": [reference("Record"), changed] })),
+        ("Status", object(status)),
+    ] {
+        schemas.insert(name.to_owned(), schema);
+    }
+    for declared in catalogue.record_types() {
+        schemas.insert(declared.name.clone(), schema::input(catalogue, declared));
     }
     schemas
 }

@@ -6,20 +6,20 @@ use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
 use axum::handler::Handler;
-use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Router, middleware};
 use bytes::Bytes;
-use futures::StreamExt as _;
 use lienthong_proto::ids::{RecordId, UnitCode};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::body::{body, parsed};
 use super::guard::{Caller, guard};
-use super::problem::Problem;
-use super::{Api, BODY_BYTES_MAX, BODY_TIMEOUT, OBJECTS_MAX, WORK_WAIT, json, schema};
+use super::problem::{Kind, Problem};
+use super::{Api, BODY_BYTES_MAX, OBJECTS_MAX, WORK_WAIT, schema};
 use crate::control::Answer;
 use crate::records::{LIMIT_MAX, Listing};
 use crate::service::{RecordsRequest, Request};
@@ -76,8 +76,8 @@ pub(super) fn router(api: Arc<Api>) -> Router {
     for endpoint in ENDPOINTS {
         router = router.route(endpoint.path, method_router(endpoint));
     }
-    let nowhere = async || Problem::new("not-found", "xem /v1/openapi.json · see /v1/openapi.json");
-    let otherwise = async || Problem::new("method", "xem /v1/openapi.json · see /v1/openapi.json");
+    let nowhere = async || Problem::new(Kind::NOT_FOUND, "xem /v1/openapi.json · see /v1/openapi.json");
+    let otherwise = async || Problem::new(Kind::METHOD, "xem /v1/openapi.json · see /v1/openapi.json");
     router
         .fallback(nowhere)
         .method_not_allowed_fallback(otherwise)
@@ -110,7 +110,7 @@ impl Api {
     /// Asks the node once it is this request's turn. `request` is made only then: what a body becomes is
     /// larger than the body.
     async fn ask(&self, request: impl FnOnce() -> Result<Request, Problem>) -> Result<Answer, Problem> {
-        let busy = || Problem::new("busy", "hãy thử lại sau · try again");
+        let busy = || Problem::new(Kind::BUSY, "hãy thử lại sau · try again");
         let turn = tokio::time::timeout(WORK_WAIT, self.work.acquire()).await;
         let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
         Ok(Arc::clone(&self.node).execute(request()?, Arc::new(|_| {})).await)
@@ -132,54 +132,14 @@ fn document(status: StatusCode, text: impl Into<Bytes>) -> Response {
 
 fn parameters<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
     path.map(|Path(parameters)| parameters)
-        .map_err(|rejection| Problem::new("bad-request", rejection.body_text()))
+        .map_err(|rejection| Problem::new(Kind::BAD_REQUEST, rejection.body_text()))
 }
 
 fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|rejection| Problem::new("bad-request", rejection.body_text()))
-}
-
-/// The body of a request that must be JSON, in bounded time and memory.
-async fn body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
-    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") || headers.contains_key(CONTENT_ENCODING) {
-        let detail = "gửi Content-Type: application/json, không nén · send Content-Type: application/json, not compressed";
-        return Err(Problem::new("media-type", detail));
-    }
-    let too_large = || {
-        let detail = format!(
-            "tối đa {BODY_BYTES_MAX} byte một lần: hãy chia nhỏ · at most {BODY_BYTES_MAX} bytes at once: send less"
-        );
-        Problem::new("too-large", detail)
-    };
-    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if told.is_some_and(|length| length > BODY_BYTES_MAX) {
-        return Err(too_large());
-    }
-    let collect = async {
-        let mut bytes = Vec::new();
-        let mut pieces = body.into_data_stream();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece
-                .map_err(|_| Problem::new("bad-request", "nội dung bị cắt ngang · the body was cut short"))?;
-            if bytes.len() + piece.len() > BODY_BYTES_MAX {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
-    };
-    let late = || Problem::new("timeout", "hãy gửi lại · send it again");
-    tokio::time::timeout(BODY_TIMEOUT, collect).await.map_err(|_| late())?
-}
-
-fn parsed(bytes: &[u8]) -> Result<Json, Problem> {
-    json::read(bytes).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let detail =
-            format!("JSON sai ở dòng {line}, cột {column} · JSON is wrong at line {line}, column {column}");
-        Problem::new("bad-request", detail)
+    query.map(|Query(query)| query).map_err(|rejection| {
+        let said = rejection.body_text();
+        let detail = format!("tham số không hợp lệ ({said}) · a parameter is not valid ({said})");
+        Problem::new(Kind::BAD_REQUEST, detail)
     })
 }
 
@@ -207,7 +167,7 @@ async fn put(
     content: Body,
 ) -> Result<Response, Problem> {
     let record_type = parameters(path)?;
-    let bytes = body(&headers, content).await?;
+    let bytes = body(&headers, content, BODY_BYTES_MAX).await?;
     let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let english = language.trim_start().starts_with("en");
     let request = || {
@@ -217,13 +177,13 @@ async fn put(
             _ => {
                 let detail =
                     "cần một đối tượng hoặc một mảng đối tượng · one object or an array of objects is needed";
-                return Err(Problem::new("bad-request", detail));
+                return Err(Problem::new(Kind::BAD_REQUEST, detail));
             }
         };
         if values.len() > OBJECTS_MAX {
             let detail =
                 format!("tối đa {OBJECTS_MAX} đối tượng một lần · at most {OBJECTS_MAX} objects at once");
-            return Err(Problem::new("too-large", detail));
+            return Err(Problem::new(Kind::TOO_LARGE, detail));
         }
         let author = caller.author();
         Ok(Request::Records(RecordsRequest::Put { values, record_type, author, english }))
@@ -262,7 +222,7 @@ async fn list(
     let ListQuery { search, unit, limit, after, all } = asked;
     if limit.is_some_and(|limit| limit == 0 || limit > LIMIT_MAX) {
         let detail = format!("limit phải từ 1 đến {LIMIT_MAX} · limit must be 1 to {LIMIT_MAX}");
-        return Err(Problem::new("bad-request", detail));
+        return Err(Problem::new(Kind::BAD_REQUEST, detail));
     }
     let listing = Listing { search, unit, limit, after, all, shared: false, tree: None };
     api.ask_records(RecordsRequest::List { record_type, listing }).await
@@ -309,10 +269,10 @@ async fn withdraw(
     content: Body,
 ) -> Result<Response, Problem> {
     let ((record_type, id), UnitQuery { unit }) = (parameters(path)?, query(asked)?);
-    let bytes = body(&headers, content).await?;
+    let bytes = body(&headers, content, BODY_BYTES_MAX).await?;
     let WithdrawBody { reason } = serde_json::from_value(parsed(&bytes)?).map_err(|_| {
         let example = json!({ "reason": "…" });
-        Problem::new("bad-request", format!("cần {example} · {example} is needed"))
+        Problem::new(Kind::BAD_REQUEST, format!("cần {example} · {example} is needed"))
     })?;
     let author = caller.author();
     api.ask_records(RecordsRequest::Withdraw { record_type, id, unit, reason, author }).await

@@ -5,7 +5,8 @@ use lienthong_proto::ids::UnitCode;
 use serde_json::{Map, Value as Json, json};
 
 /// The record types with their fields, the code lists and the units: what a program needs to write.
-pub(super) fn types(catalogue: &Catalogue, own: &UnitCode) -> Json {
+#[must_use]
+pub fn types(catalogue: &Catalogue, own: &UnitCode) -> Json {
     let items: Vec<Json> = catalogue.record_types().map(type_json).collect();
     let mut codes = Map::new();
     for list in catalogue.record_types().flat_map(|declared| &declared.fields).flat_map(with_subfields) {

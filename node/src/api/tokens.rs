@@ -1,15 +1,13 @@
-//! Named bearer tokens of the committee's own software. Only hashes are kept: 256 random bits need no
-//! slow hash, and nobody who reads the file can use it.
+//! Named bearer tokens of the committee's own software. Only hashes are kept: nobody
+//! who reads the file can use it.
 
 use std::path::Path;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use lienthong_proto::hash::sha256;
 use lienthong_proto::time::UnixMillis;
-use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::secret::{TOKENS_MAX, TokenSecret, is_token_name};
 use crate::control::Answer;
 use crate::identity::{PrivateList, PrivateListError};
 
@@ -17,8 +15,6 @@ use crate::identity::{PrivateList, PrivateListError};
 const FILE: &str = "api-tokens.json";
 /// What every token begins with, so that a search for leaked secrets finds it.
 const PREFIX: &str = "lta1.";
-/// Tokens good at once: a committee has a handful of programs.
-const LIVE_MAX: usize = 64;
 /// Revoked ones remembered for the list.
 const REVOKED_MAX: usize = 256;
 
@@ -104,16 +100,9 @@ impl ApiTokens {
     /// The name of the token presented, if it is one and not revoked. Takes as long for any text.
     #[must_use]
     pub fn name_of(&self, presented: &str) -> Option<String> {
-        let hash = hex::encode(sha256(&[presented.as_bytes()]));
         let found = self.kept.with(|kept| {
-            let mut found = None;
-            for token in kept.iter() {
-                let Some(known) = &token.sha256 else { continue };
-                if verify_slices_are_equal(known.as_bytes(), hash.as_bytes()).is_ok() {
-                    found = Some(token.name.clone());
-                }
-            }
-            Ok(found)
+            let live = kept.iter().filter_map(|token| Some((token.sha256.as_deref()?, &token.name)));
+            Ok(TokenSecret::find(presented, live).cloned())
         });
         found.unwrap_or_else(|error: ApiTokenError| {
             tracing::error!(%error, "the tokens cannot be read: nobody is let in");
@@ -126,19 +115,16 @@ impl ApiTokens {
     /// # Errors
     /// [`ApiTokenError`] if the name is refused or it cannot be kept.
     pub fn create(&self, name: &str, now: UnixMillis) -> Result<String, ApiTokenError> {
-        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
-        if name.is_empty() || name.len() > 32 || !name.chars().all(fine) {
+        if !is_token_name(name) {
             return Err(ApiTokenError::Form);
         }
-        let mut secret = [0; 32];
-        rand::rng().fill_bytes(&mut secret);
-        let token = format!("{PREFIX}{}", hex::encode(secret));
-        let sha256 = Some(hex::encode(sha256(&[token.as_bytes()])));
+        let TokenSecret { text: token, sha256 } = TokenSecret::random(PREFIX);
+        let sha256 = Some(sha256);
         self.kept.change(|kept| {
             if kept.iter().any(|token| token.is_live(name)) {
                 return Err(ApiTokenError::Taken(name.to_owned()));
             }
-            if kept.iter().filter(|token| token.sha256.is_some()).count() >= LIVE_MAX {
+            if kept.iter().filter(|token| token.sha256.is_some()).count() >= TOKENS_MAX {
                 return Err(ApiTokenError::TooMany);
             }
             kept.push(Kept { name: name.to_owned(), sha256, created_at: now.0, revoked_at: None });

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use args::QuarantineAction;
-pub use args::{Cli, Command, KEYS};
+pub use args::{ApiTokenAction, Cli, Command, KEYS};
 pub use export::{Export, ExportFormat};
 pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
