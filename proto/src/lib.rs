@@ -35,3 +35,4 @@ mod vectors;
 pub mod verdict;
 pub mod wire;
 pub mod withdrawal;
+pub mod witness;
