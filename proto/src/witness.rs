@@ -106,7 +106,11 @@ impl Policy {
         Self::with(witnesses, quorum)
     }
 
-    fn with(witnesses: Vec<Verifier>, quorum: usize) -> Result<Self, NoteError> {
+    /// A policy of these witnesses, of which so many are needed.
+    ///
+    /// # Errors
+    /// As [`Policy::new`], and if they are not more than half.
+    pub fn with(witnesses: Vec<Verifier>, quorum: usize) -> Result<Self, NoteError> {
         let keys: BTreeSet<&[u8; 32]> = witnesses.iter().map(Verifier::key).collect();
         let names: BTreeSet<&str> = witnesses.iter().map(Verifier::name).collect();
         if witnesses.is_empty() || witnesses.len() > WITNESSES_MAX {
