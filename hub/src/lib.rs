@@ -26,3 +26,4 @@ pub mod service;
 pub mod status;
 pub mod succession;
 pub mod web;
+pub mod witness;

@@ -21,7 +21,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Standing, catalogues};
+use super::{READMISSION, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
@@ -118,6 +118,8 @@ pub struct Books {
     pub succession: Standing,
     /// The catalogue that was published last.
     pub catalogue: Option<Published>,
+    /// Who witnesses this ledger.
+    pub witnesses: Arc<Witnesses>,
     pub(super) changed: bool,
 }
 
@@ -171,6 +173,7 @@ impl Books {
         })?;
         books.succession = Standing::load(view)?;
         books.catalogue = catalogues::load(view)?;
+        books.witnesses = Arc::new(Witnesses::load(view)?);
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.load_lineage(view)?;
@@ -189,6 +192,7 @@ impl Books {
             strays: BTreeSet::new(),
             succession: self.succession.clone(),
             catalogue: self.catalogue,
+            witnesses: Arc::clone(&self.witnesses),
             changed: false,
         }
     }
@@ -238,6 +242,10 @@ impl Books {
         self.changed |= self.succession.note(event, place, view);
         if let Some(published) = catalogues::note(event, view) {
             self.catalogue = Some(published);
+            self.changed = true;
+        }
+        if Witnesses::concerns(event) {
+            Arc::make_mut(&mut self.witnesses).note(event, place, view);
             self.changed = true;
         }
         // A former ledger is held like a replica of the province.

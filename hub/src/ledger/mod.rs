@@ -6,9 +6,11 @@ mod catalogues;
 mod course;
 mod open;
 mod succession;
+mod witnesses;
 
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
 pub use course::{Touched, day_of};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
 pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};
+pub use witnesses::{WitnessKey, Witnesses};

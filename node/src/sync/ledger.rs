@@ -13,7 +13,7 @@ use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::Sequence;
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
 use lienthong_proto::note::{Note, NoteError};
-use lienthong_proto::succession::{Ledger, SuccessionError};
+use lienthong_proto::succession::{Ledger, Succession, SuccessionError};
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
 use lienthong_proto::witness::{Fork, of_one_ledger};
@@ -95,6 +95,9 @@ pub fn judge(
         let ledger = identity.followed(&successor.notes)?;
         let shown = signed(welcome, &ledger)?;
         first_entry(&successor, &shown)?;
+        if let Some(seen) = seen {
+            stated_otherwise(seen, &successor.notes)?;
+        }
         return Ok(Welcomed::Successor(shown));
     }
     let shown = signed(welcome, &known)?;
@@ -122,6 +125,17 @@ fn signed(welcome: &wire::Welcome, ledger: &Ledger) -> Result<Checkpoint, Ledger
     let text = welcome.ledger_checkpoint.as_bytes();
     let signed = SignedCheckpoint::verify(text, ledger.origin.as_str(), ledger.key)?;
     Ok(signed.checkpoint().clone())
+}
+
+/// A statement about another tree than the one seen is about a fork: the recovery key's holder was shown it too.
+fn stated_otherwise(seen: &Checkpoint, notes: &[String]) -> Result<(), Fork> {
+    let parsed = |note: &String| Succession::parse(Note::parse(note.as_bytes()).ok()?.text()).ok();
+    let about = notes.iter().filter_map(parsed).find(|stated| stated.former.origin.as_str() == seen.origin);
+    let heads = about.into_iter().flat_map(|stated| [stated.known, stated.witnessed]).flatten();
+    match heads.into_iter().find(|head| head.size == seen.size && head.root != seen.root) {
+        Some(head) => Err(Fork::Root(head.size)),
+        None => Ok(()),
+    }
 }
 
 /// The last statement is the ledger's first entry.

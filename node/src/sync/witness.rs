@@ -224,7 +224,10 @@ impl Witness {
         hello.witness_key = self.introduced.key.to_vec().into();
         hello.witness_key_proof = self.introduced.proof.clone().into();
         hello.witness_key_vouched = self.introduced.vouched.clone().into();
-        hello.policy_seen = self.kept.lock().policy.as_ref().map_or(0, |policy| policy.index + 1);
+        let kept = self.kept.lock();
+        hello.policy_seen = kept.policy.as_ref().map_or(0, |policy| policy.index + 1);
+        let witnessed = kept.witnessed.as_ref().and_then(|(note, _)| checkpoint_of(note));
+        hello.witnessed_seen = witnessed.map_or(0, |checkpoint| checkpoint.size);
     }
 
     /// Judges what a welcome, whose checkpoint was found good, says of other witnesses; without a quorum where there
@@ -253,8 +256,11 @@ impl Witness {
         let Some(witnessed) = witnessed else {
             return if before == 0 { Ok(()) } else { Err(QuorumFault::Gone(before)) };
         };
-        let (origin, text) = (ledger.origin.as_str(), witnessed.note.as_bytes());
-        let signed = SignedCheckpoint::verify(text, origin, ledger.key)?;
+        let note = match &known.witnessed {
+            Some((note, _)) if witnessed.note.is_empty() => note.clone(),
+            _ => witnessed.note.clone(),
+        };
+        let signed = SignedCheckpoint::verify(note.as_bytes(), ledger.origin.as_str(), ledger.key)?;
         let checkpoint = signed.checkpoint();
         if checkpoint.size < before {
             return Err(QuorumFault::Older { known: before, found: checkpoint.size });
@@ -271,7 +277,7 @@ impl Witness {
         let (found, at) = rule.judge(signed.note())?;
         let at = at.ok_or(QuorumFault::TooFew { found, quorum: rule.quorum() })?;
         let at = UnixMillis(at.saturating_mul(1_000));
-        let news = Some((witnessed.note.clone(), at));
+        let news = Some((note, at));
         if news != known.witnessed
             && let Err(error) = self.change(|kept| (kept.witnessed, kept.policy) = (news, Some(policy)))
         {
