@@ -17,6 +17,7 @@ use std::time::Duration;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::witness::POLICY;
+use serde_json::{Value as Json, json};
 
 pub use council::{Candidate, choose};
 pub use history::{PastRound, past_rounds};
@@ -55,6 +56,38 @@ impl Hub {
     #[must_use]
     pub fn is_witnessed_freshly(&self, now: UnixMillis) -> bool {
         self.witnessed().is_some_and(|witnessed| witnessed.is_fresh(now))
+    }
+
+    /// For how long nothing was witnessed; since the first witness, if nothing ever was. Nothing without any.
+    #[must_use]
+    pub fn unwitnessed_millis(&self) -> Option<u64> {
+        let first = || {
+            let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+            witnesses.keys.values().map(|key| key.at).min()
+        };
+        let since = self.witnessed().map(|witnessed| witnessed.at).or_else(first)?;
+        Some(self.now().since(since))
+    }
+
+    /// What people see of it.
+    #[must_use]
+    pub fn witnessing_json(&self) -> Json {
+        let (cosigned, beside) = self.rounds.cosigned();
+        let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+        let policy = witnesses.policy_at(u64::MAX).map(|(_, policy)| policy);
+        json!({
+            "size": self.witnessed().map(|witnessed| witnessed.checkpoint.size),
+            "at": self.witnessed().map(|witnessed| witnessed.at.rfc3339()),
+            "fresh": self.is_witnessed_freshly(self.now()),
+            "witnesses": policy.map_or(0, |policy| policy.witnesses().len()),
+            "quorum": policy.map_or(0, lienthong_proto::witness::Policy::quorum),
+            "round": {
+                "size": self.rounds.current().map(|round| round.checkpoint.size),
+                "cosigned": cosigned,
+                "cosigned_beside": beside,
+            },
+            "refused_by": self.refusals.standing().values().map(|refused| &refused.unit).collect::<Vec<_>>(),
+        })
     }
 
     /// Who can be a witness: active, with a key in the ledger, heard within thirty days, and not the hub's own unit.
