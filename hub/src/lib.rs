@@ -25,5 +25,6 @@ pub mod rpc;
 pub mod service;
 pub mod status;
 pub mod succession;
+pub mod verify;
 pub mod web;
 pub mod witness;

@@ -603,7 +603,7 @@ pub enum LedgerAction {
     },
     /// Whether it is whole
     Verify {
-        /// Everything is read (always so)
+        /// Suy lại tất cả từ dữ liệu gốc, nêu đối tượng đầu tiên bị khác · derive everything again from the stored bytes, and name the first object that differs
         #[arg(long)]
         full: bool,
     },

@@ -103,6 +103,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let place = Place { data: &data, overrides: overrides.as_deref() };
             return serve(place, (&listen, &web), &alerts, tongue).await;
         }
+        Command::Ledger { action: LedgerAction::Verify { full: true } } if control::Connection::open(&data).await.context("control.sock")?.is_none() =>
+        {
+            let secrets = HubSecrets::load(&data)?;
+            crate::verify::answer(&data, &secrets, 0)
+        }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
             crate::succession::check(&data, &secrets)?
@@ -387,7 +392,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         Command::Ledger { action } => match action {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
-            LedgerAction::Verify { .. } => Request::LedgerVerify,
+            LedgerAction::Verify { full } => Request::LedgerVerify { full: *full },
         },
         Command::Demo { .. }
         | Command::AsNode { .. }

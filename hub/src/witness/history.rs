@@ -5,20 +5,29 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use lienthong_node::identity::write_private;
+use lienthong_proto::note::{Note, Signature};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "rounds.jsonl";
-const DAY_MILLIS: u64 = 24 * 3_600 * 1_000;
+const DAY_SECONDS: u64 = 24 * 3_600;
 
-/// A round that is over.
+/// A round that is over, as a line of the file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastRound {
-    /// When it was closed.
-    pub at: UnixMillis,
     /// The ledger's line and the witnesses'.
     pub note: String,
+}
+
+impl PastRound {
+    /// The day it was cosigned, by the first witness's word.
+    fn day(&self) -> u64 {
+        let signed = Note::parse(self.note.as_bytes()).ok();
+        let time = |line: &Signature| line.bytes.split_first_chunk::<8>().map(|(time, _)| *time);
+        let line = signed.as_ref().and_then(|note| note.signatures().get(1)).and_then(time);
+        line.map_or(0, u64::from_be_bytes) / DAY_SECONDS
+    }
 }
 
 /// The file.
@@ -29,16 +38,18 @@ pub(super) struct History {
     thinned: Mutex<Option<u64>>,
 }
 
-/// The rounds of a folder, oldest first, by the lines of the file; a line that is none is an error in its place.
-///
-/// # Errors
-/// The operating system's, if there is a file and it cannot be read.
-pub fn past_rounds(data: &Path) -> io::Result<Vec<Result<PastRound, serde_json::Error>>> {
-    match std::fs::read_to_string(data.join("witness").join(FILE)) {
-        Ok(text) => Ok(text.lines().map(serde_json::from_str).collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+/// Where a hub's folder has them.
+pub const ROUNDS: &str = "witness/rounds.jsonl";
+
+/// The rounds of the file, oldest first; a line that is not just what is written there is nothing, in its place.
+#[must_use]
+pub fn past_rounds(bytes: &[u8]) -> Vec<Option<PastRound>> {
+    let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n');
+    let read = |line: &[u8]| {
+        let round: PastRound = serde_json::from_slice(line).ok()?;
+        (serde_json::to_vec(&round).ok()? == line).then_some(round)
+    };
+    if bytes.is_empty() { Vec::new() } else { lines.map(read).collect() }
 }
 
 impl History {
@@ -51,12 +62,12 @@ impl History {
             std::fs::create_dir_all(dir)?;
         }
         let mut thinned = self.thinned.lock();
-        let day = at.0 / DAY_MILLIS;
+        let day = at.0 / 1_000 / DAY_SECONDS;
         if *thinned != Some(day) {
             self.thin(day)?;
             *thinned = Some(day);
         }
-        let mut line = serde_json::to_vec(&PastRound { at, note: note.to_owned() })?;
+        let mut line = serde_json::to_vec(&PastRound { note: note.to_owned() })?;
         line.push(b'\n');
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         file.write_all(&line)?;
@@ -65,23 +76,22 @@ impl History {
 
     /// Leaves the last round of each day before yesterday, and no line that was cut short.
     fn thin(&self, today: u64) -> io::Result<()> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let rounds: Vec<PastRound> =
-            text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let days = rounds.iter().skip(1).map(|next| next.at.0 / DAY_MILLIS).chain([u64::MAX]);
+        let rounds: Vec<PastRound> = past_rounds(&bytes).into_iter().flatten().collect();
+        let days: Vec<u64> = rounds.iter().map(PastRound::day).collect();
+        let next = days.iter().skip(1).copied().chain([u64::MAX]);
         let mut left = Vec::new();
-        for (round, next) in rounds.iter().zip(days) {
-            let day = round.at.0 / DAY_MILLIS;
-            if day + 1 >= today || next != day {
+        for ((round, day), next) in rounds.iter().zip(&days).zip(next) {
+            if day + 1 >= today || next != *day {
                 serde_json::to_writer(&mut left, round)?;
                 left.push(b'\n');
             }
         }
-        if left == text.as_bytes() { Ok(()) } else { write_private(&self.path, &left) }
+        if left == bytes { Ok(()) } else { write_private(&self.path, &left) }
     }
 }
 
@@ -89,19 +99,31 @@ impl History {
 mod tests {
     use super::*;
 
+    const DAY_MILLIS: u64 = DAY_SECONDS * 1_000;
+
+    fn note(at: UnixMillis) -> String {
+        let mut note = Note::new("a\n").unwrap();
+        let time = (at.0 / 1_000).to_be_bytes().to_vec();
+        note.add(Signature { name: "ledger".to_owned(), id: [0; 4], bytes: vec![1] }).unwrap();
+        note.add(Signature { name: "witness".to_owned(), id: [0; 4], bytes: time }).unwrap();
+        note.to_string()
+    }
+
     #[test]
     fn of_days_before_yesterday_the_last_round_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("witness");
         let at = |day: u64, hour: u64| UnixMillis(day * DAY_MILLIS + hour * 3_600_000);
-        let history = History::of(&folder);
+        let history = History::of(dir.path());
         for (day, hour) in [(10, 1), (10, 9), (11, 3), (12, 1), (12, 2)] {
-            history.add(at(day, hour), "n").unwrap();
+            history.add(at(day, hour), &note(at(day, hour))).unwrap();
         }
-        std::fs::OpenOptions::new().append(true).open(folder.join(FILE)).unwrap().write_all(b"{\"at\":").unwrap();
-        History::of(&folder).add(at(13, 1), "n").unwrap();
-        let times: Vec<UnixMillis> =
-            past_rounds(dir.path()).unwrap().into_iter().map(|round| round.unwrap().at).collect();
-        assert_eq!(times, [at(10, 9), at(11, 3), at(12, 1), at(12, 2), at(13, 1)]);
+        let path = dir.path().join(FILE);
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"note\":").unwrap();
+        assert_eq!(past_rounds(&std::fs::read(&path).unwrap()).pop(), Some(None), "cut short");
+        History::of(dir.path()).add(at(13, 1), &note(at(13, 1))).unwrap();
+        let left: Vec<String> =
+            past_rounds(&std::fs::read(&path).unwrap()).into_iter().map(|round| round.unwrap().note).collect();
+        let wanted = [at(10, 9), at(11, 3), at(12, 1), at(12, 2), at(13, 1)].map(note);
+        assert_eq!(left, wanted);
     }
 }

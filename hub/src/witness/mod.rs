@@ -20,11 +20,11 @@ use lienthong_proto::witness::POLICY;
 use serde_json::{Value as Json, json};
 
 pub use council::{Candidate, choose};
-pub use history::{PastRound, past_rounds};
+pub use history::{PastRound, ROUNDS, past_rounds};
 pub use refusals::{Refusals, Refused};
 pub use rounds::{
     BadCosignature, Heard, REFRESH_MILLIS, ROUND_MILLIS, Round, Rounds, SKEW_MILLIS, WITNESSED, Witnessed,
-    witnessed_head,
+    witnessed_head, witnessed_note,
 };
 
 use crate::app::Hub;

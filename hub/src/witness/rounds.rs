@@ -276,11 +276,18 @@ impl Rounds {
     }
 }
 
+/// The note of a file that was kept, if the file is just what is written there.
+#[must_use]
+pub fn witnessed_note(kept: &[u8]) -> Option<String> {
+    let read: Kept = serde_json::from_slice(kept).ok()?;
+    (serde_json::to_vec(&read).ok()? == kept).then_some(read.note)
+}
+
 /// Size and root of what a file shows that was kept, if the ledger signed it.
 #[must_use]
 pub fn witnessed_head(kept: &[u8], origin: &str, key: [u8; 32]) -> Option<TreeHead> {
-    let kept: Kept = serde_json::from_slice(kept).ok()?;
-    let signed = SignedCheckpoint::verify(kept.note.as_bytes(), origin, key).ok()?;
+    let note = witnessed_note(kept)?;
+    let signed = SignedCheckpoint::verify(note.as_bytes(), origin, key).ok()?;
     let Checkpoint { size, root, .. } = *signed.checkpoint();
     Some(TreeHead { size, root })
 }
