@@ -84,8 +84,11 @@ impl Introduced {
         let verifier: Verifier = text("key")?.parse().ok()?;
         let (proof, vouched) = (hex::decode(text("proof")?).ok()?, hex::decode(text("vouched")?).ok()?);
         let introduced = Self { key: *verifier.key(), proof, vouched };
-        (verifier.algorithm() == Algorithm::Cosignature)
-            .then_some((text("replica")?.parse().ok()?, verifier, introduced))
+        (verifier.algorithm() == Algorithm::Cosignature).then_some((
+            text("replica")?.parse().ok()?,
+            verifier,
+            introduced,
+        ))
     }
 }
 
@@ -222,8 +225,11 @@ pub fn of_one_ledger(one: &Checkpoint, other: &Checkpoint, path: &[Digest]) -> R
         return if one.root == other.root { Ok(()) } else { Err(Fork::Root(one.size)) };
     }
     let (old, new) = if one.size < other.size { (one, other) } else { (other, one) };
-    verify_consistency(old.size, &old.root, new.size, &new.root, path)
-        .map_err(|source| Fork::Proof { old: old.size, new: new.size, source })
+    verify_consistency(old.size, &old.root, new.size, &new.root, path).map_err(|source| Fork::Proof {
+        old: old.size,
+        new: new.size,
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -261,7 +267,8 @@ mod tests {
     }
 
     fn tree(seed: u8, shared: u64, size: u64) -> (Tree, Checkpoint) {
-        let leaf = |index: u64| leaf_hash(&[if index < shared { 0 } else { seed }, u8::try_from(index).unwrap()]);
+        let leaf =
+            |index: u64| leaf_hash(&[if index < shared { 0 } else { seed }, u8::try_from(index).unwrap()]);
         let leaves: Vec<Digest> = (0..size).map(leaf).collect();
         let mut frontier = Frontier::new();
         leaves.iter().for_each(|leaf| frontier.push(*leaf));
@@ -277,7 +284,10 @@ mod tests {
         assert!(!introduced.holds(&replica, &key(3).public_key()), "another log's");
         let claimed = Introduced { proof: vec![0; 64], ..introduced.clone() };
         assert!(!claimed.holds(&replica, &log.public_key()), "a key somebody else has");
-        assert!(!Introduced::sign(&replica, &log, &log).holds(&replica, &log.public_key()), "one key for two");
+        assert!(
+            !Introduced::sign(&replica, &log, &log).holds(&replica, &log.public_key()),
+            "one key for two"
+        );
         let fields = introduced.fields(&witness(2), replica);
         let event = Event { kind: WITNESS.to_owned(), at: UnixMillis(1), actor: "hub".to_owned(), fields };
         assert_eq!(Introduced::of(&event), Some((replica, witness(2), introduced)));
@@ -286,7 +296,8 @@ mod tests {
 
     #[test]
     fn a_policy_comes_back_from_its_event_and_is_never_less_than_more_than_half() {
-        let event = |fields| Event { kind: POLICY.to_owned(), at: UnixMillis(1), actor: "hub".to_owned(), fields };
+        let event =
+            |fields| Event { kind: POLICY.to_owned(), at: UnixMillis(1), actor: "hub".to_owned(), fields };
         for (count, quorum) in [(1, 1), (2, 2), (5, 3), (15, 8)] {
             let policy = policy(count);
             assert_eq!(policy.quorum(), quorum);

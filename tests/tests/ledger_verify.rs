@@ -23,7 +23,8 @@ async fn stopped_hub() -> (tempfile::TempDir, PathBuf) {
     }
     for turn in 0..2 {
         for (unit, node) in &nodes {
-            let drafts = (0..20).map(|n| member(unit, &format!("03307{turn}{unit}{n}"), "Nguyễn Văn An").unwrap());
+            let drafts =
+                (0..20).map(|n| member(unit, &format!("03307{turn}{unit}{n}"), "Nguyễn Văn An").unwrap());
             node.write(drafts.collect()).await;
             acknowledged(node).await.unwrap();
             let known = || hub.committer.books().read().witnesses.keys.len();
@@ -78,7 +79,14 @@ async fn p6_a_changed_byte_of_the_ledger_is_refused_and_named() {
     let names: Vec<&str> = files.iter().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["log/00000000.seg", "log/anchor", "log/hashes.0", "log/hashes.1", "witness/rounds.jsonl", "witness/witnessed.json"]
+        [
+            "log/00000000.seg",
+            "log/anchor",
+            "log/hashes.0",
+            "log/hashes.1",
+            "witness/rounds.jsonl",
+            "witness/witnessed.json"
+        ]
     );
     let mut random = StdRng::seed_from_u64(SEED);
     for name in &files {
@@ -126,7 +134,8 @@ async fn p6_a_right_checksum_makes_no_entry_right() {
     assert!(accepted.len() >= 4, "accepted batches were found");
     let mut random = StdRng::seed_from_u64(SEED);
     let mut change = |frame: (usize, usize), skip: usize| {
-        let (place, bit) = (random.random_range(frame.0 + skip..frame.0 + frame.1), random.random_range(0..8));
+        let (place, bit) =
+            (random.random_range(frame.0 + skip..frame.0 + frame.1), random.random_range(0..8));
         let mut changed = whole.clone();
         changed[place] ^= 1 << bit;
         sum_again(&mut changed, frame);
@@ -137,7 +146,10 @@ async fn p6_a_right_checksum_makes_no_entry_right() {
         let frame = all[turn * 7 % all.len()];
         let what = change(frame, 0);
         let differs = judged(&data).expect_err(&what);
-        assert!(differs.object.starts_with("entry ") || differs.object.starts_with("log/hashes.0"), "{what}: {differs}");
+        assert!(
+            differs.object.starts_with("entry ") || differs.object.starts_with("log/hashes.0"),
+            "{what}: {differs}"
+        );
     }
     // Nothing is left beside the entries that knows their leaves.
     for name in files(&data).iter().filter(|name| !name.ends_with(".seg")) {

@@ -2,7 +2,7 @@
 //! written anew.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,10 @@ use lienthong_hub::succession::{RestoreOptions, restore};
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::identity::NodeIdentity;
 use lienthong_node::sync::{Phase, RoundFault, Witness};
-use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::cosignature::cosign;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Event;
 use lienthong_proto::hash::{Digest, Signer as _, SigningKey};
 use lienthong_proto::merkle::{Frontier, Hashes, consistency_proof, leaf_hash};
 use lienthong_proto::note::Note;
@@ -124,32 +126,22 @@ async fn p6_more_than_half_of_the_witnesses_the_ledger_names_cosign_each_round()
     nodes[2].close().await;
     drop(nodes);
 
-    let (data, dir) = (hub.data.clone(), &province.dir);
-    let kept = hub.witnessed().unwrap().note.clone();
+    // Opened anew it shows the same, and nothing where its file was meddled with.
+    let (data, kept) = (hub.data.clone(), hub.witnessed().unwrap().note.clone());
     hub.close().await;
-    let Province { dir: _dir, hub, .. } = &province;
-    let _ = (hub, dir);
-    drop_hub(province, &data, &kept).await;
-}
-
-/// The hub opened anew shows the same, and nothing where its file was meddled with.
-async fn drop_hub(province: Province, data: &Path, kept: &str) {
-    let Province { dir, hub, .. } = province;
+    let Province { dir: _dir, hub, .. } = province;
     drop(hub);
-    let hub = reopened(|| open_hub(data));
+    let hub = reopened(|| open_hub(&data));
     assert_eq!(hub.witnessed().unwrap().note, kept);
     hub.close().await;
     drop(hub);
     let path = data.join("witness/witnessed.json");
     let text = std::fs::read_to_string(&path).unwrap();
-    let line = text.rfind('—').unwrap();
-    let mut fewer = text[..line].to_owned();
-    fewer.push_str("\"}");
-    std::fs::write(&path, fewer).unwrap();
-    let hub = reopened(|| open_hub(data));
+    let (all_but_one, _) = text.rsplit_once('—').unwrap();
+    std::fs::write(&path, format!("{all_but_one}\"}}")).unwrap();
+    let hub = reopened(|| open_hub(&data));
     assert!(hub.witnessed().is_none(), "one line is no quorum");
     hub.close().await;
-    drop(dir);
 }
 
 /// Two hubs of one ledger: a copy of the folder, each gone on its own way.
@@ -215,7 +207,11 @@ async fn p6_a_forked_or_shortened_ledger_is_refused_by_who_saw_the_other() {
         let replica = forked.nodes[0].identity.replica();
         let copy = Arc::clone(&forked.copy);
         eventually("the copy is refused", || copy.refusals.standing().contains_key(&replica)).await;
-        assert!(alarm(&forked.nodes[0]).unwrap().contains("is not the one known"), "{:?}", alarm(&forked.nodes[0]));
+        assert!(
+            alarm(&forked.nodes[0]).unwrap().contains("is not the one known"),
+            "{:?}",
+            alarm(&forked.nodes[0])
+        );
         assert_ne!(forked.nodes[0].sync().unwrap().status().phase, Phase::Streaming);
         // Both checkpoints are kept at both ends, signed by the ledger's own key.
         let kept = forked.nodes[0].evidence.refusals().unwrap();
@@ -225,7 +221,6 @@ async fn p6_a_forked_or_shortened_ledger_is_refused_by_who_saw_the_other() {
         let size = |note: &str| {
             let key = copy.secrets.ledger_public();
             let origin = copy.secrets.ledger_origin();
-            use lienthong_proto::checkpoint::SignedCheckpoint;
             SignedCheckpoint::verify(note.as_bytes(), &origin, key).unwrap().checkpoint().size
         };
         assert!(size(&told.known) > held - entries && size(&told.shown) >= held);
@@ -315,7 +310,10 @@ async fn p6_a_witness_that_restarts_before_it_sends_signs_no_other_tree() {
     // The other tree at the same size, a longer one of it, and less than was cosigned.
     assert!(matches!(refused(&other.round(25, 25), seen(25)), RoundFault::Fork(_)));
     assert!(matches!(refused(&other.round(25, 40), seen(25)), RoundFault::Fork(_)));
-    assert!(matches!(refused(&one.round(25, 24), seen(25)), RoundFault::Backwards { cosigned: 25, found: 24 }));
+    assert!(matches!(
+        refused(&one.round(25, 24), seen(25)),
+        RoundFault::Backwards { cosigned: 25, found: 24 }
+    ));
     // Another ledger's, another key's, and one whose proof is another's.
     let mut forged = one.round(25, 30);
     let stranger = SigningKey::from_seed(&[8; 32]).unwrap();
@@ -393,7 +391,11 @@ async fn p6_p10_a_cosignature_that_does_not_hold_counts_nothing() {
         cosign(checkpoint, time, name, key).unwrap()
     };
     let cosigned = |checkpoint: &Checkpoint, line: String| {
-        say(wire::up::Message::Cosigned(wire::Cosigned { size: checkpoint.size, line, seen: checkpoint.size }))
+        say(wire::up::Message::Cosigned(wire::Cosigned {
+            size: checkpoint.size,
+            line,
+            seen: checkpoint.size,
+        }))
     };
     let (up, mut down) = greet(&introduced).await;
     let known = || hub.committer.books().read().witnesses.keys.contains_key(&replica);
@@ -411,7 +413,8 @@ async fn p6_p10_a_cosignature_that_does_not_hold_counts_nothing() {
     up.send(cosigned(&round, line(&round, now, &name, &stranger))).await.unwrap();
     assert_eq!(ended(&mut down).await.code(), Code::InvalidArgument);
     assert!(hub.witnessed().is_none());
-    for bad in ["x".to_owned(), line(&round, now, "somebody/witness", &key), line(&earlier, now, &name, &key)] {
+    for bad in ["x".to_owned(), line(&round, now, "somebody/witness", &key), line(&earlier, now, &name, &key)]
+    {
         let (up, mut down) = greet(&introduced).await;
         asked(&mut down).await;
         up.send(cosigned(&round, bad)).await.unwrap();
@@ -447,10 +450,7 @@ async fn p5_p6_witnesses_are_what_the_ledger_says() {
     round(hub).await;
     let read = || {
         let entries = (0..hub.head().size).map(|index| hub.ledger_entry(index).unwrap());
-        let event = |bytes: Vec<u8>| {
-            use lienthong_proto::{entry::Entry, event::Event};
-            Event::of(&Entry::decode(&bytes).unwrap()).ok()
-        };
+        let event = |bytes: Vec<u8>| Event::of(&Entry::decode(&bytes).unwrap()).ok();
         entries.filter_map(event).collect::<Vec<_>>()
     };
     let count = |kind: &str| read().iter().filter(|event| event.kind == kind).count();
@@ -485,8 +485,11 @@ async fn p5_p6_witnesses_are_what_the_ledger_says() {
 async fn p6_a_successor_names_what_was_witnessed_and_is_witnessed_itself() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("hub");
-    let options =
-        InitOptions { province: "33".parse().unwrap(), domain: "hungyen.example".to_owned(), names: Vec::new() };
+    let options = InitOptions {
+        province: "33".parse().unwrap(),
+        domain: "hungyen.example".to_owned(),
+        names: Vec::new(),
+    };
     let made = init(&data, &options).unwrap();
     let hub = open_hub(&data).unwrap();
     let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
@@ -504,7 +507,8 @@ async fn p6_a_successor_names_what_was_witnessed_and_is_witnessed_itself() {
         after: None,
     };
     restore(&backup, &options, catalogue().unwrap(), system_clock).unwrap();
-    let hub = Hub::open(&options.data, catalogue().unwrap(), &LedgerOptions::default(), system_clock).unwrap();
+    let hub =
+        Hub::open(&options.data, catalogue().unwrap(), &LedgerOptions::default(), system_clock).unwrap();
     let note = Note::parse(hub.secrets.profile.successions[0].as_bytes()).unwrap();
     let stated = Succession::parse(note.text()).unwrap();
     assert_eq!(stated.witnessed, Some(TreeHead { size: witnessed.size, root: witnessed.root }));

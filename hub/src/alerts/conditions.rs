@@ -147,7 +147,13 @@ impl Hub {
             let (unit, name) = (refused.unit.clone(), self.tree().title(&refused.unit));
             let vi = format!("{name}: máy xã từ chối sổ cái này: {}", refused.reason);
             let en = format!("{name}: its node refuses this ledger: {}", refused.reason);
-            found.push(Condition { kind: Kind::Refused, subject: unit.to_string(), unit: Some(unit), vi, en });
+            found.push(Condition {
+                kind: Kind::Refused,
+                subject: unit.to_string(),
+                unit: Some(unit),
+                vi,
+                en,
+            });
         }
         if let Some(age) = self.unwitnessed_millis().filter(|age| *age > FRESH_MILLIS) {
             let hours = age / HOUR_MILLIS;

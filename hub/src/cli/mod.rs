@@ -95,15 +95,17 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 "administrator": report.administrator,
             }))
         }
-        Command::Serve { listen, web, catalogue } => {
+        Command::Serve { listen, web, tiles, catalogue } => {
             let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
             let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
             let overrides = config.path(catalogue.as_ref(), "catalogue");
             let alerts = AlertSettings::read(&config)?;
             let place = Place { data: &data, overrides: overrides.as_deref() };
-            return serve(place, (&listen, &web), &alerts, tongue).await;
+            let tiles = tiles.clone().or_else(|| config.text("tiles").map(str::to_owned));
+            return serve(place, (&listen, &web, tiles), &alerts, tongue).await;
         }
-        Command::Ledger { action: LedgerAction::Verify { full: true } } if control::Connection::open(&data).await.context("control.sock")?.is_none() =>
+        Command::Ledger { action: LedgerAction::Verify { full: true } }
+            if control::Connection::open(&data).await.context("control.sock")?.is_none() =>
         {
             let secrets = HubSecrets::load(&data)?;
             crate::verify::answer(&data, &secrets, 0)
@@ -203,7 +205,7 @@ struct Place<'a> {
 
 async fn serve(
     Place { data, overrides }: Place<'_>,
-    (listen, web): (&str, &str),
+    (listen, web, mut tiles): (&str, &str, Option<String>),
     alerts: &AlertSettings,
     tongue: Tongue,
 ) -> anyhow::Result<u8> {
@@ -214,6 +216,9 @@ async fn serve(
     let mut again = false;
     loop {
         (listen, web) = serve_once(&hub, (&listen, &web), again, tongue).await?;
+        if let Some(asked) = &tiles {
+            tiles = Some(settled(again, async || Ok(hub.serve_tiles(asked).await?)).await?.to_string());
+        }
         hub.keep_watch(alerts.clone()).context("alerts")?;
         tokio::select! {
             stopped = &mut stopped => stopped?,

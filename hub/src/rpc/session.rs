@@ -239,9 +239,7 @@ impl Session {
             },
             flight_bytes_max: FLIGHT_BYTES,
             enrolments: self.enrolments(),
-            seen: asking
-                .filter(|_| own)
-                .and_then(|_| self.hub.consistency(hello.ledger_seen, head.size)),
+            seen: asking.filter(|_| own).and_then(|_| self.hub.consistency(hello.ledger_seen, head.size)),
             witnessed: asking.and_then(|asking| asking.witnessed(&self.hub, head)),
         };
         self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });

@@ -106,8 +106,7 @@ impl Asking {
         let now = hub.now();
         let head = Head { size: round.checkpoint.size, root: round.checkpoint.root };
         let due = now.since(self.shown_at) >= SHOWN_MILLIS;
-        let witnessed =
-            due.then(|| hub.witnessed_for(head, self.witnessed_seen, self.policy_seen)).flatten();
+        let witnessed = due.then(|| hub.witnessed_for(head, self.witnessed_seen, self.policy_seen)).flatten();
         if let Some(witnessed) = &witnessed {
             (self.policy_seen, self.shown_at) = (witnessed.policy_index + 1, now);
             self.witnessed_seen = hub.witnessed().map_or(0, |witnessed| witnessed.checkpoint.size);

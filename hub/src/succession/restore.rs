@@ -23,12 +23,12 @@ use serde::Serialize;
 
 use super::{Carried, carry};
 use crate::ledger::{self, CARRIED, LedgerError, LedgerOptions};
-use crate::witness::{WITNESSED, witnessed_head};
 use crate::pki::{
     Former, HubProfile, HubSecrets, InitError, Kit, KitError, Registry, RegistryError, SealError,
     SecretsError, SuccessorError, WRAPPED, ensure_administrator, make_successor, recovery_public,
     unwrap_seal,
 };
+use crate::witness::{WITNESSED, witnessed_head};
 
 /// Files of `secrets/` that are taken over as they were, under the new seal. Tokens are not: each names the old ledger.
 const SEALED: [&str; 3] = ["registry.sealed", "accounts.sealed", "contacts.sealed"];
@@ -309,7 +309,15 @@ fn after(
         (ledger, told_only) = follow(known, &notes, recovery)?;
         successions.extend(told_only.clone());
     }
-    Ok(Former { ledger, successions, known: None, witnessed: None, told_only, backup: false, names: Vec::new() })
+    Ok(Former {
+        ledger,
+        successions,
+        known: None,
+        witnessed: None,
+        told_only,
+        backup: false,
+        names: Vec::new(),
+    })
 }
 
 /// Lays the backup out: the former log apart, the rest where it belongs; secrets are made anew.

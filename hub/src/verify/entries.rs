@@ -109,7 +109,8 @@ impl<'a> Entries<'a> {
             }
             EntryKind::Event => {
                 let event = Event::of(&entry).map_err(|error| differs(&error))?;
-                self.event(&event, place).map_err(|reason| differs(&format!("event {}: {reason}", event.kind)))?;
+                self.event(&event, place)
+                    .map_err(|reason| differs(&format!("event {}: {reason}", event.kind)))?;
                 None
             }
             EntryKind::Acceptance => Some(Acceptance::of(&entry).map_err(|error| differs(&error))?),
@@ -137,7 +138,8 @@ impl<'a> Entries<'a> {
             }
             kind if kind == SUCCESSION.0 => {
                 let recovery = recovery_public(&self.secrets.profile).unwrap_or_default();
-                let stated = Succession::verify(text(SUCCESSION.1)?, recovery).map_err(|error| error.to_string())?;
+                let stated =
+                    Succession::verify(text(SUCCESSION.1)?, recovery).map_err(|error| error.to_string())?;
                 let (origin, key) = (stated.former.origin.to_string(), stated.former.key);
                 let former = stated.former.origin.replica();
                 self.held.entry(former).or_insert(Held { origin, key, tree: Frontier::new() });

@@ -89,7 +89,9 @@ pub(crate) fn answer(data: &Path, secrets: &HubSecrets, at_least: u64) -> Answer
             "differs": null,
         })),
         Err(differs) => {
-            let error = format!("{differs}: khác với những gì suy ra từ dữ liệu gốc · is not what the stored bytes lead to");
+            let error = format!(
+                "{differs}: khác với những gì suy ra từ dữ liệu gốc · is not what the stored bytes lead to"
+            );
             let differs = json!({ "object": differs.object, "reason": differs.reason });
             Answer { body: json!({ "differs": differs, "error": error }), exit: 1 }
         }

@@ -49,8 +49,7 @@ fn read(path: &Path, object: &str) -> Result<Option<Vec<u8>>, Differs> {
 impl Wanted {
     /// The rounds of a hub's folder, each signed by the ledger.
     pub(super) fn gather(data: &Path, origin: &str, key: [u8; 32]) -> Result<Self, Differs> {
-        let mut wanted =
-            Self { claims: BTreeMap::new(), cosigned: Vec::new(), origin: origin.to_owned() };
+        let mut wanted = Self { claims: BTreeMap::new(), cosigned: Vec::new(), origin: origin.to_owned() };
         let unwritten = |object: &str| Differs::at(object, "not a line that is written there");
         if let Some(bytes) = read(&data.join(ROUNDS), ROUNDS)? {
             for (number, round) in (1..).zip(past_rounds(&bytes)) {
@@ -107,7 +106,9 @@ impl Wanted {
 
     /// Nothing may be left that speaks of more entries, and every cosignature must hold; how many notes there are.
     pub(super) fn end(&self, end: u64, witnesses: &Witnesses) -> Result<u64, Differs> {
-        if let Some((size, claim)) = self.claims.iter().find_map(|(size, claims)| Some((size, claims.first()?))) {
+        if let Some((size, claim)) =
+            self.claims.iter().find_map(|(size, claims)| Some((size, claims.first()?)))
+        {
             return Err(Differs::at(claim.object.clone(), format!("{size} entries, the ledger has {end}")));
         }
         for cosigned in &self.cosigned {

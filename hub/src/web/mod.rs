@@ -22,6 +22,7 @@ mod routes;
 mod session;
 mod site;
 mod table;
+mod tiles;
 mod trouble;
 mod view;
 mod words;

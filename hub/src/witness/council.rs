@@ -30,7 +30,9 @@ pub fn choose(mut candidates: Vec<Candidate>, current: Option<&Policy>) -> Optio
         let place = |policy: &Policy| policy.witnesses().iter().position(|key| *key == candidate.verifier);
         current.and_then(place)
     };
-    candidates.sort_by_key(|candidate| (seated(candidate).unwrap_or(usize::MAX), !candidate.agency, candidate.place));
+    candidates.sort_by_key(|candidate| {
+        (seated(candidate).unwrap_or(usize::MAX), !candidate.agency, candidate.place)
+    });
     let (mut units, mut agencies, mut chosen) = (BTreeSet::new(), 0, Vec::new());
     for candidate in candidates {
         if chosen.len() == WITNESSES_MAX {

@@ -121,8 +121,10 @@ mod tests {
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"note\":").unwrap();
         assert_eq!(past_rounds(&std::fs::read(&path).unwrap()).pop(), Some(None), "cut short");
         History::of(dir.path()).add(at(13, 1), &note(at(13, 1))).unwrap();
-        let left: Vec<String> =
-            past_rounds(&std::fs::read(&path).unwrap()).into_iter().map(|round| round.unwrap().note).collect();
+        let left: Vec<String> = past_rounds(&std::fs::read(&path).unwrap())
+            .into_iter()
+            .map(|round| round.unwrap().note)
+            .collect();
         let wanted = [at(10, 9), at(11, 3), at(12, 1), at(12, 2), at(13, 1)].map(note);
         assert_eq!(left, wanted);
     }

@@ -121,12 +121,17 @@ impl Hub {
         let books = Arc::clone(&self.committer.books().read().witnesses);
         let current = books.policy_at(u64::MAX).map(|(_, policy)| policy);
         if let Some(policy) = choose(self.candidates(), current) {
-            tracing::info!(witnesses = policy.witnesses().len(), quorum = policy.quorum(), "other witnesses count now");
+            tracing::info!(
+                witnesses = policy.witnesses().len(),
+                quorum = policy.quorum(),
+                "other witnesses count now"
+            );
             self.event(POLICY, "hub", policy.fields()).await?;
         }
         let head = self.head();
         let witnesses = Arc::clone(&self.committer.books().read().witnesses);
-        let checkpoint = Checkpoint { origin: self.secrets.ledger_origin(), size: head.size, root: head.root };
+        let checkpoint =
+            Checkpoint { origin: self.secrets.ledger_origin(), size: head.size, root: head.root };
         let note = checkpoint.sign(self.secrets.ledger_key.as_ref())?.to_string();
         let policy = witnesses.policy_at(head.size).map(|(place, policy)| (place, policy.clone()));
         let round = Round { checkpoint: checkpoint.clone(), note, at: self.now(), policy };

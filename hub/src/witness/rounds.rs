@@ -125,24 +125,27 @@ impl Rounds {
     #[must_use]
     pub fn open(data: &Path, (origin, key): (&str, [u8; 32]), witnesses: &Witnesses) -> Self {
         let dir = data.join("witness");
-        let witnessed = match std::fs::read(dir.join(FILE)).map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
-            Ok(Ok(kept)) => {
-                let witnessed = Witnessed::of(&kept.note, origin, key, witnesses);
-                if witnessed.is_none() {
-                    tracing::error!("{FILE} shows no quorum of this ledger: what was witnessed is asked for again");
+        let witnessed =
+            match std::fs::read(dir.join(FILE)).map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
+                Ok(Ok(kept)) => {
+                    let witnessed = Witnessed::of(&kept.note, origin, key, witnesses);
+                    if witnessed.is_none() {
+                        tracing::error!(
+                            "{FILE} shows no quorum of this ledger: what was witnessed is asked for again"
+                        );
+                    }
+                    witnessed
                 }
-                witnessed
-            }
-            Ok(Err(error)) => {
-                tracing::error!(%error, "{FILE} is not readable: what was witnessed is asked for again");
-                None
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                tracing::error!(%error, "{FILE} cannot be read: what was witnessed is asked for again");
-                None
-            }
-        };
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "{FILE} is not readable: what was witnessed is asked for again");
+                    None
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => {
+                    tracing::error!(%error, "{FILE} cannot be read: what was witnessed is asked for again");
+                    None
+                }
+            };
         let inner = Inner { witnessed: witnessed.map(Arc::new), ..Inner::default() };
         let history = History::of(&dir);
         let (open, _) = watch::channel(None);

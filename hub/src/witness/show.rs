@@ -50,7 +50,12 @@ impl Hub {
 
     /// The latest witnessed checkpoint, proven against the ledger at `head`; what the node says it has is left out.
     #[must_use]
-    pub fn witnessed_for(&self, head: Head, witnessed_seen: u64, policy_seen: u64) -> Option<wire::Witnessed> {
+    pub fn witnessed_for(
+        &self,
+        head: Head,
+        witnessed_seen: u64,
+        policy_seen: u64,
+    ) -> Option<wire::Witnessed> {
         let witnessed = self.witnessed()?;
         let Witnessed { checkpoint, policy_index, .. } = witnessed.as_ref();
         let proof = self.consistency(checkpoint.size, head.size)?.path;
@@ -59,7 +64,8 @@ impl Hub {
         } else {
             self.with_quorum_only(&witnessed).unwrap_or_else(|| witnessed.note.clone())
         };
-        let mut shown = wire::Witnessed { note, path: proof, policy_index: *policy_index, ..Default::default() };
+        let mut shown =
+            wire::Witnessed { note, path: proof, policy_index: *policy_index, ..Default::default() };
         if policy_seen != policy_index + 1 {
             let proof = inclusion_proof(self.hashes.as_ref(), *policy_index, head.size)?;
             (shown.policy, shown.policy_path) = (self.ledger_entry(*policy_index)?.into(), path(proof));

@@ -169,7 +169,9 @@ impl Witness {
             Some(usable) => usable,
             None => {
                 if path.exists() {
-                    tracing::warn!("{FILE} is not readable: this node is a witness with a new key from now on");
+                    tracing::warn!(
+                        "{FILE} is not readable: this node is a witness with a new key from now on"
+                    );
                 }
                 let seed: [u8; 32] = rand::random();
                 let key = SigningKey::from_seed(&seed).map_err(std::io::Error::other)?;
