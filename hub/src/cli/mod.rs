@@ -95,15 +95,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 "administrator": report.administrator,
             }))
         }
-        Command::Serve { listen, web, tiles, catalogue } => {
-            let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
-            let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
-            let overrides = config.path(catalogue.as_ref(), "catalogue");
-            let alerts = AlertSettings::read(&config)?;
-            let place = Place { data: &data, overrides: overrides.as_deref() };
-            let tiles = tiles.clone().or_else(|| config.text("tiles").map(str::to_owned));
-            return serve(place, (&listen, &web, tiles), &alerts, tongue).await;
-        }
+        Command::Serve { .. } => return serve_as(&cli.command, &config, &data, tongue).await,
         Command::Ledger { action: LedgerAction::Verify { full: true } }
             if control::Connection::open(&data).await.context("control.sock")?.is_none() =>
         {
@@ -201,6 +193,17 @@ fn name(command: &Command) -> &'static str {
 struct Place<'a> {
     data: &'a Path,
     overrides: Option<&'a Path>,
+}
+
+/// Serves as arguments and settings say.
+async fn serve_as(command: &Command, config: &Config, data: &Path, tongue: Tongue) -> anyhow::Result<u8> {
+    let Command::Serve { listen, web, tiles, catalogue } = command else { return Ok(1) };
+    let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
+    let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
+    let tiles = tiles.clone().or_else(|| config.text("tiles").map(str::to_owned));
+    let overrides = config.path(catalogue.as_ref(), "catalogue");
+    let alerts = AlertSettings::read(config)?;
+    serve(Place { data, overrides: overrides.as_deref() }, (&listen, &web, tiles), &alerts, tongue).await
 }
 
 async fn serve(

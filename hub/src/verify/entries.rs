@@ -155,7 +155,7 @@ impl<'a> Entries<'a> {
             POLICY => {
                 let policy = Policy::of(event).ok_or("it is no policy")?;
                 let known = |key: &Verifier| self.witnesses.keys.values().any(|known| known.verifier == *key);
-                if let Some(stranger) = policy.witnesses().iter().find(|key| !known(*key)) {
+                if let Some(stranger) = policy.witnesses().iter().find(|key| !known(key)) {
                     return Err(format!("{} is no witness", stranger.name()));
                 }
                 self.witnesses.note(event, Sequence(place), &mut Batch::default());

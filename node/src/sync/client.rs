@@ -250,7 +250,7 @@ impl Driver {
                     status.last_sync = Some(now);
                     status.fault = None;
                 });
-                self.down(down)
+                self.down(*down)
             }
         }
     }

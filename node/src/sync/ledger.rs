@@ -101,10 +101,8 @@ pub fn judge(
         return Ok(Welcomed::Successor(shown));
     }
     let shown = signed(welcome, &known)?;
-    if let Some(seen) = seen {
-        if shown.size < seen.size {
-            return Err(LedgerFault::Shorter { seen: seen.size, found: shown.size });
-        }
+    if let Some(seen) = seen.filter(|seen| shown.size < seen.size) {
+        return Err(LedgerFault::Shorter { seen: seen.size, found: shown.size });
     }
     let proven = match seen {
         None => true,
