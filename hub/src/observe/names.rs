@@ -91,7 +91,7 @@ metrics! {
     COSIGNATURES = gauge("lienthong_round_cosignatures", "cosignatures", &["counts"],
         "Cosignatures of the last round; counts is yes for the policy's witnesses, no for other nodes.");
     /// How many are needed.
-    QUORUM = gauge("lienthong_witness_quorum", "witnesses", &[], "Cosignatures that make a checkpoint witnessed; 0 without witnesses.");
+    QUORUM = gauge("lienthong_needed_cosignatures", "cosignatures", &[], "Cosignatures that make a checkpoint witnessed; 0 without witnesses.");
     /// Nodes that refuse the ledger.
     LEDGER_REFUSED = gauge("lienthong_ledger_refusing_nodes", "nodes", &[], "Nodes that refuse this ledger: it is not the one they saw.");
     /// Units whose node holds other records.

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn one_for_each_unit_agencies_first_fifteen_at_most() {
         let communes = (1..=20).map(|number| candidate(number, 11_000 + u32::from(number), false));
-        let twice = candidate(30, 11_001, false);
+        let twice = Candidate { place: 2, ..candidate(30, 11_001, false) };
         let agencies = (41..=47).map(|number| candidate(number, 90_000 + u32::from(number), true));
         let all: Vec<Candidate> = communes.chain([twice]).chain(agencies).collect();
         let policy = choose(all.clone(), None).unwrap();
