@@ -46,6 +46,7 @@ use crate::pki::{
 };
 use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
+use crate::witness::{Refusals, Rounds};
 
 /// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
 const BATCHES_AT_ONCE: usize = 32;
@@ -142,6 +143,10 @@ pub struct Hub {
     pub live: Live,
     /// What they last signed.
     pub heartbeats: Heartbeats,
+    /// What they are asked to witness, and have.
+    pub rounds: Rounds,
+    /// Those who refuse the ledger.
+    pub refusals: Refusals,
     /// Asks them things.
     pub desk: Desk,
     /// Held by the one comparison that runs.
@@ -252,6 +257,8 @@ impl Hub {
         let dataset = opened.journal.dataset().clone();
         let reader = opened.journal.reader().clone();
         let hashes = Arc::clone(opened.journal.hashes());
+        let ledger = (secrets.ledger_origin(), secrets.ledger_public());
+        let rounds = Rounds::open(data, (&ledger.0, ledger.1), &opened.books.witnesses);
         let observed = Observed::new(clock);
         let counted = (Arc::clone(&observed.meters), observed.jobs.register(jobs::COMMITTER));
         let (committer, _thread) =
@@ -289,6 +296,8 @@ impl Hub {
             hashes,
             live: Live::default(),
             heartbeats: Heartbeats::open(data),
+            rounds,
+            refusals: Refusals::open(data),
             desk: Desk::default(),
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
@@ -431,6 +440,7 @@ impl Hub {
         self.addresses.write().insert("nodes".to_owned(), address.to_string());
         tokio::spawn(Arc::clone(self).keep_handing_over());
         tokio::spawn(Arc::clone(self).keep_certified());
+        tokio::spawn(Arc::clone(self).keep_witnessed());
         let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
         let incoming = accept(
             listener,
@@ -500,6 +510,9 @@ impl Hub {
         self.serving.end().await;
         self.stop.cancel();
         self.keep_heartbeats();
+        if let Err(error) = self.rounds.end() {
+            tracing::error!(%error, "the last round cannot be kept");
+        }
         self.quality.ended().await;
         self.committer.close().await;
     }

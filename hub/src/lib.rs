@@ -26,4 +26,6 @@ pub mod service;
 pub mod sharing;
 pub mod status;
 pub mod succession;
+pub mod verify;
 pub mod web;
+pub mod witness;

@@ -249,6 +249,7 @@ impl Hub {
             "conflicts_open": totals.conflicts_open,
             "quarantined": quarantined,
             "succession": self.succession_json(),
+            "witnessed": self.witnessing_json(),
             "failure": self.committer.failure().as_deref(),
             "alerts": self.alerts.to_json(),
             "jobs": self.observed.jobs.to_json(),

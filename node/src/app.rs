@@ -25,7 +25,7 @@ use crate::replica::{
     Author, Draft, Journal, JournalError, JournalOptions, Replay, Replica, WriteError, Written, log_dir,
 };
 use crate::store::{SledView, View, ViewError};
-use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncClient, SyncHandle};
+use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncClient, SyncHandle, Witness};
 use crate::web::{Officers, Page};
 
 /// sled's cache at a node: an old office PC has little memory to give.
@@ -125,6 +125,8 @@ pub struct Node {
     pub replica: Replica,
     /// Receipts and notices.
     pub evidence: Arc<Evidence>,
+    /// Cosigns the hub's ledger.
+    pub witness: Arc<Witness>,
     /// How good its records are.
     pub quality: Arc<Keeper>,
     /// Whom the local API lets in.
@@ -197,11 +199,14 @@ impl Node {
         let writing = known.register(jobs::JOURNAL);
         let (replica, _thread) = Replica::start(journal, clock, writing).map_err(io("the log's thread"))?;
         let regressed = data.join(REGRESSED).exists();
+        let witness = Witness::open(data, &identity, clock()).map_err(io("the witness's key"))?;
+        witness.turn_to(&identity.ledger(), clock()).map_err(io("the witness's key"))?;
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
             evidence: Arc::new(Evidence::open(data, identity.ledger_mark())?),
             identity: Arc::new(identity),
+            witness: Arc::new(witness),
             replica,
             quality,
             api_tokens: ApiTokens::of(data),
@@ -241,6 +246,7 @@ impl Node {
             identity: Arc::clone(&self.identity),
             builder: self.builder(),
             evidence: Arc::clone(&self.evidence),
+            witness: Arc::clone(&self.witness),
             replica: self.replica.clone(),
             quality: Arc::clone(&self.quality),
             captures: Arc::clone(&self.captures),

@@ -36,3 +36,4 @@ mod vectors;
 pub mod verdict;
 pub mod wire;
 pub mod withdrawal;
+pub mod witness;

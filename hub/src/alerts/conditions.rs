@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lienthong_node::observe::{Room, last_backup};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::time::UnixMillis;
+use lienthong_proto::witness::FRESH_MILLIS;
 
 use super::{Kind, Limits};
 use crate::app::Hub;
@@ -73,6 +74,7 @@ impl Hub {
     pub(super) fn conditions(&self, limits: &Limits, standing: &mut Standing) -> Vec<Condition> {
         let mut found = Vec::new();
         self.own_conditions(limits, &mut found);
+        self.of_witnesses(&mut found);
         let arrived = self.quarantined_since(UnixMillis(self.now().0.saturating_sub(DAY_MILLIS)));
         let differing = self.observed.meters.differing();
         for unit in self.units() {
@@ -137,6 +139,28 @@ impl Hub {
             found.push(Condition::hub(Kind::Succession, vi, en));
         }
         self.of_backups(limits, found);
+    }
+
+    /// Without anything witnessed yet, age counts from the first witness: before it nobody could.
+    fn of_witnesses(&self, found: &mut Vec<Condition>) {
+        for refused in self.refusals.standing().values() {
+            let (unit, name) = (refused.unit.clone(), self.tree().title(&refused.unit));
+            let vi = format!("{name}: máy xã từ chối sổ cái này: {}", refused.reason);
+            let en = format!("{name}: its node refuses this ledger: {}", refused.reason);
+            found.push(Condition {
+                kind: Kind::Refused,
+                subject: unit.to_string(),
+                unit: Some(unit),
+                vi,
+                en,
+            });
+        }
+        if let Some(age) = self.unwitnessed_millis().filter(|age| *age > FRESH_MILLIS) {
+            let hours = age / HOUR_MILLIS;
+            let vi = format!("sổ cái chưa được đủ máy làm chứng trong {hours} giờ: không chia sẻ thêm");
+            let en = format!("no quorum has witnessed the ledger for {hours} hours: nothing new is shared");
+            found.push(Condition::hub(Kind::Unwitnessed, vi, en));
+        }
     }
 
     /// Without any backup, age counts from the first enrolment: before it there is nothing to lose.

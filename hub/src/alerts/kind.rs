@@ -20,6 +20,10 @@ pub enum Kind {
     Ledger,
     /// A replica's log contradicts what is held: a fork, a rolled-back log, another root.
     Fence,
+    /// A node refuses the ledger.
+    Refused,
+    /// The ledger was not witnessed for long.
+    Unwitnessed,
     /// A unit's node holds other records than the hub.
     Differs,
     /// A background job is stuck.
@@ -48,9 +52,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Ledger,
         Self::Fence,
+        Self::Refused,
+        Self::Unwitnessed,
         Self::Differs,
         Self::Job,
         Self::Disk,
@@ -71,6 +77,8 @@ impl Kind {
         match self {
             Self::Ledger => "ledger",
             Self::Fence => "fence",
+            Self::Refused => "refused",
+            Self::Unwitnessed => "unwitnessed",
             Self::Differs => "differs",
             Self::Job => "job",
             Self::Disk => "disk",
@@ -96,7 +104,9 @@ impl Kind {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::Ledger | Self::Fence | Self::Differs | Self::Job | Self::Disk => Severity::Critical,
+            Self::Ledger | Self::Fence | Self::Refused | Self::Differs | Self::Job | Self::Disk => {
+                Severity::Critical
+            }
             _ => Severity::Warning,
         }
     }

@@ -13,7 +13,8 @@ use crate::accounts::AccountRole;
 use crate::pki::Role;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 7] = ["data", "lang", "log_format", "log_filter", "listen", "web", "catalogue"];
+pub const KEYS: [&str; 8] =
+    ["data", "lang", "log_format", "log_filter", "listen", "web", "tiles", "catalogue"];
 
 /// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
 #[derive(Debug, Parser)]
@@ -22,7 +23,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, catalogue, alert_… · settings file
+    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, tiles, catalogue, alert_… · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -93,6 +94,12 @@ pub enum Command {
             help = "Where the pages are: over TLS, but on loopback over plain HTTP unless https:// stands before it [default: 127.0.0.1:8443]"
         )]
         web: Option<String>,
+        #[arg(
+            long,
+            env = "LIENTHONG_TILES",
+            help = "Where anybody may read the witnessed checkpoint and hash tiles of the ledger, no contents: as for --web [default: not served]"
+        )]
+        tiles: Option<String>,
         /// Folder with catalogue files over the built-in ones
         #[arg(long, env = "LIENTHONG_CATALOGUE")]
         catalogue: Option<PathBuf>,
@@ -633,7 +640,7 @@ pub enum LedgerAction {
     Policy,
     /// Whether it is whole
     Verify {
-        /// Everything is read (always so)
+        /// Suy lại tất cả từ dữ liệu gốc, nêu đối tượng đầu tiên bị khác · derive everything again from the stored bytes, and name the first object that differs
         #[arg(long)]
         full: bool,
     },

@@ -101,13 +101,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 "administrator": report.administrator,
             }))
         }
-        Command::Serve { listen, web, catalogue } => {
-            let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
-            let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
-            let overrides = config.path(catalogue.as_ref(), "catalogue");
-            let alerts = AlertSettings::read(&config)?;
-            let place = Place { data: &data, overrides: overrides.as_deref() };
-            return serve(place, (&listen, &web), &alerts, tongue).await;
+        Command::Serve { .. } => return serve_as(&cli.command, &config, &data, tongue).await,
+        Command::Ledger { action: LedgerAction::Verify { full: true } }
+            if control::Connection::open(&data).await.context("control.sock")?.is_none() =>
+        {
+            let secrets = HubSecrets::load(&data)?;
+            crate::verify::answer(&data, &secrets, 0)
         }
         Command::Grant { action } if let Some(text) = action.printed()? => {
             lienthong_node::cli::say(&text);
@@ -207,9 +206,20 @@ struct Place<'a> {
     overrides: Option<&'a Path>,
 }
 
+/// Serves as arguments and settings say.
+async fn serve_as(command: &Command, config: &Config, data: &Path, tongue: Tongue) -> anyhow::Result<u8> {
+    let Command::Serve { listen, web, tiles, catalogue } = command else { return Ok(1) };
+    let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
+    let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
+    let tiles = tiles.clone().or_else(|| config.text("tiles").map(str::to_owned));
+    let overrides = config.path(catalogue.as_ref(), "catalogue");
+    let alerts = AlertSettings::read(config)?;
+    serve(Place { data, overrides: overrides.as_deref() }, (&listen, &web, tiles), &alerts, tongue).await
+}
+
 async fn serve(
     Place { data, overrides }: Place<'_>,
-    (listen, web): (&str, &str),
+    (listen, web, mut tiles): (&str, &str, Option<String>),
     alerts: &AlertSettings,
     tongue: Tongue,
 ) -> anyhow::Result<u8> {
@@ -220,6 +230,9 @@ async fn serve(
     let mut again = false;
     loop {
         (listen, web) = serve_once(&hub, (&listen, &web), again, tongue).await?;
+        if let Some(asked) = &tiles {
+            tiles = Some(settled(again, async || Ok(hub.serve_tiles(asked).await?)).await?.to_string());
+        }
         hub.keep_watch(alerts.clone()).context("alerts")?;
         tokio::select! {
             stopped = &mut stopped => stopped?,
@@ -411,7 +424,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             LedgerAction::Checkpoint => Request::LedgerCheckpoint,
             LedgerAction::Show { from, limit } => Request::LedgerShow { from: *from, limit: *limit },
             LedgerAction::Policy => Request::Sharing(SharingRequest::LedgerPolicy),
-            LedgerAction::Verify { .. } => Request::LedgerVerify,
+            LedgerAction::Verify { full } => Request::LedgerVerify { full: *full },
         },
         Command::Demo { .. }
         | Command::AsNode { .. }

@@ -21,7 +21,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Sharing, Standing, catalogues};
+use super::{READMISSION, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
@@ -120,6 +120,8 @@ pub struct Books {
     pub catalogue: Option<Published>,
     /// Who may receive, and what was granted.
     pub sharing: Sharing,
+    /// Who witnesses this ledger.
+    pub witnesses: Arc<Witnesses>,
     pub(super) changed: bool,
 }
 
@@ -173,6 +175,7 @@ impl Books {
         })?;
         books.succession = Standing::load(view)?;
         books.catalogue = catalogues::load(view)?;
+        books.witnesses = Arc::new(Witnesses::load(view)?);
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.sharing = Sharing::load(view)?;
@@ -193,6 +196,7 @@ impl Books {
             succession: self.succession.clone(),
             catalogue: self.catalogue,
             sharing: self.sharing.clone(),
+            witnesses: Arc::clone(&self.witnesses),
             changed: false,
         }
     }
@@ -243,6 +247,10 @@ impl Books {
         self.changed |= self.sharing.note(event, place, view);
         if let Some(published) = catalogues::note(event, view) {
             self.catalogue = Some(published);
+            self.changed = true;
+        }
+        if Witnesses::concerns(event) {
+            Arc::make_mut(&mut self.witnesses).note(event, place, view);
             self.changed = true;
         }
         // A former ledger is held like a replica of the province.

@@ -7,6 +7,7 @@ mod course;
 mod open;
 mod sharing;
 mod succession;
+mod witnesses;
 
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
@@ -14,3 +15,4 @@ pub use course::{Touched, day_of};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
 pub use sharing::{AGENCY, Agency, Done, Grant, GrantState, Sharing};
 pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};
+pub use witnesses::{WitnessKey, Witnesses};

@@ -50,3 +50,11 @@ pub const ALERTS: JobSpec = JobSpec {
     vi: "xem xét các cảnh báo",
     en: "works alerts out",
 };
+/// Has the ledger witnessed.
+pub const WITNESSING: JobSpec = JobSpec {
+    name: "witnessing",
+    rhythm_seconds: 300,
+    beat: Beat::WithWork,
+    vi: "xin các máy làm chứng cho sổ cái",
+    en: "asks the nodes to witness the ledger",
+};

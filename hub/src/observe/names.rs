@@ -84,6 +84,16 @@ metrics! {
     BACKUP_AGE = gauge("lienthong_backup_age_seconds", "seconds", &[], "Since the last backup; missing if there was none.");
     /// A succession nobody has confirmed.
     SUCCESSION = gauge("lienthong_succession_open", "flag", &[], "1 while a restored hub was not confirmed.");
+    /// Age of what was witnessed.
+    WITNESSED_AGE = gauge("lienthong_witnessed_age_seconds", "seconds", &[],
+        "Since a quorum of witnesses last cosigned the ledger, or since there is a witness; missing without any.");
+    /// Cosignatures of the open round.
+    COSIGNATURES = gauge("lienthong_round_cosignatures", "cosignatures", &["counts"],
+        "Cosignatures of the last round; counts is yes for the policy's witnesses, no for other nodes.");
+    /// How many are needed.
+    QUORUM = gauge("lienthong_needed_cosignatures", "cosignatures", &[], "Cosignatures that make a checkpoint witnessed; 0 without witnesses.");
+    /// Nodes that refuse the ledger.
+    LEDGER_REFUSED = gauge("lienthong_ledger_refusing_nodes", "nodes", &[], "Nodes that refuse this ledger: it is not the one they saw.");
     /// Units whose node holds other records.
     DIFFERING = gauge("lienthong_units_differing", "units", &[], "Units whose node was last found to hold other records than the hub.");
     /// The hub's own certificate.

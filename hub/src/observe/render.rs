@@ -98,6 +98,14 @@ fn safety(hub: &Hub, text: &mut Exposition) {
     let made = last_backup(&hub.data);
     text.one(&names::BACKUP_AGE, made.map(|made| Exposition::seconds(hub.now().since(made))));
     text.one(&names::SUCCESSION, flag(hub.committer.books().read().succession.is_open()));
+    text.one(&names::WITNESSED_AGE, hub.unwitnessed_millis().map(Exposition::seconds));
+    let (counted_ones, beside) = hub.rounds.cosigned();
+    let cosigned = [("no", beside as u64), ("yes", counted_ones as u64)];
+    text.many(&names::COSIGNATURES, counted(cosigned));
+    let witnesses = std::sync::Arc::clone(&hub.committer.books().read().witnesses);
+    let quorum = witnesses.policy_at(u64::MAX).map_or(0, |(_, policy)| policy.quorum());
+    text.one(&names::QUORUM, Exposition::number(quorum as u64));
+    text.one(&names::LEDGER_REFUSED, Exposition::number(hub.refusals.standing().len() as u64));
     text.one(&names::DIFFERING, Exposition::number(hub.observed.meters.differing().len() as u64));
     text.one(&names::CERTIFICATE, hub.own_certificate_until().map(|until| seconds_until(until, hub.now())));
     let room = Room::of(&hub.data);

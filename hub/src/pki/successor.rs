@@ -42,6 +42,8 @@ pub struct Former {
     pub successions: Vec<String>,
     /// How far it is known.
     pub known: Option<TreeHead>,
+    /// The highest checkpoint of it that is known to have been witnessed.
+    pub witnessed: Option<TreeHead>,
     /// Statements among them about ledgers of which nothing else tells: each is said again in the new one.
     pub told_only: Vec<String>,
     /// There is a backup.
@@ -70,8 +72,7 @@ pub fn make_successor(data: &Path, kit: &Kit, former: &Former) -> Result<HubProf
         successor: Ledger { origin, key: ledger_key.public_key() },
         former: former.ledger.clone(),
         known: former.known,
-        // Nodes do not cosign the ledger yet.
-        witnessed: None,
+        witnessed: former.witnessed,
     };
     let note = succession.sign(&kit.recovery_key()?)?.to_string();
     let mut successions = former.successions.clone();

@@ -4,6 +4,7 @@ mod enrolment;
 mod refill;
 mod session;
 mod sync;
+mod witness;
 
 pub use enrolment::EnrolmentService;
 pub use sync::SyncService;

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
+use lienthong_node::replica::Head;
 use lienthong_node::sync::{FENCED, REFUSAL};
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
@@ -26,6 +27,8 @@ use crate::ledger::HeldReplica;
 use crate::observe::Arrival;
 use crate::pki::{Enrolled, Refusal, ReplicaState};
 use crate::reconcile::Ask;
+
+use super::witness::Asking;
 
 /// The greeting must come within this.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +66,8 @@ pub(super) struct Session {
     told: ToldCursor,
     feed: Option<FeedReader>,
     answers: FuturesOrdered<Answer>,
+    /// What this node is as a witness.
+    witness: Option<Asking>,
     /// What somebody at the hub waits for an answer to.
     asked: Option<(u64, oneshot::Sender<wire::up::Message>)>,
 }
@@ -74,7 +79,8 @@ impl Session {
         down: mpsc::Sender<Result<wire::Down, Status>>,
     ) -> Self {
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
-        Self { hub, enrolled, down, held: None, notice_cursor: 0, told, feed: None, answers, asked: None }
+        let (held, feed, witness, asked) = (None, None, None, None);
+        Self { hub, enrolled, down, held, notice_cursor: 0, told, feed, answers, witness, asked }
     }
 
     /// Converses to the end; `hello` was read already, or is read first.
@@ -106,6 +112,10 @@ impl Session {
         // A node of a version that takes no feed knows nothing of what else is told either.
         let feeds = self.feed.is_some();
         let (mut telling, mut feeding) = (feeds, feeds);
+        let mut rounds = self.hub.rounds.watch();
+        // One that is open concerns who comes now, too.
+        rounds.mark_changed();
+        let witness = self.witness.is_some();
         self.notices().await?;
         loop {
             let down = self.down.clone();
@@ -118,6 +128,10 @@ impl Session {
                 changed = noticed.changed() => {
                     changed.map_err(|_| End::Gone)?;
                     self.notices().await?;
+                }
+                changed = rounds.changed(), if witness => {
+                    changed.map_err(|_| End::Gone)?;
+                    self.ask_to_witness().await?;
                 }
                 changed = news.changed(), if feeds && !telling => {
                     changed.map_err(|_| End::Gone)?;
@@ -202,7 +216,10 @@ impl Session {
         let seen = if own { hello.catalogue_seen } else { 0 };
         // A node that takes no feed is of a version that takes no catalogue either.
         let feeds = self.feed.is_some();
-        let (ledger_checkpoint, successor) = self.ledger(&hello)?;
+        let head = self.hub.head();
+        let (ledger_checkpoint, successor) = self.ledger(&hello, head)?;
+        let introduced = Asking::of(&self.hub, &self.enrolled, &hello, (head, own))?;
+        let asking = introduced.as_ref().map(|(asking, _)| asking);
         let welcome = wire::Welcome {
             protocol: lienthong_node::sync_protocol(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -222,9 +239,16 @@ impl Session {
             },
             flight_bytes_max: FLIGHT_BYTES,
             enrolments: self.enrolments(),
+            seen: asking.filter(|_| own).and_then(|_| self.hub.consistency(hello.ledger_seen, head.size)),
+            witnessed: asking.and_then(|asking| asking.witnessed(&self.hub, head)),
         };
         self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
         self.send(wire::down::Message::Welcome(welcome)).await?;
+        if let Some((asking, introduced)) = introduced
+            && asking.named(&self.hub, &self.enrolled, &introduced).await
+        {
+            self.witness = Some(asking);
+        }
         match &self.hub.sent {
             Some((number, bundle)) if feeds && seen < *number => {
                 let (note, packed) = (bundle.note.clone(), bundle.packed.clone().into());
@@ -235,9 +259,9 @@ impl Session {
     }
 
     /// The ledger's checkpoint, and for a node that knows another ledger by what right this one follows it.
-    fn ledger(&self, hello: &wire::Hello) -> Result<(String, Option<wire::Successor>), End> {
+    fn ledger(&self, hello: &wire::Hello, head: Head) -> Result<(String, Option<wire::Successor>), End> {
         let failed = || Status::internal("the ledger cannot be read");
-        let (head, profile) = (self.hub.head(), &self.hub.secrets.profile);
+        let profile = &self.hub.secrets.profile;
         let checkpoint = self.hub.ledger_checkpoint_at(head).map_err(|_| failed())?;
         // An older node does not say which ledger it knows, and asks nothing.
         if hello.ledger.is_empty() || hello.ledger.as_ref() == profile.replica.0 {
@@ -296,6 +320,7 @@ impl Session {
             }
             Some(wire::up::Message::Prefix(prefix)) => self.prefix(&prefix).await,
             Some(wire::up::Message::NoticesTaken(_)) => Ok(()),
+            Some(wire::up::Message::Cosigned(said)) => self.cosigned(&said).await,
             Some(wire::up::Message::Hello(_)) => Err(Status::failed_precondition("a second greeting").into()),
             Some(wire::up::Message::Reconciled(said)) => {
                 self.answered(said.run, wire::up::Message::Reconciled(said));
@@ -308,6 +333,19 @@ impl Session {
             // A newer node may say what this version does not know.
             None => Ok(()),
         }
+    }
+
+    /// Asks the node to cosign the open round.
+    async fn ask_to_witness(&mut self) -> Result<(), End> {
+        let Some(round) = self.witness.as_mut().and_then(|witness| witness.ask(&self.hub)) else {
+            return Ok(());
+        };
+        self.send(wire::down::Message::Round(round)).await
+    }
+
+    async fn cosigned(&mut self, said: &wire::Cosigned) -> Result<(), End> {
+        let Some(witness) = &mut self.witness else { return Ok(()) };
+        if witness.hear(&self.hub, said)? { self.ask_to_witness().await } else { Ok(()) }
     }
 
     /// Asks the node what somebody at the hub wants to know, behind everything there is to feed.

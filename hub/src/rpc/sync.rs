@@ -113,6 +113,16 @@ impl Sync for SyncService {
         proven.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
     }
 
+    async fn refuse(
+        &self,
+        request: Request<wire::RefuseRequest>,
+    ) -> Result<Response<wire::RefuseReply>, Status> {
+        let enrolled = self.authorise(&request)?;
+        let refused = self.hub.refused_by(&enrolled, request.get_ref()).await;
+        refused.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        Ok(Response::new(wire::RefuseReply {}))
+    }
+
     async fn renew(
         &self,
         request: Request<wire::RenewRequest>,

@@ -193,8 +193,12 @@ impl Hub {
             }
             Request::Backup { to } => self.backup_answer(&to),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
-            Request::LedgerVerify => {
+            Request::LedgerVerify { full } => {
                 self.keep_heartbeats();
+                let found = full.then(|| crate::verify::answer(&self.data, &self.secrets, self.head().size));
+                if let Some(found) = found {
+                    return Ok(found);
+                }
                 crate::succession::check(&self.data, &self.secrets).map_err(Answer::failed)
             }
             Request::RecordSource { record_type, id } => self.record_source(&record_type, id),

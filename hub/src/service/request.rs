@@ -317,7 +317,11 @@ pub enum Request {
         limit: usize,
     },
     /// Whether the ledger is whole.
-    LedgerVerify,
+    LedgerVerify {
+        /// Everything is derived again from the stored bytes.
+        #[serde(default)]
+        full: bool,
+    },
     /// What the hub holds of a record's first source: its leaf, and the log it stands in.
     RecordSource {
         /// Record type.
@@ -529,7 +533,7 @@ impl Request {
             Self::Sharing(request) => request.action(),
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerShow { .. } => "ledger_show",
-            Self::LedgerVerify => "ledger_verify",
+            Self::LedgerVerify { .. } => "ledger_verify",
             Self::RecordSource { .. } => "record_source",
             Self::StateDigest { .. } => "state_digest",
         }

@@ -46,8 +46,9 @@ pub fn check(data: &Path, secrets: &HubSecrets) -> Result<Answer, RegistryError>
         let former = stated.former.origin.replica().to_string();
         let line = replicas.iter().find(|line| line.get("replica") == Some(&json!(former)));
         let number = |name: &str| line.and_then(|line| line.get(name)).and_then(Json::as_u64).unwrap_or(0);
-        // What the communes were fed of it tells how far it had come at least.
-        let (held, reached) = (number("size"), number("fed"));
+        // What the communes were fed of it, and what they had cosigned, tells how far it had come at least.
+        let cosigned = stated.witnessed.map_or(0, |witnessed| witnessed.size);
+        let (held, reached) = (number("size"), number("fed").max(cosigned));
         if stated.known.is_none_or(|known| known.size != held) || reached > held {
             let known = stated.known.map(|known| known.size);
             let reached = (reached > 0).then_some(reached);

@@ -28,6 +28,7 @@ use crate::pki::{
     SecretsError, SuccessorError, WRAPPED, ensure_administrator, make_successor, recovery_public,
     unwrap_seal,
 };
+use crate::witness::{WITNESSED, witnessed_head};
 
 /// Files of `secrets/` that are taken over as they were, under the new seal. Tokens are not: one to
 /// enrol by names the old ledger, and a program's may have been revoked since.
@@ -156,6 +157,7 @@ pub fn restore(
     let mut former = after(options, &kit, &ledger, manifest.successions.clone())?;
     // Of a successor that was lost again nothing is known.
     former.known = Some(known).filter(|_| former.told_only.is_empty());
+    former.witnessed = witnessed(&target, &manifest, &ledger).filter(|_| former.told_only.is_empty());
     (former.backup, former.names) = (true, names);
     let place = Place::take(&options.data)?;
     let made = (|| {
@@ -250,6 +252,12 @@ fn report(
     }
 }
 
+/// The highest checkpoint of a backup's ledger that was witnessed, as it was kept; it may be behind what was copied.
+fn witnessed(target: &Target, manifest: &Manifest, ledger: &Ledger) -> Option<TreeHead> {
+    let kept = target.bytes(manifest, WITNESSED).ok()?;
+    witnessed_head(&kept, ledger.origin.as_str(), ledger.key)
+}
+
 /// The ledger a backup is of.
 fn ledger_of(manifest: &Manifest) -> Result<Ledger, RestoreError> {
     let altered = |what: &str| BackupError::Manifest(what.to_owned());
@@ -302,14 +310,22 @@ fn after(
         (ledger, told_only) = follow(known, &notes, recovery)?;
         successions.extend(told_only.clone());
     }
-    Ok(Former { ledger, successions, known: None, told_only, backup: false, names: Vec::new() })
+    Ok(Former {
+        ledger,
+        successions,
+        known: None,
+        witnessed: None,
+        told_only,
+        backup: false,
+        names: Vec::new(),
+    })
 }
 
 /// Lays the backup out: the former log apart, the rest where it belongs; secrets are made anew.
 fn lay_out(target: &Target, manifest: &Manifest, part: &Path, archive: &str) -> Result<(), RestoreError> {
     let place = |path: &str| match path.split_once('/') {
         Some(("secrets", _)) => None,
-        Some(("log", _)) => Some(format!("{archive}/{path}")),
+        Some(("log" | "witness", _)) => Some(format!("{archive}/{path}")),
         // What an earlier succession kept stays where it was.
         _ => Some(path.to_owned()),
     };

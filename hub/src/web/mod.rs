@@ -26,6 +26,7 @@ mod session;
 mod shown;
 mod site;
 mod table;
+mod tiles;
 mod trouble;
 mod view;
 mod words;

@@ -71,11 +71,12 @@ pub fn log_pieces(
 
 /// What a node's backup holds besides its log, as far as it is there. Never its keys: a log is not gone on with from a
 /// backup, and a thief of the backup must not be able to speak for the unit.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 8] = [
     "identity/profile.json",
     "receipts.jsonl",
     "proofs.jsonl",
     "notices.jsonl",
+    "refusals.jsonl",
     "api-tokens.json",
     "officers.json",
     "inbox.work/known.jsonl",

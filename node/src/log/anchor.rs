@@ -69,6 +69,25 @@ pub fn anchor_bytes(replica: ReplicaId, next: u64, root: Digest, frontier: &[u8]
     [vec![0; SLOT], encode(1, &anchor)].concat()
 }
 
+/// The anchors of a log's folder as they stand, slot by slot: nothing for an empty one, an error for one that is not just
+/// what is written there.
+///
+/// # Errors
+/// The operating system's, if there is a file and it cannot be read.
+pub fn anchors(dir: &Path) -> io::Result<Vec<Result<Option<Anchor>, &'static str>>> {
+    let bytes = match std::fs::read(dir.join(NAME)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let slot = |slot: &[u8]| match decode(slot) {
+        _ if slot.iter().all(|byte| *byte == 0) => Ok(None),
+        Some((counter, anchor)) if encode(counter, &anchor) == slot => Ok(Some(anchor)),
+        _ => Err("a slot is not one that is written"),
+    };
+    Ok(bytes.chunks(SLOT).map(slot).collect())
+}
+
 fn newest(bytes: &[u8]) -> Option<(u64, Anchor)> {
     bytes.chunks(SLOT).filter_map(decode).max_by_key(|(counter, _)| *counter)
 }

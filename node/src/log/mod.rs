@@ -16,7 +16,7 @@ mod salvage;
 mod tests;
 mod writer;
 
-pub use anchor::{Anchor, anchor_bytes};
+pub use anchor::{Anchor, anchor_bytes, anchors};
 pub use disk::Disk;
 pub use frame::{FRAME_PAYLOAD_MAX, Frame, FramePosition};
 pub use hashes::HashFile;

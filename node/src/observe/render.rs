@@ -75,7 +75,7 @@ fn log(node: &Node, text: &mut Exposition) {
     text.one(&names::PENDING, Exposition::number(size.saturating_sub(acknowledged)));
     let heard = sync.as_ref().and_then(|status| status.last_sync);
     text.one(&names::LAST_SYNC, heard.map(|heard| Exposition::seconds(node.now().since(heard))));
-    let alarm = sync.as_ref().is_some_and(|status| status.alarm.is_some());
+    let alarm = sync.as_ref().is_some_and(|status| status.alarm.is_some() || status.unwitnessed.is_some());
     text.one(&names::ALARM, f64::from(u8::from(alarm)));
     let skew = sync.and_then(|status| status.skew_millis);
     text.one(&names::SKEW, skew.map(signed_seconds));

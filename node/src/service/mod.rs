@@ -287,7 +287,7 @@ impl Node {
             "quarantined": self.quarantine_count(),
             "last_sync": sync.as_ref().and_then(|s| s.last_sync).map(UnixMillis::rfc3339),
             "fault": sync.as_ref().and_then(|s| s.fault.clone()),
-            "alarm": sync.and_then(|s| s.alarm),
+            "alarm": sync.and_then(|s| s.alarm.or(s.unwitnessed)),
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
             "catalogue": { "number": catalogue, "refused": refused },
             "inbox": self.inbox_status(),

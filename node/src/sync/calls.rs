@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::time::UnixMillis;
@@ -9,6 +10,8 @@ use lienthong_proto::wire::sync as wire;
 use tonic::transport::Channel;
 
 use super::stream::PROVE_TIMEOUT;
+use super::witness::checkpoint_of;
+use super::{Evidence, RefusalLine, Witness};
 use crate::identity::NodeIdentity;
 use crate::replica::{Fed, FeedPiece, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
@@ -51,4 +54,32 @@ pub(super) async fn take_feed(feed: wire::Feed, replica: &Replica) -> Result<(),
     let to = Fed { of, cursor: FeedCursor { ledger: feed.ledger, place } };
     let piece = FeedPiece { to, packed: feed.packed };
     replica.feed(piece).await.map_err(|error| error.to_string())
+}
+
+/// The longest checkpoint of the ledger `origin` that this node has seen, or cosigned, with the note the ledger signed.
+pub(super) fn longest_seen(
+    evidence: &Evidence,
+    witness: &Witness,
+    origin: &str,
+) -> Option<(Checkpoint, String)> {
+    let cosigned = witness.cosigned().and_then(|note| Some((checkpoint_of(&note)?, note)));
+    let cosigned = cosigned.filter(|(checkpoint, _)| checkpoint.origin == origin);
+    let seen = evidence.seen(origin);
+    seen.into_iter().chain(cosigned).max_by_key(|(checkpoint, _)| checkpoint.size)
+}
+
+/// Keeps what shows that the ledger is not the one known, and tells whoever has the hub.
+pub(super) fn refuse(evidence: &Evidence, rpc: Option<Rpc<Channel>>, refusal: RefusalLine) {
+    if let Err(error) = evidence.keep_refusal(&refusal) {
+        tracing::error!(%error, "the proof of a refused ledger cannot be kept");
+    }
+    let Some(mut rpc) = rpc else { return };
+    let RefusalLine { known, shown, reason, .. } = refusal;
+    tokio::spawn(async move {
+        let mut request = tonic::Request::new(wire::RefuseRequest { known, shown, reason });
+        request.set_timeout(PROVE_TIMEOUT);
+        if let Err(status) = rpc.refuse(request).await {
+            tracing::warn!(reason = status.message(), "the hub does not hear that its ledger is refused");
+        }
+    });
 }

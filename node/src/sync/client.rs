@@ -15,12 +15,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::calls::renew;
+use super::calls::{longest_seen, refuse, renew};
 use super::reconcile::Reconciler;
 use super::stream::{Report, What, connect, hand_over, prove, read_down};
 use super::{
     Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, Phase, Promised, ReceiptLine,
-    Roots as _, Settings, Welcomed, judge, verify_proof,
+    RefusalLine, Roots as _, Settings, Welcomed, Witness, judge, verify_proof,
 };
 use crate::identity::NodeIdentity;
 use crate::observe::{Captures, Job};
@@ -43,6 +43,8 @@ pub struct SyncStatus {
     pub fault: Option<String>,
     /// The hub could not show what it promised: somebody must look.
     pub alarm: Option<String>,
+    /// The hub's ledger is not witnessed as it should be: somebody must look.
+    pub unwitnessed: Option<String>,
     /// This machine's clock less the hub's at the last welcome, milliseconds.
     pub skew_millis: Option<i64>,
 }
@@ -81,6 +83,8 @@ pub struct SyncClient {
     pub builder: BatchBuilder,
     /// Keeps receipts and notices.
     pub evidence: Arc<Evidence>,
+    /// Cosigns the ledger.
+    pub witness: Arc<Witness>,
     /// Takes the feed in.
     pub replica: Replica,
     /// Keeps what the province tells of the records.
@@ -118,6 +122,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         last_sync: None,
         fault: None,
         alarm: None,
+        unwitnessed: None,
         skew_millis: None,
     };
     let (status_sender, status) = watch::channel(status);
@@ -199,10 +204,13 @@ impl Driver {
             self.act(action);
         }
         let (phase, acknowledged) = (self.machine.phase(), self.machine.acknowledged());
+        // Without a line nothing can be said of it that was not known before.
+        let unwitnessed = (phase == Phase::Streaming).then(|| self.client.witness.alarm(now));
         self.status.send_if_modified(|status| {
-            let changed = status.phase != phase || status.acknowledged != acknowledged;
-            status.phase = phase;
-            status.acknowledged = acknowledged;
+            let unwitnessed = unwitnessed.unwrap_or_else(|| status.unwitnessed.clone());
+            let changed = (status.phase, status.acknowledged, &status.unwitnessed)
+                != (phase, acknowledged, &unwitnessed);
+            (status.phase, status.acknowledged, status.unwitnessed) = (phase, acknowledged, unwitnessed);
             changed
         });
     }
@@ -242,7 +250,7 @@ impl Driver {
                     status.last_sync = Some(now);
                     status.fault = None;
                 });
-                self.down(down)
+                self.down(*down)
             }
         }
     }
@@ -252,8 +260,7 @@ impl Driver {
         match down.message? {
             Message::Welcome(welcome) => {
                 if let Err(fault) = self.welcome(&welcome) {
-                    self.alarm(&fault);
-                    return Some(Event::Estranged);
+                    return Some(self.estranged(fault, welcome.ledger_checkpoint));
                 }
                 let skew = (self.client.clock)().0.cast_signed() - welcome.clock_millis.cast_signed();
                 self.status.send_modify(|status| status.skew_millis = Some(skew));
@@ -293,6 +300,10 @@ impl Driver {
                 self.take_catalogue(catalogue);
                 Some(Event::Heard)
             }
+            Message::Round(round) => match self.round(&round) {
+                Ok(()) => Some(Event::Heard),
+                Err(fault) => Some(self.estranged(fault, round.checkpoint)),
+            },
             // The reader has taken it in.
             Message::Feed(_) => Some(Event::Heard),
             Message::Reconcile(asked) => {
@@ -323,28 +334,29 @@ impl Driver {
     fn welcome(&mut self, welcome: &wire::Welcome) -> Result<(), String> {
         let client = &self.client;
         let (identity, evidence) = (&client.identity, &client.evidence);
-        let seen = evidence.seen(identity.ledger().origin.as_str());
+        let seen = self.seen().map(|(seen, _)| seen);
         let acknowledged = evidence.last_receipt().map_or(0, |receipt| receipt.size);
         let judged = judge(identity, seen.as_ref(), acknowledged, welcome);
-        let shown = match judged.map_err(|fault: LedgerFault| fault.to_string())? {
-            Welcomed::Same(shown) => shown,
+        let (shown, proven) = match judged.map_err(|fault: LedgerFault| fault.to_string())? {
+            Welcomed::Same { shown, proven } => (shown, proven),
             Welcomed::Successor(shown) => {
                 let notes =
                     welcome.successor.as_ref().map(|successor| &successor.notes[..]).unwrap_or_default();
                 identity.succeed(notes).map_err(|error| error.to_string())?;
                 evidence.turn_to(identity.ledger_mark()).map_err(|error| error.to_string())?;
+                let now = (client.clock)();
+                client.witness.turn_to(&identity.ledger(), now).map_err(|error| error.to_string())?;
                 tracing::warn!(
                     ledger = shown.origin,
                     "the hub's ledger has a successor, signed by the recovery key"
                 );
-                shown
+                (shown, true)
             }
         };
-        if seen.as_ref() != Some(&shown)
-            && let Err(error) = evidence.keep_seen(&shown)
-        {
-            tracing::warn!(%error, "the ledger's checkpoint cannot be kept");
+        if proven && seen.as_ref() != Some(&shown) {
+            self.keep_seen(&welcome.ledger_checkpoint);
         }
+        client.witness.welcomed(&identity.ledger(), welcome, &shown, proven);
         if std::mem::take(&mut self.estranged) {
             self.status.send_modify(|status| status.alarm = None);
         }
@@ -354,7 +366,7 @@ impl Driver {
             if let Some(admit) = connection.admit.take() {
                 let _ = admit.send(());
             }
-            if let Some(rpc) = connection.rpc.take() {
+            if let Some(rpc) = connection.rpc.clone() {
                 tokio::spawn(renew(rpc.clone(), identity, clock));
                 if let Some(receipt) = unproven {
                     tokio::spawn(prove(rpc, receipt, self.generation, self.events.clone()));
@@ -362,6 +374,42 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// The longest checkpoint of the ledger known that was seen, and its note.
+    fn seen(&self) -> Option<(Checkpoint, String)> {
+        let ledger = self.client.identity.ledger();
+        longest_seen(&self.client.evidence, &self.client.witness, ledger.origin.as_str())
+    }
+
+    fn keep_seen(&self, note: &str) {
+        if let Err(error) = self.client.evidence.keep_seen(note) {
+            tracing::warn!(%error, "the ledger's checkpoint cannot be kept");
+        }
+    }
+
+    /// Cosigns a round of the ledger, unless it is not the one known.
+    fn round(&mut self, round: &wire::Round) -> Result<(), String> {
+        let client = &self.client;
+        let seen = self.seen().map(|(seen, _)| seen);
+        let (ledger, now) = (client.identity.ledger(), (client.clock)());
+        let judged = client.witness.round(&ledger, round, seen.as_ref(), now);
+        let (cosigned, checkpoint) = judged.map_err(|fault| fault.to_string())?;
+        if checkpoint.is_some_and(|checkpoint| seen.is_none_or(|seen| checkpoint.size > seen.size)) {
+            self.keep_seen(&round.checkpoint);
+        }
+        self.send(wire::up::Message::Cosigned(cosigned));
+        Ok(())
+    }
+
+    /// The hub's ledger is refused: kept with both checkpoints, told, and nothing goes there.
+    fn estranged(&mut self, fault: String, shown: String) -> Event {
+        self.alarm(&fault);
+        let known = self.seen().map(|(_, note)| note).unwrap_or_default();
+        let rpc = self.connection.as_ref().and_then(|connection| connection.rpc.clone());
+        let refusal = RefusalLine { at: (self.client.clock)().0, reason: fault, known, shown };
+        refuse(&self.client.evidence, rpc, refusal);
+        Event::Estranged
     }
 
     /// The hub is not the one known: loud, and nothing goes there.
@@ -501,7 +549,7 @@ impl Driver {
         let ledger = identity.ledger();
         let (log_key, log_key_proof) =
             if self.introduces { identity.introduction() } else { (vec![], vec![]) };
-        wire::up::Message::Hello(wire::Hello {
+        let mut hello = wire::Hello {
             protocol: crate::sync_protocol(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
             replica: self.client.identity.replica().0.to_vec().into(),
@@ -519,7 +567,11 @@ impl Driver {
             ledger: ledger.origin.replica().0.to_vec().into(),
             log_key: log_key.into(),
             log_key_proof: log_key_proof.into(),
-        })
+            ledger_seen: self.seen().map_or(0, |(seen, _)| seen.size),
+            ..wire::Hello::default()
+        };
+        self.client.witness.greet(&mut hello);
+        wire::up::Message::Hello(hello)
     }
 
     fn take_catalogue(&self, came: wire::Catalogue) {

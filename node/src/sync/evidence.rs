@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::note::Note;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,22 @@ struct OfLedger {
 
 /// When, of what kind, about which change, why: the same of any ledger.
 type Told = (u64, String, u64, String);
+
+/// A ledger that was refused: two checkpoints it signed that do not go together, or one that is not its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalLine {
+    /// When, by this machine's clock, milliseconds.
+    pub at: u64,
+    /// Why.
+    pub reason: String,
+    /// What had been seen.
+    pub known: String,
+    /// What was shown.
+    pub shown: String,
+}
+
+const REFUSALS: &str = "refusals.jsonl";
+const REFUSALS_MAX: usize = 100;
 
 /// The ledger's highest checkpoint seen.
 const SEEN: &str = "ledger.checkpoint";
@@ -220,22 +237,48 @@ impl Evidence {
         Ok(())
     }
 
-    /// The highest checkpoint seen of the ledger `origin`.
+    /// The highest checkpoint seen of the ledger `origin`, and the note the ledger signed.
     #[must_use]
-    pub fn seen(&self, origin: &str) -> Option<Checkpoint> {
+    pub fn seen(&self, origin: &str) -> Option<(Checkpoint, String)> {
         let text = std::fs::read_to_string(self.data.join(SEEN)).ok()?;
-        Checkpoint::parse_body(&text).ok().filter(|seen| seen.origin == origin)
+        // An earlier version kept the text alone.
+        let body = Note::parse(text.as_bytes()).map_or_else(|_| text.clone(), |note| note.text().to_owned());
+        let seen = Checkpoint::parse_body(&body).ok().filter(|seen| seen.origin == origin)?;
+        Some((seen, text))
     }
 
-    /// Keeps the highest checkpoint seen. Not synced: a hub that lost more than that is told by the receipts.
+    /// Keeps the highest checkpoint seen, as the ledger signed it. Not synced: a hub that lost more than that is told
+    /// by the receipts, and by what was cosigned.
     ///
     /// # Errors
     /// [`EvidenceError`] if it cannot be written.
-    pub fn keep_seen(&self, seen: &Checkpoint) -> Result<(), EvidenceError> {
+    pub fn keep_seen(&self, note: &str) -> Result<(), EvidenceError> {
         let (path, part) = (self.data.join(SEEN), self.data.join("ledger.checkpoint.new"));
-        std::fs::write(&part, seen.body())
+        std::fs::write(&part, note)
             .and_then(|()| std::fs::rename(&part, &path))
             .map_err(|source| EvidenceError { path: path.display().to_string(), source })
+    }
+
+    /// Keeps durably what shows that the ledger is not the one known; the first hundred tell it all.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] if it cannot be written.
+    pub fn keep_refusal(&self, refusal: &RefusalLine) -> Result<(), EvidenceError> {
+        let mut lines = Lines::open(self.data.join(REFUSALS))?;
+        let kept: Vec<RefusalLine> = lines.read()?;
+        let same = |last: &RefusalLine| (&last.known, &last.shown) == (&refusal.known, &refusal.shown);
+        if kept.len() >= REFUSALS_MAX || kept.last().is_some_and(same) {
+            return Ok(());
+        }
+        lines.append(refusal, true)
+    }
+
+    /// The ledgers that were refused, oldest first, with both checkpoints.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] if the file cannot be read.
+    pub fn refusals(&self) -> Result<Vec<RefusalLine>, EvidenceError> {
+        Lines::open(self.data.join(REFUSALS))?.read()
     }
 
     /// All notices, oldest first.

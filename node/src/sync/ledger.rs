@@ -13,10 +13,12 @@ use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::Sequence;
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
 use lienthong_proto::note::{Note, NoteError};
-use lienthong_proto::succession::{Ledger, SuccessionError};
+use lienthong_proto::succession::{Ledger, Succession, SuccessionError};
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
+use lienthong_proto::witness::{Fork, of_one_ledger};
 
+use super::witness::path_between;
 use crate::identity::NodeIdentity;
 
 /// The kind of a ledger's first entry, if it follows another, and the field with the signed statement.
@@ -40,8 +42,8 @@ pub enum LedgerFault {
         found: u64,
     },
     /// It is another tree.
-    #[error("its ledger of {0} entries is another than before")]
-    Root(u64),
+    #[error("its ledger is another than before: {0}")]
+    Fork(#[from] Fork),
     /// It no longer holds what it acknowledged.
     #[error("it holds {held} of our entries and has acknowledged {acknowledged}")]
     Lost {
@@ -65,7 +67,12 @@ pub enum LedgerFault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Welcomed {
     /// The ledger known, as far as it has come.
-    Same(Checkpoint),
+    Same {
+        /// What it shows.
+        shown: Checkpoint,
+        /// That it follows from what had been seen was proven.
+        proven: bool,
+    },
     /// Its successor, not taken yet.
     Successor(Checkpoint),
 }
@@ -88,27 +95,45 @@ pub fn judge(
         let ledger = identity.followed(&successor.notes)?;
         let shown = signed(welcome, &ledger)?;
         first_entry(&successor, &shown)?;
+        if let Some(seen) = seen {
+            stated_otherwise(seen, &successor.notes)?;
+        }
         return Ok(Welcomed::Successor(shown));
     }
     let shown = signed(welcome, &known)?;
-    if let Some(seen) = seen {
-        if shown.size < seen.size {
-            return Err(LedgerFault::Shorter { seen: seen.size, found: shown.size });
-        }
-        if shown.size == seen.size && shown.root != seen.root {
-            return Err(LedgerFault::Root(seen.size));
-        }
+    if let Some(seen) = seen.filter(|seen| shown.size < seen.size) {
+        return Err(LedgerFault::Shorter { seen: seen.size, found: shown.size });
     }
+    let proven = match seen {
+        None => true,
+        Some(seen) if shown.size == seen.size => of_one_ledger(seen, &shown, &[]).map(|()| true)?,
+        // A hub of an earlier version proves nothing.
+        Some(seen) => match path_between(welcome.seen.as_ref(), seen.size) {
+            Some(path) => of_one_ledger(seen, &shown, &path).map(|()| true)?,
+            None => false,
+        },
+    };
     if welcome.held_size < acknowledged {
         return Err(LedgerFault::Lost { acknowledged, held: welcome.held_size });
     }
-    Ok(Welcomed::Same(shown))
+    Ok(Welcomed::Same { shown, proven })
 }
 
 fn signed(welcome: &wire::Welcome, ledger: &Ledger) -> Result<Checkpoint, LedgerFault> {
     let text = welcome.ledger_checkpoint.as_bytes();
     let signed = SignedCheckpoint::verify(text, ledger.origin.as_str(), ledger.key)?;
     Ok(signed.checkpoint().clone())
+}
+
+/// A statement about another tree than the one seen is about a fork: the recovery key's holder was shown it too.
+fn stated_otherwise(seen: &Checkpoint, notes: &[String]) -> Result<(), Fork> {
+    let parsed = |note: &String| Succession::parse(Note::parse(note.as_bytes()).ok()?.text()).ok();
+    let about = notes.iter().filter_map(parsed).find(|stated| stated.former.origin.as_str() == seen.origin);
+    let heads = about.into_iter().flat_map(|stated| [stated.known, stated.witnessed]).flatten();
+    match heads.into_iter().find(|head| head.size == seen.size && head.root != seen.root) {
+        Some(head) => Err(Fork::Root(head.size)),
+        None => Ok(()),
+    }
 }
 
 /// The last statement is the ledger's first entry.

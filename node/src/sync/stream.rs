@@ -21,7 +21,7 @@ pub(super) struct Report {
 
 pub(super) enum What {
     Opened(mpsc::Sender<wire::Up>, Rpc<Channel>),
-    Down(wire::Down),
+    Down(Box<wire::Down>),
     /// Something of former replicas went; when all of it has, the welcome counts.
     Told(Event),
     Sent {
@@ -142,7 +142,7 @@ pub(super) async fn read_down(
                         return reason.into();
                     }
                 }
-                let report = Report { generation, what: What::Down(message) };
+                let report = Report { generation, what: What::Down(Box::new(message)) };
                 if events.send(report).await.is_err() {
                     return Left::default();
                 }

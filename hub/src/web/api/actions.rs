@@ -108,6 +108,7 @@ pub(super) static ACTIONS: &[Endpoint] = &[
                 field: given.text_if("field"),
                 pick: given.whole_if("pick").and_then(|pick| pick.try_into().ok()),
                 value: given.text_if("value"),
+                seen: None,
                 reason: given.text("reason")?,
                 actor: NOBODY,
             }))

@@ -1,6 +1,7 @@
 //! The overview: what needs a person now, worst first; all units as a tile map; the counters.
 
 use axum::response::{Html, Response};
+use lienthong_proto::witness::FRESH_MILLIS;
 use maud::{Markup, html};
 
 use super::super::view::View;
@@ -35,9 +36,31 @@ fn parts(view: &View) -> Markup {
                     "The ledger takes no more writes: look at the hub's disk and log, then start it anew."))
             }
         }
+        (witnesses(view))
         (counters(view, &units))
         (needing(view, &units))
         (tiles(view, &units))
+    }
+}
+
+/// What the witnesses have to say, if something is wrong with the ledger.
+fn witnesses(view: &View) -> Markup {
+    let hub = &view.site.hub;
+    let refused = hub.refusals.standing();
+    html! {
+        @for refused in refused.values() {
+            p.wrong role="alert" {
+                (hub.tree().title(&refused.unit)) ": "
+                (view.t("máy xã từ chối sổ cái này, vì không phải sổ đã thấy. Không xóa gì; xem sổ tay, mục alert-refused.",
+                    "its node refuses this ledger, which is not the one it saw. Delete nothing; see the runbook, alert-refused."))
+            }
+        }
+        @if hub.unwitnessed_millis().is_some_and(|age| age > FRESH_MILLIS) {
+            p.wrong role="alert" {
+                (view.t("Sổ cái chưa được đủ máy làm chứng trong 24 giờ qua: không chia sẻ thêm.",
+                    "No quorum has witnessed the ledger for 24 hours: nothing new is shared."))
+            }
+        }
     }
 }
 

@@ -1,0 +1,137 @@
+//! A session's part in witnessing: names the node's key, asks for each round, hears what became of it.
+
+use std::sync::Arc;
+
+use lienthong_node::replica::Head;
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::note::{Algorithm, Verifier};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use lienthong_proto::wire::sync as wire;
+use lienthong_proto::witness::{Introduced, WITNESS, witness_name};
+use tonic::Status;
+
+use crate::app::Hub;
+use crate::pki::Enrolled;
+use crate::witness::Heard;
+
+/// A replica's key is named anew at most this often: each is an entry of the ledger.
+const RENAMED_MILLIS: u64 = 24 * 3_600 * 1_000;
+/// What was witnessed is shown again within a session after so long.
+const SHOWN_MILLIS: u64 = 3_600 * 1_000;
+
+/// What is known of a node as a witness.
+pub(super) struct Asking {
+    replica: ReplicaId,
+    verifier: Verifier,
+    /// The longest checkpoint it has seen.
+    seen: u64,
+    policy_seen: u64,
+    witnessed_seen: u64,
+    shown_at: UnixMillis,
+    /// When the round was closed that it was asked for, and from where that was proven.
+    asked: Option<(UnixMillis, u64)>,
+}
+
+impl Asking {
+    /// The witness a greeting introduces, if it does and both signatures hold; `head` is what it is
+    /// welcomed with, and `own` says that it knows this ledger and no former one.
+    pub(super) fn of(
+        hub: &Hub,
+        enrolled: &Enrolled,
+        hello: &wire::Hello,
+        (head, own): (Head, bool),
+    ) -> Result<Option<(Self, Introduced)>, Status> {
+        if hello.witness_key.is_empty() {
+            return Ok(None);
+        }
+        let wrong = || Status::invalid_argument("the witness key is not introduced as it should be");
+        let introduced = Introduced {
+            key: hello.witness_key.as_ref().try_into().map_err(|_| wrong())?,
+            proof: hello.witness_key_proof.to_vec(),
+            vouched: hello.witness_key_vouched.to_vec(),
+        };
+        let log_key = enrolled.log_public().ok_or_else(wrong)?;
+        if !introduced.holds(&enrolled.replica, &log_key) {
+            return Err(wrong());
+        }
+        let name = witness_name(&hub.secrets.origin(&enrolled.unit, enrolled.replica));
+        let verifier = Verifier::new(&name, Algorithm::Cosignature, introduced.key).map_err(|_| wrong())?;
+        let asking = Self {
+            replica: enrolled.replica,
+            verifier,
+            seen: head.size,
+            policy_seen: if own { hello.policy_seen } else { 0 },
+            witnessed_seen: if own { hello.witnessed_seen } else { 0 },
+            shown_at: hub.now(),
+            asked: None,
+        };
+        Ok(Some((asking, introduced)))
+    }
+
+    /// What its welcome shows of what was witnessed.
+    pub(super) fn witnessed(&self, hub: &Hub, head: Head) -> Option<wire::Witnessed> {
+        hub.witnessed_for(head, self.witnessed_seen, self.policy_seen)
+    }
+
+    /// Names the key in the ledger, if it is not the one that stands there; whether it does then.
+    pub(super) async fn named(&self, hub: &Hub, enrolled: &Enrolled, introduced: &Introduced) -> bool {
+        let known = hub.committer.books().read().witnesses.keys.get(&self.replica).cloned();
+        match known {
+            Some(known) if known.verifier == self.verifier => return true,
+            Some(known) if hub.now().since(known.at) < RENAMED_MILLIS => {
+                tracing::warn!(unit = %enrolled.unit, replica = %self.replica, "another witness key within a day: not named yet");
+                return false;
+            }
+            _ => {}
+        }
+        let mut fields = introduced.fields(&self.verifier, self.replica);
+        fields.insert("unit".to_owned(), Value::Unit(enrolled.unit.clone()));
+        let named = hub.event(WITNESS, "hub", fields).await;
+        if let Err(error) = &named {
+            tracing::warn!(%error, "a witness's key is not in the ledger");
+        }
+        named.is_ok()
+    }
+
+    /// What the node is asked to cosign: the open round, once from each place it is proven from.
+    pub(super) fn ask(&mut self, hub: &Hub) -> Option<wire::Round> {
+        let round = hub.rounds.current()?;
+        let asked = (round.at, self.seen);
+        if self.asked == Some(asked) {
+            return None;
+        }
+        let seen = hub.consistency(self.seen, round.checkpoint.size)?;
+        self.asked = Some(asked);
+        let now = hub.now();
+        let head = Head { size: round.checkpoint.size, root: round.checkpoint.root };
+        let due = now.since(self.shown_at) >= SHOWN_MILLIS;
+        let witnessed = due.then(|| hub.witnessed_for(head, self.witnessed_seen, self.policy_seen)).flatten();
+        if let Some(witnessed) = &witnessed {
+            (self.policy_seen, self.shown_at) = (witnessed.policy_index + 1, now);
+            self.witnessed_seen = hub.witnessed().map_or(0, |witnessed| witnessed.checkpoint.size);
+        }
+        Some(wire::Round { checkpoint: round.note.clone(), seen: Some(seen), witnessed })
+    }
+
+    /// What the node says of a round; whether it is to be asked again, from where it stands.
+    pub(super) fn hear(&mut self, hub: &Arc<Hub>, said: &wire::Cosigned) -> Result<bool, Status> {
+        hub.refusals.ended(self.replica);
+        if said.line.is_empty() {
+            // Nobody has seen more than there is.
+            let moved = said.seen != self.seen && said.seen <= hub.head().size;
+            self.seen = if moved { said.seen } else { self.seen };
+            return Ok(moved);
+        }
+        self.seen = said.seen.min(hub.head().size).max(self.seen);
+        let heard = hub.rounds.hear((self.replica, &self.verifier), (said.size, &said.line), hub.now());
+        match heard {
+            Ok(Heard::Skewed) => {
+                tracing::warn!(replica = %self.replica, "a cosignature is not taken: the node's clock is wrong");
+            }
+            Ok(_) => {}
+            Err(error) => return Err(Status::invalid_argument(error.to_string())),
+        }
+        Ok(false)
+    }
+}

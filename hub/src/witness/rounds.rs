@@ -1,0 +1,307 @@
+//! The round that is open, who has cosigned it, and the latest checkpoint a quorum has.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lienthong_node::identity::write_private;
+use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::note::{Note, Signature, Verifier};
+use lienthong_proto::succession::TreeHead;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::witness::{FRESH_MILLIS, Policy};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::history::History;
+use crate::ledger::Witnesses;
+
+/// A round is closed so long after the one before, if the ledger grew.
+pub const ROUND_MILLIS: u64 = 60_000;
+/// Without growth the same checkpoint is asked for again after so long: its cosignatures stay fresh.
+pub const REFRESH_MILLIS: u64 = 6 * 3_600 * 1_000;
+/// A cosignature whose time is farther from the hub's is not taken: it would make old look fresh, or fresh old.
+pub const SKEW_MILLIS: u64 = 10 * 60 * 1_000;
+
+const FILE: &str = "witnessed.json";
+/// Where a hub's folder has what was witnessed last.
+pub const WITNESSED: &str = "witness/witnessed.json";
+
+/// A checkpoint that the witnesses are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// Of the ledger.
+    pub checkpoint: Checkpoint,
+    /// Signed by the ledger.
+    pub note: String,
+    /// When it was closed.
+    pub at: UnixMillis,
+    /// By what its cosignatures are judged, and where that stands.
+    pub policy: Option<(u64, Policy)>,
+}
+
+/// A checkpoint that a quorum of witnesses has cosigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witnessed {
+    /// Of the ledger.
+    pub checkpoint: Checkpoint,
+    /// The signed note: the ledger's line, then the witnesses', 16 at most.
+    pub note: String,
+    /// The time a quorum of the cosignatures has reached.
+    pub at: UnixMillis,
+    /// Where the policy stands that it is judged by.
+    pub policy_index: u64,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    note: String,
+}
+
+/// What became of a cosignature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// It counts.
+    Counted,
+    /// It holds; its witness is none of those whose word counts.
+    Beside,
+    /// It is of a round that is over.
+    Late,
+    /// Its time is not now.
+    Skewed,
+}
+
+/// A cosignature does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cosignature is not one of this replica's witness key over the round")]
+pub struct BadCosignature;
+
+#[derive(Debug, Default)]
+struct Inner {
+    round: Option<Arc<Round>>,
+    /// Of the open round, by the key's name.
+    lines: BTreeMap<String, (u64, Signature)>,
+    /// Who cosigned it beside the policy.
+    beside: BTreeMap<ReplicaId, u64>,
+    witnessed: Option<Arc<Witnessed>>,
+}
+
+/// The rounds of a ledger.
+#[derive(Debug)]
+pub struct Rounds {
+    dir: PathBuf,
+    inner: Mutex<Inner>,
+    history: History,
+    open: watch::Sender<Option<Arc<Round>>>,
+    /// Held by the one who closes a round.
+    pub(super) closing: tokio::sync::Mutex<()>,
+}
+
+impl Witnessed {
+    /// What a note shows, if it is the ledger's and has the quorum of the policy that stands in it.
+    #[must_use]
+    pub fn of(note: &str, origin: &str, key: [u8; 32], witnesses: &Witnesses) -> Option<Self> {
+        let signed = SignedCheckpoint::verify(note.as_bytes(), origin, key).ok()?;
+        let checkpoint = signed.checkpoint().clone();
+        let (policy_index, policy) = witnesses.policy_at(checkpoint.size)?;
+        let (_, at) = policy.judge(signed.note()).ok()?;
+        let at = UnixMillis(at?.saturating_mul(1_000));
+        Some(Self { checkpoint, note: note.to_owned(), at, policy_index })
+    }
+
+    /// Whether it was witnessed within the last day: older ones give no ground for anything new.
+    #[must_use]
+    pub fn is_fresh(&self, now: UnixMillis) -> bool {
+        now.since(self.at) <= FRESH_MILLIS
+    }
+}
+
+impl Rounds {
+    /// Those of a hub's folder: the latest that a quorum has, judged again by what the ledger says.
+    #[must_use]
+    pub fn open(data: &Path, (origin, key): (&str, [u8; 32]), witnesses: &Witnesses) -> Self {
+        let dir = data.join("witness");
+        let witnessed =
+            match std::fs::read(dir.join(FILE)).map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
+                Ok(Ok(kept)) => {
+                    let witnessed = Witnessed::of(&kept.note, origin, key, witnesses);
+                    if witnessed.is_none() {
+                        tracing::error!(
+                            "{FILE} shows no quorum of this ledger: what was witnessed is asked for again"
+                        );
+                    }
+                    witnessed
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "{FILE} is not readable: what was witnessed is asked for again");
+                    None
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => {
+                    tracing::error!(%error, "{FILE} cannot be read: what was witnessed is asked for again");
+                    None
+                }
+            };
+        let inner = Inner { witnessed: witnessed.map(Arc::new), ..Inner::default() };
+        let history = History::of(&dir);
+        let (open, _) = watch::channel(None);
+        Self { dir, inner: Mutex::new(inner), history, open, closing: tokio::sync::Mutex::default() }
+    }
+
+    /// Follows the rounds.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Option<Arc<Round>>> {
+        self.open.subscribe()
+    }
+
+    /// The open round.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<Round>> {
+        self.inner.lock().round.clone()
+    }
+
+    /// The latest checkpoint that a quorum has.
+    #[must_use]
+    pub fn witnessed(&self) -> Option<Arc<Witnessed>> {
+        self.inner.lock().witnessed.clone()
+    }
+
+    /// How many of the policy's witnesses have cosigned the open round, and how many others.
+    #[must_use]
+    pub fn cosigned(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        (inner.lines.len(), inner.beside.len())
+    }
+
+    /// Whether a ledger of `size` entries is due to be asked for.
+    #[must_use]
+    pub fn is_due(&self, size: u64, now: UnixMillis) -> bool {
+        let inner = self.inner.lock();
+        match &inner.round {
+            None => size > 0,
+            Some(round) if size > round.checkpoint.size => true,
+            Some(round) => now.since(round.at) >= REFRESH_MILLIS,
+        }
+    }
+
+    /// How long ago the open round was closed.
+    #[must_use]
+    pub fn age_millis(&self, now: UnixMillis) -> Option<u64> {
+        self.inner.lock().round.as_ref().map(|round| now.since(round.at))
+    }
+
+    /// Opens a round; the one before goes into the history, with all its lines.
+    ///
+    /// # Errors
+    /// The operating system's: the round is open all the same.
+    pub fn close(&self, round: Round) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        let kept = self.archive(&inner);
+        let round = Arc::new(round);
+        inner.round = Some(Arc::clone(&round));
+        inner.lines.clear();
+        inner.beside.clear();
+        drop(inner);
+        self.open.send_replace(Some(round));
+        kept
+    }
+
+    /// Keeps the open round as far as it came; called once more at the end.
+    fn archive(&self, inner: &Inner) -> io::Result<()> {
+        let Some(round) = inner.round.as_ref().filter(|_| !inner.lines.is_empty()) else { return Ok(()) };
+        let note = full(round, &inner.lines).ok_or(io::ErrorKind::InvalidData)?;
+        if inner.witnessed.as_ref().is_some_and(|witnessed| witnessed.checkpoint == round.checkpoint) {
+            self.keep(&note)?;
+        }
+        self.history.add(round.at, &note)
+    }
+
+    /// Keeps what is open, before the hub ends.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn end(&self) -> io::Result<()> {
+        self.archive(&self.inner.lock())
+    }
+
+    fn keep(&self, note: &str) -> io::Result<()> {
+        std::fs::create_dir_all(&self.dir)?;
+        write_private(&self.dir.join(FILE), &serde_json::to_vec(&Kept { note: note.to_owned() })?)
+    }
+
+    /// A replica's cosignature of a round of `size` entries, by the key the ledger names.
+    ///
+    /// # Errors
+    /// [`BadCosignature`]: nothing of it is kept.
+    pub fn hear(
+        &self,
+        (replica, verifier): (ReplicaId, &Verifier),
+        (size, line): (u64, &str),
+        now: UnixMillis,
+    ) -> Result<Heard, BadCosignature> {
+        let mut inner = self.inner.lock();
+        let Some(round) = inner.round.clone().filter(|round| round.checkpoint.size == size) else {
+            return Ok(Heard::Late);
+        };
+        let signature = Signature::parse(line).map_err(|_| BadCosignature)?;
+        let mut note = Note::new(&round.checkpoint.body()).map_err(|_| BadCosignature)?;
+        note.add(signature.clone()).map_err(|_| BadCosignature)?;
+        let verified = note.verify(std::slice::from_ref(verifier)).map_err(|_| BadCosignature)?;
+        let time = verified.first().ok_or(BadCosignature)?.time;
+        let skew = UnixMillis(time.saturating_mul(1_000)).0.abs_diff(now.0);
+        if skew > SKEW_MILLIS {
+            return Ok(Heard::Skewed);
+        }
+        let Some((policy_index, policy)) = round.policy.as_ref().filter(|(_, policy)| policy.names(verifier))
+        else {
+            inner.beside.insert(replica, time);
+            return Ok(Heard::Beside);
+        };
+        inner.lines.insert(verifier.name().to_owned(), (time, signature));
+        let Some(note) = full(&round, &inner.lines) else { return Err(BadCosignature) };
+        let judged = Note::parse(note.as_bytes()).and_then(|note| policy.judge(&note));
+        let Ok((_, Some(at))) = judged else { return Ok(Heard::Counted) };
+        let at = UnixMillis(at.saturating_mul(1_000));
+        let known = inner.witnessed.as_ref().is_some_and(|known| known.checkpoint == round.checkpoint);
+        let stale = inner.witnessed.as_ref().is_some_and(|known| now.since(known.at) > REFRESH_MILLIS);
+        if (!known || stale)
+            && let Err(error) = self.keep(&note)
+        {
+            tracing::error!(%error, "what was witnessed cannot be kept");
+        }
+        let (checkpoint, policy_index) = (round.checkpoint.clone(), *policy_index);
+        inner.witnessed = Some(Arc::new(Witnessed { checkpoint, note, at, policy_index }));
+        Ok(Heard::Counted)
+    }
+}
+
+/// The note of a file that was kept, if the file is just what is written there.
+#[must_use]
+pub fn witnessed_note(kept: &[u8]) -> Option<String> {
+    let read: Kept = serde_json::from_slice(kept).ok()?;
+    (serde_json::to_vec(&read).ok()? == kept).then_some(read.note)
+}
+
+/// Size and root of what a file shows that was kept, if the ledger signed it.
+#[must_use]
+pub fn witnessed_head(kept: &[u8], origin: &str, key: [u8; 32]) -> Option<TreeHead> {
+    let note = witnessed_note(kept)?;
+    let signed = SignedCheckpoint::verify(note.as_bytes(), origin, key).ok()?;
+    let Checkpoint { size, root, .. } = *signed.checkpoint();
+    Some(TreeHead { size, root })
+}
+
+/// The round's note with the lines of its witnesses, in the policy's order.
+fn full(round: &Round, lines: &BTreeMap<String, (u64, Signature)>) -> Option<String> {
+    let mut note = Note::parse(round.note.as_bytes()).ok()?;
+    for witness in round.policy.as_ref().map_or(&[][..], |(_, policy)| policy.witnesses()) {
+        if let Some((_, signature)) = lines.get(witness.name()) {
+            note.add(signature.clone()).ok()?;
+        }
+    }
+    Some(note.to_string())
+}
