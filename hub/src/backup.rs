@@ -24,6 +24,7 @@ impl Hub {
             let path = path.display().to_string();
             move |source| BackupError::Io { path, source }
         };
+        let _held = self.reader.hold();
         // What the nodes last signed goes along.
         self.keep_heartbeats();
         let head = self.head();

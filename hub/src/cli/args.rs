@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use lienthong_node::cli::RecordsCommand;
+use lienthong_node::cli::{KeyAction, KeyArguments, RecordsCommand};
 use lienthong_node::records::Page;
 
 use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
@@ -12,7 +12,17 @@ use crate::accounts::AccountRole;
 use crate::pki::Role;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 7] = ["data", "lang", "log_format", "log_filter", "listen", "web", "catalogue"];
+pub const KEYS: [&str; 9] = [
+    "data",
+    "lang",
+    "log_format",
+    "log_filter",
+    "listen",
+    "web",
+    "catalogue",
+    "at_rest_key_file",
+    "at_rest_key_command",
+];
 
 /// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
 #[derive(Debug, Parser)]
@@ -21,7 +31,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, catalogue, alert_… · settings file
+    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, catalogue, at_rest_key_file, at_rest_key_command, alert_… · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -42,6 +52,9 @@ pub struct Cli {
     /// Tệp chứa mật khẩu của tài khoản đó · file with its password
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// Where the keys are
+    #[command(flatten)]
+    pub keys: KeyArguments,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -219,6 +232,12 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
+    /// Khóa mã hóa kho · the key the store is encrypted with
+    Key {
+        /// What
+        #[command(subcommand)]
+        action: KeyAction,
+    },
     /// Sao lưu, cả khi đang chạy; lần sau chỉ chép phần mới · back up, while it runs too; later only what is new
     Backup {
         /// Thư mục đích, trên đĩa khác · the folder for it, on another disk

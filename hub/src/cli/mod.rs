@@ -13,7 +13,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
-use lienthong_node::cli::{Hear, Tongue, author, print_answer, second_signal, settled, stopped};
+use lienthong_node::at_rest::{KeyRing, KeySourceError};
+use lienthong_node::cli::{
+    Hear, KeyAction, Tongue, author, given, new_key, print_answer, second_signal, settled, stopped,
+};
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer, Caller};
 use lienthong_node::notify;
@@ -66,6 +69,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     let config = configured(&cli)?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
+    let keys = || cli.keys.load(&config);
     let answer = match &cli.command {
         Command::Demo { once, tamper, units } => {
             let options = DemoOptions { once: *once, tamper: *tamper, data: cli.data.clone(), units: *units };
@@ -100,27 +104,29 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
             let overrides = config.path(catalogue.as_ref(), "catalogue");
             let alerts = AlertSettings::read(&config)?;
-            let place = Place { data: &data, overrides: overrides.as_deref() };
+            let place = Place { data: &data, overrides: overrides.as_deref(), keys: &keys };
             return serve(place, (&listen, &web), &alerts, tongue).await;
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
-            crate::succession::check(&data, &secrets)?
+            crate::succession::check(&data, &secrets, &keys()?)?
         }
         Command::Restore { backup, how } => {
-            let options = successor(&data, how)?;
+            let options = successor(&data, how, keys()?)?;
             let catalogue = in_force(&data, config.path(None, "catalogue").as_deref())?;
             Answer::done(serde_json::to_value(restore(backup, &options, catalogue, system_clock)?)?)
         }
         Command::Rebuild { how } => {
-            let options = successor(&data, how)?;
+            let options = successor(&data, how, keys()?)?;
             let catalogue = in_force(&data, config.path(None, "catalogue").as_deref())?;
             Answer::done(serde_json::to_value(rebuild(&options, catalogue, system_clock)?)?)
         }
+        Command::Key { action: KeyAction::New { file } } => new_key(file)?,
         command => {
             let credentials = credentials(&cli)?;
             let overrides = config.path(None, "catalogue");
-            let mut door = Door::open(&data, overrides.as_deref()).await?;
+            let place = Place { data: &data, overrides: overrides.as_deref(), keys: &keys };
+            let mut door = Door::open(place).await?;
             let asked = |request| Asked { credentials: credentials.clone(), request };
             let answer = match command {
                 Command::Records(command) => {
@@ -129,6 +135,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     };
                     command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
+                Command::Key { action: KeyAction::Rotate { wait } } => match given(&cli.keys, &config) {
+                    Ok(keys) => {
+                        // Without a daemon it is done here, or not at all.
+                        let wait = *wait || matches!(door, Door::Folder(_));
+                        door.ask(asked(Request::KeyRotate { keys, wait }), &mut |_| {}).await
+                    }
+                    Err(error) => Err(error),
+                },
                 command => match request(command) {
                     Ok(request) => {
                         let mut said = std::time::Instant::now();
@@ -170,13 +184,14 @@ fn lists_units(command: &Command) -> bool {
     }
 }
 
-fn successor(data: &Path, how: &SuccessorArguments) -> anyhow::Result<RestoreOptions> {
+fn successor(data: &Path, how: &SuccessorArguments, keys: KeyRing) -> anyhow::Result<RestoreOptions> {
     Ok(RestoreOptions {
         data: std::path::absolute(data)?,
         kit: how.kit.clone(),
         passphrase: password(Some(&how.passphrase_file), "kit")?,
         names: how.names.clone(),
         after: how.after.clone(),
+        keys,
     })
 }
 
@@ -189,15 +204,16 @@ fn name(command: &Command) -> &'static str {
     }
 }
 
-/// A hub's folder, and the one with catalogue files over the published ones.
+/// A hub's folder, the one with catalogue files over the published ones, and where its keys are.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     data: &'a Path,
     overrides: Option<&'a Path>,
+    keys: &'a dyn Fn() -> Result<KeyRing, KeySourceError>,
 }
 
 async fn serve(
-    Place { data, overrides }: Place<'_>,
+    place: Place<'_>,
     (listen, web): (&str, &str),
     alerts: &AlertSettings,
     tongue: Tongue,
@@ -205,7 +221,7 @@ async fn serve(
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
     let (mut listen, mut web) = (listen.to_owned(), web.to_owned());
-    let mut hub = opened(data, overrides)?;
+    let mut hub = opened(place)?;
     let mut again = false;
     loop {
         (listen, web) = serve_once(&hub, (&listen, &web), again, tongue).await?;
@@ -219,7 +235,7 @@ async fn serve(
                 again = true;
                 hub = tokio::select! {
                     stopped = &mut stopped => return stopped.map(|()| 0),
-                    opened = settled(again, async || opened(data, overrides)) => opened?,
+                    opened = settled(again, async || opened(place)) => opened?,
                 };
                 continue;
             }
@@ -247,6 +263,7 @@ async fn serve_once(
         tracing::info!(released, "changes left quarantine: the catalogue knows their type now");
     }
     hub.keep_units();
+    hub.resealer.start().context("at_rest")?;
     // An opening before this one lets go of its addresses when its last answer is given.
     let nodes = settled(again, async || Ok(hub.listen(listen).await?)).await?;
     let pages = settled(again, async || Ok(hub.serve_web(web).await?)).await?;
@@ -261,8 +278,9 @@ async fn serve_once(
     Ok((nodes.to_string(), pages.to_string()))
 }
 
-fn opened(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Arc<Hub>> {
-    let hub = Hub::open(data, in_force(data, overrides)?, &LedgerOptions::default(), system_clock)?;
+fn opened(Place { data, overrides, keys }: Place<'_>) -> anyhow::Result<Arc<Hub>> {
+    let options = LedgerOptions { keys: keys()?, ..LedgerOptions::default() };
+    let hub = Hub::open(data, in_force(data, overrides)?, &options, system_clock)?;
     if let Some(folder) = overrides {
         let _ = hub.catalogue_folder.set(std::path::absolute(folder)?);
     }
@@ -276,11 +294,11 @@ enum Door {
 }
 
 impl Door {
-    async fn open(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Self> {
-        if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
+    async fn open(place: Place<'_>) -> anyhow::Result<Self> {
+        if let Some(connection) = control::Connection::open(place.data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
-        Ok(Self::Folder(opened(data, overrides)?))
+        Ok(Self::Folder(opened(place)?))
     }
 
     /// Asks; who needs a code beside the password is asked for it, if somebody sits there.
@@ -395,6 +413,7 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Status { tree: None }
         | Command::Init { .. }
         | Command::Serve { .. }
+        | Command::Key { .. }
         | Command::Restore { .. }
         | Command::Rebuild { .. }
         | Command::Check => Request::Status,

@@ -177,10 +177,12 @@ impl Hub {
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
             Request::Backup { to } => self.backup_answer(&to),
+            Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
             Request::LedgerVerify => {
                 self.keep_heartbeats();
-                crate::succession::check(&self.data, &self.secrets).map_err(Answer::failed)
+                crate::succession::check(&self.data, &self.secrets, &self.reader.keys())
+                    .map_err(Answer::failed)
             }
             Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
             Request::StateDigest { replica } => state_digest(&self.dataset, &self.catalogue, replica),

@@ -274,6 +274,13 @@ pub enum Request {
         /// Which: an absolute path.
         to: std::path::PathBuf,
     },
+    /// The first of these keys encrypts from now on, and everything is brought under it.
+    KeyRotate {
+        /// Them.
+        keys: lienthong_node::at_rest::GivenKeys,
+        /// Answer when it is done.
+        wait: bool,
+    },
     /// Confirm that this ledger follows another.
     ConfirmSuccession {
         /// Who.
@@ -490,6 +497,7 @@ impl Request {
             Self::UserDisable { .. } => "user_disable",
             Self::UserTotpReset { .. } => "user_totp_reset",
             Self::Backup { .. } => "backup",
+            Self::KeyRotate { .. } => "key_rotate",
             Self::ConfirmSuccession { .. } => "confirm_succession",
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerShow { .. } => "ledger_show",

@@ -87,6 +87,7 @@ const BESIDE: [&str; 7] = [
 /// [`BackupError`]; a backup that was there before is still whole then.
 pub fn node_backup(node: &Node, to: &Path) -> Result<Report, BackupError> {
     let head = *node.replica.head().borrow();
+    let _held = node.replica.reader().hold();
     let identity = &node.identity;
     let mut pieces =
         log_pieces(&node.data, node.replica.reader(), node.replica.hashes(), identity.replica(), head)?;

@@ -8,6 +8,7 @@ use lienthong_proto::time::UnixMillis;
 
 use super::doctor::Doctor;
 use super::enrol::Enrol;
+use super::key::{KeyAction, KeyArguments};
 use super::proxy::ProxyArguments;
 use super::records::RecordsCommand;
 use super::recover::Recover;
@@ -17,7 +18,7 @@ use crate::service::Request;
 use crate::web::OfficerRequest;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 13] = [
     "data",
     "lang",
     "log_format",
@@ -29,6 +30,8 @@ pub const KEYS: [&str; 11] = [
     "metrics",
     "proxy",
     "proxy_credentials_file",
+    "at_rest_key_file",
+    "at_rest_key_command",
 ];
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
@@ -38,7 +41,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, `log_format`, `log_filter`, catalogue, inbox, api, web, metrics, proxy, `proxy_credentials_file` · settings file
+    /// Tệp cấu hình: data, lang, `log_format`, `log_filter`, catalogue, inbox, api, web, metrics, proxy, `proxy_credentials_file`, `at_rest_key_file`, `at_rest_key_command` · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -53,6 +56,9 @@ pub struct Cli {
     /// Vết nào được ghi: warn, info, lienthong_hub=debug · which traces are written
     #[arg(long, global = true, env = "LIENTHONG_LOG", value_name = "FILTER")]
     pub log_filter: Option<String>,
+    /// Where the keys are
+    #[command(flatten)]
+    pub keys: KeyArguments,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -145,6 +151,12 @@ pub enum Command {
     Doctor(Doctor),
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
     Check,
+    /// Khóa mã hóa kho · the key the store is encrypted with
+    Key {
+        /// What
+        #[command(subcommand)]
+        action: KeyAction,
+    },
     /// Sao lưu, cả khi đang chạy; không có khóa riêng trong đó · back up, while it runs too; no private key is in it
     Backup {
         /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
@@ -274,6 +286,7 @@ impl Command {
             Self::Open => "open",
             Self::Officer { .. } => "officer",
             Self::Check => "check",
+            Self::Key { .. } => "key",
             Self::Backup { .. } => "backup",
         }
     }

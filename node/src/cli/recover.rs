@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{ProxyArguments, Tongue, print_answer};
 use crate::app::system_clock;
+use crate::at_rest::KeyRing;
 use crate::config::Config;
 use crate::control::Answer;
 use crate::identity::Token;
@@ -35,6 +36,7 @@ impl Recover {
         &self,
         data: &Path,
         config: &Config,
+        keys: &KeyRing,
         json: bool,
         tongue: Tongue,
     ) -> anyhow::Result<u8> {
@@ -45,11 +47,12 @@ impl Recover {
         let of_backup = self.from.as_ref().map(|from| recover::from_backup(data, from)).transpose()?;
         let hub = self.hub.clone().or(of_backup);
         let reach = (hub.as_deref(), proxy.as_ref());
-        let replace = |token| recover::replace_through(data, reach, token, catalogue.clone(), system_clock);
+        let replace =
+            |token| recover::replace_through(data, reach, token, catalogue.clone(), system_clock, keys);
         let report = if token.is_some() || data.join(RECOVERING).exists() {
             replace(token.as_ref()).await?
         } else {
-            match recover::in_place_through(data, proxy.as_ref()).await {
+            match recover::in_place_through(data, proxy.as_ref(), keys).await {
                 // What cannot be mended where it is goes on as a new replica: by the old certificate, if approved.
                 Err(RecoverError::NeedsToken | RecoverError::Unsent(_)) => replace(None).await?,
                 mended => mended?,

@@ -5,6 +5,7 @@ mod following;
 mod listing;
 mod records;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lienthong_proto::quality::Silence;
@@ -15,6 +16,8 @@ use serde_json::{Value as Json, json};
 
 use crate::api::ApiTokenRequest;
 use crate::app::Node;
+use crate::at_rest::GivenKeys;
+use crate::check::check_against;
 use crate::control::{Answer, Tell};
 use crate::published::Shelf;
 use crate::records::{Page, Records, numbered};
@@ -61,6 +64,13 @@ pub enum Request {
         /// Which: an absolute path.
         to: std::path::PathBuf,
     },
+    /// The first of these keys encrypts from now on, and everything is brought under it.
+    KeyRotate {
+        /// Them.
+        keys: GivenKeys,
+        /// Answer when it is done.
+        wait: bool,
+    },
     /// The log's signed checkpoint.
     LogCheckpoint,
     /// Whether log, hashes and view agree.
@@ -104,7 +114,7 @@ pub fn unenrolled() -> Json {
         "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
         "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "records": 0, "defects": null,
         "quarantined": 0, "last_sync": null, "fault": null, "alarm": null, "certificate_until": null,
-        "inbox": null, "jobs": [],
+        "inbox": null, "at_rest": null, "jobs": [],
     })
 }
 
@@ -178,7 +188,11 @@ impl Node {
                 crate::observe::backup_made(&self.data, self.now());
                 Ok(Answer::done(json!(report)))
             }
-            Request::LogVerify => Ok(crate::check::check(&self.data, self.identity.replica())),
+            Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
+            Request::LogVerify => {
+                let keys = self.replica.reader().keys();
+                Ok(check_against(&self.data, self.identity.replica(), &BTreeMap::new(), &keys))
+            }
             Request::LogProve { sequence, size } => {
                 let hashes = self.replica.hashes();
                 let path = lienthong_proto::merkle::inclusion_proof(hashes.as_ref(), sequence, size);
@@ -272,6 +286,7 @@ impl Node {
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
             "catalogue": { "number": catalogue, "refused": refused },
             "inbox": self.inbox_status(),
+            "at_rest": self.resealer.to_json(),
             "jobs": self.jobs.to_json(),
         })
     }
