@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
@@ -96,7 +97,7 @@ pub enum StartError {
     #[error(transparent)]
     Key(NeededKey),
     /// The log does not open.
-    #[error("{0}; hãy chạy `lienthong-node check` · run `lienthong-node check`")]
+    #[error("{}", in_both("hãy chạy `lienthong-node check`", "run `lienthong-node check`", &.0.to_string()))]
     Log(log::OpenError),
     /// The view cannot be made.
     #[error(transparent)]
