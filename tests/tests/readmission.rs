@@ -49,6 +49,7 @@ impl Stage {
             names: Vec::new(),
             after: None,
             keys: lienthong_node::at_rest::KeyRing::default(),
+            identity: None,
         };
         let hub = open_hub(&data).unwrap();
         let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();

@@ -12,7 +12,7 @@ use crate::accounts::AccountRole;
 use crate::pki::Role;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 10] = [
     "data",
     "lang",
     "log_format",
@@ -22,6 +22,7 @@ pub const KEYS: [&str; 9] = [
     "catalogue",
     "at_rest_key_file",
     "at_rest_key_command",
+    "backup_recipient",
 ];
 
 /// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
@@ -31,7 +32,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, catalogue, at_rest_key_file, at_rest_key_command, alert_… · settings file
+    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, catalogue, at_rest_key_file, at_rest_key_command, backup_recipient, alert_… · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -242,11 +243,17 @@ pub enum Command {
     Backup {
         /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
         to: PathBuf,
+        /// Mã hóa cho người nhận này (`key pair`) · encrypt it to this recipient (`key pair`)
+        #[arg(long = "to", env = "LIENTHONG_BACKUP_RECIPIENT", value_name = "RECIPIENT")]
+        recipient: Option<String>,
     },
     /// Khôi phục từ bản sao lưu vào thư mục mới (--data) · make a hub again from a backup, in a new folder (--data)
     Restore {
         /// Bản sao lưu · the backup
         backup: PathBuf,
+        /// Tệp khóa riêng mở bản sao lưu đã mã hóa · file with the private key of an encrypted backup
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
         /// How
         #[command(flatten)]
         how: SuccessorArguments,

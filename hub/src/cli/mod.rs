@@ -15,7 +15,8 @@ use clap::Parser as _;
 use lienthong_node::app::system_clock;
 use lienthong_node::at_rest::{KeyRing, KeySourceError};
 use lienthong_node::cli::{
-    Hear, KeyAction, Tongue, author, given, new_key, print_answer, second_signal, settled, stopped,
+    Hear, KeyAction, Tongue, author, given, new_key, new_pair, print_answer, private_key, second_signal,
+    settled, stopped,
 };
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer, Caller};
@@ -111,8 +112,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             let secrets = HubSecrets::load(&data)?;
             crate::succession::check(&data, &secrets, &keys()?)?
         }
-        Command::Restore { backup, how } => {
-            let options = successor(&data, how, keys()?)?;
+        Command::Restore { backup, identity, how } => {
+            let identity = private_key(identity.as_deref())?;
+            let options = RestoreOptions { identity, ..successor(&data, how, keys()?)? };
             let catalogue = in_force(&data, config.path(None, "catalogue").as_deref())?;
             Answer::done(serde_json::to_value(restore(backup, &options, catalogue, system_clock)?)?)
         }
@@ -122,6 +124,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             Answer::done(serde_json::to_value(rebuild(&options, catalogue, system_clock)?)?)
         }
         Command::Key { action: KeyAction::New { file } } => new_key(file)?,
+        Command::Key { action: KeyAction::Pair { file } } => new_pair(file)?,
         command => {
             let credentials = credentials(&cli)?;
             let overrides = config.path(None, "catalogue");
@@ -143,7 +146,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     }
                     Err(error) => Err(error),
                 },
-                command => match request(command) {
+                command => match request(command, &config) {
                     Ok(request) => {
                         let mut said = std::time::Instant::now();
                         door.ask(asked(request), &mut |heard| lineage::hear(&heard, &mut said, tongue)).await
@@ -192,6 +195,7 @@ fn successor(data: &Path, how: &SuccessorArguments, keys: KeyRing) -> anyhow::Re
         names: how.names.clone(),
         after: how.after.clone(),
         keys,
+        identity: None,
     })
 }
 
@@ -358,7 +362,7 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn request(command: &Command) -> anyhow::Result<Request> {
+fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Token { action } => of_token(action)?,
         Command::Unit { action } => of_unit(action)?,
@@ -417,7 +421,10 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Restore { .. }
         | Command::Rebuild { .. }
         | Command::Check => Request::Status,
-        Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
+        Command::Backup { to, recipient } => {
+            let recipient = lienthong_node::cli::recipient(recipient.as_deref(), config)?;
+            Request::Backup { to: std::path::absolute(to)?, recipient }
+        }
         Command::ConfirmSuccession => Request::ConfirmSuccession { actor: author() },
     })
 }

@@ -176,7 +176,7 @@ impl Hub {
                 let checkpoint = self.ledger_checkpoint().map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
-            Request::Backup { to } => self.backup_answer(&to),
+            Request::Backup { to, recipient } => self.backup_answer(&to, recipient),
             Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
             Request::LedgerVerify => {

@@ -273,6 +273,9 @@ pub enum Request {
     Backup {
         /// Which: an absolute path.
         to: std::path::PathBuf,
+        /// To whom it is encrypted.
+        #[serde(default)]
+        recipient: Option<lienthong_node::backup::Recipient>,
     },
     /// The first of these keys encrypts from now on, and everything is brought under it.
     KeyRotate {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lienthong_node::at_rest::KeyRing;
-use lienthong_node::backup::{BackupError, FileEntry, Manifest, Target};
+use lienthong_node::backup::{BackupError, FileEntry, Identity, Manifest, Target};
 use lienthong_node::identity::write_private;
 use lienthong_node::log;
 use lienthong_node::published::{Shelf, in_force};
@@ -52,6 +52,8 @@ pub struct RestoreOptions {
     pub after: Option<PathBuf>,
     /// The keys of encryption at rest; the first encrypts, and the backup's log is under one of them if it is encrypted.
     pub keys: KeyRing,
+    /// Opens a backup that is encrypted.
+    pub identity: Option<Identity>,
 }
 
 /// What was made.
@@ -146,7 +148,7 @@ pub fn restore(
     clock: fn() -> UnixMillis,
 ) -> Result<RestoreReport, RestoreError> {
     let kit = Kit::open(&options.kit, &options.passphrase)?;
-    let target = Target::new(backup);
+    let target = Target::new(backup).opened_by(options.identity.clone());
     let (manifest, profile) = believed(&target, &kit)?;
     let known = TreeHead {
         size: manifest.size,

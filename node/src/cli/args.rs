@@ -18,7 +18,7 @@ use crate::service::Request;
 use crate::web::OfficerRequest;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 14] = [
     "data",
     "lang",
     "log_format",
@@ -32,6 +32,7 @@ pub const KEYS: [&str; 13] = [
     "proxy_credentials_file",
     "at_rest_key_file",
     "at_rest_key_command",
+    "backup_recipient",
 ];
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
@@ -41,7 +42,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, `log_format`, `log_filter`, catalogue, inbox, api, web, metrics, proxy, `proxy_credentials_file`, `at_rest_key_file`, `at_rest_key_command` · settings file
+    /// Tệp cấu hình: data, lang, `log_format`, `log_filter`, catalogue, inbox, api, web, metrics, proxy, `proxy_credentials_file`, `at_rest_key_file`, `at_rest_key_command`, `backup_recipient` · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -161,6 +162,9 @@ pub enum Command {
     Backup {
         /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
         to: PathBuf,
+        /// Mã hóa cho người nhận này (`key pair`) · encrypt it to this recipient (`key pair`)
+        #[arg(long = "to", env = "LIENTHONG_BACKUP_RECIPIENT", value_name = "RECIPIENT")]
+        recipient: Option<String>,
     },
 }
 

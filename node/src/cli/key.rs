@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::at_rest::{GivenKeys, KeyRing, KeySource, KeySourceError, MasterKey};
+use crate::backup::{Identity, Recipient};
 use crate::config::Config;
 use crate::control::Answer;
 
@@ -53,6 +55,11 @@ pub enum KeyAction {
         /// Which
         file: PathBuf,
     },
+    /// Tạo cặp khóa cho bản sao lưu: khóa riêng vào tệp mới (cất nơi khác), in ra người nhận · make a pair for backups: the private half into a new file, to be kept elsewhere; the recipient is printed
+    Pair {
+        /// Which
+        file: PathBuf,
+    },
     /// Đổi khóa không phải dừng: khóa đầu tiên mã hóa từ nay, phần cũ được mã hóa lại dần · change the key while it runs: the first key encrypts from now on, the rest is encrypted again in the background
     Rotate {
         /// Chờ tới khi xong · wait until it is done
@@ -67,14 +74,47 @@ pub enum KeyAction {
 /// If the file is there, or cannot be written.
 pub fn new_key(file: &Path) -> anyhow::Result<Answer> {
     let line = KeyRing::generate();
-    let mut options = std::fs::OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(file);
-    let mut written = opened.with_context(|| file.display().to_string())?;
-    std::io::Write::write_all(&mut written, format!("{}\n", line.as_str()).as_bytes())?;
-    written.sync_all()?;
+    write_new(file, &line)?;
     let ring: KeyRing = line.parse()?;
     let id = ring.current().map(MasterKey::id).map(|id| id.to_string());
     Ok(Answer::done(json!({ "file": file, "key": id })))
+}
+
+/// Makes a key pair for backups, the private half in a file that is not there yet.
+///
+/// # Errors
+/// If the file is there, or cannot be written.
+pub fn new_pair(file: &Path) -> anyhow::Result<Answer> {
+    let (identity, line) = Identity::generate()?;
+    write_new(file, &line)?;
+    Ok(Answer::done(json!({ "file": file, "recipient": identity.recipient() })))
+}
+
+fn write_new(file: &Path, line: &str) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(0o600).open(file);
+    let mut written = opened.with_context(|| file.display().to_string())?;
+    std::io::Write::write_all(&mut written, Zeroizing::new(format!("{line}\n")).as_bytes())?;
+    Ok(written.sync_all()?)
+}
+
+/// The recipient of backups that is given or configured; nobody for an empty text.
+///
+/// # Errors
+/// If it is none.
+pub fn recipient(given: Option<&str>, config: &Config) -> anyhow::Result<Option<Recipient>> {
+    match config.pick(given, "backup_recipient", "") {
+        none if none.is_empty() => Ok(None),
+        some => Ok(Some(some.parse()?)),
+    }
+}
+
+/// The private key in a file, if one is named.
+///
+/// # Errors
+/// If it cannot be read, or is none.
+pub fn private_key(file: Option<&Path>) -> anyhow::Result<Option<Identity>> {
+    file.map(|file| Identity::read(file).with_context(|| file.display().to_string())).transpose()
 }
 
 /// The keys of a source, to be handed to a running program.

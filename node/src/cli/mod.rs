@@ -24,7 +24,7 @@ pub use args::{Cli, Command, KEYS};
 pub use export::{Export, ExportFormat};
 pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
-pub use key::{KeyAction, KeyArguments, given, new_key};
+pub use key::{KeyAction, KeyArguments, given, new_key, new_pair, private_key, recipient};
 pub use proxy::ProxyArguments;
 pub use records::{Hear, RecordAction, RecordsCommand, day};
 
@@ -97,6 +97,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&answer, "key", cli.json, tongue);
             Ok(answer.exit)
         }
+        Command::Key { action: KeyAction::Pair { file } } => {
+            let answer = new_pair(file)?;
+            print_answer(&answer, "key", cli.json, tongue);
+            Ok(answer.exit)
+        }
         command => {
             let overrides = folder(None);
             let proxy = match command {
@@ -118,7 +123,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     }
                     Err(error) => Err(error),
                 },
-                command => match request(command) {
+                command => match request(command, &config) {
                     Ok(request) => door.ask(request, &mut |_| {}).await,
                     Err(error) => Err(error),
                 },
@@ -384,7 +389,7 @@ impl Door {
     }
 }
 
-fn request(command: &Command) -> anyhow::Result<Request> {
+fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Status => Request::Status,
         Command::Sync { .. } => Request::Sync,
@@ -396,7 +401,10 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             Request::Quarantine { page: page.clone() }
         }
         Command::Log { action } => action.request()?,
-        Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
+        Command::Backup { to, recipient } => {
+            let recipient = key::recipient(recipient.as_deref(), config)?;
+            Request::Backup { to: std::path::absolute(to)?, recipient }
+        }
         Command::ApiToken { action } => Request::ApiTokens(action.request()),
         Command::Open => Request::Page(PageRequest::Open { author: author() }),
         Command::Enrol(_)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
+use super::key::private_key;
 use super::{ProxyArguments, Tongue, print_answer};
 use crate::app::system_clock;
 use crate::at_rest::KeyRing;
@@ -26,6 +27,9 @@ pub struct Recover {
     /// Bản sao lưu của máy cũ, cho thư mục mới · a backup of the old machine, for a new folder
     #[arg(long, value_name = "DIR", requires = "token")]
     from: Option<PathBuf>,
+    /// Tệp khóa riêng mở bản sao lưu đã mã hóa · file with the private key of an encrypted backup
+    #[arg(long, value_name = "FILE", requires = "from")]
+    identity: Option<PathBuf>,
     /// Proxy
     #[command(flatten)]
     proxy: ProxyArguments,
@@ -44,7 +48,9 @@ impl Recover {
         let proxy = self.proxy.proxy(config)?;
         std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
         let catalogue = in_force(data, config.path(None, "catalogue").as_deref())?;
-        let of_backup = self.from.as_ref().map(|from| recover::from_backup(data, from)).transpose()?;
+        let identity = private_key(self.identity.as_deref())?;
+        let from = self.from.as_ref();
+        let of_backup = from.map(|from| recover::from_backup(data, from, identity)).transpose()?;
         let hub = self.hub.clone().or(of_backup);
         let reach = (hub.as_deref(), proxy.as_ref());
         let replace =

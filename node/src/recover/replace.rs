@@ -15,7 +15,7 @@ use super::refill::{ask, entries_of};
 use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io, sync_folder};
 use crate::app::open_journal;
 use crate::at_rest::KeyRing;
-use crate::backup::{BackupError, Target};
+use crate::backup::{BackupError, Identity, Target};
 use crate::identity::{NodeIdentity, Profile, Proxy, Token, enrol_again, enrol_through, write_private};
 use crate::lock::DataLock;
 use crate::log::salvage;
@@ -120,13 +120,13 @@ fn marked(mark: &Path) -> Result<Option<Option<ReplicaId>>, RecoverError> {
 }
 
 /// Lays a backup's log aside in a folder that was never enrolled, as that of the replica to recover from; returns the
-/// hub's address as the backup knows it.
+/// hub's address as the backup knows it. `identity` opens one that is encrypted.
 ///
 /// # Errors
 /// [`RecoverError`] if the backup is not whole, or the folder is in use.
-pub fn from_backup(data: &Path, backup: &Path) -> Result<String, RecoverError> {
+pub fn from_backup(data: &Path, backup: &Path, identity: Option<Identity>) -> Result<String, RecoverError> {
     let _lock = DataLock::take(data, "lienthong-node recover")?;
-    let target = Target::new(backup);
+    let target = Target::new(backup).opened_by(identity);
     let read = target.manifest()?;
     let key = read.manifest.key().ok_or_else(|| BackupError::Manifest("key".to_owned()))?;
     let manifest = read.verify(key)?;

@@ -17,6 +17,7 @@ use serde_json::{Value as Json, json};
 use crate::api::ApiTokenRequest;
 use crate::app::Node;
 use crate::at_rest::GivenKeys;
+use crate::backup::Recipient;
 use crate::check::check_against;
 use crate::control::{Answer, Tell};
 use crate::published::Shelf;
@@ -63,6 +64,9 @@ pub enum Request {
     Backup {
         /// Which: an absolute path.
         to: std::path::PathBuf,
+        /// To whom it is encrypted.
+        #[serde(default)]
+        recipient: Option<Recipient>,
     },
     /// The first of these keys encrypts from now on, and everything is brought under it.
     KeyRotate {
@@ -183,8 +187,8 @@ impl Node {
                 let checkpoint = self.builder().checkpoint(size).map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
-            Request::Backup { to } => {
-                let report = crate::backup::node_backup(self, &to).map_err(Answer::failed)?;
+            Request::Backup { to, recipient } => {
+                let report = crate::backup::node_backup(self, &to, recipient).map_err(Answer::failed)?;
                 crate::observe::backup_made(&self.data, self.now());
                 Ok(Answer::done(json!(report)))
             }
