@@ -260,8 +260,8 @@ impl LogReader {
         // Nothing is sealed by a key that goes away meanwhile.
         let mut held = self.shared.keys.write();
         let segments = self.shared.segments.read();
-        let marks = segments.iter().filter_map(|state| state.header.seal);
-        marks.map(|mark| keys.key(mark.key).map(drop)).collect::<Result<(), _>>()?;
+        let mut marks = segments.iter().filter_map(|state| state.header.seal);
+        marks.try_for_each(|mark| keys.key(mark.key).map(drop))?;
         *held = keys;
         Ok(())
     }
