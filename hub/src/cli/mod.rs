@@ -158,6 +158,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             answer?
         }
     };
+    print(&cli, &answer, tongue);
+    Ok(answer.exit)
+}
+
+/// Prints what a command came to.
+fn print(cli: &Cli, answer: &Answer, tongue: Tongue) {
     if let (Command::Reconcile { .. }, false, true) =
         (&cli.command, cli.json, answer.body.get("state").is_some())
     {
@@ -173,9 +179,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         if let (Command::Quality { .. }, false) = (&cli.command, cli.json) {
             lineage::say_day(&answer.body, tongue);
         }
-        print_answer(&answer, name(&cli.command), cli.json, tongue);
+        print_answer(answer, name(&cli.command), cli.json, tongue);
     }
-    Ok(answer.exit)
 }
 
 /// Whether a command lists units, or what happened to them.
