@@ -230,7 +230,8 @@ async fn serve(
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
     let (mut listen, mut web) = (listen.to_owned(), web.to_owned());
-    let mut hub = opened(place)?;
+    let mut ring = (place.keys)()?;
+    let mut hub = opened(place, &ring)?;
     let mut again = false;
     loop {
         (listen, web) = serve_once(&hub, (&listen, &web), again, tongue).await?;
@@ -240,11 +241,13 @@ async fn serve(
             () = hub.superseded.cancelled() => {
                 eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
                 hub.close().await;
+                // What a service was given at its start may be older than the key in force.
+                ring = hub.reader.keys();
                 drop(hub);
                 again = true;
                 hub = tokio::select! {
                     stopped = &mut stopped => return stopped.map(|()| 0),
-                    opened = settled(again, async || opened(place)) => opened?,
+                    opened = settled(again, async || opened(place, &ring)) => opened?,
                 };
                 continue;
             }
@@ -287,8 +290,8 @@ async fn serve_once(
     Ok((nodes.to_string(), pages.to_string()))
 }
 
-fn opened(Place { data, overrides, keys }: Place<'_>) -> anyhow::Result<Arc<Hub>> {
-    let options = LedgerOptions { keys: keys()?, ..LedgerOptions::default() };
+fn opened(Place { data, overrides, .. }: Place<'_>, keys: &KeyRing) -> anyhow::Result<Arc<Hub>> {
+    let options = LedgerOptions { keys: keys.clone(), ..LedgerOptions::default() };
     let hub = Hub::open(data, in_force(data, overrides)?, &options, system_clock)?;
     if let Some(folder) = overrides {
         let _ = hub.catalogue_folder.set(std::path::absolute(folder)?);
@@ -307,7 +310,7 @@ impl Door {
         if let Some(connection) = control::Connection::open(place.data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
-        Ok(Self::Folder(opened(place)?))
+        Ok(Self::Folder(opened(place, &(place.keys)()?)?))
     }
 
     /// Asks; who needs a code beside the password is asked for it, if somebody sits there.

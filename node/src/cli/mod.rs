@@ -214,11 +214,11 @@ async fn daemon(
     services.inbox = std::path::absolute(services.inbox)?;
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
-    let open = |proxy: Option<&Proxy>| -> anyhow::Result<_> {
-        // Opened anew, it takes the keys as they are then.
-        Ok(Node::open_through(data, in_force(data, overrides)?, system_clock, proxy, &keys.load(config)?)?)
+    let mut ring = keys.load(config)?;
+    let open = |proxy: Option<&Proxy>, keys: &KeyRing| -> anyhow::Result<_> {
+        Ok(Node::open_through(data, in_force(data, overrides)?, system_clock, proxy, keys)?)
     };
-    let mut node = open(services.proxy.as_ref())?;
+    let mut node = open(services.proxy.as_ref(), &ring)?;
     let mut again = false;
     loop {
         let served = serve(&node, &services, again).await?;
@@ -244,9 +244,11 @@ async fn daemon(
             () = node.superseded.cancelled() => {
                 eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
                 node.close().await;
+                // What a service was given at its start may be older than the key in force.
+                ring = node.replica.reader().keys();
                 drop(node);
                 again = true;
-                let anew = async || open(services.proxy.as_ref());
+                let anew = async || open(services.proxy.as_ref(), &ring);
                 node = tokio::select! {
                     stopped = &mut stopped => return stopped.map(|()| 0),
                     opened = settled(again, anew) => opened?,

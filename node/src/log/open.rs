@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lienthong_proto::ids::{ReplicaId, Sequence};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::anchor::AnchorFile;
 use super::frame::{FRAME_HEADER, FrameHeader, SEALED_HEADER, SEGMENT_HEADER, SegmentHeader, segment_name};
@@ -15,6 +16,8 @@ use super::seal::SegmentSeal;
 use super::{Anchor, Disk, LogReader, LogWriter};
 use crate::at_rest::{KeyRing, NeededKey, TAG_BYTES};
 
+/// Segments a process may have open without asking for more.
+const FILES_FEW: usize = 256;
 const ENDS_EARLY: &str = "the log ends before its anchor";
 
 /// What opening found.
@@ -254,6 +257,9 @@ impl<'a> Walk<'a> {
     }
 
     fn run(&mut self) -> Result<(), OpenError> {
+        if segment_numbers(self.dir).len() > FILES_FEW {
+            allow_files();
+        }
         while self.cut.is_none() {
             let path = self.dir.join(segment_name(self.number));
             let file = match File::open(&path) {
@@ -366,6 +372,15 @@ impl<'a> Walk<'a> {
 
     fn fault(&self, offset: u64, reason: &'static str) -> Fault {
         Fault { segment: self.number, offset, sequence: self.next, reason }
+    }
+}
+
+/// Each segment is a file that stays open, and each opening under a key begins one: as many as the system lets a process
+/// have. Where it lets it have no more, opening says so.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
 }
 
