@@ -14,6 +14,7 @@ use lienthong_node::observe::Job;
 use lienthong_node::published::{Shelf, ShelfError};
 use lienthong_node::quality::{Keeper, Pace, QualityError};
 use lienthong_node::replica::{Author, Head};
+use lienthong_node::resealer::Resealer;
 use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
 use lienthong_node::rpc::sync::sync_server::SyncServer;
 use lienthong_proto::catalogue::{Bundle, Catalogue};
@@ -157,6 +158,8 @@ pub struct Hub {
     pub publishing: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
     pub reorganising: tokio::sync::Mutex<()>,
+    /// Keeps what is stored under the key that encrypts now.
+    pub resealer: Arc<Resealer>,
     /// Those who ask it by its control socket.
     pub serving: Arc<Serving>,
     /// What needs a person.
@@ -272,6 +275,7 @@ impl Hub {
         quality
             .start(stop.clone(), Pace::Prompt, observed.jobs.register(jobs::QUALITY))
             .map_err(|source| StartError::Io { what: "the thread for quality".to_owned(), source })?;
+        let resealer = Resealer::new(data, reader.clone(), Arc::clone(dataset.view()));
         let heartbeating = observed.jobs.register(jobs::HEARTBEATS);
         Ok(Arc::new(Self {
             data: data.to_owned(),
@@ -303,6 +307,7 @@ impl Hub {
             readmitting: tokio::sync::Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
+            resealer,
             serving: Arc::default(),
             alerts: Arc::new(Alerts::open(data)),
             observed,
@@ -514,6 +519,8 @@ impl Hub {
             tracing::error!(%error, "the last round cannot be kept");
         }
         self.quality.ended().await;
+        let resealer = Arc::clone(&self.resealer);
+        let _ = tokio::task::spawn_blocking(move || resealer.end()).await;
         self.committer.close().await;
     }
 }

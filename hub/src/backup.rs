@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lienthong_node::backup::{BackupError, Manifest, Piece, Report, Source, Target, log_pieces};
+use lienthong_node::backup::{BackupError, Manifest, Piece, Recipient, Report, Source, Target, log_pieces};
 use lienthong_node::control::Answer;
 use lienthong_proto::hash::Signer as _;
 
@@ -20,10 +20,19 @@ impl Hub {
     /// # Errors
     /// [`BackupError`]; a backup that was there before is still whole then.
     pub fn backup(&self, to: &Path) -> Result<Report, BackupError> {
+        self.backup_to(to, None)
+    }
+
+    /// As [`Hub::backup`], encrypted to a recipient if one is named.
+    ///
+    /// # Errors
+    /// As [`Hub::backup`].
+    pub fn backup_to(&self, to: &Path, recipient: Option<Recipient>) -> Result<Report, BackupError> {
         let io = |path: &Path| {
             let path = path.display().to_string();
             move |source| BackupError::Io { path, source }
         };
+        let _held = self.reader.hold();
         // What the nodes last signed goes along.
         self.keep_heartbeats();
         let head = self.head();
@@ -49,25 +58,30 @@ impl Hub {
         let checkpoint = self.ledger_checkpoint_at(head);
         let checkpoint = checkpoint.map_err(|error| BackupError::Manifest(error.to_string()))?;
         let key = &self.secrets.ledger_key;
-        Target::new(to).write(&self.data, &self.secrets.ledger_origin(), &pieces, |files| {
-            let manifest = Manifest {
-                version: 1,
-                kind: "hub".to_owned(),
-                program: env!("CARGO_PKG_VERSION").to_owned(),
-                unit: profile.province.clone(),
-                replica: profile.replica,
-                origin: self.secrets.ledger_origin(),
-                key: hex::encode(key.public_key()),
-                made_at: self.now(),
-                size: head.size,
-                root: hex::encode(head.root),
-                checkpoint,
-                successions: profile.successions.clone(),
-                files,
-            };
-            let bytes = manifest.sign(key.as_ref())?;
-            Ok((manifest, bytes))
-        })
+        Target::new(to).encrypted_to(recipient).write(
+            &self.data,
+            &self.secrets.ledger_origin(),
+            &pieces,
+            |files| {
+                let manifest = Manifest {
+                    version: 1,
+                    kind: "hub".to_owned(),
+                    program: env!("CARGO_PKG_VERSION").to_owned(),
+                    unit: profile.province.clone(),
+                    replica: profile.replica,
+                    origin: self.secrets.ledger_origin(),
+                    key: hex::encode(key.public_key()),
+                    made_at: self.now(),
+                    size: head.size,
+                    root: hex::encode(head.root),
+                    checkpoint,
+                    successions: profile.successions.clone(),
+                    files,
+                };
+                let bytes = manifest.sign(key.as_ref())?;
+                Ok((manifest, bytes))
+            },
+        )
     }
 
     /// Every file below a folder, whatever later versions put there.
@@ -90,8 +104,8 @@ impl Hub {
         Ok(())
     }
 
-    pub(crate) fn backup_answer(&self, to: &Path) -> Result<Answer, Answer> {
-        let report = self.backup(to).map_err(Answer::failed)?;
+    pub(crate) fn backup_answer(&self, to: &Path, recipient: Option<Recipient>) -> Result<Answer, Answer> {
+        let report = self.backup_to(to, recipient).map_err(Answer::failed)?;
         lienthong_node::observe::backup_made(&self.data, self.now());
         Ok(Answer::done(serde_json::to_value(report).map_err(Answer::failed)?))
     }

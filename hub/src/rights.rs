@@ -101,6 +101,7 @@ pub const REQUESTS: &[(&str, Right)] = &[
     ("user_disable", Right::KeepAccounts),
     ("user_totp_reset", Right::KeepAccounts),
     ("backup", Right::Operate),
+    ("key_rotate", Right::Operate),
     ("confirm_succession", Right::KeepAccounts),
     ("ledger_checkpoint", Right::Read),
     ("ledger_show", Right::Read),

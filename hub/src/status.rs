@@ -252,6 +252,7 @@ impl Hub {
             "witnessed": self.witnessing_json(),
             "failure": self.committer.failure().as_deref(),
             "alerts": self.alerts.to_json(),
+            "at_rest": self.resealer.to_json(),
             "jobs": self.observed.jobs.to_json(),
             "units": units,
         })

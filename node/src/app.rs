@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ApiTokens;
+use crate::at_rest::{KeyRing, NeededKey};
 use crate::control::Serving;
 use crate::identity::{IdentityError, NodeIdentity, Proxy};
 use crate::inbox::{self, Inbox, InboxStatus};
@@ -24,6 +26,7 @@ use crate::recover::{self, RECOVERING, Refilled};
 use crate::replica::{
     Author, Draft, Journal, JournalError, JournalOptions, Replay, Replica, WriteError, Written, log_dir,
 };
+use crate::resealer::Resealer;
 use crate::store::{SledView, View, ViewError};
 use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncClient, SyncHandle, Witness};
 use crate::web::{Officers, Page};
@@ -90,9 +93,12 @@ pub enum StartError {
     /// The identity is unusable.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// It is encrypted, and the key is not at hand.
+    #[error(transparent)]
+    Key(NeededKey),
     /// The log does not open.
-    #[error("{0}; hãy chạy `lienthong-node check` · run `lienthong-node check`")]
-    Log(#[from] log::OpenError),
+    #[error("{}", in_both("hãy chạy `lienthong-node check`", "run `lienthong-node check`", &.0.to_string()))]
+    Log(log::OpenError),
     /// The view cannot be made.
     #[error(transparent)]
     View(#[from] ViewError),
@@ -113,6 +119,15 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl From<log::OpenError> for StartError {
+    fn from(error: log::OpenError) -> Self {
+        match error {
+            log::OpenError::Key(needed) => Self::Key(needed),
+            other => Self::Log(other),
+        }
+    }
 }
 
 /// A node at work.
@@ -143,6 +158,8 @@ pub struct Node {
     pub addresses: RwLock<BTreeMap<String, String>>,
     /// What opening remarked.
     pub remarks: Vec<String>,
+    /// Keeps what is stored under the key that encrypts now.
+    pub resealer: Arc<Resealer>,
     /// Those who ask it.
     pub serving: Arc<Serving>,
     /// Ends everything.
@@ -172,10 +189,11 @@ impl Node {
         catalogue: Arc<Catalogue>,
         clock: fn() -> UnixMillis,
     ) -> Result<Arc<Self>, StartError> {
-        Self::open_through(data, catalogue, clock, None)
+        Self::open_through(data, catalogue, clock, None, &KeyRing::default())
     }
 
-    /// As [`Node::open`]; the hub is reached by a proxy, if one is given.
+    /// As [`Node::open`]; the hub is reached by a proxy, if one is given, and what is stored is sealed by the first of
+    /// `keys`, if there is one.
     ///
     /// # Errors
     /// [`StartError`].
@@ -184,6 +202,7 @@ impl Node {
         catalogue: Arc<Catalogue>,
         clock: fn() -> UnixMillis,
         proxy: Option<&Proxy>,
+        keys: &KeyRing,
     ) -> Result<Arc<Self>, StartError> {
         let identity =
             NodeIdentity::load(data)?.ok_or_else(|| StartError::Unenrolled(data.display().to_string()))?;
@@ -193,7 +212,7 @@ impl Node {
             return Err(StartError::Recovering);
         }
         let mut refilled = Refilled::new(identity.unit().clone(), false);
-        let (journal, remarks) = open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled)?;
+        let (journal, remarks) = open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled, keys)?;
         let io = |what| move |source| StartError::Io { what, source };
         let known = Jobs::new(clock);
         let writing = known.register(jobs::JOURNAL);
@@ -201,6 +220,8 @@ impl Node {
         let regressed = data.join(REGRESSED).exists();
         let witness = Witness::open(data, &identity, clock()).map_err(io("the witness's key"))?;
         witness.turn_to(&identity.ledger(), clock()).map_err(io("the witness's key"))?;
+        let view = Arc::clone(replica.dataset().view());
+        let resealer = Resealer::new(data, replica.reader().clone(), view);
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
@@ -216,6 +237,7 @@ impl Node {
             jobs: known,
             addresses: RwLock::default(),
             remarks,
+            resealer,
             serving: Arc::default(),
             stop: CancellationToken::new(),
             superseded: CancellationToken::new(),
@@ -336,6 +358,8 @@ impl Node {
             inbox.ended().await;
         }
         self.quality.ended().await;
+        let resealer = Arc::clone(&self.resealer);
+        let _ = tokio::task::spawn_blocking(move || resealer.end()).await;
         self.replica.close().await;
     }
 }
@@ -349,16 +373,20 @@ pub(crate) fn open_journal(
     identity: &NodeIdentity,
     catalogue: Arc<Catalogue>,
     replay: &mut dyn Replay,
+    keys: &KeyRing,
 ) -> Result<(Journal, Vec<String>), StartError> {
     let mut remarks = Vec::new();
     let dir = log_dir(data);
-    let opened = log::open(&dir, identity.replica(), Disk::real())?;
+    let opened = log::open_sealed(&dir, identity.replica(), Disk::real(), keys)?;
     if let Some(cut) = opened.cut {
         remarks.push(format!("an unfinished write of {} bytes was cut from the log", cut.bytes));
     }
     let hashes = HashFile::open(&dir, opened.writer.next_sequence().0)
         .map_err(|source| StartError::Io { what: "leaf hashes", source })?;
-    let view = SledView::open(&data.join("view"), CACHE_BYTES)?;
+    let view = SledView::open_sealed(&data.join("view"), CACHE_BYTES, keys)?;
+    if view.remade {
+        remarks.push("the view was not encrypted: made again from the log, encrypted".to_owned());
+    }
     if let Some(aside) = view.set_aside {
         remarks.push(format!("the view was damaged: set aside as {}, rebuilt", aside.display()));
     }

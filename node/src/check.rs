@@ -25,6 +25,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 use serde_json::{Value as Json, json};
 
+use crate::at_rest::KeyRing;
 use crate::control::Answer;
 use crate::dataset::{Dataset, Payload, Record};
 use crate::lock::DataLock;
@@ -37,17 +38,23 @@ use crate::sync::Evidence;
 const FAULTS_MAX: usize = 100;
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Checks a data folder and names what differs.
+/// Checks a data folder that is not encrypted and names what differs.
 #[must_use]
 pub fn check(data: &Path, replica: ReplicaId) -> Answer {
-    check_against(data, replica, &BTreeMap::new())
+    check_against(data, replica, &BTreeMap::new(), &KeyRing::default())
 }
 
-/// As [`check`], for a hub: what is held of each replica is held against the size and root it has signed.
+/// As [`check`]; `keys` open what is encrypted. At a hub what is held of each replica is held against the size and root it
+/// has signed.
 #[must_use]
-pub fn check_against(data: &Path, replica: ReplicaId, signed: &BTreeMap<ReplicaId, (u64, Digest)>) -> Answer {
+pub fn check_against(
+    data: &Path,
+    replica: ReplicaId,
+    signed: &BTreeMap<ReplicaId, (u64, Digest)>,
+    keys: &KeyRing,
+) -> Answer {
     let dir = log_dir(data);
-    let (end, faults) = match log::verify(&dir, replica) {
+    let (end, faults) = match log::verify(&dir, replica, keys) {
         Ok(found) => found,
         Err(error) => return Answer::failed(error),
     };
@@ -66,11 +73,11 @@ pub fn check_against(data: &Path, replica: ReplicaId, signed: &BTreeMap<ReplicaI
     judge.faults.extend(faults.iter().map(ToString::to_string));
     let mut view = Json::Null;
     if judge.faults.is_empty() {
-        match log::open_read_only(&dir, replica) {
+        match log::open_read_only(&dir, replica, keys) {
             Ok(reader) => {
                 judge.log(&reader, end);
                 judge.hashes(&dir, end);
-                view = judge.view(data, reader);
+                view = judge.view(data, reader, keys);
             }
             Err(error) => judge.fault(error.to_string()),
         }
@@ -283,7 +290,7 @@ impl Judge<'_> {
     }
 
     /// Judges the view, unless a daemon has it.
-    fn view(&mut self, data: &Path, reader: LogReader) -> Json {
+    fn view(&mut self, data: &Path, reader: LogReader, keys: &KeyRing) -> Json {
         let dir = data.join("view");
         let Ok(_lock) = DataLock::take(data, "lienthong check") else {
             return json!(
@@ -293,8 +300,9 @@ impl Judge<'_> {
         if !dir.exists() {
             return Json::Null;
         }
-        let judged =
-            SledView::inspect(&dir, CACHE_BYTES).map_err(|error| error.to_string()).and_then(|view| {
+        let judged = SledView::inspect_sealed(&dir, CACHE_BYTES, keys)
+            .map_err(|error| error.to_string())
+            .and_then(|view| {
                 let applied = view.applied().map_err(|error| error.to_string())?.unwrap_or(0);
                 let frames = NonZeroUsize::MIN.saturating_add(15);
                 let dataset = Dataset::open(Arc::new(view), reader, frames).map_err(|e| e.to_string())?;

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod app;
+pub mod at_rest;
 pub mod backup;
 pub mod capture;
 pub mod check;
@@ -26,6 +27,7 @@ pub mod quality;
 pub mod records;
 pub mod recover;
 pub mod replica;
+pub mod resealer;
 pub mod rpc;
 pub mod sealed;
 pub mod service;

@@ -1,18 +1,13 @@
 //! Files sealed to a recipient: HPKE (RFC 9180; X25519, HKDF-SHA256, AES-256-GCM) in chunks (PROTOCOL.md, "Bundles").
 
-use std::fmt;
 use std::io::{self, BufRead, Read, Write};
-use std::path::Path;
-use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256 as SUITE;
-use rustls::crypto::hpke::{
-    EncapsulatedSecret, Hpke as _, HpkeOpener, HpkePrivateKey, HpkePublicKey, HpkeSealer,
-};
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkeOpener, HpkeSealer};
+
+use crate::backup::{Identity, Recipient};
 
 /// The first line of a sealed file.
 const FORM: &str = "lienthong sealed 1";
@@ -24,7 +19,6 @@ const CHUNK: usize = 64 * 1024;
 const TAG: usize = 16;
 /// The longest line of the head.
 const HEAD_LINE_MAX: u64 = 200;
-const PREFIX: &str = "x25519:";
 
 /// Why a file is not sealed, or not opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +26,6 @@ pub enum SealedError {
     /// The disk fails.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Not the form of a key.
-    #[error(
-        "khóa phải có dạng x25519:… (44 ký tự base64) · a key has the form x25519:… (44 characters of base64)"
-    )]
-    Key,
-    /// Not a key file.
-    #[error("tệp khóa không đúng dạng · the key file is malformed")]
-    KeyFile,
     /// Not a sealed file.
     #[error("tệp không phải gói đã niêm phong · the file is no sealed bundle")]
     Form,
@@ -59,93 +45,6 @@ pub enum SealedError {
     Library(#[from] rustls::Error),
 }
 
-/// To whom: an X25519 public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recipient([u8; 32]);
-
-impl fmt::Display for Recipient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}", STANDARD.encode(self.0))
-    }
-}
-
-impl FromStr for Recipient {
-    type Err = SealedError;
-
-    fn from_str(text: &str) -> Result<Self, SealedError> {
-        let bytes = text.strip_prefix(PREFIX).and_then(|key| STANDARD.decode(key).ok());
-        let key = bytes.and_then(|bytes| bytes.try_into().ok()).map(Self);
-        // One key has one text.
-        key.filter(|key| key.to_string() == text).ok_or(SealedError::Key)
-    }
-}
-
-/// The key that opens what is sealed to it.
-pub struct Identity {
-    secret: Zeroizing<Vec<u8>>,
-    recipient: Recipient,
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("recipient", &self.recipient).finish_non_exhaustive()
-    }
-}
-
-/// A key file: TOML, readable by its owner alone.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyFile {
-    public: String,
-    secret: String,
-}
-
-impl Identity {
-    /// A fresh key.
-    ///
-    /// # Errors
-    /// [`SealedError::Library`].
-    pub fn generate() -> Result<Self, SealedError> {
-        let (public, secret) = SUITE.generate_key_pair()?;
-        let recipient = public.0.try_into().map_err(|_| SealedError::Key)?;
-        Ok(Self { secret: Zeroizing::new(secret.secret_bytes().to_vec()), recipient: Recipient(recipient) })
-    }
-
-    /// What others seal to.
-    #[must_use]
-    pub fn recipient(&self) -> Recipient {
-        self.recipient
-    }
-
-    /// Writes a new key file, for its owner alone.
-    ///
-    /// # Errors
-    /// [`SealedError::Io`], also if the file is there already.
-    pub fn write(&self, path: &Path) -> Result<(), SealedError> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let file = KeyFile {
-            public: self.recipient.to_string(),
-            secret: format!("{PREFIX}{}", STANDARD.encode(self.secret.as_slice())),
-        };
-        let text = Zeroizing::new(toml::to_string(&file).map_err(|_| SealedError::KeyFile)?);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        Ok(file.sync_all()?)
-    }
-
-    /// Reads a key file.
-    ///
-    /// # Errors
-    /// [`SealedError`] if it is none.
-    pub fn read(path: &Path) -> Result<Self, SealedError> {
-        let text = Zeroizing::new(std::fs::read_to_string(path)?);
-        let file: KeyFile = toml::from_str(&text).map_err(|_| SealedError::KeyFile)?;
-        let secret = file.secret.strip_prefix(PREFIX).and_then(|secret| STANDARD.decode(secret).ok());
-        let secret = Zeroizing::new(secret.filter(|secret| secret.len() == 32).ok_or(SealedError::KeyFile)?);
-        Ok(Self { secret, recipient: file.public.parse()? })
-    }
-}
-
 /// Seals what is written; [`SealedWriter::finish`] must be called.
 pub struct SealedWriter<W: Write> {
     out: W,
@@ -159,7 +58,7 @@ impl<W: Write> SealedWriter<W> {
     /// # Errors
     /// [`SealedError`] if the disk or the library fails.
     pub fn new(mut out: W, to: Recipient) -> Result<Self, SealedError> {
-        let (secret, sealer) = SUITE.setup_sealer(INFO, &HpkePublicKey(to.0.to_vec()))?;
+        let (secret, sealer) = SUITE.setup_sealer(INFO, &to.hpke())?;
         write!(out, "{FORM}\n{to}\n{}\n", STANDARD.encode(&secret.0))?;
         Ok(Self { out, sealer, chunk: Vec::with_capacity(CHUNK) })
     }
@@ -224,12 +123,12 @@ impl<R: BufRead> SealedReader<R> {
             return Err(SealedError::Form);
         }
         let to: Recipient = line()?.parse().map_err(|_| SealedError::Form)?;
-        if to != identity.recipient {
+        if to != identity.recipient() {
             return Err(SealedError::Recipient(to));
         }
         let secret = line()?;
         let bytes = STANDARD.decode(&secret).map_err(|_| SealedError::Form)?;
-        let key = HpkePrivateKey::from(identity.secret.to_vec());
+        let key = identity.hpke();
         let opener =
             SUITE.setup_opener(&EncapsulatedSecret(bytes), INFO, &key).map_err(|_| SealedError::Form)?;
         Ok(Self { input, opener, opened: io::Cursor::default(), chunks: 0, ended: false })
@@ -299,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_for_its_recipient_alone() {
-        let (identity, other) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let (identity, other) = (Identity::generate().unwrap().0, Identity::generate().unwrap().0);
         for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
             let plain: Vec<u8> = (0..=255).cycle().take(length).collect();
             let bytes = sealed(&plain, identity.recipient());
@@ -313,7 +212,7 @@ mod tests {
 
     #[test]
     fn any_flipped_byte_cut_or_swapped_chunk_is_refused() {
-        let identity = Identity::generate().unwrap();
+        let (identity, _) = Identity::generate().unwrap();
         let plain: Vec<u8> = (0..=255).cycle().take(2 * CHUNK + 100).collect();
         let bytes = sealed(&plain, identity.recipient());
         let step = bytes.len() / 500;
@@ -341,20 +240,5 @@ mod tests {
         assert!(opened(&swapped, &identity).unwrap_err().contains("khối 1"));
         // Without its last chunk a file looks whole but for the mark of the last.
         assert!(opened(&bytes[..head + 2 * chunk], &identity).unwrap_err().contains("cắt cụt"));
-    }
-
-    #[test]
-    fn a_key_file_is_its_owners_alone_and_is_not_written_over() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.toml");
-        let identity = Identity::generate().unwrap();
-        identity.write(&path).unwrap();
-        assert!(identity.write(&path).is_err());
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let read = Identity::read(&path).unwrap();
-        assert_eq!(opened(&sealed(b"x", read.recipient()), &identity).unwrap(), b"x");
-        std::fs::write(&path, "public = 'x'\nsecret = 'y'\n").unwrap();
-        assert!(Identity::read(&path).is_err());
     }
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use lienthong_hub::app::Hub;
 use lienthong_hub::service::{Request, SharingRequest};
 use lienthong_node::app::Node;
-use lienthong_node::sealed::{Identity, SealedReader};
+use lienthong_node::backup::Identity;
+use lienthong_node::sealed::SealedReader;
 use lienthong_node::service::Request as NodeRequest;
 use lienthong_node::verify::{Verified, VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
@@ -69,6 +70,8 @@ pub struct Shared {
     pub node: Arc<Node>,
     /// The agency's key.
     pub identity: Identity,
+    /// The line of its key file.
+    pub secret: String,
 }
 
 impl Shared {
@@ -84,7 +87,7 @@ impl Shared {
         }
         at_node(&node, NodeRequest::LogTally { actor: who("lan") }).await;
         acknowledged(&node).await.unwrap();
-        let identity = Identity::generate().unwrap();
+        let (identity, secret) = Identity::generate().unwrap();
         let key = Some(identity.recipient().to_string());
         let (name, contact) = (Some("Thanh tra tỉnh".to_owned()), None);
         let agency = SharingRequest::AgencyAdd {
@@ -95,7 +98,7 @@ impl Shared {
             actor: who("minh"),
         };
         ask(hub, agency).await;
-        Self { province, node, identity }
+        Self { province, node, identity, secret: secret.to_string() }
     }
 
     /// The hub.

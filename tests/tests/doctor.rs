@@ -42,7 +42,8 @@ impl Patient {
 
     fn examination(&self) -> Examination {
         let (data, clock) = (self.folder.clone(), system_clock as fn() -> UnixMillis);
-        Examination { data, inbox: None, proxy: None, hub: None, clock }
+        let keys = lienthong_node::at_rest::KeySource::None;
+        Examination { data, inbox: None, proxy: None, hub: None, keys, clock }
     }
 
     async fn examine(&self) -> Vec<Finding> {
@@ -231,6 +232,7 @@ async fn the_line_can_be_tried_before_enrolment() {
         inbox: None,
         proxy: None,
         hub,
+        keys: lienthong_node::at_rest::KeySource::None,
         clock: system_clock,
     };
     let found = new(None).examine().await;

@@ -50,7 +50,8 @@ async fn stopped_hub() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn judged(data: &Path) -> Result<u64, Differs> {
-    verify(data, &HubSecrets::load(data).unwrap(), 0).map(|derived| derived.entries)
+    verify(data, &HubSecrets::load(data).unwrap(), &lienthong_node::at_rest::KeyRing::default(), 0)
+        .map(|derived| derived.entries)
 }
 
 /// Its files, as they are named.

@@ -310,6 +310,8 @@ async fn a_ledger_that_follows_says_the_same_of_units() {
         passphrase: made.kit_passphrase,
         names: Vec::new(),
         after: None,
+        keys: lienthong_node::at_rest::KeyRing::default(),
+        identity: None,
     };
     restore(&backup, &options, catalogue().unwrap(), system_clock).unwrap();
     let hub = reopened(|| open_hub(&data));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use lienthong_hub::app::Hub;
 use lienthong_hub::pki::{InitOptions, init};
 use lienthong_node::app::{Node, system_clock};
+use lienthong_node::at_rest::KeyRing;
 use lienthong_node::identity::{DialError, EnrolError, Proxy, enrol, enrol_through};
 use lienthong_node::recover::replace_through;
 use lienthong_tests::proxy::{Manner, SmallProxy};
@@ -70,7 +71,9 @@ async fn p7_a_node_enrols_synchronises_and_recovers_by_a_proxy() {
     let direct = enrol(&folder, NAME, &token(&office.hub, UNIT).unwrap()).await;
     assert!(matches!(direct, Err(EnrolError::Dial(_))), "there is no other way");
     office.enrol(&folder, &proxy).await.unwrap();
-    let node = Node::open_through(&folder, catalogue().unwrap(), system_clock, Some(&proxy)).unwrap();
+    let node =
+        Node::open_through(&folder, catalogue().unwrap(), system_clock, Some(&proxy), &KeyRing::default())
+            .unwrap();
     node.write(vec![member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;
     node.start_sync(brisk());
     acknowledged(&node).await.unwrap();
@@ -83,7 +86,9 @@ async fn p7_a_node_enrols_synchronises_and_recovers_by_a_proxy() {
     let fresh = token(&office.hub, UNIT).unwrap();
     let reach = (Some(NAME), Some(&proxy));
     let report =
-        replace_through(&other, reach, Some(&fresh), catalogue().unwrap(), system_clock).await.unwrap();
+        replace_through(&other, reach, Some(&fresh), catalogue().unwrap(), system_clock, &KeyRing::default())
+            .await
+            .unwrap();
     assert_eq!(report.refilled, 1);
     assert_eq!(office.proxy.opened(), 4, "one to enrol, one to refill");
 }

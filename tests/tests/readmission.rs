@@ -48,6 +48,8 @@ impl Stage {
             passphrase: made.kit_passphrase,
             names: Vec::new(),
             after: None,
+            keys: lienthong_node::at_rest::KeyRing::default(),
+            identity: None,
         };
         let hub = open_hub(&data).unwrap();
         let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();

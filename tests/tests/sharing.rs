@@ -3,8 +3,8 @@
 
 use lienthong_hub::accounts::AccountRole;
 use lienthong_hub::service::SharingRequest;
+use lienthong_node::backup::Identity;
 use lienthong_node::records::Page;
-use lienthong_node::sealed::Identity;
 use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
 use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, opened, sheet, who};
@@ -110,7 +110,7 @@ async fn what_a_filter_keeps_back_is_counted() {
     let count = &verified.report.logs[1].types["dang_vien"];
     assert_eq!((count.written, count.shown, count.withheld, count.signed_for), (3, 2, 1, Some(2)));
     assert_eq!(verified.records["dang_vien"].len(), 1);
-    let other = Identity::generate().unwrap();
+    let other = Identity::generate().unwrap().0;
     let refused = verify(&bundle, Some(&other), &shared.trust().await, &catalogue().unwrap()).unwrap_err();
     assert!(matches!(refused, VerifyError::Sealed(_)), "{refused}");
     let without = verify(&bundle, None, &shared.trust().await, &catalogue().unwrap()).unwrap_err();
@@ -154,7 +154,7 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
 /// over, take back; each role just its part; nothing is handed over that is not in the ledger first.
 #[tokio::test(flavor = "multi_thread")]
 async fn p9_grants_are_proposed_approved_and_handed_over_at_the_pages() {
-    let Shared { province, node: _node, identity } = Shared::set().await;
+    let Shared { province, node: _node, .. } = Shared::set().await;
     let pages = province.hub.serve_web("https://127.0.0.1:0").await.unwrap();
     let stage = Stage { province, pages };
     let mut operator = stage.signed_in("lan", AccountRole::Operator).await;
@@ -191,7 +191,6 @@ async fn p9_grants_are_proposed_approved_and_handed_over_at_the_pages() {
     // Nothing of it stays behind.
     let left = std::fs::read_dir(&stage.province.hub.data).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("outgoing")));
-    drop(identity);
     assert_eq!(operator.fill(&grant_page, &revoke, &[("reason", " ")]).await.status, 422);
     assert_eq!(operator.fill(&grant_page, &revoke, &[("reason", "xong việc")]).await.status, 303);
     assert!(operator.get(&grant_page).await.body.contains("đã thu hồi"));

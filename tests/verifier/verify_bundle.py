@@ -14,7 +14,6 @@ import json
 import re
 import struct
 import sys
-import tomllib
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -356,11 +355,11 @@ def unseal(data, key_file):
     """RFC 9180, base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM."""
     form, to, encapsulated, rest = data.split(b"\n", 3)
     need(form == b"lienthong sealed 1", "the file", "no sealed bundle")
-    with open(key_file, "rb") as file:
-        keys = tomllib.load(file)
-    need(keys["public"].encode() == to, "the seal", "sealed to another key")
-    secret = X25519PrivateKey.from_private_bytes(unbase64(keys["secret"].removeprefix("x25519:")))
-    public, encapsulated = unbase64(to.decode().removeprefix("x25519:")), unbase64(encapsulated.decode())
+    with open(key_file, encoding="ascii") as file:
+        secret = X25519PrivateKey.from_private_bytes(bytes.fromhex(file.read().strip().removeprefix("x25519-private:")))
+    public = secret.public_key().public_bytes_raw()
+    need(to.decode() == f"x25519:{public.hex()}", "the seal", "sealed to another key")
+    encapsulated = unbase64(encapsulated.decode())
 
     def extract(suite, salt, label, material):
         return hmac.digest(salt or bytes(32), b"HPKE-v1" + suite + label + material, "sha256")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use lienthong_node::cli::{ApiTokenAction, RecordsCommand};
+use lienthong_node::cli::{ApiTokenAction, KeyAction, KeyArguments, RecordsCommand};
 use lienthong_node::records::Page;
 
 use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
@@ -13,8 +13,19 @@ use crate::accounts::AccountRole;
 use crate::pki::Role;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 8] =
-    ["data", "lang", "log_format", "log_filter", "listen", "web", "tiles", "catalogue"];
+pub const KEYS: [&str; 11] = [
+    "data",
+    "lang",
+    "log_format",
+    "log_filter",
+    "listen",
+    "web",
+    "tiles",
+    "catalogue",
+    "at_rest_key_file",
+    "at_rest_key_command",
+    "backup_recipient",
+];
 
 /// Liên Thông, hub: tiếp nhận, hợp nhất, giải trình · accept, merge, account for
 #[derive(Debug, Parser)]
@@ -23,7 +34,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, tiles, catalogue, alert_… · settings file
+    /// Tệp cấu hình: data, lang, log_format, log_filter, listen, web, tiles, catalogue, at_rest_key_file, at_rest_key_command, backup_recipient, alert_… · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -44,6 +55,9 @@ pub struct Cli {
     /// Tệp chứa mật khẩu của tài khoản đó · file with its password
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// Where the keys are
+    #[command(flatten)]
+    pub keys: KeyArguments,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -254,15 +268,27 @@ pub enum Command {
     },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
+    /// Khóa mã hóa kho · the key the store is encrypted with
+    Key {
+        /// What
+        #[command(subcommand)]
+        action: KeyAction,
+    },
     /// Sao lưu, cả khi đang chạy; lần sau chỉ chép phần mới · back up, while it runs too; later only what is new
     Backup {
         /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
         to: PathBuf,
+        /// Mã hóa cho người nhận này (`key pair`) · encrypt it to this recipient (`key pair`)
+        #[arg(long = "to", env = "LIENTHONG_BACKUP_RECIPIENT", value_name = "RECIPIENT")]
+        recipient: Option<String>,
     },
     /// Khôi phục từ bản sao lưu vào thư mục mới (--data) · make a hub again from a backup, in a new folder (--data)
     Restore {
         /// Bản sao lưu · the backup
         backup: PathBuf,
+        /// Tệp khóa riêng mở bản sao lưu đã mã hóa · file with the private key of an encrypted backup
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
         /// How
         #[command(flatten)]
         how: SuccessorArguments,

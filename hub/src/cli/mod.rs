@@ -14,8 +14,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use lienthong_node::app::system_clock;
+use lienthong_node::at_rest::{KeyRing, KeySourceError};
 use lienthong_node::cli::{
-    ApiTokenAction, Hear, Tongue, author, print_answer, second_signal, settled, stopped,
+    ApiTokenAction, Hear, KeyAction, Tongue, author, given, new_key, new_pair, print_answer, private_key,
+    second_signal, settled, stopped,
 };
 use lienthong_node::config::Config;
 use lienthong_node::control::{self, Answer, Caller};
@@ -81,6 +83,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     let config = configured(&cli)?;
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-hub-data"));
+    let keys = || cli.keys.load(&config);
     let answer = match &cli.command {
         Command::Demo { once, tamper, units } => {
             let options = DemoOptions { once: *once, tamper: *tamper, data: cli.data.clone(), units: *units };
@@ -101,12 +104,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 "administrator": report.administrator,
             }))
         }
-        Command::Serve { .. } => return serve_as(&cli.command, &config, &data, tongue).await,
+        Command::Serve { .. } => return serve_as(&cli, &config, &data, tongue).await,
         Command::Ledger { action: LedgerAction::Verify { full: true } }
             if control::Connection::open(&data).await.context("control.sock")?.is_none() =>
         {
             let secrets = HubSecrets::load(&data)?;
-            crate::verify::answer(&data, &secrets, 0)
+            crate::verify::answer(&data, &secrets, &keys()?, 0)
         }
         Command::Grant { action } if let Some(text) = action.printed()? => {
             lienthong_node::cli::say(&text);
@@ -114,22 +117,26 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
-            crate::succession::check(&data, &secrets)?
+            crate::succession::check(&data, &secrets, &keys()?)?
         }
-        Command::Restore { backup, how } => {
-            let options = successor(&data, how)?;
+        Command::Restore { backup, identity, how } => {
+            let identity = private_key(identity.as_deref())?;
+            let options = RestoreOptions { identity, ..successor(&data, how, keys()?)? };
             let catalogue = in_force(&data, config.path(None, "catalogue").as_deref())?;
             Answer::done(serde_json::to_value(restore(backup, &options, catalogue, system_clock)?)?)
         }
         Command::Rebuild { how } => {
-            let options = successor(&data, how)?;
+            let options = successor(&data, how, keys()?)?;
             let catalogue = in_force(&data, config.path(None, "catalogue").as_deref())?;
             Answer::done(serde_json::to_value(rebuild(&options, catalogue, system_clock)?)?)
         }
+        Command::Key { action: KeyAction::New { file } } => new_key(file)?,
+        Command::Key { action: KeyAction::Pair { file } } => new_pair(file)?,
         command => {
             let credentials = credentials(&cli)?;
             let overrides = config.path(None, "catalogue");
-            let mut door = Door::open(&data, overrides.as_deref()).await?;
+            let place = Place { data: &data, overrides: overrides.as_deref(), keys: &keys };
+            let mut door = Door::open(place).await?;
             let asked = |request| Asked { credentials: credentials.clone(), request };
             let answer = match command {
                 Command::Records(command) => {
@@ -138,7 +145,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     };
                     command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
-                command => match request(command) {
+                Command::Key { action: KeyAction::Rotate { wait } } => match given(&cli.keys, &config) {
+                    Ok(keys) => {
+                        // Without a daemon it is done here, or not at all.
+                        let wait = *wait || matches!(door, Door::Folder(_));
+                        door.ask(asked(Request::KeyRotate { keys, wait }), &mut |_| {}).await
+                    }
+                    Err(error) => Err(error),
+                },
+                command => match request(command, &config) {
                     Ok(request) => {
                         let mut said = std::time::Instant::now();
                         door.ask(asked(request), &mut |heard| lineage::hear(&heard, &mut said, tongue)).await
@@ -150,6 +165,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             answer?
         }
     };
+    print(&cli, &answer, tongue);
+    Ok(answer.exit)
+}
+
+/// Prints what a command came to.
+fn print(cli: &Cli, answer: &Answer, tongue: Tongue) {
     if let (Command::Reconcile { .. }, false, true) =
         (&cli.command, cli.json, answer.body.get("state").is_some())
     {
@@ -165,9 +186,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         if let (Command::Quality { .. }, false) = (&cli.command, cli.json) {
             lineage::say_day(&answer.body, tongue);
         }
-        print_answer(&answer, name(&cli.command), cli.json, tongue);
+        print_answer(answer, name(&cli.command), cli.json, tongue);
     }
-    Ok(answer.exit)
 }
 
 /// Whether a command lists units, or what happened to them.
@@ -179,13 +199,15 @@ fn lists_units(command: &Command) -> bool {
     }
 }
 
-fn successor(data: &Path, how: &SuccessorArguments) -> anyhow::Result<RestoreOptions> {
+fn successor(data: &Path, how: &SuccessorArguments, keys: KeyRing) -> anyhow::Result<RestoreOptions> {
     Ok(RestoreOptions {
         data: std::path::absolute(data)?,
         kit: how.kit.clone(),
         passphrase: password(Some(&how.passphrase_file), "kit")?,
         names: how.names.clone(),
         after: how.after.clone(),
+        keys,
+        identity: None,
     })
 }
 
@@ -199,26 +221,29 @@ fn name(command: &Command) -> &'static str {
     }
 }
 
-/// A hub's folder, and the one with catalogue files over the published ones.
+/// A hub's folder, the one with catalogue files over the published ones, and where its keys are.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     data: &'a Path,
     overrides: Option<&'a Path>,
+    keys: &'a dyn Fn() -> Result<KeyRing, KeySourceError>,
 }
 
 /// Serves as arguments and settings say.
-async fn serve_as(command: &Command, config: &Config, data: &Path, tongue: Tongue) -> anyhow::Result<u8> {
-    let Command::Serve { listen, web, tiles, catalogue } = command else { return Ok(1) };
+async fn serve_as(cli: &Cli, config: &Config, data: &Path, tongue: Tongue) -> anyhow::Result<u8> {
+    let Command::Serve { listen, web, tiles, catalogue } = &cli.command else { return Ok(1) };
+    let keys = || cli.keys.load(config);
     let listen = config.pick(listen.as_deref(), "listen", "127.0.0.1:7443");
     let web = config.pick(web.as_deref(), "web", "127.0.0.1:8443");
     let tiles = tiles.clone().or_else(|| config.text("tiles").map(str::to_owned));
     let overrides = config.path(catalogue.as_ref(), "catalogue");
     let alerts = AlertSettings::read(config)?;
-    serve(Place { data, overrides: overrides.as_deref() }, (&listen, &web, tiles), &alerts, tongue).await
+    let place = Place { data, overrides: overrides.as_deref(), keys: &keys };
+    serve(place, (&listen, &web, tiles), &alerts, tongue).await
 }
 
 async fn serve(
-    Place { data, overrides }: Place<'_>,
+    place: Place<'_>,
     (listen, web, mut tiles): (&str, &str, Option<String>),
     alerts: &AlertSettings,
     tongue: Tongue,
@@ -226,7 +251,8 @@ async fn serve(
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
     let (mut listen, mut web) = (listen.to_owned(), web.to_owned());
-    let mut hub = opened(data, overrides)?;
+    let mut ring = (place.keys)()?;
+    let mut hub = opened(place, &ring)?;
     let mut again = false;
     loop {
         (listen, web) = serve_once(&hub, (&listen, &web), again, tongue).await?;
@@ -239,11 +265,13 @@ async fn serve(
             () = hub.superseded.cancelled() => {
                 eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
                 hub.close().await;
+                // What a service was given at its start may be older than the key in force.
+                ring = hub.reader.keys();
                 drop(hub);
                 again = true;
                 hub = tokio::select! {
                     stopped = &mut stopped => return stopped.map(|()| 0),
-                    opened = settled(again, async || opened(data, overrides)) => opened?,
+                    opened = settled(again, async || opened(place, &ring)) => opened?,
                 };
                 continue;
             }
@@ -271,6 +299,7 @@ async fn serve_once(
         tracing::info!(released, "changes left quarantine: the catalogue knows their type now");
     }
     hub.keep_units();
+    hub.resealer.start().context("at_rest")?;
     // An opening before this one lets go of its addresses when its last answer is given.
     let nodes = settled(again, async || Ok(hub.listen(listen).await?)).await?;
     let pages = settled(again, async || Ok(hub.serve_web(web).await?)).await?;
@@ -285,8 +314,9 @@ async fn serve_once(
     Ok((nodes.to_string(), pages.to_string()))
 }
 
-fn opened(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Arc<Hub>> {
-    let hub = Hub::open(data, in_force(data, overrides)?, &LedgerOptions::default(), system_clock)?;
+fn opened(Place { data, overrides, .. }: Place<'_>, keys: &KeyRing) -> anyhow::Result<Arc<Hub>> {
+    let options = LedgerOptions { keys: keys.clone(), ..LedgerOptions::default() };
+    let hub = Hub::open(data, in_force(data, overrides)?, &options, system_clock)?;
     if let Some(folder) = overrides {
         let _ = hub.catalogue_folder.set(std::path::absolute(folder)?);
     }
@@ -300,11 +330,11 @@ enum Door {
 }
 
 impl Door {
-    async fn open(data: &Path, overrides: Option<&Path>) -> anyhow::Result<Self> {
-        if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
+    async fn open(place: Place<'_>) -> anyhow::Result<Self> {
+        if let Some(connection) = control::Connection::open(place.data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
-        Ok(Self::Folder(opened(data, overrides)?))
+        Ok(Self::Folder(opened(place, &(place.keys)()?)?))
     }
 
     /// Asks; who needs a code beside the password is asked for it, if somebody sits there.
@@ -364,7 +394,7 @@ fn password(file: Option<&Path>, user: &str) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn request(command: &Command) -> anyhow::Result<Request> {
+fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Token { action } => of_token(action)?,
         Command::ApiToken { action } => match action {
@@ -432,10 +462,14 @@ fn request(command: &Command) -> anyhow::Result<Request> {
         | Command::Status { tree: None }
         | Command::Init { .. }
         | Command::Serve { .. }
+        | Command::Key { .. }
         | Command::Restore { .. }
         | Command::Rebuild { .. }
         | Command::Check => Request::Status,
-        Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
+        Command::Backup { to, recipient } => {
+            let recipient = lienthong_node::cli::recipient(recipient.as_deref(), config)?;
+            Request::Backup { to: std::path::absolute(to)?, recipient }
+        }
         Command::ConfirmSuccession => Request::ConfirmSuccession { actor: author() },
     })
 }

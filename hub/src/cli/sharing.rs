@@ -24,7 +24,7 @@ pub enum AgencyAction {
         /// Whom to call there
         #[arg(long)]
         contact: Option<String>,
-        /// Khóa công khai cơ quan tạo bằng `lienthong-node key new`; đọc lại qua điện thoại · the public key it made; read it back by telephone
+        /// Khóa công khai cơ quan tạo bằng `lienthong-node key pair`; đọc lại qua điện thoại · the public key it made; read it back by telephone
         #[arg(long)]
         key: Option<String>,
     },

@@ -28,9 +28,9 @@ impl Stage {
         let agency = self.folder.join("agency");
         std::fs::create_dir(&agency)?;
         let path = |name: &str| agency.join(name).display().to_string();
-        let (key, policy, bundle) = (path("key.toml"), path("policy.txt"), path("goi.lienthong"));
-        let (made, _) = once(&self.program, &["as-node", "key", "new", "--out", &key], &agency).await?;
-        let public = made["key"].as_str().context("no key")?.to_owned();
+        let (key, policy, bundle) = (path("co-quan.key"), path("policy.txt"), path("goi.lienthong"));
+        let (made, _) = once(&self.program, &["as-node", "key", "pair", &key], &agency).await?;
+        let public = made["recipient"].as_str().context("no key")?.to_owned();
         let number = self.granted(public).await?;
         let said = self.share(SharingRequest::LedgerPolicy, None).await?;
         std::fs::write(&policy, said["policy"].as_str().context("no policy")?)?;

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use lienthong_node::at_rest::KeyRing;
 use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::{self, Disk, HashFile};
 use lienthong_node::replica::{Author, Journal, JournalError, JournalOptions, Replay, Replayed, log_dir};
@@ -32,12 +33,14 @@ pub struct LedgerOptions {
     pub unflushed_max: usize,
     /// Opened batches kept for readers.
     pub frames_cached: NonZeroUsize,
+    /// The keys of encryption at rest; the first encrypts.
+    pub keys: KeyRing,
 }
 
 impl Default for LedgerOptions {
     fn default() -> Self {
         let frames_cached = NonZeroUsize::MIN.saturating_add(31);
-        Self { cache_bytes: 64 * 1024 * 1024, unflushed_max: 2_048, frames_cached }
+        Self { cache_bytes: 64 * 1024 * 1024, unflushed_max: 2_048, frames_cached, keys: KeyRing::default() }
     }
 }
 
@@ -81,13 +84,16 @@ pub fn open(
     options: &LedgerOptions,
 ) -> Result<Opened, LedgerError> {
     let dir = log_dir(data);
-    let opened = log::open(&dir, author.replica, Disk::real())?;
+    let opened = log::open_sealed(&dir, author.replica, Disk::real(), &options.keys)?;
     let mut remarks = Vec::new();
     if let Some(cut) = opened.cut {
         remarks.push(format!("an unfinished write of {} bytes was cut from the log", cut.bytes));
     }
     let hashes = HashFile::open(&dir, opened.writer.next_sequence().0).map_err(LedgerError::Hashes)?;
-    let view = SledView::open(&data.join("view"), options.cache_bytes)?;
+    let view = SledView::open_sealed(&data.join("view"), options.cache_bytes, &options.keys)?;
+    if view.remade {
+        remarks.push("the view was not encrypted: made again from the log, encrypted".to_owned());
+    }
     if let Some(aside) = view.set_aside {
         remarks.push(format!("the view was damaged: set aside as {}, rebuilt from the log", aside.display()));
     }

@@ -66,6 +66,7 @@ const WHO_MAY_REQUEST: &str = "
     ...A user_disable
     ...A user_totp_reset
     O..A backup
+    O..A key_rotate
     ...A confirm_succession
     OSPA ledger_checkpoint
     OSPA ledger_show

@@ -191,15 +191,16 @@ impl Hub {
                 let checkpoint = self.ledger_checkpoint().map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
-            Request::Backup { to } => self.backup_answer(&to),
+            Request::Backup { to, recipient } => self.backup_answer(&to, recipient),
+            Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
             Request::LedgerVerify { full } => {
                 self.keep_heartbeats();
-                let found = full.then(|| crate::verify::answer(&self.data, &self.secrets, self.head().size));
-                if let Some(found) = found {
-                    return Ok(found);
+                let (data, secrets, keys) = (&self.data, &self.secrets, self.reader.keys());
+                if full {
+                    return Ok(crate::verify::answer(data, secrets, &keys, self.head().size));
                 }
-                crate::succession::check(&self.data, &self.secrets).map_err(Answer::failed)
+                crate::succession::check(data, secrets, &keys).map_err(Answer::failed)
             }
             Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
             Request::StateDigest { replica } => state_digest(&self.dataset, &self.catalogue, replica),

@@ -299,6 +299,16 @@ pub enum Request {
     Backup {
         /// Which: an absolute path.
         to: std::path::PathBuf,
+        /// To whom it is encrypted.
+        #[serde(default)]
+        recipient: Option<lienthong_node::backup::Recipient>,
+    },
+    /// The first of these keys encrypts from now on, and everything is brought under it.
+    KeyRotate {
+        /// Them.
+        keys: lienthong_node::at_rest::GivenKeys,
+        /// Answer when it is done.
+        wait: bool,
     },
     /// Confirm that this ledger follows another.
     ConfirmSuccession {
@@ -529,6 +539,7 @@ impl Request {
             Self::UserDisable { .. } => "user_disable",
             Self::UserTotpReset { .. } => "user_totp_reset",
             Self::Backup { .. } => "backup",
+            Self::KeyRotate { .. } => "key_rotate",
             Self::ConfirmSuccession { .. } => "confirm_succession",
             Self::Sharing(request) => request.action(),
             Self::LedgerCheckpoint => "ledger_checkpoint",

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lienthong_node::backup::Recipient;
 use lienthong_node::control::{Answer, Tell};
 use lienthong_node::records::{Page, numbered};
-use lienthong_node::sealed::Recipient;
 use lienthong_proto::disclosure::{GrantFile, Trust, event};
 use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::UnitCode;

@@ -7,12 +7,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lienthong_node::backup::{Recipient, RecipientError};
 use lienthong_node::control::Tell;
 use lienthong_node::dataset::{DatasetError, EntryError, Payload};
 use lienthong_node::log::ReadError;
 use lienthong_node::quality::QualityError;
 use lienthong_node::replica::Head;
-use lienthong_node::sealed::{Recipient, SealedError, SealedWriter};
+use lienthong_node::sealed::{SealedError, SealedWriter};
 use lienthong_proto::batch::{self, BatchError};
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
@@ -49,10 +50,13 @@ pub enum SharingError {
     NotInForce(u64),
     /// The agency has given no key.
     #[error(
-        "cơ quan {0} chưa có khóa nhận: chạy `lienthong-hub agency add {0} --key x25519:…` với khóa do cơ quan tạo bằng `lienthong-node key new` · agency {0} has given no key: run `lienthong-hub agency add {0} --key x25519:…` with the one it made by `lienthong-node key new`"
+        "cơ quan {0} chưa có khóa nhận: chạy `lienthong-hub agency add {0} --key x25519:…` với khóa do cơ quan tạo bằng `lienthong-node key pair` · agency {0} has given no key: run `lienthong-hub agency add {0} --key x25519:…` with the one it made by `lienthong-node key pair`"
     )]
     NoKey(String),
     /// The agency's key is none.
+    #[error(transparent)]
+    Recipient(#[from] RecipientError),
+    /// It cannot be sealed.
     #[error(transparent)]
     Sealed(#[from] SealedError),
     /// The file cannot be written.

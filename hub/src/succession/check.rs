@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lienthong_node::at_rest::KeyRing;
 use lienthong_node::check::check_against;
 use lienthong_node::control::Answer;
 use lienthong_proto::ids::ReplicaId;
@@ -17,13 +18,13 @@ use crate::pki::{HubSecrets, Registry, RegistryError};
 ///
 /// # Errors
 /// [`RegistryError`] if the registry does not open.
-pub fn check(data: &Path, secrets: &HubSecrets) -> Result<Answer, RegistryError> {
+pub fn check(data: &Path, secrets: &HubSecrets, keys: &KeyRing) -> Result<Answer, RegistryError> {
     let units: BTreeMap<ReplicaId, String> = Registry::open(secrets)?
         .list()
         .into_iter()
         .map(|entry| (entry.replica, entry.unit.to_string()))
         .collect();
-    let mut answer = check_against(data, secrets.profile.replica, &Heartbeats::open(data).signed());
+    let mut answer = check_against(data, secrets.profile.replica, &Heartbeats::open(data).signed(), keys);
     let mut missing = Vec::new();
     let held =
         answer.body.get_mut("replicas").and_then(Json::as_array_mut).map(std::mem::take).unwrap_or_default();

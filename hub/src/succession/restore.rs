@@ -6,7 +6,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lienthong_node::backup::{BackupError, FileEntry, Manifest, Target};
+use lienthong_node::at_rest::KeyRing;
+use lienthong_node::backup::{BackupError, FileEntry, Identity, Manifest, Target};
 use lienthong_node::identity::write_private;
 use lienthong_node::log;
 use lienthong_node::published::{Shelf, in_force};
@@ -51,6 +52,10 @@ pub struct RestoreOptions {
     pub names: Vec<String>,
     /// A statement some nodes have already accepted, of a successor that was lost again.
     pub after: Option<PathBuf>,
+    /// The keys of encryption at rest; the first encrypts, and the backup's log is under one of them if it is encrypted.
+    pub keys: KeyRing,
+    /// Opens a backup that is encrypted.
+    pub identity: Option<Identity>,
 }
 
 /// What was made.
@@ -145,7 +150,7 @@ pub fn restore(
     clock: fn() -> UnixMillis,
 ) -> Result<RestoreReport, RestoreError> {
     let kit = Kit::open(&options.kit, &options.passphrase)?;
-    let target = Target::new(backup);
+    let target = Target::new(backup).opened_by(options.identity.clone());
     let (manifest, profile) = believed(&target, &kit)?;
     let known = TreeHead {
         size: manifest.size,
@@ -164,7 +169,7 @@ pub fn restore(
         let archive = format!("former/{}", manifest.replica);
         lay_out(&target, &manifest, &place.part, &archive)?;
         let old = place.part.join(&archive).join("log");
-        let (_, faults) = log::verify(&old, manifest.replica)?;
+        let (_, faults) = log::verify(&old, manifest.replica, &options.keys)?;
         if let Some(fault) = faults.first() {
             return Err(RestoreError::Damaged(fault.to_string()));
         }
@@ -181,7 +186,7 @@ pub fn restore(
         let seed = seal.open("ledger.seed", &target.bytes(&manifest, "secrets/ledger.seed")?)?;
         let seed: [u8; 32] = seed.try_into().map_err(|_| SecretsError::Malformed("ledger.seed"))?;
         let key = Arc::new(SigningKey::from_seed(&seed).map_err(SecretsError::from)?);
-        let reader = log::open_read_only(&old, manifest.replica)?;
+        let reader = log::open_read_only(&old, manifest.replica, &options.keys)?;
         let own = place.part.join("catalogue");
         let damaged = |error: &dyn std::fmt::Display| RestoreError::Damaged(error.to_string());
         let published = Shelf::of(&place.part).kept().map_err(|error| damaged(&error))?;
@@ -191,7 +196,7 @@ pub fn restore(
         } else {
             catalogue
         };
-        let mut opened = begin(&place.part, &secrets, &former, catalogue, clock)?;
+        let mut opened = begin(&place.part, &secrets, &former, (catalogue, &options.keys), clock)?;
         let (carried, root) = carry(&reader, &ledger.origin, key, &mut opened)?;
         if (carried.entries, root) != (known.size, known.root) {
             let found = carried.entries;
@@ -226,7 +231,7 @@ pub fn rebuild(
     let made = (|| {
         make_successor(&place.part, &kit, &former)?;
         let secrets = HubSecrets::load(&place.part)?;
-        let opened = begin(&place.part, &secrets, &former, catalogue, clock)?;
+        let opened = begin(&place.part, &secrets, &former, (catalogue, &options.keys), clock)?;
         finish(&place.part, opened)?;
         Ok(secrets.profile.clone())
     })();
@@ -342,7 +347,7 @@ fn begin(
     part: &Path,
     secrets: &HubSecrets,
     former: &Former,
-    catalogue: Arc<Catalogue>,
+    (catalogue, keys): (Arc<Catalogue>, &KeyRing),
     clock: fn() -> UnixMillis,
 ) -> Result<ledger::Opened, RestoreError> {
     let author = Author {
@@ -350,7 +355,8 @@ fn begin(
         unit: secrets.profile.province.clone(),
         provincial_key: Arc::clone(&secrets.provincial_key),
     };
-    let mut opened = ledger::open(part, author, catalogue, &LedgerOptions::default())?;
+    let options = LedgerOptions { keys: keys.clone(), ..LedgerOptions::default() };
+    let mut opened = ledger::open(part, author, catalogue, &options)?;
     let note = secrets.profile.successions.last().cloned().unwrap_or_default();
     let succession = |note: &str, before: ReplicaId| {
         let fields = BTreeMap::from([

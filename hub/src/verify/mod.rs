@@ -12,6 +12,7 @@ mod tiles;
 
 use std::path::Path;
 
+use lienthong_node::at_rest::KeyRing;
 use lienthong_node::control::Answer;
 use lienthong_node::log;
 use lienthong_node::replica::log_dir;
@@ -57,9 +58,9 @@ pub struct Derived {
 ///
 /// # Errors
 /// [`Differs`]: the first object that is not what it should be.
-pub fn verify(data: &Path, secrets: &HubSecrets, at_least: u64) -> Result<Derived, Differs> {
+pub fn verify(data: &Path, secrets: &HubSecrets, keys: &KeyRing, at_least: u64) -> Result<Derived, Differs> {
     let (dir, replica) = (log_dir(data), secrets.profile.replica);
-    let (end, faults) = log::verify(&dir, replica).map_err(|error| Differs::at("log", error))?;
+    let (end, faults) = log::verify(&dir, replica, keys).map_err(|error| Differs::at("log", error))?;
     if let Some(fault) = faults.first() {
         return Err(Differs::at(format!("log/{:08}.seg", fault.segment), fault));
     }
@@ -70,7 +71,7 @@ pub fn verify(data: &Path, secrets: &HubSecrets, at_least: u64) -> Result<Derive
     wanted.anchors(&dir, replica)?;
     let tiles = Tiles::open(&dir).map_err(|error| Differs::at("log/hashes.0", error))?;
     let mut entries = Entries::new(secrets, tiles, wanted);
-    let reader = log::open_read_only(&dir, replica).map_err(|error| Differs::at("log", error))?;
+    let reader = log::open_read_only(&dir, replica, keys).map_err(|error| Differs::at("log", error))?;
     for frame in reader.scan(Sequence(0)) {
         let (_, frame) = frame.map_err(|error| Differs::at(format!("entry {}", entries.size()), error))?;
         entries.frame(&frame.payload)?;
@@ -79,8 +80,8 @@ pub fn verify(data: &Path, secrets: &HubSecrets, at_least: u64) -> Result<Derive
 }
 
 /// The same as an answer.
-pub(crate) fn answer(data: &Path, secrets: &HubSecrets, at_least: u64) -> Answer {
-    match verify(data, secrets, at_least) {
+pub(crate) fn answer(data: &Path, secrets: &HubSecrets, keys: &KeyRing, at_least: u64) -> Answer {
+    match verify(data, secrets, keys, at_least) {
         Ok(derived) => Answer::done(json!({
             "entries": derived.entries,
             "root": hex::encode(derived.root),

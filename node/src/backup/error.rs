@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lienthong_proto::note::NoteError;
 
+use super::Recipient;
 use crate::lock::LockError;
 
 /// Why a backup is not made, or not believed.
@@ -62,6 +63,18 @@ pub enum BackupError {
         "danh mục của bản sao lưu không mang chữ ký đúng · the backup's manifest is not signed as it should be: {0}"
     )]
     Signature(#[from] NoteError),
+    /// It is encrypted, and no private key, or another, was given.
+    #[error(
+        "bản sao lưu được mã hóa cho {needed}: cần --identity với tệp khóa riêng của người nhận đó{} · the backup is encrypted to {needed}: --identity with that recipient's private key is needed{}",
+        .given.map(|given| format!(" (đã đưa khóa của {given})")).unwrap_or_default(),
+        .given.map(|given| format!(" (the one given is {given}'s)")).unwrap_or_default()
+    )]
+    Encrypted {
+        /// To whom.
+        needed: Recipient,
+        /// Whose private key was given.
+        given: Option<Recipient>,
+    },
     /// Files are missing or other than they were.
     #[error("bản sao lưu hỏng: {} · the backup is damaged: {}", .0.join("; "), .0.join("; "))]
     Damaged(Vec<String>),

@@ -7,7 +7,7 @@ use lienthong_proto::ids::Sequence;
 use lienthong_proto::merkle::{Frontier, Hashes as _};
 
 use super::error::io;
-use super::{BackupError, Manifest, Report, Target};
+use super::{BackupError, Manifest, Recipient, Report, Target};
 use crate::app::Node;
 use crate::log::{HashFile, LogReader, anchor_bytes};
 use crate::replica::{Head, log_dir};
@@ -82,12 +82,13 @@ const BESIDE: [&str; 8] = [
     "inbox.work/known.jsonl",
 ];
 
-/// Backs a node up, beside its running.
+/// Backs a node up, beside its running, encrypted to a recipient if one is named.
 ///
 /// # Errors
 /// [`BackupError`]; a backup that was there before is still whole then.
-pub fn node_backup(node: &Node, to: &Path) -> Result<Report, BackupError> {
+pub fn node_backup(node: &Node, to: &Path, recipient: Option<Recipient>) -> Result<Report, BackupError> {
     let head = *node.replica.head().borrow();
+    let _held = node.replica.reader().hold();
     let identity = &node.identity;
     let mut pieces =
         log_pieces(&node.data, node.replica.reader(), node.replica.hashes(), identity.replica(), head)?;
@@ -102,7 +103,7 @@ pub fn node_backup(node: &Node, to: &Path) -> Result<Report, BackupError> {
     let checkpoint =
         node.builder().checkpoint(head.size).map_err(|error| BackupError::Manifest(error.to_string()))?;
     let key = identity.log_key();
-    Target::new(to).write(&node.data, &identity.origin(), &pieces, |files| {
+    Target::new(to).encrypted_to(recipient).write(&node.data, &identity.origin(), &pieces, |files| {
         let manifest = Manifest {
             version: 1,
             kind: "node".to_owned(),

@@ -6,7 +6,7 @@ use lienthong_proto::note::{Algorithm, Note, Verifier};
 use lienthong_proto::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use super::BackupError;
+use super::{BackupError, Recipient};
 
 const FORM: &str = "lienthong backup 1";
 
@@ -18,10 +18,39 @@ pub struct FileEntry {
     pub path: String,
     /// Its length.
     pub bytes: u64,
-    /// SHA-256, hex: the name of its object.
+    /// SHA-256, hex: the name of its object, unless that is encrypted.
     pub sha256: String,
     /// The file's time of change when it was copied, nanoseconds; nothing for what was made for the backup.
     pub modified: Option<u64>,
+    /// How its object is encrypted, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedEntry>,
+}
+
+/// An encrypted object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedEntry {
+    /// To whom.
+    pub to: Recipient,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, hex: its name.
+    pub sha256: String,
+}
+
+impl FileEntry {
+    /// The name of its object: the SHA-256 of the object's bytes, hex.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        self.sealed.as_ref().map_or(&self.sha256, |sealed| &sealed.sha256)
+    }
+
+    /// The length of its object.
+    #[must_use]
+    pub fn object_bytes(&self) -> u64 {
+        self.sealed.as_ref().map_or(self.bytes, |sealed| sealed.bytes)
+    }
 }
 
 /// What a backup says of itself.
@@ -145,8 +174,13 @@ mod tests {
     #[test]
     fn every_byte_of_a_manifest_counts() {
         let signer = SigningKey::from_seed(&[5; 32]).unwrap();
-        let file =
-            FileEntry { path: "log/00000000.seg".into(), bytes: 3, sha256: "ab".into(), modified: None };
+        let file = FileEntry {
+            path: "log/00000000.seg".into(),
+            bytes: 3,
+            sha256: "ab".into(),
+            modified: None,
+            sealed: None,
+        };
         let manifest = Manifest {
             version: 1,
             kind: "hub".into(),

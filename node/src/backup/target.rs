@@ -10,7 +10,10 @@ use aws_lc_rs::digest;
 use serde::Serialize;
 
 use super::error::io;
-use super::{BackupError, FileEntry, Manifest, Piece, SignedManifest, Source};
+use super::recipient::{decrypt, encrypt};
+use super::{
+    BackupError, FileEntry, Identity, Manifest, Piece, Recipient, SealedEntry, SignedManifest, Source,
+};
 use crate::lock::DataLock;
 
 const MANIFEST: &str = "manifest";
@@ -40,13 +43,27 @@ pub struct Report {
 #[derive(Debug, Clone)]
 pub struct Target {
     dir: PathBuf,
+    recipient: Option<Recipient>,
+    identity: Option<Identity>,
 }
 
 impl Target {
     /// The folder.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), recipient: None, identity: None }
+    }
+
+    /// What is written is encrypted to somebody, if one is named.
+    #[must_use]
+    pub fn encrypted_to(self, recipient: Option<Recipient>) -> Self {
+        Self { recipient, ..self }
+    }
+
+    /// What is encrypted is decrypted by this private key, if one is given.
+    #[must_use]
+    pub fn opened_by(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }
     }
 
     fn object(&self, sha256: &str) -> PathBuf {
@@ -170,8 +187,12 @@ impl Target {
                     before.bytes == length
                         && metadata.len() == length
                         && before.modified == Some(modified)
-                        && self.object(&before.sha256).metadata().is_ok_and(|object| object.len() == length)
-                        && sum(&self.object(&before.sha256)).is_ok_and(|sum| sum == before.sha256)
+                        && before.sealed.as_ref().map(|sealed| sealed.to) == self.recipient
+                        && self
+                            .object(before.object())
+                            .metadata()
+                            .is_ok_and(|it| it.len() == before.object_bytes())
+                        && sum(&self.object(before.object())).is_ok_and(|sum| sum == before.object())
                 });
                 if let Some(before) = same {
                     return Ok((before.clone(), None));
@@ -196,31 +217,34 @@ impl Target {
         let mut options = OpenOptions::new();
         let mut file =
             options.create(true).truncate(true).write(true).mode(0o600).open(&part).map_err(io(&part))?;
-        let copied = stream(input, &mut file).and_then(|copied| file.sync_all().map(|()| copied));
-        let (sha256, bytes) = copied.map_err(|error| {
+        let copied = match self.recipient {
+            None => stream(input, &mut file).map(|copied| (copied, None)),
+            Some(to) => stream_encrypted(to, input, &mut file).map(|(copied, sealed)| (copied, Some(sealed))),
+        };
+        let copied = copied.and_then(|copied| file.sync_all().map(|()| copied));
+        let ((sha256, bytes), sealed) = copied.map_err(|error| {
             // The room is wanted by others now.
             let _ = std::fs::remove_file(&part);
             io(&self.object(&piece.path))(error)
         })?;
-        let object = self.object(&sha256);
+        let entry = FileEntry { path: piece.path.clone(), bytes, sha256, modified, sealed };
+        let object = self.object(entry.object());
         std::fs::rename(&part, &object).map_err(io(&object))?;
-        Ok(FileEntry { path: piece.path.clone(), bytes, sha256, modified })
+        Ok(entry)
     }
 
     /// The files whose objects are missing or other than they were, by name.
     #[must_use]
     pub fn damaged(&self, files: &[FileEntry]) -> Vec<String> {
         let judge = |file: &FileEntry| {
-            if !safe(&file.path) || !is_sum(&file.sha256) {
+            if !safe(&file.path) || !is_sum(file.object()) {
                 return Some(format!("{}: not a place for a file", file.path));
             }
-            let object = self.object(&file.sha256);
-            match sum(&object) {
-                Ok(found) if found == file.sha256 => None,
-                Ok(_) => {
-                    Some(format!("{} ({OBJECTS}/{}): not the bytes that were copied", file.path, file.sha256))
-                }
-                Err(error) => Some(format!("{} ({OBJECTS}/{}): {error}", file.path, file.sha256)),
+            let name = file.object();
+            match sum(&self.object(name)) {
+                Ok(found) if found == name => None,
+                Ok(_) => Some(format!("{} ({OBJECTS}/{name}): not the bytes that were copied", file.path)),
+                Err(error) => Some(format!("{} ({OBJECTS}/{name}): {error}", file.path)),
             }
         };
         files.iter().filter_map(judge).collect()
@@ -242,12 +266,10 @@ impl Target {
             if let Some(dir) = path.parent() {
                 DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))?;
             }
-            let object = self.object(&file.sha256);
-            let mut input = File::open(&object).map_err(io(&object))?;
             let mut options = OpenOptions::new();
             let mut output =
                 options.create_new(true).write(true).mode(0o600).open(&path).map_err(io(&path))?;
-            let (sha256, _) = stream(&mut input, &mut output).map_err(io(&path))?;
+            let sha256 = self.read(file, &mut output)?;
             output.sync_all().map_err(io(&path))?;
             if sha256 != file.sha256 {
                 return Err(BackupError::Damaged(vec![file.path.clone()]));
@@ -262,18 +284,32 @@ impl Target {
     /// [`BackupError`] if it is not in the backup, or damaged.
     pub fn bytes(&self, manifest: &Manifest, path: &str) -> Result<Vec<u8>, BackupError> {
         let missing = || BackupError::Damaged(vec![format!("{path}: not in the backup")]);
-        let file = manifest.file(path).filter(|file| is_sum(&file.sha256)).ok_or_else(missing)?;
-        let object = self.object(&file.sha256);
-        let bytes = std::fs::read(&object).map_err(io(&object))?;
-        if hex::encode(lienthong_proto::hash::sha256(&[&bytes])) != file.sha256 {
+        let file = manifest.file(path).filter(|file| is_sum(file.object())).ok_or_else(missing)?;
+        let mut bytes = Vec::new();
+        if self.read(file, &mut bytes)? != file.sha256 {
             return Err(BackupError::Damaged(vec![path.to_owned()]));
         }
         Ok(bytes)
     }
 
+    /// Writes a file's bytes as they were, decrypted if need be; returns their SHA-256.
+    fn read(&self, file: &FileEntry, output: &mut dyn io::Write) -> Result<String, BackupError> {
+        let object = self.object(file.object());
+        let mut input = File::open(&object).map_err(io(&object))?;
+        let Some(needed) = file.sealed.as_ref().map(|sealed| sealed.to) else {
+            return stream(&mut input, output).map(|(sum, _)| sum).map_err(io(&object));
+        };
+        let given = self.identity.as_ref().map(Identity::recipient);
+        let identity = self.identity.as_ref().filter(|_| given == Some(needed));
+        let identity = identity.ok_or(BackupError::Encrypted { needed, given })?;
+        let mut summed = Summed::new(output);
+        decrypt(identity, &mut io::BufReader::new(input), &mut summed).map_err(io(&object))?;
+        Ok(summed.finish().0)
+    }
+
     fn forget(&self, manifest: &Manifest) -> Result<(), BackupError> {
         let objects = self.dir.join(OBJECTS);
-        let named: BTreeSet<&str> = manifest.files.iter().map(|file| file.sha256.as_str()).collect();
+        let named: BTreeSet<&str> = manifest.files.iter().map(FileEntry::object).collect();
         for entry in std::fs::read_dir(&objects).map_err(io(&objects))?.flatten() {
             let name = entry.file_name();
             if !name.to_str().is_some_and(|name| named.contains(name)) {
@@ -300,6 +336,62 @@ fn modified(metadata: &std::fs::Metadata) -> u64 {
 
 fn sum(path: &Path) -> io::Result<String> {
     stream(&mut File::open(path)?, &mut io::sink()).map(|(sum, _)| sum)
+}
+
+/// Writes, and sums up what it writes.
+struct Summed<W> {
+    output: W,
+    sum: digest::Context,
+    bytes: u64,
+}
+
+impl<W> Summed<W> {
+    fn new(output: W) -> Self {
+        Self { output, sum: digest::Context::new(&digest::SHA256), bytes: 0 }
+    }
+
+    fn finish(self) -> (String, u64) {
+        (hex::encode(self.sum.finish().as_ref()), self.bytes)
+    }
+}
+
+impl<W: io::Write> io::Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write_all(bytes)?;
+        self.sum.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Reads, and sums up what it reads.
+struct Summing<'a> {
+    input: &'a mut dyn io::Read,
+    sum: Summed<io::Sink>,
+}
+
+impl io::Read for Summing<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(bytes)?;
+        io::Write::write(&mut self.sum, bytes.get(..read).unwrap_or_default())
+    }
+}
+
+/// Copies encrypted: the plain sum and length, and what the object is.
+fn stream_encrypted(
+    to: Recipient,
+    input: &mut dyn io::Read,
+    output: &mut dyn io::Write,
+) -> io::Result<((String, u64), SealedEntry)> {
+    let mut summing = Summing { input, sum: Summed::new(io::sink()) };
+    let mut summed = Summed::new(output);
+    encrypt(&to, &mut summing, &mut summed)?;
+    let (sha256, bytes) = summed.finish();
+    Ok((summing.sum.finish(), SealedEntry { to, bytes, sha256 }))
 }
 
 fn stream(input: &mut dyn io::Read, output: &mut dyn io::Write) -> io::Result<(String, u64)> {

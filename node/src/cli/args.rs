@@ -8,17 +8,18 @@ use lienthong_proto::time::UnixMillis;
 
 use super::doctor::Doctor;
 use super::enrol::Enrol;
+use super::key::{KeyAction, KeyArguments};
 use super::proxy::ProxyArguments;
 use super::records::RecordsCommand;
 use super::recover::Recover;
-use super::verify::{KeyAction, Verify};
+use super::verify::Verify;
 use crate::api::ApiTokenRequest;
 use crate::records::Page;
 use crate::service::Request;
 use crate::web::OfficerRequest;
 
 /// The keys of a settings file.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 14] = [
     "data",
     "lang",
     "log_format",
@@ -30,6 +31,9 @@ pub const KEYS: [&str; 11] = [
     "metrics",
     "proxy",
     "proxy_credentials_file",
+    "at_rest_key_file",
+    "at_rest_key_command",
+    "backup_recipient",
 ];
 
 /// Liên Thông, node: thu thập, lưu giữ, đồng bộ · capture, store, synchronise
@@ -39,7 +43,7 @@ pub struct Cli {
     /// Thư mục dữ liệu · data folder
     #[arg(long, global = true, env = "LIENTHONG_DATA")]
     pub data: Option<PathBuf>,
-    /// Tệp cấu hình: data, lang, `log_format`, `log_filter`, catalogue, inbox, api, web, metrics, proxy, `proxy_credentials_file` · settings file
+    /// Tệp cấu hình: data, lang, `log_format`, `log_filter`, catalogue, inbox, api, web, metrics, proxy, `proxy_credentials_file`, `at_rest_key_file`, `at_rest_key_command`, `backup_recipient` · settings file
     #[arg(long, global = true, env = "LIENTHONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Một tài liệu JSON ra đầu ra chuẩn · one JSON document on standard output
@@ -54,6 +58,9 @@ pub struct Cli {
     /// Vết nào được ghi: warn, info, lienthong_hub=debug · which traces are written
     #[arg(long, global = true, env = "LIENTHONG_LOG", value_name = "FILTER")]
     pub log_filter: Option<String>,
+    /// Where the keys are
+    #[command(flatten)]
+    pub keys: KeyArguments,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -144,20 +151,23 @@ pub enum Command {
     },
     /// Kiểm tra gói nhận từ tỉnh, không cần mạng · check a bundle from the province, offline
     Verify(Verify),
-    /// Khóa nhận gói của cơ quan · an agency's key for bundles
+    /// Tìm trục trặc thường gặp và nói cách sửa · find the usual trouble, and say what to do
+    Doctor(Doctor),
+    /// Kiểm tra toàn bộ nhật ký · judge the whole log
+    Check,
+    /// Khóa mã hóa kho · the key the store is encrypted with
     Key {
         /// What
         #[command(subcommand)]
         action: KeyAction,
     },
-    /// Tìm trục trặc thường gặp và nói cách sửa · find the usual trouble, and say what to do
-    Doctor(Doctor),
-    /// Kiểm tra toàn bộ nhật ký · judge the whole log
-    Check,
     /// Sao lưu, cả khi đang chạy; không có khóa riêng trong đó · back up, while it runs too; no private key is in it
     Backup {
         /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
         to: PathBuf,
+        /// Mã hóa cho người nhận này (`key pair`) · encrypt it to this recipient (`key pair`)
+        #[arg(long = "to", env = "LIENTHONG_BACKUP_RECIPIENT", value_name = "RECIPIENT")]
+        recipient: Option<String>,
     },
 }
 
@@ -282,12 +292,12 @@ impl Command {
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::Verify(_) => "verify",
-            Self::Key { .. } => "key",
             Self::ApiToken { .. } => "api-token",
             Self::Doctor(_) => "doctor",
             Self::Open => "open",
             Self::Officer { .. } => "officer",
             Self::Check => "check",
+            Self::Key { .. } => "key",
             Self::Backup { .. } => "backup",
         }
     }

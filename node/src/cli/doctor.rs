@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{ProxyArguments, Tongue, print_answer, say};
+use super::{KeyArguments, ProxyArguments, Tongue, print_answer, say};
 use crate::app::system_clock;
 use crate::config::Config;
 use crate::doctor::{Examination, answer};
@@ -28,6 +28,7 @@ impl Doctor {
         &self,
         data: &Path,
         config: &Config,
+        keys: &KeyArguments,
         json: bool,
         tongue: Tongue,
     ) -> anyhow::Result<u8> {
@@ -37,6 +38,7 @@ impl Doctor {
             proxy: self.proxy.proxy(config)?,
             hub: self.hub.clone(),
             clock: system_clock,
+            keys: keys.source(config)?,
         };
         let found = examination.examine().await;
         let answer = answer(&found);

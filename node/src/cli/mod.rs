@@ -7,6 +7,7 @@ mod enrol;
 mod export;
 mod human;
 mod import;
+mod key;
 mod password;
 mod proxy;
 mod records;
@@ -24,11 +25,13 @@ pub use args::{ApiTokenAction, Cli, Command, KEYS};
 pub use export::{Export, ExportFormat};
 pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
+pub use key::{KeyAction, KeyArguments, given, new_key, new_pair, private_key, recipient};
 pub use proxy::ProxyArguments;
 pub use records::{Hear, RecordAction, RecordsCommand, day};
 
 use crate::api::{ApiTokens, LoopbackAddress};
 use crate::app::{Node, system_clock};
+use crate::at_rest::{KeyRing, KeySourceError};
 use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::identity::{NodeIdentity, Proxy};
@@ -50,10 +53,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     let tongue = Tongue::of(cli.lang.as_deref().or(config.text("lang")));
     let data = config.path(cli.data.as_ref(), "data").unwrap_or_else(|| PathBuf::from("lienthong-data"));
     let folder = |given: Option<&PathBuf>| config.path(given, "catalogue");
+    let keys = || cli.keys.load(&config);
     match &cli.command {
         Command::Enrol(enrol) => enrol.run(&data, &config, cli.json, tongue).await,
-        Command::Recover(recover) => recover.run(&data, &config, cli.json, tongue).await,
-        Command::Doctor(doctor) => doctor.run(&data, &config, cli.json, tongue).await,
+        Command::Recover(recover) => recover.run(&data, &config, &keys()?, cli.json, tongue).await,
+        Command::Doctor(doctor) => doctor.run(&data, &config, &cli.keys, cli.json, tongue).await,
         Command::Run { catalogue, inbox, api, web, metrics, proxy } => {
             let web = config.pick(web.as_deref(), "web", "");
             let services = Services {
@@ -63,7 +67,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 web: if web.is_empty() { None } else { Some(PageService::new(web.parse()?)) },
                 proxy: proxy.proxy(&config)?,
             };
-            daemon(&data, folder(catalogue.as_ref()).as_deref(), services, tongue).await
+            let place = Place { data: &data, overrides: folder(catalogue.as_ref()), keys: &cli.keys };
+            daemon(place, &config, services, tongue).await
         }
         Command::ApiToken { action } => {
             let request = action.request();
@@ -86,15 +91,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&answer, "verify", cli.json, tongue);
             Ok(answer.exit)
         }
-        Command::Key { action } => {
-            let answer = action.run()?;
+        Command::Check => {
+            let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
+            let nothing = std::collections::BTreeMap::new();
+            let answer = crate::check::check_against(&data, identity.replica(), &nothing, &keys()?);
+            print_answer(&answer, "check", cli.json, tongue);
+            Ok(answer.exit)
+        }
+        Command::Key { action: KeyAction::New { file } } => {
+            let answer = new_key(file)?;
             print_answer(&answer, "key", cli.json, tongue);
             Ok(answer.exit)
         }
-        Command::Check => {
-            let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
-            let answer = crate::check::check(&data, identity.replica());
-            print_answer(&answer, "check", cli.json, tongue);
+        Command::Key { action: KeyAction::Pair { file } } => {
+            let answer = new_pair(file)?;
+            print_answer(&answer, "key", cli.json, tongue);
             Ok(answer.exit)
         }
         command => {
@@ -103,14 +114,22 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                 Command::Sync { proxy, .. } => proxy.proxy(&config)?,
                 _ => None,
             };
-            let mut door = Door::open(&data, overrides.as_deref(), proxy.as_ref()).await?;
+            let mut door = Door::open(&data, overrides.as_deref(), proxy.as_ref(), keys).await?;
             let answer = match command {
                 Command::Records(command) => {
                     let ask =
                         async |request, hear: &mut Hear<'_>| door.ask(Request::Records(request), hear).await;
                     command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
-                command => match request(command) {
+                Command::Key { action: KeyAction::Rotate { wait } } => match given(&cli.keys, &config) {
+                    Ok(keys) => {
+                        // Without a daemon it is done here, or not at all.
+                        let wait = *wait || matches!(door, Door::Folder(_));
+                        door.ask(Request::KeyRotate { keys, wait }, &mut |_| {}).await
+                    }
+                    Err(error) => Err(error),
+                },
+                command => match request(command, &config) {
                     Ok(request) => door.ask(request, &mut |_| {}).await,
                     Err(error) => Err(error),
                 },
@@ -184,19 +203,28 @@ impl PageService {
     }
 }
 
+/// A node's folder, the one with catalogue files over the published ones, and where its keys are.
+struct Place<'a> {
+    data: &'a Path,
+    overrides: Option<PathBuf>,
+    keys: &'a KeyArguments,
+}
+
 async fn daemon(
-    data: &Path,
-    overrides: Option<&Path>,
+    Place { data, overrides, keys }: Place<'_>,
+    config: &Config,
     mut services: Services,
     tongue: Tongue,
 ) -> anyhow::Result<u8> {
+    let overrides = overrides.as_deref();
     services.inbox = std::path::absolute(services.inbox)?;
     // One for all rounds: no signal falls between two.
     let mut stopped = std::pin::pin!(stopped());
-    let open = |proxy: Option<&Proxy>| -> anyhow::Result<_> {
-        Ok(Node::open_through(data, in_force(data, overrides)?, system_clock, proxy)?)
+    let mut ring = keys.load(config)?;
+    let open = |proxy: Option<&Proxy>, keys: &KeyRing| -> anyhow::Result<_> {
+        Ok(Node::open_through(data, in_force(data, overrides)?, system_clock, proxy, keys)?)
     };
-    let mut node = open(services.proxy.as_ref())?;
+    let mut node = open(services.proxy.as_ref(), &ring)?;
     let mut again = false;
     loop {
         let served = serve(&node, &services, again).await?;
@@ -222,9 +250,11 @@ async fn daemon(
             () = node.superseded.cancelled() => {
                 eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
                 node.close().await;
+                // What a service was given at its start may be older than the key in force.
+                ring = node.replica.reader().keys();
                 drop(node);
                 again = true;
-                let anew = async || open(services.proxy.as_ref());
+                let anew = async || open(services.proxy.as_ref(), &ring);
                 node = tokio::select! {
                     stopped = &mut stopped => return stopped.map(|()| 0),
                     opened = settled(again, anew) => opened?,
@@ -279,6 +309,7 @@ async fn serve(
     node.start_sync(Settings::default());
     node.start_inbox(&services.inbox).context("inbox")?;
     node.start_judging().context("quality")?;
+    node.resealer.start().context("at_rest")?;
     crate::observe::watch_jobs(node).context("watchdog")?;
     Ok(served)
 }
@@ -326,7 +357,12 @@ enum Door {
 }
 
 impl Door {
-    async fn open(data: &Path, overrides: Option<&Path>, proxy: Option<&Proxy>) -> anyhow::Result<Self> {
+    async fn open(
+        data: &Path,
+        overrides: Option<&Path>,
+        proxy: Option<&Proxy>,
+        keys: impl Fn() -> Result<KeyRing, KeySourceError>,
+    ) -> anyhow::Result<Self> {
         if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
             return Ok(Self::Daemon(connection));
         }
@@ -334,7 +370,7 @@ impl Door {
             return Ok(Self::Unenrolled);
         }
         let catalogue = in_force(data, overrides)?;
-        Ok(Self::Folder(Node::open_through(data, catalogue, system_clock, proxy)?))
+        Ok(Self::Folder(Node::open_through(data, catalogue, system_clock, proxy, &keys()?)?))
     }
 
     async fn ask(&mut self, request: Request, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
@@ -361,7 +397,7 @@ impl Door {
     }
 }
 
-fn request(command: &Command) -> anyhow::Result<Request> {
+fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Status => Request::Status,
         Command::Sync { .. } => Request::Sync,
@@ -373,7 +409,10 @@ fn request(command: &Command) -> anyhow::Result<Request> {
             Request::Quarantine { page: page.clone() }
         }
         Command::Log { action } => action.request()?,
-        Command::Backup { to } => Request::Backup { to: std::path::absolute(to)? },
+        Command::Backup { to, recipient } => {
+            let recipient = key::recipient(recipient.as_deref(), config)?;
+            Request::Backup { to: std::path::absolute(to)?, recipient }
+        }
         Command::ApiToken { action } => Request::ApiTokens(action.request()),
         Command::Open => Request::Page(PageRequest::Open { author: author() }),
         Command::Enrol(_)

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
+use super::key::private_key;
 use super::{ProxyArguments, Tongue, print_answer};
 use crate::app::system_clock;
+use crate::at_rest::KeyRing;
 use crate::config::Config;
 use crate::control::Answer;
 use crate::identity::Token;
@@ -25,6 +27,9 @@ pub struct Recover {
     /// Bản sao lưu của máy cũ, cho thư mục mới · a backup of the old machine, for a new folder
     #[arg(long, value_name = "DIR", requires = "token")]
     from: Option<PathBuf>,
+    /// Tệp khóa riêng mở bản sao lưu đã mã hóa · file with the private key of an encrypted backup
+    #[arg(long, value_name = "FILE", requires = "from")]
+    identity: Option<PathBuf>,
     /// Proxy
     #[command(flatten)]
     proxy: ProxyArguments,
@@ -35,6 +40,7 @@ impl Recover {
         &self,
         data: &Path,
         config: &Config,
+        keys: &KeyRing,
         json: bool,
         tongue: Tongue,
     ) -> anyhow::Result<u8> {
@@ -42,14 +48,17 @@ impl Recover {
         let proxy = self.proxy.proxy(config)?;
         std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
         let catalogue = in_force(data, config.path(None, "catalogue").as_deref())?;
-        let of_backup = self.from.as_ref().map(|from| recover::from_backup(data, from)).transpose()?;
+        let identity = private_key(self.identity.as_deref())?;
+        let from = self.from.as_ref();
+        let of_backup = from.map(|from| recover::from_backup(data, from, identity)).transpose()?;
         let hub = self.hub.clone().or(of_backup);
         let reach = (hub.as_deref(), proxy.as_ref());
-        let replace = |token| recover::replace_through(data, reach, token, catalogue.clone(), system_clock);
+        let replace =
+            |token| recover::replace_through(data, reach, token, catalogue.clone(), system_clock, keys);
         let report = if token.is_some() || data.join(RECOVERING).exists() {
             replace(token.as_ref()).await?
         } else {
-            match recover::in_place_through(data, proxy.as_ref()).await {
+            match recover::in_place_through(data, proxy.as_ref(), keys).await {
                 // What cannot be mended where it is goes on as a new replica: by the old certificate, if approved.
                 Err(RecoverError::NeedsToken | RecoverError::Unsent(_)) => replace(None).await?,
                 mended => mended?,

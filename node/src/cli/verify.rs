@@ -1,11 +1,11 @@
-//! `verify` and `key new`: for agencies, offline.
+//! `verify`: for agencies, offline.
 
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::Args;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::disclosure::Trust;
 use lienthong_proto::note::{Algorithm, Verifier};
@@ -13,10 +13,10 @@ use serde_json::json;
 
 use super::export::{ExportFormat, Sheet};
 use super::{Tongue, say};
+use crate::backup::Identity;
 use crate::control::Answer;
 use crate::export::WholeFile;
 use crate::identity::NodeIdentity;
-use crate::sealed::Identity;
 use crate::verify::{Verified, VerifyError, policy, said, verify};
 
 /// A bundle, and whom to believe.
@@ -27,7 +27,7 @@ pub struct Verify {
     /// Chính sách tin cậy, nhận qua đường khác với gói; không có thì dùng sổ cái máy này đã ghi danh · the trust policy, got by another way than the bundle; without one, the ledger this node is enrolled with
     #[arg(long, value_name = "POLICY")]
     pub trust: Option<PathBuf>,
-    /// Tệp khóa của cơ quan (`key new`) · the agency's key file (`key new`)
+    /// Tệp khóa của cơ quan (`key pair`) · the agency's key file (`key pair`)
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// Ghi bảng dữ liệu lập lại từ gói vào thư mục này, mỗi loại một tệp · write the records made again from the bundle into this folder, a file for each type
@@ -36,26 +36,6 @@ pub struct Verify {
     /// How they are written
     #[arg(long, value_enum, default_value_t)]
     pub format: ExportFormat,
-}
-
-/// What of keys.
-#[derive(Debug, Subcommand)]
-pub enum KeyAction {
-    /// Tạo khóa nhận gói; gửi phần công khai cho tỉnh · make the key bundles are sealed to; send its public half to the province
-    New {
-        /// Where: nothing may be there yet
-        #[arg(long)]
-        out: PathBuf,
-    },
-}
-
-impl KeyAction {
-    pub(super) fn run(&self) -> anyhow::Result<Answer> {
-        let Self::New { out } = self;
-        let identity = Identity::generate()?;
-        identity.write(out).with_context(|| out.display().to_string())?;
-        Ok(Answer::done(json!({ "key": identity.recipient().to_string(), "file": out })))
-    }
 }
 
 impl Verify {

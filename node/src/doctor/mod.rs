@@ -4,6 +4,7 @@
 //! changes nothing, takes no lock, and costs the hub one question. A check behind one that failed is not made, so that
 //! one trouble is named once.
 
+mod at_rest;
 mod daemon;
 mod end;
 mod finding;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use lienthong_proto::time::UnixMillis;
 use serde_json::{Value as Json, json};
 
+pub use at_rest::AtRest;
 pub use daemon::Daemon;
 pub use end::LogEnd;
 pub use finding::{Finding, Grade, Text};
@@ -26,6 +28,7 @@ pub use identity::{Identity, Known};
 pub use line::{Line, PortFault, Refusal, Said, TlsFault};
 pub use watched::Watched;
 
+use crate::at_rest::KeySource;
 use crate::control::Answer;
 use crate::identity::{NodeIdentity, Proxy};
 
@@ -40,6 +43,8 @@ pub struct Examination {
     pub proxy: Option<Proxy>,
     /// The hub to try, instead of the one of enrolment.
     pub hub: Option<String>,
+    /// Where the keys of encryption at rest are.
+    pub keys: KeySource,
     /// Tells the time.
     pub clock: fn() -> UnixMillis,
 }
@@ -65,6 +70,7 @@ impl Examination {
             let daemon = Daemon::observe(data).await;
             found.push(daemon.judge(serves));
             found.push(LogEnd::observe(data, identity.replica()).judge());
+            found.extend(AtRest::observe(data, &self.keys).judge());
             found.push(Watched::observe(&self.watched(&daemon)).judge());
         }
         found

@@ -1,23 +1,33 @@
 //! Frames and segment headers, byte by byte.
+//!
+//! A sealed segment holds the same frames: its header is longer by what leads to its key, and behind each payload, which
+//! is sealed, stands a tag. A frame's *place* is where it would stand in the plain form, so that a segment may be
+//! rewritten from one form into the other, or under another key, and every place that was noted stays good.
 
 use bytes::Bytes;
 use lienthong_proto::bytes::{Reader, Writer};
 use lienthong_proto::ids::{ReplicaId, Sequence};
 
+use super::seal::{SALT_BYTES, SealMark, SegmentSeal};
+use crate::at_rest::{KeyId, TAG_BYTES};
+
 /// Bytes of a frame's payload at most: a packed batch that did not compress, and its acceptance.
 pub const FRAME_PAYLOAD_MAX: usize = 2 * 1024 * 1024;
 /// u32 length, u32 CRC-32C, u64 first sequence, u32 count.
 pub(crate) const FRAME_HEADER: usize = 20;
-/// Magic, replica, first sequence, segment number, CRC-32C.
+/// Magic, replica, first sequence, segment number, CRC-32C. Places in any segment begin behind it.
 pub(crate) const SEGMENT_HEADER: usize = 40;
+/// The same, and before the CRC-32C the master key's name and the salt.
+pub(crate) const SEALED_HEADER: usize = SEGMENT_HEADER + 8 + SALT_BYTES;
 const MAGIC: &[u8; 8] = b"LTSEG01\n";
+const SEALED_MAGIC: &[u8; 8] = b"LTSEG02\n";
 
 /// Where a frame stands: segment number and byte offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FramePosition {
     /// The segment, from 0.
     pub segment: u32,
-    /// The offset of its header in the segment file.
+    /// The offset of its header in the segment's plain form.
     pub offset: u32,
 }
 
@@ -66,8 +76,16 @@ impl FrameHeader {
         (length <= FRAME_PAYLOAD_MAX && header.count > 0).then_some(header)
     }
 
-    pub(crate) fn holds(&self, payload: &[u8]) -> bool {
-        checksum(self.first, self.count, &[payload]) == self.crc
+    /// Whether the checksum holds over a payload, of a sealed frame with its tag.
+    pub(crate) fn holds(&self, stored: &[u8]) -> bool {
+        checksum(self.first, self.count, &[stored]) == self.crc
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&u32::try_from(self.length).unwrap_or(u32::MAX).to_be_bytes());
+        out.extend_from_slice(&self.crc.to_be_bytes());
+        out.extend_from_slice(&self.first.to_be_bytes());
+        out.extend_from_slice(&self.count.to_be_bytes());
     }
 }
 
@@ -80,13 +98,39 @@ fn checksum(first: u64, count: u32, parts: &[&[u8]]) -> u32 {
 /// Appends a frame's bytes to `out`.
 pub(crate) fn encode_frame(first: u64, count: u32, parts: &[&[u8]], out: &mut Vec<u8>) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend_from_slice(&checksum(first, count, parts).to_be_bytes());
-    out.extend_from_slice(&first.to_be_bytes());
-    out.extend_from_slice(&count.to_be_bytes());
+    FrameHeader { length, crc: checksum(first, count, parts), first, count }.encode(out);
     for part in parts {
         out.extend_from_slice(part);
     }
+}
+
+/// Appends a sealed frame's bytes to `out`; `offset` is where it will stand in its file. `false` if it cannot be sealed.
+pub(crate) fn encode_sealed(
+    seal: &SegmentSeal,
+    offset: u64,
+    (first, count): (u64, u32),
+    parts: &[&[u8]],
+    out: &mut Vec<u8>,
+) -> bool {
+    let start = out.len();
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut header = FrameHeader { length, crc: 0, first, count };
+    header.encode(out);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    let Some((head, payload)) =
+        out.get_mut(start..).and_then(|frame| frame.split_at_mut_checked(FRAME_HEADER))
+    else {
+        return false;
+    };
+    let Some(tag) = seal.seal(offset, header, payload) else { return false };
+    header.crc = checksum(first, count, &[payload, &tag]);
+    if let Some(crc) = head.get_mut(4..8) {
+        crc.copy_from_slice(&header.crc.to_be_bytes());
+    }
+    out.extend_from_slice(&tag);
+    true
 }
 
 /// The header of a segment file.
@@ -95,28 +139,53 @@ pub(crate) struct SegmentHeader {
     pub(crate) replica: ReplicaId,
     pub(crate) first: u64,
     pub(crate) number: u32,
+    /// How it is sealed, if it is.
+    pub(crate) seal: Option<SealMark>,
 }
 
 impl SegmentHeader {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::with_capacity(SEGMENT_HEADER);
-        out.raw(MAGIC);
+        let mut out = Writer::with_capacity(SEALED_HEADER);
+        out.raw(if self.seal.is_some() { SEALED_MAGIC } else { MAGIC });
         out.raw(&self.replica.0);
         out.u64(self.first);
         out.u32(self.number);
+        if let Some(mark) = &self.seal {
+            out.raw(&mark.key.0);
+            out.raw(&mark.salt);
+        }
         let crc = crc32c::crc32c(out.as_slice());
         out.u32(crc);
         out.into_bytes()
     }
 
+    /// Reads the header at the beginning of a file.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, crc) = bytes.get(..SEGMENT_HEADER)?.split_at_checked(SEGMENT_HEADER - 4)?;
+        let sealed = bytes.starts_with(SEALED_MAGIC);
+        let length = if sealed { SEALED_HEADER } else { SEGMENT_HEADER };
+        let (body, crc) = bytes.get(..length)?.split_at_checked(length - 4)?;
         let mut input = Reader::new(body);
-        if input.take(8).ok()? != MAGIC || crc32c::crc32c(body).to_be_bytes() != crc {
+        let magic = input.take(8).ok()?;
+        if (magic != MAGIC && !sealed) || crc32c::crc32c(body).to_be_bytes() != crc {
             return None;
         }
         let replica = ReplicaId(input.array().ok()?);
-        Some(Self { replica, first: input.u64().ok()?, number: input.u32().ok()? })
+        let (first, number) = (input.u64().ok()?, input.u32().ok()?);
+        let seal = match sealed {
+            true => Some(SealMark { key: KeyId(input.array().ok()?), salt: input.array().ok()? }),
+            false => None,
+        };
+        Some(Self { replica, first, number, seal })
+    }
+
+    /// Its bytes.
+    pub(crate) fn length(&self) -> usize {
+        if self.seal.is_some() { SEALED_HEADER } else { SEGMENT_HEADER }
+    }
+
+    /// Bytes behind each payload.
+    pub(crate) fn tag_length(&self) -> usize {
+        if self.seal.is_some() { TAG_BYTES } else { 0 }
     }
 }
 

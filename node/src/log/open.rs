@@ -7,12 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lienthong_proto::ids::{ReplicaId, Sequence};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::anchor::AnchorFile;
-use super::frame::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, SegmentHeader, segment_name};
-use super::reader::{SegmentState, Shared};
+use super::frame::{FRAME_HEADER, FrameHeader, SEALED_HEADER, SEGMENT_HEADER, SegmentHeader, segment_name};
+use super::reader::{Place, SegmentState, Shared};
+use super::seal::SegmentSeal;
 use super::{Anchor, Disk, LogReader, LogWriter};
+use crate::at_rest::{KeyRing, NeededKey, TAG_BYTES};
 
+/// Segments a process may have open without asking for more.
+const FILES_FEW: usize = 256;
 const ENDS_EARLY: &str = "the log ends before its anchor";
 
 /// What opening found.
@@ -82,17 +87,30 @@ pub enum OpenError {
         /// As found.
         found: ReplicaId,
     },
+    /// It is sealed, and the key is not at hand.
+    #[error(transparent)]
+    Key(#[from] NeededKey),
 }
 
-/// Opens a replica's log for writing, cutting an unfinished write away.
+/// Opens a replica's log that is not sealed for writing, cutting an unfinished write away.
 ///
 /// # Errors
 /// [`OpenError`]; a damaged log is left as it is.
 pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenError> {
+    open_sealed(dir, replica, disk, &KeyRing::default())
+}
+
+/// As [`open`]; what is written is sealed by the first of `keys`, if there is one, and what is there may be sealed by
+/// any of them.
+///
+/// # Errors
+/// [`OpenError`]; nothing is changed if a key is missing.
+pub fn open_sealed(dir: &Path, replica: ReplicaId, disk: Disk, keys: &KeyRing) -> Result<Opened, OpenError> {
     let io = |source| OpenError::Io { path: dir.display().to_string(), source };
     std::fs::create_dir_all(dir).map_err(io)?;
     let (anchor_file, anchor) = AnchorFile::open(dir).map_err(io)?;
     let mut walk = Walk::new(dir, replica, anchor.as_ref().map_or(0, |anchor| anchor.next));
+    walk.keys = Some(keys);
     walk.run()?;
     if walk.next < walk.anchored {
         let reason = ENDS_EARLY;
@@ -102,21 +120,25 @@ pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenEr
     if let Some(cut) = walk.cut {
         cut_tail(dir, cut).map_err(io)?;
     }
+    super::reseal::forget_unfinished(dir).map_err(io)?;
     let shared = Arc::new(Shared::default());
+    *shared.keys.write() = keys.clone();
     shared.next.store(walk.next, Ordering::Release);
     *shared.segments.write() = walk.segments;
     let writer = LogWriter::new(dir, disk, replica, Arc::clone(&shared), anchor_file).map_err(io)?;
     Ok(Opened { writer, reader: LogReader { shared }, cut: walk.cut, anchor })
 }
 
-/// Reads a whole log without changing it and names every fault; an unfinished tail is none.
+/// Reads a whole log without changing it and names every fault; an unfinished tail is none. What is sealed is opened.
 ///
 /// # Errors
-/// [`OpenError::Io`] if the folder cannot be read.
-pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), OpenError> {
+/// [`OpenError::Io`] if the folder cannot be read, [`OpenError::Key`] if a key is missing.
+pub fn verify(dir: &Path, replica: ReplicaId, keys: &KeyRing) -> Result<(Sequence, Vec<Fault>), OpenError> {
     let io = |source| OpenError::Io { path: dir.display().to_string(), source };
     let anchored = anchored(dir).map_err(io)?;
     let mut walk = Walk::new(dir, replica, anchored);
+    walk.keys = Some(keys);
+    walk.unseals = true;
     match walk.run() {
         Ok(()) if walk.next < anchored => {
             let reason = ENDS_EARLY;
@@ -130,7 +152,7 @@ pub fn verify(dir: &Path, replica: ReplicaId) -> Result<(Sequence, Vec<Fault>), 
 }
 
 /// Reads the last segment of a log without changing it, beside its writer too: how many entries the log has. An
-/// unfinished tail is no fault.
+/// unfinished tail is no fault; no key is needed.
 ///
 /// # Errors
 /// [`OpenError`] if its end is damaged or not readable.
@@ -143,7 +165,7 @@ pub fn verify_end(dir: &Path, replica: ReplicaId) -> Result<Sequence, OpenError>
     for number in segment_numbers(dir).into_iter().rev().take(2) {
         let file = File::open(dir.join(segment_name(number))).map_err(io)?;
         let mut header = Vec::new();
-        file.take(SEGMENT_HEADER as u64).read_to_end(&mut header).map_err(io)?;
+        file.take(SEALED_HEADER as u64).read_to_end(&mut header).map_err(io)?;
         if let Some(header) = SegmentHeader::decode(&header) {
             (walk.number, walk.next) = (number, header.first);
             break;
@@ -180,13 +202,27 @@ pub fn anchored(dir: &Path) -> io::Result<u64> {
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn open_read_only(dir: &Path, replica: ReplicaId) -> Result<LogReader, OpenError> {
+pub fn open_read_only(dir: &Path, replica: ReplicaId, keys: &KeyRing) -> Result<LogReader, OpenError> {
     let mut walk = Walk::new(dir, replica, 0);
+    walk.keys = Some(keys);
     walk.run()?;
     let shared = Arc::new(Shared::default());
+    *shared.keys.write() = keys.clone();
     shared.next.store(walk.next, Ordering::Release);
     *shared.segments.write() = walk.segments;
     Ok(LogReader { shared })
+}
+
+/// The key that a log's last sealed segment needs; none if no segment is sealed. A segment that cannot be read says
+/// nothing.
+#[must_use]
+pub fn needed_key(dir: &Path, keys: &KeyRing) -> Option<NeededKey> {
+    segment_numbers(dir).into_iter().rev().find_map(|number| {
+        let mut bytes = Vec::new();
+        let file = File::open(dir.join(segment_name(number))).ok()?;
+        file.take(SEALED_HEADER as u64).read_to_end(&mut bytes).ok()?;
+        keys.key(SegmentHeader::decode(&bytes)?.seal?.key).err()
+    })
 }
 
 fn cut_tail(dir: &Path, cut: CutTail) -> io::Result<()> {
@@ -208,14 +244,22 @@ struct Walk<'a> {
     next: u64,
     segments: Vec<Arc<SegmentState>>,
     cut: Option<CutTail>,
+    /// Every key must be among them; if not said, none is needed, and no frame can be read afterwards.
+    keys: Option<&'a KeyRing>,
+    /// Whether sealed frames are opened on the way.
+    unseals: bool,
 }
 
 impl<'a> Walk<'a> {
     fn new(dir: &'a Path, replica: ReplicaId, anchored: u64) -> Self {
-        Self { dir, replica, anchored, number: 0, next: 0, segments: Vec::new(), cut: None }
+        let (segments, cut, keys) = (Vec::new(), None, None);
+        Self { dir, replica, anchored, number: 0, next: 0, segments, cut, keys, unseals: false }
     }
 
     fn run(&mut self) -> Result<(), OpenError> {
+        if segment_numbers(self.dir).len() > FILES_FEW {
+            allow_files();
+        }
         while self.cut.is_none() {
             let path = self.dir.join(segment_name(self.number));
             let file = match File::open(&path) {
@@ -241,11 +285,13 @@ impl<'a> Walk<'a> {
     fn segment(&mut self, file: File) -> Result<(), Stop> {
         let length = file.metadata()?.len();
         let mut input = BufReader::with_capacity(256 * 1024, file.try_clone()?);
-        let mut header = vec![0; SEGMENT_HEADER.min(usize::try_from(length).unwrap_or(usize::MAX))];
+        let mut header = vec![0; SEALED_HEADER.min(usize::try_from(length).unwrap_or(usize::MAX))];
         input.read_exact(&mut header)?;
         let Some(header) = SegmentHeader::decode(&header) else {
-            return self.stop_at(0, length, "the segment's header");
+            // Whether its frames have tags, only the header said.
+            return self.stop_at(0, length, &[0, TAG_BYTES], "the segment's header");
         };
+        input.seek_relative(i64::try_from(header.length()).unwrap_or(0) - header_read(length))?;
         if header.replica != self.replica {
             let (expected, found) = (self.replica, header.replica);
             return Err(Stop::Open(OpenError::OtherReplica { expected, found }));
@@ -253,20 +299,28 @@ impl<'a> Walk<'a> {
         if header.number != self.number || header.first != self.next {
             return Err(Stop::Open(self.fault(0, "the segment does not continue the one before").into()));
         }
-        let state = SegmentState::new(file, self.next, length);
-        let mut offset = SEGMENT_HEADER as u64;
+        let seal = match self.keys {
+            Some(keys) => SegmentSeal::of(&header, keys).map_err(|key| Stop::Open(key.into()))?,
+            None => None,
+        };
+        let (state, tag) = (SegmentState::new(file, header, seal, length), header.tag_length());
+        let mut place = Place::first(&header);
         let mut payload = Vec::new();
-        while offset < length {
-            match read_frame(&mut input, length - offset, &mut payload)? {
+        while place.stored < length {
+            match read_frame(&mut input, length - place.stored, tag, &mut payload)? {
                 Some(frame) if frame.first == self.next => {
-                    state.index(self.next, u32::try_from(offset).unwrap_or(u32::MAX));
+                    if self.unseals && !state.unsealed(place, frame, &mut payload) {
+                        let reason = "a frame does not open: it was altered, or moved here";
+                        return Err(Stop::Open(self.fault(place.stored, reason).into()));
+                    }
+                    state.index(self.next, place);
                     self.next += u64::from(frame.count);
-                    offset += (FRAME_HEADER + payload.len()) as u64;
+                    place = place.after(frame.length, tag);
                 }
                 _ => {
-                    state.published.store(offset, Ordering::Release);
+                    state.published.store(place.stored, Ordering::Release);
                     self.segments.push(Arc::new(state));
-                    return self.stop_at(offset, length, "a frame's checksum or sequence");
+                    return self.stop_at(place.stored, length, &[tag], "a frame's checksum or sequence");
                 }
             }
         }
@@ -275,8 +329,14 @@ impl<'a> Walk<'a> {
     }
 
     /// A bad frame: unfinished, if it is beyond the anchor and nothing good follows; otherwise damage.
-    fn stop_at(&mut self, offset: u64, length: u64, reason: &'static str) -> Result<(), Stop> {
-        if self.next < self.anchored || self.later_segment() || self.good_frame_after(offset)? {
+    fn stop_at(
+        &mut self,
+        offset: u64,
+        length: u64,
+        tags: &[usize],
+        reason: &'static str,
+    ) -> Result<(), Stop> {
+        if self.next < self.anchored || self.later_segment() || self.good_frame_after(offset, tags)? {
             return Err(Stop::Open(self.fault(offset, reason).into()));
         }
         self.cut = Some(CutTail { segment: self.number, offset, bytes: length - offset });
@@ -287,7 +347,7 @@ impl<'a> Walk<'a> {
         segment_numbers(self.dir).last().is_some_and(|last| *last > self.number)
     }
 
-    fn good_frame_after(&self, offset: u64) -> io::Result<bool> {
+    fn good_frame_after(&self, offset: u64, tags: &[usize]) -> io::Result<bool> {
         let mut file = File::open(self.dir.join(segment_name(self.number)))?;
         file.seek(SeekFrom::Start(offset))?;
         let mut rest = Vec::new();
@@ -299,8 +359,11 @@ impl<'a> Walk<'a> {
             };
             // A frame worth the checksum continues the log from near here.
             let near = header.first >= self.next && header.first - self.next < 1 << 24;
-            let payload = tail.get(FRAME_HEADER..FRAME_HEADER + header.length);
-            if near && payload.is_some_and(|payload| header.holds(payload)) {
+            let holds = |tag: &usize| {
+                let stored = tail.get(FRAME_HEADER..FRAME_HEADER + header.length + tag);
+                stored.is_some_and(|stored| header.holds(stored))
+            };
+            if near && tags.iter().any(holds) {
                 return Ok(true);
             }
         }
@@ -312,9 +375,24 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Each segment is a file that stays open, and each opening under a key begins one: as many as the system lets a process
+/// have. Where it lets it have no more, opening says so.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+}
+
+/// How many bytes of a file were read to find its header.
+fn header_read(length: u64) -> i64 {
+    i64::try_from(length.min(SEALED_HEADER as u64)).unwrap_or(0)
+}
+
 fn read_frame(
     input: &mut BufReader<File>,
     left: u64,
+    tag: usize,
     payload: &mut Vec<u8>,
 ) -> io::Result<Option<FrameHeader>> {
     if left < FRAME_HEADER as u64 {
@@ -325,10 +403,11 @@ fn read_frame(
     let Some(header) = FrameHeader::decode(&header) else {
         return Ok(None);
     };
-    if (FRAME_HEADER + header.length) as u64 > left {
+    let length = header.length + tag;
+    if (FRAME_HEADER + length) as u64 > left {
         return Ok(None);
     }
-    payload.resize(header.length, 0);
+    payload.resize(length, 0);
     input.read_exact(payload)?;
     Ok(header.holds(payload).then_some(header))
 }

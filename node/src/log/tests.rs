@@ -6,6 +6,7 @@ use std::path::Path;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 
 use super::{Disk, OpenError, Opened, open, verify};
+use crate::at_rest::KeyRing;
 
 const REPLICA: ReplicaId = ReplicaId([7; 16]);
 
@@ -96,7 +97,7 @@ fn p1_damage_before_the_anchor_is_never_taken_for_an_unfinished_write() {
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
         assert!(matches!(open(dir.path(), REPLICA, Disk::real()), Err(OpenError::Damaged(_))), "{length}");
-        assert_eq!(verify(dir.path(), REPLICA).unwrap().1.len(), 1);
+        assert_eq!(verify(dir.path(), REPLICA, &KeyRing::default()).unwrap().1.len(), 1);
     }
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(open(dir.path(), REPLICA, Disk::real()), Err(OpenError::Damaged(_))));

@@ -10,8 +10,9 @@ use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 
 use super::anchor::AnchorFile;
-use super::frame::{FRAME_HEADER, SEGMENT_HEADER, SegmentHeader, encode_frame, segment_name};
-use super::reader::{SegmentState, Shared};
+use super::frame::{FRAME_HEADER, SegmentHeader, encode_frame, encode_sealed, segment_name};
+use super::reader::{Place, SegmentState, Shared};
+use super::seal::{SealMark, SegmentSeal};
 use super::{Anchor, Disk, FRAME_PAYLOAD_MAX, FramePosition};
 
 /// A segment is closed once it has grown past this.
@@ -67,6 +68,8 @@ struct Current {
     state: Arc<SegmentState>,
     /// Bytes written to the file.
     written: u64,
+    /// Where the next frame will stand.
+    place: Place,
     buffer: Vec<u8>,
     /// The folder does not yet surely know the file.
     fresh: bool,
@@ -81,19 +84,22 @@ impl LogWriter {
         anchor_file: AnchorFile,
     ) -> io::Result<Self> {
         let next = shared.next.load(Ordering::Acquire);
-        let last = {
-            let segments = shared.segments.read();
-            segments.last().map(|state| (segments.len() - 1, Arc::clone(state)))
-        };
-        let current = match last {
-            Some((number, state)) => {
-                let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let last = shared.segments.read().last().cloned();
+        // A sealed segment is never gone on with: what was cut from its end may have used up nonces. Nor is a plain one
+        // once there is a key.
+        let plain = last.filter(|state| state.header.seal.is_none() && shared.keys.read().is_empty());
+        let current = match plain {
+            Some(state) => {
+                let number = state.header.number;
                 let file = OpenOptions::new().append(true).open(dir.join(segment_name(number)))?;
                 let written = state.published.load(Ordering::Acquire);
-                Some(Current { number, file, state, written, buffer: Vec::new(), fresh: false })
+                let end = u32::try_from(written).map_err(|_| io::ErrorKind::FileTooLarge)?;
+                let place = Place { plain: end, stored: written };
+                Some(Current { number, file, state, written, place, buffer: Vec::new(), fresh: false })
             }
             None => None,
         };
+        shared.open.store(current.as_ref().map_or(0, |it| u64::from(it.number) + 1), Ordering::Release);
         let dir = dir.to_owned();
         Ok(Self {
             dir,
@@ -142,7 +148,8 @@ impl LogWriter {
     }
 
     fn append_frame(&mut self, count: u32, parts: &[&[u8]]) -> io::Result<FramePosition> {
-        if self.current.as_ref().is_none_or(|current| current.end() >= SEGMENT_BYTES) {
+        self.turn()?;
+        if self.current.as_ref().is_none_or(|current| u64::from(current.place.plain) >= SEGMENT_BYTES) {
             self.roll()?;
         }
         let disk = self.disk.clone();
@@ -150,37 +157,79 @@ impl LogWriter {
         let Some(current) = &mut self.current else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        let offset =
-            u32::try_from(current.end()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-        encode_frame(first, count, parts, &mut current.buffer);
-        current.state.index(first, offset);
+        let place = current.place;
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        match &current.state.seal {
+            None => encode_frame(first, count, parts, &mut current.buffer),
+            Some(seal) => {
+                if !encode_sealed(seal, place.stored, (first, count), parts, &mut current.buffer) {
+                    return Err(io::Error::other("a frame cannot be sealed"));
+                }
+            }
+        }
+        current.place = place.after(length, current.state.header.tag_length());
+        current.state.index(first, place);
         if current.buffer.len() >= BUFFER_BYTES {
             current.write_out(&disk)?;
         }
         self.next += u64::from(count);
-        Ok(FramePosition { segment: current.number, offset })
+        Ok(FramePosition { segment: current.number, offset: place.plain })
+    }
+
+    /// Closes the current segment if another key seals now: the next frame begins one under it.
+    fn turn(&mut self) -> io::Result<()> {
+        let Some(current) = &self.current else { return Ok(()) };
+        let sealed_by = current.state.header.seal.map(|mark| mark.key);
+        if sealed_by != self.shared.keys.read().current().map(crate::at_rest::MasterKey::id) {
+            self.end_segment()?;
+        }
+        Ok(())
+    }
+
+    /// Where everything is synced: closes a segment that another key is to follow, so that it may be rewritten.
+    ///
+    /// # Errors
+    /// [`SyncError`] ends the writer.
+    pub fn settle(&mut self) -> Result<(), SyncError> {
+        if self.ended || self.synced != self.next {
+            return Ok(());
+        }
+        self.turn().map_err(|error| {
+            self.ended = true;
+            SyncError::Sync(error)
+        })
+    }
+
+    fn end_segment(&mut self) -> io::Result<()> {
+        let Some(mut current) = self.current.take() else { return Ok(()) };
+        current.write_out(&self.disk)?;
+        self.disk.sync(&current.file)?;
+        if current.fresh {
+            self.disk.sync(&File::open(&self.dir)?)?;
+        }
+        self.shared.open.store(0, Ordering::Release);
+        Ok(())
     }
 
     /// Closes the current segment and begins the next.
     fn roll(&mut self) -> io::Result<()> {
-        if let Some(current) = &mut self.current {
-            current.write_out(&self.disk)?;
-            self.disk.sync(&current.file)?;
-            if std::mem::take(&mut current.fresh) {
-                self.disk.sync(&File::open(&self.dir)?)?;
-            }
-        }
-        let number = self.current.as_ref().map_or(0, |current| current.number + 1);
+        self.end_segment()?;
+        let number = u32::try_from(self.shared.segments.read().len()).unwrap_or(u32::MAX);
+        let keys = self.shared.keys.read().clone();
+        let seal = keys.current().map(SealMark::new);
+        let header = SegmentHeader { replica: self.replica, first: self.next, number, seal };
+        let seal = SegmentSeal::of(&header, &keys).map_err(io::Error::other)?;
         let path = self.dir.join(segment_name(number));
         self.disk.permit()?;
         let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-        let header = SegmentHeader { replica: self.replica, first: self.next, number }.encode();
-        self.disk.write(&mut file, &header)?;
-        let published = SEGMENT_HEADER as u64;
-        let state = Arc::new(SegmentState::new(File::open(&path)?, self.next, published));
+        let place = Place::first(&header);
+        self.disk.write(&mut file, &header.encode())?;
+        let state = Arc::new(SegmentState::new(File::open(&path)?, header, seal, place.stored));
+        // Before it is seen: it must not be taken for one that is closed.
+        self.shared.open.store(u64::from(number) + 1, Ordering::Release);
         self.shared.segments.write().push(Arc::clone(&state));
-        self.current =
-            Some(Current { number, file, state, written: published, buffer: Vec::new(), fresh: true });
+        let (written, buffer) = (place.stored, Vec::new());
+        self.current = Some(Current { number, file, state, written, place, buffer, fresh: true });
         Ok(())
     }
 
@@ -246,10 +295,6 @@ impl LogWriter {
 }
 
 impl Current {
-    fn end(&self) -> u64 {
-        self.written + self.buffer.len() as u64
-    }
-
     fn write_out(&mut self, disk: &Disk) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());

@@ -12,6 +12,7 @@ use lienthong_proto::merkle::Frontier;
 
 use super::refill::{ask, entries_of};
 use super::{RecoverError, RecoverReport, io, sync_folder};
+use crate::at_rest::KeyRing;
 use crate::dataset::Payload;
 use crate::identity::{NodeIdentity, Proxy};
 use crate::lock::DataLock;
@@ -33,14 +34,18 @@ pub fn is_half_mended(data: &Path) -> bool {
 /// # Errors
 /// [`RecoverError`]; the damaged log is left as it is then.
 pub async fn in_place(data: &Path) -> Result<RecoverReport, RecoverError> {
-    in_place_through(data, None).await
+    in_place_through(data, None, &KeyRing::default()).await
 }
 
-/// As [`in_place`]; the hub is reached by a proxy, if one is given.
+/// As [`in_place`]; the hub is reached by a proxy, if one is given, and `keys` open and seal the log.
 ///
 /// # Errors
 /// As [`in_place`].
-pub async fn in_place_through(data: &Path, proxy: Option<&Proxy>) -> Result<RecoverReport, RecoverError> {
+pub async fn in_place_through(
+    data: &Path,
+    proxy: Option<&Proxy>,
+    keys: &KeyRing,
+) -> Result<RecoverReport, RecoverError> {
     let _lock = DataLock::take(data, "lienthong-node recover")?;
     let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?.through(proxy);
     if data.join("regressed").exists() {
@@ -54,7 +59,7 @@ pub async fn in_place_through(data: &Path, proxy: Option<&Proxy>) -> Result<Reco
         sync_folder(data)?;
         return Ok(report);
     }
-    let (_, faults) = log::verify(&dir, identity.replica())?;
+    let (_, faults) = log::verify(&dir, identity.replica(), keys)?;
     if faults.is_empty() {
         return Err(RecoverError::Whole);
     }
@@ -62,7 +67,7 @@ pub async fn in_place_through(data: &Path, proxy: Option<&Proxy>) -> Result<Reco
         std::fs::remove_dir_all(&fresh).map_err(io(&fresh))?;
     }
     let mut mended = Mended {
-        writer: log::open(&fresh, identity.replica(), Disk::real())?.writer,
+        writer: log::open_sealed(&fresh, identity.replica(), Disk::real(), keys)?.writer,
         frontier: Frontier::new(),
     };
     let mut pieces = ask(&identity, Some(identity.replica())).await?;
@@ -72,7 +77,7 @@ pub async fn in_place_through(data: &Path, proxy: Option<&Proxy>) -> Result<Reco
         mended.piece(&identity, piece.first, &piece.packed, &piece.checkpoint)?;
         report.refilled += u64::from(piece.count);
     }
-    report.unreadable = mended.tail(&dir)?;
+    report.unreadable = mended.tail(&dir, keys)?;
     mended.finish()?;
     // The view is made again from the mended log.
     let view = data.join("view");
@@ -135,9 +140,9 @@ impl Mended {
     }
 
     /// Appends what was never sent, if nothing of it is missing.
-    fn tail(&mut self, dir: &Path) -> Result<u64, RecoverError> {
+    fn tail(&mut self, dir: &Path, keys: &KeyRing) -> Result<u64, RecoverError> {
         let mut frames: BTreeMap<u64, Bytes> = BTreeMap::new();
-        let skipped = salvage(dir, &mut |frame| {
+        let skipped = salvage(dir, keys, &mut |frame| {
             frames.insert(frame.first.0, frame.payload);
         })
         .map_err(io(dir))?;

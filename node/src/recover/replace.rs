@@ -14,7 +14,8 @@ use lienthong_proto::withdrawal::Withdrawal;
 use super::refill::{ask, entries_of};
 use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io, sync_folder};
 use crate::app::open_journal;
-use crate::backup::{BackupError, Target};
+use crate::at_rest::KeyRing;
+use crate::backup::{BackupError, Identity, Target};
 use crate::identity::{NodeIdentity, Profile, Proxy, Token, enrol_again, enrol_through, write_private};
 use crate::lock::DataLock;
 use crate::log::salvage;
@@ -53,10 +54,10 @@ pub async fn replace(
     catalogue: Arc<Catalogue>,
     clock: fn() -> UnixMillis,
 ) -> Result<RecoverReport, RecoverError> {
-    replace_through(data, (hub, None), token, catalogue, clock).await
+    replace_through(data, (hub, None), token, catalogue, clock, &KeyRing::default()).await
 }
 
-/// As [`replace`]; the hub is reached by a proxy, if one is given.
+/// As [`replace`]; the hub is reached by a proxy, if one is given, and `keys` open and seal what is stored.
 ///
 /// # Errors
 /// As [`replace`].
@@ -66,6 +67,7 @@ pub async fn replace_through(
     token: Option<&Token>,
     catalogue: Arc<Catalogue>,
     clock: fn() -> UnixMillis,
+    keys: &KeyRing,
 ) -> Result<RecoverReport, RecoverError> {
     let lock = DataLock::take(data, "lienthong-node recover")?;
     // Records end careers: nobody else on this machine reads them.
@@ -105,7 +107,7 @@ pub async fn replace_through(
     if next.exists() {
         std::fs::remove_dir_all(&next).map_err(io(&next))?;
     }
-    refill((data, proxy), lock, catalogue, clock).await
+    refill((data, proxy), lock, catalogue, clock, keys).await
 }
 
 /// Whom a recovery that is not finished recovers from: nothing if there is none, or nobody is known.
@@ -118,13 +120,13 @@ fn marked(mark: &Path) -> Result<Option<Option<ReplicaId>>, RecoverError> {
 }
 
 /// Lays a backup's log aside in a folder that was never enrolled, as that of the replica to recover from; returns the
-/// hub's address as the backup knows it.
+/// hub's address as the backup knows it. `identity` opens one that is encrypted.
 ///
 /// # Errors
 /// [`RecoverError`] if the backup is not whole, or the folder is in use.
-pub fn from_backup(data: &Path, backup: &Path) -> Result<String, RecoverError> {
+pub fn from_backup(data: &Path, backup: &Path, identity: Option<Identity>) -> Result<String, RecoverError> {
     let _lock = DataLock::take(data, "lienthong-node recover")?;
-    let target = Target::new(backup);
+    let target = Target::new(backup).opened_by(identity);
     let read = target.manifest()?;
     let key = read.manifest.key().ok_or_else(|| BackupError::Manifest("key".to_owned()))?;
     let manifest = read.verify(key)?;
@@ -166,6 +168,7 @@ async fn refill(
     lock: DataLock,
     catalogue: Arc<Catalogue>,
     clock: fn() -> UnixMillis,
+    keys: &KeyRing,
 ) -> Result<RecoverReport, RecoverError> {
     let mark = data.join(RECOVERING);
     let identity = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?.through(proxy);
@@ -174,7 +177,7 @@ async fn refill(
         of_our_unit(&retired(data, former), &identity)?;
     }
     let mut refilled = Refilled::new(identity.unit().clone(), true);
-    let (mut journal, _) = open_journal(data, &identity, catalogue, &mut refilled)
+    let (mut journal, _) = open_journal(data, &identity, catalogue, &mut refilled, keys)
         .map_err(|error| RecoverError::Refused(error.to_string()))?;
     let mut report = RecoverReport { replica: identity.replica().to_string(), ..RecoverReport::default() };
     let mut pieces = ask(&identity, None).await?;
@@ -192,7 +195,8 @@ async fn refill(
     }
     if let Some(former) = former {
         let kept = retired(data, former);
-        report.unreadable = write_again(&mut journal, &mut refilled, former, &kept, &mut report.rewritten)?;
+        report.unreadable =
+            write_again(&mut journal, &mut refilled, (former, &kept, keys), &mut report.rewritten)?;
         report.kept = Some(kept);
     }
     journal.commit()?;
@@ -241,8 +245,7 @@ fn retire(data: &Path, replica: ReplicaId) -> Result<(), RecoverError> {
 fn write_again(
     journal: &mut Journal,
     refilled: &mut Refilled,
-    former: ReplicaId,
-    kept: &Path,
+    (former, kept, keys): (ReplicaId, &Path, &KeyRing),
     rewritten: &mut u64,
 ) -> Result<u64, RecoverError> {
     let mut frames = Vec::new();
@@ -250,7 +253,7 @@ fn write_again(
     if !dir.exists() {
         return Ok(0);
     }
-    let skipped = salvage(&dir, &mut |frame| frames.push(frame)).map_err(io(&dir))?;
+    let skipped = salvage(&dir, keys, &mut |frame| frames.push(frame)).map_err(io(&dir))?;
     // Where the old log and what the hub holds of it part: from there on nothing was seen by both.
     let mut fork = None;
     for frame in frames {

@@ -501,6 +501,7 @@ impl Journal {
         self.append_staged()?;
         if self.leaves.is_empty() {
             self.dataset.forget();
+            self.log.settle()?;
             return Ok(*self.head.borrow());
         }
         self.log.sync()?;

@@ -5,6 +5,7 @@ mod following;
 mod listing;
 mod records;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lienthong_proto::quality::Silence;
@@ -15,6 +16,9 @@ use serde_json::{Value as Json, json};
 
 use crate::api::ApiTokenRequest;
 use crate::app::Node;
+use crate::at_rest::GivenKeys;
+use crate::backup::Recipient;
+use crate::check::check_against;
 use crate::control::{Answer, Tell};
 use crate::published::Shelf;
 use crate::records::{Page, Records, numbered};
@@ -60,6 +64,16 @@ pub enum Request {
     Backup {
         /// Which: an absolute path.
         to: std::path::PathBuf,
+        /// To whom it is encrypted.
+        #[serde(default)]
+        recipient: Option<Recipient>,
+    },
+    /// The first of these keys encrypts from now on, and everything is brought under it.
+    KeyRotate {
+        /// Them.
+        keys: GivenKeys,
+        /// Answer when it is done.
+        wait: bool,
     },
     /// The log's signed checkpoint.
     LogCheckpoint,
@@ -109,7 +123,7 @@ pub fn unenrolled() -> Json {
         "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
         "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "records": 0, "defects": null,
         "quarantined": 0, "last_sync": null, "fault": null, "alarm": null, "certificate_until": null,
-        "inbox": null, "jobs": [],
+        "inbox": null, "at_rest": null, "jobs": [],
     })
 }
 
@@ -179,12 +193,16 @@ impl Node {
                 let checkpoint = self.builder().checkpoint(size).map_err(Answer::failed)?;
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
-            Request::Backup { to } => {
-                let report = crate::backup::node_backup(self, &to).map_err(Answer::failed)?;
+            Request::Backup { to, recipient } => {
+                let report = crate::backup::node_backup(self, &to, recipient).map_err(Answer::failed)?;
                 crate::observe::backup_made(&self.data, self.now());
                 Ok(Answer::done(json!(report)))
             }
-            Request::LogVerify => Ok(crate::check::check(&self.data, self.identity.replica())),
+            Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
+            Request::LogVerify => {
+                let keys = self.replica.reader().keys();
+                Ok(check_against(&self.data, self.identity.replica(), &BTreeMap::new(), &keys))
+            }
             Request::LogProve { sequence, size } => {
                 let hashes = self.replica.hashes();
                 let path = lienthong_proto::merkle::inclusion_proof(hashes.as_ref(), sequence, size);
@@ -291,6 +309,7 @@ impl Node {
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
             "catalogue": { "number": catalogue, "refused": refused },
             "inbox": self.inbox_status(),
+            "at_rest": self.resealer.to_json(),
             "jobs": self.jobs.to_json(),
         })
     }

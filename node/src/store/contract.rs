@@ -5,13 +5,24 @@ use std::ops::Bound;
 
 use proptest::prelude::*;
 
-use super::{Batch, Keyspace, MemoryView, SledView, View};
+use super::{Batch, Keyspace, MemoryView, SledView, View, ViewError};
+use crate::at_rest::KeyRing;
 
 fn engines() -> Vec<(Box<dyn View>, Option<tempfile::TempDir>)> {
     let dir = tempfile::tempdir().unwrap();
     let sled = SledView::open(&dir.path().join("view"), 1 << 20).unwrap();
     assert!(sled.set_aside.is_none());
-    vec![(Box::new(MemoryView::default()), None), (Box::new(sled.view), Some(dir))]
+    let sealed_dir = tempfile::tempdir().unwrap();
+    let sealed = SledView::open_sealed(&sealed_dir.path().join("view"), 1 << 20, &ring()).unwrap();
+    vec![
+        (Box::new(MemoryView::default()), None),
+        (Box::new(sled.view), Some(dir)),
+        (Box::new(sealed.view), Some(sealed_dir)),
+    ]
+}
+
+fn ring() -> KeyRing {
+    KeyRing::generate().parse().unwrap()
 }
 
 fn all(view: &dyn View, keyspace: Keyspace, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -118,6 +129,127 @@ fn a_stray_half_made_snapshot_does_not_keep_it_from_opening() {
     drop(SledView::open(&path, 1 << 20).unwrap());
     std::fs::write(path.join("snap.0000000000000001.generating"), b"x").unwrap();
     assert!(SledView::open(&path, 1 << 20).unwrap().set_aside.is_none());
+}
+
+const CANARY: &[u8] = b"Nguyen Van Canary 001099012345";
+
+/// A value, a mark and a path that names an item by a value.
+fn telling() -> Batch {
+    let mut batch = Batch::default();
+    batch.put(Keyspace::Record, &[1; 20], CANARY);
+    batch.put(Keyspace::Dictionary, &[0, 0, 0, 1], CANARY);
+    for n in 0..3 {
+        batch.put(Keyspace::Mark, &[CANARY.split_at(16).0, &[n; 20]].concat(), &[]);
+        batch.put(Keyspace::Probe, &[CANARY.split_at(16).0, &[n; 20]].concat(), &[]);
+        batch.put(Keyspace::Conflict, &[&[n; 20], CANARY].concat(), &[]);
+    }
+    batch.set_applied(3);
+    batch
+}
+
+fn told(view: &dyn View) {
+    assert_eq!(view.get(Keyspace::Record, &[1; 20]).unwrap().as_deref(), Some(CANARY));
+    for keyspace in [Keyspace::Mark, Keyspace::Probe] {
+        for prefix in [0, 1, 16, 17] {
+            let found = all(view, keyspace, [CANARY.split_at(16).0, &[0; 20]].concat().split_at(prefix).0);
+            assert_eq!(found.len(), if prefix > 16 { 1 } else { 3 }, "{keyspace:?} {prefix}");
+            assert!(found.iter().all(|(key, _)| key.starts_with(CANARY.split_at(16).0)));
+        }
+        assert!(all(view, keyspace, &[0; 16]).is_empty());
+    }
+    for prefix in [0, 20, 25] {
+        let found = all(view, Keyspace::Conflict, [&[2; 20], CANARY].concat().split_at(prefix).0);
+        assert!(found.iter().all(|(key, _)| key.ends_with(CANARY)));
+        assert_eq!(found.len(), if prefix == 0 { 3 } else { 1 });
+    }
+}
+
+fn in_clear(dir: &std::path::Path) -> bool {
+    let files =
+        std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    files
+        .into_iter()
+        .any(|path| std::fs::read(path).unwrap().windows(8).any(|window| CANARY.starts_with(window)))
+}
+
+#[test]
+fn a_sealed_view_has_no_value_in_clear_in_values_or_keys_and_opens_by_its_key_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("view");
+    let keys = ring();
+    {
+        let view = SledView::open_sealed(&path, 1 << 20, &keys).unwrap().view;
+        view.commit(telling()).unwrap();
+        told(&view);
+    }
+    assert!(!in_clear(&path));
+    for wrong in [KeyRing::default(), ring()] {
+        assert!(matches!(SledView::open_sealed(&path, 1 << 20, &wrong), Err(ViewError::Key(_))));
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is set aside for a wrong key");
+    let opened = SledView::open_sealed(&path, 1 << 20, &keys).unwrap();
+    assert!(!opened.remade);
+    told(&opened.view);
+    let mut batch = Batch::default();
+    batch.delete(Keyspace::Mark, &[CANARY.split_at(16).0, &[1; 20]].concat());
+    batch.delete(Keyspace::Conflict, &[&[1; 20], CANARY].concat());
+    opened.view.commit(batch).unwrap();
+    assert_eq!(all(&opened.view, Keyspace::Mark, b"").len(), 2);
+    assert_eq!(all(&opened.view, Keyspace::Conflict, b"").len(), 2);
+}
+
+#[test]
+fn a_view_that_was_plain_is_removed_when_a_key_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("view");
+    SledView::open(&path, 1 << 20).unwrap().view.commit(telling()).unwrap();
+    assert!(in_clear(&path));
+    let opened = SledView::open_sealed(&path, 1 << 20, &ring()).unwrap();
+    assert!(opened.remade && opened.set_aside.is_none());
+    assert_eq!(opened.view.applied().unwrap(), None);
+    assert!(!in_clear(&path));
+}
+
+#[test]
+fn a_view_is_sealed_again_beside_its_use_and_a_stop_in_between_is_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("view");
+    let (old, new) = (KeyRing::generate(), KeyRing::generate());
+    let both: KeyRing = format!("{}\n{}", new.as_str(), old.as_str()).parse().unwrap();
+    let new: KeyRing = new.parse().unwrap();
+    {
+        let view = SledView::open_sealed(&path, 1 << 20, &old.parse().unwrap()).unwrap().view;
+        view.commit(telling()).unwrap();
+        for n in 0..200u8 {
+            let mut batch = Batch::default();
+            batch.put(Keyspace::Index, &[n], &[n]);
+            view.commit(batch).unwrap();
+        }
+        // Between two looks of the scan somebody writes, and it is read under both generations.
+        let writes = std::cell::Cell::new(0u8);
+        let stop = || {
+            writes.set(writes.get() + 1);
+            let mut batch = Batch::default();
+            batch.put(Keyspace::Index, &[199], &[writes.get()]);
+            view.commit(batch).unwrap();
+            told(&view);
+            true
+        };
+        view.reseal(&both, &stop).unwrap();
+        assert_eq!(writes.get(), 1);
+        assert_eq!(view.sealed_by(), None, "two generations");
+    }
+    let view = SledView::open_sealed(&path, 1 << 20, &both).unwrap().view;
+    told(&view);
+    view.reseal(&both, &|| false).unwrap();
+    assert_eq!(view.sealed_by(), new.current().map(crate::at_rest::MasterKey::id));
+    drop(view);
+    let view = SledView::open_sealed(&path, 1 << 20, &new).unwrap().view;
+    told(&view);
+    for n in 0..199u8 {
+        assert_eq!(view.get(Keyspace::Index, &[n]).unwrap().as_deref(), Some(&[n][..]));
+    }
+    assert_eq!(view.get(Keyspace::Index, &[199]).unwrap().as_deref(), Some(&[1][..]));
 }
 
 proptest! {

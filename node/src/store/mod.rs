@@ -1,5 +1,6 @@
 //! The view: an ordered key-value store that can be thrown away and rebuilt from the log.
 
+mod cover;
 mod memory;
 mod sled_view;
 mod view;

@@ -6,12 +6,21 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::cover::{Cover, is_hidden};
 use super::view::{Batch, Keyspace, View, ViewError, Visit, full_key};
+use crate::at_rest::{KeyId, KeyRing};
 
 /// Values larger than this go to sled's unsynced blob files: refused.
 const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// The form of what is kept in a view: one of another form does not read, and is made again from the log.
 const MAGIC: u8 = 0xA4;
+
+/// Where a sealed view's own keys stand, wrapped: behind every keyspace.
+const WRAPPED: [u8; 1] = [0xFF];
 
 /// What sled says where another has the folder; it has no name for it.
 const LOCKED: &str = "could not acquire lock";
@@ -23,6 +32,8 @@ const REPLACED_AT_A_TIME: usize = 64;
 #[derive(Debug)]
 pub struct SledView {
     tree: sled::Db,
+    /// How it is sealed, if it is. A commit holds it until it is done.
+    cover: Option<RwLock<Arc<Cover>>>,
 }
 
 /// What opening found.
@@ -32,49 +43,135 @@ pub struct ViewOpened {
     pub view: SledView,
     /// Where a damaged view was moved to.
     pub set_aside: Option<PathBuf>,
+    /// It was not sealed, and is made again from the log because now it must be.
+    pub remade: bool,
 }
 
 impl SledView {
-    /// Opens or makes the view in `dir`; one that does not open or read is set aside.
+    /// Opens or makes a view that is not sealed in `dir`; one that does not open or read is set aside.
     ///
     /// # Errors
     /// [`ViewError::Held`] while another opening has it, [`ViewError::Engine`] if not even a fresh one can be made.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<ViewOpened, ViewError> {
-        match try_open(dir, cache_bytes) {
-            Ok(view) if view.applied().is_ok() => {
-                return Ok(ViewOpened { view, set_aside: None });
-            }
-            Ok(view) => drop(view),
-            // It is whole, and not ours yet.
-            Err(ViewError::Held) => return Err(ViewError::Held),
-            Err(error) => tracing::warn!(%error, "the view does not open; it is set aside and rebuilt"),
-        }
-        let aside = set_aside(dir).map_err(|error| ViewError::Engine(error.to_string()))?;
-        let view = try_open(dir, cache_bytes)?;
-        Ok(ViewOpened { view, set_aside: Some(aside) })
+        Self::open_sealed(dir, cache_bytes, &KeyRing::default())
     }
-}
 
-impl SledView {
+    /// As [`SledView::open`], sealed if there is a key. One that was not sealed then is removed and made anew.
+    ///
+    /// # Errors
+    /// As [`SledView::open`], and [`ViewError::Key`] if it is sealed and its key is not at hand.
+    pub fn open_sealed(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<ViewOpened, ViewError> {
+        let set_aside = match try_open(dir, cache_bytes, keys) {
+            Ok(Found::View(view)) if view.applied().is_ok() => {
+                return Ok(ViewOpened { view, set_aside: None, remade: false });
+            }
+            Ok(Found::Plain) => {
+                std::fs::remove_dir_all(dir).map_err(|error| ViewError::Engine(error.to_string()))?;
+                None
+            }
+            Ok(Found::View(view)) => {
+                drop(view);
+                Some(aside(dir)?)
+            }
+            // It is whole, and not ours yet, or not ours.
+            Err(error @ (ViewError::Held | ViewError::Key(_))) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the view does not open; it is set aside and rebuilt");
+                Some(aside(dir)?)
+            }
+        };
+        match try_open(dir, cache_bytes, keys)? {
+            Found::View(view) => Ok(ViewOpened { view, remade: set_aside.is_none(), set_aside }),
+            Found::Plain => Err(ViewError::Damaged),
+        }
+    }
+
     /// Opens a view to look at it: a damaged one is an error, not set aside.
     ///
     /// # Errors
     /// [`ViewError`] if it does not open.
     pub fn inspect(dir: &Path, cache_bytes: u64) -> Result<Self, ViewError> {
-        try_open(dir, cache_bytes)
+        Self::inspect_sealed(dir, cache_bytes, &KeyRing::default())
+    }
+
+    /// As [`SledView::inspect`], one that may be sealed.
+    ///
+    /// # Errors
+    /// [`ViewError`] if it does not open.
+    pub fn inspect_sealed(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<Self, ViewError> {
+        match try_open(dir, cache_bytes, keys)? {
+            Found::View(view) => Ok(view),
+            // Not sealed yet: it is looked at as it is.
+            Found::Plain => Self::inspect(dir, cache_bytes),
+        }
+    }
+
+    /// The keys as they are now; those of one that is being sealed again open whatever was sealed before.
+    fn cover(&self) -> Option<Arc<Cover>> {
+        self.cover.as_ref().map(|cover| Arc::clone(&cover.read()))
+    }
+
+    fn opened(&self, cover: Option<&Cover>, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, ViewError> {
+        let Some(cover) = cover else { return Ok(unseal(key, sealed)?.to_vec()) };
+        // Sealed again since the keys were looked up.
+        cover.open(key, sealed).or_else(|error| match self.cover() {
+            Some(now) => now.open(key, sealed),
+            None => Err(error),
+        })
+    }
+
+    fn wrapped(&self, cover: &Cover, keys: &KeyRing) -> Result<(), ViewError> {
+        self.tree.insert(WRAPPED, cover.wrap(keys)?).map_err(engine)?;
+        self.tree.flush().map_err(engine)?;
+        Ok(())
+    }
+
+    /// Seals a value again, unless somebody has written it meanwhile.
+    fn again(&self, cover: &Cover, key: &[u8], sealed: &[u8]) -> Result<(), ViewError> {
+        if key == WRAPPED || cover.is_last(sealed) {
+            return Ok(());
+        }
+        let new = cover.seal(key, &cover.open(key, sealed)?)?;
+        let _ = self.tree.compare_and_swap(key, Some(sealed), Some(new)).map_err(engine)?;
+        Ok(())
     }
 }
 
-fn try_open(dir: &Path, cache_bytes: u64) -> Result<SledView, ViewError> {
+/// What stands in a folder.
+enum Found {
+    View(SledView),
+    /// Not sealed, though there is a key.
+    Plain,
+}
+
+fn aside(dir: &Path) -> Result<PathBuf, ViewError> {
+    set_aside(dir).map_err(|error| ViewError::Engine(error.to_string()))
+}
+
+fn try_open(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<Found, ViewError> {
     remove_stray_snapshots(dir);
     let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(1_000));
     // sled 0.34 panics on some damage at open (issue 1387).
-    match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(tree)) => Ok(SledView { tree }),
-        Ok(Err(error)) if error.to_string().contains(LOCKED) => Err(ViewError::Held),
-        Ok(Err(error)) => Err(ViewError::Engine(error.to_string())),
-        Err(_) => Err(ViewError::Engine("sled panicked at open".to_owned())),
-    }
+    let tree = match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(tree)) => tree,
+        Ok(Err(error)) if error.to_string().contains(LOCKED) => return Err(ViewError::Held),
+        Ok(Err(error)) => return Err(ViewError::Engine(error.to_string())),
+        Err(_) => return Err(ViewError::Engine("sled panicked at open".to_owned())),
+    };
+    contained(|| {
+        let wrapped = tree.get(WRAPPED).map_err(engine)?;
+        let cover = match (wrapped, keys.current()) {
+            (Some(wrapped), _) => Some(RwLock::new(Arc::new(Cover::unwrap(&wrapped, keys)?))),
+            (None, None) => None,
+            (None, Some(_)) if !tree.is_empty() => return Ok(Found::Plain),
+            (None, Some(master)) => {
+                let cover = Cover::fresh(master)?;
+                tree.insert(WRAPPED, cover.wrap(keys)?).map_err(engine)?;
+                Some(RwLock::new(Arc::new(cover)))
+            }
+        };
+        Ok(Found::View(SledView { tree, cover }))
+    })
 }
 
 /// A snapshot that a crash left half made keeps sled from opening (issues 1527, 1533).
@@ -134,12 +231,49 @@ fn engine(error: sled::Error) -> ViewError {
     ViewError::Engine(error.to_string())
 }
 
+/// Whether a key is within where a scan begins.
+fn begins(from: Bound<&[u8]>, key: &[u8]) -> bool {
+    match from {
+        Bound::Included(first) => key >= first,
+        Bound::Excluded(before) => key > before,
+        Bound::Unbounded => true,
+    }
+}
+
+impl SledView {
+    /// As [`View::scan`], where keys are stored in another order than their own.
+    fn scan_hidden(
+        &self,
+        cover: &Cover,
+        from: Bound<&[u8]>,
+        prefix: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ViewError> {
+        for found in self.tree.scan_prefix(cover.prefix(prefix)?) {
+            let (stored, sealed) = found.map_err(engine)?;
+            let key = cover.plain(&stored)?;
+            let Some((_, bare)) = key.split_first() else { continue };
+            if !key.starts_with(prefix) || !begins(from, bare) {
+                continue;
+            }
+            if !visit(bare, &self.opened(Some(cover), &stored, &sealed)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl View for SledView {
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         contained(|| {
-            let key = full_key(keyspace, key);
+            let (cover, key) = (self.cover(), full_key(keyspace, key));
+            let key = match &cover {
+                Some(cover) => cover.key(key)?,
+                None => key,
+            };
             match self.tree.get(&key).map_err(engine)? {
-                Some(sealed) => Ok(Some(unseal(&key, &sealed)?.to_vec())),
+                Some(sealed) => self.opened(cover.as_deref(), &key, &sealed).map(Some),
                 None => Ok(None),
             }
         })
@@ -154,6 +288,10 @@ impl View for SledView {
     ) -> Result<(), ViewError> {
         contained(|| {
             let full_prefix = full_key(keyspace, prefix);
+            let cover = self.cover();
+            if let Some(cover) = cover.as_deref().filter(|_| is_hidden(keyspace)) {
+                return self.scan_hidden(cover, from, &full_prefix, visit);
+            }
             let low = from.map(|key| full_key(keyspace, key));
             for found in self.tree.range::<Vec<u8>, _>((low, Bound::Unbounded)) {
                 let (key, sealed) = found.map_err(engine)?;
@@ -164,7 +302,14 @@ impl View for SledView {
                 let Some((_, bare)) = key.split_first() else {
                     continue;
                 };
-                if in_prefix && !visit(bare, unseal(&key, &sealed)?) {
+                if !in_prefix {
+                    continue;
+                }
+                let goes_on = match &cover {
+                    None => visit(bare, unseal(&key, &sealed)?),
+                    Some(cover) => visit(bare, &self.opened(Some(cover), &key, &sealed)?),
+                };
+                if !goes_on {
                     break;
                 }
             }
@@ -176,21 +321,66 @@ impl View for SledView {
         contained(|| {
             let mut writes = sled::Batch::default();
             let mut replaced = 0;
+            // Held to the end: nothing is written under a key that was given up meanwhile.
+            let cover = self.cover.as_ref().map(|cover| cover.read());
             for (key, value) in batch.into_sorted() {
                 replaced += 1;
+                let key = match &cover {
+                    Some(cover) => cover.key(key)?,
+                    None => key,
+                };
                 match value {
                     Some(value) if value.len() > VALUE_BYTES_MAX => {
                         return Err(ViewError::TooLarge(value.len()));
                     }
                     Some(value) => {
-                        let sealed = seal(&key, &value);
+                        let sealed = match &cover {
+                            Some(cover) => cover.seal(&key, &value)?,
+                            None => seal(&key, &value),
+                        };
                         writes.insert(key, sealed);
                     }
                     None => writes.remove(key),
                 }
             }
             self.tree.apply_batch(writes).map_err(engine)?;
+            drop(cover);
             tidy(replaced);
+            Ok(())
+        })
+    }
+
+    fn sealed_by(&self) -> Option<KeyId> {
+        self.cover().filter(|cover| !cover.is_mixed()).map(|cover| cover.master)
+    }
+
+    fn reseal(&self, keys: &KeyRing, stop: &dyn Fn() -> bool) -> Result<(), ViewError> {
+        let (Some(held), Some(master)) = (&self.cover, keys.current()) else { return Ok(()) };
+        contained(|| {
+            if held.read().master != master.id() {
+                let mut held = held.write();
+                let next = held.next(master)?;
+                self.wrapped(&next, keys)?;
+                *held = Arc::new(next);
+            }
+            let cover = Arc::clone(&held.read());
+            if !cover.is_mixed() {
+                return Ok(());
+            }
+            for (number, found) in (1..).zip(self.tree.iter()) {
+                let (key, sealed) = found.map_err(engine)?;
+                self.again(&cover, &key, &sealed)?;
+                if number % REPLACED_AT_A_TIME == 0 {
+                    tidy(REPLACED_AT_A_TIME);
+                    if stop() {
+                        return Ok(());
+                    }
+                }
+            }
+            let mut held = held.write();
+            let last = held.last();
+            self.wrapped(&last, keys)?;
+            *held = Arc::new(last);
             Ok(())
         })
     }

@@ -2,6 +2,8 @@
 
 use std::ops::Bound;
 
+use crate::at_rest::{KeyId, KeyRing, NeededKey};
+
 /// The parts of a view; the one list of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -64,6 +66,9 @@ pub enum ViewError {
     /// A value is not what was written under its key: the view must be rebuilt.
     #[error("the view is damaged; it is rebuilt from the log at the next start")]
     Damaged,
+    /// It is sealed, and the key is not at hand.
+    #[error(transparent)]
+    Key(NeededKey),
     /// A value is beyond the engine's bound.
     #[error("a value of {0} bytes is too large for the view")]
     TooLarge(usize),
@@ -126,7 +131,7 @@ pub trait View: Send + Sync + std::fmt::Debug {
     /// [`ViewError`] if it cannot be read.
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError>;
 
-    /// Visits the keys that begin with `prefix`, from `from` on, in order.
+    /// Visits the keys that begin with `prefix`, from `from` on, in order; those of marks and conflicts in any.
     ///
     /// # Errors
     /// [`ViewError`] if it cannot be read.
@@ -143,6 +148,21 @@ pub trait View: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`ViewError`]; nothing was written then.
     fn commit(&self, batch: Batch) -> Result<(), ViewError>;
+
+    /// The key that all of it is sealed by; none if it is not sealed, or its values are under several.
+    fn sealed_by(&self) -> Option<KeyId> {
+        None
+    }
+
+    /// Seals every value of a sealed view by the first of `keys`, beside its use; `stop` is asked on the way. A view that
+    /// is not sealed stays so: it is made again when it is opened with a key.
+    ///
+    /// # Errors
+    /// [`ViewError`]; what was sealed by then stays so, and the rest readable.
+    fn reseal(&self, keys: &KeyRing, stop: &dyn Fn() -> bool) -> Result<(), ViewError> {
+        let _ = (keys, stop);
+        Ok(())
+    }
 
     /// Visits the keys that begin with `prefix`, in order.
     ///

@@ -17,9 +17,10 @@ use serde_json::{Value as Json, json};
 
 pub use words::said;
 
+use crate::backup::Identity;
 use crate::dataset::{EntryAt, Record, RecordState, Source};
 use crate::log::FramePosition;
-use crate::sealed::{Identity, SealedError, SealedReader};
+use crate::sealed::{SealedError, SealedReader};
 
 /// Bytes of a policy file.
 const POLICY_BYTES_MAX: u64 = 4 * 1024 * 1024;
