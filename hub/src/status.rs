@@ -5,7 +5,7 @@ mod trouble;
 use std::collections::BTreeMap;
 
 use lienthong_node::observe::Room;
-use lienthong_node::quality::quality_json;
+use lienthong_node::quality::{Overall, quality_json};
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::lineage::Tree;
@@ -125,14 +125,17 @@ impl Hub {
         let ended = ended.filter(|unit| {
             replicas.contains_key(unit) || totals.by_unit.get(unit).is_some_and(|records| *records > 0)
         });
-        let mut units: Vec<UnitStatus> = known
-            .chain(ended)
-            .map(|unit| {
-                let enrolled = replicas.get(unit).map_or(&[][..], Vec::as_slice);
-                let records = totals.by_unit.get(unit).copied().unwrap_or(0);
-                self.unit_status(unit, &tree, enrolled, records, &grounds)
-            })
-            .collect();
+        let enrolled = |unit: &UnitCode| replicas.get(unit).map_or(&[][..], Vec::as_slice);
+        let all: Vec<&UnitCode> = known.chain(ended).collect();
+        let silences = all.iter().map(|unit| ((*unit).clone(), self.silence_of(enrolled(unit).iter())));
+        // What cannot be read is shown as not known.
+        let quality = self.quality.overall(&silences.collect(), self.quality.today()).unwrap_or_default();
+        let status = |unit: &UnitCode| {
+            let records = totals.by_unit.get(unit).copied().unwrap_or(0);
+            let quality = quality.get(unit).copied().unwrap_or_default();
+            self.unit_status(unit, &tree, enrolled(unit), (records, quality), &grounds)
+        };
+        let mut units: Vec<UnitStatus> = all.into_iter().map(status).collect();
         let rank = |unit: &UnitStatus| std::cmp::Reverse((unit.severity, unit.weight));
         units.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.unit.cmp(&b.unit)));
         units
@@ -143,7 +146,7 @@ impl Hub {
         unit: &UnitCode,
         tree: &Tree,
         enrolled: &[Enrolled],
-        records: u64,
+        (records, quality): (u64, Overall),
         grounds: &Grounds,
     ) -> UnitStatus {
         let (now, mut troubles) = (self.now(), Troubles::default());
@@ -159,9 +162,9 @@ impl Hub {
             last_seen: None,
             last_import: None,
             records,
-            quarantined: 0,
+            quarantined: grounds.waiting.get(unit).copied().unwrap_or(0),
             successors: Vec::new(),
-            defects: self.quality.open_defects(unit, self.quality.today()).ok().flatten(),
+            defects: quality.defects,
             holds: None,
             attention: Vec::new(),
             attention_en: Vec::new(),
@@ -172,7 +175,6 @@ impl Hub {
             weight: 0,
         };
         let books = self.committer.books().read();
-        status.quarantined = books.quarantined_of(unit);
         for entry in enrolled {
             let held = books.replicas.get(&entry.replica);
             let size = held.map_or(0, |held| held.frontier.size());
@@ -203,7 +205,7 @@ impl Hub {
             enrolled.iter().filter_map(|entry| Some((self.last_heard(entry.replica), self.holds(entry)?)));
         status.holds = holds.max_by_key(|(heard, _)| *heard).map(|(_, holds)| holds);
         if !enrolled.is_empty() {
-            status.score = self.unit_score(unit).unwrap_or_default();
+            status.score = quality.score;
             troubles.dirt(&status.score);
         }
         status.weight += status.quarantined as u64;

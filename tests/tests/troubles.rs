@@ -18,6 +18,7 @@ use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::change::{Context, Write, record_id};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::merkle::Frontier;
+use lienthong_proto::quality::Silence;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
@@ -270,8 +271,11 @@ async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_w
             node.beat().await;
         }
         let since = Some(UnixMillis(clock().0 - 60_000));
-        let heard =
-            |status: &UnitStatus| !nodes.contains_key(status.unit.as_str()) || status.last_seen >= since;
+        let heard = |status: &UnitStatus| {
+            let unit = status.unit.as_str();
+            let lags = unit != troubled["lagging"] || status.lag == Some(3);
+            lags && (!nodes.contains_key(unit) || status.last_seen >= since)
+        };
         stage.until("heard", heard).await;
         let late =
             stage.hub.units().into_iter().find(|status| status.lag.is_some_and(|lag| lag > 0)).unwrap();
@@ -282,6 +286,19 @@ async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_w
     stage.hub.committer.flush().await;
     tokio::task::block_in_place(|| stage.hub.quality.settle()).unwrap();
 
+    // Looked at all at once it is as looked at one by one.
+    let (quality, units) = (&stage.hub.quality, stage.hub.units());
+    let defects: u64 = units.iter().filter_map(|status| status.defects).sum();
+    assert!(defects >= 8, "{defects}");
+    for status in &units {
+        let day = quality.today();
+        assert_eq!(status.defects, quality.open_defects(&status.unit, day).unwrap());
+        assert_eq!(
+            status.score,
+            quality.unit_score(&status.unit, Silence::Heard, day).unwrap(),
+            "{status:?}"
+        );
+    }
     let page = stage.reader().await.get("/").await;
     let listed = needing(&page.body);
     let expected = [

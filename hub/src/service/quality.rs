@@ -12,6 +12,7 @@ use lienthong_proto::time::UnixMillis;
 use serde_json::json;
 
 use crate::app::Hub;
+use crate::pki::Enrolled;
 
 impl Hub {
     /// How long a unit has not been heard of; the province itself always is.
@@ -20,8 +21,12 @@ impl Hub {
             return Silence::Heard;
         }
         let replicas = self.registry.list();
-        let heard = replicas.iter().filter(|entry| entry.unit == *unit);
-        let last: Option<UnixMillis> = heard.filter_map(|entry| self.last_heard(entry.replica)).max();
+        self.silence_of(replicas.iter().filter(|entry| entry.unit == *unit))
+    }
+
+    /// How long nothing was heard of a unit's replicas.
+    pub(crate) fn silence_of<'a>(&self, enrolled: impl Iterator<Item = &'a Enrolled>) -> Silence {
+        let last: Option<UnixMillis> = enrolled.filter_map(|entry| self.last_heard(entry.replica)).max();
         Silence::of(last, self.now())
     }
 

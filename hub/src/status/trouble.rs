@@ -27,6 +27,8 @@ const DAY_MILLIS: u64 = 86_400_000;
 pub(super) struct Grounds {
     /// From when on somebody is called.
     pub(super) limits: Limits,
+    /// Changes in each unit's quarantine.
+    pub(super) waiting: BTreeMap<UnitCode, usize>,
     /// Changes that came into each unit's quarantine within a day.
     pub(super) arrived: BTreeMap<UnitCode, usize>,
     /// Units whose node was found to hold other records.
@@ -38,6 +40,7 @@ impl Hub {
         let day_ago = UnixMillis(self.now().0.saturating_sub(DAY_MILLIS));
         Grounds {
             limits: self.alerts.limits(),
+            waiting: self.quarantined_since(UnixMillis(0)),
             arrived: self.quarantined_since(day_ago),
             differing: self.observed.meters.differing(),
         }
