@@ -32,6 +32,7 @@ const WHO_MAY_REQUEST: &str = "
     OSPA records
     O..A records, written
     OSPA quality
+    OSPA quality_rows
     OSPA reconcile
     O..A reconcile, mended
     OSPA duplicates_list
@@ -95,6 +96,7 @@ const WHO_MAY_OPEN: &str = "
     O..A POST /units/{unit}/contact
     O..A GET /units/{unit}/revoke
     O..A POST /units/{unit}/revoke
+    OSPA GET /quality
     O..A GET /administration
     O..A POST /administration/tokens
     O..A POST /administration/tokens/{id}/revoke

@@ -158,6 +158,7 @@ impl Hub {
             Request::UserList => Ok(self.user_list()),
             Request::CertificateShow => Ok(self.certificate_show()),
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::QualityRows { wanted, page } => self.quality_rows(&wanted, &page),
             Request::AlertsList { all, page } => Ok(self.alerts_list(all, &page)),
             Request::AlertsAcknowledge { id, reason, actor } => self.alerts_acknowledge(id, &reason, &actor),
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 
 use lienthong_node::control::Answer;
-use lienthong_node::quality::{QualityError, quality_json};
+use lienthong_node::quality::{QualityError, Wanted, quality_json};
 use lienthong_node::records::{Page, numbered};
-use lienthong_proto::catalogue::UnitKind;
+use lienthong_proto::catalogue::{Dimension, UnitKind};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::quality::{Score, Silence};
 use lienthong_proto::time::UnixMillis;
@@ -66,6 +66,23 @@ impl Hub {
         items.sort_by_key(|(total, _)| *total);
         let items: Vec<_> = items.into_iter().map(|(_, line)| line).collect();
         Ok(Answer::done(json!({ "items": items, "next": null, "not_judged_yet": left })))
+    }
+
+    /// The records behind a figure.
+    pub(super) fn quality_rows(&self, wanted: &Wanted, page: &Page) -> Result<Answer, Answer> {
+        let unknown = |what: &str| Answer::failed(format!("không có {what} · there is no {what}"));
+        if let Some(unit) = wanted.unit.as_ref().filter(|unit| self.tree().get(unit).is_none()) {
+            return Err(unknown(unit.as_str()));
+        }
+        let dimensions = Dimension::ALL.map(Dimension::name);
+        if let Some(name) = wanted.dimension.as_deref().filter(|name| !dimensions.contains(name)) {
+            return Err(unknown(name));
+        }
+        if let Some(name) = wanted.record_type.as_deref().filter(|n| self.catalogue.record_type(n).is_none())
+        {
+            return Err(unknown(name));
+        }
+        self.quality.rows(wanted, page).map(Answer::done).map_err(Answer::failed)
     }
 
     pub(super) fn duplicates_list(&self, page: &Page) -> Result<Answer, Answer> {

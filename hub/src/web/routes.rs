@@ -7,7 +7,7 @@ use axum::{Router, middleware};
 
 use super::guard::guard;
 use super::pages::{
-    accounts, administration, language, overview, sign_in, unit, unit_contact, unit_revoke, units,
+    accounts, administration, language, overview, quality, sign_in, unit, unit_contact, unit_revoke, units,
 };
 use super::site::Site;
 use super::{assets, events, health};
@@ -39,6 +39,7 @@ fn routes() -> Vec<Route> {
         ("/units/{unit}/live", GET, get(unit::live)),
         ("/units/{unit}/contact", BOTH, get(unit_contact::page).post(unit_contact::set)),
         ("/units/{unit}/revoke", BOTH, get(unit_revoke::page).post(unit_revoke::revoke)),
+        ("/quality", GET, get(quality::page)),
         ("/administration", GET, get(administration::page)),
         ("/administration/tokens", POST, post(administration::create)),
         ("/administration/tokens/{id}/revoke", POST, post(administration::revoke)),

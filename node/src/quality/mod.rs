@@ -15,6 +15,7 @@ mod overall;
 mod referring;
 mod regrouped;
 mod report;
+mod rows;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -28,4 +29,5 @@ pub use kept::Kept;
 pub use outbox::{Telling, ToldCursor};
 pub use overall::Overall;
 pub use regrouped::{Home, Regrouped};
+pub use rows::Wanted;
 pub use waivers::{Waivers, delete_waiver, put_waiver};

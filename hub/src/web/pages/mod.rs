@@ -4,6 +4,8 @@ pub(super) mod accounts;
 pub(super) mod administration;
 pub(super) mod language;
 pub(super) mod overview;
+pub(super) mod quality;
+mod quality_rows;
 pub(super) mod sign_in;
 mod slip;
 mod timeline;
