@@ -40,12 +40,18 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Checks a data folder and names what differs.
 #[must_use]
 pub fn check(data: &Path, replica: ReplicaId) -> Answer {
-    check_against(data, replica, &BTreeMap::new())
+    check_against(data, replica, &BTreeMap::new(), &|_, _| {})
 }
 
-/// As [`check`], for a hub: what is held of each replica is held against the size and root it has signed.
+/// As [`check`], for a hub: what is held of each replica is held against the size and root it has signed. `tell` hears
+/// how many entries of how many were read.
 #[must_use]
-pub fn check_against(data: &Path, replica: ReplicaId, signed: &BTreeMap<ReplicaId, (u64, Digest)>) -> Answer {
+pub fn check_against(
+    data: &Path,
+    replica: ReplicaId,
+    signed: &BTreeMap<ReplicaId, (u64, Digest)>,
+    tell: &dyn Fn(u64, u64),
+) -> Answer {
     let dir = log_dir(data);
     let (end, faults) = match log::verify(&dir, replica) {
         Ok(found) => found,
@@ -68,7 +74,7 @@ pub fn check_against(data: &Path, replica: ReplicaId, signed: &BTreeMap<ReplicaI
     if judge.faults.is_empty() {
         match log::open_read_only(&dir, replica) {
             Ok(reader) => {
-                judge.log(&reader, end);
+                judge.log(&reader, end, tell);
                 judge.hashes(&dir, end);
                 view = judge.view(data, reader);
             }
@@ -137,7 +143,7 @@ impl Judge<'_> {
         known.into_iter().map(told).collect()
     }
 
-    fn log(&mut self, reader: &LogReader, end: Sequence) {
+    fn log(&mut self, reader: &LogReader, end: Sequence, tell: &dyn Fn(u64, u64)) {
         for frame in reader.clone().scan(Sequence(0)) {
             let judged = frame.map_err(|error| error.to_string()).and_then(|(_, frame)| {
                 self.frame(&frame).map_err(|error| format!("entry {}: {error}", self.frontier.size()))
@@ -146,6 +152,7 @@ impl Judge<'_> {
                 self.fault(fault);
                 return;
             }
+            tell(self.frontier.size(), end.0);
         }
         if self.frontier.size() != end.0 {
             let found = self.frontier.size();

@@ -105,7 +105,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
-            crate::succession::check(&data, &secrets)?
+            crate::succession::check(&data, &secrets, &|_, _| {})?
         }
         Command::Restore { backup, how } => {
             let options = successor(&data, how)?;

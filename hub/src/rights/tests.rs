@@ -89,6 +89,8 @@ const WHO_MAY_OPEN: &str = "
     OSPA POST /sign-out
     OSPA GET /account
     OSPA POST /account/totp
+    OSPA GET /account/password
+    OSPA POST /account/password
     OSPA GET /units
     OSPA GET /units/{unit}
     OSPA GET /units/{unit}/live
@@ -97,6 +99,9 @@ const WHO_MAY_OPEN: &str = "
     O..A GET /units/{unit}/revoke
     O..A POST /units/{unit}/revoke
     OSPA GET /quality
+    OSPA GET /integrity
+    OSPA GET /integrity/live
+    OSPA POST /integrity/verify
     O..A GET /administration
     O..A POST /administration/tokens
     O..A POST /administration/tokens/{id}/revoke

@@ -75,6 +75,9 @@ impl Hub {
             Request::QuarantineSeparate { number, reason, actor } => {
                 self.separate_quarantined(&number, &reason, actor).await
             }
+            Request::AlertsAcknowledge { id, reason, actor } => {
+                self.alerts_acknowledge(id, &reason, &actor).await
+            }
             Request::WaiverAdd(waiver) => self.waiver_add(waiver).await,
             Request::ConflictsResolve(resolution) => self.resolve(resolution).await,
             Request::RecordTransfer(transfer) => self.transfer(transfer).await,
@@ -160,7 +163,6 @@ impl Hub {
             Request::Quality { unit } => self.quality_report(unit.as_ref()),
             Request::QualityRows { wanted, page } => self.quality_rows(&wanted, &page),
             Request::AlertsList { all, page } => Ok(self.alerts_list(all, &page)),
-            Request::AlertsAcknowledge { id, reason, actor } => self.alerts_acknowledge(id, &reason, &actor),
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
             Request::CatalogueCheck { files } => self.catalogue_check(files),
@@ -179,10 +181,7 @@ impl Hub {
             }
             Request::Backup { to } => self.backup_answer(&to),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
-            Request::LedgerVerify => {
-                self.keep_heartbeats();
-                crate::succession::check(&self.data, &self.secrets).map_err(Answer::failed)
-            }
+            Request::LedgerVerify => self.verify(&|_, _| {}).map_err(Answer::failed),
             Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
             Request::StateDigest { replica } => state_digest(&self.dataset, &self.catalogue, replica),
             Request::TokenCreate { .. }
@@ -193,6 +192,7 @@ impl Hub {
             | Request::QuarantineRelease { .. }
             | Request::QuarantineSeparate { .. }
             | Request::WaiverAdd(_)
+            | Request::AlertsAcknowledge { .. }
             | Request::ConflictsResolve(_)
             | Request::RecordTransfer(_)
             | Request::DuplicatesMerge(_)

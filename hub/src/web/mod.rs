@@ -23,6 +23,7 @@ mod session;
 mod site;
 mod table;
 mod trouble;
+mod verification;
 mod view;
 mod words;
 

@@ -7,7 +7,8 @@ use axum::{Router, middleware};
 
 use super::guard::guard;
 use super::pages::{
-    accounts, administration, language, overview, quality, sign_in, unit, unit_contact, unit_revoke, units,
+    accounts, administration, integrity, language, overview, password, quality, sign_in, unit, unit_contact,
+    unit_revoke, units,
 };
 use super::site::Site;
 use super::{assets, events, health};
@@ -34,12 +35,16 @@ fn routes() -> Vec<Route> {
         ("/sign-out", POST, post(sign_in::out)),
         ("/account", GET, get(accounts::own)),
         ("/account/totp", POST, post(accounts::totp)),
+        ("/account/password", BOTH, get(password::page).post(password::change)),
         ("/units", GET, get(units::page)),
         ("/units/{unit}", GET, get(unit::page)),
         ("/units/{unit}/live", GET, get(unit::live)),
         ("/units/{unit}/contact", BOTH, get(unit_contact::page).post(unit_contact::set)),
         ("/units/{unit}/revoke", BOTH, get(unit_revoke::page).post(unit_revoke::revoke)),
         ("/quality", GET, get(quality::page)),
+        ("/integrity", GET, get(integrity::page)),
+        ("/integrity/live", GET, get(integrity::live)),
+        ("/integrity/verify", POST, post(integrity::verify)),
         ("/administration", GET, get(administration::page)),
         ("/administration/tokens", POST, post(administration::create)),
         ("/administration/tokens/{id}/revoke", POST, post(administration::revoke)),

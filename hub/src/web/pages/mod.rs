@@ -2,8 +2,10 @@
 
 pub(super) mod accounts;
 pub(super) mod administration;
+pub(super) mod integrity;
 pub(super) mod language;
 pub(super) mod overview;
+pub(super) mod password;
 pub(super) mod quality;
 mod quality_rows;
 pub(super) mod sign_in;

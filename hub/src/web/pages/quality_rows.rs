@@ -79,9 +79,9 @@ impl Drill<'_> {
             ("rule", own(&self.wanted.rule)),
         ]);
         query.extend(changes.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let mut address = form_urlencoded::Serializer::new(format!("{ROUTE}?"));
+        let mut address = form_urlencoded::Serializer::new(String::new());
         address.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty()));
-        address.finish()
+        format!("{ROUTE}?{}", address.finish())
     }
 
     fn figures(&self, unit: &UnitStatus) -> Markup {
@@ -261,7 +261,7 @@ impl Drill<'_> {
         let (kind, id, unit) = (text(item, "type"), text(item, "id"), text(item, "unit"));
         let address = format!("/records/{kind}/{id}");
         html! {
-            li {
+            li id=(id) {
                 p {
                     (view.link("/records/{type}/{id}", &address, &html! { b { (self.headline(kind, id)) } }))
                     " " span.quiet { (self.type_label(kind)) }
