@@ -184,6 +184,7 @@ impl Hub {
             }
             match &entry.state {
                 ReplicaState::Fenced { .. } => {
+                    status.last_seen = status.last_seen.max(self.seen(entry));
                     status.state = "stopped";
                     troubles.fenced();
                 }
@@ -220,6 +221,12 @@ impl Hub {
         status
     }
 
+    /// When a replica was last heard: before a restart is known only what was signed.
+    fn seen(&self, entry: &Enrolled) -> Option<UnixMillis> {
+        let live = self.live.get(entry.replica).and_then(|live| live.last_seen);
+        live.max(self.heartbeats.get(entry.replica).map(|heartbeat| heartbeat.at))
+    }
+
     fn active(
         &self,
         status: &mut UnitStatus,
@@ -230,9 +237,7 @@ impl Hub {
         grounds: &Grounds,
     ) {
         let live = self.live.get(entry.replica).unwrap_or_default();
-        // Before a restart is known only what was signed.
-        let before = self.heartbeats.get(entry.replica).map(|heartbeat| heartbeat.at);
-        let seen = live.last_seen.max(before);
+        let seen = self.seen(entry);
         status.last_seen = status.last_seen.max(seen);
         let quiet = seen.map_or(u64::MAX, |seen| now.since(seen));
         let state = match (live.streams > 0, quiet > SILENT_MILLIS) {

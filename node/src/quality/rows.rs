@@ -1,10 +1,11 @@
 //! From a figure down to the records behind it: by unit, dimension, type and rule, with how often each rule is broken.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use lienthong_proto::catalogue::{Dimension, Severity};
 use lienthong_proto::ids::{RecordId, UnitCode};
-use lienthong_proto::quality::{Defect, RuleIndex};
+use lienthong_proto::quality::{Defect, RuleBook, RuleIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -55,6 +56,38 @@ struct Found {
     looked: usize,
 }
 
+impl Found {
+    fn count(&mut self, record_type: &str, defects: &[Defect]) {
+        for defect in defects {
+            *self.rules.entry((record_type.to_owned(), defect.rule)).or_default() += 1;
+        }
+    }
+
+    /// One record more, if there is room on the page; otherwise the page has a next one.
+    fn take(&mut self, limit: usize, place: String, item: impl FnOnce() -> Json) {
+        if self.items.len() < limit {
+            self.items.push(item());
+            self.last = place;
+        } else if self.next.is_none() {
+            self.next = Some(self.last.clone());
+        }
+    }
+
+    fn rules_json(&self, book: &RuleBook) -> Vec<Json> {
+        let mut rules: Vec<_> = self.rules.iter().collect();
+        rules.sort_by_key(|(_, count)| Reverse(**count));
+        let line = |((name, rule), count): (&(String, RuleIndex), &u64)| {
+            let rule = book.rule(*rule);
+            let severity = if rule.severity == Severity::Error { "error" } else { "warning" };
+            json!({
+                "type": name, "rule": rule.id, "dimension": rule.dimension.name(), "severity": severity,
+                "message": text(&rule.message), "count": count,
+            })
+        };
+        rules.into_iter().map(line).collect()
+    }
+}
+
 impl Keeper {
     /// A page of the records with such defects, and on the first page also how often each rule is broken:
     /// `{items, next, rules, counted}`; `counted` says whether all records were looked at for that.
@@ -62,8 +95,12 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if something cannot be read.
     pub fn rows(&self, wanted: &Wanted, page: &Page) -> Result<Json, QualityError> {
-        let (book, limit) = (&*self.book()?, page.limit.unwrap_or(ROWS).clamp(1, LIMIT_MAX));
+        let (book, today) = (&*self.book()?, self.today());
+        let limit = page.limit.unwrap_or(ROWS).clamp(1, LIMIT_MAX);
         let after = page.after.as_deref().and_then(|after| after.split_once('/'));
+        let first = after.is_none();
+        let of_rule =
+            |defect: &Defect| wanted.rule.as_deref().is_none_or(|rule| book.rule(defect.rule).id == rule);
         let mut found = Found::default();
         let types = self.catalogue().record_types().map(|declared| declared.name.as_str());
         for name in types.filter(|name| wanted.record_type.as_deref().is_none_or(|only| only == *name)) {
@@ -75,56 +112,35 @@ impl Keeper {
             let mut fault = None;
             self.each_kept(name, from, &mut |id, kept| {
                 found.looked += 1;
+                let place = format!("{name}/{id}");
                 if wanted.unit.as_ref().is_none_or(|unit| *unit == kept.unit) {
-                    match self.sorted(&id, &kept, self.today()) {
-                        Ok(sorted) => {
-                            let mut defects = sorted.counted;
-                            defects.retain(|defect| wanted.lowers(defect));
-                            if after.is_none() {
-                                for defect in &defects {
-                                    *found.rules.entry((name.to_owned(), defect.rule)).or_default() += 1;
-                                }
-                            }
-                            let of_rule = |defect: &Defect| {
-                                wanted.rule.as_deref().is_none_or(|rule| book.rule(defect.rule).id == rule)
-                            };
-                            defects.retain(of_rule);
-                            if !defects.is_empty() && found.items.len() >= limit {
-                                found.next.get_or_insert_with(|| found.last.clone());
-                            } else if !defects.is_empty() {
-                                let defects: Vec<Json> =
-                                    defects.iter().map(|defect| defect_json(book, defect)).collect();
-                                found.last = format!("{name}/{id}");
-                                let item =
-                                    json!({ "type": name, "id": id, "unit": kept.unit, "defects": defects });
-                                found.items.push(item);
-                            }
-                        }
-                        Err(error) => fault = Some(error),
+                    let sorted = self.sorted(&id, &kept, today).map_err(|error| fault = Some(error));
+                    let mut defects = sorted.map(|sorted| sorted.counted).unwrap_or_default();
+                    defects.retain(|defect| wanted.lowers(defect));
+                    if first {
+                        found.count(name, &defects);
+                    }
+                    defects.retain(of_rule);
+                    if !defects.is_empty() {
+                        found.take(limit, place.clone(), || {
+                            let defects: Vec<Json> = defects.iter().map(|d| defect_json(book, d)).collect();
+                            json!({ "type": name, "id": id, "unit": kept.unit, "defects": defects })
+                        });
                     }
                 }
-                if found.looked >= LOOKED_MAX {
-                    found.next.get_or_insert_with(|| format!("{name}/{id}"));
+                if found.looked >= LOOKED_MAX && found.next.is_none() {
+                    found.next = Some(place);
                 }
-                let counts = after.is_none() && found.looked < LOOKED_MAX;
-                fault.is_none() && (found.next.is_none() || counts)
+                // Behind a full first page the rules are still counted.
+                fault.is_none() && (found.next.is_none() || first && found.looked < LOOKED_MAX)
             })?;
             fault.map_or(Ok(()), Err)?;
-            if found.looked >= LOOKED_MAX || found.next.is_some() && after.is_some() {
+            if found.looked >= LOOKED_MAX || found.next.is_some() && !first {
                 break;
             }
         }
-        let mut rules: Vec<(u64, Json)> = found.rules.iter().map(|((name, rule), count)| {
-            let rule = book.rule(*rule);
-            let severity = if rule.severity == Severity::Error { "error" } else { "warning" };
-            (*count, json!({
-                "type": name, "rule": rule.id, "dimension": rule.dimension.name(), "severity": severity,
-                "message": text(&rule.message), "count": count,
-            }))
-        }).collect();
-        rules.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        let rules: Vec<Json> = rules.into_iter().map(|(_, rule)| rule).collect();
-        let counted = after.is_none() && found.looked < LOOKED_MAX;
+        let counted = first && found.looked < LOOKED_MAX;
+        let rules = found.rules_json(book);
         Ok(json!({ "items": found.items, "next": found.next, "rules": rules, "counted": counted }))
     }
 }

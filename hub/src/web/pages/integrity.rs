@@ -312,8 +312,25 @@ fn outcome(view: &View, found: &Result<Json, String>) -> Markup {
                 }
                 @if !missing.is_empty() {
                     p { (view.t("Đã ký mà tỉnh chưa giữ đủ: ", "Signed and not all held: ")) (missing.len()) }
-                    ul { @for line in &missing { li { code { (line) } } } }
+                    ul { @for line in &missing { (lacking(view, line)) } }
                 }
+            }
+        }
+    }
+}
+
+/// What was signed and is not all held: of a unit's machine, or of a former ledger.
+fn lacking(view: &View, line: &Json) -> Markup {
+    let text = |name: &str| line.get(name).and_then(Json::as_str);
+    let number =
+        |name: &str| line.get(name).and_then(Json::as_u64).map_or_else(|| "–".to_owned(), |n| view.number(n));
+    let of = view.t("trên", "of");
+    html! {
+        li {
+            @match (text("unit"), text("former_ledger")) {
+                (Some(unit), _) => { a href={ "/units/" (unit) } { (unit) } ": " (number("size")) " " (of) " " (number("signed")) },
+                (None, Some(former)) => { (view.t("sổ cái trước", "the former ledger")) " " code { (former) } ": " (number("held")) " " (of) " " (number("known")) },
+                (None, None) => code { (line) },
             }
         }
     }

@@ -163,7 +163,7 @@ fn machine(view: &View, entry: &Enrolled) -> Markup {
                 dt { (view.t("Phiên bản", "Version")) } dd { (program) }
                 dt { (view.t("Lệch đồng hồ", "Clock skew")) } dd { (skew(view, live.skew_millis)) }
                 dt { (view.t("Đĩa còn trống", "Free disk")) } dd { (room(view, live.room)) }
-                dt { (view.t("Chứng thư dùng đến", "Certificate good until")) } dd { (view.time(view.site.hub.observed.meters.certificate_until(entry.replica))) }
+                dt { (view.t("Chứng thư dùng đến", "Certificate good until")) } dd { (until(view, view.site.hub.observed.meters.certificate_until(entry.replica))) }
                 dt { (view.t("Tám từ của khóa nhật ký", "Eight words of its log's key")) } dd { (words) }
             }
         }
@@ -192,6 +192,13 @@ fn skew(view: &View, millis: Option<i64>) -> String {
         (_, true) => format!("{} {}", view.t("nhanh", "ahead by"), span(seconds, view.tongue)),
         (_, false) => format!("{} {}", view.t("chậm", "behind by"), span(seconds, view.tongue)),
     }
+}
+
+/// When something ends, and how long that is.
+fn until(view: &View, at: Option<UnixMillis>) -> String {
+    let Some(at) = at else { return "–".to_owned() };
+    let left = span(at.since(view.now()) / 1_000, view.tongue);
+    format!("{} ({} {left})", format::instant(at), view.t("còn", "in"))
 }
 
 fn room(view: &View, room: Option<Room>) -> String {
