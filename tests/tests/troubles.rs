@@ -188,21 +188,12 @@ fn needing(page: &str) -> Vec<(String, String)> {
     list.split("<li class=\"severity").skip(1).map(unit).collect()
 }
 
-/// Goal: the done-when of the province's page. Method: 108 nodes of our own making greet a hub over real TLS and say
-/// what honest nodes say; to ten of them one thing each happens. Then the first page has just these, worst first, each
-/// with why and whom to call.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_whom_to_call() {
-    let stage = Stage::set().await;
-    assert_eq!(stage.units.len(), 108);
-    let names =
-        ["silent", "gone", "lagging", "regressed", "clone", "ending", "growing", "dirty", "full", "slow"];
-    let troubled: BTreeMap<&str, &str> =
-        names.into_iter().zip(stage.units.iter().step_by(9).map(String::as_str)).collect();
-    for (number, (name, unit)) in troubled.iter().enumerate() {
-        stage.call(unit, &format!("Người của {name}"), &format!("0221 3 000 {number:03}")).await;
-    }
+/// Nodes by their unit, and the units in trouble by its name.
+type Nodes<'a> = BTreeMap<&'a str, Node>;
+type Troubled<'a> = BTreeMap<&'static str, &'a str>;
 
+/// Everybody is enrolled, connected, and has sent a member of its own.
+async fn connected<'a>(stage: &'a Stage, troubled: &Troubled<'a>) -> Nodes<'a> {
     // One was enrolled a year ago less twenty days.
     AHEAD.store(-346 * DAY_SECONDS, Ordering::SeqCst);
     let ending = stage.enrolled(troubled["ending"]).await;
@@ -222,6 +213,11 @@ async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_w
         stage.push_member(node, &format!("033070{place:06}"), &name, 3 * place);
         node.send().await;
     }
+    nodes
+}
+
+/// What is to happen happens; the one that falls silent stays connected as long as it is kept.
+async fn planted(stage: &Stage, troubled: &Troubled<'_>, nodes: &mut Nodes<'_>) -> Node {
     nodes.get_mut(troubled["full"]).unwrap().word.disk_free_bytes = 2 * GIGABYTE;
     nodes.get_mut(troubled["slow"]).unwrap().word.clock_off_seconds = -3_600;
 
@@ -263,8 +259,11 @@ async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_w
     drop(nodes.remove(troubled["gone"]));
     let silent = nodes.remove(troubled["silent"]).unwrap();
     silent.beat().await;
+    silent
+}
 
-    // Minutes pass, and everybody says so who can.
+/// Minutes pass, and everybody says so who can.
+async fn passed(stage: &Stage, troubled: &Troubled<'_>, nodes: &Nodes<'_>) {
     for minutes in [0, 6] {
         AHEAD.store(minutes * 60, Ordering::SeqCst);
         for node in nodes.values() {
@@ -285,6 +284,25 @@ async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_w
     stage.until("gone", gone).await;
     stage.hub.committer.flush().await;
     tokio::task::block_in_place(|| stage.hub.quality.settle()).unwrap();
+}
+
+/// Goal: the done-when of the province's page. Method: 108 nodes of our own making greet a hub over real TLS and say
+/// what honest nodes say; to ten of them one thing each happens. Then the first page has just these, worst first, each
+/// with why and whom to call.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_whom_to_call() {
+    let stage = Stage::set().await;
+    assert_eq!(stage.units.len(), 108);
+    let names =
+        ["silent", "gone", "lagging", "regressed", "clone", "ending", "growing", "dirty", "full", "slow"];
+    let troubled: Troubled<'_> =
+        names.into_iter().zip(stage.units.iter().step_by(9).map(String::as_str)).collect();
+    for (number, (name, unit)) in troubled.iter().enumerate() {
+        stage.call(unit, &format!("Người của {name}"), &format!("0221 3 000 {number:03}")).await;
+    }
+    let mut nodes = connected(&stage, &troubled).await;
+    let _silent = planted(&stage, &troubled, &mut nodes).await;
+    passed(&stage, &troubled, &nodes).await;
 
     // Looked at all at once it is as looked at one by one.
     let (quality, units) = (&stage.hub.quality, stage.hub.units());
