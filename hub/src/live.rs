@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use lienthong_node::observe::Room;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::time::UnixMillis;
-use lienthong_proto::wire::sync::Hello;
+use lienthong_proto::wire::sync::{Heartbeat, Hello};
 use parking_lot::RwLock;
 
 /// One replica's connection, as last known.
@@ -17,12 +18,24 @@ pub struct LiveReplica {
     pub last_seen: Option<UnixMillis>,
     /// The log size it last announced.
     pub announced: Option<u64>,
+    /// What was held of it, and since when nothing came of it although it had announced more.
+    pub standing: Option<(u64, UnixMillis)>,
+    /// How much room its disk has, as it says itself.
+    pub room: Option<Room>,
     /// Its clock less the hub's, milliseconds.
     pub skew_millis: Option<i64>,
     /// Its program's version.
     pub program: String,
     /// Once it has taken the feed up to the first, nothing before the second concerns it.
     pub fed: Option<(FeedCursor, FeedCursor)>,
+}
+
+impl LiveReplica {
+    fn announces(&mut self, size: u64, held: u64, now: UnixMillis) {
+        self.announced = Some(size);
+        let before = self.standing.filter(|(before, _)| *before == held);
+        self.standing = (size > held).then(|| before.unwrap_or((held, now)));
+    }
 }
 
 /// All of them.
@@ -32,14 +45,14 @@ pub struct Live {
 }
 
 impl Live {
-    /// A replica greeted.
-    pub fn greeted(&self, replica: ReplicaId, hello: &Hello, now: UnixMillis) {
+    /// A replica greeted, of whose log so much is held.
+    pub fn greeted(&self, replica: ReplicaId, hello: &Hello, held: u64, now: UnixMillis) {
         let mut replicas = self.replicas.write();
         let live = replicas.entry(replica).or_default();
         live.streams += 1;
         live.last_seen = Some(now);
-        live.announced = Some(hello.log_size);
-        live.skew_millis = Some(hello.clock_millis.cast_signed() - now.0.cast_signed());
+        live.announces(hello.log_size, held, now);
+        live.skew_millis = Some(hello.clock_millis.cast_signed().saturating_sub(now.0.cast_signed()));
         live.program.clone_from(&hello.program);
     }
 
@@ -50,11 +63,18 @@ impl Live {
         }
     }
 
-    /// A replica announced its log's size.
-    pub fn announced(&self, replica: ReplicaId, size: u64, skew_millis: i64, now: UnixMillis) {
+    /// A replica announced its log's size, of which so much is held.
+    pub fn announced(
+        &self,
+        replica: ReplicaId,
+        heartbeat: &Heartbeat,
+        (size, held): (u64, u64),
+        now: UnixMillis,
+    ) {
         if let Some(live) = self.replicas.write().get_mut(&replica) {
-            live.announced = Some(size);
-            live.skew_millis = Some(skew_millis);
+            live.announces(size, held, now);
+            live.room = Room::said(heartbeat.disk_free_bytes, heartbeat.disk_total_bytes);
+            live.skew_millis = Some(heartbeat.clock_millis.cast_signed().saturating_sub(now.0.cast_signed()));
             live.last_seen = Some(now);
         }
     }

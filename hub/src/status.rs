@@ -1,8 +1,13 @@
 //! Where the hub and every unit stand, worst first.
 
+mod trouble;
+
+pub(crate) use trouble::quarantined_words;
+
 use std::collections::BTreeMap;
 
-use lienthong_node::quality::quality_json;
+use lienthong_node::observe::Room;
+use lienthong_node::quality::{Overall, quality_json};
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::lineage::Tree;
@@ -10,14 +15,13 @@ use lienthong_proto::quality::Score;
 use lienthong_proto::time::UnixMillis;
 use serde_json::{Value as Json, json};
 
+use self::trouble::{Grounds, Troubles, stands};
 use crate::app::Hub;
 use crate::holds::Holds;
 use crate::pki::{Contact, Enrolled, ReplicaState};
 
 /// A connected node that is silent for longer than three heartbeats is silent.
 pub(crate) const SILENT_MILLIS: u64 = 90_000;
-/// A clock that is off by more than this is said.
-const SKEW_MILLIS: u64 = 10 * 60 * 1_000;
 
 /// One unit as operations see it.
 #[derive(Debug, Clone)]
@@ -60,7 +64,10 @@ pub struct UnitStatus {
     pub score: Score,
     /// Those of its replicas that may call.
     active: Vec<ReplicaId>,
-    /// How much: 4 stopped, 3 not in step, 2 quarantined, 1 to be looked at, 0 nothing.
+    /// The disk that is fullest among its active machines', by their own word.
+    pub room: Option<Room>,
+    /// How much: 4 stopped or contradicting, 3 not in step or about to stop, 2 work that piles up or soon will, 1 to be
+    /// looked at, 0 nothing.
     pub severity: u8,
     /// Among equally severe ones, the more of it first.
     weight: u64,
@@ -96,6 +103,9 @@ impl UnitStatus {
             "defects": self.defects,
             "quality": quality_json(&self.score),
             "holds": self.holds.as_ref().map(Holds::to_json),
+            "disk": self.room.map(|room| json!({
+                "free_bytes": room.free_bytes, "total_bytes": room.total_bytes, "free_percent": room.free_percent(),
+            })),
             "attention": self.attention,
         })
     }
@@ -110,28 +120,38 @@ impl Hub {
             replicas.entry(entry.unit.clone()).or_default().push(entry);
         }
         let totals = self.dataset.totals();
-        let tree = self.tree();
+        let (tree, grounds) = (self.tree(), self.grounds());
         let known = tree.iter().filter(|unit| unit.kind != UnitKind::Province).map(|unit| &unit.code);
         // One that has ended is still looked after while it has nodes or records.
         let ended = tree.endings().map(|ending| &ending.unit.code);
         let ended = ended.filter(|unit| {
             replicas.contains_key(unit) || totals.by_unit.get(unit).is_some_and(|records| *records > 0)
         });
-        let mut units: Vec<UnitStatus> = known
-            .chain(ended)
-            .map(|unit| {
-                let enrolled = replicas.get(unit).map_or(&[][..], Vec::as_slice);
-                let records = totals.by_unit.get(unit).copied().unwrap_or(0);
-                self.unit_status(unit, &tree, enrolled, records)
-            })
-            .collect();
+        let enrolled = |unit: &UnitCode| replicas.get(unit).map_or(&[][..], Vec::as_slice);
+        let all: Vec<&UnitCode> = known.chain(ended).collect();
+        let silences = all.iter().map(|unit| ((*unit).clone(), self.silence_of(enrolled(unit).iter())));
+        // What cannot be read is shown as not known.
+        let quality = self.quality.overall(&silences.collect(), self.quality.today()).unwrap_or_default();
+        let status = |unit: &UnitCode| {
+            let records = totals.by_unit.get(unit).copied().unwrap_or(0);
+            let quality = quality.get(unit).copied().unwrap_or_default();
+            self.unit_status(unit, &tree, enrolled(unit), (records, quality), &grounds)
+        };
+        let mut units: Vec<UnitStatus> = all.into_iter().map(status).collect();
         let rank = |unit: &UnitStatus| std::cmp::Reverse((unit.severity, unit.weight));
         units.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.unit.cmp(&b.unit)));
         units
     }
 
-    fn unit_status(&self, unit: &UnitCode, tree: &Tree, enrolled: &[Enrolled], records: u64) -> UnitStatus {
-        let now = self.now();
+    fn unit_status(
+        &self,
+        unit: &UnitCode,
+        tree: &Tree,
+        enrolled: &[Enrolled],
+        (records, quality): (u64, Overall),
+        grounds: &Grounds,
+    ) -> UnitStatus {
+        let (now, mut troubles) = (self.now(), Troubles::default());
         let mut status = UnitStatus {
             unit: unit.clone(),
             name: tree.title(unit),
@@ -144,19 +164,19 @@ impl Hub {
             last_seen: None,
             last_import: None,
             records,
-            quarantined: 0,
+            quarantined: grounds.waiting.get(unit).copied().unwrap_or(0),
             successors: Vec::new(),
-            defects: self.quality.open_defects(unit, self.quality.today()).ok().flatten(),
+            defects: quality.defects,
             holds: None,
             attention: Vec::new(),
             attention_en: Vec::new(),
             score: Score::default(),
             active: enrolled.iter().filter(|entry| entry.is_active()).map(|entry| entry.replica).collect(),
+            room: None,
             severity: 0,
             weight: 0,
         };
         let books = self.committer.books().read();
-        status.quarantined = books.quarantined_of(unit);
         for entry in enrolled {
             let held = books.replicas.get(&entry.replica);
             let size = held.map_or(0, |held| held.frontier.size());
@@ -166,70 +186,93 @@ impl Hub {
             }
             match &entry.state {
                 ReplicaState::Fenced { .. } => {
+                    status.last_seen = status.last_seen.max(self.seen(entry));
                     status.state = "stopped";
-                    let (vi, en) = (
-                        "nhật ký mâu thuẫn với bản tỉnh giữ; máy đã bị dừng",
-                        "its log contradicts what the province holds; it is stopped",
-                    );
-                    status.raise(4, vi, en);
+                    troubles.fenced();
                 }
                 ReplicaState::Revoked { .. } if status.state == "never" => status.state = "revoked",
                 ReplicaState::Revoked { .. } => {}
-                ReplicaState::Active => self.active(&mut status, entry, size, now),
+                ReplicaState::Active => self.active(&mut status, &mut troubles, entry, size, now, grounds),
             }
         }
         drop(books);
+        if grounds.differing.contains_key(unit) {
+            troubles.differs();
+        }
         if tree.ending(unit).is_some() {
             status.successors = tree.successors(unit);
             let to = status.successors.iter().map(UnitCode::as_str).collect::<Vec<_>>().join(", ");
-            status.raise(1, &format!("đã kết thúc, kế thừa: {to}"), &format!("has ended, succeeded by {to}"));
+            troubles.raise(1, format!("đã kết thúc, kế thừa: {to}"), format!("has ended, succeeded by {to}"));
         }
         let holds =
             enrolled.iter().filter_map(|entry| Some((self.last_heard(entry.replica), self.holds(entry)?)));
         status.holds = holds.max_by_key(|(heard, _)| *heard).map(|(_, holds)| holds);
         if !enrolled.is_empty() {
-            status.score = self.unit_score(unit).unwrap_or_default();
+            status.score = quality.score;
+            troubles.dirt(&status.score);
         }
-        if status.quarantined > 0 {
-            status.weight += status.quarantined as u64;
-            let (vi, en) = status.quarantined_words();
-            status.raise(2, &vi, &en);
-        }
+        status.weight += status.quarantined as u64;
+        troubles.quarantine(status.quarantined, grounds.arrived.get(unit).copied().unwrap_or(0));
         if let Some((_, rows, rejected)) = status.last_import.filter(|(_, _, rejected)| *rejected > 0) {
             status.weight += u64::try_from(rejected).unwrap_or(0);
             let vi = format!("lần nhập gần nhất loại {rejected}/{rows} dòng");
-            status.raise(1, &vi, &format!("its last import rejected {rejected}/{rows} rows"));
+            troubles.raise(1, vi, format!("its last import rejected {rejected}/{rows} rows"));
         }
+        status.severity = troubles.severity();
+        (status.attention, status.attention_en) = troubles.into_reasons();
         status
     }
 
-    fn active(&self, status: &mut UnitStatus, entry: &Enrolled, size: u64, now: UnixMillis) {
+    /// When a replica was last heard: before a restart is known only what was signed.
+    fn seen(&self, entry: &Enrolled) -> Option<UnixMillis> {
+        let live = self.live.get(entry.replica).and_then(|live| live.last_seen);
+        live.max(self.heartbeats.get(entry.replica).map(|heartbeat| heartbeat.at))
+    }
+
+    fn active(
+        &self,
+        status: &mut UnitStatus,
+        troubles: &mut Troubles,
+        entry: &Enrolled,
+        size: u64,
+        now: UnixMillis,
+        grounds: &Grounds,
+    ) {
         let live = self.live.get(entry.replica).unwrap_or_default();
-        // Before a restart is known only what was signed.
-        let before = self.heartbeats.get(entry.replica).map(|heartbeat| heartbeat.at);
-        let seen = live.last_seen.max(before);
+        let seen = self.seen(entry);
         status.last_seen = status.last_seen.max(seen);
         let quiet = seen.map_or(u64::MAX, |seen| now.since(seen));
-        status.state = match (live.streams > 0, quiet > SILENT_MILLIS) {
+        let state = match (live.streams > 0, quiet > SILENT_MILLIS) {
             (true, false) => "online",
             (true, true) => "silent",
             (false, _) => "offline",
         };
-        if status.state != "online" {
-            let silent = status.state == "silent";
-            let (vi, en) =
-                if silent { ("im lặng", "silent") } else { ("mất kết nối", "not connected") };
-            status.raise(3, vi, en);
+        if state != "online" {
+            troubles.away(state == "silent");
+        }
+        // Another machine of the unit that was stopped is not made good by this one.
+        if status.state != "stopped" {
+            status.state = state;
         }
         status.lag = live.announced.map(|announced| announced.saturating_sub(size));
         status.lag_seconds = status.lag.map(|lag| if lag == 0 { 0 } else { quiet.min(now.0) / 1_000 });
-        if let Some(lag) = status.lag.filter(|lag| *lag > 0) {
+        // A connected node that is just sending lags by what is on its way.
+        if let Some(lag) = status.lag.filter(|lag| *lag > 0)
+            && (state != "online" || stands(live.standing, size, now))
+        {
             status.weight += lag;
-            let vi = format!("còn {lag} mục chưa về tỉnh");
-            status.raise(3, &vi, &format!("{lag} entries have not arrived"));
+            troubles.lag(lag);
         }
-        if live.skew_millis.is_some_and(|skew| skew.unsigned_abs() > SKEW_MILLIS) {
-            status.raise(1, "đồng hồ máy sai quá 10 phút", "its clock is off by more than 10 minutes");
+        if let Some(room) = live.room {
+            troubles.room(room, &grounds.limits);
+            let fullest = status.room.filter(|other| other.free_percent() <= room.free_percent());
+            status.room = Some(fullest.unwrap_or(room));
+        }
+        if let Some(until) = self.observed.meters.certificate_until(entry.replica) {
+            troubles.certificate(until, now, &grounds.limits);
+        }
+        if let Some(skew) = live.skew_millis {
+            troubles.clock(skew);
         }
     }
 
@@ -256,20 +299,5 @@ impl Hub {
             "jobs": self.observed.jobs.to_json(),
             "units": units,
         })
-    }
-}
-
-impl UnitStatus {
-    /// How many of its changes wait, in Vietnamese and English.
-    #[must_use]
-    pub fn quarantined_words(&self) -> (String, String) {
-        let count = self.quarantined;
-        (format!("{count} thay đổi chưa nhập được"), format!("{count} changes in quarantine"))
-    }
-
-    fn raise(&mut self, severity: u8, vi: &str, en: &str) {
-        self.severity = self.severity.max(severity);
-        self.attention.push(vi.to_owned());
-        self.attention_en.push(en.to_owned());
     }
 }

@@ -273,6 +273,7 @@ impl Node {
             quality: Arc::clone(&self.quality),
             captures: Arc::clone(&self.captures),
             job: self.jobs.register(jobs::SYNC),
+            data: self.data.clone(),
             head: self.replica.head(),
             shelf: Shelf::of(&self.data),
             superseded: self.superseded.clone(),

@@ -41,17 +41,18 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Checks a data folder that is not encrypted and names what differs.
 #[must_use]
 pub fn check(data: &Path, replica: ReplicaId) -> Answer {
-    check_against(data, replica, &BTreeMap::new(), &KeyRing::default())
+    check_against(data, replica, &BTreeMap::new(), &KeyRing::default(), &|_, _| {})
 }
 
 /// As [`check`]; `keys` open what is encrypted. At a hub what is held of each replica is held against the size and root it
-/// has signed.
+/// has signed. `tell` hears how many entries of how many were read.
 #[must_use]
 pub fn check_against(
     data: &Path,
     replica: ReplicaId,
     signed: &BTreeMap<ReplicaId, (u64, Digest)>,
     keys: &KeyRing,
+    tell: &dyn Fn(u64, u64),
 ) -> Answer {
     let dir = log_dir(data);
     let (end, faults) = match log::verify(&dir, replica, keys) {
@@ -75,7 +76,7 @@ pub fn check_against(
     if judge.faults.is_empty() {
         match log::open_read_only(&dir, replica, keys) {
             Ok(reader) => {
-                judge.log(&reader, end);
+                judge.log(&reader, end, tell);
                 judge.hashes(&dir, end);
                 view = judge.view(data, reader, keys);
             }
@@ -144,7 +145,7 @@ impl Judge<'_> {
         known.into_iter().map(told).collect()
     }
 
-    fn log(&mut self, reader: &LogReader, end: Sequence) {
+    fn log(&mut self, reader: &LogReader, end: Sequence, tell: &dyn Fn(u64, u64)) {
         for frame in reader.clone().scan(Sequence(0)) {
             let judged = frame.map_err(|error| error.to_string()).and_then(|(_, frame)| {
                 self.frame(&frame).map_err(|error| format!("entry {}: {error}", self.frontier.size()))
@@ -153,6 +154,7 @@ impl Judge<'_> {
                 self.fault(fault);
                 return;
             }
+            tell(self.frontier.size(), end.0);
         }
         if self.frontier.size() != end.0 {
             let found = self.frontier.size();

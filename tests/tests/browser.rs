@@ -79,7 +79,15 @@ async fn on_a_phone_nothing_is_wider_than_the_window() {
         browser.go(&format!("{pages}/language/{language}?back=%2F")).await;
         let paths =
             ["/", "/units", "/units/11953", "/units/11953/revoke", "/units/11953/contact", "/administration"];
-        for path in paths.into_iter().chain(["/administration/accounts", "/account", "/no-such-page"]) {
+        for path in paths.into_iter().chain([
+            "/administration/accounts",
+            "/account",
+            "/account/password",
+            "/quality",
+            "/quality?unit=11953",
+            "/integrity",
+            "/no-such-page",
+        ]) {
             browser.go(&format!("{pages}{path}")).await;
             let excess = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
             assert_eq!(browser.script(excess).await, 0, "{language} {path}");

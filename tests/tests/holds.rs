@@ -171,7 +171,8 @@ impl Peer {
 
     fn heartbeat(&self, count: u64) -> wire::Up {
         let checkpoint = self.checkpoint(&self.entries(count, "một").0);
-        let message = wire::up::Message::Heartbeat(wire::Heartbeat { checkpoint, clock_millis: 0 });
+        let message =
+            wire::up::Message::Heartbeat(wire::Heartbeat { checkpoint, ..wire::Heartbeat::default() });
         wire::Up { message: Some(message) }
     }
 

@@ -250,6 +250,24 @@ impl Accounts {
         Ok(())
     }
 
+    /// Gives an account another password, after the old one; whether it is right, the caller has looked at.
+    ///
+    /// # Errors
+    /// [`AccountError::Form`] if it is too short, [`AccountError::Unknown`] if there is no such account in use.
+    pub fn set_password(&self, name: &str, password: &str) -> Result<(), AccountError> {
+        if password.chars().count() < PASSWORD_CHARS_MIN {
+            return Err(AccountError::Form);
+        }
+        let hash = hashed(password)?;
+        self.change(name, |account| {
+            if account.disabled {
+                return Err(AccountError::Unknown(account.name.clone()));
+            }
+            account.password = Some(hash);
+            Ok(())
+        })
+    }
+
     /// All accounts, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Account> {

@@ -199,6 +199,13 @@ impl Hub {
                 &format!("its node's certificate {en}"),
             );
         }
+        if let Some(free) = unit.room.map(Room::free_percent).filter(|free| *free < limits.disk_percent) {
+            say(
+                Kind::Disk,
+                &format!("đĩa của máy còn trống {free} %"),
+                &format!("{free} % of its node's disk is free"),
+            );
+        }
         if let Some(skew) = self.skew_millis(unit).filter(|skew| skew.unsigned_abs() > SKEW_MILLIS) {
             let minutes = skew / 60_000;
             let (vi, en) =
@@ -208,7 +215,7 @@ impl Hub {
     }
 
     /// How many changes of each unit came into quarantine since then and are still there.
-    fn quarantined_since(&self, since: UnixMillis) -> BTreeMap<UnitCode, usize> {
+    pub(crate) fn quarantined_since(&self, since: UnixMillis) -> BTreeMap<UnitCode, usize> {
         let quarantine = std::sync::Arc::clone(&self.committer.books().read().quarantine);
         let mut counts = BTreeMap::new();
         for waiting in quarantine.values().filter(|waiting| waiting.accepted_at >= since) {

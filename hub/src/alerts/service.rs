@@ -1,7 +1,10 @@
 //! `alerts list` and `alerts acknowledge`.
 
+use std::collections::BTreeMap;
+
 use lienthong_node::control::Answer;
 use lienthong_node::records::Page;
+use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
 
 use super::watch::acknowledged;
@@ -17,7 +20,13 @@ impl Hub {
     }
 
     /// Somebody looks after an alert: nobody is told any more until it has ended.
-    pub(crate) fn alerts_acknowledge(&self, id: u64, reason: &str, actor: &str) -> Result<Answer, Answer> {
+    /// The ledger says who and of what; why is free text, which must be forgettable.
+    pub(crate) async fn alerts_acknowledge(
+        &self,
+        id: u64,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Answer, Answer> {
         let rule = |error: &AlertError| match error {
             AlertError::Unknown(_) => "ALERT_UNKNOWN",
             AlertError::Reason => "REASON_MISSING",
@@ -26,6 +35,8 @@ impl Hub {
         let alert = self.alerts.acknowledge(id, acknowledged(actor, reason, self.now()));
         let alert = alert.map_err(|error| Answer::refused(rule(&error), &error))?;
         tracing::info!(key = alert.key, by = actor, "an alert was acknowledged");
+        let fields = BTreeMap::from([("alert".to_owned(), Value::Text(alert.key.clone()))]);
+        self.event("alert_acknowledged", actor, fields).await.map_err(Answer::failed)?;
         Ok(Answer::done(self.alert_json(&alert)))
     }
 

@@ -33,6 +33,7 @@ pub struct Alerts {
     book: Mutex<Book>,
     standing: Mutex<Standing>,
     notifier: OnceLock<Notifier>,
+    limits: OnceLock<Limits>,
 }
 
 impl Alerts {
@@ -53,7 +54,19 @@ impl Alerts {
                 Book::default()
             }
         };
-        Self { path, book: Mutex::new(book), standing: Mutex::default(), notifier: OnceLock::new() }
+        Self {
+            path,
+            book: Mutex::new(book),
+            standing: Mutex::default(),
+            notifier: OnceLock::new(),
+            limits: OnceLock::new(),
+        }
+    }
+
+    /// From when on somebody is called, as it was set.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits.get().copied().unwrap_or_default()
     }
 
     /// Writes the file whole.
@@ -156,6 +169,7 @@ impl Hub {
     /// The operating system's, if it has no thread to give.
     pub fn keep_watch(self: &Arc<Self>, settings: AlertSettings) -> std::io::Result<()> {
         self.start_telling(settings.ways);
+        let _ = self.alerts.limits.set(settings.limits);
         let (hub, stop) = (Arc::downgrade(self), self.stop.clone());
         let job = self.observed.jobs.register(jobs::ALERTS);
         let work = move || {

@@ -117,7 +117,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Check => {
             let secrets = HubSecrets::load(&data)?;
-            crate::succession::check(&data, &secrets, &keys()?)?
+            crate::succession::check(&data, &secrets, &keys()?, &|_, _| {})?
         }
         Command::Restore { backup, identity, how } => {
             let identity = private_key(identity.as_deref())?;

@@ -33,6 +33,11 @@ metrics! {
     /// A unit's clock.
     UNIT_SKEW = gauge("lienthong_unit_clock_skew_seconds", "seconds", &["unit"],
         "A node's clock less the hub's when it was last heard, the farthest of a unit's.");
+    /// A unit's disk.
+    UNIT_DISK_FREE = gauge("lienthong_unit_disk_free_bytes", "bytes", &["unit"],
+        "Free on the disk of a unit's node, by its own word; of its fullest machine.");
+    /// A unit's disk, whole.
+    UNIT_DISK_TOTAL = gauge("lienthong_unit_disk_total_bytes", "bytes", &["unit"], "Size of that disk.");
     /// A unit's certificate.
     UNIT_CERTIFICATE = gauge("lienthong_unit_certificate_seconds", "seconds", &["unit"],
         "Until the first certificate of a unit's nodes ends; of nodes connected since the hub's start.");

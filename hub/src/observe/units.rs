@@ -42,6 +42,8 @@ pub(super) fn units(hub: &Hub, units: &[UnitStatus], text: &mut Exposition) {
     });
     each(text, &names::UNIT_DEFECTS, units, |unit| number(unit.defects.filter(|_| enrolled(unit))));
     each(text, &names::UNIT_SKEW, units, |unit| hub.skew_millis(unit).map(signed_seconds));
+    each(text, &names::UNIT_DISK_FREE, units, |unit| number(unit.room.map(|room| room.free_bytes)));
+    each(text, &names::UNIT_DISK_TOTAL, units, |unit| number(unit.room.map(|room| room.total_bytes)));
     each(text, &names::UNIT_CERTIFICATE, units, |unit| {
         hub.certificate_until(unit).map(|until| seconds_until(until, now))
     });

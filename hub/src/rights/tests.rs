@@ -32,6 +32,7 @@ const WHO_MAY_REQUEST: &str = "
     OSPA records
     O..A records, written
     OSPA quality
+    OSPA quality_rows
     OSPA reconcile
     O..A reconcile, mended
     OSPA duplicates_list
@@ -102,6 +103,8 @@ const WHO_MAY_OPEN: &str = "
     OSPA POST /sign-out
     OSPA GET /account
     OSPA POST /account/totp
+    OSPA GET /account/password
+    OSPA POST /account/password
     OSPA GET /units
     OSPA GET /units/{unit}
     OSPA GET /units/{unit}/live
@@ -134,6 +137,10 @@ const WHO_MAY_OPEN: &str = "
     OSPA GET /quarantine/{number}
     .S.. POST /quarantine/{number}/release
     .S.. POST /quarantine/{number}/separate
+    OSPA GET /quality
+    OSPA GET /integrity
+    OSPA GET /integrity/live
+    OSPA POST /integrity/verify
     O..A GET /administration
     O..A POST /administration/tokens
     O..A POST /administration/tokens/{id}/revoke

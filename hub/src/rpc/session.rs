@@ -197,7 +197,7 @@ impl Session {
             let reason = format!("log size {} below {} it had signed", hello.log_size, said.checkpoint.size);
             return self.fence(&said.note, &reason).await;
         }
-        self.hub.live.greeted(replica, &hello, self.hub.now());
+        self.hub.live.greeted(replica, &hello, held_size, self.hub.now());
         if self.hub.readmits() {
             self.hub.committer.greeted(replica, hello.log_size).await;
         }
@@ -476,6 +476,7 @@ impl Session {
         // What was verified is held as soon as it is on the disk.
         let verified = |held: &Held| held.frontier.size() == size && held.frontier.root() == root;
         let mut reached = self.held.as_ref().is_some_and(verified);
+        let held_size = held.as_ref().map_or(0, |held| held.frontier.size());
         if let Some(held) = held {
             // A smaller size may be an old connection's late word; only another root is a contradiction.
             let same_size = size == held.frontier.size();
@@ -488,8 +489,7 @@ impl Session {
             let hub = Arc::clone(&self.hub);
             tokio::task::spawn_blocking(move || hub.keep_heartbeats());
         }
-        let skew = heartbeat.clock_millis.cast_signed() - self.hub.now().0.cast_signed();
-        self.hub.live.announced(self.enrolled.replica, size, skew, self.hub.now());
+        self.hub.live.announced(self.enrolled.replica, heartbeat, (size, held_size), self.hub.now());
         Ok(())
     }
 

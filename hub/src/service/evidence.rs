@@ -10,8 +10,18 @@ use serde_json::{Value as Json, json};
 
 use super::list;
 use crate::app::Hub;
+use crate::pki::RegistryError;
 
 impl Hub {
+    /// Checks the whole ledger while it is in use; `tell` hears how many entries of how many were read.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if the registry does not open.
+    pub(crate) fn verify(&self, tell: &dyn Fn(u64, u64)) -> Result<Answer, RegistryError> {
+        self.keep_heartbeats();
+        crate::succession::check(&self.data, &self.secrets, &self.reader.keys(), tell)
+    }
+
     pub(super) fn record_source(&self, record_type: &str, id: RecordId) -> Result<Answer, Answer> {
         let missing = || Answer::failed("không tìm thấy bản ghi · there is no such record");
         let state = self.dataset.state(record_type, id).map_err(Answer::failed)?.ok_or_else(missing)?;

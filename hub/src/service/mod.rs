@@ -83,6 +83,9 @@ impl Hub {
             Request::QuarantineSeparate { number, reason, actor } => {
                 self.separate_quarantined(&number, &reason, actor).await
             }
+            Request::AlertsAcknowledge { id, reason, actor } => {
+                self.alerts_acknowledge(id, &reason, &actor).await
+            }
             Request::WaiverAdd(waiver) => self.waiver_add(waiver).await,
             Request::ConflictsResolve(resolution) => self.resolve(resolution).await,
             Request::RecordTransfer(transfer) => self.transfer(transfer).await,
@@ -173,8 +176,8 @@ impl Hub {
             Request::Defects { record_type, unit, page } => {
                 self.defects(record_type.as_deref(), unit.as_ref(), &page)
             }
+            Request::QualityRows { wanted, page } => self.quality_rows(&wanted, &page),
             Request::AlertsList { all, page } => Ok(self.alerts_list(all, &page)),
-            Request::AlertsAcknowledge { id, reason, actor } => self.alerts_acknowledge(id, &reason, &actor),
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
             Request::CatalogueCheck { files } => self.catalogue_check(files),
@@ -194,14 +197,12 @@ impl Hub {
             Request::Backup { to, recipient } => self.backup_answer(&to, recipient),
             Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
-            Request::LedgerVerify { full } => {
+            Request::LedgerVerify { full: true } => {
                 self.keep_heartbeats();
                 let (data, secrets, keys) = (&self.data, &self.secrets, self.reader.keys());
-                if full {
-                    return Ok(crate::verify::answer(data, secrets, &keys, self.head().size));
-                }
-                crate::succession::check(data, secrets, &keys).map_err(Answer::failed)
+                Ok(crate::verify::answer(data, secrets, &keys, self.head().size))
             }
+            Request::LedgerVerify { full: false } => self.verify(&|_, _| {}).map_err(Answer::failed),
             Request::RecordSource { record_type, id } => self.record_source(&record_type, id),
             Request::StateDigest { replica } => state_digest(&self.dataset, &self.catalogue, replica),
             Request::TokenCreate { .. }
@@ -212,6 +213,7 @@ impl Hub {
             | Request::QuarantineRelease { .. }
             | Request::QuarantineSeparate { .. }
             | Request::WaiverAdd(_)
+            | Request::AlertsAcknowledge { .. }
             | Request::ConflictsResolve(_)
             | Request::RecordTransfer(_)
             | Request::DuplicatesMerge(_)

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 
 use lienthong_node::control::Answer;
-use lienthong_node::quality::{QualityError, quality_json};
+use lienthong_node::quality::{QualityError, Wanted, quality_json};
 use lienthong_node::records::{Page, numbered};
 use lienthong_node::service::known_type;
-use lienthong_proto::catalogue::UnitKind;
+use lienthong_proto::catalogue::{Dimension, UnitKind};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::quality::{Score, Silence};
 use lienthong_proto::time::UnixMillis;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::unit_unknown;
 use crate::app::Hub;
+use crate::pki::Enrolled;
 
 impl Hub {
     /// How long a unit has not been heard of; the province itself always is.
@@ -22,8 +23,12 @@ impl Hub {
             return Silence::Heard;
         }
         let replicas = self.registry.list();
-        let heard = replicas.iter().filter(|entry| entry.unit == *unit);
-        let last: Option<UnixMillis> = heard.filter_map(|entry| self.last_heard(entry.replica)).max();
+        self.silence_of(replicas.iter().filter(|entry| entry.unit == *unit))
+    }
+
+    /// How long nothing was heard of a unit's replicas.
+    pub(crate) fn silence_of<'a>(&self, enrolled: impl Iterator<Item = &'a Enrolled>) -> Silence {
+        let last: Option<UnixMillis> = enrolled.filter_map(|entry| self.last_heard(entry.replica)).max();
         Silence::of(last, self.now())
     }
 
@@ -77,6 +82,23 @@ impl Hub {
         }
         self.quality.catch_up().map_err(Answer::failed)?;
         Ok(Answer::done(self.quality.defect_list(record_type, unit, page).map_err(Answer::failed)?))
+    }
+
+    /// The records behind a figure.
+    pub(super) fn quality_rows(&self, wanted: &Wanted, page: &Page) -> Result<Answer, Answer> {
+        let unknown = |what: &str| Answer::failed(format!("không có {what} · there is no {what}"));
+        if let Some(unit) = wanted.unit.as_ref().filter(|unit| self.tree().get(unit).is_none()) {
+            return Err(unknown(unit.as_str()));
+        }
+        let dimensions = Dimension::ALL.map(Dimension::name);
+        if let Some(name) = wanted.dimension.as_deref().filter(|name| !dimensions.contains(name)) {
+            return Err(unknown(name));
+        }
+        if let Some(name) = wanted.record_type.as_deref().filter(|n| self.catalogue.record_type(n).is_none())
+        {
+            return Err(unknown(name));
+        }
+        self.quality.rows(wanted, page).map(Answer::done).map_err(Answer::failed)
     }
 
     pub(super) fn duplicates_list(&self, page: &Page) -> Result<Answer, Answer> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lienthong_node::quality::Wanted;
 use lienthong_node::records::Page;
 use lienthong_node::service::RecordsRequest;
 use lienthong_proto::catalogue::UnitKind;
@@ -119,6 +120,13 @@ pub enum Request {
     Quality {
         /// Which.
         unit: Option<UnitCode>,
+    },
+    /// The records behind a figure, and how often each rule is broken.
+    QualityRows {
+        /// Which.
+        wanted: Wanted,
+        /// Which part.
+        page: Page,
     },
     /// Whether a unit's node holds its records as the hub does.
     Reconcile {
@@ -505,6 +513,7 @@ impl Request {
             Self::Records(request) if request.writes() => "records, written",
             Self::Records(_) => "records",
             Self::Quality { .. } => "quality",
+            Self::QualityRows { .. } => "quality_rows",
             Self::Reconcile { repair: true, .. } => "reconcile, mended",
             Self::Reconcile { .. } => "reconcile",
             Self::DuplicatesList { .. } => "duplicates_list",

@@ -14,17 +14,23 @@ use serde_json::{Value as Json, json};
 use crate::heartbeats::Heartbeats;
 use crate::pki::{HubSecrets, Registry, RegistryError};
 
-/// Checks a hub's folder and names what differs, and what is not there.
+/// Checks a hub's folder and names what differs, and what is not there; `tell` hears how many entries of how many were read.
 ///
 /// # Errors
 /// [`RegistryError`] if the registry does not open.
-pub fn check(data: &Path, secrets: &HubSecrets, keys: &KeyRing) -> Result<Answer, RegistryError> {
+pub fn check(
+    data: &Path,
+    secrets: &HubSecrets,
+    keys: &KeyRing,
+    tell: &dyn Fn(u64, u64),
+) -> Result<Answer, RegistryError> {
     let units: BTreeMap<ReplicaId, String> = Registry::open(secrets)?
         .list()
         .into_iter()
         .map(|entry| (entry.replica, entry.unit.to_string()))
         .collect();
-    let mut answer = check_against(data, secrets.profile.replica, &Heartbeats::open(data).signed(), keys);
+    let signed = Heartbeats::open(data).signed();
+    let mut answer = check_against(data, secrets.profile.replica, &signed, keys, tell);
     let mut missing = Vec::new();
     let held =
         answer.body.get_mut("replicas").and_then(Json::as_array_mut).map(std::mem::take).unwrap_or_default();

@@ -66,6 +66,15 @@ pub(super) fn tenths(value: u64, tongue: Tongue) -> String {
     format!("{}{}{}", value / 10, tongue.pick(",", "."), value % 10)
 }
 
+/// Bytes in the largest unit that tells them, to a tenth: 1,5 GB.
+#[must_use]
+pub(super) fn bytes(bytes: u64, tongue: Tongue) -> String {
+    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB")];
+    let found = units.into_iter().find(|(size, _)| bytes >= *size);
+    let (size, unit) = found.unwrap_or((1_000, "kB"));
+    format!("{} {unit}", tenths(bytes / (size / 10), tongue))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +91,8 @@ mod tests {
         assert_eq!(span(59, Tongue::Vi), "59 giây");
         assert_eq!(span(7_200, Tongue::En), "2 h");
         assert_eq!(span(86_400 * 3, Tongue::Vi), "3 ngày");
+        assert_eq!(bytes(1_550_000_000, Tongue::Vi), "1,5 GB");
+        assert_eq!((bytes(0, Tongue::En), bytes(999_999, Tongue::En)), ("0.0 kB".into(), "999.9 kB".into()));
         assert_eq!(tenths(975, Tongue::Vi), "97,5");
     }
 }

@@ -12,7 +12,10 @@ async function renew() {
   // Who goes by keyboard stays where they were.
   const here = document.activeElement;
   const address = part.contains(here) ? here.getAttribute("href") : null;
+  // What was unfolded stays so.
+  const open = [...part.querySelectorAll("details")].map((details) => details.open);
   part.innerHTML = text;
+  part.querySelectorAll("details").forEach((details, place) => { details.open = open[place] ?? false; });
   if (address) part.querySelector(`a[href="${CSS.escape(address)}"]`)?.focus({ preventScroll: true });
 }
 

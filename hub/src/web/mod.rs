@@ -28,6 +28,7 @@ mod site;
 mod table;
 mod tiles;
 mod trouble;
+mod verification;
 mod view;
 mod words;
 

@@ -7,8 +7,9 @@ use axum::{Router, middleware};
 
 use super::guard::guard;
 use super::pages::{
-    accounts, administration, conflict, conflicts, duplicate, duplicates, history, language, overview,
-    quarantine, record, records, sharing, sign_in, unit, unit_contact, unit_revoke, units, waiting,
+    accounts, administration, conflict, conflicts, duplicate, duplicates, history, integrity, language,
+    overview, password, quality, quarantine, record, records, sharing, sign_in, unit, unit_contact,
+    unit_revoke, units, waiting,
 };
 use super::site::Site;
 use super::{assets, events, health};
@@ -35,6 +36,7 @@ fn routes() -> Vec<Route> {
         ("/sign-out", POST, post(sign_in::out)),
         ("/account", GET, get(accounts::own)),
         ("/account/totp", POST, post(accounts::totp)),
+        ("/account/password", BOTH, get(password::page).post(password::change)),
         ("/units", GET, get(units::page)),
         ("/units/{unit}", GET, get(unit::page)),
         ("/units/{unit}/live", GET, get(unit::live)),
@@ -64,6 +66,10 @@ fn routes() -> Vec<Route> {
         ("/quarantine/{number}", GET, get(waiting::page)),
         ("/quarantine/{number}/release", POST, post(waiting::release)),
         ("/quarantine/{number}/separate", POST, post(waiting::separate)),
+        ("/quality", GET, get(quality::page)),
+        ("/integrity", GET, get(integrity::page)),
+        ("/integrity/live", GET, get(integrity::live)),
+        ("/integrity/verify", POST, post(integrity::verify)),
         ("/administration", GET, get(administration::page)),
         ("/administration/tokens", POST, post(administration::create)),
         ("/administration/tokens/{id}/revoke", POST, post(administration::revoke)),

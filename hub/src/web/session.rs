@@ -108,6 +108,12 @@ impl Sessions {
         }
     }
 
+    /// Ends all sessions of an account but this one.
+    pub(super) fn end_others(&self, account: &str, cookie: &str) {
+        let own = key(cookie);
+        self.sessions.lock().retain(|key, session| *key == own || session.account != account);
+    }
+
     /// Ends a session.
     pub(super) fn end(&self, cookie: &str) {
         self.sessions.lock().remove(&key(cookie));

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::assets::Assets;
 use super::lockout::Lockout;
 use super::session::Sessions;
+use super::verification::Verification;
 use crate::app::Hub;
 
 /// Sign-ins whose password is being checked or waits for that: each costs memory and a tenth of a second.
@@ -46,6 +47,8 @@ pub(super) struct Site {
     pub(super) lockout: Lockout,
     /// What pages look like.
     pub(super) assets: Assets,
+    /// The last check of the ledger somebody asked for.
+    pub(super) verification: Verification,
     /// Sign-ins at work.
     pub(super) passwords: Semaphore,
     port: u16,
@@ -60,6 +63,7 @@ impl Site {
             sessions: Sessions::default(),
             lockout: Lockout::default(),
             assets: Assets::embedded(),
+            verification: Verification::default(),
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
             port,
             guest_key: rand::random(),

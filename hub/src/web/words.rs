@@ -7,7 +7,7 @@ use super::view::View;
 use crate::accounts::AccountRole;
 use crate::pki::Contact;
 use crate::rights::Right;
-use crate::status::UnitStatus;
+use crate::status::{UnitStatus, quarantined_words};
 
 /// The states of a unit, worst first, with a sign for those who do not see colours.
 pub(super) const STATES: [(&str, &str, &str, &str); 6] = [
@@ -37,14 +37,14 @@ pub(super) fn state(view: &View, state: &str) -> Markup {
 #[must_use]
 pub(super) fn reasons(view: &View, unit: &UnitStatus) -> Markup {
     let reasons = if view.tongue == Tongue::Vi { &unit.attention } else { &unit.attention_en };
-    let (vi, en) = unit.quarantined_words();
+    let (vi, en) = quarantined_words(unit.quarantined);
     let waiting = view.t(&vi, &en);
     let address = format!("/quarantine?unit={}", unit.unit);
     html! {
         @if !reasons.is_empty() {
             ul.reasons {
                 @for reason in reasons {
-                    li { @if reason == waiting { (view.link("/quarantine", &address, &html! { (reason) })) } @else { (reason) } }
+                    li { @if reason.starts_with(waiting) { (view.link("/quarantine", &address, &html! { (reason) })) } @else { (reason) } }
                 }
             }
         }

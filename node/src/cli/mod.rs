@@ -94,7 +94,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Check => {
             let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
             let nothing = std::collections::BTreeMap::new();
-            let answer = crate::check::check_against(&data, identity.replica(), &nothing, &keys()?);
+            let answer =
+                crate::check::check_against(&data, identity.replica(), &nothing, &keys()?, &|_, _| {});
             print_answer(&answer, "check", cli.json, tongue);
             Ok(answer.exit)
         }

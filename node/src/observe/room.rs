@@ -20,6 +20,12 @@ impl Room {
         Some(Self { free_bytes: bytes(disk.f_bavail), total_bytes: bytes(disk.f_blocks) })
     }
 
+    /// What a peer says of its own; nothing if it says nothing, or what cannot be.
+    #[must_use]
+    pub fn said(free_bytes: u64, total_bytes: u64) -> Option<Self> {
+        (total_bytes > 0 && free_bytes <= total_bytes).then_some(Self { free_bytes, total_bytes })
+    }
+
     /// Free, in hundredths of all.
     #[must_use]
     pub fn free_percent(self) -> u64 {

@@ -201,7 +201,7 @@ impl Node {
             Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
             Request::LogVerify => {
                 let keys = self.replica.reader().keys();
-                Ok(check_against(&self.data, self.identity.replica(), &BTreeMap::new(), &keys))
+                Ok(check_against(&self.data, self.identity.replica(), &BTreeMap::new(), &keys, &|_, _| {}))
             }
             Request::LogProve { sequence, size } => {
                 let hashes = self.replica.hashes();

@@ -1,6 +1,7 @@
 //! The thin client: does what the machine says, over one stream.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use super::{
     RefusalLine, Roots as _, Settings, Welcomed, Witness, judge, verify_proof,
 };
 use crate::identity::NodeIdentity;
-use crate::observe::{Captures, Job};
+use crate::observe::{Captures, Job, Room};
 use crate::published::{Shelf, Taken};
 use crate::quality::{Keeper, Telling, ToldCursor};
 use crate::recover::former_batches;
@@ -93,6 +94,8 @@ pub struct SyncClient {
     pub captures: Arc<Captures>,
     /// Tells of its rounds.
     pub job: Arc<Job>,
+    /// The node's folder: the province hears how full its disk is.
+    pub data: PathBuf,
     /// The log as it grows.
     pub head: watch::Receiver<Head>,
     /// Where the catalogue the province publishes is kept.
@@ -524,7 +527,13 @@ impl Driver {
                 let head = *self.client.head.borrow();
                 if let Ok(checkpoint) = self.client.builder.checkpoint(head.size) {
                     let clock_millis = (self.client.clock)().0;
-                    let heartbeat = wire::Heartbeat { checkpoint, clock_millis };
+                    let room = Room::of(&self.client.data);
+                    let heartbeat = wire::Heartbeat {
+                        checkpoint,
+                        clock_millis,
+                        disk_free_bytes: room.map_or(0, |room| room.free_bytes),
+                        disk_total_bytes: room.map_or(0, |room| room.total_bytes),
+                    };
                     self.send(wire::up::Message::Heartbeat(heartbeat));
                 }
             }

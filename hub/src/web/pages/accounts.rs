@@ -45,11 +45,20 @@ pub(super) fn authenticator(view: &View, account: &str, seed: &Seed) -> Result<M
 }
 
 /// The reader's own account.
-pub(in super::super) async fn own(view: View) -> Result<Response, Trouble> {
-    own_with(&view, StatusCode::OK, None)
+pub(in super::super) async fn own(
+    view: View,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Result<Response, Trouble> {
+    let done = query.get("done").map(String::as_str) == Some("password");
+    own_with(&view, StatusCode::OK, None, done)
 }
 
-fn own_with(view: &View, status: StatusCode, wrong: Option<&str>) -> Result<Response, Trouble> {
+fn own_with(
+    view: &View,
+    status: StatusCode,
+    wrong: Option<&str>,
+    changed: bool,
+) -> Result<Response, Trouble> {
     let visitor = visitor(view)?;
     let account = view.site.hub.accounts.active(&visitor.name);
     let has = account.as_ref().is_some_and(Account::has_second_factor);
@@ -62,11 +71,15 @@ fn own_with(view: &View, status: StatusCode, wrong: Option<&str>) -> Result<Resp
         section.narrow {
             h1 { (title) }
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+            @if changed { p.done role="status" { (view.t("Đã đổi mật khẩu; các phiên khác đã kết thúc.", "The password was changed; other sessions have ended.")) } }
             dl.facts {
                 dt { (view.t("Tên", "Name")) } dd { (visitor.name) }
                 dt { (view.t("Vai trò", "Roles")) } dd { (words::roles(&visitor.roles, view.tongue)) }
                 dt { (view.t("Ứng dụng xác thực", "Authenticator")) }
                 dd { @if has { (view.t("đã cài đặt", "set up")) } @else { (view.t("chưa có", "none")) } }
+            }
+            @if account.as_ref().is_some_and(Account::has_password) {
+                p { a.button href="/account/password" { (view.t("Đổi mật khẩu", "Change the password")) } }
             }
             @match offered {
                 Some(offered) => { (offered) (code_field(view, "/account/totp", "/account")) },
@@ -100,7 +113,7 @@ pub(in super::super) async fn totp(view: View, fields: Fields) -> Result<Respons
                 }
                 Err(error @ (AccountError::Code | AccountError::SecondFactor)) => {
                     let wrong = error.to_string();
-                    return own_with(&view, StatusCode::UNPROCESSABLE_ENTITY, Some(view.half(&wrong)));
+                    return own_with(&view, StatusCode::UNPROCESSABLE_ENTITY, Some(view.half(&wrong)), false);
                 }
                 Err(error) => return Err(Trouble::internal(&error)),
             }

@@ -123,7 +123,7 @@ async fn enter(view: &View, account: &str, next: &str) -> Result<Response, Troub
 }
 
 /// What there is to say to who must wait.
-fn must_wait(view: &View, account: &str) -> Option<String> {
+pub(super) fn must_wait(view: &View, account: &str) -> Option<String> {
     let seconds = view.site.lockout.wait_seconds(account, view.address, view.now());
     let span = span(seconds, view.tongue);
     let vi = format!("Đã thử sai quá nhiều lần. Hãy chờ {span} rồi thử lại.");
@@ -132,7 +132,7 @@ fn must_wait(view: &View, account: &str) -> Option<String> {
 }
 
 /// Counts a failure and writes it down; a name nobody has is not written: it may be a password in the wrong field.
-async fn refused(view: &View, account: &str, what: &str) {
+pub(super) async fn refused(view: &View, account: &str, what: &str) {
     let hub = &view.site.hub;
     if !view.site.lockout.failed(account, view.address, view.now()) {
         tracing::warn!("sign-ins are refused faster than the ledger takes them down");

@@ -2,12 +2,13 @@
 
 use axum::extract::Path;
 use axum::response::{Html, Response};
+use lienthong_node::observe::Room;
 use lienthong_proto::catalogue::Dimension;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::time::UnixMillis;
 use maud::{Markup, html};
 
-use super::super::format::{span, tenths};
+use super::super::format::{self, span, tenths};
 use super::super::trouble::Trouble;
 use super::super::view::View;
 use super::super::words;
@@ -163,7 +164,8 @@ fn machine(view: &View, entry: &Enrolled) -> Markup {
                 dt { (view.t("Ghi danh", "Enrolled")) } dd { (view.time(Some(UnixMillis(entry.enrolled_at)))) }
                 dt { (view.t("Phiên bản", "Version")) } dd { (program) }
                 dt { (view.t("Lệch đồng hồ", "Clock skew")) } dd { (skew(view, live.skew_millis)) }
-                dt { (view.t("Chứng thư dùng đến", "Certificate good until")) } dd { (view.time(view.site.hub.observed.meters.certificate_until(entry.replica))) }
+                dt { (view.t("Đĩa còn trống", "Free disk")) } dd { (room(view, live.room)) }
+                dt { (view.t("Chứng thư dùng đến", "Certificate good until")) } dd { (until(view, view.site.hub.observed.meters.certificate_until(entry.replica))) }
                 dt { (view.t("Tám từ của khóa nhật ký", "Eight words of its log's key")) } dd { (words) }
             }
         }
@@ -192,6 +194,19 @@ fn skew(view: &View, millis: Option<i64>) -> String {
         (_, true) => format!("{} {}", view.t("nhanh", "ahead by"), span(seconds, view.tongue)),
         (_, false) => format!("{} {}", view.t("chậm", "behind by"), span(seconds, view.tongue)),
     }
+}
+
+/// When something ends, and how long that is.
+fn until(view: &View, at: Option<UnixMillis>) -> String {
+    let Some(at) = at else { return "–".to_owned() };
+    let left = span(at.since(view.now()) / 1_000, view.tongue);
+    format!("{} ({} {left})", format::instant(at), view.t("còn", "in"))
+}
+
+fn room(view: &View, room: Option<Room>) -> String {
+    let Some(room) = room else { return "–".to_owned() };
+    let bytes = |bytes| format::bytes(bytes, view.tongue);
+    format!("{} / {} ({} %)", bytes(room.free_bytes), bytes(room.total_bytes), room.free_percent())
 }
 
 fn imports(view: &View, replicas: &[Enrolled]) -> Markup {
