@@ -32,11 +32,11 @@ impl Stage {
         let (made, _) = once(&self.program, &["as-node", "key", "pair", &key], &agency).await?;
         let public = made["recipient"].as_str().context("no key")?.to_owned();
         let number = self.granted(public).await?;
-        let said = self.share(SharingRequest::LedgerPolicy, None).await?;
-        std::fs::write(&policy, said["policy"].as_str().context("no policy")?)?;
         let handed =
             SharingRequest::Bundle { grant: number, out: bundle.clone().into(), actor: String::new() };
         self.share(handed, None).await?;
+        let said = self.share(SharingRequest::LedgerPolicy, None).await?;
+        std::fs::write(&policy, said["policy"].as_str().context("no policy")?)?;
         let arguments = ["as-node", "verify", &bundle, "--trust", &policy, "--key", &key];
         let (verified, code) = once(&self.program, &arguments, &agency).await?;
         let mut checks = vec![Check::new(

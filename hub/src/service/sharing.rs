@@ -186,7 +186,12 @@ impl Hub {
         let log = Verifier::new(&origin, Algorithm::Ed25519, self.secrets.ledger_public())?;
         let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.public_key());
         let receipts = Verifier::new(&name, Algorithm::Cosignature, key)?;
-        Ok(Trust::new(log, [("receipts".to_owned(), receipts)], 0))
+        let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+        let policy = witnesses.policy_at(u64::MAX).map(|(_, policy)| policy);
+        let named = policy.into_iter().flat_map(|policy| policy.witnesses());
+        let named = named.map(|witness| (witness.name().to_owned(), witness.clone()));
+        let needed = policy.map_or(0, lienthong_proto::witness::Policy::quorum);
+        Ok(Trust::new(log, named, needed).with_cosigner("receipts", receipts))
     }
 
     fn known_grant(&self, number: u64) -> Result<Grant, Answer> {

@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lienthong_node::backup::{Recipient, RecipientError};
 use lienthong_node::control::Tell;
@@ -53,6 +54,14 @@ pub enum SharingError {
         "cơ quan {0} chưa có khóa nhận: chạy `lienthong-hub agency add {0} --key x25519:…` với khóa do cơ quan tạo bằng `lienthong-node key pair` · agency {0} has given no key: run `lienthong-hub agency add {0} --key x25519:…` with the one it made by `lienthong-node key pair`"
     )]
     NoKey(String),
+    /// No quorum of witnesses has cosigned what the bundle needs.
+    #[error(
+        "chưa đủ nhân chứng (máy các xã) ký sổ cái mới đây: thử lại khi các xã trực tuyến; xem `lienthong-hub status` · too few witnesses (the communes' nodes) have cosigned the ledger lately: try again when they are online; see `lienthong-hub status`"
+    )]
+    Unwitnessed,
+    /// No round can be closed.
+    #[error("{}", in_both("không chốt được sổ cái", "the ledger's round cannot be closed", .0))]
+    Round(String),
     /// The agency's key is none.
     #[error(transparent)]
     Recipient(#[from] RecipientError),
@@ -104,6 +113,9 @@ pub enum SharingError {
     Hashes,
 }
 
+/// So long a bundle waits for witnesses.
+const WITNESSES_WAIT: Duration = Duration::from_secs(20);
+
 /// What was handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BundleReport {
@@ -149,7 +161,7 @@ impl Hub {
         let to = self.recipient(&grant)?;
         self.committer.tally(actor).await?;
         self.log_roll().await?;
-        let cut = self.cut()?;
+        let cut = self.cut().await?;
         self.committer.flush().await;
         let part = out.with_extension("part");
         if out.exists() {
@@ -180,9 +192,23 @@ impl Hub {
         Ok(key.parse()?)
     }
 
-    fn cut(&self) -> Result<Cut, SharingError> {
-        let head = self.head();
-        Ok(Cut { head, note: self.ledger_checkpoint_at(head)? })
+    /// The checkpoint a bundle stands under: witnessed. One is asked for now; where too few witnesses answer, the last
+    /// one does, if it is of the last day. A ledger that never had a witness stands under its own signature alone.
+    async fn cut(&self) -> Result<Cut, SharingError> {
+        let wanted = self.head().size;
+        let closed = self.close_round().await.map_err(|error| SharingError::Round(error.to_string()))?;
+        if self.committer.books().read().witnesses.policies.is_empty() {
+            let head = self.head();
+            return Ok(Cut { head, note: self.ledger_checkpoint_at(head)? });
+        }
+        if closed.is_some_and(|checkpoint| checkpoint.size >= wanted) {
+            let mut reached = self.rounds.reached();
+            let _ = tokio::time::timeout(WITNESSES_WAIT, reached.wait_for(|size| *size >= wanted)).await;
+        }
+        let witnessed = self.witnessed().filter(|witnessed| witnessed.is_fresh(self.now()));
+        let witnessed = witnessed.ok_or(SharingError::Unwitnessed)?;
+        let head = Head { size: witnessed.checkpoint.size, root: witnessed.checkpoint.root };
+        Ok(Cut { head, note: witnessed.note.clone() })
     }
 
     async fn write_bundle(
@@ -245,7 +271,10 @@ impl<W: Write> Writing<'_, W> {
     fn content(&mut self) -> Result<u64, SharingError> {
         let scope = Scope::new(self.hub, &self.grant.terms)?;
         let replicas = self.replicas(&scope);
-        let map = Map::of(&self.hub.reader, self.cut.head.size, &replicas)?;
+        let map = Map::of(&self.hub.reader, self.cut.head.size, &replicas, self.grant.number)?;
+        if map.roll.is_empty() || !map.approved {
+            return Err(SharingError::Unwitnessed);
+        }
         self.line(&Line::Head(BundleHead {
             version: BUNDLE_VERSION,
             ledger: self.hub.secrets.ledger_origin(),

@@ -31,14 +31,17 @@ pub(super) struct Map {
     pub(super) released: HashSet<Dot>,
     /// The entries of the last roll.
     pub(super) roll: BTreeSet<u64>,
+    /// The grant's approval is there.
+    pub(super) approved: bool,
 }
 
 impl Map {
-    /// Looks through the ledger's first `size` entries for the batches of `replicas`.
+    /// Looks through the ledger's first `size` entries for the batches of `replicas` and a grant.
     pub(super) fn of(
         reader: &LogReader,
         size: u64,
         replicas: &BTreeSet<ReplicaId>,
+        grant: u64,
     ) -> Result<Self, SharingError> {
         let mut map = Self::default();
         let mut roll_at = None;
@@ -55,6 +58,10 @@ impl Map {
                     let Ok(event) = Event::of(entry) else { return Ok(()) };
                     match event.kind.as_str() {
                         "release" => map.released.extend(released(&event)),
+                        event::GRANT_APPROVED => {
+                            let number = i64::try_from(grant).ok().map(Value::Integer);
+                            map.approved |= event.fields.get("grant") == number.as_ref();
+                        }
                         event::ROLL => {
                             if roll_at != Some(event.at) {
                                 map.roll.clear();

@@ -97,6 +97,8 @@ pub struct Rounds {
     inner: Mutex<Inner>,
     history: History,
     open: watch::Sender<Option<Arc<Round>>>,
+    /// The size of what was witnessed last.
+    reached: watch::Sender<u64>,
     /// Held by the one who closes a round.
     pub(super) closing: tokio::sync::Mutex<()>,
 }
@@ -146,10 +148,11 @@ impl Rounds {
                     None
                 }
             };
+        let (reached, _) = watch::channel(witnessed.as_ref().map_or(0, |known| known.checkpoint.size));
         let inner = Inner { witnessed: witnessed.map(Arc::new), ..Inner::default() };
         let history = History::of(&dir);
         let (open, _) = watch::channel(None);
-        Self { dir, inner: Mutex::new(inner), history, open, closing: tokio::sync::Mutex::default() }
+        Self { dir, inner: Mutex::new(inner), history, open, reached, closing: tokio::sync::Mutex::default() }
     }
 
     /// Follows the rounds.
@@ -175,6 +178,12 @@ impl Rounds {
     pub fn cosigned(&self) -> (usize, usize) {
         let inner = self.inner.lock();
         (inner.lines.len(), inner.beside.len())
+    }
+
+    /// The size of what was witnessed last, as it grows.
+    #[must_use]
+    pub fn reached(&self) -> watch::Receiver<u64> {
+        self.reached.subscribe()
     }
 
     /// Whether a ledger of `size` entries is due to be asked for.
@@ -274,6 +283,7 @@ impl Rounds {
             tracing::error!(%error, "what was witnessed cannot be kept");
         }
         let (checkpoint, policy_index) = (round.checkpoint.clone(), *policy_index);
+        self.reached.send_replace(checkpoint.size);
         inner.witnessed = Some(Arc::new(Witnessed { checkpoint, note, at, policy_index }));
         Ok(Heard::Counted)
     }

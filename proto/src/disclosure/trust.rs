@@ -78,6 +78,13 @@ impl Trust {
         Self { logs: vec![log], witnesses, groups, quorum: quorum.to_owned() }
     }
 
+    /// The same, with a key whose cosignatures must hold and count for nothing.
+    #[must_use]
+    pub fn with_cosigner(mut self, name: &str, key: Verifier) -> Self {
+        self.witnesses.insert(name.to_owned(), key);
+        self
+    }
+
     /// Reads a policy.
     ///
     /// # Errors

@@ -2,9 +2,11 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::Query;
 use axum::response::{Html, Response};
+use lienthong_proto::note::{Note, Verifier};
 use lienthong_proto::succession::Succession;
 use lienthong_proto::time::UnixMillis;
 use maud::{Markup, html};
@@ -338,10 +340,52 @@ fn lacking(view: &View, line: &Json) -> Markup {
 
 /// Who else has signed the ledger's checkpoints.
 fn witnesses(view: &View) -> Markup {
+    let hub = &view.site.hub;
+    let books = Arc::clone(&hub.committer.books().read().witnesses);
+    let policy = books.policy_at(u64::MAX).map(|(_, policy)| policy);
+    let witnessed = hub.witnessed();
+    let note = witnessed.as_ref().and_then(|witnessed| Note::parse(witnessed.note.as_bytes()).ok());
+    let time = |witness: &Verifier| {
+        let verified = note.as_ref()?.verify(std::slice::from_ref(witness)).ok()?;
+        verified.first().map(|verified| UnixMillis(verified.time.saturating_mul(1_000)))
+    };
+    let unit = |witness: &Verifier| {
+        let key = books.keys.iter().find(|(_, key)| key.verifier == *witness);
+        key.and_then(|(replica, _)| hub.registry.get(*replica)).map(|enrolled| enrolled.unit)
+    };
     html! {
         section {
             h2 { (view.t("Nhân chứng", "Witnesses")) }
-            p.quiet { (view.t("Chưa có nhân chứng nào đồng ký.", "No witness has cosigned yet.")) }
+            @match (&witnessed, policy) {
+                (_, None) => p.quiet { (view.t("Chưa có máy xã nào làm nhân chứng.", "No commune's node is a witness yet.")) },
+                (None, Some(_)) => p.wrong { (view.t("Chưa đủ nhân chứng đồng ký lần nào.", "Too few witnesses have ever cosigned.")) },
+                (Some(witnessed), Some(policy)) => p {
+                    @if !hub.is_witnessed_freshly(view.now()) {
+                        span.wrong { (view.t("Quá một ngày chưa đủ nhân chứng: không giao gói mới. ", "Too few witnesses for over a day: no new bundle is handed over. ")) }
+                    }
+                    (view.t("Đã đồng ký đến mục ", "Cosigned up to entry ")) (view.number(witnessed.checkpoint.size)) ", "
+                    (view.time(Some(witnessed.at))) "; "
+                    (view.t("cần ", "it takes ")) (policy.quorum()) "/" (policy.witnesses().len())
+                },
+            }
+            @if let Some(policy) = policy {
+                div.scroll tabindex="0" role="region" aria-label=(view.t("Nhân chứng", "Witnesses")) {
+                    table.rows {
+                        thead { tr {
+                            th scope="col" { (view.t("Đơn vị", "Unit")) }
+                            th scope="col" { (view.t("Khóa", "Key")) }
+                            th scope="col" { (view.t("Đồng ký lúc", "Cosigned")) }
+                        } }
+                        tbody { @for witness in policy.witnesses() { tr {
+                            td data-label=(view.t("Đơn vị", "Unit")) {
+                                @if let Some(unit) = unit(witness) { a href={ "/units/" (unit) } { (hub.tree().title(&unit)) } }
+                            }
+                            td data-label=(view.t("Khóa", "Key")) { code { (witness.name()) } }
+                            td data-label=(view.t("Đồng ký lúc", "Cosigned")) { (view.time(time(witness))) }
+                        } } }
+                    }
+                }
+            }
         }
     }
 }
