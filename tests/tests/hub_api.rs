@@ -10,13 +10,14 @@ use lienthong_hub::alerts::Limits;
 use lienthong_hub::app::Hub;
 use lienthong_hub::demo::{Daemon, once};
 use lienthong_hub::rights;
-use lienthong_hub::service::Request;
+use lienthong_hub::service::{Request, SharingRequest};
 use lienthong_hub::web::Pages;
 use lienthong_hub::web::api::{BASE, BODY_BYTES_MAX, endpoints};
 use lienthong_node::app::Node;
 use lienthong_tests::asking::{at_hub, import, until};
 use lienthong_tests::browsing::{FORM, Reader};
 use lienthong_tests::programs::{Client, Description, SENT, json_of, problem};
+use lienthong_tests::sharing::{self, MEMBERS};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::{Value as Json, json};
 
@@ -115,10 +116,18 @@ fn real(path: &str) -> String {
         .replace("{unit}", HERE)
         .replace("/alerts/{id}", "/alerts/1")
         .replace("/waivers/{number}", "/waivers/1")
+        .replace("/grants/{number}", "/grants/1")
         .replace("{number}", "12.0")
         .replace("{replica}", &"0".repeat(32))
         .replace("{name}", "khong-co")
         .replace("{id}", KEY)
+}
+
+/// An agency that grants can be for.
+async fn agency(hub: &Arc<Hub>) {
+    let (code, name) = ("TTT".parse().unwrap(), Some("Thanh tra tỉnh".to_owned()));
+    let request = SharingRequest::AgencyAdd { code, name, contact: None, key: None, actor: "lan".to_owned() };
+    assert!(sharing::ask(hub, request).await["ledger_index"].is_number());
 }
 
 /// Goal: deny by default. Method: every endpoint with every sort of token, and with each role's; the table of rights
@@ -221,6 +230,9 @@ async fn p8_everything_is_read_as_described() {
     let reply = client.post("/waivers", &waived).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     described.judge("POST", "/waivers", &json_of(&reply));
+    agency(stage.hub()).await;
+    let proposed = json!({ "text": sharing::grant(MEMBERS) });
+    let grant = json_of(&stage.client("lan").post("/grants", &proposed).await)["number"].clone();
     let number = client.read("/quarantine").await["items"][0]["number"].as_str().unwrap().to_owned();
     for endpoint in endpoints().filter(|endpoint| endpoint.method == "GET") {
         let path = endpoint.path.replace("/quarantine/{number}", &format!("/quarantine/{number}"));
@@ -229,6 +241,7 @@ async fn p8_everything_is_read_as_described() {
                 let listed = client.read("/conflicts").await;
                 path.replace("{id}", listed["items"][0]["id"].as_str().unwrap())
             }
+            "/grants/{number}" => format!("/grants/{grant}"),
             "/records/{type}/{id}/why" => format!("{path}?field=dien_thoai"),
             _ => path,
         };
@@ -466,6 +479,17 @@ async fn p8_everything_else_is_done_as_described() {
     let path = format!("/waivers/{}/end", waiver["number"]);
     acting.done("hoa", "/waivers/{number}/end", &path, why("đã có hồ sơ")).await;
     assert_eq!(acting.refused("hoa", &path, why("x")).await, (404, "unknown".to_owned()));
+
+    agency(stage.hub()).await;
+    let proposed = json!({ "text": sharing::grant(MEMBERS) });
+    let grant = acting.done("lan", "/grants", "/grants", proposed.clone()).await["number"].clone();
+    let (approve, revoke) = (format!("/grants/{grant}/approve"), format!("/grants/{grant}/revoke"));
+    let approved = acting.done("hoa", "/grants/{number}/approve", &approve, json!({})).await;
+    assert_eq!((&approved["state"], &approved["approved"]["by"]), (&"active".into(), &"hoa".into()));
+    assert_eq!(acting.refused("hoa", &approve, json!({})).await, (422, "refused".to_owned()));
+    let revoked = acting.done("lan", "/grants/{number}/revoke", &revoke, why("xong việc")).await;
+    assert_eq!(revoked["revoked"]["reason"], "xong việc");
+    assert_eq!(acting.refused("lan", "/grants", json!({ "text": "x" })).await, (422, "refused".to_owned()));
 
     let replica = format!("/replicas/{}/revoke", there.identity.profile().replica);
     let ended = acting.done("lan", "/replicas/{replica}/revoke", &replica, why("máy hỏng")).await;

@@ -132,7 +132,10 @@ async fn what_a_filter_keeps_back_is_counted() {
     let bundle = shared.bundle(number, "one").await;
     let verified = shared.verified(&bundle).await.unwrap();
     assert_eq!(verified.report.logs.len(), 2, "{:#?}", verified.report.logs);
-    assert!(!opened(&bundle, &shared.identity).contains(THERE));
+    // Its node may be a witness: its name stands under the ledger's checkpoint, and nowhere else.
+    assert!(
+        !decoded(&opened(&bundle, &shared.identity)).iter().any(|entry| contains(entry, THERE.as_bytes()))
+    );
 }
 
 /// The entries in the lines of a bundle.

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 
 use super::waivers::reason_of;
 use crate::app::Hub;
-use crate::ledger::{AGENCY, Grant, GrantState};
+use crate::ledger::{AGENCY, Agency, Done, Grant, GrantState};
 
 /// Characters of an agency's name or contact.
 const NAME_MAX: usize = 200;
@@ -132,6 +132,15 @@ fn number(n: u64) -> Value {
     Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
+fn done_json(done: &Done) -> Json {
+    json!({ "by": done.by, "at": done.at.rfc3339(), "reason": done.reason })
+}
+
+fn agency_json(agency: &Agency) -> Json {
+    let Agency { code, name, contact, key, at } = agency;
+    json!({ "code": code, "name": name, "contact": contact, "key": key, "at": at.rfc3339() })
+}
+
 impl Hub {
     pub(super) async fn sharing(
         self: &Arc<Self>,
@@ -144,7 +153,7 @@ impl Hub {
             }
             SharingRequest::AgencyList { page } => {
                 let agencies = Arc::clone(&self.committer.books().read().sharing.agencies);
-                let items = agencies.values().map(|agency| json!(agency)).collect();
+                let items = agencies.values().map(agency_json).collect();
                 let code = |item: &Json| item["code"].as_str().unwrap_or_default().to_owned();
                 Ok(Answer::done(page.of(items, code, str::to_owned)))
             }
@@ -158,14 +167,7 @@ impl Hub {
                 let items = grants.values().map(|grant| self.grant_line(grant)).collect();
                 Ok(Answer::done(page.of(items, |item| item["number"].to_string(), numbered)))
             }
-            SharingRequest::GrantShow { number } => {
-                let grant = self.known_grant(number)?;
-                let mut line = self.grant_line(&grant);
-                if let Some(fields) = line.as_object_mut() {
-                    fields.insert("terms".to_owned(), json!(grant.terms));
-                }
-                Ok(Answer::done(line))
-            }
+            SharingRequest::GrantShow { number } => self.grant_show(number),
             SharingRequest::Bundle { grant, out, actor } => {
                 if !out.is_absolute() {
                     return Err(Answer::failed("cần đường dẫn đầy đủ · an absolute path is needed"));
@@ -204,6 +206,15 @@ impl Hub {
         })
     }
 
+    fn grant_show(&self, number: u64) -> Result<Answer, Answer> {
+        let grant = self.known_grant(number)?;
+        let mut line = self.grant_line(&grant);
+        if let Some(fields) = line.as_object_mut() {
+            fields.insert("terms".to_owned(), json!(grant.terms));
+        }
+        Ok(Answer::done(line))
+    }
+
     fn grant_line(&self, grant: &Grant) -> Json {
         json!({
             "number": grant.number,
@@ -214,9 +225,9 @@ impl Hub {
             "from": grant.terms.from,
             "until": grant.terms.until,
             "types": grant.terms.shares.iter().map(|share| &share.record_type).collect::<Vec<_>>(),
-            "proposed": grant.proposed,
-            "approved": grant.approved,
-            "revoked": grant.revoked,
+            "proposed": done_json(&grant.proposed),
+            "approved": grant.approved.as_ref().map(done_json),
+            "revoked": grant.revoked.as_ref().map(done_json),
             "deliveries": grant.deliveries,
             "last_delivery": grant.last_delivery.map(lienthong_proto::time::UnixMillis::rfc3339),
         })
@@ -309,9 +320,7 @@ impl Hub {
             ("terms".to_owned(), Value::Text(terms.to_json())),
         ]);
         let place = self.event(event::GRANT_PROPOSED, actor, fields).await.map_err(Answer::failed)?;
-        Ok(Answer::done(
-            json!({ "number": place, "agency": terms.agency, "state": GrantState::Proposed, "terms": terms }),
-        ))
+        self.grant_show(place.0)
     }
 
     async fn grant_approve(&self, grant: u64, actor: &str) -> Result<Answer, Answer> {
@@ -332,7 +341,7 @@ impl Hub {
         }
         let fields = Fields::from([("grant".to_owned(), number(grant))]);
         self.event(event::GRANT_APPROVED, actor, fields).await.map_err(Answer::failed)?;
-        Ok(Answer::done(self.grant_line(&self.known_grant(grant)?)))
+        self.grant_show(grant)
     }
 
     async fn grant_revoke(&self, grant: u64, reason: &str, actor: &str) -> Result<Answer, Answer> {
@@ -347,6 +356,6 @@ impl Hub {
         let fields =
             Fields::from([("grant".to_owned(), number(grant)), ("reason".to_owned(), Value::Text(reason))]);
         self.event(event::GRANT_REVOKED, actor, fields).await.map_err(Answer::failed)?;
-        Ok(Answer::done(self.grant_line(&self.known_grant(grant)?)))
+        self.grant_show(grant)
     }
 }

@@ -4,9 +4,9 @@ use lienthong_node::api::Problem;
 
 use super::endpoint::{Endpoint, Form, Member};
 use super::given::Given;
-use super::table::{ID, NAME, NUMBER, OF_UNIT, TYPE, UNIT, WHY};
+use super::table::{GRANT, ID, NAME, NUMBER, OF_UNIT, TYPE, UNIT, WHY};
 use crate::pki::Role;
-use crate::service::{NewWaiver, Pairing, Request, Resolution, Transfer};
+use crate::service::{NewWaiver, Pairing, Request, Resolution, SharingRequest, Transfer};
 
 /// Nothing is acted for but the account that asks: its name is put here last.
 const NOBODY: String = String::new();
@@ -171,6 +171,26 @@ pub(super) static ACTIONS: &[Endpoint] = &[
         .asks("waiver_end", |given| {
             let (number, reason) = (given.whole("number")?, given.text("reason")?);
             Ok(Request::WaiverEnd { number, reason, actor: NOBODY })
+        }),
+    Endpoint::post("/grants", "propose_grant", "Đề nghị cấp quyền · propose a grant")
+        .body(&[Member::new("text", Form::Text(100_000), "nội dung TOML, như `grant template` · its text in TOML, as `grant template` has it").required()])
+        .answer("Grant")
+        .asks("grant_propose", |given| {
+            Ok(Request::Sharing(SharingRequest::GrantPropose { text: given.text("text")?, actor: NOBODY }))
+        }),
+    Endpoint::post("/grants/{number}/approve", "approve_grant", "Duyệt giấy người khác đề nghị · approve a grant somebody else proposed")
+        .with(&[GRANT])
+        .answer("Grant")
+        .asks("grant_approve", |given| {
+            Ok(Request::Sharing(SharingRequest::GrantApprove { number: given.whole("number")?, actor: NOBODY }))
+        }),
+    Endpoint::post("/grants/{number}/revoke", "revoke_grant", "Thu hồi, hoặc từ chối · take a grant back, or refuse it")
+        .with(&[GRANT])
+        .body(&[WHY])
+        .answer("Grant")
+        .asks("grant_revoke", |given| {
+            let (number, reason) = (given.whole("number")?, given.text("reason")?);
+            Ok(Request::Sharing(SharingRequest::GrantRevoke { number, reason, actor: NOBODY }))
         }),
     Endpoint::post("/alerts/{id}/acknowledge", "acknowledge", "Nhận xử lý: không báo thêm cho ai nữa · somebody looks after it: nobody is told any more")
         .with(&[Member::new("id", Form::Whole(0, i64::MAX as u64), "số · its number").required()])

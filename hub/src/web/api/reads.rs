@@ -6,10 +6,12 @@ use lienthong_proto::ids::RecordId;
 
 use super::endpoint::{Does, Endpoint, Form, List, Member};
 use super::given::{AFTER_MEMBER, Given, LIMIT_MEMBER, bad};
-use super::table::{ID, NUMBER, OF_UNIT, RECORD, SEARCH, TYPE, UNIT, whole};
-use crate::service::Request;
+use super::table::{GRANT, ID, NUMBER, OF_UNIT, RECORD, SEARCH, TYPE, UNIT, whole};
+use crate::service::{Request, SharingRequest};
 
 const STATES: &[&str] = &["online", "silent", "offline", "never", "stopped", "revoked"];
+
+const GRANT_STATES: &[&str] = &["proposed", "coming", "active", "expired", "revoked"];
 
 const fn filter(name: &'static str, form: Form) -> Member {
     Member::new(name, form, "chỉ những mục như vậy · only those")
@@ -171,6 +173,23 @@ pub(super) static READS: &[Endpoint] = &[
         ]))
         .answer("Waiver")
         .asks("waiver_list", |_| Ok(Request::WaiverList { unit: None, page: whole() })),
+    Endpoint::get("/agencies", "agencies", "Cơ quan nhận dữ liệu · agencies that receive")
+        .list(list(&["code"], &["code", "name"], &[]))
+        .answer("Agency")
+        .asks("agency_list", |_| Ok(Request::Sharing(SharingRequest::AgencyList { page: whole() }))),
+    Endpoint::get("/grants", "grants", "Giấy cấp quyền · grants")
+        .list(list(&["number"], &["number", "agency", "state", "from", "until", "deliveries"], &[
+            filter("agency", Form::Unit),
+            filter("state", Form::Word(GRANT_STATES)),
+        ]))
+        .answer("GrantLine")
+        .asks("grant_list", |_| Ok(Request::Sharing(SharingRequest::GrantList { page: whole() }))),
+    Endpoint::get("/grants/{number}", "grant", "Một giấy cấp quyền · one grant, whole")
+        .with(&[GRANT])
+        .answer("Grant")
+        .asks("grant_show", |given| {
+            Ok(Request::Sharing(SharingRequest::GrantShow { number: given.whole("number")? }))
+        }),
     Endpoint::get("/handovers", "handovers", "Chuyển sinh hoạt chưa xong, và vì sao · handovers that are not done, and why")
         .list(list(&["key"], &["key", "from", "to", "state"], &[
             TYPE,

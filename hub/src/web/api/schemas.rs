@@ -35,8 +35,15 @@ fn or_null(schema: Json) -> Json {
 pub(super) fn schemas(catalogue: &Catalogue) -> Map<String, Json> {
     let pieces = Pieces::new();
     let mut all = record_schemas(catalogue);
-    let groups =
-        [status(&pieces), units(&pieces), waiting(&pieces), quality(&pieces), people(&pieces), done(&pieces)];
+    let groups = [
+        status(&pieces),
+        sharing(&pieces),
+        units(&pieces),
+        waiting(&pieces),
+        quality(&pieces),
+        people(&pieces),
+        done(&pieces),
+    ];
     for (name, schema) in groups.into_iter().flatten() {
         all.insert(name.to_owned(), schema);
     }
@@ -59,11 +66,22 @@ fn status(Pieces { text, count, maybe, time, id, .. }: &Pieces) -> Named {
         "begun": time, "ended": maybe, "runbook": text,
     });
     let figures = json!({ "size": count, "root": text });
+    let size = json!({ "type": ["integer", "null"] });
+    let round = object(json!({ "size": size, "cosigned": count, "cosigned_beside": count }));
+    let witnessed = json!({
+        "size": size, "at": maybe, "fresh": { "type": "boolean" }, "witnesses": count, "quorum": count,
+        "round": round, "refused_by": list(text.clone()),
+    });
+    let at_rest = json!({
+        "key": text, "segments": count, "segments_waiting": count, "view_waiting": { "type": "boolean" },
+        "done": { "type": "boolean" }, "fault": maybe,
+    });
     let status = json!({
         "version": text, "province": text, "addresses": { "type": "object" }, "ledger": object(figures),
         "records": count, "conflicts_open": count, "quarantined": count,
         "succession": or_null(object(succession)), "failure": maybe, "alerts": reference("OpenAlerts"),
         "jobs": list(object(job)), "units": list(reference("UnitStatus")),
+        "witnessed": object(witnessed), "at_rest": or_null(object(at_rest)),
     });
     let acknowledged = object(json!({ "by": text, "at": time, "reason": text }));
     let listed = json!({ "acknowledged": or_null(acknowledged), "contact": or_null(reference("Contact")) });
@@ -89,12 +107,30 @@ fn status(Pieces { text, count, maybe, time, id, .. }: &Pieces) -> Named {
     ]
 }
 
+fn sharing(Pieces { text, count, maybe, time, .. }: &Pieces) -> Named {
+    let done = object(json!({ "by": text, "at": time, "reason": text }));
+    let day = json!({ "type": "string", "format": "date" });
+    let line = json!({
+        "number": count, "agency": text, "purpose": text, "document": text, "from": day, "until": day,
+        "state": { "type": "string", "enum": ["proposed", "coming", "active", "expired", "revoked"] },
+        "types": list(text.clone()), "proposed": done, "approved": or_null(done.clone()),
+        "revoked": or_null(done), "deliveries": count, "last_delivery": maybe,
+    });
+    let agency = json!({ "code": text, "name": text, "contact": text, "key": maybe, "at": time });
+    vec![
+        ("Agency", object(agency)),
+        ("GrantLine", object(line.clone())),
+        ("Grant", with(object(line), json!({ "terms": { "type": "object" } }))),
+    ]
+}
+
 fn units(Pieces { text, count, maybe, time, id, .. }: &Pieces) -> Named {
     let holds = object(json!({
         "at": time, "size": count, "checkpoint": text, "complete": { "type": "boolean" },
         "state": { "type": "string", "enum": ["idle", "working", "silent", "rolled_back"] },
     }));
     let import = object(json!({ "at": time, "rows": count, "rejected": count }));
+    let disk = object(json!({ "free_bytes": count, "total_bytes": count, "free_percent": count }));
     let status = json!({
         "unit": text, "name": text, "contact": reference("Contact"),
         "state": { "type": "string", "enum": ["online", "silent", "offline", "never", "stopped", "revoked"] },
@@ -102,7 +138,7 @@ fn units(Pieces { text, count, maybe, time, id, .. }: &Pieces) -> Named {
         "lag_seconds": { "type": ["integer", "null"] }, "last_seen": maybe, "last_import": or_null(import),
         "records": count, "successors": list(text.clone()), "quarantined": count,
         "defects": { "type": ["integer", "null"] }, "quality": reference("Quality"),
-        "holds": or_null(holds.clone()), "attention": list(text.clone()),
+        "holds": or_null(holds.clone()), "disk": or_null(disk), "attention": list(text.clone()),
     });
     let state = json!({ "state": { "type": "string", "enum": ["active", "revoked", "fenced"] } });
     let ended = json!({ "at": count, "reason": text, "proofs": list(text.clone()) });

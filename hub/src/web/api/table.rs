@@ -28,6 +28,9 @@ pub(super) const ID: Member = Member::new(
 );
 pub(super) const RECORD: Member = Member::new("id", Form::Record, "id bản ghi · a record’s id");
 pub(super) const NUMBER: Member = Member::new("number", Form::Place, "số, như 12.0 · its number, like 12.0");
+pub(super) const GRANT: Member =
+    Member::new("number", Form::Whole(0, i64::MAX as u64), "số giấy cấp quyền · the grant’s number")
+        .required();
 pub(super) const OF_UNIT: Member =
     Member::new("unit", Form::Unit, "đơn vị mà số thuộc về · the unit whose numbers are meant");
 pub(super) const WHY: Member = Member::new("reason", Form::Reason, "lý do · why").required();

@@ -203,17 +203,15 @@ pub(in super::super) async fn propose_one(view: View, fields: Fields) -> Result<
     }
 }
 
-fn known(view: &View, number: u64) -> Result<Grant, Trouble> {
+fn known(view: &View, number: &str) -> Result<Grant, Trouble> {
     let grants = Arc::clone(&view.site.hub.committer.books().read().sharing.grants);
-    grants
-        .get(&number)
-        .cloned()
-        .ok_or_else(|| Trouble::missing(&format!("giấy cấp quyền {number} / grant {number}")))
+    let found = number.parse().ok().and_then(|number: u64| grants.get(&number).cloned());
+    found.ok_or_else(|| Trouble::missing(&format!("giấy cấp quyền {number} / grant {number}")))
 }
 
 /// One grant: its terms in words, who did what, and what may be done.
-pub(in super::super) async fn grant(view: View, Path(number): Path<u64>) -> Result<Response, Trouble> {
-    let grant = known(&view, number)?;
+pub(in super::super) async fn grant(view: View, Path(number): Path<String>) -> Result<Response, Trouble> {
+    let grant = known(&view, &number)?;
     let title = format!("{} {number}", view.t("Giấy cấp quyền", "Grant"));
     let own = view.visitor.as_ref().is_some_and(|visitor| visitor.name == grant.proposed.by);
     let state_now = grant.state(view.now());
@@ -328,7 +326,8 @@ fn actions(view: &View, grant: &Grant, state: GrantState, own: bool) -> Markup {
 }
 
 /// Approves a grant.
-pub(in super::super) async fn approve(view: View, Path(number): Path<u64>) -> Result<Response, Trouble> {
+pub(in super::super) async fn approve(view: View, Path(number): Path<String>) -> Result<Response, Trouble> {
+    let number = known(&view, &number)?.number;
     view.ask(Request::Sharing(SharingRequest::GrantApprove { number, actor: String::new() })).await?;
     Ok(go_to(&format!("/sharing/grants/{number}")))
 }
@@ -336,21 +335,21 @@ pub(in super::super) async fn approve(view: View, Path(number): Path<u64>) -> Re
 /// Takes a grant back.
 pub(in super::super) async fn revoke(
     view: View,
-    Path(number): Path<u64>,
+    Path(number): Path<String>,
     fields: Fields,
 ) -> Result<Response, Trouble> {
-    let reason = fields.text("reason").to_owned();
+    let (number, reason) = (known(&view, &number)?.number, fields.text("reason").to_owned());
     view.ask(Request::Sharing(SharingRequest::GrantRevoke { number, reason, actor: String::new() })).await?;
     Ok(go_to(&format!("/sharing/grants/{number}")))
 }
 
 /// Makes a bundle and hands it over: the ledger has it before the first byte goes.
-pub(in super::super) async fn bundle(view: View, Path(number): Path<u64>) -> Result<Response, Trouble> {
-    let grant = known(&view, number)?;
+pub(in super::super) async fn bundle(view: View, Path(number): Path<String>) -> Result<Response, Trouble> {
+    let grant = known(&view, &number)?;
     let folder = tempfile::Builder::new().prefix("outgoing.").tempdir_in(&view.site.hub.data);
     let folder = folder.map_err(|error| Trouble::internal(&error))?;
     let out = folder.path().join("bundle");
-    let request = SharingRequest::Bundle { grant: number, out: out.clone(), actor: String::new() };
+    let request = SharingRequest::Bundle { grant: grant.number, out: out.clone(), actor: String::new() };
     view.ask(Request::Sharing(request)).await?;
     let file = tokio::fs::File::open(&out).await.map_err(|error| Trouble::internal(&error))?;
     let size = file.metadata().await.map_err(|error| Trouble::internal(&error))?.len();
