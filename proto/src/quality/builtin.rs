@@ -86,6 +86,8 @@ builtin! {
         "số điện thoại không đúng: kiểm tra lại" "the phone number is not right: check it"
     PartyCard "PARTY_CARD" Dung Warning
         "số thẻ thường có 8 hoặc 12 chữ số: kiểm tra lại" "a card number usually has 8 or 12 digits: check it"
+    SenderLike "SENDER_LIKE" DungChung Warning
+        "có vẻ nêu người gửi đơn (họ tên, điện thoại hoặc số CCCD): bỏ đi, chỉ giữ số vào sổ và đơn có ẩn danh hay không" "it seems to name the sender (name, phone or citizen number): take that out; the register's number and whether it is anonymous are kept"
     ConflictOpen "CONFLICT_OPEN" ThongNhat Warning
         "có giá trị mâu thuẫn đang chờ quyết định: xem mục mâu thuẫn và chọn giá trị đúng" "values contradict each other: look at the conflicts and choose the right one"
     Stale "STALE" Song Warning

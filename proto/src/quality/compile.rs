@@ -412,6 +412,7 @@ fn check_of(field: &Field) -> Check {
         Some("phone") => Check::Phone,
         Some("party_card") => Check::PartyCard,
         Some("sha256") => Check::Sha256,
+        Some("letter") => Check::Letter,
         Some("past_date" | "birth_date") => Check::Past,
         Some("positive") => Check::Positive,
         Some("year") => Check::Year,

@@ -4,7 +4,8 @@ use super::builtin::Builtin;
 use super::plan::{Check, FieldPlan};
 use crate::catalogue::{FieldKind, Units};
 use crate::rules::{
-    CitizenFault, CitizenNumber, is_party_card, is_person_name, is_sha256, phone_digits, unit_fault,
+    CitizenFault, CitizenNumber, is_party_card, is_person_name, is_sha256, names_a_sender, phone_digits,
+    unit_fault,
 };
 use crate::text;
 use crate::value::Value;
@@ -75,6 +76,7 @@ fn text_fault(plan: &FieldPlan, text: &str) -> Option<Builtin> {
         Check::Phone => phone_digits(text).is_none().then_some(Builtin::PhoneInvalid),
         Check::PartyCard => (!is_party_card(text)).then_some(Builtin::PartyCard),
         Check::Sha256 => (!is_sha256(text)).then_some(Builtin::TypeMismatch),
+        Check::Letter => names_a_sender(text).then_some(Builtin::SenderLike),
         _ => None,
     }
 }

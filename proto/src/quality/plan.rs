@@ -71,6 +71,7 @@ pub(super) enum Check {
     Positive,
     Year,
     Secrecy,
+    Letter,
 }
 
 /// A rule over one record.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::dates::{DateFault, day_of_serial, parse_date};
 use super::forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 use super::row::Row;
+use super::sender::names_a_sender;
 use super::units::parse_unit;
 use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
 use crate::catalogue::{Field, FieldKind};
@@ -183,6 +184,14 @@ impl Row<'_> {
                     name,
                     "số thẻ thường có 8 hoặc 12 chữ số: kiểm tra lại",
                     "a card number usually has 8 or 12 digits: check it",
+                );
+            }
+            Some("letter") if names_a_sender(&text) => {
+                self.warn(
+                    "SENDER_LIKE",
+                    name,
+                    "có vẻ nêu người gửi đơn (họ tên, điện thoại hoặc số CCCD): bỏ đi, chỉ giữ số vào sổ và đơn có ẩn danh hay không",
+                    "it seems to name the sender (name, phone or citizen number): take that out; the register's number and whether it is anonymous are kept",
                 );
             }
             Some("sha256") if !is_sha256(&text) => {

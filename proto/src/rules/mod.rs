@@ -10,6 +10,7 @@ mod field;
 mod forms;
 mod numbers;
 mod row;
+mod sender;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -20,4 +21,5 @@ pub use dates::{DateFault, day_of_serial, parse_date};
 pub use forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 pub use numbers::{parse_integer, parse_money};
 pub use row::{JudgeContext, UnitScope, judge_row};
+pub use sender::names_a_sender;
 pub use units::unit_fault;

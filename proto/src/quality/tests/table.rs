@@ -36,6 +36,12 @@ const FIELDS: &[Case] = &[
     ("NUM_RANGE", 10, &["#10: tong_gia_tri=-1"], &["#10: tong_gia_tri=0"]),
     ("PHONE_INVALID", 1, &["#1: dien_thoai=123"], &[]),
     ("PARTY_CARD", 1, &["#1: so_the_dang=123"], &["#1: so_the_dang=012345678901"]),
+    (
+        "SENDER_LIKE",
+        9,
+        &["#9: noi_dung=Người tố cáo: Nguyễn Thị Bình, 0912345678"],
+        &["#9: noi_dung=Phản ánh ông Nguyễn Văn An nhận 912.345.678 đồng"],
+    ),
     ("CONFLICT_OPEN", 1, &["#1: !conflicted=true"], &[]),
     ("STALE", 1, &["#1: !confirmed=2025-11-22"], &["#1: !confirmed=2025-11-23"]),
     ("STALE", 9, &["#9: tinh_trang=DANG_XU_LY|!confirmed=2026-10-01"], &["#9: !confirmed=2026-01-01"]),
