@@ -77,7 +77,11 @@ pub struct Shared {
 impl Shared {
     /// Makes all of it.
     pub async fn set() -> Self {
-        let province = Province::set().await.unwrap();
+        Self::on(Province::set().await.unwrap()).await
+    }
+
+    /// Makes it on a hub that is there.
+    pub async fn on(province: Province) -> Self {
         let (dir, hub, address) = (&province.dir, &province.hub, &province.address);
         let node = make_node(hub, address, &dir.path().join("here"), HERE).await.unwrap();
         node.start_sync(brisk());

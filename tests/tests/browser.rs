@@ -4,8 +4,12 @@
 use std::sync::Arc;
 
 use lienthong_hub::accounts::AccountRole;
+use lienthong_hub::service::SharingRequest;
+use lienthong_hub::sharing::template;
 use lienthong_node::app::{Node, system_clock};
+use lienthong_node::backup::Identity;
 use lienthong_tests::browser::{Browser, Window};
+use lienthong_tests::sharing;
 use lienthong_tests::stage::{PASSWORD, sign_in};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, reopened};
 
@@ -74,6 +78,13 @@ async fn on_a_phone_nothing_is_wider_than_the_window() {
     let folder = province.dir.path().join("node");
     let node = make_node(hub, &province.address, &folder, UNIT).await.unwrap();
     hub.contacts.set(&UNIT.parse().unwrap(), "Trần Thị Lan", "0221 3 555 123").unwrap();
+    let (code, name) = ("TTT".parse().unwrap(), Some("Thanh tra tỉnh".to_owned()));
+    let key = Some(Identity::generate().unwrap().0.recipient().to_string());
+    let agency = SharingRequest::AgencyAdd { code, name, contact: None, key, actor: "minh".to_owned() };
+    sharing::ask(hub, agency).await;
+    let text = sharing::grant(template("noi-chinh").unwrap().split_once("\n\n").unwrap().1);
+    let proposed = sharing::ask(hub, SharingRequest::GrantPropose { text, actor: "minh".to_owned() }).await;
+    let grant = format!("/sharing/grants/{}", proposed["number"]);
     sign_in(&browser, hub, &pages, "lan").await;
     for language in ["vi", "en"] {
         browser.go(&format!("{pages}/language/{language}?back=%2F")).await;
@@ -86,12 +97,15 @@ async fn on_a_phone_nothing_is_wider_than_the_window() {
             "/quality",
             "/quality?unit=11953",
             "/integrity",
+            "/sharing?template=noi-chinh",
+            &grant,
             "/no-such-page",
         ]) {
             browser.go(&format!("{pages}{path}")).await;
             let excess = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
             assert_eq!(browser.script(excess).await, 0, "{language} {path}");
             assert_eq!(browser.script("return document.documentElement.lang").await, language, "{path}");
+            browser.picture(&format!("phone-{language}{}", path.replace(['/', '?', '='], "-"))).await;
         }
     }
     node.close().await;

@@ -2,14 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use lienthong_hub::accounts::AccountRole;
-use lienthong_hub::service::SharingRequest;
+use lienthong_hub::app::Hub;
+use lienthong_hub::ledger::LedgerOptions;
+use lienthong_hub::pki::{InitOptions, init};
+use lienthong_hub::service::{Request, SharingRequest};
+use lienthong_hub::succession::{RestoreOptions, restore};
+use lienthong_node::app::{Node, system_clock};
+use lienthong_node::at_rest::KeyRing;
 use lienthong_node::backup::Identity;
 use lienthong_node::records::Page;
 use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
+use lienthong_tests::asking::at_hub;
 use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, opened, sheet, who};
 use lienthong_tests::stage::{Stage, hardened};
-use lienthong_tests::{Province, acknowledged, asking, brisk, catalogue, make_node};
+use lienthong_tests::{
+    Province, acknowledged, asking, brisk, catalogue, make_node, member, open_hub, reopened, retarget,
+};
 use serde_json::Value as Json;
 
 /// What the grant masks, planted in every row.
@@ -136,6 +145,65 @@ async fn what_a_filter_keeps_back_is_counted() {
     assert!(
         !decoded(&opened(&bundle, &shared.identity)).iter().any(|entry| contains(entry, THERE.as_bytes()))
     );
+}
+
+/// Goal: a restored hub hands over, under a grant of the ledger before, what that ledger had written and taken; the old
+/// grant is the same grant, whatever its number now.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_restored_hub_hands_over_what_the_ledger_before_had() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("hub");
+    let domain = "hungyen.example".to_owned();
+    let made =
+        init(&data, &InitOptions { province: "33".parse().unwrap(), domain, names: Vec::new() }).unwrap();
+    let hub = open_hub(&data).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let shared = Shared::on(Province { dir, hub, address }).await;
+    // The province writes too: its own changes stand in the ledger itself.
+    let own = member("33", "033075000099", "Lê Thị Tỉnh").unwrap();
+    assert!(shared.hub().committer.write(vec![own]).await[0].is_ok());
+    let number = shared.granted(MEMBERS).await;
+    let before = shared.verified(&shared.bundle(number, "before").await).await.unwrap();
+    assert_eq!(before.records["dang_vien"].len(), 3, "{:#?}", before.records);
+    shared.hub().backup(&shared.path("backup")).unwrap();
+    shared.hub().close().await;
+    let options = RestoreOptions {
+        identity: None,
+        keys: KeyRing::default(),
+        data: shared.path("new"),
+        kit: made.kit,
+        passphrase: made.kit_passphrase,
+        names: Vec::new(),
+        after: None,
+    };
+    restore(&shared.path("backup"), &options, catalogue().unwrap(), system_clock).unwrap();
+    let hub =
+        Hub::open(&options.data, catalogue().unwrap(), &LedgerOptions::default(), system_clock).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let Shared { province, node, identity, secret } = shared;
+    let folder = province.dir.path().join("here");
+    node.close().await;
+    drop(node);
+    retarget(&folder, &address).unwrap();
+    let node = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
+    node.start_sync(brisk());
+    acknowledged(&node).await.unwrap();
+    let shared = Shared { province: Province { hub, address, ..province }, node, identity, secret };
+    let list = ask(shared.hub(), SharingRequest::GrantList { page: Page::default() }).await;
+    let number = list["items"][0]["number"].as_u64().unwrap();
+    assert_eq!(
+        (&list["items"][0]["state"], &list["items"][0]["deliveries"]),
+        (&"active".into(), &1.into()),
+        "{list:#}"
+    );
+    // Until a person has confirmed what the gap may hold, nothing is shared.
+    let (out, actor) = (shared.path("early"), who("minh"));
+    let early = ask(shared.hub(), SharingRequest::Bundle { grant: number, out: out.clone(), actor }).await;
+    assert!(early["error"].is_string() && !out.exists(), "{early:#}");
+    at_hub(shared.hub(), Request::ConfirmSuccession { actor: who("quan") }).await;
+    let after = shared.verified(&shared.bundle(number, "after").await).await.unwrap();
+    assert_eq!(after.records, before.records);
+    assert_eq!(after.report.logs.len(), 3, "the ledger before is one of them: {:#?}", after.report.logs);
 }
 
 /// The entries in the lines of a bundle.
