@@ -3,6 +3,7 @@
 
 use lienthong_hub::accounts::AccountRole;
 use lienthong_hub::app::Hub;
+use lienthong_hub::ingest::{CommitError, Delivery};
 use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::{InitOptions, init};
 use lienthong_hub::service::{Request, SharingRequest};
@@ -92,6 +93,19 @@ async fn p9_an_agency_gets_what_was_granted_and_can_prove_it() {
     let revoke = SharingRequest::GrantRevoke { number, reason: who("xong việc"), actor: who("minh") };
     assert_eq!(ask(hub, revoke.clone()).await["state"], "revoked");
     assert_eq!(ask(hub, revoke).await["rule"], "GRANT_STATE");
+    // Also where it ended while a bundle was being written: the ledger's writer is the last to look.
+    let delivery = Delivery {
+        grant: number,
+        agency: "TTT".parse().unwrap(),
+        cut: 1,
+        digest: "00".to_owned(),
+        changes: 0,
+        actor: who("minh"),
+    };
+    let logged = hub.committer.deliver(delivery.clone()).await;
+    assert!(matches!(logged, Err(CommitError::NotGranted(grant)) if grant == number), "{logged:?}");
+    let other = Delivery { grant: number + 1_000, ..delivery };
+    assert!(hub.committer.deliver(other).await.is_err());
     let late = shared.path("late");
     let refused =
         ask(hub, SharingRequest::Bundle { grant: number, out: late.clone(), actor: who("minh") }).await;

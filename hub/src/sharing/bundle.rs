@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,8 +142,8 @@ struct Cut {
 }
 
 impl Hub {
-    /// Writes the bundle of a grant to `out`, which must not exist yet: nothing of it is there before the ledger has
-    /// the delivery.
+    /// Writes the bundle of a grant to `out`, which must not exist yet. Until the ledger has the delivery, what is written
+    /// stands in a nameless file of the hub's own folder: nothing of it is at `out`.
     ///
     /// # Errors
     /// [`SharingError`]; nothing is left at `out` then.
@@ -163,21 +163,14 @@ impl Hub {
         self.log_roll().await?;
         let cut = self.cut().await?;
         self.committer.flush().await;
-        let part = out.with_extension("part");
-        if out.exists() {
-            let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(SharingError::Io { path: out.display().to_string(), source });
+        // Taken before anything is logged: a delivery that cannot be placed is none.
+        let placed =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).map_err(at(out))?;
+        let written = self.write_bundle(&grant, to, cut, (placed, out), actor, tell).await;
+        if written.is_err() {
+            let _ = std::fs::remove_file(out);
         }
-        let written = self.write_bundle(&grant, to, cut, &part, actor, tell).await;
-        let placed = written.and_then(|report| {
-            std::fs::rename(&part, out).map_err(at(out))?;
-            let bytes = std::fs::metadata(out).map_err(at(out))?.len();
-            Ok(BundleReport { file: out.to_owned(), bytes, ..report })
-        });
-        if placed.is_err() {
-            let _ = std::fs::remove_file(&part);
-        }
-        placed
+        written
     }
 
     fn grant(&self, number: u64) -> Result<Grant, SharingError> {
@@ -216,13 +209,12 @@ impl Hub {
         grant: &Grant,
         to: Recipient,
         cut: Cut,
-        part: &Path,
+        (mut placed, out): (File, &Path),
         actor: &str,
         tell: &Tell,
     ) -> Result<BundleReport, SharingError> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part);
-        let file = BufWriter::new(file.map_err(at(part))?);
-        let sink = Sink::new(SealedWriter::new(file, to)?);
+        let waiting = tempfile::tempfile_in(&self.data).map_err(at(&self.data))?;
+        let sink = Sink::new(SealedWriter::new(BufWriter::new(waiting), to)?);
         let mut writing = Writing { hub: self, grant, cut, sink, tell };
         let logs = tokio::task::block_in_place(|| writing.content())?;
         let delivery = Delivery {
@@ -235,17 +227,23 @@ impl Hub {
         };
         let access = self.committer.deliver(delivery).await?;
         let changes = writing.sink.changes();
-        tokio::task::block_in_place(|| {
+        let bytes = tokio::task::block_in_place(|| {
             writing.access(access.0)?;
-            let file =
+            let waiting =
                 writing.sink.finish().and_then(|file| file.into_inner().map_err(std::io::Error::other));
-            file.and_then(|file: File| file.sync_all()).map_err(at(part))
+            let mut waiting: File = waiting.map_err(at(&self.data))?;
+            waiting.rewind().map_err(at(&self.data))?;
+            let copied = std::io::copy(&mut waiting, &mut placed).and_then(|bytes| {
+                placed.sync_all()?;
+                Ok(bytes)
+            });
+            copied.map_err(at(out))
         })?;
         Ok(BundleReport {
             grant: grant.number,
             agency: grant.terms.agency.to_string(),
-            file: PathBuf::new(),
-            bytes: 0,
+            file: out.to_owned(),
+            bytes,
             changes,
             logs,
             access: access.0,
