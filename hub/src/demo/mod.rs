@@ -116,6 +116,15 @@ async fn perform(options: &DemoOptions, folder: &Path, tongue: Tongue) -> anyhow
     let held = checks.iter().all(checks::Check::holds);
     if !options.once {
         stage.summary(begun.elapsed()).await?;
+        if held {
+            println!(
+                "{}",
+                tongue.pick(
+                    "một cơ quan nhận phần được cấp trong một tệp niêm phong, tự kiểm không cần mạng",
+                    "one agency got its part in a sealed file, and checked it offline"
+                )
+            );
+        }
         stage.table().await?;
     }
     for check in &checks {
