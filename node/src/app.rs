@@ -33,8 +33,8 @@ use crate::web::{Officers, Page};
 
 /// sled's cache at a node: an old office PC has little memory to give.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
-/// Records that may wait for the view.
-const UNFLUSHED_MAX: usize = 1_024;
+/// Records that may wait for the view: more at once are written in less time, and take more memory.
+const UNFLUSHED_MAX: usize = 8_192;
 /// Opened frames kept for readers.
 const FRAMES_CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// A replica that must not write any more is marked by this file.

@@ -151,6 +151,11 @@ impl CellGauge {
 
     /// Ends a tag of which `head` are the first bytes.
     fn close(&mut self, head: &[u8], member: &str) -> Result<(), FileRefusal> {
+        // Most tags are around a cell's value, and neither count nor end a cell.
+        if matches!(head.strip_prefix(b"/").unwrap_or(head), [b'v' | b't' | b'f'] | [b'i', b's']) {
+            self.tag = 0;
+            return Ok(());
+        }
         let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         let name = head.split(ends).next().unwrap_or_default();
         if name.starts_with(b"!DOCTYPE") || name.starts_with(b"!ENTITY") {

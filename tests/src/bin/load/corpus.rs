@@ -51,6 +51,24 @@ pub(crate) fn write_catalogue(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many of all records are one site's.
+pub(crate) fn share(records: usize, sites: usize, site: usize) -> usize {
+    records / sites + usize::from(site < records % sites)
+}
+
+/// Writes what would be made of a seed as the files of a corpus.
+pub(crate) fn write(folder: &Path, sites: usize, total: usize, seed: u64) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for site in 0..sites {
+        let lines: Vec<String> = records(None, site, share(total, sites, site), seed)?
+            .iter()
+            .map(|record| format!("{record}\n"))
+            .collect();
+        std::fs::write(folder.join(format!("site-{site}.ndjson")), lines.concat())?;
+    }
+    Ok(())
+}
+
 /// The records of one site: its file of a corpus, or made from the seed.
 pub(crate) fn records(
     corpus: Option<&Path>,

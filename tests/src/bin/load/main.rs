@@ -53,6 +53,9 @@ struct Options {
     /// Ends after the catch-up
     #[arg(long)]
     catch_up_only: bool,
+    /// Only write the records as site-N.ndjson files to this folder, for the peers' benches
+    #[arg(long, value_name = "DIR")]
+    write_corpus: Option<PathBuf>,
 }
 
 /// The writer's own arguments: a process that commits a site's records one by one, hub away.
@@ -97,6 +100,10 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         }
         _ => {
             let options = Options::parse_from(arguments);
+            if let Some(folder) = &options.write_corpus {
+                corpus::write(folder, options.units, options.records, options.seed)?;
+                return Ok(std::process::ExitCode::SUCCESS);
+            }
             runtime.block_on(Box::pin(measure(options)))?;
             Ok(std::process::ExitCode::SUCCESS)
         }
@@ -231,8 +238,7 @@ impl Bench {
         let turns = Arc::new(tokio::sync::Semaphore::new(WRITERS));
         let mut writers = tokio::task::JoinSet::new();
         for (site, data) in datas.iter().enumerate() {
-            let share = self.options.records / datas.len();
-            let count = share + usize::from(site < self.options.records % datas.len());
+            let count = corpus::share(self.options.records, datas.len(), site);
             let mut arguments: Vec<String> =
                 ["as-writer", "--site", &site.to_string(), "--count", &count.to_string()]
                     .map(str::to_owned)
