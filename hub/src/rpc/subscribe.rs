@@ -1,0 +1,349 @@
+//! Live views: an agency's replica says what it holds, is handed what it lacks, and signs for each delivery.
+//!
+//! Whether it may still have something is asked last when a piece leaves, so that a grant or replica that is taken back
+//! cuts the stream where it is.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use lienthong_proto::disclosure::{DeliveryReceipt, Hash, RECEIPT, Since};
+use lienthong_proto::value::Value;
+use lienthong_proto::wire::sync as wire;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+
+use crate::app::Hub;
+use crate::ingest::CommitError;
+use crate::ledger::{Grant, GrantState};
+use crate::pki::{Enrolled, Role};
+use crate::sharing::{Course, Ready, SharingError};
+
+/// What it holds must be said within this.
+const HELD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A delivery must be signed for within this: it is checked whole first.
+const RECEIPT_TIMEOUT: Duration = Duration::from_secs(1_800);
+/// Terms end without an entry of the ledger: so often it is looked.
+const TICK: Duration = Duration::from_secs(60);
+/// Bytes of one message.
+const PIECE: usize = 64 * 1024;
+/// Messages on their way to the gate: whoever is cut off has no more of them before it.
+const QUEUE: usize = 1;
+
+/// The stream of a replica; its last word says why it ended.
+pub(super) fn subscribe(
+    hub: Arc<Hub>,
+    enrolled: Enrolled,
+    up: Streaming<wire::Taken>,
+) -> impl Stream<Item = Result<wire::Granted, Status>> {
+    let (down, queue) = mpsc::channel(QUEUE);
+    let overtaken = hub.subscribers.begin(enrolled.replica);
+    let gate = Gate {
+        queue: ReceiverStream::new(queue),
+        hub: Arc::clone(&hub),
+        enrolled: enrolled.clone(),
+        shut: false,
+    };
+    tokio::spawn(Subscription { hub, enrolled, down, up, overtaken, said: BTreeMap::new() }.run());
+    gate
+}
+
+/// The last look before something leaves.
+struct Gate {
+    queue: ReceiverStream<Result<wire::Granted, Status>>,
+    hub: Arc<Hub>,
+    enrolled: Enrolled,
+    shut: bool,
+}
+
+impl Stream for Gate {
+    type Item = Result<wire::Granted, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.shut {
+            return Poll::Ready(None);
+        }
+        let next = Pin::new(&mut self.queue).poll_next(cx);
+        if let Poll::Ready(Some(Ok(wire::Granted { message: Some(wire::granted::Message::Piece(piece)) }))) =
+            &next
+            && let Err(refused) = self.hub.entitled(&self.enrolled, piece.grant)
+        {
+            self.shut = true;
+            return Poll::Ready(Some(Err(refused)));
+        }
+        next
+    }
+}
+
+impl Hub {
+    /// Whether a replica may have something under a grant at this very moment.
+    fn entitled(&self, enrolled: &Enrolled, number: u64) -> Result<(), Status> {
+        self.may_subscribe(enrolled)?;
+        let books = self.committer.books().read();
+        let grant = books.sharing.grants.get(&number);
+        let granted = grant.is_some_and(|grant| {
+            grant.terms.agency == enrolled.unit && grant.state(self.now()) == GrantState::Active
+        });
+        if granted && !books.succession.is_open() { Ok(()) } else { Err(ended(number)) }
+    }
+
+    fn may_subscribe(&self, enrolled: &Enrolled) -> Result<(), Status> {
+        let known = self.registry.get(enrolled.replica);
+        let may = known.is_some_and(|known| known.is_active() && known.role == Role::Auditor);
+        if may {
+            return Ok(());
+        }
+        Err(Status::permission_denied(
+            "máy này đã bị thu hồi: không nhận dữ liệu nữa · this replica was revoked: it receives nothing more",
+        ))
+    }
+}
+
+fn ended(grant: u64) -> Status {
+    Status::permission_denied(format!(
+        "giấy cấp quyền số {grant} không còn hiệu lực: ngừng giao · grant {grant} is no longer in force: nothing more is handed over"
+    ))
+}
+
+fn failed(error: &dyn std::error::Error) -> Status {
+    tracing::error!(%error, "a live view cannot be handed over");
+    Status::internal("máy chủ gặp lỗi; hãy báo tỉnh · the hub failed; tell the province")
+}
+
+struct Subscription {
+    hub: Arc<Hub>,
+    enrolled: Enrolled,
+    down: mpsc::Sender<Result<wire::Granted, Status>>,
+    up: Streaming<wire::Taken>,
+    /// Another stream of the same replica has begun.
+    overtaken: CancellationToken,
+    /// What was last said of each grant's standing.
+    said: BTreeMap<u64, &'static str>,
+}
+
+/// Why it ends; nothing if the peer has left.
+type End = Option<Box<Status>>;
+
+impl Subscription {
+    async fn run(mut self) {
+        let (replica, unit) = (self.enrolled.replica, self.enrolled.unit.clone());
+        if let Err(Some(status)) = self.serve().await {
+            tracing::info!(%replica, %unit, reason = status.message(), "a live view was ended");
+            let _ = self.down.send(Err(*status)).await;
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), End> {
+        let held = self.held().await?;
+        let (mut registry, mut head) = (self.hub.registry.watch(), self.hub.committer.head());
+        let mut reached = self.hub.rounds.reached();
+        let mut news = self.hub.quality.news().ok_or(None)?;
+        let mut courses: BTreeMap<u64, Course> = BTreeMap::new();
+        loop {
+            self.hub.may_subscribe(&self.enrolled).map_err(end)?;
+            head.mark_unchanged();
+            reached.mark_unchanged();
+            let mut handed_over = false;
+            for grant in self.grants() {
+                let number = grant.number;
+                let active = grant.state(self.hub.now()) == GrantState::Active;
+                if !active {
+                    if courses.contains_key(&number) {
+                        return Err(end(ended(number)));
+                    }
+                    self.say(&grant, false).await?;
+                    continue;
+                }
+                let course = match courses.remove(&number) {
+                    Some(course) => course,
+                    None => self.course(grant.clone(), &held)?,
+                };
+                let (course, more, witnessed) = self.advance(course).await?;
+                courses.insert(number, course);
+                handed_over |= more;
+                self.say(&grant, !witnessed).await?;
+            }
+            if handed_over {
+                continue;
+            }
+            tokio::select! {
+                () = self.hub.stop.cancelled() => return Err(end(stopping())),
+                () = self.overtaken.cancelled() => return Err(end(overtaken())),
+                changed = registry.changed() => changed.map_err(|_| None)?,
+                changed = head.changed() => changed.map_err(|_| None)?,
+                changed = news.changed() => changed.map_err(|_| None)?,
+                changed = reached.changed() => changed.map_err(|_| None)?,
+                () = tokio::time::sleep(TICK) => {}
+                said = self.up.message() => match said.map_err(|_| None)? {
+                    Some(_) => return Err(end(Status::invalid_argument("nothing waits for a receipt"))),
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// What the replica says it holds, in this ledger.
+    async fn held(&mut self) -> Result<BTreeMap<u64, Since>, End> {
+        let first = tokio::time::timeout(HELD_TIMEOUT, self.up.message()).await;
+        let first = first.map_err(|_| end(Status::deadline_exceeded("nothing was said of what is held")))?;
+        let Some(wire::taken::Message::Held(held)) = first.map_err(|_| None)?.and_then(|said| said.message)
+        else {
+            return Err(end(Status::failed_precondition("a live view begins with what is held")));
+        };
+        if held.protocol != lienthong_node::sync_protocol() {
+            return Err(end(Status::failed_precondition("this protocol version is not spoken here")));
+        }
+        let own = held.ledger.as_ref() == self.hub.secrets.profile.replica.0;
+        let views = held.views.iter().filter(|_| own);
+        let since = views.filter_map(|view| {
+            Some((view.grant, Since { cut: view.cut, digest: Hash(view.digest.as_ref().try_into().ok()?) }))
+        });
+        Ok(since.collect())
+    }
+
+    fn grants(&self) -> Vec<Grant> {
+        let books = self.hub.committer.books().read();
+        let own = books.sharing.grants.values().filter(|grant| grant.terms.agency == self.enrolled.unit);
+        // One that waits for its approval is nobody's yet.
+        own.filter(|grant| grant.approved.is_some()).cloned().collect()
+    }
+
+    fn course(&self, grant: Grant, held: &BTreeMap<u64, Since>) -> Result<Course, End> {
+        let since = held.get(&grant.number).copied().unwrap_or_default();
+        let replica = self.enrolled.replica;
+        let opened = tokio::task::block_in_place(|| Course::open(&self.hub, grant, replica, since));
+        opened.map_err(|error| end(failed(&error)))
+    }
+
+    /// Hands over the next delivery, if there is one; whether there was, and whether witnesses are there for it.
+    async fn advance(&mut self, mut course: Course) -> Result<(Course, bool, bool), End> {
+        let number = course.grant.number;
+        // Until a person has confirmed a succession nothing is handed over.
+        if self.hub.readmits() {
+            return Ok((course, false, false));
+        }
+        match course.next().await {
+            Ok(None) => Ok((course, false, true)),
+            Ok(Some(mut ready)) => {
+                self.hand_over(number, &mut ready).await?;
+                self.receipt(&ready.receipt).await?;
+                course.taken(ready);
+                Ok((course, true, true))
+            }
+            Err(SharingError::Unwitnessed) => Ok((course, false, false)),
+            Err(SharingError::Commit(CommitError::NotGranted(_))) => Err(end(ended(number))),
+            Err(error) => Err(end(failed(&error))),
+        }
+    }
+
+    async fn hand_over(&mut self, grant: u64, ready: &mut Ready) -> Result<(), End> {
+        let mut left = ready.file.metadata().map_err(|error| end(failed(&error)))?.len();
+        while left > 0 {
+            self.hub.entitled(&self.enrolled, grant).map_err(end)?;
+            let mut lines = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
+            let read = tokio::task::block_in_place(|| ready.file.read_exact(&mut lines));
+            read.map_err(|error| end(failed(&error)))?;
+            left -= u64::try_from(lines.len()).unwrap_or(left);
+            let piece = wire::DeliveryPiece { grant, lines: lines.into(), last: left == 0 };
+            self.send(wire::granted::Message::Piece(piece)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the receipt of a delivery, and logs it.
+    async fn receipt(&mut self, wanted: &DeliveryReceipt) -> Result<(), End> {
+        let (mut registry, mut head) = (self.hub.registry.watch(), self.hub.committer.head());
+        let late = tokio::time::sleep(RECEIPT_TIMEOUT);
+        tokio::pin!(late);
+        let taken = loop {
+            tokio::select! {
+                () = self.hub.stop.cancelled() => return Err(end(stopping())),
+                () = self.overtaken.cancelled() => return Err(end(overtaken())),
+                changed = registry.changed() => changed.map_err(|_| None)?,
+                changed = head.changed() => changed.map_err(|_| None)?,
+                () = &mut late => return Err(end(Status::deadline_exceeded("no receipt came"))),
+                said = self.up.message() => match said.map_err(|_| None)?.and_then(|said| said.message) {
+                    Some(wire::taken::Message::Taken(taken)) => break taken,
+                    Some(_) => return Err(end(Status::failed_precondition("a receipt is due"))),
+                    None => return Err(None),
+                },
+            }
+            self.hub.entitled(&self.enrolled, wanted.grant).map_err(end)?;
+        };
+        let key =
+            self.enrolled.log_public().ok_or_else(|| end(Status::internal("the log key is not readable")))?;
+        let said = (taken.grant, taken.access, taken.digest.as_ref());
+        if said != (wanted.grant, wanted.access, &wanted.digest[..]) || !wanted.holds(&key, &taken.signature)
+        {
+            return Err(end(Status::invalid_argument("the receipt does not hold")));
+        }
+        let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        let fields = BTreeMap::from([
+            ("grant".to_owned(), number(wanted.grant)),
+            ("agency".to_owned(), Value::Unit(self.enrolled.unit.clone())),
+            ("access".to_owned(), number(wanted.access)),
+            ("replica".to_owned(), Value::Text(self.enrolled.replica.to_string())),
+            ("digest".to_owned(), Value::Text(hex::encode(wanted.digest))),
+            ("signature".to_owned(), Value::Text(hex::encode(&taken.signature))),
+        ]);
+        let logged = self.hub.event(RECEIPT, &self.enrolled.replica.to_string(), fields).await;
+        logged.map(drop).map_err(|error| end(failed(&error)))
+    }
+
+    /// Says where a grant stands, if that was not the last word on it.
+    async fn say(&mut self, grant: &Grant, unwitnessed: bool) -> Result<(), End> {
+        let state = match grant.state(self.hub.now()) {
+            GrantState::Active if unwitnessed => "unwitnessed",
+            GrantState::Active => "active",
+            GrantState::Expired => "expired",
+            GrantState::Revoked => "revoked",
+            GrantState::Proposed | GrantState::Coming => "coming",
+        };
+        if self.said.insert(grant.number, state) == Some(state) {
+            return Ok(());
+        }
+        let standing = wire::GrantStanding {
+            grant: grant.number,
+            state: state.to_owned(),
+            terms: grant.terms.to_json(),
+        };
+        self.send(wire::granted::Message::Standing(standing)).await
+    }
+
+    /// Sends a message; a slow reader holds up nobody else, and not the end of its own stream.
+    async fn send(&self, message: wire::granted::Message) -> Result<(), End> {
+        let mut registry = self.hub.registry.watch();
+        let granted = wire::Granted { message: Some(message) };
+        let sent = self.down.send(Ok(granted));
+        tokio::pin!(sent);
+        loop {
+            tokio::select! {
+                () = self.hub.stop.cancelled() => return Err(end(stopping())),
+                () = self.overtaken.cancelled() => return Err(end(overtaken())),
+                changed = registry.changed() => {
+                    changed.map_err(|_| None)?;
+                    self.hub.may_subscribe(&self.enrolled).map_err(end)?;
+                }
+                sent = &mut sent => return sent.map_err(|_| None),
+            }
+        }
+    }
+}
+
+fn end(status: Status) -> End {
+    Some(Box::new(status))
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the hub is shutting down")
+}
+
+fn overtaken() -> Status {
+    Status::aborted("máy này đã nối lại bằng một kết nối khác · another stream of this replica has begun")
+}
