@@ -145,8 +145,10 @@ impl Subscription {
         let mut reached = self.hub.rounds.reached();
         let mut news = self.hub.quality.news().ok_or(None)?;
         let mut courses: BTreeMap<u64, Course> = BTreeMap::new();
+        let mut told = false;
         loop {
             self.hub.may_subscribe(&self.enrolled).map_err(end)?;
+            let looked = self.hub.head().size;
             head.mark_unchanged();
             reached.mark_unchanged();
             let mut handed_over = false;
@@ -170,7 +172,11 @@ impl Subscription {
                 self.say(&grant, !witnessed).await?;
             }
             if handed_over {
+                told = false;
                 continue;
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.send(wire::granted::Message::CaughtUp(wire::CaughtUp { ledger: looked })).await?;
             }
             tokio::select! {
                 () = self.hub.stop.cancelled() => return Err(end(stopping())),

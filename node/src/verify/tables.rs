@@ -90,11 +90,12 @@ impl Tables {
         record_type: &str,
         after: Option<RecordId>,
         limit: usize,
-    ) -> Vec<Json> {
+    ) -> Vec<(RecordId, Json)> {
         let first = (record_type.to_owned(), after.unwrap_or(RecordId([0; 16])));
         let found = self.0.range(first..).take_while(|((found, _), _)| found == record_type);
         let found = found.filter(|((_, id), record)| record.left.is_none() && Some(*id) != after);
-        found.take(limit).map(|((_, id), record)| record.to_json(catalogue, record_type, *id)).collect()
+        let shown = found.take(limit);
+        shown.map(|((_, id), record)| (*id, record.to_json(catalogue, record_type, *id))).collect()
     }
 
     /// One record, also if it left.
