@@ -50,7 +50,8 @@ pub(super) fn subscribe(
         enrolled: enrolled.clone(),
         shut: false,
     };
-    tokio::spawn(Subscription { hub, enrolled, down, up, overtaken, said: BTreeMap::new() }.run());
+    let watch = Watch { hub, enrolled, overtaken };
+    tokio::spawn(Subscription { watch, down, up, said: BTreeMap::new() }.run());
     gate
 }
 
@@ -117,22 +118,45 @@ fn failed(error: &dyn std::error::Error) -> Status {
 }
 
 struct Subscription {
-    hub: Arc<Hub>,
-    enrolled: Enrolled,
+    watch: Watch,
     down: mpsc::Sender<Result<wire::Granted, Status>>,
     up: Streaming<wire::Taken>,
-    /// Another stream of the same replica has begun.
-    overtaken: CancellationToken,
     /// What was last said of each grant's standing.
     said: BTreeMap<u64, &'static str>,
+}
+
+/// What can end it while something else is being done.
+struct Watch {
+    hub: Arc<Hub>,
+    enrolled: Enrolled,
+    /// Another stream of the same replica has begun.
+    overtaken: CancellationToken,
 }
 
 /// Why it ends; nothing if the peer has left.
 type End = Option<Box<Status>>;
 
+impl Watch {
+    /// Does something that takes its time, for as long as it may be handed over at all.
+    async fn while_entitled<T>(&self, grant: u64, work: impl Future<Output = T>) -> Result<T, End> {
+        let (mut registry, mut head) = (self.hub.registry.watch(), self.hub.committer.head());
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                () = self.hub.stop.cancelled() => return Err(end(stopping())),
+                () = self.overtaken.cancelled() => return Err(end(overtaken())),
+                changed = registry.changed() => changed.map_err(|_| None)?,
+                changed = head.changed() => changed.map_err(|_| None)?,
+                done = &mut work => return Ok(done),
+            }
+            self.hub.entitled(&self.enrolled, grant).map_err(end)?;
+        }
+    }
+}
+
 impl Subscription {
     async fn run(mut self) {
-        let (replica, unit) = (self.enrolled.replica, self.enrolled.unit.clone());
+        let (replica, unit) = (self.watch.enrolled.replica, self.watch.enrolled.unit.clone());
         if let Err(Some(status)) = self.serve().await {
             tracing::info!(%replica, %unit, reason = status.message(), "a live view was ended");
             let _ = self.down.send(Err(*status)).await;
@@ -141,20 +165,20 @@ impl Subscription {
 
     async fn serve(&mut self) -> Result<(), End> {
         let held = self.held().await?;
-        let (mut registry, mut head) = (self.hub.registry.watch(), self.hub.committer.head());
-        let mut reached = self.hub.rounds.reached();
-        let mut news = self.hub.quality.news().ok_or(None)?;
+        let (mut registry, mut head) = (self.watch.hub.registry.watch(), self.watch.hub.committer.head());
+        let mut reached = self.watch.hub.rounds.reached();
+        let mut news = self.watch.hub.quality.news().ok_or(None)?;
         let mut courses: BTreeMap<u64, Course> = BTreeMap::new();
         let mut told = false;
         loop {
-            self.hub.may_subscribe(&self.enrolled).map_err(end)?;
-            let looked = self.hub.head().size;
+            self.watch.hub.may_subscribe(&self.watch.enrolled).map_err(end)?;
+            let looked = self.watch.hub.head().size;
             head.mark_unchanged();
             reached.mark_unchanged();
             let mut handed_over = false;
             for grant in self.grants() {
                 let number = grant.number;
-                let active = grant.state(self.hub.now()) == GrantState::Active;
+                let active = grant.state(self.watch.hub.now()) == GrantState::Active;
                 if !active {
                     if courses.contains_key(&number) {
                         return Err(end(ended(number)));
@@ -179,8 +203,8 @@ impl Subscription {
                 self.send(wire::granted::Message::CaughtUp(wire::CaughtUp { ledger: looked })).await?;
             }
             tokio::select! {
-                () = self.hub.stop.cancelled() => return Err(end(stopping())),
-                () = self.overtaken.cancelled() => return Err(end(overtaken())),
+                () = self.watch.hub.stop.cancelled() => return Err(end(stopping())),
+                () = self.watch.overtaken.cancelled() => return Err(end(overtaken())),
                 changed = registry.changed() => changed.map_err(|_| None)?,
                 changed = head.changed() => changed.map_err(|_| None)?,
                 changed = news.changed() => changed.map_err(|_| None)?,
@@ -205,7 +229,7 @@ impl Subscription {
         if held.protocol != lienthong_node::sync_protocol() {
             return Err(end(Status::failed_precondition("this protocol version is not spoken here")));
         }
-        let own = held.ledger.as_ref() == self.hub.secrets.profile.replica.0;
+        let own = held.ledger.as_ref() == self.watch.hub.secrets.profile.replica.0;
         let views = held.views.iter().filter(|_| own);
         let since = views.filter_map(|view| {
             Some((view.grant, Since { cut: view.cut, digest: Hash(view.digest.as_ref().try_into().ok()?) }))
@@ -214,16 +238,17 @@ impl Subscription {
     }
 
     fn grants(&self) -> Vec<Grant> {
-        let books = self.hub.committer.books().read();
-        let own = books.sharing.grants.values().filter(|grant| grant.terms.agency == self.enrolled.unit);
+        let books = self.watch.hub.committer.books().read();
+        let own =
+            books.sharing.grants.values().filter(|grant| grant.terms.agency == self.watch.enrolled.unit);
         // One that waits for its approval is nobody's yet.
         own.filter(|grant| grant.approved.is_some()).cloned().collect()
     }
 
     fn course(&self, grant: Grant, held: &BTreeMap<u64, Since>) -> Result<Course, End> {
         let since = held.get(&grant.number).copied().unwrap_or_default();
-        let replica = self.enrolled.replica;
-        let opened = tokio::task::block_in_place(|| Course::open(&self.hub, grant, replica, since));
+        let replica = self.watch.enrolled.replica;
+        let opened = tokio::task::block_in_place(|| Course::open(&self.watch.hub, grant, replica, since));
         opened.map_err(|error| end(failed(&error)))
     }
 
@@ -231,10 +256,10 @@ impl Subscription {
     async fn advance(&mut self, mut course: Course) -> Result<(Course, bool, bool), End> {
         let number = course.grant.number;
         // Until a person has confirmed a succession nothing is handed over.
-        if self.hub.readmits() {
+        if self.watch.hub.readmits() {
             return Ok((course, false, false));
         }
-        match course.next().await {
+        match self.watch.while_entitled(number, course.next()).await? {
             Ok(None) => Ok((course, false, true)),
             Ok(Some(mut ready)) => {
                 self.hand_over(number, &mut ready).await?;
@@ -251,7 +276,7 @@ impl Subscription {
     async fn hand_over(&mut self, grant: u64, ready: &mut Ready) -> Result<(), End> {
         let mut left = ready.file.metadata().map_err(|error| end(failed(&error)))?.len();
         while left > 0 {
-            self.hub.entitled(&self.enrolled, grant).map_err(end)?;
+            self.watch.hub.entitled(&self.watch.enrolled, grant).map_err(end)?;
             let mut lines = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
             let read = tokio::task::block_in_place(|| ready.file.read_exact(&mut lines));
             read.map_err(|error| end(failed(&error)))?;
@@ -264,26 +289,19 @@ impl Subscription {
 
     /// Waits for the receipt of a delivery, and logs it.
     async fn receipt(&mut self, wanted: &DeliveryReceipt) -> Result<(), End> {
-        let (mut registry, mut head) = (self.hub.registry.watch(), self.hub.committer.head());
-        let late = tokio::time::sleep(RECEIPT_TIMEOUT);
-        tokio::pin!(late);
-        let taken = loop {
-            tokio::select! {
-                () = self.hub.stop.cancelled() => return Err(end(stopping())),
-                () = self.overtaken.cancelled() => return Err(end(overtaken())),
-                changed = registry.changed() => changed.map_err(|_| None)?,
-                changed = head.changed() => changed.map_err(|_| None)?,
-                () = &mut late => return Err(end(Status::deadline_exceeded("no receipt came"))),
-                said = self.up.message() => match said.map_err(|_| None)?.and_then(|said| said.message) {
-                    Some(wire::taken::Message::Taken(taken)) => break taken,
-                    Some(_) => return Err(end(Status::failed_precondition("a receipt is due"))),
-                    None => return Err(None),
-                },
-            }
-            self.hub.entitled(&self.enrolled, wanted.grant).map_err(end)?;
+        let said = tokio::time::timeout(RECEIPT_TIMEOUT, self.up.message());
+        let said = self.watch.while_entitled(wanted.grant, said).await?;
+        let said = said.map_err(|_| end(Status::deadline_exceeded("no receipt came")))?;
+        let taken = match said.map_err(|_| None)?.and_then(|said| said.message) {
+            Some(wire::taken::Message::Taken(taken)) => taken,
+            Some(_) => return Err(end(Status::failed_precondition("a receipt is due"))),
+            None => return Err(None),
         };
-        let key =
-            self.enrolled.log_public().ok_or_else(|| end(Status::internal("the log key is not readable")))?;
+        let key = self
+            .watch
+            .enrolled
+            .log_public()
+            .ok_or_else(|| end(Status::internal("the log key is not readable")))?;
         let said = (taken.grant, taken.access, taken.digest.as_ref());
         if said != (wanted.grant, wanted.access, &wanted.digest[..]) || !wanted.holds(&key, &taken.signature)
         {
@@ -292,19 +310,19 @@ impl Subscription {
         let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         let fields = BTreeMap::from([
             ("grant".to_owned(), number(wanted.grant)),
-            ("agency".to_owned(), Value::Unit(self.enrolled.unit.clone())),
+            ("agency".to_owned(), Value::Unit(self.watch.enrolled.unit.clone())),
             ("access".to_owned(), number(wanted.access)),
-            ("replica".to_owned(), Value::Text(self.enrolled.replica.to_string())),
+            ("replica".to_owned(), Value::Text(self.watch.enrolled.replica.to_string())),
             ("digest".to_owned(), Value::Text(hex::encode(wanted.digest))),
             ("signature".to_owned(), Value::Text(hex::encode(&taken.signature))),
         ]);
-        let logged = self.hub.event(RECEIPT, &self.enrolled.replica.to_string(), fields).await;
+        let logged = self.watch.hub.event(RECEIPT, &self.watch.enrolled.replica.to_string(), fields).await;
         logged.map(drop).map_err(|error| end(failed(&error)))
     }
 
     /// Says where a grant stands, if that was not the last word on it.
     async fn say(&mut self, grant: &Grant, unwitnessed: bool) -> Result<(), End> {
-        let state = match grant.state(self.hub.now()) {
+        let state = match grant.state(self.watch.hub.now()) {
             GrantState::Active if unwitnessed => "unwitnessed",
             GrantState::Active => "active",
             GrantState::Expired => "expired",
@@ -324,17 +342,17 @@ impl Subscription {
 
     /// Sends a message; a slow reader holds up nobody else, and not the end of its own stream.
     async fn send(&self, message: wire::granted::Message) -> Result<(), End> {
-        let mut registry = self.hub.registry.watch();
+        let mut registry = self.watch.hub.registry.watch();
         let granted = wire::Granted { message: Some(message) };
         let sent = self.down.send(Ok(granted));
         tokio::pin!(sent);
         loop {
             tokio::select! {
-                () = self.hub.stop.cancelled() => return Err(end(stopping())),
-                () = self.overtaken.cancelled() => return Err(end(overtaken())),
+                () = self.watch.hub.stop.cancelled() => return Err(end(stopping())),
+                () = self.watch.overtaken.cancelled() => return Err(end(overtaken())),
                 changed = registry.changed() => {
                     changed.map_err(|_| None)?;
-                    self.hub.may_subscribe(&self.enrolled).map_err(end)?;
+                    self.watch.hub.may_subscribe(&self.watch.enrolled).map_err(end)?;
                 }
                 sent = &mut sent => return sent.map_err(|_| None),
             }
