@@ -15,7 +15,7 @@ use std::path::Path;
 pub use subscriber::{Subscriber, ViewsStatus};
 pub use view::TakeError;
 pub(crate) use views::judge;
-pub use views::{GrantLine, Views, ViewsError, trust_path};
+pub use views::{GrantLine, Spool, Views, ViewsError, trust_path};
 
 /// A fresh file that nobody else on this machine reads.
 fn private(path: &Path) -> io::Result<File> {

@@ -10,8 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::Views;
-use super::views::Spool;
+use super::{Spool, Views};
 use crate::identity::{self, NodeIdentity};
 use crate::observe::Job;
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
@@ -177,7 +176,7 @@ impl Driver {
         if grant != piece.grant {
             return Err("hai lần giao lẫn nhau · two deliveries are mixed".to_owned());
         }
-        spool.out.write_all(&piece.lines).map_err(|error| error.to_string())?;
+        spool.write_all(&piece.lines).map_err(|error| error.to_string())?;
         Ok((grant, spool))
     }
 

@@ -149,7 +149,7 @@ impl Views {
     ///
     /// # Errors
     /// The disk's.
-    pub(super) fn spool(&self) -> io::Result<Spool> {
+    pub fn spool(&self) -> io::Result<Spool> {
         let folder = self.data.join("granted");
         fs::create_dir_all(&folder)?;
         let path = folder.join("incoming");
@@ -161,7 +161,7 @@ impl Views {
     ///
     /// # Errors
     /// [`TakeError`]; what was held before is held still.
-    pub(super) fn take(
+    pub fn take(
         &self,
         grant: u64,
         spool: Spool,
@@ -300,8 +300,18 @@ fn last_receipt(folder: &Path) -> Option<GrantLine> {
     text.lines().rev().find_map(|line| serde_json::from_str(line).ok())
 }
 
-/// A delivery that is coming.
-pub(super) struct Spool {
+/// A delivery that is coming: its lines are written here.
+pub struct Spool {
     path: PathBuf,
-    pub(super) out: KeptWriter<BufWriter<fs::File>>,
+    out: KeptWriter<BufWriter<fs::File>>,
+}
+
+impl io::Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }

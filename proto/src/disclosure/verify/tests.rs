@@ -336,6 +336,17 @@ impl World {
             let record_type = "ho_so".to_owned();
             lines.push(Line::Left(Left { record_type, record, why: LeftWhy::Scope }));
         }
+        let (lines, digest) = self.logged(&lines, cut);
+        given.since = Since { cut, digest: Hash(digest) };
+        given.sizes.insert(LEDGER, cut);
+        given.sizes.extend(logs.iter().map(|log| (*log, self.held(*log))));
+        given.seen.extend(seen);
+        given.standing = standing;
+        lines
+    }
+
+    /// The access event is logged, and the delivery ends with it.
+    fn logged(&mut self, lines: &[Line], cut: u64) -> (Vec<String>, Digest) {
         let mut lines: Vec<String> = lines.iter().map(Line::to_text).collect();
         let whole: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let digest = sha256(&[whole.as_bytes()]);
@@ -359,13 +370,7 @@ impl World {
         });
         lines.push(access.to_text());
         lines.push(Line::End(End { lines: lines.len() as u64 }).to_text());
-
-        given.since = Since { cut, digest: Hash(digest) };
-        given.sizes.insert(LEDGER, cut);
-        given.sizes.extend(logs.iter().map(|log| (*log, self.held(*log))));
-        given.seen.extend(seen);
-        given.standing = standing;
-        lines
+        (lines, digest)
     }
 
     /// Whether an entry is shown, with values or without.
