@@ -169,13 +169,12 @@ impl Subscription {
         let mut reached = self.watch.hub.rounds.reached();
         let mut news = self.watch.hub.quality.news().ok_or(None)?;
         let mut courses: BTreeMap<u64, Course> = BTreeMap::new();
-        let mut told = false;
+        let (mut told, mut unwitnessed) = (false, false);
         loop {
             self.watch.hub.may_subscribe(&self.watch.enrolled).map_err(end)?;
             let looked = self.watch.hub.head().size;
             head.mark_unchanged();
-            reached.mark_unchanged();
-            let mut handed_over = false;
+            let (mut handed_over, mut lacking) = (false, false);
             for grant in self.grants() {
                 let number = grant.number;
                 let active = grant.state(self.watch.hub.now()) == GrantState::Active;
@@ -190,16 +189,20 @@ impl Subscription {
                     Some(course) => course,
                     None => self.course(grant.clone(), &held)?,
                 };
-                let (course, more, witnessed) = self.advance(course).await?;
+                // Each try is an entry of the ledger: without witnesses it waits for them.
+                let (course, more, witnessed) =
+                    if unwitnessed { (course, false, false) } else { self.advance(course).await? };
                 courses.insert(number, course);
                 handed_over |= more;
+                lacking |= !witnessed;
                 self.say(&grant, !witnessed).await?;
             }
+            unwitnessed = lacking;
             if handed_over {
                 told = false;
                 continue;
             }
-            if !std::mem::replace(&mut told, true) {
+            if !lacking && !std::mem::replace(&mut told, true) {
                 self.send(wire::granted::Message::CaughtUp(wire::CaughtUp { ledger: looked })).await?;
             }
             tokio::select! {
@@ -208,8 +211,11 @@ impl Subscription {
                 changed = registry.changed() => changed.map_err(|_| None)?,
                 changed = head.changed() => changed.map_err(|_| None)?,
                 changed = news.changed() => changed.map_err(|_| None)?,
-                changed = reached.changed() => changed.map_err(|_| None)?,
-                () = tokio::time::sleep(TICK) => {}
+                changed = reached.changed() => {
+                    changed.map_err(|_| None)?;
+                    unwitnessed = false;
+                }
+                () = tokio::time::sleep(TICK) => unwitnessed = false,
                 said = self.up.message() => match said.map_err(|_| None)? {
                     Some(_) => return Err(end(Status::invalid_argument("nothing waits for a receipt"))),
                     None => return Ok(()),

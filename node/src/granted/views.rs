@@ -121,7 +121,8 @@ impl Views {
     #[must_use]
     pub fn held(&self) -> BTreeMap<u64, Since> {
         let inner = self.inner.lock();
-        inner.grants.iter().map(|(number, known)| (*number, known.view.progress.since())).collect()
+        let since = inner.grants.iter().map(|(number, known)| (*number, known.view.progress.since()));
+        since.filter(|(_, since)| !since.is_nothing()).collect()
     }
 
     /// Hears where a grant stands.
