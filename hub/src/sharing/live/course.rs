@@ -298,7 +298,7 @@ impl Course {
             let was = self.given.meant.contains(meant);
             let out = scope.keeps_out(usize::from(meant.0), meant.1, was)?.is_some();
             // Looked at for another reason than a change of its own, it is told of only if it comes or goes.
-            if was != !out || (was && *place > 0) {
+            if was == out || (was && *place > 0) {
                 kept.insert(*meant, *place);
             }
         }
