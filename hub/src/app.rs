@@ -47,6 +47,7 @@ use crate::pki::{
 };
 use crate::reconcile::Desk;
 use crate::rpc::{EnrolmentService, SyncService};
+use crate::sharing::Subscribers;
 use crate::witness::{Refusals, Rounds};
 
 /// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
@@ -148,6 +149,8 @@ pub struct Hub {
     pub rounds: Rounds,
     /// Those who refuse the ledger.
     pub refusals: Refusals,
+    /// Agencies' replicas that are told what they are granted.
+    pub subscribers: Subscribers,
     /// Asks them things.
     pub desk: Desk,
     /// Held by the one comparison that runs.
@@ -302,6 +305,7 @@ impl Hub {
             heartbeats: Heartbeats::open(data),
             rounds,
             refusals: Refusals::open(data),
+            subscribers: Subscribers::default(),
             desk: Desk::default(),
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),

@@ -4,6 +4,10 @@
 //! socket, an endpoint of the API by the request it makes, a page by its method and path, before anything of it is done. The tests below write the whole table out;
 //! `tests/tests/web.rs` goes through the pages with each role.
 
+mod calls;
+
+pub use calls::{CALLS, may_call, saying};
+
 use crate::accounts::AccountRole;
 
 /// What an action needs.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::ApiTokens;
 use crate::at_rest::{KeyRing, NeededKey};
 use crate::control::Serving;
+use crate::granted::{Subscriber, Views, ViewsError};
 use crate::identity::{IdentityError, NodeIdentity, Proxy};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
@@ -40,6 +41,9 @@ const FRAMES_CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// A replica that must not write any more is marked by this file.
 const REGRESSED: &str = "regressed";
 
+/// The role of an agency's node.
+const AUDITOR: &str = "auditor";
+
 /// The background jobs of a node.
 pub(crate) mod jobs {
     use crate::observe::{Beat, JobSpec};
@@ -57,6 +61,13 @@ pub(crate) mod jobs {
         beat: Beat::Always,
         vi: "đồng bộ với tỉnh, gọi lại khi mất đường truyền",
         en: "keeps in step with the hub, dials again when the line is lost",
+    };
+    pub(crate) const GRANTED: JobSpec = JobSpec {
+        name: "granted",
+        rhythm_seconds: 600,
+        beat: Beat::WithWork,
+        vi: "nhận dữ liệu được cấp quyền",
+        en: "receives what is granted",
     };
     pub(crate) const INBOX: JobSpec = JobSpec {
         name: "inbox",
@@ -96,6 +107,9 @@ pub enum StartError {
     /// It is encrypted, and the key is not at hand.
     #[error(transparent)]
     Key(NeededKey),
+    /// What is granted cannot be opened.
+    #[error(transparent)]
+    Granted(#[from] ViewsError),
     /// The log does not open.
     #[error("{}", in_both("hãy chạy `lienthong-node check`", "run `lienthong-node check`", &.0.to_string()))]
     Log(log::OpenError),
@@ -158,6 +172,8 @@ pub struct Node {
     pub addresses: RwLock<BTreeMap<String, String>>,
     /// What opening remarked.
     pub remarks: Vec<String>,
+    /// At an agency's node: what it is granted.
+    pub granted: Option<Arc<Views>>,
     /// Keeps what is stored under the key that encrypts now.
     pub resealer: Arc<Resealer>,
     /// Those who ask it.
@@ -169,6 +185,7 @@ pub struct Node {
     clock: fn() -> UnixMillis,
     regressed: Arc<AtomicBool>,
     sync: Mutex<Option<SyncHandle>>,
+    subscriber: Mutex<Option<Subscriber>>,
     inbox: Mutex<Option<Inbox>>,
     _lock: DataLock,
 }
@@ -223,10 +240,15 @@ impl Node {
         let view = Arc::clone(replica.dataset().view());
         let resealer = Resealer::new(data, replica.reader().clone(), view);
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
+        let identity = Arc::new(identity);
+        let auditor = identity.profile().role == AUDITOR;
+        let views = || Views::open(data, Arc::clone(&identity), keys).map(Arc::new);
+        let granted = auditor.then(views).transpose()?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
             evidence: Arc::new(Evidence::open(data, identity.ledger_mark())?),
-            identity: Arc::new(identity),
+            granted,
+            identity,
             witness: Arc::new(witness),
             replica,
             quality,
@@ -244,6 +266,7 @@ impl Node {
             clock,
             regressed: Arc::new(AtomicBool::new(regressed)),
             sync: Mutex::new(None),
+            subscriber: Mutex::new(None),
             inbox: Mutex::new(None),
             _lock: lock,
         }))
@@ -284,6 +307,13 @@ impl Node {
         };
         let (handle, _task) = sync::run(client, self.stop.clone());
         *self.sync.lock() = Some(handle);
+        if let Some(views) = &self.granted {
+            let told = (self.clock, self.jobs.register(jobs::GRANTED));
+            let (views, identity) = (Arc::clone(views), Arc::clone(&self.identity));
+            let subscriber =
+                Subscriber::start(views, identity, settings.retry_millis, told, self.stop.clone());
+            *self.subscriber.lock() = Some(subscriber);
+        }
     }
 
     /// Begins to judge records by itself, when there is nothing else to do.
@@ -294,11 +324,14 @@ impl Node {
         self.quality.start(self.stop.clone(), Pace::Gentle, self.jobs.register(jobs::QUALITY))
     }
 
-    /// Begins to watch a folder for files to take in.
+    /// Begins to watch a folder for files to take in; an agency's node takes none.
     ///
     /// # Errors
     /// The operating system's, if the data folder or a thread refuses.
     pub fn start_inbox(self: &Arc<Self>, folder: &Path) -> std::io::Result<()> {
+        if self.granted.is_some() {
+            return Ok(());
+        }
         *self.inbox.lock() = Some(inbox::start(self, folder)?);
         Ok(())
     }
@@ -326,6 +359,12 @@ impl Node {
         self.sync.lock().clone()
     }
 
+    /// Watches and nudges the granted views, at an agency's node that was begun.
+    #[must_use]
+    pub fn subscriber(&self) -> Option<Subscriber> {
+        self.subscriber.lock().clone()
+    }
+
     /// Whether the hub holds something this log contradicts: it takes no more writes.
     #[must_use]
     pub fn is_regressed(&self) -> bool {
@@ -334,6 +373,11 @@ impl Node {
 
     /// Writes drafts durably, unless the replica is regressed.
     pub async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
+        if self.granted.is_some() {
+            let reason: Arc<str> =
+                Arc::from("máy của cơ quan không ghi dữ liệu · an agency's node writes nothing");
+            return drafts.iter().map(|_| Err(WriteError::Failed(Arc::clone(&reason)))).collect();
+        }
         if self.is_regressed() {
             let reason: Arc<str> = Arc::from(
                 "nhật ký máy này khác bản tỉnh đang giữ; hãy chạy `lienthong-node recover` · \

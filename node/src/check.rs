@@ -28,6 +28,7 @@ use serde_json::{Value as Json, json};
 use crate::at_rest::KeyRing;
 use crate::control::Answer;
 use crate::dataset::{Dataset, Payload, Record};
+use crate::identity::NodeIdentity;
 use crate::lock::DataLock;
 use crate::log::{self, Frame, HashFile, LogReader};
 use crate::replica::{feed_taken, log_dir};
@@ -83,12 +84,24 @@ pub fn check_against(
             Err(error) => judge.fault(error.to_string()),
         }
     }
+    judge.granted(data, keys);
     let root = hex::encode(judge.frontier.root());
     let replicas = judge.replicas();
     let exit = u8::from(!judge.faults.is_empty());
     let faults = judge.faults;
     let body = json!({ "entries": end, "root": root, "view": view, "replicas": replicas, "faults": faults });
     Answer { body, exit }
+}
+
+impl Judge<'_> {
+    /// At an agency's node: each delivery it holds goes on from the one before, and proves what it did.
+    fn granted(&mut self, data: &Path, keys: &KeyRing) {
+        let Ok(Some(identity)) = NodeIdentity::load(data) else { return };
+        match crate::granted::judge(data, &identity, keys) {
+            Ok(faults) => faults.into_iter().for_each(|fault| self.fault(fault)),
+            Err(error) => self.fault(error.to_string()),
+        }
+    }
 }
 
 /// Sizes and roots the hub has confirmed.

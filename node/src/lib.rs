@@ -15,6 +15,7 @@ pub mod control;
 pub mod dataset;
 pub mod doctor;
 pub mod export;
+pub mod granted;
 pub mod identity;
 pub mod inbox;
 pub mod intake;

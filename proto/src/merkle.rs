@@ -71,6 +71,18 @@ impl Frontier {
         joined.unwrap_or(EMPTY_ROOT)
     }
 
+    /// The tree of `size` leaves with these complete subtrees, largest first; none unless there is one for each bit set
+    /// in the size.
+    #[must_use]
+    pub fn of_peaks(size: u64, edge: Vec<Digest>) -> Option<Self> {
+        (size <= SIZE_MAX && edge.len() == size.count_ones() as usize).then_some(Self { size, edge })
+    }
+
+    /// Its complete subtrees, largest first: where each begins and ends, and its root.
+    pub fn peaks(&self) -> impl Iterator<Item = (u64, u64, Digest)> + '_ {
+        peaks_of(self.size).zip(&self.edge).map(|((start, end), root)| (start, end, *root))
+    }
+
     /// The size in eight bytes, then the edge, largest subtree first.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -114,6 +126,23 @@ impl Hashes for [Digest] {
     fn tile(&self, _level: u8, _index: u64) -> Option<Digest> {
         None
     }
+}
+
+/// Where the complete subtrees of a tree begin and end, largest first.
+pub fn peaks_of(size: u64) -> impl Iterator<Item = (u64, u64)> {
+    let widths = (0..u64::BITS).rev().map(|bit| 1u64 << bit).filter(move |width| size & width != 0);
+    widths.scan(0, |start, width| {
+        let from = *start;
+        *start += width;
+        Some((from, *start))
+    })
+}
+
+/// The edge of the first `size` leaves; `None` if a hash is missing.
+#[must_use]
+pub fn frontier_at<H: Hashes + ?Sized>(hashes: &H, size: u64) -> Option<Frontier> {
+    let edge = peaks_of(size).map(|(start, end)| subtree(hashes, start, end)).collect::<Option<_>>()?;
+    Frontier::of_peaks(size, edge)
 }
 
 /// Root of the first `size` leaves; `None` if a hash is missing.

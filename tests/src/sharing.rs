@@ -11,11 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lienthong_hub::app::Hub;
+use lienthong_hub::pki::Role;
 use lienthong_hub::service::{Request, SharingRequest};
-use lienthong_node::app::Node;
+use lienthong_node::app::{Node, system_clock};
 use lienthong_node::backup::Identity;
+use lienthong_node::identity::{Token, enrol};
+use lienthong_node::records::{Listing, Page};
 use lienthong_node::sealed::SealedReader;
-use lienthong_node::service::Request as NodeRequest;
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_node::verify::{Verified, VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
 use serde_json::Value as Json;
@@ -118,6 +121,46 @@ impl Shared {
         let approved = ask(self.hub(), SharingRequest::GrantApprove { number, actor: who("hoa") }).await;
         assert_eq!(approved["state"], "active", "{approved:#}");
         number
+    }
+
+    /// A token for the agency's own node.
+    pub async fn agency_token(&self) -> Token {
+        let request = Request::TokenCreate {
+            unit: "TTT".parse().unwrap(),
+            role: Role::Auditor,
+            ttl_seconds: 3_600,
+            actor: who("minh"),
+        };
+        let body = at_hub(self.hub(), request).await;
+        body["token"].as_str().unwrap_or_else(|| panic!("{body:#}")).parse().unwrap()
+    }
+
+    /// The agency's own node, which has begun to receive.
+    pub async fn agency(&self, name: &str) -> Arc<Node> {
+        let folder = self.path(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        enrol(&folder, &self.province.address, &self.agency_token().await).await.unwrap();
+        let node = Node::open(&folder, catalogue().unwrap(), system_clock).unwrap();
+        node.start_sync(brisk());
+        node
+    }
+
+    /// Waits until what an agency's node shows of its members is as wanted.
+    pub async fn shows(&self, agency: &Arc<Node>, what: &str, wanted: impl Fn(&[Json]) -> bool) -> Vec<Json> {
+        let list = || {
+            let listing = Listing { all: true, ..Listing::default() };
+            NodeRequest::Records(RecordsRequest::List { record_type: "dang_vien".to_owned(), listing })
+        };
+        let items = |body: &Json| body["items"].as_array().cloned().unwrap_or_default();
+        let ask = async || at_node(agency, list()).await;
+        items(&asking::until(what, ask, |body| wanted(&items(body))).await)
+    }
+
+    /// The one line an agency's node has of its grant, once it is as wanted.
+    pub async fn grant_at(&self, agency: &Arc<Node>, what: &str, wanted: impl Fn(&Json) -> bool) -> Json {
+        let ask =
+            async || at_node(agency, NodeRequest::Grants { page: Page::default() }).await["items"][0].clone();
+        asking::until(what, ask, wanted).await
     }
 
     /// A path in its folder.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
-use lienthong_proto::disclosure::{Terms, event as kind};
+use lienthong_proto::disclosure::{RECEIPT, Terms, event as kind};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
@@ -57,6 +57,23 @@ pub struct Grant {
     pub deliveries: u64,
     /// The last one.
     pub last_delivery: Option<UnixMillis>,
+    /// The ledger's entry that logs it.
+    #[serde(default)]
+    pub last_access: Option<u64>,
+    /// The last delivery the agency has signed for.
+    #[serde(default)]
+    pub receipt: Option<Receipt>,
+}
+
+/// An agency's replica has signed that a delivery reached its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The ledger's entry that logs the delivery.
+    pub access: u64,
+    /// Which replica.
+    pub replica: String,
+    /// When the hub took its word.
+    pub at: UnixMillis,
 }
 
 /// Where a grant stands on a day.
@@ -158,6 +175,8 @@ impl Sharing {
                     revoked: None,
                     deliveries: 0,
                     last_delivery: None,
+                    last_access: None,
+                    receipt: None,
                 };
                 keep(&grant, view);
                 Arc::make_mut(&mut self.grants).insert(place.0, grant);
@@ -171,6 +190,16 @@ impl Sharing {
             kind::ACCESS => self.change(event, view, |grant| {
                 grant.deliveries += 1;
                 grant.last_delivery = Some(event.at);
+                grant.last_access = Some(place.0);
+            }),
+            RECEIPT => self.change(event, view, |grant| {
+                let Some(Value::Integer(access)) = event.fields.get("access") else { return };
+                let replica = text(event, "replica").unwrap_or_default().to_owned();
+                grant.receipt = Some(Receipt {
+                    access: u64::try_from(*access).unwrap_or(u64::MAX),
+                    replica,
+                    at: event.at,
+                });
             }),
             _ => false,
         }

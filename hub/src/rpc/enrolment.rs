@@ -14,9 +14,11 @@ use rustls_pki_types::CertificateDer;
 use tonic::{Request, Response, Status};
 use x509_parser::prelude::FromDer as _;
 
+use super::session::not_for;
 use crate::accept::Peer;
 use crate::app::Hub;
 use crate::pki::{Enrolled, PeerIdentity, Refusal, RegistryError, ReplicaState, Role, TokenError};
+use crate::rights::may_call;
 
 /// Serves enrolment for a hub.
 pub struct EnrolmentService {
@@ -108,6 +110,9 @@ impl EnrolmentService {
         if known.tls_key_hash != hex::encode(peer.key_hash) || known.unit != peer.unit {
             return Err(refused(Refusal::Unknown));
         }
+        if !may_call(known.role, "Enrol, as a recovery") {
+            return Err(not_for(known.role));
+        }
         if matches!(known.state, ReplicaState::Revoked { .. }) {
             return Err(refused(Refusal::Revoked));
         }
@@ -157,7 +162,11 @@ impl EnrolmentService {
             ledger_key: secrets.ledger_public().to_vec().into(),
             cosigner_key: secrets.cosigner_key.public_key().to_vec().into(),
             recovery_key: hex::decode(&secrets.profile.recovery_key).unwrap_or_default().into(),
-            provincial_key: secrets.provincial_key.to_vec().into(),
+            // It makes record ids: nobody who owns no records has any use of it.
+            provincial_key: match role {
+                Role::Auditor => Vec::new().into(),
+                Role::Commune | Role::Province => secrets.provincial_key.to_vec().into(),
+            },
             clock_millis: now.0,
             successions: secrets.profile.successions.clone(),
         }

@@ -3,6 +3,7 @@
 mod enrolment;
 mod refill;
 mod session;
+mod subscribe;
 mod sync;
 mod witness;
 

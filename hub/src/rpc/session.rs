@@ -25,8 +25,9 @@ use crate::feed::FeedReader;
 use crate::ingest::{Accepted, CommitError, Envelope, Held, VerifyError, verify};
 use crate::ledger::HeldReplica;
 use crate::observe::Arrival;
-use crate::pki::{Enrolled, Refusal, ReplicaState};
+use crate::pki::{Enrolled, Refusal, ReplicaState, Role};
 use crate::reconcile::Ask;
+use crate::rights::{may_call, saying};
 
 use super::witness::Asking;
 
@@ -202,7 +203,8 @@ impl Session {
             self.hub.committer.greeted(replica, hello.log_size).await;
         }
         self.notice_cursor = hello.notice_cursor;
-        self.feed = self.feed_reader(&hello);
+        let writes = self.enrolled.role != Role::Auditor;
+        self.feed = self.feed_reader(&hello).filter(|_| writes);
         self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let receipt = if held_size > 0 {
@@ -215,7 +217,7 @@ impl Session {
         let own = hello.ledger.is_empty() || hello.ledger.as_ref() == self.hub.secrets.profile.replica.0;
         let seen = if own { hello.catalogue_seen } else { 0 };
         // A node that takes no feed is of a version that takes no catalogue either.
-        let feeds = self.feed.is_some();
+        let feeds = self.feed.is_some() || !writes;
         let head = self.hub.head();
         let (ledger_checkpoint, successor) = self.ledger(&hello, head)?;
         let introduced = Asking::of(&self.hub, &self.enrolled, &hello, (head, own))?;
@@ -312,6 +314,10 @@ impl Session {
 
     async fn take(&mut self, up: wire::Up) -> Result<(), End> {
         self.hub.live.heard(self.enrolled.replica, self.hub.now());
+        let role = self.enrolled.role;
+        if up.message.as_ref().is_some_and(|message| !may_call(role, saying(message))) {
+            return Err(not_for(role).into());
+        }
         match up.message {
             Some(wire::up::Message::Batch(batch)) => self.batch(batch).await,
             Some(wire::up::Message::Heartbeat(heartbeat)) => self.heartbeat(&heartbeat).await,
@@ -608,6 +614,13 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         status.metadata_mut().insert(REFUSAL, MetadataValue::from_static(FENCED));
     }
     status
+}
+
+/// What a peer is told whose role has no such call.
+pub(super) fn not_for(role: Role) -> Status {
+    Status::permission_denied(format!(
+        "máy với vai trò {role} không được gọi việc này · a replica of role {role} may not call this"
+    ))
 }
 
 /// The first message of a stream.

@@ -17,10 +17,12 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::enrolment::request_key_hash;
 use super::refill::{REFILL_QUEUE, Refill, Refills};
-use super::session::{Session, greeting, refused};
+use super::session::{Session, greeting, not_for, refused};
+use super::subscribe::subscribe;
 use crate::accept::Peer;
 use crate::app::Hub;
 use crate::pki::{Enrolled, PeerIdentity};
+use crate::rights::may_call;
 
 /// Serves synchronisation for a hub.
 pub struct SyncService {
@@ -38,12 +40,16 @@ impl SyncService {
         Self { hub, refills: Refills::default() }
     }
 
-    /// Asked on every call: the certificate alone is not enough.
-    fn authorise<T>(&self, request: &Request<T>) -> Result<Enrolled, Status> {
+    /// Asked on every call: the certificate alone is not enough, and each role has its calls.
+    fn authorise<T>(&self, request: &Request<T>, call: &str) -> Result<Enrolled, Status> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.as_ref());
         let peer = peer.ok_or_else(|| Status::unauthenticated("no client certificate"))?;
         let meters = &self.hub.observed.meters;
         match self.hub.registry.authorise(peer) {
+            Ok(enrolled) if !may_call(enrolled.role, call) => {
+                meters.refused("role");
+                Err(not_for(enrolled.role))
+            }
             Ok(enrolled) => {
                 meters.certified(enrolled.replica, peer.until);
                 Ok(enrolled)
@@ -82,6 +88,7 @@ async fn readmitted(
 #[tonic::async_trait]
 impl Sync for SyncService {
     type ExchangeStream = Pin<Box<dyn Stream<Item = Result<wire::Down, Status>> + Send>>;
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<wire::Granted, Status>> + Send>>;
     type RefillStream = Pin<Box<dyn Stream<Item = Result<wire::RefillPiece, Status>> + Send>>;
 
     async fn exchange(
@@ -89,7 +96,7 @@ impl Sync for SyncService {
         request: Request<Streaming<wire::Up>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let (down, queue) = mpsc::channel(DOWN_QUEUE);
-        match self.authorise(&request) {
+        match self.authorise(&request, "Exchange") {
             Ok(enrolled) => {
                 let session = Session::new(Arc::clone(&self.hub), enrolled, down);
                 tokio::spawn(session.run(request.into_inner(), None));
@@ -102,11 +109,20 @@ impl Sync for SyncService {
         Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
     }
 
+    async fn subscribe(
+        &self,
+        request: Request<Streaming<wire::Taken>>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let enrolled = self.authorise(&request, "Subscribe")?;
+        let granted = subscribe(Arc::clone(&self.hub), enrolled, request.into_inner());
+        Ok(Response::new(Box::pin(granted)))
+    }
+
     async fn prove(
         &self,
         request: Request<wire::ProveRequest>,
     ) -> Result<Response<wire::ProveReply>, Status> {
-        let enrolled = self.authorise(&request)?;
+        let enrolled = self.authorise(&request, "Prove")?;
         let index = request.into_inner().ledger_index;
         let hub = Arc::clone(&self.hub);
         let proven = tokio::task::spawn_blocking(move || prove(&hub, &enrolled, index)).await;
@@ -117,7 +133,7 @@ impl Sync for SyncService {
         &self,
         request: Request<wire::RefuseRequest>,
     ) -> Result<Response<wire::RefuseReply>, Status> {
-        let enrolled = self.authorise(&request)?;
+        let enrolled = self.authorise(&request, "Refuse")?;
         let refused = self.hub.refused_by(&enrolled, request.get_ref()).await;
         refused.map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok(Response::new(wire::RefuseReply {}))
@@ -127,7 +143,7 @@ impl Sync for SyncService {
         &self,
         request: Request<wire::RenewRequest>,
     ) -> Result<Response<wire::RenewReply>, Status> {
-        let enrolled = self.authorise(&request)?;
+        let enrolled = self.authorise(&request, "Renew")?;
         let csr = request.into_inner().csr;
         let malformed = || Status::invalid_argument("the request is not for the enrolled key");
         let key = request_key_hash(&csr).ok_or_else(malformed)?;
@@ -145,7 +161,7 @@ impl Sync for SyncService {
         &self,
         request: Request<wire::RefillRequest>,
     ) -> Result<Response<Self::RefillStream>, Status> {
-        let enrolled = self.authorise(&request)?;
+        let enrolled = self.authorise(&request, "Refill")?;
         let wanted = request.into_inner().replica;
         let wanted = match ReplicaId::from_slice(&wanted) {
             None if !wanted.is_empty() => return Err(Status::invalid_argument("not a replica's name")),

@@ -230,6 +230,10 @@ impl Hub {
             "revoked": grant.revoked.as_ref().map(done_json),
             "deliveries": grant.deliveries,
             "last_delivery": grant.last_delivery.map(lienthong_proto::time::UnixMillis::rfc3339),
+            "last_access": grant.last_access,
+            "receipt": grant.receipt.as_ref().map(|receipt| json!({
+                "access": receipt.access, "replica": receipt.replica, "at": receipt.at.rfc3339(),
+            })),
         })
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use super::waivers::reason_of;
 use super::{list, unit_unknown};
 use crate::app::Hub;
+use crate::ledger::GrantState;
 use crate::pki::{ContactError, Enrolled, RegistryError, Role, TokenError};
 
 impl Hub {
@@ -22,10 +23,11 @@ impl Hub {
         ttl_seconds: u64,
         actor: String,
     ) -> Result<Answer, Answer> {
-        if role == Role::Auditor {
-            return Err(Answer::failed(
-                "cơ quan nhận dữ liệu bằng gói (`lienthong-hub bundle`); máy nhận trực tiếp của cơ quan chưa có · agencies receive bundles (`lienthong-hub bundle`); a live replica of an agency is not offered yet",
-            ));
+        // An agency is told by its code: it can be nothing else.
+        let agency = self.committer.books().read().sharing.agencies.contains_key(&unit);
+        if agency || role == Role::Auditor {
+            self.may_receive(&unit, agency)?;
+            return self.new_token(unit, Role::Auditor, ttl_seconds, actor).await;
         }
         let tree = self.tree();
         let successors = tree.ending(&unit).map(|_| tree.successors(&unit));
@@ -41,6 +43,43 @@ impl Hub {
         if tree.get(&unit).is_none() && successors.is_none() {
             return Err(unit_unknown(&unit));
         }
+        let mut answer = self.new_token(unit, role, ttl_seconds, actor).await?;
+        if let (Some(successors), Some(fields)) = (successors, answer.body.as_object_mut()) {
+            fields.insert("successors".to_owned(), json!(successors));
+        }
+        Ok(answer)
+    }
+
+    /// An agency's replica is of use only under a grant: without one in force there is no token.
+    fn may_receive(&self, unit: &UnitCode, agency: bool) -> Result<(), Answer> {
+        if !agency {
+            return Err(Answer::refused(
+                "AGENCY_UNKNOWN",
+                format!(
+                    "chưa có cơ quan {unit}: chạy `lienthong-hub agency add {unit} --name …` · there is no agency {unit}: run `lienthong-hub agency add {unit} --name …`"
+                ),
+            ));
+        }
+        let grants = std::sync::Arc::clone(&self.committer.books().read().sharing.grants);
+        let mut granted = grants.values().filter(|grant| grant.terms.agency == *unit);
+        if granted.any(|grant| grant.state(self.now()) == GrantState::Active) {
+            return Ok(());
+        }
+        Err(Answer::refused(
+            "GRANT_NEEDED",
+            format!(
+                "cơ quan {unit} chưa có giấy cấp quyền nào đang có hiệu lực: đề nghị và duyệt trước (`lienthong-hub grant propose`, `grant approve`) · agency {unit} has no grant in force: propose and approve one first (`lienthong-hub grant propose`, `grant approve`)"
+            ),
+        ))
+    }
+
+    async fn new_token(
+        &self,
+        unit: UnitCode,
+        role: Role,
+        ttl_seconds: u64,
+        actor: String,
+    ) -> Result<Answer, Answer> {
         self.enrols().map_err(Answer::failed)?;
         let expires = UnixMillis(self.now().0.saturating_add(ttl_seconds.saturating_mul(1_000)));
         let token = self
@@ -53,11 +92,9 @@ impl Hub {
         ]);
         self.event("token", &actor, fields).await.map_err(Answer::failed)?;
         let expires = expires.rfc3339();
-        let mut body = json!({ "token": token.to_string(), "unit": unit, "role": role, "expires": expires });
-        if let (Some(successors), Some(fields)) = (successors, body.as_object_mut()) {
-            fields.insert("successors".to_owned(), json!(successors));
-        }
-        Ok(Answer::done(body))
+        Ok(Answer::done(
+            json!({ "token": token.to_string(), "unit": unit, "role": role, "expires": expires }),
+        ))
     }
 
     pub(super) async fn token_revoke(&self, id: &str, actor: &str) -> Result<Answer, Answer> {

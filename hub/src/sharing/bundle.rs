@@ -15,6 +15,7 @@ use lienthong_node::log::ReadError;
 use lienthong_node::quality::QualityError;
 use lienthong_node::replica::Head;
 use lienthong_node::sealed::{SealedError, SealedWriter};
+use lienthong_node::store::ViewError;
 use lienthong_proto::batch::{self, BatchError};
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
@@ -88,6 +89,9 @@ pub enum SharingError {
     /// An entry cannot be read.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// The view cannot be read or written.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// The records cannot be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -136,9 +140,9 @@ pub struct BundleReport {
 }
 
 /// The ledger's checkpoint that a bundle stands under.
-struct Cut {
-    head: Head,
-    note: String,
+pub(super) struct Cut {
+    pub(super) head: Head,
+    pub(super) note: String,
 }
 
 impl Hub {
@@ -173,7 +177,7 @@ impl Hub {
         written
     }
 
-    fn grant(&self, number: u64) -> Result<Grant, SharingError> {
+    pub(super) fn grant(&self, number: u64) -> Result<Grant, SharingError> {
         let grants = Arc::clone(&self.committer.books().read().sharing.grants);
         grants.get(&number).cloned().ok_or(SharingError::Unknown(number))
     }
@@ -187,7 +191,7 @@ impl Hub {
 
     /// The checkpoint a bundle stands under: witnessed. One is asked for now; where too few witnesses answer, the last
     /// one does, if it is of the last day. A ledger that never had a witness stands under its own signature alone.
-    async fn cut(&self) -> Result<Cut, SharingError> {
+    pub(super) async fn cut(&self) -> Result<Cut, SharingError> {
         let wanted = self.head().size;
         let closed = self.close_round().await.map_err(|error| SharingError::Round(error.to_string()))?;
         if self.committer.books().read().witnesses.policies.is_empty() {
@@ -229,8 +233,8 @@ impl Hub {
         let changes = writing.sink.changes();
         let bytes = tokio::task::block_in_place(|| {
             writing.access(access.0)?;
-            let waiting =
-                writing.sink.finish().and_then(|file| file.into_inner().map_err(std::io::Error::other));
+            let sealed = writing.sink.into_inner().finish();
+            let waiting = sealed.and_then(|file| file.into_inner().map_err(std::io::Error::other));
             let mut waiting: File = waiting.map_err(at(&self.data))?;
             waiting.rewind().map_err(at(&self.data))?;
             let copied = std::io::copy(&mut waiting, &mut placed).and_then(|bytes| {
@@ -251,24 +255,24 @@ impl Hub {
     }
 }
 
-fn at(path: &Path) -> impl Fn(std::io::Error) -> SharingError + '_ {
+pub(super) fn at(path: &Path) -> impl Fn(std::io::Error) -> SharingError + '_ {
     move |source| SharingError::Io { path: path.display().to_string(), source }
 }
 
 /// A bundle that is being written.
-struct Writing<'a, W: Write> {
-    hub: &'a Hub,
-    grant: &'a Grant,
-    cut: Cut,
-    sink: Sink<W>,
-    tell: &'a Tell,
+pub(super) struct Writing<'a, W: Write> {
+    pub(super) hub: &'a Hub,
+    pub(super) grant: &'a Grant,
+    pub(super) cut: Cut,
+    pub(super) sink: Sink<W>,
+    pub(super) tell: &'a Tell,
 }
 
 impl<W: Write> Writing<'_, W> {
     /// Everything but the access event; returns how many logs.
     fn content(&mut self) -> Result<u64, SharingError> {
         let scope = Scope::new(self.hub, &self.grant.terms)?;
-        let replicas = self.replicas(&scope);
+        let replicas = self.replicas(scope.writers());
         let map = Map::of(&self.hub.reader, self.cut.head.size, &replicas, self.grant.number)?;
         if map.roll.is_empty() || !map.approved {
             return Err(SharingError::Unwitnessed);
@@ -276,6 +280,7 @@ impl<W: Write> Writing<'_, W> {
         self.line(&Line::Head(BundleHead {
             version: BUNDLE_VERSION,
             ledger: self.hub.secrets.ledger_origin(),
+            since: None,
             cut: self.cut.note.clone(),
             grant: self.grant.number,
             terms: self.grant.terms.clone(),
@@ -291,7 +296,7 @@ impl<W: Write> Writing<'_, W> {
     }
 
     /// Those of the granted units, and those that wrote what the granted records show.
-    fn replicas(&self, scope: &Scope<'_>) -> BTreeSet<ReplicaId> {
+    pub(super) fn replicas(&self, writers: &BTreeSet<ReplicaId>) -> BTreeSet<ReplicaId> {
         let auditors: BTreeSet<ReplicaId> = self
             .hub
             .registry
@@ -304,10 +309,10 @@ impl<W: Write> Writing<'_, W> {
         let granted = books.replicas.iter().filter(|(_, held)| self.grant.terms.covers_unit(&held.unit));
         let granted = granted.map(|(replica, _)| *replica).filter(|replica| !auditors.contains(replica));
         let known = |replica: &&ReplicaId| books.replicas.contains_key(*replica);
-        granted.chain(scope.writers().iter().filter(known).copied()).collect()
+        granted.chain(writers.iter().filter(known).copied()).collect()
     }
 
-    fn line(&mut self, line: &Line) -> Result<(), SharingError> {
+    pub(super) fn line(&mut self, line: &Line) -> Result<(), SharingError> {
         self.sink.line(line).map_err(|source| SharingError::Io { path: "bundle".to_owned(), source })
     }
 
@@ -317,16 +322,17 @@ impl<W: Write> Writing<'_, W> {
         self.line(&Line::Log(LogHead { origin, size, accepted: None, receipt: None }))?;
         let (mut cover, hashes) = (Cover::default(), Arc::clone(&self.hub.hashes));
         let (reader, grant) = (self.hub.reader.clone(), self.grant.number);
-        each(&reader, size, &mut |place, entry, _| {
+        let concerned = |replica: ReplicaId| map.held.contains_key(&replica);
+        each(&reader, (0, size), &mut |place, entry, _| {
             let shown = match entry.header.kind {
                 EntryKind::Change => scope.shown(entry, false)?,
                 EntryKind::Acceptance => {
                     let replica = Acceptance::of(entry)?.replica;
                     map.held.contains_key(&replica).then(|| event_shown(entry, |_| true))
                 }
-                EntryKind::Event => Event::of(entry)
-                    .ok()
-                    .and_then(|event| needed(entry, &event, (place, grant), &self.grant.terms, scope, map)),
+                EntryKind::Event => Event::of(entry).ok().and_then(|event| {
+                    needed(entry, &event, (place, grant), &self.grant.terms, scope, (map, &concerned))
+                }),
             };
             cover.push(hashes.leaf(place).ok_or(SharingError::Hashes)?, shown.is_some());
             match shown {
@@ -372,7 +378,7 @@ impl<W: Write> Writing<'_, W> {
         self.line(&proof(cover))
     }
 
-    fn log_head(&self, replica: ReplicaId, last: &Held) -> Result<LogHead, SharingError> {
+    pub(super) fn log_head(&self, replica: ReplicaId, last: &Held) -> Result<LogHead, SharingError> {
         let (acceptance, _) = self.batch(last)?;
         let unit = self.hub.committer.books().read().replicas.get(&replica).map(|held| held.unit.clone());
         let unit = unit.ok_or(Malformed("a batch of an unknown replica"))?;
@@ -382,7 +388,7 @@ impl<W: Write> Writing<'_, W> {
         Ok(LogHead { origin, size: acceptance.size, accepted: Some(last.index), receipt: Some(receipt) })
     }
 
-    fn batch(&self, held: &Held) -> Result<(Acceptance, Vec<u8>), SharingError> {
+    pub(super) fn batch(&self, held: &Held) -> Result<(Acceptance, Vec<u8>), SharingError> {
         let frame = self.hub.reader.frame(held.at)?;
         match Payload::parse(&frame.payload)? {
             Payload::Accepted { entry, packed } => {
@@ -393,7 +399,7 @@ impl<W: Write> Writing<'_, W> {
     }
 
     /// The access event with its proof, and the end.
-    fn access(&mut self, index: u64) -> Result<(), SharingError> {
+    pub(super) fn access(&mut self, index: u64) -> Result<(), SharingError> {
         let now = self.hub.head();
         let hashes = |path: Option<Vec<Digest>>| {
             let path = path.ok_or(SharingError::Hashes)?;
@@ -434,24 +440,24 @@ fn proof(cover: Cover) -> Line {
     Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() })
 }
 
-fn is_tally(entry: &Entry<'_>) -> bool {
+pub(super) fn is_tally(entry: &Entry<'_>) -> bool {
     Event::of(entry).is_ok_and(|event| event.kind == event::TALLY)
 }
 
 /// What is shown of an event of the ledger, if a verifier needs it.
-fn needed(
+pub(super) fn needed(
     entry: &Entry<'_>,
     event: &Event,
     (place, grant): (u64, u64),
     terms: &lienthong_proto::disclosure::Terms,
     scope: &Scope<'_>,
-    map: &Map,
+    (map, concerned): (&Map, &dyn Fn(ReplicaId) -> bool),
 ) -> Option<Shown> {
     let replica = || match event.fields.get("replica") {
         Some(Value::Text(text)) => text.parse::<ReplicaId>().ok(),
         _ => None,
     };
-    let of_shown = || replica().is_some_and(|replica| map.held.contains_key(&replica));
+    let of_shown = || replica().is_some_and(concerned);
     let of_grant = || event.fields.get("grant") == i64::try_from(grant).ok().map(Value::Integer).as_ref();
     match event.kind.as_str() {
         "enrolment" | READMISSION | "succession" if of_shown() => Some(event_shown(entry, |_| true)),

@@ -13,6 +13,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 
 use super::SharingError;
+use crate::ledger::READMISSION;
 
 /// A batch of a replica.
 pub(super) struct Held {
@@ -33,6 +34,8 @@ pub(super) struct Map {
     pub(super) roll: BTreeSet<u64>,
     /// The grant's approval is there.
     pub(super) approved: bool,
+    /// Replicas whose enrolment is there.
+    pub(super) enrolled: BTreeSet<ReplicaId>,
 }
 
 impl Map {
@@ -43,9 +46,19 @@ impl Map {
         replicas: &BTreeSet<ReplicaId>,
         grant: u64,
     ) -> Result<Self, SharingError> {
+        Self::between(reader, (0, size), replicas, grant)
+    }
+
+    /// The same, of the entries from one place to before another.
+    pub(super) fn between(
+        reader: &LogReader,
+        range: (u64, u64),
+        replicas: &BTreeSet<ReplicaId>,
+        grant: u64,
+    ) -> Result<Self, SharingError> {
         let mut map = Self::default();
         let mut roll_at = None;
-        each(reader, size, &mut |place, entry, at| {
+        each(reader, range, &mut |place, entry, at| {
             match entry.header.kind {
                 EntryKind::Change => {}
                 EntryKind::Acceptance => {
@@ -58,6 +71,7 @@ impl Map {
                     let Ok(event) = Event::of(entry) else { return Ok(()) };
                     match event.kind.as_str() {
                         "release" => map.released.extend(released(&event)),
+                        "enrolment" | READMISSION => map.enrolled.extend(replica(&event)),
                         event::GRANT_APPROVED => {
                             let number = i64::try_from(grant).ok().map(Value::Integer);
                             map.approved |= event.fields.get("grant") == number.as_ref();
@@ -84,19 +98,24 @@ impl Map {
     }
 }
 
-fn released(event: &Event) -> Option<Dot> {
-    let Some(Value::Text(replica)) = event.fields.get("replica") else { return None };
+/// The change a release speaks of.
+pub(super) fn released(event: &Event) -> Option<Dot> {
     let Some(Value::Integer(sequence)) = event.fields.get("sequence") else { return None };
-    Some(Dot { replica: replica.parse().ok()?, sequence: Sequence(u64::try_from(*sequence).ok()?) })
+    Some(Dot { replica: replica(event)?, sequence: Sequence(u64::try_from(*sequence).ok()?) })
 }
 
-/// Visits the ledger's own entries below `size`: place, entry, and the frame it stands in.
+fn replica(event: &Event) -> Option<ReplicaId> {
+    let Some(Value::Text(replica)) = event.fields.get("replica") else { return None };
+    replica.parse().ok()
+}
+
+/// Visits the ledger's own entries from one place to before another: place, entry, and the frame it stands in.
 pub(super) fn each(
     reader: &LogReader,
-    size: u64,
+    (from, size): (u64, u64),
     visit: &mut dyn FnMut(u64, &Entry<'_>, FramePosition) -> Result<(), SharingError>,
 ) -> Result<(), SharingError> {
-    for frame in reader.clone().scan(Sequence(0)) {
+    for frame in reader.clone().scan(Sequence(from)) {
         let (at, frame) = frame?;
         if frame.first.0 >= size {
             break;
@@ -109,7 +128,7 @@ pub(super) fn each(
                 batch::entries(&plain)?
             }
         };
-        for (place, bytes) in (frame.first.0..size).zip(entries) {
+        for (place, bytes) in (frame.first.0..size).zip(entries).filter(|(place, _)| *place >= from) {
             visit(place, &Entry::decode(bytes)?, at)?;
         }
     }

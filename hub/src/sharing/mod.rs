@@ -1,6 +1,7 @@
 //! Sharing with agencies: what a grant lets out, how it is proven, and that it stands in the ledger before it leaves.
 
 mod bundle;
+mod live;
 mod map;
 mod roll;
 mod scope;
@@ -8,4 +9,6 @@ mod sink;
 mod templates;
 
 pub use bundle::{BundleReport, SharingError};
+pub use live::Subscribers;
+pub(crate) use live::{Course, Ready};
 pub use templates::{TEMPLATES, template};

@@ -6,7 +6,7 @@ use lienthong_node::dataset::{DatasetError, Record, RecordState};
 use lienthong_proto::bytes::{Malformed, Reader};
 use lienthong_proto::catalogue::RecordType;
 use lienthong_proto::change::{Change, Write, path};
-use lienthong_proto::disclosure::{Bytes, Hash, SHOWN_OF_ALL, Share, Shown, Terms};
+use lienthong_proto::disclosure::{Bytes, Hash, LeftWhy, SHOWN_OF_ALL, Share, Shown, Terms};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::hash::hmac_sha256;
 use lienthong_proto::ids::{RecordId, ReplicaId};
@@ -30,15 +30,43 @@ pub(super) struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// Looks the granted records up.
     pub(super) fn new(hub: &'a Hub, terms: &'a Terms) -> Result<Self, SharingError> {
-        // The grant's own key: what one agency knows a record by means nothing to another.
-        let key = hub.secrets.keyed("lienthong grant 1", terms.to_json().as_bytes())?;
-        let mut scope = Self { hub, terms, key, admitted: HashSet::new(), writers: BTreeSet::new() };
+        let mut scope = Self::of(hub, terms, HashSet::new())?;
         for (number, share) in terms.shares.iter().enumerate() {
             if let Some(declared) = hub.catalogue.record_type(&share.record_type) {
                 scope.look_up(number, share, declared)?;
             }
         }
         Ok(scope)
+    }
+
+    /// With the records it means known.
+    pub(super) fn of(
+        hub: &'a Hub,
+        terms: &'a Terms,
+        admitted: HashSet<(usize, RecordId)>,
+    ) -> Result<Self, SharingError> {
+        // The grant's own key: what one agency knows a record by means nothing to another.
+        let key = hub.secrets.keyed("lienthong grant 1", terms.to_json().as_bytes())?;
+        Ok(Self { hub, terms, key, admitted, writers: BTreeSet::new() })
+    }
+
+    /// Why a record is none of those meant, if it is none; one that was stays when it is withdrawn.
+    pub(super) fn keeps_out(
+        &self,
+        number: usize,
+        id: RecordId,
+        was_meant: bool,
+    ) -> Result<Option<LeftWhy>, SharingError> {
+        let Some(share) = self.terms.shares.get(number) else { return Ok(Some(LeftWhy::Scope)) };
+        let Some(state) = self.hub.dataset.state(&share.record_type, id)? else {
+            return Ok(Some(LeftWhy::Scope));
+        };
+        if !self.means(share, id, &state, was_meant)? {
+            return Ok(Some(LeftWhy::Scope));
+        }
+        let today = self.hub.quality.today();
+        let defective = self.hub.quality.is_kept_out(&share.record_type, id, today)?;
+        Ok(defective.then_some(LeftWhy::Defect))
     }
 
     fn look_up(&mut self, number: usize, share: &Share, declared: &RecordType) -> Result<(), SharingError> {
@@ -49,7 +77,7 @@ impl<'a> Scope<'a> {
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(*last);
             for (id, state) in &page {
-                let admitted = self.means(share, *id, state)?
+                let admitted = self.means(share, *id, state, false)?
                     && !self.hub.quality.is_kept_out(&declared.name, *id, today)?;
                 if admitted {
                     self.admitted.insert((number, *id));
@@ -59,10 +87,16 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Whether a record is one of those meant: by its owner, not withdrawn, and by what it shows.
-    fn means(&self, share: &Share, id: RecordId, state: &RecordState) -> Result<bool, SharingError> {
+    /// Whether a record is one of those meant: by its owner, by what it shows, and not withdrawn, unless it may be.
+    fn means(
+        &self,
+        share: &Share,
+        id: RecordId,
+        state: &RecordState,
+        withdrawn: bool,
+    ) -> Result<bool, SharingError> {
         let owned = state.owner().is_some_and(|owner| share.covers_unit(owner));
-        if !owned || state.standing().withdrawn {
+        if !owned || (state.standing().withdrawn && !withdrawn) {
             return Ok(false);
         }
         if share.only.is_empty() {
@@ -80,7 +114,7 @@ impl<'a> Scope<'a> {
     }
 
     /// A record under the grant's own name for it.
-    fn pseudonym(&self, record_type: &str, id: RecordId) -> RecordId {
+    pub(super) fn pseudonym(&self, record_type: &str, id: RecordId) -> RecordId {
         let tag = hmac_sha256(&self.key, &[record_type.as_bytes(), &[0], &id.0]);
         let mut short = [0; 16];
         short.copy_from_slice(tag.split_at(16).0);

@@ -1,21 +1,20 @@
-//! The lines of a bundle on their way out: hashed, counted, sealed.
+//! The lines of a bundle, or of a delivery, on their way out: hashed and counted.
 
 use std::io::{self, Write};
 
-use lienthong_node::sealed::SealedWriter;
 use lienthong_proto::disclosure::Line;
 use lienthong_proto::hash::Streamed;
 
 /// Where lines go.
 pub(super) struct Sink<W: Write> {
-    out: SealedWriter<W>,
+    out: W,
     digest: Streamed,
     lines: u64,
     changes: u64,
 }
 
 impl<W: Write> Sink<W> {
-    pub(super) fn new(out: SealedWriter<W>) -> Self {
+    pub(super) fn new(out: W) -> Self {
         Self { out, digest: Streamed::default(), lines: 0, changes: 0 }
     }
 
@@ -46,8 +45,8 @@ impl<W: Write> Sink<W> {
         self.changes
     }
 
-    /// Seals the last chunk.
-    pub(super) fn finish(self) -> io::Result<W> {
-        self.out.finish()
+    /// What was written to.
+    pub(super) fn into_inner(self) -> W {
+        self.out
     }
 }

@@ -131,6 +131,12 @@ pub enum Command {
         #[command(flatten)]
         page: Page,
     },
+    /// Máy của cơ quan: các giấy cấp quyền và dữ liệu đã nhận · at an agency: the grants, and what came under each
+    Grants {
+        /// Which
+        #[command(flatten)]
+        page: Page,
+    },
     /// Thông báo từ tỉnh · what the province told
     Notices {
         /// Which
@@ -289,6 +295,7 @@ impl Command {
             Self::Status | Self::Sync { .. } => "status",
             Self::Records(command) => command.name(),
             Self::Defects { .. } => "defects",
+            Self::Grants { .. } => "grants",
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::Verify(_) => "verify",

@@ -59,12 +59,24 @@ pub fn print_answer(answer: &Answer, command: &str, json: bool, tongue: Tongue) 
     }
     let text = match command {
         "api-token" if answer.body.get("token").is_some() => token_text(&answer.body, tongue),
+        "grants" => body_text(&grants_at_a_glance(&answer.body), tongue),
         "import" => import_text(&answer.body, tongue),
         "quality" | "defects" => quality_text(&answer.body, tongue),
         "status" if answer.body.get("units").is_some() => province_text(&answer.body, tongue),
         _ => body_text(&answer.body, tongue),
     };
     say(&text);
+}
+
+/// The grants of an agency without what only programs read in a line: terms, logs and the receipt's bytes.
+fn grants_at_a_glance(body: &Json) -> Json {
+    let mut body = body.clone();
+    for item in body.get_mut("items").and_then(Json::as_array_mut).into_iter().flatten() {
+        if let Some(fields) = item.as_object_mut() {
+            fields.retain(|key, _| !["terms", "logs", "receipt"].contains(&key.as_str()));
+        }
+    }
+    body
 }
 
 /// Writes to standard output; a reader that left is no fault.

@@ -402,6 +402,7 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
     Ok(match command {
         Command::Status => Request::Status,
         Command::Sync { .. } => Request::Sync,
+        Command::Grants { page } => Request::Grants { page: page.clone() },
         Command::Defects { record_type, page } => {
             Request::Defects { record_type: record_type.clone(), page: page.clone() }
         }

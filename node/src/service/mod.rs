@@ -43,6 +43,11 @@ pub enum Request {
     ApiTokens(ApiTokenRequest),
     /// Something about the page.
     Page(PageRequest),
+    /// What this agency is granted.
+    Grants {
+        /// Which.
+        page: Page,
+    },
     /// What the hub told.
     Notices {
         /// Which.
@@ -123,7 +128,7 @@ pub fn unenrolled() -> Json {
         "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
         "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "records": 0, "defects": null,
         "quarantined": 0, "last_sync": null, "fault": null, "alarm": null, "certificate_until": null,
-        "inbox": null, "at_rest": null, "jobs": [],
+        "inbox": null, "granted": null, "at_rest": null, "jobs": [],
     })
 }
 
@@ -182,7 +187,18 @@ impl Node {
         let catalogue = self.replica.catalogue();
         match request {
             Request::Status | Request::Sync | Request::LogTally { .. } => Ok(Answer::done(self.status())),
-            Request::Records(request) => self.on_records(request, tell),
+            Request::Records(request) => match &self.granted {
+                Some(views) => views.answer(request, catalogue),
+                None => self.on_records(request, tell),
+            },
+            Request::Grants { page } => {
+                self.granted.as_ref().map(|views| views.grants(&page)).ok_or_else(|| {
+                    Answer::refused(
+                        "AGENCY",
+                        "máy này không phải máy của cơ quan được cấp quyền · this is no agency's node",
+                    )
+                })
+            }
             Request::ApiTokens(request) => Ok(self.api_tokens.answer(&request, self.now())),
             Request::Page(request) => Ok(self.page_answer(&request)),
             Request::Defects { record_type, page } => self.defects(record_type.as_deref(), &page),
@@ -309,6 +325,7 @@ impl Node {
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
             "catalogue": { "number": catalogue, "refused": refused },
             "inbox": self.inbox_status(),
+            "granted": self.granted_json(),
             "at_rest": self.resealer.to_json(),
             "jobs": self.jobs.to_json(),
         })
@@ -320,6 +337,28 @@ impl Node {
             let count = |kind: &str| notices.iter().filter(|notice| notice.kind == kind).count() as u64;
             count("QUARANTINED").saturating_sub(count("RELEASED"))
         })
+    }
+
+    /// How the granted views fare, at an agency's node.
+    fn granted_json(&self) -> Json {
+        let Some(views) = &self.granted else { return Json::Null };
+        let status = self.subscriber().map(|subscriber| subscriber.status()).unwrap_or_default();
+        json!({
+            "grants": views.to_json(),
+            "last": status.last.map(UnixMillis::rfc3339),
+            "fault": status.fault,
+        })
+    }
+
+    /// Waits until everything that is granted has come, from now on; whether it has.
+    async fn caught_up(&self) -> bool {
+        let Some(subscriber) = self.subscriber() else { return true };
+        subscriber.dial_now();
+        let before = subscriber.status().caught_up;
+        let mut status = subscriber.watch();
+        let done = status
+            .wait_for(|status| status.caught_up > before || status.caught_up > 0 && status.fault.is_none());
+        tokio::time::timeout(std::time::Duration::from_secs(600), done).await.is_ok_and(|done| done.is_ok())
     }
 
     async fn sync_now(&self) -> Answer {
@@ -338,6 +377,7 @@ impl Node {
             () = self.serving.ending().cancelled() => false,
             settled = tokio::time::timeout(std::time::Duration::from_secs(120), done) => settled.is_ok(),
         };
+        let settled = settled && self.caught_up().await;
         let exit = u8::from(!settled || self.is_regressed());
         Answer { body: self.status(), exit }
     }

@@ -1,25 +1,21 @@
 //! Checks a bundle offline, and makes its records again from what it discloses: nothing is taken over as sent.
 
+mod tables;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::change::Change;
-use lienthong_proto::disclosure::{
-    Disclosed, LINE_BYTES_MAX, Refused, Report, Trust, TrustError, Verification,
-};
-use lienthong_proto::ids::{Dot, RecordId};
-use serde_json::{Value as Json, json};
+use lienthong_proto::disclosure::{LINE_BYTES_MAX, Refused, Report, Trust, TrustError, Verification};
+use serde_json::Value as Json;
 
+pub use tables::Tables;
 pub use words::said;
 
 use crate::backup::Identity;
-use crate::dataset::{EntryAt, Record, RecordState, Source};
-use crate::log::FramePosition;
 use crate::sealed::{SealedError, SealedReader};
 
 /// Bytes of a policy file.
@@ -122,64 +118,10 @@ fn checked(mut input: impl BufRead, trust: &Trust, catalogue: &Catalogue) -> Res
         // Without its newline the line is cut off, and refused as such by its own form or by what is missing behind it.
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = String::from_utf8_lossy(text);
-        if let Some(disclosed) = verification.line(&text).map_err(Stopped::Refused)? {
-            tables.take(disclosed);
+        if let Some(told) = verification.line(&text).map_err(Stopped::Refused)? {
+            tables.take(told);
         }
     }
     let report = verification.finish().map_err(Stopped::Refused)?;
     Ok(Verified { report, records: tables.records(catalogue) })
-}
-
-/// What is known of a record.
-#[derive(Debug, Default)]
-struct Rederived {
-    state: RecordState,
-    changes: HashMap<Dot, Change>,
-    sources: BTreeMap<Dot, Json>,
-    withheld: BTreeSet<String>,
-    refers: BTreeMap<String, BTreeSet<RecordId>>,
-}
-
-/// The records, as they grow out of what is disclosed.
-#[derive(Debug, Default)]
-struct Tables(BTreeMap<(String, RecordId), Rederived>);
-
-impl Tables {
-    fn take(&mut self, disclosed: Disclosed) {
-        let Disclosed { change, unit, effective, accepted, proposal, withheld, refers } = disclosed;
-        let key = (change.record_type.clone(), change.record);
-        let record = self.0.entry(key).or_default();
-        // Nothing is read back from a log: the values stand beside.
-        let place = EntryAt { frame: FramePosition { segment: 0, offset: 0 }, index: 0 };
-        let source = Source { effective, ..Source::accepted(&change, &unit, accepted, proposal, place) };
-        record.state.apply(&change, source);
-        let said = json!({
-            "replica": change.dot.replica, "sequence": change.dot.sequence, "unit": unit,
-            "author": change.meta.author, "written": change.meta.hlc.at().rfc3339(),
-            "accepted": accepted.rfc3339(), "proposal": proposal,
-        });
-        record.sources.insert(change.dot, said);
-        record.withheld.extend(withheld);
-        for (field, id) in refers {
-            record.refers.entry(field).or_default().insert(id);
-        }
-        record.changes.insert(change.dot, change);
-    }
-
-    fn records(self, catalogue: &Catalogue) -> BTreeMap<String, Vec<Json>> {
-        let mut tables: BTreeMap<String, Vec<Json>> = BTreeMap::new();
-        for ((record_type, id), record) in self.0 {
-            let Rederived { state, mut changes, sources, withheld, refers } = record;
-            changes.retain(|dot, _| state.sources.contains_key(dot));
-            let mut line = Record::of(catalogue, &record_type, id, &state, changes).to_json();
-            if let Some(fields) = line.as_object_mut() {
-                fields.remove("defects");
-                fields.insert("sources".to_owned(), sources.into_values().collect());
-                fields.insert("withheld".to_owned(), json!(withheld));
-                fields.insert("refers".to_owned(), json!(refers));
-            }
-            tables.entry(record_type).or_default().push(line);
-        }
-        tables
-    }
 }

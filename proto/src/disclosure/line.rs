@@ -18,7 +18,7 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct Bytes(pub Vec<u8>);
 
 /// A hash, in base64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hash(pub Digest);
 
 impl Serialize for Bytes {
@@ -59,6 +59,10 @@ pub enum Line {
     Entry(Shown),
     /// The log ends: what covers the entries that are not shown.
     Proof(Proof),
+    /// An entry of a log that was withheld before, and is to be seen now.
+    Again(Again),
+    /// A record is no longer among those the grant means.
+    Left(Left),
     /// The delivery's own access event.
     Access(Access),
     /// The last.
@@ -73,12 +77,33 @@ pub struct Head {
     pub version: u32,
     /// The ledger's name.
     pub ledger: String,
+    /// Of a delivery of a live view: what it goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
     /// The ledger's checkpoint that everything here stands under, with its witnesses' cosignatures.
     pub cut: String,
     /// The ledger's entry that proposed the grant: the grant's number.
     pub grant: u64,
     /// Its terms; the ledger's must be the same.
     pub terms: Terms,
+}
+
+/// The delivery before, in a live view; the first one goes on from nothing: zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// The size of the ledger it stood under.
+    pub cut: u64,
+    /// The digest its access event had.
+    pub digest: Hash,
+}
+
+impl Since {
+    /// Whether nothing came before.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Which log.
@@ -114,6 +139,65 @@ pub struct Shown {
     /// Fields that name another record, and its pseudonym, as the hub says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refers: Vec<(String, RecordId)>,
+}
+
+/// An entry that only was counted when its log was told of, with the values the grant gives of it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Again {
+    /// Its log's name.
+    pub log: String,
+    /// As in [`Shown`].
+    pub entry: Bytes,
+    /// The leaf hash it had.
+    pub leaf: Hash,
+    /// The record, under the grant's pseudonym.
+    pub record: RecordId,
+    /// As in [`Shown`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<String>,
+    /// As in [`Shown`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refers: Vec<(String, RecordId)>,
+}
+
+impl Again {
+    /// What is shown of an entry of `log`; nothing if that is no change with a record.
+    #[must_use]
+    pub fn of(log: &str, shown: Shown) -> Option<Self> {
+        let Shown { entry, leaf, record, withheld, refers } = shown;
+        Some(Self { log: log.to_owned(), entry, leaf, record: record?, withheld, refers })
+    }
+
+    /// Its log's name, and what is shown of it.
+    #[must_use]
+    pub fn into_shown(self) -> (String, Shown) {
+        let Self { log, entry, leaf, record, withheld, refers } = self;
+        (log, Shown { entry, leaf, record: Some(record), withheld, refers })
+    }
+}
+
+/// A record the grant no longer means: what was shown of it stands, nothing more of it follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// The record, under the grant's pseudonym.
+    pub record: RecordId,
+    /// Why, as the hub says.
+    pub why: LeftWhy,
+}
+
+/// Why a record left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftWhy {
+    /// It is another unit's now, or the grant's conditions hold no longer.
+    Scope,
+    /// An error keeps it out of the shared dataset.
+    Defect,
 }
 
 /// What covers the rest of a log.

@@ -4,14 +4,19 @@ mod cover;
 mod facts;
 mod grant;
 mod line;
+mod receipt;
 mod report;
 mod trust;
 mod verify;
 
-pub use cover::{Cover, CoverError, covered_root};
+pub use cover::{Cover, CoverError, covered_edge, covered_root};
 pub use facts::event;
 pub use grant::{Condition, Day, GrantError, GrantFile, SHOWN_OF_ALL, Share, ShareFile, Terms};
-pub use line::{Access, BUNDLE_VERSION, Bytes, End, Hash, Head, LINE_BYTES_MAX, Line, LogHead, Proof, Shown};
-pub use report::{Disclosed, LogReport, Refused, Report, TypeCount};
+pub use line::{
+    Access, Again, BUNDLE_VERSION, Bytes, End, Hash, Head, LINE_BYTES_MAX, Left, LeftWhy, Line, LogHead,
+    Proof, Shown, Since,
+};
+pub use receipt::{DeliveryReceipt, RECEIPT};
+pub use report::{Disclosed, LogReport, Refused, Report, Told, TypeCount};
 pub use trust::{Believed, Cosigned, Trust, TrustError};
-pub use verify::Verification;
+pub use verify::{Progress, Verification};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cosigned, Terms};
+use super::{Cosigned, Left, Terms};
 use crate::ids::{RecordId, ReplicaId, UnitCode};
 use crate::text::in_both;
 use crate::time::{Hlc, UnixMillis};
@@ -40,6 +40,15 @@ pub struct Disclosed {
     pub withheld: Vec<String>,
     /// Fields that name another record, with its pseudonym, as the hub says.
     pub refers: Vec<(String, RecordId)>,
+}
+
+/// What a line of a bundle or delivery says of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A change of it.
+    Shown(Box<Disclosed>),
+    /// It is no longer among those the grant means.
+    Left(Left),
 }
 
 /// How complete what is shown of one type in one log is.
@@ -97,6 +106,8 @@ pub struct Report {
     pub access: u64,
     /// When that was, RFC 3339.
     pub accessed_at: String,
+    /// The digest of what was handed over, as that entry has it, hexadecimal.
+    pub digest: String,
     /// The logs, the ledger first.
     pub logs: Vec<LogReport>,
 }

@@ -114,7 +114,8 @@ fn sharing(Pieces { text, count, maybe, time, .. }: &Pieces) -> Named {
         "number": count, "agency": text, "purpose": text, "document": text, "from": day, "until": day,
         "state": { "type": "string", "enum": ["proposed", "coming", "active", "expired", "revoked"] },
         "types": list(text.clone()), "proposed": done, "approved": or_null(done.clone()),
-        "revoked": or_null(done), "deliveries": count, "last_delivery": maybe,
+        "revoked": or_null(done), "deliveries": count, "last_delivery": maybe, "last_access": or_null(count.clone()),
+        "receipt": or_null(object(json!({ "access": count, "replica": text, "at": time }))),
     });
     let agency = json!({ "code": text, "name": text, "contact": text, "key": maybe, "at": time });
     vec![

@@ -230,6 +230,18 @@ pub(in super::super) async fn grant(view: View, Path(number): Path<String>) -> R
                 @if let Some(revoked) = &grant.revoked { dt { (view.t("Thu hồi", "Revoked")) } dd { (done(&view, revoked)) } }
                 dt { (view.t("Đã giao", "Handed over")) }
                 dd { (view.number(grant.deliveries)) " " (view.t("lần; lần cuối ", "times; the last ")) (view.time(grant.last_delivery)) }
+                dt { (view.t("Biên nhận của cơ quan", "The agency's receipt")) }
+                dd {
+                    @match &grant.receipt {
+                        Some(receipt) if Some(receipt.access) == grant.last_access => {
+                            (view.t("đã ký nhận lần cuối, ", "signed for the last one, ")) (view.time(Some(receipt.at)))
+                        }
+                        Some(receipt) => {
+                            (view.t("đã ký nhận một lần trước, ", "signed for an earlier one, ")) (view.time(Some(receipt.at)))
+                        }
+                        None => (view.t("chưa có (chỉ máy nhận trực tuyến mới ký)", "none (only a live view is signed for)"))
+                    }
+                }
             }
         }
         @for share in &grant.terms.shares { (share_words(&view, share)) }

@@ -1,10 +1,11 @@
 //! The entries of a log part, one by one.
 
-use super::{At, Checked, Object, Verification};
+use super::{At, Checked, Object, Verification, log_object};
 use crate::bytes::Reader;
 use crate::change::{Change, Context, Meta, Write, path};
 use crate::disclosure::facts::{event, number};
-use crate::disclosure::{Disclosed, SHOWN_OF_ALL, Share, Shown, Terms};
+use crate::disclosure::line::Again;
+use crate::disclosure::{Disclosed, Refused, SHOWN_OF_ALL, Share, Shown, Terms, Told};
 use crate::entry::{Entry, EntryKind};
 use crate::event::{Acceptance, Event};
 use crate::ids::{RecordId, UnitCode};
@@ -13,11 +14,11 @@ use crate::value::Value;
 use crate::verdict::Verdict;
 
 impl Verification<'_> {
-    pub(super) fn entry(&mut self, shown: Shown) -> Checked<Option<Disclosed>> {
+    pub(super) fn entry(&mut self, shown: Shown) -> Checked<Option<Told>> {
         let Some(log) = &self.log else {
             return Err(self.this_line().with("không đúng chỗ", "out of place"));
         };
-        let origin = log.origin.clone();
+        let (origin, known) = (log.state.origin.clone(), log.state.size);
         let entry = Entry::decode(&shown.entry.0);
         let entry =
             entry.map_err(|_| self.this_line().with("mục không đọc được", "the entry cannot be read"))?;
@@ -35,32 +36,80 @@ impl Verification<'_> {
         {
             return Err(object.with("không đúng chỗ", "out of place"));
         }
+        // Behind what was told before, the ledger may show what is needed for a replica that was not concerned then.
+        let is_past = dot.sequence.0 < known;
+        if is_past && (self.at != At::Ledger || entry.header.kind == EntryKind::Change) {
+            return Err(object.with("không đúng chỗ", "out of place"));
+        }
         let disclosed = match entry.header.kind {
             EntryKind::Change => self.change(&entry, &shown, &object)?,
             _ if shown.record.is_some() || !shown.withheld.is_empty() || !shown.refers.is_empty() => {
                 return Err(object.with("không phải thay đổi của bản ghi", "it is no change of a record"));
             }
             EntryKind::Event => {
-                self.event(&entry, &object)?;
+                self.event(&entry, is_past, &object)?;
                 None
             }
             EntryKind::Acceptance => {
                 let acceptance = Acceptance::of(&entry).ok().filter(|_| self.at == At::Ledger);
                 let acceptance = acceptance
                     .ok_or_else(|| object.with("lần nhận không đọc được", "the acceptance cannot be read"))?;
-                self.facts.accept(dot.sequence.0, acceptance);
+                self.progress.facts.accept(dot.sequence.0, acceptance);
                 None
             }
         };
         if let Some(log) = &mut self.log {
             log.leaves.push((dot.sequence.0, shown.leaf.0));
         }
-        Ok(disclosed)
+        Ok(disclosed.map(|disclosed| self.told(disclosed)))
     }
 
-    fn event(&mut self, entry: &Entry<'_>, object: &Object) -> Checked<()> {
+    /// An entry that was only counted before: it is the very one that was.
+    pub(super) fn again(&mut self, again: Again) -> Checked<Told> {
+        let (origin, shown) = again.into_shown();
+        let unread = self.this_line().with("mục không đọc được", "the entry cannot be read");
+        let entry = Entry::decode(&shown.entry.0).map_err(|_| unread)?;
+        let dot = entry.header.dot;
+        let object = Object(format!("mục {0} của {origin} · entry {0} of {origin}", dot.sequence));
+        let facts = ChangeFacts::of(&entry).filter(|_| entry.header.kind == EntryKind::Change);
+        let (Some(facts), Some(record)) = (facts, shown.record) else {
+            return Err(object.with("không phải thay đổi của bản ghi", "it is no change of a record"));
+        };
+        let share = self.granted()?.share(&facts.record_type).cloned();
+        let of_ledger = self.begun()?.origin.as_str() == origin;
+        let log = self.progress.logs.iter_mut().find(|log| log.origin.as_str() == origin);
+        let log = log.filter(|log| log.origin.replica() == dot.replica);
+        let log = log.ok_or_else(|| log_object(&origin).with("chưa từng có", "it was never told of"))?;
+        let withheld = log.withheld.remove(&dot.sequence.0);
+        if withheld != Some(shown.leaf.0) || entry.leaf_hash() != shown.leaf.0 {
+            return Err(object.with(
+                "không phải mục đã được đếm là giữ lại",
+                "it is not the entry that was counted as withheld",
+            ));
+        }
+        let count = log.types.entry(facts.record_type.clone()).or_default();
+        (count.withheld, count.shown) = (count.withheld.saturating_sub(1), count.shown + 1);
+        let unit = log.origin.unit().clone();
+        let share = share.ok_or_else(|| not_granted(&object))?;
+        let disclosed =
+            self.disclosed(&entry, facts, &share, Whose { record, unit, of_ledger }, &shown, &object)?;
+        Ok(self.told(disclosed))
+    }
+
+    fn told(&mut self, disclosed: Disclosed) -> Told {
+        if self.live {
+            let change = &disclosed.change;
+            self.progress.standing.insert((change.record_type.clone(), change.record));
+        }
+        Told::Shown(Box::new(disclosed))
+    }
+
+    fn event(&mut self, entry: &Entry<'_>, is_past: bool, object: &Object) -> Checked<()> {
         let unread = || object.with("sự kiện không đọc được", "the event cannot be read");
         let event = Event::of(entry).map_err(|_| unread())?;
+        if is_past && [event::TALLY, event::ROLL].contains(&event.kind.as_str()) {
+            return Err(object.with("không đúng chỗ", "out of place"));
+        }
         if event.kind == event::TALLY {
             return self.tally(&event, object);
         }
@@ -68,7 +117,7 @@ impl Verification<'_> {
         if self.at != At::Ledger {
             return Err(object.with("sự kiện này không thuộc về gói", "such an event has no place here"));
         }
-        self.facts.note(entry, &event, grant).ok_or_else(unread)
+        self.progress.facts.note(entry, &event, grant).ok_or_else(unread)
     }
 
     /// What a log's writer signs for: as many changes of each type as were shown so far, no more.
@@ -76,7 +125,7 @@ impl Verification<'_> {
         let types: Vec<String> = self.granted_types()?;
         let Some(log) = &mut self.log else { return Ok(()) };
         for name in types {
-            let count = log.types.entry(name.clone()).or_default();
+            let count = log.state.types.entry(name.clone()).or_default();
             let signed = number(event, &format!("count/{name}"));
             if signed != Some(count.written) {
                 let said = signed.map_or_else(|| "?".to_owned(), |signed| signed.to_string());
@@ -87,7 +136,7 @@ impl Verification<'_> {
             }
             count.signed_for = signed;
         }
-        log.signed_for = Some(event.at);
+        log.state.signed_for = Some(event.at);
         Ok(())
     }
 
@@ -109,10 +158,11 @@ impl Verification<'_> {
             )
         })?;
         let Some(share) = self.granted()?.share(&facts.record_type).cloned() else {
-            return Err(object.with("loại bản ghi ngoài phạm vi được cấp", "its record type is not granted"));
+            return Err(not_granted(object));
         };
+        let (live, of_ledger) = (self.live, self.at == At::Ledger);
         let Some(log) = &mut self.log else { return Ok(None) };
-        let count = log.types.entry(facts.record_type.clone()).or_default();
+        let count = log.state.types.entry(facts.record_type.clone()).or_default();
         if facts.number != count.written {
             return Err(object.with(
                 &format!(
@@ -129,6 +179,9 @@ impl Verification<'_> {
         let Some(record) = shown.record else {
             count.withheld += 1;
             let bare = entry.opened().all(|(path, _)| SHOWN_OF_ALL.contains(&path));
+            if live {
+                log.state.withheld.insert(entry.header.dot.sequence.0, shown.leaf.0);
+            }
             return if bare && shown.withheld.is_empty() && shown.refers.is_empty() {
                 Ok(None)
             } else {
@@ -136,8 +189,8 @@ impl Verification<'_> {
             };
         };
         count.shown += 1;
-        let unit = log.origin.unit().clone();
-        self.disclosed(entry, facts, &share, (record, unit), shown, object).map(Some)
+        let unit = log.state.origin.unit().clone();
+        self.disclosed(entry, facts, &share, Whose { record, unit, of_ledger }, shown, object).map(Some)
     }
 
     fn disclosed(
@@ -145,7 +198,7 @@ impl Verification<'_> {
         entry: &Entry<'_>,
         facts: ChangeFacts,
         share: &Share,
-        (record, unit): (RecordId, UnitCode),
+        Whose { record, unit, of_ledger }: Whose,
         shown: &Shown,
         object: &Object,
     ) -> Checked<Disclosed> {
@@ -166,14 +219,14 @@ impl Verification<'_> {
         let unread = || object.with("thay đổi không đọc được", "the change cannot be read");
         let meta = facts.meta.clone().ok_or_else(unread)?;
         let dot = entry.header.dot;
-        let (accepted, proposal) = if self.at == At::Ledger {
+        let (accepted, proposal) = if of_ledger {
             (meta.hlc.at(), false)
         } else {
-            let (first, accepted) = self.facts.acceptance_of(&dot).ok_or_else(|| {
+            let (first, accepted) = self.progress.facts.acceptance_of(&dot).ok_or_else(|| {
                 object.with("gói không cho biết tỉnh đã nhận mục này thế nào", "its acceptance is not shown")
             })?;
             let place = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
-            let proposal = match (accepted.verdicts.get(&place), self.facts.releases.get(&dot)) {
+            let proposal = match (accepted.verdicts.get(&place), self.progress.facts.releases.get(&dot)) {
                 (_, Some(proposal)) => *proposal,
                 (None, None) => false,
                 (Some(Verdict::Applied), None) => false,
@@ -202,6 +255,17 @@ impl Verification<'_> {
         let (withheld, refers) = (shown.withheld.clone(), shown.refers.clone());
         Ok(Disclosed { change, unit, effective, accepted, proposal, withheld, refers })
     }
+}
+
+/// Of which record a change is, whose replica wrote it, and whether that is the ledger.
+struct Whose {
+    record: RecordId,
+    unit: UnitCode,
+    of_ledger: bool,
+}
+
+fn not_granted(object: &Object) -> Refused {
+    object.with("loại bản ghi ngoài phạm vi được cấp", "its record type is not granted")
 }
 
 /// What every change shows of itself.

@@ -1,0 +1,187 @@
+//! The logs of a bundle: each leads to the root its writer signed and the ledger accepted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{At, Checked, LogState, Object, OpenLog, Verification, log_object};
+use crate::checkpoint::{Origin, SignedCheckpoint};
+use crate::disclosure::facts::{Accepted, Enrolment};
+use crate::disclosure::line::{LogHead, Proof};
+use crate::disclosure::{covered_edge, covered_root};
+use crate::hash::Digest;
+use crate::ids::UnitCode;
+
+/// A replica that writes signs once a day for how many changes there are; so long may the last such word lie behind
+/// what the province took last.
+const UNSIGNED_MILLIS_MAX: u64 = 48 * 3_600_000;
+
+impl Verification<'_> {
+    pub(super) fn open(&mut self, log: LogHead) -> Checked<()> {
+        let object = log_object(&log.origin);
+        let begun = self.begun()?;
+        let origin: Origin =
+            log.origin.parse().map_err(|_| object.with("tên nhật ký sai", "the log's name is malformed"))?;
+        if self.read.contains(&log.origin) {
+            return Err(object.with("lặp lại", "it stands twice"));
+        }
+        let known = self.progress.log(&log.origin).map_or(0, |known| known.size);
+        if log.size < known || (self.at == At::Logs && log.size == known) {
+            return Err(object.with("không dài hơn lần trước", "it is no longer than before"));
+        }
+        let (accepted, enrolled, root) = if self.at == At::Ledger {
+            let cut = begun.cut.signed.checkpoint();
+            if origin != begun.origin || log.size != cut.size || log.accepted.is_some() {
+                return Err(object.with("phải là sổ cái của gói", "it must be the bundle's ledger"));
+            }
+            (None, None, cut.root)
+        } else {
+            let (enrolment, accepted) = self.accepted_log(&log, &origin, &object)?;
+            (Some((accepted.index, accepted.at)), Some(enrolment.at), accepted.root)
+        };
+        // Taken, not copied; it goes back when the log ends.
+        let known = self.progress.logs.iter_mut().find(|known| known.origin == origin);
+        let known = known.map(|known| std::mem::replace(known, LogState::new(origin.clone())));
+        let mut state = known.unwrap_or_else(|| LogState::new(origin));
+        (state.accepted, state.enrolled) = (accepted, enrolled);
+        self.read.insert(log.origin);
+        self.log = Some(OpenLog { state, size: log.size, root, leaves: Vec::new() });
+        Ok(())
+    }
+
+    /// A replica's log as the ledger has accepted it: under its own signature, by the key of its enrolment.
+    fn accepted_log(
+        &self,
+        log: &LogHead,
+        origin: &Origin,
+        object: &Object,
+    ) -> Checked<(&Enrolment, &Accepted)> {
+        let enrolment = self.progress.facts.enrolled.get(&origin.replica());
+        let enrolment = enrolment.filter(|enrolment| enrolment.unit == *origin.unit());
+        let enrolment = enrolment.ok_or_else(|| {
+            object.with("máy này không có trong sổ cái", "its replica is not enrolled in the ledger")
+        })?;
+        let accepted = self.progress.facts.accepted.get(&origin.replica());
+        let mut accepted = accepted.into_iter().flat_map(BTreeMap::values);
+        let accepted =
+            accepted.find(|accepted| Some(accepted.index) == log.accepted && accepted.size == log.size);
+        let accepted = accepted.ok_or_else(|| {
+            object.with("sổ cái không có lần nhận này", "the ledger has no such acceptance")
+        })?;
+        let named = Object(format!("điểm kiểm của {0} · the checkpoint of {0}", log.origin));
+        let signed = SignedCheckpoint::verify(accepted.checkpoint.as_bytes(), &log.origin, enrolment.key);
+        let signed = signed.map_err(|error| {
+            named.with(
+                &format!("chữ ký của máy không đúng ({error})"),
+                &format!("not signed by its replica ({error})"),
+            )
+        })?;
+        let head = signed.checkpoint();
+        if head.size != accepted.size || head.root != accepted.root {
+            return Err(
+                named.with("khác với lần nhận trong sổ cái", "it differs from its acceptance in the ledger")
+            );
+        }
+        if let Some(receipt) = &log.receipt
+            && !self.trust.cosigned(head, receipt)
+        {
+            return Err(named.with("biên nhận của tỉnh không đúng", "the province's receipt does not hold"));
+        }
+        Ok((enrolment, accepted))
+    }
+
+    pub(super) fn close(&mut self, proof: &Proof) -> Checked<()> {
+        let Some(OpenLog { mut state, size, root, leaves }) = self.log.take() else { return Ok(()) };
+        let object = log_object(state.origin.as_str());
+        let hashes: Vec<Digest> = proof.hashes.iter().map(|hash| hash.0).collect();
+        let found = if self.live {
+            covered_edge(&state.edge, size, &leaves, &hashes).map(|edge| {
+                state.edge = edge;
+                state.edge.root()
+            })
+        } else {
+            covered_root(size, &leaves, &hashes)
+        };
+        if found != Ok(root) {
+            return Err(object.with(
+                "các mục và bằng chứng không dẫn đến gốc đã ký",
+                "its entries and proof do not lead to the signed root",
+            ));
+        }
+        state.size = size;
+        if self.at == At::Ledger {
+            self.check_grant()?;
+            self.at = At::Logs;
+        } else {
+            let signed = state.signed_for.or(state.enrolled);
+            let accepted = state.accepted.map(|(_, at)| at);
+            let behind = accepted.zip(signed).map_or(0, |(accepted, signed)| accepted.since(signed));
+            if behind > UNSIGNED_MILLIS_MAX {
+                return Err(object.with(
+                    "máy ghi chưa ký số lượng của phần cuối: không chứng minh được là đủ",
+                    "its writer's count of what it wrote is not shown for its later part: it is not shown to be complete",
+                ));
+            }
+        }
+        match self.progress.logs.iter_mut().find(|known| known.origin == state.origin) {
+            Some(known) => *known = state,
+            None => self.progress.logs.push(state),
+        }
+        Ok(())
+    }
+
+    fn check_grant(&mut self) -> Checked<()> {
+        let begun = self.begun()?;
+        let object = Object(format!("giấy cấp quyền số {0} · grant {0}", begun.head.grant));
+        let (Some((proposer, terms)), Some(approver)) =
+            (self.progress.facts.proposed.clone(), self.progress.facts.approved.clone())
+        else {
+            return Err(object.with(
+                "không thấy đề nghị và phê duyệt trong sổ cái",
+                "its proposal and approval are not in the ledger",
+            ));
+        };
+        if terms != begun.head.terms {
+            return Err(object.with("khác với bản trong sổ cái", "its terms are not those of the ledger"));
+        }
+        if proposer == approver {
+            return Err(
+                object.with("người đề nghị cũng là người duyệt", "one and the same proposed and approved it")
+            );
+        }
+        self.granted_by = Some((proposer, approver));
+        Ok(())
+    }
+
+    /// Every replica the ledger has of the granted units is shown, as far as it was held when the units were listed.
+    pub(super) fn check_roll(&self) -> Checked<()> {
+        let object = Object("danh sách máy của các đơn vị · the list of the units' replicas".to_owned());
+        let terms = self.granted()?;
+        let roll = &self.progress.facts.roll;
+        let all = terms.shares.iter().any(|share| share.units.is_empty());
+        if all && !roll.is_whole() {
+            return Err(object.with("không đủ", "it is not whole"));
+        }
+        let named: BTreeSet<&UnitCode> = terms.shares.iter().flat_map(|share| &share.units).collect();
+        if let Some(unit) = named.iter().find(|unit| !roll.units.contains_key(**unit)) {
+            return Err(
+                object.with(&format!("không có đơn vị {unit}"), &format!("it does not have unit {unit}"))
+            );
+        }
+        for (unit, replicas) in roll.units.iter().filter(|(unit, _)| terms.covers_unit(unit)) {
+            for (replica, held) in replicas.iter().filter(|(_, held)| *held > 0) {
+                let shown = self
+                    .progress
+                    .logs
+                    .iter()
+                    .find(|log| log.origin.replica() == *replica && log.origin.unit() == unit);
+                if shown.is_none_or(|log| log.size < *held) {
+                    let object = Object(format!("máy {replica} của {unit} · replica {replica} of {unit}"));
+                    return Err(object.with(
+                        &format!("sổ cái ghi có {held} mục nhưng gói không có đủ"),
+                        &format!("the ledger has {held} entries of it, the bundle does not"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}

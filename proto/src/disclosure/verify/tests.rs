@@ -1,0 +1,562 @@
+//! A small province without disks: a ledger and the logs of two communes, of which one is granted. Its deliveries are
+//! made as the hub makes them, so that any split of a history can be verified.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::change::{Change, Context, Meta, Write};
+use crate::checkpoint::Checkpoint;
+use crate::disclosure::line::{Access, Again, Bytes, End, LogHead, Proof, Shown};
+use crate::disclosure::{Cover, Day, LeftWhy, SHOWN_OF_ALL, Share, Terms, event};
+use crate::entry::{Entry, EntryKind};
+use crate::event::{Acceptance, Event};
+use crate::hash::{Digest, Signer as _, SigningKey, sha256};
+use crate::ids::{Dot, RecordId, ReplicaId, Sequence};
+use crate::merkle::{Frontier, consistency_proof, frontier_at, inclusion_proof, root_at};
+use crate::note::{Algorithm, Verifier};
+use crate::time::Hlc;
+use crate::value::Value;
+use crate::verdict::{QuarantineReason, Verdict};
+
+const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+const UNITS: [&str; 3] = ["33", "11953", "12004"];
+const LEDGER: usize = 0;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write { log: usize, record: u8, granted: bool, kept_out: bool },
+    Accept { log: usize },
+    Scope { record: u8, meant: bool },
+    Release,
+    Deliver,
+}
+
+#[derive(Default, Clone)]
+struct Log {
+    entries: Vec<Vec<u8>>,
+    leaves: Vec<Digest>,
+    numbers: BTreeMap<String, u64>,
+    kept_out: BTreeSet<u64>,
+    /// The ledger's entry and the size of each batch.
+    accepted: Vec<(usize, u64)>,
+}
+
+/// What the agency was given so far.
+#[derive(Default, Clone)]
+struct Given {
+    since: Since,
+    sizes: BTreeMap<usize, u64>,
+    seen: BTreeSet<Dot>,
+    standing: BTreeSet<RecordId>,
+}
+
+struct World {
+    logs: [Log; 3],
+    released: BTreeSet<Dot>,
+    meant: BTreeMap<RecordId, bool>,
+    terms: Terms,
+}
+
+fn replica(log: usize) -> ReplicaId {
+    ReplicaId([u8::try_from(log).unwrap() + 1; 16])
+}
+
+fn key(log: usize) -> SigningKey {
+    SigningKey::from_seed(&[u8::try_from(log).unwrap() + 1; 32]).unwrap()
+}
+
+fn origin(log: usize) -> Origin {
+    Origin::new("kiemtra.vn", "33", &UNITS[log].parse().unwrap(), replica(log)).unwrap()
+}
+
+fn dot(log: usize, sequence: usize) -> Dot {
+    Dot { replica: replica(log), sequence: Sequence(sequence as u64) }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+impl World {
+    fn new() -> Self {
+        let share = Share {
+            record_type: "ho_so".to_owned(),
+            units: [UNITS[1].parse().unwrap()].into(),
+            years: BTreeSet::new(),
+            fields: ["ten".to_owned()].into(),
+            references: BTreeSet::new(),
+            only: Vec::new(),
+        };
+        let terms = Terms {
+            agency: "TTT".parse().unwrap(),
+            purpose: "p".to_owned(),
+            document: "d".to_owned(),
+            from: Day::of(NOW),
+            until: Day::of(NOW),
+            shares: vec![share],
+        };
+        let logs = Default::default();
+        let mut world = Self { logs, released: BTreeSet::new(), meant: BTreeMap::new(), terms };
+        let proposed =
+            [("agency", Value::Unit("TTT".parse().unwrap())), ("terms", text(&world.terms.to_json()))];
+        world.event(LEDGER, event::GRANT_PROPOSED, "minh", &proposed);
+        world.event(LEDGER, event::GRANT_APPROVED, "hoa", &[("grant", Value::Integer(0))]);
+        for log in [1, 2] {
+            let fields = [
+                ("replica", text(&replica(log).to_string())),
+                ("unit", Value::Unit(UNITS[log].parse().unwrap())),
+                ("log_key", text(&hex::encode(key(log).public_key()))),
+            ];
+            world.event(LEDGER, "enrolment", "token", &fields);
+        }
+        world
+    }
+
+    fn push(&mut self, log: usize, (bytes, leaf): (Vec<u8>, Digest)) {
+        self.logs[log].entries.push(bytes);
+        self.logs[log].leaves.push(leaf);
+    }
+
+    fn event(&mut self, log: usize, kind: &str, actor: &str, fields: &[(&str, Value)]) -> usize {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let event = Event { kind: kind.to_owned(), at: NOW, actor: actor.to_owned(), fields };
+        let place = self.logs[log].entries.len();
+        self.push(log, event.build(dot(log, place), &[3; 16]).unwrap());
+        place
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Write { log, record, granted, kept_out } => {
+                let record_type = if granted { "ho_so" } else { "khac" }.to_owned();
+                let place = self.logs[log].entries.len();
+                let number = self.logs[log].numbers.entry(record_type.clone()).or_default();
+                let change = Change {
+                    dot: dot(log, place),
+                    record: RecordId([record; 16]),
+                    record_type,
+                    year: 2026,
+                    number: *number,
+                    meta: Meta {
+                        hlc: Hlc::new(NOW, u16::try_from(place).unwrap()),
+                        author: "lan".to_owned(),
+                        catalogue: [0; 8],
+                    },
+                    origin: None,
+                    writes: ["ten", "kin"]
+                        .map(|path| Write {
+                            path: path.to_owned(),
+                            value: text(&format!("{path} {place}")),
+                            context: Context::default(),
+                        })
+                        .to_vec(),
+                };
+                *number += 1;
+                if kept_out && log != LEDGER {
+                    self.logs[log].kept_out.insert(place as u64);
+                }
+                self.push(log, change.build(&[4; 16]).unwrap());
+                self.meant.entry(RecordId([record; 16])).or_insert(true);
+            }
+            Step::Accept { log } => {
+                let first = self.logs[log].accepted.last().map_or(0, |(_, size)| *size);
+                let count = self.logs[log].numbers.get("ho_so").copied().unwrap_or(0);
+                self.event(
+                    log,
+                    event::TALLY,
+                    "daily",
+                    &[("count/ho_so", Value::Integer(count.cast_signed()))],
+                );
+                let size = self.logs[log].entries.len() as u64;
+                let root = root_at(self.logs[log].leaves.as_slice(), size).unwrap();
+                let checkpoint = Checkpoint { origin: origin(log).to_string(), size, root };
+                let kept = self.logs[log].kept_out.range(first..);
+                let verdicts = kept
+                    .map(|at| {
+                        (
+                            u16::try_from(at - first).unwrap(),
+                            Verdict::Quarantined(QuarantineReason::Forbidden),
+                        )
+                    })
+                    .collect();
+                let acceptance = Acceptance {
+                    replica: replica(log),
+                    first: Sequence(first),
+                    size,
+                    root,
+                    at: NOW,
+                    verdicts,
+                    checkpoint: checkpoint.sign(&key(log)).unwrap().to_string(),
+                };
+                let place = self.logs[LEDGER].entries.len();
+                self.push(LEDGER, acceptance.build(dot(LEDGER, place), &[5; 16]).unwrap());
+                self.logs[log].accepted.push((place, size));
+            }
+            Step::Scope { record, meant } => {
+                self.meant.insert(RecordId([record; 16]), meant);
+            }
+            Step::Release => {
+                let waiting = [1, 2].into_iter().find_map(|log| {
+                    let held = self.logs[log].accepted.last().map_or(0, |(_, size)| *size);
+                    let waiting = self.logs[log].kept_out.range(..held);
+                    let mut dots = waiting.map(|at| Dot { replica: replica(log), sequence: Sequence(*at) });
+                    dots.find(|dot| !self.released.contains(dot))
+                });
+                if let Some(dot) = waiting {
+                    let fields = [
+                        ("replica", text(&dot.replica.to_string())),
+                        ("sequence", Value::Integer(dot.sequence.0.cast_signed())),
+                        ("proposal", Value::Boolean(false)),
+                    ];
+                    self.event(LEDGER, "release", "hoa", &fields);
+                    self.released.insert(dot);
+                }
+            }
+            Step::Deliver => {}
+        }
+    }
+
+    fn held(&self, log: usize) -> u64 {
+        self.logs[log].accepted.last().map_or(0, |(_, size)| *size)
+    }
+
+    /// Changes of the granted type that the ledger has, with their records: those that are part of the dataset.
+    fn changes(&self) -> Vec<(usize, u64, RecordId)> {
+        let mut found = Vec::new();
+        for log in 0..3 {
+            let held = if log == LEDGER { self.logs[LEDGER].entries.len() as u64 } else { self.held(log) };
+            for (at, bytes) in (0..held).zip(&self.logs[log].entries) {
+                let entry = Entry::decode(bytes).unwrap();
+                let Ok(change) = Change::of(&entry) else { continue };
+                let released = self.released.contains(&entry.header.dot);
+                let kept_out = self.logs[log].kept_out.contains(&at) && !released;
+                if change.record_type == "ho_so" && !kept_out {
+                    found.push((log, at, change.record));
+                }
+            }
+        }
+        found
+    }
+
+    fn shown(&self, log: usize, at: u64, record: Option<RecordId>) -> Shown {
+        let entry = Entry::decode(&self.logs[log].entries[usize::try_from(at).unwrap()]).unwrap();
+        let leaf = Hash(entry.leaf_hash());
+        let share = &self.terms.shares[0];
+        let bytes = match (entry.header.kind, record) {
+            (EntryKind::Change, Some(_)) => entry.redact(|path| share.opens(path)),
+            (EntryKind::Change, None) => entry.redact(|path| SHOWN_OF_ALL.contains(&path)),
+            _ => entry.redact(|_| true),
+        };
+        let withheld = record.map(|_| "kin".to_owned()).into_iter().collect();
+        let record = record.map(|record| RecordId(record.0.map(|byte| byte ^ 0xff)));
+        Shown { entry: Bytes(bytes), leaf, record, withheld, refers: Vec::new() }
+    }
+
+    /// The next delivery under a grant: what `given` lacks.
+    fn deliver(&mut self, given: &mut Given) -> Vec<String> {
+        let units: Vec<(String, Value)> = [1, 2]
+            .map(|log| {
+                let line = Value::Text(format!("{}:{}", replica(log), self.held(log)));
+                (format!("unit/{}", UNITS[log]), Value::List(vec![line]))
+            })
+            .to_vec();
+        let mut roll = vec![("part", Value::Integer(0)), ("parts", Value::Integer(1))];
+        roll.extend(units.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let roll = self.event(LEDGER, event::ROLL, "hub", &roll);
+        let cut = self.logs[LEDGER].entries.len() as u64;
+
+        let changes = self.changes();
+        let meant = |record: &RecordId| self.meant.get(record).copied().unwrap_or(false);
+        let in_scope: BTreeMap<(usize, u64), RecordId> = changes
+            .iter()
+            .filter(|(.., record)| meant(record))
+            .map(|(log, at, r)| ((*log, *at), *r))
+            .collect();
+        let standing: BTreeSet<RecordId> = in_scope.values().copied().collect();
+        let mut logs: BTreeSet<usize> = given.sizes.keys().copied().chain([1]).collect();
+        logs.extend(in_scope.keys().map(|(log, _)| *log));
+        logs.remove(&LEDGER);
+        logs.retain(|log| self.held(*log) > 0);
+
+        let root = root_at(self.logs[LEDGER].leaves.as_slice(), cut).unwrap();
+        let signed = Checkpoint { origin: origin(LEDGER).to_string(), size: cut, root };
+        let mut lines = vec![Line::Head(Head {
+            version: BUNDLE_VERSION,
+            ledger: origin(LEDGER).to_string(),
+            since: Some(given.since),
+            cut: signed.sign(&key(LEDGER)).unwrap().to_string(),
+            grant: 0,
+            terms: self.terms.clone(),
+        })];
+        let mut seen = Vec::new();
+        for log in std::iter::once(LEDGER).chain(logs.clone()) {
+            let from = given.sizes.get(&log).copied().unwrap_or(0);
+            let size = if log == LEDGER { cut } else { self.held(log) };
+            if size == from {
+                continue;
+            }
+            let accepted = (log != LEDGER).then(|| self.logs[log].accepted.last().unwrap().0 as u64);
+            lines.push(Line::Log(LogHead { origin: origin(log).to_string(), size, accepted, receipt: None }));
+            let (mut cover, past) = (Cover::default(), frontier_at(self.logs[log].leaves.as_slice(), from));
+            let past_shown = log == LEDGER && logs.iter().any(|log| !given.sizes.contains_key(log));
+            if !past_shown {
+                cover = Cover::going_on(&past.unwrap());
+            }
+            for at in (if past_shown { 0 } else { from })..size {
+                if at == from {
+                    cover.settle();
+                }
+                let shown = self.needed(log, at, &logs, roll).then(|| in_scope.get(&(log, at)).copied());
+                let is_change = |at: u64| {
+                    let bytes = &self.logs[log].entries[usize::try_from(at).unwrap()];
+                    Entry::decode(bytes).unwrap().header.kind == EntryKind::Change
+                };
+                let shown = shown.filter(|_| at >= from || !is_change(at));
+                cover.push(self.logs[log].leaves[usize::try_from(at).unwrap()], shown.is_some());
+                if let Some(record) = shown {
+                    lines.push(Line::Entry(self.shown(log, at, record)));
+                    seen.extend(record.map(|_| dot(log, usize::try_from(at).unwrap())));
+                }
+            }
+            let hashes = cover.proof_of_edge().into_iter().map(Hash).collect();
+            lines.push(Line::Proof(Proof { hashes }));
+        }
+        for ((log, at), record) in &in_scope {
+            let dot = dot(*log, usize::try_from(*at).unwrap());
+            if *at < given.sizes.get(log).copied().unwrap_or(0) && !given.seen.contains(&dot) {
+                let shown = self.shown(*log, *at, Some(*record));
+                lines.push(Line::Again(Again::of(origin(*log).as_str(), shown).unwrap()));
+                seen.push(dot);
+            }
+        }
+        for record in given.standing.difference(&standing) {
+            let record = RecordId(record.0.map(|byte| byte ^ 0xff));
+            let record_type = "ho_so".to_owned();
+            lines.push(Line::Left(Left { record_type, record, why: LeftWhy::Scope }));
+        }
+        let (lines, digest) = self.logged(&lines, cut);
+        given.since = Since { cut, digest: Hash(digest) };
+        given.sizes.insert(LEDGER, cut);
+        given.sizes.extend(logs.iter().map(|log| (*log, self.held(*log))));
+        given.seen.extend(seen);
+        given.standing = standing;
+        lines
+    }
+
+    /// The access event is logged, and the delivery ends with it.
+    fn logged(&mut self, lines: &[Line], cut: u64) -> (Vec<String>, Digest) {
+        let mut lines: Vec<String> = lines.iter().map(Line::to_text).collect();
+        let whole: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let digest = sha256(&[whole.as_bytes()]);
+        let fields = [
+            ("grant", Value::Integer(0)),
+            ("agency", Value::Unit("TTT".parse().unwrap())),
+            ("cut", Value::Integer(cut.cast_signed())),
+            ("digest", text(&hex::encode(digest))),
+        ];
+        let access = self.event(LEDGER, event::ACCESS, "hub", &fields) as u64;
+        let leaves = self.logs[LEDGER].leaves.as_slice();
+        let size = leaves.len() as u64;
+        let now =
+            Checkpoint { origin: origin(LEDGER).to_string(), size, root: root_at(leaves, size).unwrap() };
+        let hashes = |path: Option<Vec<Digest>>| path.unwrap().into_iter().map(Hash).collect();
+        let access = Line::Access(Access {
+            entry: Bytes(self.logs[LEDGER].entries.last().unwrap().clone()),
+            path: hashes(inclusion_proof(leaves, access, size)),
+            checkpoint: now.sign(&key(LEDGER)).unwrap().to_string(),
+            consistency: hashes(consistency_proof(leaves, cut, size)),
+        });
+        lines.push(access.to_text());
+        lines.push(Line::End(End { lines: lines.len() as u64 }).to_text());
+        (lines, digest)
+    }
+
+    /// Whether an entry is shown, with values or without.
+    fn needed(&self, log: usize, at: u64, logs: &BTreeSet<usize>, roll: usize) -> bool {
+        let entry = Entry::decode(&self.logs[log].entries[usize::try_from(at).unwrap()]).unwrap();
+        let concerns = |replica: ReplicaId| logs.iter().any(|log| self::replica(*log) == replica);
+        match entry.header.kind {
+            EntryKind::Change => Change::of(&entry).unwrap().record_type == "ho_so",
+            EntryKind::Acceptance => concerns(Acceptance::of(&entry).unwrap().replica),
+            EntryKind::Event => {
+                let event = Event::of(&entry).unwrap();
+                let of = || match event.fields.get("replica") {
+                    Some(Value::Text(text)) => text.parse().unwrap(),
+                    _ => replica(LEDGER),
+                };
+                match event.kind.as_str() {
+                    "enrolment" | "release" => concerns(of()),
+                    event::GRANT_PROPOSED | event::GRANT_APPROVED | event::TALLY => true,
+                    event::ROLL => at == roll as u64,
+                    _ => false,
+                }
+            }
+        }
+    }
+}
+
+fn trust() -> Trust {
+    let name = origin(LEDGER).to_string();
+    Trust::new(Verifier::new(&name, Algorithm::Ed25519, key(LEDGER).public_key()).unwrap(), [], 0)
+}
+
+/// What the agency knows: the changes of each record that stands.
+#[derive(Default)]
+struct Agency {
+    progress: Progress,
+    changes: BTreeMap<RecordId, BTreeSet<Dot>>,
+}
+
+impl Agency {
+    fn take(&mut self, lines: &[String]) -> Result<Report, Refused> {
+        let trust = trust();
+        let mut check = Verification::going_on(&trust, std::mem::take(&mut self.progress));
+        for line in lines {
+            if let Some(Told::Shown(disclosed)) = check.line(line)? {
+                let change = disclosed.change;
+                assert!(change.writes.iter().all(|write| write.path == "ten"), "{change:?}");
+                let new = self.changes.entry(change.record).or_default().insert(change.dot);
+                assert!(new, "shown twice: {:?}", change.dot);
+            }
+        }
+        let (report, progress) = check.conclude()?;
+        self.progress = progress;
+        Ok(report)
+    }
+
+    fn standing(&self) -> BTreeMap<RecordId, BTreeSet<Dot>> {
+        let stands = |record: &RecordId| self.progress.stands("ho_so", *record);
+        self.changes.iter().filter(|(record, _)| stands(record)).map(|(r, dots)| (*r, dots.clone())).collect()
+    }
+
+    fn edges(&self) -> BTreeMap<String, Frontier> {
+        self.progress.logs.iter().map(|log| (log.origin.to_string(), log.edge.clone())).collect()
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (0..3_usize, 0..4_u8, prop::bool::weighted(0.8), prop::bool::weighted(0.2))
+            .prop_map(|(log, record, granted, kept_out)| Step::Write { log, record, granted, kept_out }),
+        3 => (1..3_usize).prop_map(|log| Step::Accept { log }),
+        2 => (0..4_u8, any::<bool>()).prop_map(|(record, meant)| Step::Scope { record, meant }),
+        1 => Just(Step::Release),
+        2 => Just(Step::Deliver),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Goal: however a history is split into deliveries, the agency ends where one delivery of all of it leads.
+    #[test]
+    fn any_split_of_a_history_ends_where_the_whole_does(steps in prop::collection::vec(step(), 1..40)) {
+        let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
+        for step in steps.iter().chain([&Step::Deliver]) {
+            world.take(step);
+            if matches!(step, Step::Deliver) {
+                let lines = world.deliver(&mut given);
+                let report = agency.take(&lines).unwrap();
+                prop_assert_eq!(agency.progress.since(), given.since);
+                for log in &report.logs {
+                    let count = log.types.get("ho_so").cloned().unwrap_or_default();
+                    prop_assert_eq!(count.written, count.shown + count.withheld);
+                }
+            }
+        }
+        let (mut other, mut whole) = (Given::default(), Agency::default());
+        let lines = world.deliver(&mut other);
+        whole.take(&lines).unwrap();
+        prop_assert_eq!(agency.standing(), whole.standing());
+        // The second came a delivery later: all but the ledger's edge is the same, where both know the log.
+        let edges = whole.edges().into_iter().filter(|(name, _)| *name != origin(LEDGER).to_string());
+        for (origin, edge) in edges {
+            prop_assert_eq!(&agency.edges()[&origin], &edge);
+        }
+    }
+
+    /// Goal: what is altered, left out, repeated or put elsewhere in a later delivery is refused.
+    #[test]
+    fn a_later_delivery_is_held_to_what_came_before(
+        steps in prop::collection::vec(step(), 1..30),
+        at in any::<prop::sample::Index>(),
+        byte in any::<prop::sample::Index>(),
+        how in 0..3_u8,
+    ) {
+        let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
+        world.take(&Step::Write { log: 1, record: 0, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let first = world.deliver(&mut given);
+        agency.take(&first).unwrap();
+        steps.iter().for_each(|step| world.take(step));
+        let mut lines = world.deliver(&mut given);
+        let at = at.index(lines.len());
+        match how {
+            0 => {
+                let byte = byte.index(lines[at].len());
+                let mut bytes = std::mem::take(&mut lines[at]).into_bytes();
+                bytes[byte] ^= 1;
+                lines[at] = String::from_utf8_lossy(&bytes).into_owned();
+            }
+            1 => drop(lines.remove(at)),
+            _ => lines.insert(at, lines[at].clone()),
+        }
+        prop_assert!(agency.take(&lines).is_err());
+    }
+}
+
+/// Goal: a delivery is taken once, in its order, and never as a bundle; without its access event it is none.
+#[test]
+fn deliveries_are_taken_once_and_in_order() {
+    let (mut world, mut given) = (World::new(), Given::default());
+    let write = Step::Write { log: 1, record: 1, granted: true, kept_out: false };
+    let mut deliveries = Vec::new();
+    for _ in 0..3 {
+        world.take(&write);
+        world.take(&Step::Accept { log: 1 });
+        deliveries.push(world.deliver(&mut given));
+    }
+    let refused = |deliveries: &[&Vec<String>]| {
+        let mut agency = Agency::default();
+        let (last, before) = deliveries.split_last().unwrap();
+        before.iter().for_each(|lines| drop(agency.take(lines).unwrap()));
+        agency.take(last).unwrap_err().to_string()
+    };
+    let [first, second, third] = deliveries.as_slice() else { panic!() };
+    for wrong in [&[second][..], &[first, first], &[first, third], &[first, second, first]] {
+        let said = refused(wrong);
+        assert!(said.contains("does not go on"), "{said}");
+    }
+    let mut without = second.clone();
+    without.remove(without.len() - 2);
+    assert!(refused(&[first, &without]).contains("out of place"));
+    let trust = trust();
+    assert!(Verification::new(&trust).line(&first[0]).unwrap_err().to_string().contains("no bundle"));
+
+    // An entry that was withheld comes again as what it was, once, and in no other form.
+    let meant = |record, meant| Step::Scope { record, meant };
+    world.take(&meant(1, false));
+    let left = world.deliver(&mut given);
+    assert!(left.iter().any(|line| line.contains("\"line\":\"left\"")));
+    let mut agency = Agency::default();
+    deliveries.iter().chain([&left]).for_each(|lines| drop(agency.take(lines).unwrap()));
+    assert!(agency.standing().is_empty());
+    world.take(&write);
+    world.take(&Step::Accept { log: 1 });
+    deliveries.push(left);
+    deliveries.push(world.deliver(&mut given));
+    world.take(&meant(1, true));
+    let again = world.deliver(&mut given);
+    let place = again.iter().position(|line| line.contains("\"line\":\"again\"")).unwrap();
+    let mut agency = Agency::default();
+    deliveries.iter().chain([&again]).for_each(|lines| drop(agency.take(lines).unwrap()));
+    assert_eq!(agency.standing().values().next().unwrap().len(), 4);
+    let mut twice = again.clone();
+    twice.insert(place, again[place].clone());
+    let mut bent: Vec<&Vec<String>> = deliveries.iter().collect();
+    bent.push(&twice);
+    let said = refused(&bent);
+    assert!(said.contains("counted as withheld"), "{said}");
+}

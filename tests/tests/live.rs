@@ -1,0 +1,158 @@
+//! Live views: an agency's node is told what changes of what it is granted, and of nothing else.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use lienthong_hub::pki::Role;
+use lienthong_hub::service::{Request, SharingRequest, Transfer};
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_tests::asking::{self, at_hub, at_node};
+use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, sheet, who};
+use lienthong_tests::{acknowledged, brisk, make_node};
+use serde_json::Value as Json;
+
+/// Goal: a change at a commune comes to the agency's node by itself, proven and signed for by both; a withdrawal too;
+/// what left the grant's scope by a transfer leaves the view, what comes into it comes whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_at_a_commune_comes_to_the_agency() {
+    let shared = Shared::set().await;
+    let hub = shared.hub();
+    let there = make_node(hub, &shared.province.address, &shared.path("there"), THERE).await.unwrap();
+    there.start_sync(brisk());
+    let number = shared.granted(&format!("{MEMBERS}units = ['{HERE}']\n")).await;
+    let agency = shared.agency("agency").await;
+    let names = |items: &[Json]| {
+        let mut names: Vec<String> =
+            items.iter().map(|item| item["fields"]["chi_bo"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let items = shared.shows(&agency, "the first delivery", |items| items.len() == 2).await;
+    assert_eq!(names(&items), ["Chi bộ 1", "Chi bộ 2"]);
+    assert!(items[0]["withheld"].as_array().unwrap().contains(&"so_cccd".into()), "{items:#?}");
+    let line = shared.grant_at(&agency, "in step", |line| line["state"] == "active").await;
+    assert_eq!((&line["trust"], &line["records"]["dang_vien"]), (&"ledger".into(), &2.into()), "{line:#}");
+    let shown = ask(hub, SharingRequest::GrantShow { number }).await;
+    assert_eq!(shown["receipt"]["access"], shown["last_access"], "{shown:#}");
+    assert_eq!((&shown["receipt"]["access"], &shown["deliveries"]), (&line["receipt"]["access"], &1.into()));
+
+    // A third member, and another name of the first.
+    let dir = shared.province.dir.path();
+    let renamed = sheet(HERE, 1).replace("Nguyễn Văn An", "Nguyễn Văn Bình");
+    assert_eq!(asking::import(&shared.node, dir, "dang_vien", &renamed).await["updated"], 1);
+    assert_eq!(asking::import(&shared.node, dir, "dang_vien", &sheet(HERE, 3)).await["created"], 1);
+    let items = shared.shows(&agency, "what changed", |items| {
+        items.len() == 3 && items.iter().any(|item| item["fields"]["ho_ten"] == "Nguyễn Văn Bình")
+    });
+    assert_eq!(names(&items.await), ["Chi bộ 1", "Chi bộ 2", "Chi bộ 3"]);
+
+    // Elsewhere something is written that concerns nobody here: no access event comes of it.
+    shared.grant_at(&agency, "signed for", |line| line["receipt"]["access"] == line["access"]).await;
+    let before = ask(hub, SharingRequest::GrantShow { number }).await;
+    let text = sheet(THERE, 4);
+    assert_eq!(asking::import(&there, dir, "dang_vien", &text).await["created"], 1);
+    acknowledged(&there).await.unwrap();
+    let id = member_id(&there).await;
+    let transfer = |id: &str, to: &str| {
+        let reason = who("chuyển sinh hoạt đảng");
+        let (record_type, to) = ("dang_vien".to_owned(), to.parse().unwrap());
+        Request::RecordTransfer(Transfer {
+            record_type,
+            id: id.to_owned(),
+            unit: None,
+            to,
+            reason,
+            actor: who("hoa"),
+        })
+    };
+    assert_eq!(ask(hub, SharingRequest::GrantShow { number }).await["deliveries"], before["deliveries"]);
+
+    // It comes into scope: with what was written of it before, in a log that was of no concern.
+    assert_eq!(at_hub(hub, transfer(&id, HERE)).await["changed"], true);
+    let items = shared.shows(&agency, "what came into scope", |items| items.len() == 4).await;
+    assert_eq!(names(&items)[3], "Chi bộ 4");
+    let moved = items.iter().find(|item| item["fields"]["chi_bo"] == "Chi bộ 4").unwrap();
+    assert_eq!(moved["fields"]["ho_ten"], "Nguyễn Văn An");
+    // And out again: it leaves; what is written of it there is withheld.
+    assert_eq!(at_hub(hub, transfer(&id, THERE)).await["changed"], true);
+    shared.shows(&agency, "what left", |items| items.len() == 3).await;
+    let text = sheet(THERE, 4).replace("Chi bộ 4", "Chi bộ 44");
+    assert_eq!(asking::import(&there, dir, "dang_vien", &text).await["updated"], 1);
+    acknowledged(&there).await.unwrap();
+    // Back in: the entry that was only counted comes again.
+    assert_eq!(at_hub(hub, transfer(&id, HERE)).await["changed"], true);
+    let items = shared.shows(&agency, "what came back", |items| items.len() == 4).await;
+    assert_eq!(names(&items)[3], "Chi bộ 44");
+
+    // A withdrawal reaches the agency as what it is.
+    let own = at_hub(hub, list()).await;
+    let own = own["items"].as_array().unwrap().iter().find(|item| item["fields"]["chi_bo"] == "Chi bộ 2");
+    let withdraw = RecordsRequest::Withdraw {
+        record_type: "dang_vien".to_owned(),
+        id: own.unwrap()["id"].as_str().unwrap().to_owned(),
+        unit: None,
+        reason: who("nhập nhầm"),
+        author: who("lan"),
+    };
+    let withdrawn = at_node(&shared.node, NodeRequest::Records(withdraw)).await;
+    assert!(withdrawn["error"].is_null(), "{withdrawn:#}");
+    shared
+        .shows(&agency, "the withdrawal", |items| {
+            let one = items.iter().find(|item| item["fields"]["chi_bo"] == "Chi bộ 2");
+            one.is_some_and(|item| !item["withdrawn"].is_null())
+        })
+        .await;
+    let logs = shared.grant_at(&agency, "its logs", |_| true).await["logs"].clone();
+    assert_eq!(logs.as_array().unwrap().len(), 3, "the ledger and both communes: {logs:#}");
+    // An agency's node writes nothing.
+    let refused = asking::import(&agency, dir, "dang_vien", &sheet(HERE, 5)).await;
+    assert_eq!(refused["rule"], "AGENCY", "{refused:#}");
+    // A revocation cuts it off at once; what came stays.
+    let revoke = SharingRequest::GrantRevoke { number, reason: who("xong việc"), actor: who("minh") };
+    assert_eq!(ask(hub, revoke).await["state"], "revoked");
+    shared.grant_at(&agency, "taken back", |line| line["state"] == "revoked").await;
+    let deliveries = ask(hub, SharingRequest::GrantShow { number }).await["deliveries"].clone();
+    assert_eq!(asking::import(&shared.node, dir, "dang_vien", &sheet(HERE, 6)).await["created"], 1);
+    acknowledged(&shared.node).await.unwrap();
+    assert_eq!(ask(hub, SharingRequest::GrantShow { number }).await["deliveries"], deliveries);
+    agency.close().await;
+}
+
+fn list() -> Request {
+    let listing = lienthong_node::records::Listing::default();
+    Request::Records(RecordsRequest::List { record_type: "dang_vien".to_owned(), listing })
+}
+
+async fn member_id(node: &std::sync::Arc<lienthong_node::app::Node>) -> String {
+    let listing = lienthong_node::records::Listing::default();
+    let request = RecordsRequest::List { record_type: "dang_vien".to_owned(), listing };
+    let body = at_node(node, NodeRequest::Records(request)).await;
+    body["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{body:#}")).to_owned()
+}
+
+/// Goal: an agency's node needs an agency and a grant in force; a node of a commune is none, and an agency is no commune.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agency_enrols_under_a_grant_in_force() {
+    let shared = Shared::set().await;
+    let hub = shared.hub();
+    let token = |unit: &str, role| Request::TokenCreate {
+        unit: unit.parse().unwrap(),
+        role,
+        ttl_seconds: 60,
+        actor: who("minh"),
+    };
+    assert_eq!(at_hub(hub, token("KTNN", Role::Auditor)).await["rule"], "AGENCY_UNKNOWN");
+    assert_eq!(at_hub(hub, token(HERE, Role::Auditor)).await["rule"], "AGENCY_UNKNOWN");
+    assert_eq!(at_hub(hub, token("TTT", Role::Auditor)).await["rule"], "GRANT_NEEDED");
+    let propose = SharingRequest::GrantPropose { text: grant(MEMBERS), actor: who("minh") };
+    let number = ask(hub, propose).await["number"].as_u64().unwrap();
+    assert_eq!(at_hub(hub, token("TTT", Role::Auditor)).await["rule"], "GRANT_NEEDED");
+    ask(hub, SharingRequest::GrantApprove { number, actor: who("hoa") }).await;
+    // Its code says that it is an agency, whatever was asked for.
+    assert_eq!(at_hub(hub, token("TTT", Role::Commune)).await["role"], "auditor");
+    let agency = shared.agency("agency").await;
+    assert_eq!(agency.identity.profile().role, "auditor");
+    let key = agency.identity.provincial_key().clone();
+    assert!(key.is_empty() && key[..] != hub.secrets.provincial_key[..]);
+    agency.close().await;
+    let grants = at_node(&shared.node, NodeRequest::Grants { page: Default::default() }).await;
+    assert_eq!(grants["rule"], "AGENCY");
+}

@@ -1,0 +1,201 @@
+//! Live views, as they are on the line: who may call, what leaves, and when it stops.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lienthong_hub::service::{Request, SharingRequest};
+use lienthong_node::identity::{NodeIdentity, connect, enrol};
+use lienthong_node::records::Listing;
+use lienthong_node::rpc::sync::sync_client::SyncClient;
+use lienthong_node::service::RecordsRequest;
+use lienthong_proto::ids::RecordId;
+use lienthong_proto::wire::sync as wire;
+use lienthong_tests::asking::{self, at_hub};
+use lienthong_tests::listening::Listener;
+use lienthong_tests::peer::{Peer, ended, say};
+use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, sheet, who};
+use lienthong_tests::{acknowledged, brisk, make_node};
+use prost::Message as _;
+use serde_json::Value as Json;
+use tonic::Code;
+
+async fn enrolled(shared: &Shared) -> std::path::PathBuf {
+    let folder = shared.path("agency");
+    std::fs::create_dir_all(&folder).unwrap();
+    enrol(&folder, &shared.province.address, &shared.agency_token().await).await.unwrap();
+    folder
+}
+
+/// Goal: each role calls what the table gives it, over real TLS, and nothing else; a receipt that does not hold is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_has_its_calls() {
+    let shared = Shared::set().await;
+    let number = shared.granted(MEMBERS).await;
+    let folder = enrolled(&shared).await;
+    let Err(refused) = Listener::dial(&shared.path("here"), Vec::new()).await else {
+        panic!("a commune listens")
+    };
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+
+    let identity = NodeIdentity::load(&folder).unwrap().unwrap();
+    let mut rpc = SyncClient::new(connect(&identity).await.unwrap());
+    let prove = rpc.prove(wire::ProveRequest { ledger_index: 0 }).await.unwrap_err();
+    let refill = rpc.refill(wire::RefillRequest::default()).await.unwrap_err();
+    let renew = rpc.renew(wire::RenewRequest { csr: vec![1].into() }).await.unwrap_err();
+    assert_eq!((prove.code(), refill.code()), (Code::PermissionDenied, Code::PermissionDenied));
+    assert_eq!(renew.code(), Code::InvalidArgument, "it may ask, for its own key: {renew}");
+    let mut peer = Peer::of(NodeIdentity::load(&folder).unwrap().unwrap());
+    let (up, mut down) = peer.greeted(8).await;
+    peer.push(Peer::writes(HERE, "x".to_owned()));
+    up.send(say(wire::up::Message::Batch(peer.batch()))).await.unwrap();
+    let refused = ended(&mut down).await;
+    assert_eq!(refused.code(), Code::PermissionDenied, "an agency writes nothing: {refused}");
+
+    let mut listener = Listener::dial(&folder, Vec::new()).await.unwrap();
+    let (grant, lines) = listener.delivery().await.unwrap();
+    assert_eq!(grant, number);
+    let receipt = listener.receipt(grant, &lines);
+    listener.answer(receipt, vec![7; 64]).await;
+    assert_eq!(listener.next().await.unwrap_err().code(), Code::InvalidArgument);
+    let shown = ask(shared.hub(), SharingRequest::GrantShow { number }).await;
+    assert_eq!((&shown["deliveries"], shown["receipt"].is_null()), (&1.into(), true), "{shown:#}");
+    // Who says it holds something else begins anew; a second stream ends the first.
+    let view = wire::ViewHeld { grant, cut: 3, digest: vec![9; 32].into() };
+    let mut first = Listener::dial(&folder, vec![view]).await.unwrap();
+    let (_, lines) = first.delivery().await.unwrap();
+    assert!(lines.contains("\"since\":{\"cut\":0"), "{lines}");
+    let mut second = Listener::dial(&folder, Vec::new()).await.unwrap();
+    assert_eq!(first.next().await.unwrap_err().code(), Code::Aborted);
+    let (_, lines) = second.delivery().await.unwrap();
+    second.sign(grant, &lines).await;
+    loop {
+        if let wire::granted::Message::CaughtUp(_) = second.next().await.unwrap() {
+            break;
+        }
+    }
+    let shown = ask(shared.hub(), SharingRequest::GrantShow { number }).await;
+    assert_eq!(shown["receipt"]["access"], shown["last_access"], "{shown:#}");
+    // The replica is taken back: its open stream ends, and it dials in vain.
+    let whom = identity.replica().to_string();
+    let revoke = Request::UnitRevoke { whom, reason: who("mất máy"), actor: who("minh") };
+    at_hub(shared.hub(), revoke).await;
+    assert_eq!(second.next().await.unwrap_err().code(), Code::PermissionDenied);
+    assert!(Listener::dial(&folder, Vec::new()).await.is_err());
+}
+
+/// Goal: of all bytes an agency's node is told, captured before TLS, none is of a masked value, of a record out of scope,
+/// or of a record's id.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_nothing_but_what_is_granted_leaves() {
+    let shared = Shared::set().await;
+    let there =
+        make_node(shared.hub(), &shared.province.address, &shared.path("there"), THERE).await.unwrap();
+    there.start_sync(brisk());
+    let dir = shared.province.dir.path();
+    let elsewhere = sheet(THERE, 4).replace("Nguyễn Văn An", "Trần Thị Ẩn");
+    assert_eq!(asking::import(&there, dir, "dang_vien", &elsewhere).await["created"], 1);
+    acknowledged(&there).await.unwrap();
+    let grant = shared.granted(&format!("{MEMBERS}units = ['{HERE}']\n")).await;
+    let folder = enrolled(&shared).await;
+    // What it hears as a witness counts, too.
+    let peer = Peer::of(NodeIdentity::load(&folder).unwrap().unwrap());
+    let (_up, mut exchanged) = peer.greeted(8).await;
+    let mut listener = Listener::dial(&folder, Vec::new()).await.unwrap();
+    let (_, lines) = listener.delivery().await.unwrap();
+    listener.sign(grant, &lines).await;
+    // A change of a shown and a masked field, and one out of scope.
+    let changed =
+        sheet(HERE, 1).replace("0912345671", "0987654321").replace("Nguyễn Văn An", "Nguyễn Văn Bình");
+    assert_eq!(asking::import(&shared.node, dir, "dang_vien", &changed).await["updated"], 1);
+    let text = elsewhere.replace("0912345674", "0911111114");
+    assert_eq!(asking::import(&there, dir, "dang_vien", &text).await["updated"], 1);
+    let (_, lines) = listener.delivery().await.unwrap();
+    assert!(entries(&lines).iter().any(|entry| contains(entry, "Nguyễn Văn Bình".as_bytes())));
+    listener.sign(grant, &lines).await;
+    loop {
+        if let wire::granted::Message::CaughtUp(_) = listener.next().await.unwrap() {
+            break;
+        }
+    }
+    let mut heard = std::mem::take(&mut listener.heard);
+    while let Ok(Ok(Some(message))) =
+        tokio::time::timeout(std::time::Duration::from_millis(50), exchanged.message()).await
+    {
+        heard.extend(message.encode_to_vec());
+    }
+    let text = String::from_utf8_lossy(&heard).into_owned();
+    let mut opened = vec![heard.clone()];
+    for piece in text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c))) {
+        opened.extend(STANDARD.decode(piece).ok());
+    }
+    assert!(opened.iter().any(|bytes| contains(bytes, "Nguyễn Văn Bình".as_bytes())), "the tap hears");
+    let mut secret: Vec<Vec<u8>> = [
+        "033075000001",
+        "033075000002",
+        "033075000004",
+        "0912345671",
+        "0987654321",
+        "0911111114",
+        "Trần Thị Ẩn",
+        "Chi bộ 4",
+        "02/03/1975",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    let list = RecordsRequest::List { record_type: "dang_vien".to_owned(), listing: Listing::default() };
+    let records = at_hub(shared.hub(), Request::Records(list)).await;
+    let records: Vec<Json> = records["items"].as_array().unwrap().clone();
+    assert_eq!(records.len(), 3);
+    for record in &records {
+        let id: RecordId = record["id"].as_str().unwrap().parse().unwrap();
+        secret.extend([id.0.to_vec(), hex::encode(id.0).into_bytes(), record["id"].as_str().unwrap().into()]);
+    }
+    for bytes in &opened {
+        for masked in &secret {
+            assert!(!contains(bytes, masked), "{}", String::from_utf8_lossy(masked));
+        }
+    }
+}
+
+fn entries(lines: &str) -> Vec<Vec<u8>> {
+    let lines = lines.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    lines.filter_map(|line| STANDARD.decode(line["entry"].as_str()?).ok()).collect()
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Goal: a grant that is taken back while a delivery is on its way cuts it where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_revocation_cuts_a_delivery_on_its_way() {
+    let shared = Shared::set().await;
+    let mut text = sheet(HERE, 1);
+    // More than fits on the line by itself; no two of them alike.
+    for number in 1_000..3_800_usize {
+        let family = ["Đinh", "Lê", "Phạm", "Vũ", "Bùi"][number % 5];
+        let letter = |n: usize| char::from(b'a' + u8::try_from(n % 26).unwrap());
+        let name = format!("{family} X{}{}", letter(number / 26), letter(number));
+        let (day, month) = (number % 28 + 1, number % 12 + 1);
+        text.push_str(&format!(
+            "{name},{day:02}/{month:02}/1975,Nam,03307500{number},01/02/2000,Chi bộ {number},{HERE},CHIBO,CHINH_THUC,091235{number}\n"
+        ));
+    }
+    let imported = asking::import(&shared.node, shared.province.dir.path(), "dang_vien", &text).await;
+    assert_eq!(imported["created"], 2_800, "{imported:#}");
+    acknowledged(&shared.node).await.unwrap();
+    let number = shared.granted(MEMBERS).await;
+    let folder = enrolled(&shared).await;
+    let mut listener = Listener::dial(&folder, Vec::new()).await.unwrap();
+    let first = loop {
+        if let wire::granted::Message::Piece(piece) = listener.next().await.unwrap() {
+            break piece;
+        }
+    };
+    assert!(!first.last);
+    let revoke = SharingRequest::GrantRevoke { number, reason: who("xong việc"), actor: who("minh") };
+    assert_eq!(ask(shared.hub(), revoke).await["state"], "revoked");
+    let refused = listener.delivery().await.err().unwrap();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("no longer in force"), "{refused}");
+}
