@@ -21,7 +21,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Sharing, Standing, Witnesses, catalogues};
+use super::{READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
@@ -114,6 +114,8 @@ pub struct Books {
     /// Records whose unit may have to be another by a step: written for a unit that has ended, or that gives a
     /// part away. The writer's alone.
     pub(crate) strays: BTreeSet<(String, RecordId)>,
+    /// Who reads what beside its owner. The writer's alone.
+    pub(crate) readings: Readings,
     /// Whom this ledger follows, and whether that was confirmed.
     pub succession: Standing,
     /// The catalogue that was published last.
@@ -179,6 +181,7 @@ impl Books {
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.sharing = Sharing::load(view)?;
+        books.readings = Readings::load(view)?;
         books.load_lineage(view)?;
         Ok(books)
     }
@@ -193,6 +196,7 @@ impl Books {
             waivers: Arc::clone(&self.waivers),
             lineage: Arc::clone(&self.lineage),
             strays: BTreeSet::new(),
+            readings: Readings::default(),
             succession: self.succession.clone(),
             catalogue: self.catalogue,
             sharing: self.sharing.clone(),
@@ -243,6 +247,7 @@ impl Books {
         self.note_decision(event, place, view);
         self.note_separation(event, place, view);
         self.note_lineage(event, place, view);
+        self.note_reading(event, place, view);
         self.changed |= self.succession.note(event, place, view);
         self.changed |= self.sharing.note(event, place, view);
         if let Some(published) = catalogues::note(event, view) {

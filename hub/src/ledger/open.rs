@@ -21,7 +21,7 @@ use lienthong_proto::value::Value;
 
 use super::{Books, HeldReplica, Touched};
 use crate::feed::{Decided, FeedIndex};
-use crate::ingest::{Admission, Content, admit_late};
+use crate::ingest::{Admission, Content, admit_late, note_readings, reading_begins};
 use crate::reconcile::handed_over;
 
 /// How the ledger is opened.
@@ -149,6 +149,7 @@ impl BooksReplay {
                 let event = Event::of(replayed.entry).map_err(malformed)?;
                 self.books.note_event(&event, sequence, &mut self.extra);
                 handed_over(&event, sequence, &self.feed, &mut self.extra);
+                reading_begins(&event, sequence, &self.feed, &mut self.extra);
                 if event.kind == "release" { self.release(journal, &event, sequence) } else { Ok(()) }
             }
             EntryKind::Acceptance => {
@@ -180,7 +181,9 @@ impl BooksReplay {
             before: replayed.before.as_ref(),
             place: FeedCursor { ledger: sequence.0, place: 0 },
         };
-        Ok(self.feed.note_change(journal.dataset(), &decided, &mut self.extra)?)
+        self.feed.note_change(journal.dataset(), &decided, &mut self.extra)?;
+        let (books, feed, view) = (&mut self.books, &self.feed, &mut self.extra);
+        note_readings(journal, &decided, &change.writes, books, feed, view)
     }
 
     fn acceptance(
