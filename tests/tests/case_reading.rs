@@ -12,7 +12,7 @@ use lienthong_node::dataset::Payload;
 use lienthong_node::records::Listing;
 use lienthong_node::replica::{Draft, Intent, key_id};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
-use lienthong_node::store::Keyspace;
+use lienthong_node::store::{Batch, Keyspace};
 use lienthong_proto::batch;
 use lienthong_proto::ids::{RecordId, Sequence, UnitCode};
 use lienthong_proto::value::Value;
@@ -272,6 +272,18 @@ async fn rebuilt(set: Set) {
     });
     hub.committer.flush().await;
     assert!(view(&hub) == before, "another index than the one that was written");
+    // One of a version that did not have this index is not believed.
+    let mut older = Batch::default();
+    older.delete(Keyspace::Meta, b"namings");
+    before.iter().filter(|(keyspace, ..)| *keyspace == Keyspace::Naming as u8).for_each(|(_, key, _)| {
+        older.delete(Keyspace::Naming, key);
+    });
+    hub.dataset.view().commit(older).unwrap();
+    hub.close().await;
+    drop(hub);
+    let hub = reopened(|| open_hub(&folder));
+    hub.committer.flush().await;
+    assert!(view(&hub) == before, "made again");
     hub.close().await;
 }
 
