@@ -10,6 +10,7 @@ use lienthong_node::replica::{Fed, feed_taken};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::catalogue::Published;
+use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
+use crate::witness::Rolls;
 
 /// What the ledger holds of one replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +118,8 @@ pub struct Books {
     pub(crate) strays: BTreeSet<(String, RecordId)>,
     /// Who reads what beside its owner. The writer's alone.
     pub(crate) readings: Readings,
+    /// The rolls its nodes judge.
+    pub rolls: Arc<Rolls>,
     /// Whom this ledger follows, and whether that was confirmed.
     pub succession: Standing,
     /// The catalogue that was published last.
@@ -182,6 +186,7 @@ impl Books {
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.sharing = Sharing::load(view)?;
         books.readings = Readings::load(view)?;
+        books.rolls = Arc::new(Rolls::load(view)?);
         books.load_lineage(view)?;
         Ok(books)
     }
@@ -197,6 +202,7 @@ impl Books {
             lineage: Arc::clone(&self.lineage),
             strays: BTreeSet::new(),
             readings: Readings::default(),
+            rolls: Arc::clone(&self.rolls),
             succession: self.succession.clone(),
             catalogue: self.catalogue,
             sharing: self.sharing.clone(),
@@ -250,6 +256,9 @@ impl Books {
         self.note_reading(event, place, view);
         self.changed |= self.succession.note(event, place, view);
         self.changed |= self.sharing.note(event, place, view);
+        if event.kind == ROLL {
+            self.changed |= Arc::make_mut(&mut self.rolls).note(event, place, view);
+        }
         if let Some(published) = catalogues::note(event, view) {
             self.catalogue = Some(published);
             self.changed = true;

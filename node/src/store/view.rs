@@ -56,6 +56,8 @@ pub enum Keyspace {
     Naming = 25,
     /// `d` and record → to be looked at; `r`, record and unit → who reads it beside its owner.
     Reading = 26,
+    /// `r` and ledger place → an entry of a roll.
+    Roll = 27,
 }
 
 /// Why a view does not answer.
