@@ -25,6 +25,7 @@ pub mod merkle;
 pub mod note;
 pub mod quality;
 pub mod reconcile;
+pub mod roll;
 pub mod rules;
 pub mod succession;
 pub mod text;

@@ -3,9 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use lienthong_hub::app::Hub;
+use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::HubSecrets;
 use lienthong_hub::verify::{Differs, verify};
-use lienthong_tests::{Province, acknowledged, brisk, copy_folder, make_node, member};
+use lienthong_node::app::system_clock;
+use lienthong_node::at_rest::KeyRing;
+use lienthong_tests::{acknowledged, brisk, catalogue, copy_folder, make_hub, make_node, member};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -13,8 +17,12 @@ const UNITS: [&str; 2] = ["11953", "11977"];
 const SEED: u64 = 20_261_126;
 
 /// The folder of a hub that has accepted batches of two nodes, was witnessed twice, and has ended in good order.
-async fn stopped_hub() -> (tempfile::TempDir, PathBuf) {
-    let Province { dir, hub, address } = Province::set().await.unwrap();
+async fn stopped_hub(keys: &KeyRing) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    make_hub(&dir.path().join("hub")).unwrap();
+    let options = LedgerOptions { keys: keys.clone(), ..LedgerOptions::default() };
+    let hub = Hub::open(&dir.path().join("hub"), catalogue().unwrap(), &options, system_clock).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
     let mut nodes = Vec::new();
     for unit in UNITS {
         let node = make_node(&hub, &address, &dir.path().join(unit), unit).await.unwrap();
@@ -50,8 +58,11 @@ async fn stopped_hub() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn judged(data: &Path) -> Result<u64, Differs> {
-    verify(data, &HubSecrets::load(data).unwrap(), &lienthong_node::at_rest::KeyRing::default(), 0)
-        .map(|derived| derived.entries)
+    judged_by(data, &KeyRing::default())
+}
+
+fn judged_by(data: &Path, keys: &KeyRing) -> Result<u64, Differs> {
+    verify(data, &HubSecrets::load(data).unwrap(), keys, 0).map(|derived| derived.entries)
 }
 
 /// Its files, as they are named.
@@ -69,11 +80,24 @@ fn files(data: &Path) -> Vec<String> {
     found
 }
 
-/// Goal: every changed byte is refused and the object named. Method: one bit of a random place of each file, again and
-/// again, from one seed.
+/// Flips of one file: 1,000 and more over the whole folder.
+const FLIPS: usize = 180;
+
+/// Goal: every changed byte is refused and the object named, of a plain ledger and of a sealed one. Method: one bit of a
+/// random place of each file, again and again, from one seed.
 #[tokio::test(flavor = "multi_thread")]
 async fn p6_a_changed_byte_of_the_ledger_is_refused_and_named() {
-    let (_dir, data) = stopped_hub().await;
+    changed_bytes(KeyRing::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_changed_byte_of_a_sealed_ledger_is_refused_and_named() {
+    changed_bytes(KeyRing::generate().parse().unwrap()).await;
+}
+
+async fn changed_bytes(keys: KeyRing) {
+    let (_dir, data) = stopped_hub(&keys).await;
+    let judged = |data: &Path| judged_by(data, &keys);
     let entries = judged(&data).unwrap();
     assert!(entries > 256);
     let files = files(&data);
@@ -93,7 +117,7 @@ async fn p6_a_changed_byte_of_the_ledger_is_refused_and_named() {
     for name in &files {
         let path = data.join(name);
         let whole = std::fs::read(&path).unwrap();
-        for _ in 0..60 {
+        for _ in 0..FLIPS {
             let (place, bit) = (random.random_range(0..whole.len()), random.random_range(0..8));
             let mut changed = whole.clone();
             changed[place] ^= 1 << bit;
@@ -127,7 +151,7 @@ fn sum_again(segment: &mut [u8], (start, length): (usize, usize)) {
 /// anchors away too, by what the replicas have signed.
 #[tokio::test(flavor = "multi_thread")]
 async fn p6_a_right_checksum_makes_no_entry_right() {
-    let (_dir, data) = stopped_hub().await;
+    let (_dir, data) = stopped_hub(&KeyRing::default()).await;
     let path = data.join("log/00000000.seg");
     let whole = std::fs::read(&path).unwrap();
     let all = frames(&whole);
@@ -171,7 +195,7 @@ async fn p6_a_right_checksum_makes_no_entry_right() {
 /// Goal: a ledger that was cut in good order, with everything beside it made to fit, is told by its witnesses.
 #[tokio::test(flavor = "multi_thread")]
 async fn p6_a_ledger_cut_in_good_order_is_told_by_its_witnesses() {
-    let (dir, data) = stopped_hub().await;
+    let (dir, data) = stopped_hub(&KeyRing::default()).await;
     let cut = dir.path().join("cut");
     copy_folder(&data, &cut).unwrap();
     let path = cut.join("log/00000000.seg");

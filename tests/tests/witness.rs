@@ -277,7 +277,8 @@ impl Book {
         let path = if old == new { Vec::new() } else { consistency_proof(self, old, new).unwrap() };
         let path = path.into_iter().map(|hash| hash.to_vec().into()).collect();
         let checkpoint = self.at(size).sign(&self.key).unwrap().to_string();
-        wire::Round { checkpoint, seen: Some(wire::Consistency { between: seen, path }), witnessed: None }
+        let seen = Some(wire::Consistency { between: seen, path });
+        wire::Round { checkpoint, seen, ..wire::Round::default() }
     }
 }
 
@@ -396,6 +397,7 @@ async fn p6_p10_a_cosignature_that_does_not_hold_counts_nothing() {
             size: checkpoint.size,
             line,
             seen: checkpoint.size,
+            ..wire::Cosigned::default()
         }))
     };
     let (up, mut down) = greet(&introduced).await;

@@ -37,6 +37,22 @@ pub enum FeedEntry {
         /// The record.
         record: RecordId,
     },
+    /// A record the unit may read and does not own: all that was written of it up to here.
+    Reading {
+        /// Its type.
+        record_type: String,
+        /// The record.
+        record: RecordId,
+    },
+    /// One change of such a record.
+    Read {
+        /// Where it stands.
+        at: EntryAt,
+        /// The unit it was written in.
+        unit: UnitCode,
+        /// When the hub took it.
+        accepted: UnixMillis,
+    },
     /// A late decision on a change of one of the unit's replicas.
     Verdict {
         /// Its writer.
@@ -54,6 +70,8 @@ const BATCH: u8 = 1;
 const CHANGE: u8 = 2;
 const ENTER: u8 = 3;
 const VERDICT: u8 = 4;
+const READING: u8 = 5;
+const READ: u8 = 6;
 
 impl FeedEntry {
     /// The bytes kept in the view.
@@ -79,6 +97,18 @@ impl FeedEntry {
                 out.u8(ENTER);
                 out.text(record_type);
                 out.raw(&record.0);
+            }
+            Self::Reading { record_type, record } => {
+                out.u8(READING);
+                out.text(record_type);
+                out.raw(&record.0);
+            }
+            Self::Read { at, unit, accepted } => {
+                out.u8(READ);
+                out.u64(at.frame.pack());
+                out.u16(at.index);
+                out.text(unit.as_str());
+                out.u64(accepted.0);
             }
             Self::Verdict { replica, sequence, accepted, verdict } => {
                 out.u8(VERDICT);
@@ -114,6 +144,16 @@ impl FeedEntry {
                 let record_type = input.text()?.to_owned();
                 Self::Enter { record_type, record: RecordId(input.array()?) }
             }
+            READING => {
+                let record_type = input.text()?.to_owned();
+                Self::Reading { record_type, record: RecordId(input.array()?) }
+            }
+            READ => {
+                let frame = FramePosition::unpack(input.u64()?);
+                let at = EntryAt { frame, index: input.u16()? };
+                let unit = input.text()?.parse().map_err(|_| Malformed("unit"))?;
+                Self::Read { at, unit, accepted: UnixMillis(input.u64()?) }
+            }
             VERDICT => {
                 let replica = ReplicaId(input.array()?);
                 let sequence = Sequence(input.u64()?);
@@ -143,6 +183,12 @@ mod tests {
                 proposal: true,
             },
             FeedEntry::Enter { record_type: "dang_vien".into(), record: RecordId([2; 16]) },
+            FeedEntry::Reading { record_type: "cuoc_kiem_tra".into(), record: RecordId([3; 16]) },
+            FeedEntry::Read {
+                at: EntryAt { frame, index: 5 },
+                unit: "11953".parse().unwrap(),
+                accepted: UnixMillis(8),
+            },
             FeedEntry::Verdict {
                 replica: ReplicaId([1; 16]),
                 sequence: Sequence(5),

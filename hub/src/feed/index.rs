@@ -41,6 +41,8 @@ struct Inner {
     staged: Mutex<Vec<(Place, FeedEntry)>>,
     /// Durable in the ledger, perhaps not in the view yet.
     recent: RwLock<BTreeMap<Place, FeedEntry>>,
+    /// Who names whom, not in the view yet. The writer's.
+    namings: Mutex<BTreeSet<Vec<u8>>>,
     news: Mutex<HashMap<UnitCode, watch::Sender<u64>>>,
 }
 
@@ -69,8 +71,13 @@ impl FeedIndex {
     /// The index in a view.
     #[must_use]
     pub fn new(view: Arc<dyn View>) -> Self {
-        let inner =
-            Inner { view, staged: Mutex::default(), recent: RwLock::default(), news: Mutex::default() };
+        let inner = Inner {
+            view,
+            staged: Mutex::default(),
+            recent: RwLock::default(),
+            namings: Mutex::default(),
+            news: Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -128,7 +135,34 @@ impl FeedIndex {
 
     /// The writer's: the view has everything decided below this place of the ledger.
     pub fn forget(&self, applied: u64) {
+        self.inner.namings.lock().clear();
         self.inner.recent.write().retain(|(_, place), _| place.ledger >= applied);
+    }
+
+    /// The writer's: a record names another.
+    pub fn note_naming(&self, named: RecordId, (record_type, record): (&str, RecordId), view: &mut Batch) {
+        let key = [&named.0, record_type.as_bytes(), &[0], &record.0].concat();
+        view.put(Keyspace::Naming, &key, &[]);
+        self.inner.namings.lock().insert(key);
+    }
+
+    /// The writer's: the records that ever named a record.
+    ///
+    /// # Errors
+    /// [`ViewError`] if the view cannot be read.
+    pub fn naming(&self, named: RecordId) -> Result<BTreeSet<(String, RecordId)>, ViewError> {
+        let mut found = BTreeSet::new();
+        let mut take = |key: &[u8]| found.extend(key.get(16..).and_then(namer));
+        self.inner.view.scan_prefix(Keyspace::Naming, &named.0, &mut |key, _| {
+            take(key);
+            true
+        })?;
+        let namings = self.inner.namings.lock();
+        namings
+            .range(named.0.to_vec()..)
+            .take_while(|key| key.starts_with(&named.0))
+            .for_each(|key| take(key));
+        Ok(found)
     }
 
     /// Changes whenever there is something new for a unit.
@@ -202,6 +236,12 @@ fn prefix(unit: &UnitCode) -> Vec<u8> {
 
 fn key(unit: &UnitCode, place: FeedCursor) -> Vec<u8> {
     [&prefix(unit)[..], &place.ledger.to_be_bytes(), &place.place.to_be_bytes()].concat()
+}
+
+fn namer(bytes: &[u8]) -> Option<(String, RecordId)> {
+    let (record_type, record) = bytes.split_at_checked(bytes.len().checked_sub(16)?)?;
+    let record_type = std::str::from_utf8(record_type.strip_suffix(&[0])?).ok()?;
+    Some((record_type.to_owned(), RecordId::from_slice(record)?))
 }
 
 fn place_of(bytes: &[u8]) -> Option<FeedCursor> {

@@ -7,7 +7,9 @@
 mod entry;
 mod index;
 mod reader;
+mod reading;
 
 pub use entry::FeedEntry;
 pub use index::{Decided, FeedIndex};
 pub use reader::{FeedReader, Piece};
+pub use reading::{is_kept, kept_by, may_read, named};

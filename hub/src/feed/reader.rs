@@ -1,22 +1,25 @@
 //! One replica's way through its unit's feed, piece by piece.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use lienthong_node::dataset::{Dataset, DatasetError, EntryError, Payload};
 use lienthong_node::log::FramePosition;
 use lienthong_proto::batch::{self, BatchError};
 use lienthong_proto::bytes::Malformed;
+use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::Change;
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::Acceptance;
 use lienthong_proto::feed::{FeedCursor, FeedNote};
-use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::limits::{BATCH_BYTES_AIM, BATCH_ENTRIES_AIM};
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::verdict::Verdict;
 
 use super::index::IndexError;
-use super::{FeedEntry, FeedIndex};
+use super::{FeedEntry, FeedIndex, may_read};
 
 /// Index entries looked at for one piece.
 const LOOK: usize = 1_024;
@@ -56,6 +59,7 @@ pub struct Piece {
 pub struct FeedReader {
     index: FeedIndex,
     dataset: Dataset,
+    catalogue: Arc<Catalogue>,
     unit: UnitCode,
     replica: ReplicaId,
     cursor: FeedCursor,
@@ -101,13 +105,13 @@ impl FeedReader {
     #[must_use]
     pub fn new(
         index: FeedIndex,
-        dataset: Dataset,
+        (dataset, catalogue): (Dataset, Arc<Catalogue>),
         unit: UnitCode,
         replica: ReplicaId,
         taken: FeedCursor,
         from: FeedCursor,
     ) -> Self {
-        Self { index, dataset, unit, replica, cursor: from.max(taken), sent: taken, gone: 0 }
+        Self { index, dataset, catalogue, unit, replica, cursor: from.max(taken), sent: taken, gone: 0 }
     }
 
     /// What was found out: a replica that has taken the first will find nothing of concern before the second.
@@ -139,7 +143,7 @@ impl FeedReader {
                 if place != self.cursor {
                     (self.cursor, self.gone) = (place, 0);
                 }
-                let items = self.items(&entry)?;
+                let items = self.items(place, &entry)?;
                 let count = items.len();
                 for item in items.into_iter().skip(self.gone) {
                     if gathered.is_full() {
@@ -161,7 +165,7 @@ impl FeedReader {
         Ok(Some(gathered.piece(self.cursor)?))
     }
 
-    fn items(&self, entry: &FeedEntry) -> Result<Vec<Item>, FeedFault> {
+    fn items(&self, place: FeedCursor, entry: &FeedEntry) -> Result<Vec<Item>, FeedFault> {
         match entry {
             FeedEntry::Batch { frame, replica, remarkable } if *replica == self.replica => {
                 if *remarkable {
@@ -196,6 +200,11 @@ impl FeedReader {
                 }
                 Ok(items)
             }
+            FeedEntry::Reading { record_type, record } => self.reading(record_type, *record, place),
+            FeedEntry::Read { at, unit, accepted } => {
+                let bytes = self.dataset.entries().entry(*at)?;
+                Ok(self.shown(&bytes, unit.clone(), *accepted)?.into_iter().collect())
+            }
             FeedEntry::Verdict { replica, sequence, accepted, verdict } => {
                 if *replica != self.replica {
                     return Ok(Vec::new());
@@ -204,6 +213,38 @@ impl FeedReader {
                 Ok(vec![(FeedNote::Verdict { sequence, accepted, verdict }, None)])
             }
         }
+    }
+
+    /// What a reader is handed of a record when it begins to read it: what was written of it up to there. What is
+    /// written later has places of its own, as long as it reads on.
+    fn reading(
+        &self,
+        record_type: &str,
+        record: RecordId,
+        place: FeedCursor,
+    ) -> Result<Vec<Item>, FeedFault> {
+        let mut items = Vec::new();
+        for past in self.dataset.history(record_type, record)? {
+            let (source, entries) = (past.source, self.dataset.entries());
+            if past.kept_out || source.proposal || entries.sequence(source.at.frame)?.0 > place.ledger {
+                continue;
+            }
+            let bytes = entries.entry(source.at)?;
+            items.extend(self.shown(&bytes, source.unit, source.effective.at())?);
+        }
+        Ok(items)
+    }
+
+    /// A change as one sees it who does not own its record; nothing of the receiver's own.
+    fn shown(&self, bytes: &[u8], unit: UnitCode, accepted: UnixMillis) -> Result<Option<Item>, FeedFault> {
+        let entry = Entry::decode(bytes)?;
+        if entry.header.dot.replica == self.replica {
+            return Ok(None);
+        }
+        let record_type = Change::of(&entry)?.record_type;
+        let declared = self.catalogue.record_type(&record_type);
+        let shown = entry.redact(|path| may_read(declared, path));
+        Ok(Some((FeedNote::Change { unit, accepted, proposal: false }, Some(shown.into()))))
     }
 
     /// What its writer must hear of a batch: every verdict but *applied*, and stamps that count as earlier.

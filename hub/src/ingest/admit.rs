@@ -12,7 +12,7 @@ use lienthong_proto::ids::{RecordId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::verdict::Verdict;
 
-use super::Content;
+use super::{Content, note_readings};
 use crate::feed::{Decided, FeedEntry, FeedIndex};
 use crate::ledger::{Books, Quarantined, Touched};
 
@@ -51,6 +51,16 @@ impl Admission<'_> {
             let verdict = acceptance.verdicts.get(&index);
             if let (Content::Change(change), None | Some(Verdict::Proposal)) = (content, verdict) {
                 let proposal = verdict.is_some();
+                let decided = |before| Decided {
+                    record_type: &change.record_type,
+                    record: change.record,
+                    unit,
+                    accepted: acceptance.at,
+                    proposal,
+                    at,
+                    before,
+                    place: FeedCursor { ledger: ledger.0, place: index },
+                };
                 let before = if unit.is_province() { journal.owner_before(change)? } else { None };
                 let source = Source::accepted(change, unit, acceptance.at, proposal, at);
                 remarkable |= source.effective < change.meta.hlc;
@@ -61,18 +71,9 @@ impl Admission<'_> {
                 }
                 // What a unit writes of its own records its batch tells; the rest is told one by one.
                 if proposal || unit.is_province() || is_anothers(journal, books, unit, change)? {
-                    let decided = Decided {
-                        record_type: &change.record_type,
-                        record: change.record,
-                        unit,
-                        accepted: acceptance.at,
-                        proposal,
-                        at,
-                        before: before.as_ref(),
-                        place: FeedCursor { ledger: ledger.0, place: index },
-                    };
-                    feed.note_change(journal.dataset(), &decided, view)?;
+                    feed.note_change(journal.dataset(), &decided(before.as_ref()), view)?;
                 }
+                note_readings(journal, &decided(before.as_ref()), &change.writes, books, feed, view)?;
             }
             books.note_content(unit, acceptance, content, index, view);
             if let Some(verdict) = verdict {
@@ -151,6 +152,7 @@ pub fn admit_late(
         place: FeedCursor { ledger: ledger.0, place: 0 },
     };
     feed.note_change(journal.dataset(), &decided, view)?;
+    note_readings(journal, &decided, &change.writes, books, feed, view)?;
     let verdict = FeedEntry::Verdict {
         replica: waiting.dot.replica,
         sequence: waiting.dot.sequence,

@@ -22,7 +22,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::handle::Command;
 use super::verify::Content;
-use super::{Accepted, Admission, CommitError, CommitterHandle, Former, Judge, Judgement, VerifiedBatch};
+use super::{
+    Accepted, Admission, CommitError, CommitterHandle, Former, Judge, Judgement, VerifiedBatch,
+    note_own_readings, reading_begins,
+};
 use crate::feed::{Decided, FeedIndex};
 use crate::ledger::{Books, HeldReplica as Held, Touched};
 use crate::observe::Meters;
@@ -143,7 +146,7 @@ impl Committer {
                 return;
             }
             answers.into_iter().for_each(deliver);
-            if let Err(error) = self.redirect() {
+            if let Err(error) = self.redirect().and_then(|()| self.settle_readings()) {
                 self.fail(&error, Vec::new());
                 return;
             }
@@ -253,6 +256,7 @@ impl Committer {
         let sequence = self.journal.stage_event(event)?;
         self.books.note_event(event, sequence, &mut self.view);
         handed_over(event, sequence, &self.feed, &mut self.view);
+        reading_begins(event, sequence, &self.feed, &mut self.view);
         Ok(Ok(sequence))
     }
 
@@ -421,6 +425,7 @@ impl Committer {
                 place: FeedCursor { ledger: appended.sequence.0, place: 0 },
             };
             self.feed.note_change(self.journal.dataset(), &decided, &mut self.view)?;
+            note_own_readings(&self.journal, &decided, &mut self.books, &self.feed, &mut self.view)?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use lienthong_node::replica::{Fed, feed_taken};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::catalogue::Published;
+use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -21,8 +22,9 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Sharing, Standing, Witnesses, catalogues};
+use super::{READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
+use crate::witness::Rolls;
 
 /// What the ledger holds of one replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +116,10 @@ pub struct Books {
     /// Records whose unit may have to be another by a step: written for a unit that has ended, or that gives a
     /// part away. The writer's alone.
     pub(crate) strays: BTreeSet<(String, RecordId)>,
+    /// Who reads what beside its owner. The writer's alone.
+    pub(crate) readings: Readings,
+    /// The rolls its nodes judge.
+    pub rolls: Arc<Rolls>,
     /// Whom this ledger follows, and whether that was confirmed.
     pub succession: Standing,
     /// The catalogue that was published last.
@@ -179,6 +185,8 @@ impl Books {
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.sharing = Sharing::load(view)?;
+        books.readings = Readings::load(view)?;
+        books.rolls = Arc::new(Rolls::load(view)?);
         books.load_lineage(view)?;
         Ok(books)
     }
@@ -193,6 +201,8 @@ impl Books {
             waivers: Arc::clone(&self.waivers),
             lineage: Arc::clone(&self.lineage),
             strays: BTreeSet::new(),
+            readings: Readings::default(),
+            rolls: Arc::clone(&self.rolls),
             succession: self.succession.clone(),
             catalogue: self.catalogue,
             sharing: self.sharing.clone(),
@@ -243,8 +253,12 @@ impl Books {
         self.note_decision(event, place, view);
         self.note_separation(event, place, view);
         self.note_lineage(event, place, view);
+        self.note_reading(event, place, view);
         self.changed |= self.succession.note(event, place, view);
         self.changed |= self.sharing.note(event, place, view);
+        if event.kind == ROLL {
+            self.changed |= Arc::make_mut(&mut self.rolls).note(event, place, view);
+        }
         if let Some(published) = catalogues::note(event, view) {
             self.catalogue = Some(published);
             self.changed = true;

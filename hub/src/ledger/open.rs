@@ -8,7 +8,7 @@ use lienthong_node::at_rest::KeyRing;
 use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::{self, Disk, HashFile};
 use lienthong_node::replica::{Author, Journal, JournalError, JournalOptions, Replay, Replayed, log_dir};
-use lienthong_node::store::{Batch, SledView, View, ViewError};
+use lienthong_node::store::{Batch, Keyspace, SledView, View, ViewError, ViewOpened};
 use lienthong_proto::batch;
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::Catalogue;
@@ -21,8 +21,11 @@ use lienthong_proto::value::Value;
 
 use super::{Books, HeldReplica, Touched};
 use crate::feed::{Decided, FeedIndex};
-use crate::ingest::{Admission, Content, admit_late};
+use crate::ingest::{Admission, Content, admit_late, note_readings, reading_begins};
 use crate::reconcile::handed_over;
+
+/// The view indexes who names whom.
+const NAMINGS: &[u8] = b"namings";
 
 /// How the ledger is opened.
 #[derive(Debug, Clone)]
@@ -90,9 +93,9 @@ pub fn open(
         remarks.push(format!("an unfinished write of {} bytes was cut from the log", cut.bytes));
     }
     let hashes = HashFile::open(&dir, opened.writer.next_sequence().0).map_err(LedgerError::Hashes)?;
-    let view = SledView::open_sealed(&data.join("view"), options.cache_bytes, &options.keys)?;
+    let view = open_view(&data.join("view"), options)?;
     if view.remade {
-        remarks.push("the view was not encrypted: made again from the log, encrypted".to_owned());
+        remarks.push("the view was another version’s, or not encrypted: made again from the log".to_owned());
     }
     if let Some(aside) = view.set_aside {
         remarks.push(format!("the view was damaged: set aside as {}, rebuilt from the log", aside.display()));
@@ -117,6 +120,24 @@ pub fn open(
         &mut replay,
     )?;
     Ok(Opened { journal, books: replay.books, feed, remarks })
+}
+
+/// Opens the view. One of a version that did not index who names whom is made again from the log.
+fn open_view(dir: &Path, options: &LedgerOptions) -> Result<ViewOpened, ViewError> {
+    let open = || SledView::open_sealed(dir, options.cache_bytes, &options.keys);
+    let mut opened = open()?;
+    if opened.view.get(Keyspace::Meta, NAMINGS)?.is_some() {
+        return Ok(opened);
+    }
+    if opened.view.applied()?.is_some() {
+        drop(opened);
+        std::fs::remove_dir_all(dir).map_err(|error| ViewError::Engine(error.to_string()))?;
+        opened = ViewOpened { remade: true, ..open()? };
+    }
+    let mut batch = Batch::default();
+    batch.put(Keyspace::Meta, NAMINGS, &[]);
+    opened.view.commit(batch)?;
+    Ok(opened)
 }
 
 /// Brings the books up to date beside the dataset.
@@ -149,6 +170,7 @@ impl BooksReplay {
                 let event = Event::of(replayed.entry).map_err(malformed)?;
                 self.books.note_event(&event, sequence, &mut self.extra);
                 handed_over(&event, sequence, &self.feed, &mut self.extra);
+                reading_begins(&event, sequence, &self.feed, &mut self.extra);
                 if event.kind == "release" { self.release(journal, &event, sequence) } else { Ok(()) }
             }
             EntryKind::Acceptance => {
@@ -180,7 +202,9 @@ impl BooksReplay {
             before: replayed.before.as_ref(),
             place: FeedCursor { ledger: sequence.0, place: 0 },
         };
-        Ok(self.feed.note_change(journal.dataset(), &decided, &mut self.extra)?)
+        self.feed.note_change(journal.dataset(), &decided, &mut self.extra)?;
+        let (books, feed, view) = (&mut self.books, &self.feed, &mut self.extra);
+        note_readings(journal, &decided, &change.writes, books, feed, view)
     }
 
     fn acceptance(

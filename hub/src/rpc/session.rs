@@ -597,8 +597,9 @@ impl Session {
         let taken = if of == self.hub.secrets.profile.replica { taken } else { FeedCursor::default() };
         let replica = self.enrolled.replica;
         let from = self.hub.live.feed_from(replica, taken);
-        let (index, dataset) = (self.hub.committer.feed().clone(), self.hub.dataset.clone());
-        Some(FeedReader::new(index, dataset, self.enrolled.unit.clone(), replica, taken, from))
+        let index = self.hub.committer.feed().clone();
+        let records = (self.hub.dataset.clone(), Arc::clone(&self.hub.catalogue));
+        Some(FeedReader::new(index, records, self.enrolled.unit.clone(), replica, taken, from))
     }
 
     async fn send(&mut self, message: wire::down::Message) -> Result<(), End> {

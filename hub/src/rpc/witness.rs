@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lienthong_node::replica::Head;
-use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::note::{Algorithm, Verifier};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
@@ -23,14 +23,17 @@ const SHOWN_MILLIS: u64 = 3_600 * 1_000;
 /// What is known of a node as a witness.
 pub(super) struct Asking {
     replica: ReplicaId,
+    unit: UnitCode,
     verifier: Verifier,
     /// The longest checkpoint it has seen.
     seen: u64,
     policy_seen: u64,
     witnessed_seen: u64,
+    /// The place of the last roll it has judged, plus one.
+    rolls_seen: u64,
     shown_at: UnixMillis,
-    /// When the round was closed that it was asked for, and from where that was proven.
-    asked: Option<(UnixMillis, u64)>,
+    /// When the round was closed that it was asked for, and from where that and the rolls were shown.
+    asked: Option<(UnixMillis, u64, u64)>,
 }
 
 impl Asking {
@@ -59,10 +62,12 @@ impl Asking {
         let verifier = Verifier::new(&name, Algorithm::Cosignature, introduced.key).map_err(|_| wrong())?;
         let asking = Self {
             replica: enrolled.replica,
+            unit: enrolled.unit.clone(),
             verifier,
             seen: head.size,
             policy_seen: if own { hello.policy_seen } else { 0 },
             witnessed_seen: if own { hello.witnessed_seen } else { 0 },
+            rolls_seen: if own { hello.rolls_seen } else { 0 },
             shown_at: hub.now(),
             asked: None,
         };
@@ -97,7 +102,7 @@ impl Asking {
     /// What the node is asked to cosign: the open round, once from each place it is proven from.
     pub(super) fn ask(&mut self, hub: &Hub) -> Option<wire::Round> {
         let round = hub.rounds.current()?;
-        let asked = (round.at, self.seen);
+        let asked = (round.at, self.seen, self.rolls_seen);
         if self.asked == Some(asked) {
             return None;
         }
@@ -111,17 +116,25 @@ impl Asking {
             (self.policy_seen, self.shown_at) = (witnessed.policy_index + 1, now);
             self.witnessed_seen = hub.witnessed().map_or(0, |witnessed| witnessed.checkpoint.size);
         }
-        Some(wire::Round { checkpoint: round.note.clone(), seen: Some(seen), witnessed })
+        let (rolls, more_rolls) = hub.rolls_for(&self.unit, self.rolls_seen, round.checkpoint.size);
+        Some(wire::Round { checkpoint: round.note.clone(), seen: Some(seen), witnessed, rolls, more_rolls })
     }
 
     /// What the node says of a round; whether it is to be asked again, from where it stands.
     pub(super) fn hear(&mut self, hub: &Arc<Hub>, said: &wire::Cosigned) -> Result<bool, Status> {
-        hub.refusals.ended(self.replica);
+        if said.fault.is_empty() {
+            hub.refusals.ended(self.replica);
+        } else {
+            hub.found_false(self.replica, &self.unit, &said.fault);
+        }
+        // Nobody has judged more than there is.
+        let judged = said.rolls_seen > self.rolls_seen && said.rolls_seen <= hub.head().size;
+        self.rolls_seen = if judged { said.rolls_seen } else { self.rolls_seen };
         if said.line.is_empty() {
             // Nobody has seen more than there is.
             let moved = said.seen != self.seen && said.seen <= hub.head().size;
             self.seen = if moved { said.seen } else { self.seen };
-            return Ok(moved);
+            return Ok(moved || (judged && said.fault.is_empty()));
         }
         self.seen = said.seen.min(hub.head().size).max(self.seen);
         let heard = hub.rounds.hear((self.replica, &self.verifier), (said.size, &said.line), hub.now());

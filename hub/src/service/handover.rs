@@ -7,7 +7,7 @@ use lienthong_node::control::Answer;
 use lienthong_node::dataset::{DatasetError, Record};
 use lienthong_node::quality::Keeper;
 use lienthong_node::records::{Listing, Page};
-use lienthong_node::replica::{Draft, Intent};
+use lienthong_node::replica::{Draft, Intent, key_id};
 use lienthong_proto::catalogue::{Catalogue, Handover, Held, KeyScope, Label, RecordType};
 use lienthong_proto::change::{path, record_id};
 use lienthong_proto::ids::{RecordId, UnitCode};
@@ -295,23 +295,25 @@ impl Hub {
         let key: Vec<String> =
             target.key.fields.iter().filter_map(|name| Some(subject.shown(name)?.to_text())).collect();
         let names = [subject.id.to_string(), key.join("|")];
-        let mut found = None;
+        let province = &self.secrets.profile.province;
+        let by_key = key_id(&self.secrets.provincial_key, target, province, &names[1]);
+        let mut naming = BTreeSet::new();
+        for id in [subject.id, by_key] {
+            naming.extend(self.committer.feed().naming(id)?);
+        }
         for held in &handover.held {
-            let Some(by) = self.catalogue.record_type(&held.by) else { continue };
-            for unit in [from, &self.secrets.profile.province] {
-                if found.is_some() {
-                    return Ok(found);
+            for (_, id) in naming.iter().filter(|(name, _)| *name == held.by) {
+                let case = self.dataset.record(&self.catalogue, &held.by, *id)?;
+                let stands = case.filter(|case| {
+                    let owned = [Some(*from), Some(province)].contains(&case.owner.as_ref());
+                    owned && !case.is_withdrawn() && holds(held, case, &names, *received)
+                });
+                if let Some(case) = stands {
+                    return Ok(Some((case.id, held.message.clone())));
                 }
-                let listing = Listing { unit: Some(unit.clone()), ..Listing::default() };
-                self.records().each(by, &listing, &mut |case| {
-                    if holds(held, case, &names, *received) {
-                        found = Some((case.id, held.message.clone()));
-                    }
-                    found.is_none()
-                })?;
             }
         }
-        Ok(found)
+        Ok(None)
     }
 
     fn giving(&self, handover: &Handover, agreed: &Agreed) -> Vec<Decision> {

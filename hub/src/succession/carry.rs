@@ -28,7 +28,7 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::Serialize;
 
-use crate::ingest::{Admission, Content, SEPARATION, admit_late};
+use crate::ingest::{Admission, Content, SEPARATION, admit_late, reading_begins};
 use crate::ledger::{CARRIED, HeldReplica, Opened};
 use crate::reconcile::handed_over;
 
@@ -243,6 +243,7 @@ impl Carrier<'_> {
         let place = journal.stage_event(&event)?;
         books.note_event(&event, place, &mut self.view);
         handed_over(&event, place, feed, &mut self.view);
+        reading_begins(&event, place, feed, &mut self.view);
         self.waiting += 1;
         if release {
             self.release(&event, place)?

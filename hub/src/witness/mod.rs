@@ -8,6 +8,7 @@
 mod council;
 mod history;
 mod refusals;
+mod rolls;
 mod rounds;
 mod show;
 
@@ -22,6 +23,7 @@ use serde_json::{Value as Json, json};
 pub use council::{Candidate, choose};
 pub use history::{PastRound, ROUNDS, past_rounds};
 pub use refusals::{Refusals, Refused};
+pub use rolls::{RollPart, Rolls};
 pub use rounds::{
     BadCosignature, Heard, REFRESH_MILLIS, ROUND_MILLIS, Round, Rounds, SKEW_MILLIS, WITNESSED, Witnessed,
     witnessed_head, witnessed_note,

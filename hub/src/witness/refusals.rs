@@ -30,7 +30,7 @@ pub struct Refused {
     pub unit: UnitCode,
     /// When it said so first.
     pub at: UnixMillis,
-    /// What it had seen, signed by the ledger.
+    /// What it had seen, signed by the ledger; nothing where a roll was found false.
     pub known: String,
     /// What it was shown.
     pub shown: String,
@@ -77,7 +77,8 @@ impl Refusals {
     /// A replica refuses; whether that is news.
     fn stands(&self, replica: ReplicaId, refused: Refused) -> bool {
         let mut standing = self.standing.lock();
-        if standing.get(&replica).is_some_and(|before| before.known == refused.known) {
+        let same = |before: &Refused| before.known == refused.known && before.reason == refused.reason;
+        if standing.get(&replica).is_some_and(same) {
             return false;
         }
         standing.insert(replica, refused);
@@ -108,6 +109,22 @@ impl Refusals {
 pub struct NoRefusal;
 
 impl Hub {
+    /// A node finds what a roll of the ledger says of its unit false, and gives no cosignature.
+    pub(crate) fn found_false(&self, replica: ReplicaId, unit: &UnitCode, fault: &str) {
+        let round = self.rounds.current().map(|round| round.note.clone()).unwrap_or_default();
+        let refused = Refused {
+            unit: unit.clone(),
+            at: self.now(),
+            known: String::new(),
+            shown: round,
+            reason: fault.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect(),
+            contradicts: false,
+        };
+        if self.refusals.stands(replica, refused) {
+            tracing::error!(%unit, %replica, "a node finds what a roll says of its unit false");
+        }
+    }
+
     /// A node refuses the ledger. Believed in so far as this ledger's own key signed both checkpoints; one that is not
     /// of the tree that is here goes into the ledger, with both.
     ///

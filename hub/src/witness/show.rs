@@ -14,7 +14,7 @@ use lienthong_proto::wire::sync as wire;
 use super::Witnessed;
 use crate::app::Hub;
 
-fn path(hashes: Vec<Digest>) -> Vec<Bytes> {
+pub(super) fn path(hashes: Vec<Digest>) -> Vec<Bytes> {
     hashes.into_iter().map(|hash| hash.to_vec().into()).collect()
 }
 

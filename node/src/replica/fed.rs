@@ -168,6 +168,11 @@ impl Journal {
                     if change.dot.replica == self.author().replica {
                         continue;
                     }
+                    // What is only read comes without some of its fields: it takes the place of nothing whole.
+                    let whole = Entry::decode(bytes).is_ok_and(|entry| entry.is_whole());
+                    if !whole && self.holds(&change)? {
+                        continue;
+                    }
                     self.clock.observe(change.meta.hlc, now);
                     let at = EntryAt { frame: position, index };
                     let source = Source::accepted(&change, unit, *accepted, *proposal, at);
@@ -181,6 +186,12 @@ impl Journal {
             }
         }
         Ok(decisions)
+    }
+
+    /// Whether a change that has live values is held already.
+    fn holds(&self, change: &Change) -> Result<bool, JournalError> {
+        let state = self.dataset().pending_state(&change.record_type, change.record)?;
+        Ok(state.is_some_and(|state| state.sources.contains_key(&change.dot)))
     }
 
     fn decide_fed(&self, decisions: &[Decision]) -> Result<(), JournalError> {

@@ -244,8 +244,8 @@ impl Node {
             known_type(self.replica.catalogue(), name)?;
         }
         let left = self.quality.catch_up().map_err(Answer::failed)?;
-        let mut body = self.quality.defect_list(record_type, None, page).map_err(Answer::failed)?;
         let unit = self.identity.unit();
+        let mut body = self.quality.defect_list(record_type, Some(unit), page).map_err(Answer::failed)?;
         let silence = self.silence();
         let report = self.quality.unit_report(unit, silence).map_err(Answer::failed)?;
         if let Some(fields) = body.as_object_mut() {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::roll::{Acknowledged, RollFault};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 use tonic::transport::Channel;
 
 use super::stream::PROVE_TIMEOUT;
 use super::witness::checkpoint_of;
-use super::{Evidence, RefusalLine, Witness};
+use super::{Evidence, ReceiptLine, RefusalLine, Witness};
 use crate::identity::NodeIdentity;
 use crate::replica::{Fed, FeedPiece, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
@@ -82,4 +83,55 @@ pub(super) fn refuse(evidence: &Evidence, rpc: Option<Rpc<Channel>>, refusal: Re
             tracing::warn!(reason = status.message(), "the hub does not hear that its ledger is refused");
         }
     });
+}
+
+/// Judges the rolls of a round; what shows that one is false is kept.
+pub(super) fn judge_rolls(
+    witness: &Witness,
+    identity: &NodeIdentity,
+    evidence: &Evidence,
+    round: &wire::Round,
+    now: UnixMillis,
+) {
+    if round.rolls.is_empty() {
+        return;
+    }
+    let receipts = || {
+        let mut receipts = evidence.receipts().unwrap_or_default();
+        receipts.retain(|receipt| receipt.ledger == identity.ledger_mark());
+        receipts
+    };
+    let acknowledged = || {
+        let receipt = |receipt: ReceiptLine| Acknowledged {
+            size: receipt.size,
+            ledger_index: receipt.ledger_index,
+            at: UnixMillis(receipt.at),
+        };
+        receipts().into_iter().map(receipt).collect()
+    };
+    let (fault, shown) = match witness.rolls(identity, round, &acknowledged) {
+        Ok(None) => return,
+        Ok(Some(found)) => found,
+        Err(error) => {
+            tracing::error!(%error, "what was judged of a roll cannot be kept");
+            return;
+        }
+    };
+    tracing::error!(%fault, "this node gives no cosignature: a roll of the ledger is false");
+    let contradicted = match &fault {
+        RollFault::Less { acknowledged, .. } => {
+            receipts().into_iter().find(|receipt| receipt.size == *acknowledged)
+        }
+        _ => receipts().into_iter().next_back(),
+    };
+    let refusal = RefusalLine {
+        at: now.0,
+        reason: fault.to_string(),
+        known: contradicted.and_then(|receipt| serde_json::to_string(&receipt).ok()).unwrap_or_default(),
+        shown: round.checkpoint.clone(),
+        roll: Some((hex::encode(&shown.entry), shown.path.iter().map(hex::encode).collect())),
+    };
+    if let Err(error) = evidence.keep_refusal(&refusal) {
+        tracing::error!(%error, "the proof of a false roll cannot be kept");
+    }
 }

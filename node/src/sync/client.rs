@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::calls::{longest_seen, refuse, renew};
+use super::calls::{judge_rolls, longest_seen, refuse, renew};
 use super::reconcile::Reconciler;
 use super::stream::{Report, What, connect, hand_over, prove, read_down};
 use super::{
@@ -396,6 +396,7 @@ impl Driver {
         let client = &self.client;
         let seen = self.seen().map(|(seen, _)| seen);
         let (ledger, now) = (client.identity.ledger(), (client.clock)());
+        judge_rolls(&client.witness, &client.identity, &client.evidence, round, now);
         let judged = client.witness.round(&ledger, round, seen.as_ref(), now);
         let (cosigned, checkpoint) = judged.map_err(|fault| fault.to_string())?;
         if checkpoint.is_some_and(|checkpoint| seen.is_none_or(|seen| checkpoint.size > seen.size)) {
@@ -410,7 +411,7 @@ impl Driver {
         self.alarm(&fault);
         let known = self.seen().map(|(_, note)| note).unwrap_or_default();
         let rpc = self.connection.as_ref().and_then(|connection| connection.rpc.clone());
-        let refusal = RefusalLine { at: (self.client.clock)().0, reason: fault, known, shown };
+        let refusal = RefusalLine { at: (self.client.clock)().0, reason: fault, known, shown, roll: None };
         refuse(&self.client.evidence, rpc, refusal);
         Event::Estranged
     }

@@ -117,6 +117,10 @@ pub struct RefusalLine {
     pub known: String,
     /// What was shown.
     pub shown: String,
+    /// Where a roll was found false, in place of two checkpoints: its entry and its path to the checkpoint shown, hex;
+    /// `known` is then the receipt it contradicts, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll: Option<(String, Vec<String>)>,
 }
 
 const REFUSALS: &str = "refusals.jsonl";

@@ -3,6 +3,7 @@
 //! What it cosigned is on its disk before the cosignature leaves. Key and state are one file: a state that is lost takes
 //! its key along, and another key promises nothing about what this one had seen.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -12,9 +13,10 @@ use lienthong_proto::cosignature::cosign;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::{Digest, SigningKey};
-use lienthong_proto::ids::Sequence;
+use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
 use lienthong_proto::note::{Note, NoteError, Verifier};
+use lienthong_proto::roll::{Acknowledged, KnownReplicas, RollFault, RollLine};
 use lienthong_proto::succession::Ledger;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
@@ -112,6 +114,15 @@ struct Kept {
     /// The latest one with a quorum, and the time the quorum had reached.
     witnessed: Option<(String, UnixMillis)>,
     policy: Option<KeptPolicy>,
+    /// The unit's replicas it was shown, with the time of their enrolment.
+    #[serde(default)]
+    replicas: BTreeMap<ReplicaId, UnixMillis>,
+    /// The last roll judged: when it was called, and its place plus one.
+    #[serde(default)]
+    roll: Option<(UnixMillis, u64)>,
+    /// Why a roll was found false, until a true one follows.
+    #[serde(default)]
+    false_roll: Option<String>,
 }
 
 /// A witness.
@@ -230,11 +241,13 @@ impl Witness {
         hello.policy_seen = kept.policy.as_ref().map_or(0, |policy| policy.index + 1);
         let witnessed = kept.witnessed.as_ref().and_then(|(note, _)| checkpoint_of(note));
         hello.witnessed_seen = witnessed.map_or(0, |checkpoint| checkpoint.size);
+        hello.rolls_seen = kept.roll.map_or(0, |(_, next)| next);
     }
 
     /// Judges what a welcome, whose checkpoint was found good, says of other witnesses; without a quorum where there
     /// was one, no cosignature is given. `proven` says whether the checkpoint follows from what had been seen.
     pub fn welcomed(&self, ledger: &Ledger, welcome: &wire::Welcome, shown: &Checkpoint, proven: bool) {
+        self.shown_replicas(&welcome.enrolments);
         let withheld = if proven {
             self.quorum(ledger, welcome.witnessed.as_ref(), shown).err().map(|fault| fault.to_string())
         } else {
@@ -309,9 +322,18 @@ impl Witness {
             return Err(RoundFault::Backwards { cosigned: cosigned.size, found: checkpoint.size });
         }
         let Some(seen) = seen.filter(|seen| seen.origin == checkpoint.origin) else {
-            return Ok((wire::Cosigned { size: checkpoint.size, line: String::new(), seen: 0 }, None));
+            return Ok((wire::Cosigned { size: checkpoint.size, ..wire::Cosigned::default() }, None));
         };
-        let silent = |seen: u64| wire::Cosigned { size: checkpoint.size, line: String::new(), seen };
+        let silent = |seen: u64| {
+            let kept = self.kept.lock();
+            wire::Cosigned {
+                size: checkpoint.size,
+                seen,
+                rolls_seen: kept.roll.map_or(0, |(_, next)| next),
+                fault: kept.false_roll.clone().unwrap_or_default(),
+                ..wire::Cosigned::default()
+            }
+        };
         // Proven from elsewhere: it is asked again from here.
         let Some(path) = path_between(round.seen.as_ref(), seen.size) else {
             return Ok((silent(seen.size), None));
@@ -322,7 +344,8 @@ impl Witness {
             let judged = self.quorum(ledger, round.witnessed.as_ref(), &checkpoint);
             *self.withheld.lock() = judged.err().map(|fault| fault.to_string());
         }
-        if self.withheld.lock().is_some() {
+        let false_roll = self.kept.lock().false_roll.is_some();
+        if self.withheld.lock().is_some() || false_roll || round.more_rolls {
             return Ok((silent(reached), Some(checkpoint)));
         }
         let text = round.checkpoint.clone();
@@ -336,12 +359,86 @@ impl Witness {
         Ok((wire::Cosigned { line, ..silent(reached) }, Some(checkpoint)))
     }
 
+    fn shown_replicas(&self, enrolments: &[wire::Enrolment]) {
+        let shown = |shown: &wire::Enrolment| {
+            Some((ReplicaId::from_slice(&shown.replica)?, UnixMillis(shown.at_millis)))
+        };
+        let mut replicas: BTreeMap<_, _> = enrolments.iter().filter_map(shown).collect();
+        let kept = self.kept.lock().replicas.clone();
+        replicas.extend(kept.iter().map(|(replica, at)| (*replica, *at)));
+        if replicas.len() > kept.len()
+            && let Err(error) = self.change(|kept| kept.replicas = replicas)
+        {
+            tracing::error!(%error, "the unit's replicas cannot be kept");
+        }
+    }
+
+    /// Judges the lines of the rolls that a round shows, in order, before anything of it is cosigned: `acknowledged` is
+    /// what the hub gave receipts for. One that is false is kept as a reason to cosign nothing, until a true one follows;
+    /// the first comes back with what shows it.
+    ///
+    /// # Errors
+    /// The operating system's, if what was judged cannot be kept.
+    pub fn rolls(
+        &self,
+        identity: &NodeIdentity,
+        round: &wire::Round,
+        acknowledged: &dyn Fn() -> Vec<Acknowledged>,
+    ) -> std::io::Result<Option<(RollFault, wire::RollShown)>> {
+        let ledger = identity.ledger();
+        let signed =
+            SignedCheckpoint::verify(round.checkpoint.as_bytes(), ledger.origin.as_str(), ledger.key);
+        let Ok(signed) = signed else { return Ok(None) };
+        let (mut known, mut first): (Option<KnownReplicas>, _) = (None, None);
+        for shown in &round.rolls {
+            let last = self.kept.lock().roll;
+            let known = known.get_or_insert_with(|| KnownReplicas {
+                own: identity.replica(),
+                acknowledged: acknowledged(),
+                shown: self.kept.lock().replicas.clone(),
+            });
+            let judged = proven_roll(shown, signed.checkpoint(), identity.unit());
+            let (line, index) = match judged {
+                // Judged already.
+                Ok((_, index)) if last.is_some_and(|(_, next)| index < next) => continue,
+                Ok(judged) => judged,
+                Err(fault) => {
+                    self.found_false(&fault, None)?;
+                    first.get_or_insert((fault, shown.clone()));
+                    continue;
+                }
+            };
+            let follows = last.is_none_or(|(at, _)| line.before == at);
+            let gap = || RollFault::Gap {
+                known: last.map_or(UnixMillis(0), |(at, _)| at).rfc3339(),
+                found: line.before.rfc3339(),
+            };
+            let judged = if follows { line.judge(known) } else { Err(gap()) };
+            let next = Some((line.at, index + 1));
+            match judged {
+                Ok(()) => self.change(|kept| (kept.roll, kept.false_roll) = (next, None))?,
+                Err(fault) => {
+                    self.found_false(&fault, next)?;
+                    first.get_or_insert((fault, shown.clone()));
+                }
+            }
+        }
+        Ok(first)
+    }
+
+    fn found_false(&self, fault: &RollFault, next: Option<(UnixMillis, u64)>) -> std::io::Result<()> {
+        self.change(|kept| {
+            kept.roll = next.or(kept.roll);
+            kept.false_roll = Some(fault.to_string());
+        })
+    }
+
     /// What people must hear: no cosignature is given and why, or nothing was witnessed for a day.
     #[must_use]
     pub fn alarm(&self, now: UnixMillis) -> Option<String> {
         let kept = self.kept.lock();
         let since = kept.witnessed.as_ref().map_or(kept.since, |(_, at)| *at);
-        let withheld = self.withheld.lock().clone();
+        let withheld = kept.false_roll.clone().or_else(|| self.withheld.lock().clone());
         let hours = now.since(since) / 3_600_000;
         if now.since(since) > FRESH_MILLIS {
             let why = withheld.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -361,7 +458,18 @@ impl Witness {
 
 impl Kept {
     fn new(seed: String, ledger: String, since: UnixMillis) -> Self {
-        Self { version: 1, seed, ledger, since, cosigned: None, witnessed: None, policy: None }
+        Self {
+            version: 1,
+            seed,
+            ledger,
+            since,
+            cosigned: None,
+            witnessed: None,
+            policy: None,
+            replicas: BTreeMap::new(),
+            roll: None,
+            false_roll: None,
+        }
     }
 }
 
@@ -370,6 +478,20 @@ impl KeptPolicy {
         let keys = self.witnesses.iter().map(|key| key.parse()).collect::<Result<Vec<Verifier>, _>>();
         Ok(Policy::with(keys?, self.quorum)?)
     }
+}
+
+/// A line of a unit, proven to stand in the ledger, and where.
+fn proven_roll(
+    shown: &wire::RollShown,
+    checkpoint: &Checkpoint,
+    unit: &UnitCode,
+) -> Result<(RollLine, u64), RollFault> {
+    let entry = Entry::decode(&shown.entry).map_err(|_| RollFault::NoLine)?;
+    let index = entry.header.dot.sequence.0;
+    let path = digests(&shown.path).map_err(|_| RollFault::Unproven)?;
+    verify_inclusion(&entry.leaf_hash(), index, checkpoint.size, &path, &checkpoint.root)
+        .map_err(|_| RollFault::Unproven)?;
+    Ok((RollLine::of(&entry, unit)?, index))
 }
 
 /// The policy a message brings, proven to stand in the ledger.

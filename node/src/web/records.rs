@@ -83,6 +83,7 @@ fn search(view: &View, chosen: &RecordType, asked: &Asked) -> Markup {
 fn table(view: &View, declared: &RecordType, answer: &Json) -> Markup {
     let items = answer.get("items").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     let columns = columns(declared, COLUMNS);
+    let own = view.web.node.identity.unit().as_str();
     let text = |item: &Json, field: &Field| Some(cell(view, field, item.get("fields")?.get(&field.name)?));
     let defects = |item: &Json| item.get("defects").and_then(Json::as_array).map_or(0, Vec::len);
     let open = |item: &Json| item.get("conflicts").and_then(Json::as_array).map_or(0, Vec::len);
@@ -99,6 +100,7 @@ fn table(view: &View, declared: &RecordType, answer: &Json) -> Markup {
                             td { @if place == 0 { a href=(path) { (text) } } @else { (text) } }
                         }
                         td {
+                            @if item.get("unit").and_then(Json::as_str) != Some(own) { span.tag { (view.t("chỉ xem, của", "read only, of")) " " (item.get("unit").and_then(Json::as_str).unwrap_or("–")) } " " }
                             @if item.get("withdrawn").is_some() { span.tag { (view.t("đã thu hồi", "withdrawn")) } " " }
                             @if defects(item) > 0 { span.tag.warn { (defects(item)) " " (view.t("lỗi", "defects")) } " " }
                             @if open(item) > 0 { span.tag.bad { (view.t("có giá trị khác nhau", "values differ")) } }

@@ -24,7 +24,8 @@ use super::{Catalogue, Field, FieldKind, Label, RecordType};
 /// ```
 ///
 /// Each unit states its half in a record of its own; both name the same record, units and day of release. Once both
-/// halves stand the province gives the record over.
+/// halves stand the province gives the record over. Where it went all the same, the unit that has it now reads what keeps
+/// it, as long as that stands: fields up to C2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Handover {

@@ -8,6 +8,7 @@ use crate::event::{Acceptance, Event};
 use crate::hash::Digest;
 use crate::ids::{Dot, ReplicaId, Sequence, UnitCode};
 use crate::note::Note;
+use crate::roll;
 use crate::succession::Succession;
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -138,13 +139,7 @@ impl Facts {
         }
         for (name, value) in &event.fields {
             let Some(code) = name.strip_prefix("unit/") else { continue };
-            let Value::List(members) = value else { return None };
-            let replicas = members.iter().map(|member| {
-                let Value::Text(text) = member else { return None };
-                let (replica, size) = text.split_once(':')?;
-                Some((replica.parse().ok()?, size.parse().ok()?))
-            });
-            self.roll.units.insert(code.parse().ok()?, replicas.collect::<Option<_>>()?);
+            self.roll.units.insert(code.parse().ok()?, roll::members(value).ok()?);
         }
         Some(())
     }

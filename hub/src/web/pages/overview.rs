@@ -51,8 +51,13 @@ fn witnesses(view: &View) -> Markup {
         @for refused in refused.values() {
             p.wrong role="alert" {
                 (hub.tree().title(&refused.unit)) ": "
-                (view.t("máy xã từ chối sổ cái này, vì không phải sổ đã thấy. Không xóa gì; xem sổ tay, mục alert-refused.",
-                    "its node refuses this ledger, which is not the one it saw. Delete nothing; see the runbook, alert-refused."))
+                @if refused.known.is_empty() {
+                    (view.t("máy xã không ký làm chứng: sổ cái ghi sai về máy của đơn vị. Không xóa gì; xem sổ tay, mục alert-refused.",
+                        "its node gives no cosignature: what the ledger says of the unit’s nodes is false. Delete nothing; see the runbook, alert-refused."))
+                } @else {
+                    (view.t("máy xã từ chối sổ cái này, vì không phải sổ đã thấy. Không xóa gì; xem sổ tay, mục alert-refused.",
+                        "its node refuses this ledger, which is not the one it saw. Delete nothing; see the runbook, alert-refused."))
+                }
             }
         }
         @if hub.unwitnessed_millis().is_some_and(|age| age > FRESH_MILLIS) {

@@ -1,0 +1,232 @@
+//! A unit's line of a roll: what the ledger says of its replicas, judged by one who knows what it had handed in.
+//!
+//! A roll names the replicas of every unit with the entries held of each; a bundle must show all of that. Each node judges
+//! its own unit's line of every roll before it cosigns a ledger that holds it (PROTOCOL.md, “Witnesses”).
+
+use std::collections::BTreeMap;
+
+use crate::bytes::Malformed;
+use crate::disclosure::event::ROLL;
+use crate::entry::Entry;
+use crate::event::Event;
+use crate::ids::{ReplicaId, UnitCode};
+use crate::time::UnixMillis;
+use crate::value::Value;
+
+/// The roll before this one, by its time; 1970 for the first.
+pub const BEFORE: &str = "before";
+/// The ledger's last acceptance that is counted.
+pub const UPTO: &str = "upto";
+/// What was taken so long before a roll must be in it, whatever it says it counts.
+const SLACK_MILLIS: u64 = 10 * 60 * 1_000;
+
+/// The path of a unit's line.
+#[must_use]
+pub fn line_of(unit: &UnitCode) -> String {
+    format!("unit/{unit}")
+}
+
+/// One unit's line of a roll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollLine {
+    /// When the roll was called: its name.
+    pub at: UnixMillis,
+    /// The one before.
+    pub before: UnixMillis,
+    /// The ledger's last acceptance that is counted.
+    pub upto: u64,
+    /// Entries held, by replica.
+    pub replicas: BTreeMap<ReplicaId, u64>,
+}
+
+/// What was acknowledged to a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Entries of its log.
+    pub size: u64,
+    /// The ledger's entry that says so.
+    pub ledger_index: u64,
+    /// The hub's time.
+    pub at: UnixMillis,
+}
+
+/// What somebody of a unit knows of its replicas.
+#[derive(Debug, Clone)]
+pub struct KnownReplicas {
+    /// The one that judges.
+    pub own: ReplicaId,
+    /// What it was acknowledged.
+    pub acknowledged: Vec<Acknowledged>,
+    /// The unit's replicas it was shown, with the time of their enrolment.
+    pub shown: BTreeMap<ReplicaId, UnixMillis>,
+}
+
+/// Why a line is false.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RollFault {
+    /// It is no line of a roll for this unit.
+    #[error("what is shown is no line of this unit in a roll of the ledger")]
+    NoLine,
+    /// It does not stand in the ledger.
+    #[error("the roll does not stand in the ledger")]
+    Unproven,
+    /// One was left out.
+    #[error("the roll follows one of {found}; the last that was shown here is of {known}")]
+    Gap {
+        /// As known.
+        known: String,
+        /// As said.
+        found: String,
+    },
+    /// A replica is not there.
+    #[error("the roll of {at} does not have replica {replica} of this unit")]
+    Missing {
+        /// The roll.
+        at: String,
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// There is less of it than was acknowledged.
+    #[error("the roll of {at} has {found} entries of replica {replica}, {acknowledged} were acknowledged")]
+    Less {
+        /// The roll.
+        at: String,
+        /// The replica.
+        replica: ReplicaId,
+        /// As the roll says.
+        found: u64,
+        /// As acknowledged.
+        acknowledged: u64,
+    },
+}
+
+/// The replicas a line lists, each with the entries held of it.
+///
+/// # Errors
+/// [`Malformed`] for anything else.
+pub fn members(value: &Value) -> Result<Vec<(ReplicaId, u64)>, Malformed> {
+    let malformed = Malformed("a line of a roll");
+    let Value::List(members) = value else { return Err(malformed) };
+    let member = |member: &Value| {
+        let Value::Text(text) = member else { return None };
+        let (replica, size) = text.split_once(':')?;
+        Some((replica.parse().ok()?, size.parse().ok()?))
+    };
+    members.iter().map(|value| member(value).ok_or(malformed)).collect()
+}
+
+impl RollLine {
+    /// The line of a unit that an entry shows, if it does.
+    ///
+    /// # Errors
+    /// [`RollFault::NoLine`].
+    pub fn of(entry: &Entry<'_>, unit: &UnitCode) -> Result<Self, RollFault> {
+        let event = Event::of(entry).ok().filter(|event| event.kind == ROLL).ok_or(RollFault::NoLine)?;
+        let (Some(Value::Timestamp(before)), Some(Value::Integer(upto)), Some(line)) =
+            (event.fields.get(BEFORE), event.fields.get(UPTO), event.fields.get(&line_of(unit)))
+        else {
+            return Err(RollFault::NoLine);
+        };
+        let replicas = members(line).map_err(|_| RollFault::NoLine)?.into_iter().collect();
+        let upto = u64::try_from(*upto).map_err(|_| RollFault::NoLine)?;
+        Ok(Self { at: event.at, before: *before, upto, replicas })
+    }
+
+    /// Judges it by what is known of the unit's replicas.
+    ///
+    /// # Errors
+    /// [`RollFault`] if a replica is missing, or has less than was acknowledged.
+    pub fn judge(&self, known: &KnownReplicas) -> Result<(), RollFault> {
+        let (at, long_before) = (self.at.rfc3339(), |time: UnixMillis| self.at.0 > time.0 + SLACK_MILLIS);
+        let missing = |replica: &ReplicaId| RollFault::Missing { at: at.clone(), replica: *replica };
+        let counted = known
+            .acknowledged
+            .iter()
+            .filter(|acknowledged| acknowledged.ledger_index <= self.upto || long_before(acknowledged.at));
+        if let Some(acknowledged) = counted.map(|acknowledged| acknowledged.size).max() {
+            let found = *self.replicas.get(&known.own).ok_or_else(|| missing(&known.own))?;
+            if found < acknowledged {
+                return Err(RollFault::Less { at, replica: known.own, found, acknowledged });
+            }
+        }
+        let shown = known.shown.iter().filter(|(_, enrolled)| long_before(**enrolled));
+        match shown.map(|(replica, _)| replica).find(|replica| !self.replicas.contains_key(*replica)) {
+            Some(replica) => Err(missing(replica)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Dot, Sequence};
+
+    const OWN: ReplicaId = ReplicaId([1; 16]);
+    const OTHER: ReplicaId = ReplicaId([2; 16]);
+
+    fn line(members: &[(ReplicaId, u64)]) -> Result<RollLine, RollFault> {
+        let members = members.iter().map(|(replica, size)| Value::Text(format!("{replica}:{size}")));
+        let fields = BTreeMap::from([
+            (BEFORE.to_owned(), Value::Timestamp(UnixMillis(0))),
+            (UPTO.to_owned(), Value::Integer(50)),
+            ("unit/11953".to_owned(), Value::List(members.collect())),
+            ("unit/12004".to_owned(), Value::List(Vec::new())),
+        ]);
+        let event =
+            Event { kind: ROLL.to_owned(), at: UnixMillis(5_000_000), actor: "hub".to_owned(), fields };
+        let (bytes, _) = event.build(Dot { replica: OTHER, sequence: Sequence(60) }, &[7; 16]).unwrap();
+        let shown = Entry::decode(&bytes).unwrap().redact(|path| path != "unit/12004");
+        RollLine::of(&Entry::decode(&shown).unwrap(), &"11953".parse().unwrap())
+    }
+
+    fn known(acknowledged: &[(u64, u64, u64)], shown: &[(ReplicaId, u64)]) -> KnownReplicas {
+        let acknowledged = acknowledged.iter().map(|&(size, ledger_index, at)| Acknowledged {
+            size,
+            ledger_index,
+            at: UnixMillis(at),
+        });
+        let shown = shown.iter().map(|&(replica, at)| (replica, UnixMillis(at))).collect();
+        KnownReplicas { own: OWN, acknowledged: acknowledged.collect(), shown }
+    }
+
+    /// Goal: a line is judged by what counts when it was called, and by nothing that came at the same time or later.
+    #[test]
+    fn a_line_is_judged_by_what_was_acknowledged() {
+        let judge = |members: &[(ReplicaId, u64)], known: &KnownReplicas| line(members).unwrap().judge(known);
+        let receipts = known(&[(10, 40, 4_990_000), (20, 51, 4_999_000)], &[]);
+        assert_eq!(judge(&[(OWN, 10)], &receipts), Ok(()), "the second is behind what it counts");
+        assert!(matches!(
+            judge(&[(OWN, 9)], &receipts),
+            Err(RollFault::Less { found: 9, acknowledged: 10, .. })
+        ));
+        assert!(matches!(judge(&[(OTHER, 99)], &receipts), Err(RollFault::Missing { replica: OWN, .. })));
+        // One that counts less than there long was is none.
+        let old = known(&[(20, 51, 1_000_000)], &[]);
+        assert!(matches!(judge(&[(OWN, 10)], &old), Err(RollFault::Less { .. })));
+        // Nothing acknowledged: nothing to miss.
+        assert_eq!(judge(&[], &known(&[], &[])), Ok(()));
+        let shown = known(&[], &[(OTHER, 1_000_000)]);
+        assert!(matches!(judge(&[(OWN, 1)], &shown), Err(RollFault::Missing { replica: OTHER, .. })));
+        assert_eq!(judge(&[(OWN, 1)], &known(&[], &[(OTHER, 4_999_000)])), Ok(()), "enrolled meanwhile");
+        assert_eq!(judge(&[(OTHER, 0)], &shown), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_line_is_none() {
+        let other: UnitCode = "12004".parse().unwrap();
+        let event = Event {
+            kind: "access".to_owned(),
+            at: UnixMillis(1),
+            actor: "hub".to_owned(),
+            fields: BTreeMap::new(),
+        };
+        let (bytes, _) = event.build(Dot { replica: OWN, sequence: Sequence(0) }, &[7; 16]).unwrap();
+        assert_eq!(RollLine::of(&Entry::decode(&bytes).unwrap(), &other), Err(RollFault::NoLine));
+        for bad in
+            [Value::Null, Value::List(vec![Value::Integer(1)]), Value::List(vec![Value::Text("x:1".into())])]
+        {
+            assert!(members(&bad).is_err());
+        }
+    }
+}

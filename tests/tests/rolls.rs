@@ -1,0 +1,150 @@
+//! A roll is more than the hub's word: each node judges its own unit's line before it cosigns the ledger that holds it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lienthong_hub::app::Hub;
+use lienthong_node::app::{Node, system_clock};
+use lienthong_proto::checkpoint::SignedCheckpoint;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::merkle::verify_inclusion;
+use lienthong_proto::roll::{BEFORE, RollLine, UPTO, line_of};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
+use lienthong_tests::sharing::{MEMBERS, Shared};
+use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, reopened};
+
+const THERE: &str = "12004";
+
+/// Waits until something holds, asked again and again.
+async fn eventually(what: &str, wanted: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !wanted() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What a roll says.
+type Fields = BTreeMap<String, Value>;
+
+/// Logs a roll as the hub does, with whatever it is made to say, and closes a round over it.
+async fn roll(hub: &Hub, lie: impl Fn(&mut Fields)) {
+    let mut fields = {
+        let books = hub.committer.books().read();
+        let mut lines: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for (replica, held) in &books.replicas {
+            let line = Value::Text(format!("{replica}:{}", held.frontier.size()));
+            lines.entry(line_of(&held.unit)).or_default().push(line);
+        }
+        let upto = books.replicas.values().map(|held| held.ledger_index).max().unwrap();
+        let mut fields: Fields = lines.into_iter().map(|(name, line)| (name, Value::List(line))).collect();
+        fields.insert(BEFORE.to_owned(), Value::Timestamp(books.rolls.last()));
+        fields.insert(UPTO.to_owned(), Value::Integer(i64::try_from(upto).unwrap()));
+        fields.extend(
+            ["part", "parts"].iter().zip(0..).map(|(name, n)| ((*name).to_owned(), Value::Integer(n))),
+        );
+        fields
+    };
+    lie(&mut fields);
+    hub.event("roll", "hub", fields).await.unwrap();
+    hub.close_round().await.unwrap();
+}
+
+fn line(node: &Node, size: u64) -> Value {
+    Value::List(vec![Value::Text(format!("{}:{size}", node.identity.replica()))])
+}
+
+fn alarm(node: &Node) -> Option<String> {
+    node.sync().unwrap().status().unwitnessed
+}
+
+/// Goal: a node whose own line is false gives no cosignature, says so at both ends, and keeps what proves it to anybody;
+/// others are not concerned; a true roll ends it, after a restart as well. Method: a hub that logs rolls it should not.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
+    let shared = Shared::on(Province::set().await.unwrap()).await;
+    let (hub, here) = (Arc::clone(shared.hub()), &shared.node);
+    let Province { dir, address, .. } = &shared.province;
+    let there = make_node(&hub, address, &dir.path().join("there"), THERE).await.unwrap();
+    there.start_sync(brisk());
+    there.write(vec![member(THERE, "033070000009", "Nguyễn Văn An").unwrap()]).await;
+    acknowledged(&there).await.unwrap();
+    let replicas = [here, &there].map(|node| node.identity.replica());
+    let named = |replica: &ReplicaId| hub.committer.books().read().witnesses.keys.contains_key(replica);
+    eventually("both are witnesses", || replicas.iter().all(named)).await;
+    // What the hub itself logs for a bundle is true.
+    let grant = shared.granted(MEMBERS).await;
+    shared.bundle(grant, "one.ltb").await;
+    let both = || hub.rounds.cosigned() == (2, 0);
+    eventually("both cosign what is true", both).await;
+    let size = here.sync().unwrap().status().acknowledged;
+    let own = line_of(here.identity.unit());
+    let never = UnixMillis(7);
+    let lies: [(&str, &dyn Fn(&mut Fields)); 5] = [
+        ("were acknowledged", &|fields| drop(fields.insert(own.clone(), line(here, size - 1)))),
+        ("does not have replica", &|fields| drop(fields.insert(own.clone(), Value::List(Vec::new())))),
+        ("does not have replica", &|fields| drop(fields.insert(own.clone(), line(&there, 99)))),
+        // It leaves one out that it has, or one that nobody here was shown.
+        ("the roll follows one of", &|fields| {
+            drop(fields.insert(BEFORE.to_owned(), Value::Timestamp(never)))
+        }),
+        ("no line of this unit", &|fields| drop(fields.insert(own.clone(), Value::Integer(3)))),
+    ];
+    for (number, (said, lie)) in lies.into_iter().enumerate() {
+        roll(&hub, lie).await;
+        let refused = || hub.refusals.standing().get(&replicas[0]).cloned();
+        eventually("the hub is told", || refused().is_some_and(|refused| refused.reason.contains(said)))
+            .await;
+        eventually("people at the node are told", || alarm(here).is_some_and(|why| why.contains(said))).await;
+        if said == "the roll follows one of" {
+            // That is everybody's to see.
+            eventually("the other as well", || hub.refusals.standing().len() == 2).await;
+            assert_eq!(hub.rounds.cosigned(), (0, 0));
+        } else {
+            eventually("the other cosigns", || hub.rounds.cosigned() == (1, 0)).await;
+            assert!(!hub.refusals.standing().contains_key(&replicas[1]) && alarm(&there).is_none());
+        }
+        let kept = here.evidence.refusals().unwrap();
+        assert_eq!(kept.len(), number + 1, "{kept:#?}");
+        proves(here, kept.last().unwrap().clone());
+        if said == "no line of this unit" {
+            continue;
+        }
+        roll(&hub, |_| {}).await;
+        eventually("a true one ends it", both).await;
+        eventually("both are told", || hub.refusals.standing().is_empty() && alarm(here).is_none()).await;
+    }
+    // Opened anew it still does not cosign.
+    let folder = dir.path().join("here");
+    let Shared { province: _province, node, .. } = shared;
+    node.close().await;
+    drop(node);
+    let here = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
+    here.start_sync(brisk());
+    eventually("it says so again", || alarm(&here).is_some_and(|why| why.contains("no line of this unit")))
+        .await;
+    there.close().await;
+    here.close().await;
+    hub.close().await;
+}
+
+/// What is kept is enough for anybody: an entry of the ledger, under a checkpoint it signed.
+fn proves(node: &Node, kept: lienthong_node::sync::RefusalLine) {
+    let (entry, path) = kept.roll.unwrap();
+    let (entry, ledger) = (hex::decode(entry).unwrap(), node.identity.ledger());
+    let signed = SignedCheckpoint::verify(kept.shown.as_bytes(), ledger.origin.as_str(), ledger.key).unwrap();
+    let checkpoint = signed.checkpoint();
+    let entry = Entry::decode(&entry).unwrap();
+    let path: Vec<_> = path.iter().map(|hash| hex::decode(hash).unwrap().try_into().unwrap()).collect();
+    let index = entry.header.dot.sequence.0;
+    assert!(verify_inclusion(&entry.leaf_hash(), index, checkpoint.size, &path, &checkpoint.root).is_ok());
+    let others = entry.opened().filter(|(name, _)| name.starts_with("unit/"));
+    assert_eq!(others.count(), 1, "no other unit’s line");
+    if RollLine::of(&entry, node.identity.unit()).is_ok() {
+        assert!(kept.known.contains("cosignature"), "the receipt it contradicts");
+    }
+}
