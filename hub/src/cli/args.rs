@@ -550,6 +550,11 @@ pub enum UnitAction {
         /// Its code
         unit: String,
     },
+    /// Duyệt gia hạn giấy chứng nhận đã hết hạn của đơn vị, một lần, trong một ngày; hãy gọi đơn vị trước · let its machine have a certificate that has ended renewed, once, within a day; call the unit first
+    ApproveRenewal {
+        /// Its code
+        unit: String,
+    },
     /// Người cần gọi ở đơn vị; để trống cả hai là xóa · whom to call there; leave both out to forget it
     Contact {
         /// Its code

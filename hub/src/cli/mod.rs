@@ -145,7 +145,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     };
                     command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
-                Command::Key { action: KeyAction::Rotate { wait } } => match given(&cli.keys, &config) {
+                Command::Key { action: KeyAction::Rotate { tls: true, .. } } => {
+                    let request = Request::CertificateRenew { names: Vec::new(), actor: author() };
+                    door.ask(asked(request), &mut |_| {}).await
+                }
+                Command::Key { action: KeyAction::Rotate { wait, .. } } => match given(&cli.keys, &config) {
                     Ok(keys) => {
                         // Without a daemon it is done here, or not at all.
                         let wait = *wait || matches!(door, Door::Folder(_));
@@ -497,6 +501,9 @@ fn of_unit(action: &UnitAction) -> anyhow::Result<Request> {
         UnitAction::Lineage(lineage) => lineage.request()?,
         UnitAction::List => Request::UnitList,
         UnitAction::Show { unit } => Request::UnitShow { unit: unit.parse()? },
+        UnitAction::ApproveRenewal { unit } => {
+            Request::UnitApproveRenewal { unit: unit.parse()?, actor: author() }
+        }
         UnitAction::ApproveRecovery { unit } => {
             Request::UnitApproveRecovery { unit: unit.parse()?, actor: author() }
         }

@@ -12,12 +12,12 @@ mod server;
 mod successor;
 mod tokens;
 
-pub use approvals::{APPROVAL_MILLIS, Approval, Approvals};
+pub use approvals::{APPROVAL_MILLIS, Approval, Approvals, Approved};
 pub use contacts::{Contact, ContactError, Contacts};
 pub use init::{InitError, InitOptions, InitReport, ensure_administrator, init};
 pub use issue::{IssueError, Issuer, PeerIdentity, peer_identity};
 pub use kit::{Kit, KitError};
-pub use registry::{Enrolled, Refusal, Registry, RegistryError, ReplicaState};
+pub use registry::{Enrolled, NextKey, Refusal, Registry, RegistryError, ReplicaState};
 pub use sealed::{Seal, SealError, open_kit, seal_kit};
 pub use secrets::{HubProfile, HubSecrets, SecretsError, WRAPPED, recovery_public, unwrap_seal};
 pub use server::{ServerCertificate, ServerCertificateError};

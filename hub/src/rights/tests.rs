@@ -29,6 +29,7 @@ const WHO_MAY_REQUEST: &str = "
     O..A unit_revoke
     O..A unit_contact
     O..A unit_approve_recovery
+    O..A unit_approve_renewal
     OSPA records
     O..A records, written
     OSPA quality
@@ -112,6 +113,10 @@ const WHO_MAY_OPEN: &str = "
     O..A POST /units/{unit}/contact
     O..A GET /units/{unit}/revoke
     O..A POST /units/{unit}/revoke
+    OSPA GET /alerts
+    OSPA GET /alerts/live
+    OSPA GET /alerts/{id}
+    O..A POST /alerts/{id}/acknowledge
     OSPA GET /sharing
     O..A POST /sharing/agencies
     O..A POST /sharing/grants

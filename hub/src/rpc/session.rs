@@ -9,7 +9,7 @@ use futures::stream::FuturesOrdered;
 use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
 use lienthong_node::replica::Head;
-use lienthong_node::sync::{FENCED, REFUSAL};
+use lienthong_node::sync::{FENCED, REFUSAL, UNKNOWN};
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::feed::FeedCursor;
@@ -162,7 +162,12 @@ impl Session {
     }
 
     fn still_welcome(&self) -> Result<(), End> {
-        match self.hub.registry.get(self.enrolled.replica).map(|entry| entry.state) {
+        let entry = self.hub.registry.get(self.enrolled.replica);
+        let renewed = entry.as_ref().is_some_and(|entry| !entry.has_tls_key(&self.enrolled.tls_key_hash));
+        match entry.map(|entry| entry.state) {
+            Some(ReplicaState::Active) if renewed => {
+                Err(Status::unavailable("the machine's key was rotated: this one is good no more").into())
+            }
             Some(ReplicaState::Active) => Ok(()),
             Some(ReplicaState::Fenced { .. }) => Err(refused(Refusal::Fenced).into()),
             _ => Err(refused(Refusal::Revoked).into()),
@@ -601,12 +606,15 @@ impl Session {
     }
 }
 
-/// What a peer that may not call is told: in words, and for a fence so that its program knows too.
+/// What a peer that may not call is told: in words, and for a fence or an unknown key so that its program knows too.
 pub(super) fn refused(refusal: Refusal) -> Status {
     let mut status = Status::permission_denied(refusal.to_string());
-    if refusal == Refusal::Fenced {
-        status.metadata_mut().insert(REFUSAL, MetadataValue::from_static(FENCED));
-    }
+    let said = match refusal {
+        Refusal::Fenced => FENCED,
+        Refusal::Unknown => UNKNOWN,
+        Refusal::Revoked => return status,
+    };
+    status.metadata_mut().insert(REFUSAL, MetadataValue::from_static(said));
     status
 }
 

@@ -30,6 +30,7 @@ use tokio::runtime::Handle;
 
 use crate::accounts::AccountError;
 use crate::app::Hub;
+use crate::pki::Approved;
 
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
 pub use sharing::SharingRequest;
@@ -76,7 +77,12 @@ impl Hub {
             Request::UnitContact { unit, name, phone, actor } => {
                 self.unit_contact(&unit, &name, &phone, &actor).await
             }
-            Request::UnitApproveRecovery { unit, actor } => self.approve_recovery(&unit, &actor).await,
+            Request::UnitApproveRecovery { unit, actor } => {
+                self.approve(Approved::Recovery, &unit, &actor).await
+            }
+            Request::UnitApproveRenewal { unit, actor } => {
+                self.approve(Approved::Renewal, &unit, &actor).await
+            }
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, &reason, actor).await
             }
@@ -210,6 +216,7 @@ impl Hub {
             | Request::UnitRevoke { .. }
             | Request::UnitContact { .. }
             | Request::UnitApproveRecovery { .. }
+            | Request::UnitApproveRenewal { .. }
             | Request::QuarantineRelease { .. }
             | Request::QuarantineSeparate { .. }
             | Request::WaiverAdd(_)

@@ -114,6 +114,13 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// Let a unit's machine go on by its log key with a fresh certificate, once.
+    UnitApproveRenewal {
+        /// Which.
+        unit: UnitCode,
+        /// Who.
+        actor: String,
+    },
     /// Something about records.
     Records(RecordsRequest),
     /// How good the units' data is, or one unit's with the rows behind it.
@@ -510,6 +517,7 @@ impl Request {
             Self::UnitRevoke { .. } => "unit_revoke",
             Self::UnitContact { .. } => "unit_contact",
             Self::UnitApproveRecovery { .. } => "unit_approve_recovery",
+            Self::UnitApproveRenewal { .. } => "unit_approve_renewal",
             Self::Records(request) if request.writes() => "records, written",
             Self::Records(_) => "records",
             Self::Quality { .. } => "quality",
@@ -574,6 +582,7 @@ impl Request {
             | Self::UnitContact { actor, .. }
             | Self::LineageUndo { actor, .. }
             | Self::UnitApproveRecovery { actor, .. }
+            | Self::UnitApproveRenewal { actor, .. }
             | Self::QuarantineRelease { actor, .. }
             | Self::QuarantineSeparate { actor, .. }
             | Self::WaiverEnd { actor, .. }

@@ -1,11 +1,13 @@
 //! Who this node is: its keys, its certificate, whom it trusts, and the connections made with them.
 
+mod certified;
 mod dial;
 mod enrol;
 mod files;
 mod list;
 mod node;
 mod proxy;
+mod renew;
 mod token;
 
 pub use dial::{ALPN_ENROL, ALPN_SYNC, DialError, connect, provider, spki_hash};
@@ -16,4 +18,5 @@ pub(crate) use list::PrivateList;
 pub use list::PrivateListError;
 pub use node::{IdentityError, NodeIdentity, Profile, cosigner_name, introduction_message};
 pub use proxy::{Proxy, ProxyFault, ProxySetting};
+pub use renew::{RenewError, is_ended, renew, renew_by_log_key, renewal_message};
 pub use token::{Token, TokenSyntax};

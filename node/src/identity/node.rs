@@ -9,12 +9,14 @@ use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::succession::{self, Ledger, SuccessionError};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
-use rcgen::{CertificateParams, KeyPair};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rcgen::CertificateParams;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{Proxy, read_private, spki_hash, write_private};
+use super::certified::{Certified, KEY, next_key, settle};
+use super::renew::{Renewal, renewal_message};
+use super::{Proxy, read_private, write_private};
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -94,8 +96,7 @@ pub struct NodeIdentity {
     profile: Profile,
     log_key: Arc<SigningKey>,
     provincial_key: Arc<[u8]>,
-    tls_key: Vec<u8>,
-    chain: RwLock<Vec<CertificateDer<'static>>>,
+    certified: RwLock<Certified>,
     data: PathBuf,
     root: CertificateDer<'static>,
     known: RwLock<Known>,
@@ -144,6 +145,7 @@ impl NodeIdentity {
             read("log.seed")?.try_into().map_err(|_| malformed("log.seed is not 32 bytes".to_owned()))?;
         let der = |text: &String| hex::decode(text).map(CertificateDer::from);
         let chain = profile.chain.iter().map(der).collect::<Result<_, _>>();
+        let chain = chain.map_err(|error| malformed(error.to_string()))?;
         let key = |text: &String| {
             let mut key = [0; 32];
             hex::decode_to_slice(text, &mut key).map_err(|error| malformed(error.to_string())).map(|()| key)
@@ -157,8 +159,7 @@ impl NodeIdentity {
             recovery_key: key(&profile.recovery_key)?,
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
             provincial_key: read("provincial.key")?.into(),
-            tls_key: read("tls.key")?,
-            chain: RwLock::new(chain.map_err(|error| malformed(error.to_string()))?),
+            certified: RwLock::new(Certified::load(&dir, chain)?),
             data: data.to_owned(),
             root: der(&profile.root).map_err(|error| malformed(error.to_string()))?,
             cosigner_key: key(&profile.cosigner_key)?,
@@ -199,7 +200,7 @@ impl NodeIdentity {
         })?;
         let files = [
             ("log.seed", &seed[..]),
-            ("tls.key", tls_key),
+            (KEY, tls_key),
             ("provincial.key", provincial_key),
             ("profile.json", &profile_json),
         ];
@@ -237,7 +238,7 @@ impl NodeIdentity {
     /// The log key and its proof, for a hub that was restored or rebuilt and does not know this replica.
     #[must_use]
     pub fn introduction(&self) -> (Vec<u8>, Vec<u8>) {
-        let tls_key = self.chain.read().first().and_then(spki_hash).unwrap_or_default();
+        let tls_key = self.certified.read().key_hash().unwrap_or_default();
         let proof = self.log_key.sign(&introduction_message(&self.replica(), &tls_key));
         (self.log_key.public_key().to_vec(), proof.to_vec())
     }
@@ -282,7 +283,7 @@ impl NodeIdentity {
     /// [`IdentityError`] if the statements do not lead on, or it cannot be kept.
     pub fn succeed(&self, notes: &[String]) -> Result<Ledger, IdentityError> {
         let mut known = self.known.write();
-        let chain: Vec<String> = self.chain.read().iter().map(hex::encode).collect();
+        let chain = self.certified.read().chain.iter().map(hex::encode).collect();
         let (ledger, taken) = succession::follow(&known.ledger, notes, self.recovery_key)?;
         let successions = [&known.successions[..], &taken].concat();
         self.keep(chain, &ledger, successions.clone())?;
@@ -302,48 +303,57 @@ impl NodeIdentity {
         self.cosigner_key
     }
 
-    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.chain.read().clone()
+    /// Certificate and key, of one another.
+    ///
+    /// # Errors
+    /// What is wrong with the key.
+    pub(crate) fn certified(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), &'static str> {
+        self.certified.read().pair()
     }
 
     /// When the certificate was issued and when it ends; `None` if it cannot be read.
     #[must_use]
     pub fn validity(&self) -> Option<(UnixMillis, UnixMillis)> {
-        let chain = self.chain.read();
-        let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+        let certified = self.certified.read();
+        let (_, certificate) = X509Certificate::from_der(certified.chain.first()?).ok()?;
         let millis = |seconds: i64| UnixMillis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000));
         let validity = certificate.validity();
         Some((millis(validity.not_before.timestamp()), millis(validity.not_after.timestamp())))
     }
 
-    /// A certificate request for the key this node was enrolled with.
-    pub(crate) fn renewal_request(&self) -> Result<Vec<u8>, IdentityError> {
+    /// SHA-256 of the key in use for TLS.
+    #[must_use]
+    pub fn tls_key_hash(&self) -> Option<Digest> {
+        self.certified.read().key_hash()
+    }
+
+    /// What a renewal says: a request for a fresh key, and the log key's word that it is this replica's.
+    pub(crate) fn renewal(&self) -> Result<Renewal, IdentityError> {
         let malformed = |error: rcgen::Error| IdentityError::Malformed {
-            path: "tls.key".to_owned(),
+            path: "a certificate request".to_owned(),
             reason: error.to_string(),
         };
-        let key = PrivatePkcs8KeyDer::from(self.tls_key.clone());
-        let key = KeyPair::try_from(&key).map_err(malformed)?;
+        let key = next_key(&folder(&self.data))?;
         let request = CertificateParams::default().serialize_request(&key).map_err(malformed)?;
-        Ok(request.der().to_vec())
+        let csr = request.der().to_vec();
+        let proof = self.log_key.sign(&renewal_message(&self.replica(), &csr)).to_vec();
+        Ok(Renewal { csr, proof })
     }
 
     /// Goes on with a renewed certificate, kept before it is used.
     pub(crate) fn renewed(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), IdentityError> {
-        let wrong = |reason: &str| IdentityError::Malformed {
-            path: "a renewed certificate".to_owned(),
-            reason: reason.to_owned(),
-        };
-        let own = self.chain.read().first().and_then(spki_hash);
-        if own.is_none() || chain.first().and_then(spki_hash) != own {
-            return Err(wrong("it is for another key"));
-        }
         // Held while writing: a succession must not be written over by a renewal.
         let known = self.known.read();
-        let hex = chain.iter().map(hex::encode).collect();
+        let mut certified = self.certified.write();
+        let dir = folder(&self.data);
+        let next = certified.renewed(&dir, chain)?;
+        let hex = next.chain.iter().map(hex::encode).collect();
         self.keep(hex, &known.ledger, known.successions.clone())?;
-        *self.chain.write() = chain;
-        Ok(())
+        let moved = next.key_hash() != certified.key_hash();
+        *certified = next;
+        if moved { settle(&dir) } else { Ok(()) }
     }
 
     fn keep(
@@ -367,10 +377,6 @@ impl NodeIdentity {
 
     pub(crate) fn root(&self) -> CertificateDer<'static> {
         self.root.clone()
-    }
-
-    pub(crate) fn tls_key(&self) -> Result<PrivateKeyDer<'static>, &'static str> {
-        PrivateKeyDer::try_from(self.tls_key.clone())
     }
 }
 

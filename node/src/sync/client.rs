@@ -54,7 +54,7 @@ pub struct SyncStatus {
 #[derive(Debug, Clone)]
 pub struct SyncHandle {
     status: watch::Receiver<SyncStatus>,
-    nudge: mpsc::Sender<()>,
+    nudge: mpsc::Sender<Event>,
 }
 
 impl SyncHandle {
@@ -72,7 +72,12 @@ impl SyncHandle {
 
     /// Dials now, if it was waiting.
     pub fn dial_now(&self) {
-        let _ = self.nudge.try_send(());
+        let _ = self.nudge.try_send(Event::DialNow);
+    }
+
+    /// Makes the line again at once: the certificate is another.
+    pub fn redial(&self) {
+        let _ = self.nudge.try_send(Event::Redial);
     }
 }
 
@@ -142,6 +147,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         reconciler,
         introduces: false,
         estranged: false,
+        ended: false,
     };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)
@@ -159,6 +165,8 @@ struct Driver {
     introduces: bool,
     /// The alarm is about the hub's ledger.
     estranged: bool,
+    /// The hub found the certificate ended.
+    ended: bool,
 }
 
 struct Connection {
@@ -179,7 +187,7 @@ impl Driver {
     async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Report>,
-        mut nudged: mpsc::Receiver<()>,
+        mut nudged: mpsc::Receiver<Event>,
         stop: CancellationToken,
     ) {
         let mut head = self.client.head.clone();
@@ -191,7 +199,7 @@ impl Driver {
                 () = stop.cancelled() => return,
                 Some(report) = inbox.recv() => self.report(report),
                 Ok(()) = head.changed() => Some(Event::Grown(*head.borrow_and_update())),
-                Some(()) = nudged.recv() => Some(Event::DialNow),
+                Some(event) = nudged.recv() => Some(event),
                 () = sleep(wait) => Some(Event::Tick),
             };
             if let Some(event) = event {
@@ -236,9 +244,13 @@ impl Driver {
                 self.keep_proof(&receipt, reply);
                 Some(Event::Heard)
             }
+            What::Renewed => {
+                self.reconciler.forget();
+                Some(Event::Redial)
+            }
             What::Lost(left) => {
                 tracing::debug!(reason = left.reason, "the connection to the hub is lost");
-                self.introduces = left.stranger;
+                (self.introduces, self.ended) = (left.stranger, left.ended);
                 self.status.send_modify(|status| status.fault = Some(left.reason));
                 if left.fenced {
                     return Some(Event::Fenced);
@@ -370,7 +382,12 @@ impl Driver {
                 let _ = admit.send(());
             }
             if let Some(rpc) = connection.rpc.clone() {
-                tokio::spawn(renew(rpc.clone(), identity, clock));
+                let (asking, events, generation) = (rpc.clone(), self.events.clone(), self.generation);
+                tokio::spawn(async move {
+                    if renew(asking, &identity, clock).await {
+                        let _ = events.send(Report { generation, what: What::Renewed }).await;
+                    }
+                });
                 if let Some(receipt) = unproven {
                     tokio::spawn(prove(rpc, receipt, self.generation, self.events.clone()));
                 }
@@ -621,8 +638,10 @@ impl Driver {
         let events = self.events.clone();
         let replica = self.client.replica.clone();
         let (admit, admitted) = oneshot::channel();
+        let now = (self.client.clock)();
+        let ended = self.ended || identity.validity().is_some_and(|(_, until)| until <= now);
         let task = tokio::spawn(async move {
-            let left = match connect(&identity).await {
+            let left = match connect(&identity, ended).await {
                 Ok((rpc, up, down)) => {
                     let opened = Report { generation, what: What::Opened(up, rpc) };
                     if events.send(opened).await.is_err() {
