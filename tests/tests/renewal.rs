@@ -284,7 +284,7 @@ fn later() -> UnixMillis {
 /// Who answers at an address by a name, if the hub's root vouches for it.
 async fn shown(hub: &Hub, address: &str, name: &str) -> std::io::Result<CertificateDer<'static>> {
     let mut roots = RootCertStore::empty();
-    roots.add(hub.secrets.root.clone()).unwrap();
+    roots.add(hub.secrets.root()).unwrap();
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()

@@ -57,6 +57,9 @@ pub struct Enrolled {
     /// The TLS key that takes over with its first use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<NextKey>,
+    /// Whose its certificate is, as [`super::Authorities::is_current`] takes it.
+    #[serde(default)]
+    pub issuer: String,
     /// The Ed25519 key of its log, hex.
     pub log_key: String,
     /// When, milliseconds.
@@ -220,15 +223,20 @@ impl Registry {
     }
 
     /// A replica's next TLS key was used: the one before is good no more, on open streams neither.
-    fn take_over(&self, replica: ReplicaId, tls_key_hash: &str) -> Result<(), RegistryError> {
+    fn take_over(
+        &self,
+        PeerIdentity { replica, issuer, .. }: &PeerIdentity,
+        tls_key_hash: &str,
+    ) -> Result<(), RegistryError> {
         let mut entries = self.entries.write();
         let mut next = entries.clone();
         // Another call of the same key may have been faster.
-        let Some(entry) = next.get_mut(&replica).filter(|entry| entry.is_next(tls_key_hash)) else {
+        let Some(entry) = next.get_mut(replica).filter(|entry| entry.is_next(tls_key_hash)) else {
             return Ok(());
         };
         entry.next = None;
         tls_key_hash.clone_into(&mut entry.tls_key_hash);
+        issuer.clone_into(&mut entry.issuer);
         self.keep(&next)?;
         *entries = next;
         drop(entries);
@@ -248,7 +256,7 @@ impl Registry {
         }
         match entry.state {
             ReplicaState::Active if entry.is_next(&hash) => {
-                if let Err(error) = self.take_over(peer.replica, &hash) {
+                if let Err(error) = self.take_over(peer, &hash) {
                     // It goes on with both; the next call tries again.
                     tracing::error!(replica = %peer.replica, %error, "a key's first use cannot be kept");
                 }

@@ -139,7 +139,7 @@ impl Tokens {
         let (mut id, mut secret) = ([0; 8], [0; 16]);
         rand::rng().fill_bytes(&mut id);
         rand::rng().fill_bytes(&mut secret);
-        let root = spki_hash(&secrets.root).unwrap_or_default();
+        let root = spki_hash(&secrets.root()).unwrap_or_default();
         let ledger = sha256(&[&secrets.ledger_public()]);
         let entry = TokenEntry {
             id: hex::encode(id),
@@ -209,6 +209,13 @@ impl Tokens {
     #[must_use]
     pub fn list(&self) -> Vec<TokenEntry> {
         self.entries.lock().clone()
+    }
+
+    /// Whether one is out that can be used still.
+    #[must_use]
+    pub fn any_open(&self, now: UnixMillis) -> bool {
+        let open = |entry: &TokenEntry| entry.used.is_none() && !entry.revoked && entry.expires > now.0;
+        self.entries.lock().iter().any(open)
     }
 
     /// Takes a token back.

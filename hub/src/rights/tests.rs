@@ -30,6 +30,9 @@ const WHO_MAY_REQUEST: &str = "
     O..A unit_contact
     O..A unit_approve_recovery
     O..A unit_approve_renewal
+    OSPA authority_show
+    ...A authority_rotate
+    ...A authority_retire
     OSPA records
     O..A records, written
     OSPA quality

@@ -16,7 +16,9 @@ use x509_parser::prelude::FromDer as _;
 
 use crate::accept::Peer;
 use crate::app::Hub;
-use crate::pki::{Approved, Enrolled, PeerIdentity, Refusal, RegistryError, ReplicaState, Role, TokenError};
+use crate::pki::{
+    Approved, Enrolled, PeerIdentity, Refusal, RegistryError, ReplicaState, Role, TokenError, issuer_of,
+};
 
 /// Serves enrolment for a hub.
 pub struct EnrolmentService {
@@ -87,6 +89,7 @@ impl EnrolmentService {
             role,
             tls_key_hash: tls_key,
             next: None,
+            issuer: issuer_of(&certificate),
             log_key: log,
             enrolled_at: now.0,
             state: ReplicaState::Active,
@@ -161,7 +164,8 @@ impl EnrolmentService {
         let (hub, secrets) = (&self.hub, &self.hub.secrets);
         wire::EnrolReply {
             chain: vec![certificate.to_vec().into()],
-            root: secrets.root.to_vec().into(),
+            root: secrets.root().to_vec().into(),
+            authority: secrets.authorities.current().note,
             unit_name: hub.tree().title(unit),
             unit: unit.to_string(),
             role: role.to_string(),
@@ -203,6 +207,14 @@ impl Enrolment for EnrolmentService {
         let _turn = self.turn.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
         self.enrolled(request.into_inner(), peer).await.map(Response::new)
+    }
+
+    async fn authority(
+        &self,
+        _request: Request<wire::AuthorityRequest>,
+    ) -> Result<Response<wire::AuthorityReply>, Status> {
+        let note = self.hub.secrets.authorities.current().note;
+        Ok(Response::new(wire::AuthorityReply { note }))
     }
 
     async fn renew(

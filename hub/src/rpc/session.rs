@@ -10,6 +10,7 @@ use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
 use lienthong_node::replica::Head;
 use lienthong_node::sync::{FENCED, REFUSAL, UNKNOWN};
+use lienthong_proto::authority::FIRST;
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::feed::FeedCursor;
@@ -66,6 +67,8 @@ pub(super) struct Session {
     told: ToldCursor,
     feed: Option<FeedReader>,
     answers: FuturesOrdered<Answer>,
+    /// The number of the newest authority of certificates it knows.
+    authority: u32,
     /// What this node is as a witness.
     witness: Option<Asking>,
     /// What somebody at the hub waits for an answer to.
@@ -80,7 +83,8 @@ impl Session {
     ) -> Self {
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
         let (held, feed, witness, asked) = (None, None, None, None);
-        Self { hub, enrolled, down, held, notice_cursor: 0, told, feed, answers, witness, asked }
+        let (notice_cursor, authority) = (0, FIRST);
+        Self { hub, enrolled, down, held, notice_cursor, told, feed, answers, authority, witness, asked }
     }
 
     /// Converses to the end; `hello` was read already, or is read first.
@@ -106,6 +110,7 @@ impl Session {
         self.greet(hello).await?;
         let mut asks = self.hub.desk.open(self.enrolled.replica);
         let mut registry = self.hub.registry.watch();
+        let mut authorities = self.hub.secrets.authorities.watch();
         let mut noticed = self.hub.committer.noticed();
         let mut news = self.hub.quality.news().ok_or(End::Gone)?;
         let mut fed = self.hub.committer.feed().news(&self.enrolled.unit);
@@ -124,6 +129,12 @@ impl Session {
                 changed = registry.changed() => {
                     changed.map_err(|_| End::Gone)?;
                     self.still_welcome()?;
+                }
+                changed = authorities.changed() => {
+                    changed.map_err(|_| End::Gone)?;
+                    if let Some(note) = self.unknown_authority() {
+                        self.send(wire::down::Message::Authority(wire::Authority { note })).await?;
+                    }
                 }
                 changed = noticed.changed() => {
                     changed.map_err(|_| End::Gone)?;
@@ -207,6 +218,7 @@ impl Session {
             self.hub.committer.greeted(replica, hello.log_size).await;
         }
         self.notice_cursor = hello.notice_cursor;
+        self.authority = hello.authority.max(FIRST);
         self.feed = self.feed_reader(&hello);
         self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
@@ -246,6 +258,11 @@ impl Session {
             enrolments: self.enrolments(),
             seen: asking.filter(|_| own).and_then(|_| self.hub.consistency(hello.ledger_seen, head.size)),
             witnessed: asking.and_then(|asking| asking.witnessed(&self.hub, head)),
+            authority: self.unknown_authority().unwrap_or_default(),
+            authority_alone: {
+                let authorities = &self.hub.secrets.authorities;
+                if authorities.former().is_none() { authorities.current().number } else { 0 }
+            },
         };
         self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
         self.send(wire::down::Message::Welcome(welcome)).await?;
@@ -261,6 +278,14 @@ impl Session {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The statement of the authority of now, if the node has not been told of it.
+    fn unknown_authority(&mut self) -> Option<String> {
+        let current = self.hub.secrets.authorities.current();
+        let new = current.number > self.authority;
+        self.authority = self.authority.max(current.number);
+        new.then_some(current.note)
     }
 
     /// The ledger's checkpoint, and for a node that knows another ledger by what right this one follows it.

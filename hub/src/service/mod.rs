@@ -1,6 +1,7 @@
 //! What a hub does when asked: the one place behind the control socket and the command line.
 
 mod api_tokens;
+mod authority;
 mod catalogue;
 mod certificate;
 mod decisions;
@@ -32,6 +33,7 @@ use crate::accounts::AccountError;
 use crate::app::Hub;
 use crate::pki::Approved;
 
+pub use authority::AuthorityRequest;
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
 pub use sharing::SharingRequest;
 
@@ -115,6 +117,7 @@ impl Hub {
             Request::CertificateRenew { names, actor } => self.certificate_renew(&names, &actor).await,
             Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
+            Request::Authority(request) => self.authority(request).await,
             Request::Sharing(request) => self.sharing(request, &tell).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
@@ -232,6 +235,7 @@ impl Hub {
             | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }
             | Request::ConfirmSuccession { .. }
+            | Request::Authority(_)
             | Request::Sharing(_)
             | Request::CertificateRenew { .. }
             | Request::ApiTokenCreate { .. }

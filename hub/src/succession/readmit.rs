@@ -54,6 +54,7 @@ impl Hub {
             role,
             tls_key_hash: hex::encode(peer.key_hash),
             next: None,
+            issuer: peer.issuer.clone(),
             log_key: hex::encode(log_key),
             enrolled_at: self.now().0,
             state: ReplicaState::Active,

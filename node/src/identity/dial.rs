@@ -88,7 +88,9 @@ pub(super) fn client_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifi
 /// Whom a node trusts to vouch for its hub.
 pub(super) fn roots(identity: &NodeIdentity) -> Result<RootCertStore, DialError> {
     let mut roots = RootCertStore::empty();
-    roots.add(identity.root()).map_err(|error| DialError::Own(error.to_string()))?;
+    for root in identity.roots() {
+        roots.add(root).map_err(|error| DialError::Own(error.to_string()))?;
+    }
     Ok(roots)
 }
 

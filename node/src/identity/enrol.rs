@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use lienthong_proto::authority::Authority;
 use lienthong_proto::hash::{Digest, Signer as _, SigningKey, sha256};
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::wire::enrol as wire;
@@ -17,7 +18,8 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime}
 use serde::{Deserialize, Serialize};
 use tonic::transport::Channel;
 
-use super::dial::{connect, dial};
+use super::dial::{client_builder, connect, dial};
+use super::node::province_of;
 use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Proxy, Token, provider, spki_hash};
 use super::{read_private, write_private};
 use crate::rpc::enrol::enrolment_client::EnrolmentClient;
@@ -98,7 +100,7 @@ pub async fn enrol_through(
 pub async fn enrol_again(old: &NodeIdentity) -> Result<Enrolment, EnrolError> {
     let fresh = Fresh::make()?;
     let reply = fresh.ask(connect(old).await?, None).await?;
-    if reply.root.as_ref() != old.root().as_ref() {
+    if !old.roots().iter().any(|root| root.as_ref() == reply.root.as_ref()) {
         return Err(EnrolError::Reply("another root certificate"));
     }
     let profile = checked(&old.profile().hub, fresh.replica, &reply)?;
@@ -229,7 +231,7 @@ fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Pr
     if reply.chain.is_empty() || keys.iter().any(|key| key.len() != 32) {
         return Err(EnrolError::Reply("a certificate or key is missing"));
     }
-    Ok(Profile {
+    let profile = Profile {
         version: 1,
         hub: hub.to_owned(),
         unit: reply.unit.parse().map_err(|_| EnrolError::Reply("unit"))?,
@@ -244,15 +246,29 @@ fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Pr
         recovery_key: hex::encode(&reply.recovery_key),
         chain: reply.chain.iter().map(hex::encode).collect(),
         root: hex::encode(&reply.root),
+        authority: reply.authority.clone(),
         successions: Vec::new(),
-    })
+    };
+    if !reply.authority.is_empty() {
+        let recovery = reply.recovery_key.as_ref().try_into().unwrap_or_default();
+        let stated = Authority::verify(&reply.authority, &province_of(&profile), recovery);
+        stated.map_err(|_| EnrolError::Reply("another authority"))?;
+    }
+    Ok(profile)
 }
 
 fn enrol_config(token: &Token) -> Result<ClientConfig, EnrolError> {
-    let verifier = PinnedRoot { root: token.root, provider: provider() };
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| EnrolError::Keys(error.to_string()))?
+    pinned(Some(token.root)).map_err(|error| EnrolError::Keys(error.to_string()))
+}
+
+/// TLS to whoever answers: only to ask for what is believed by another's signature.
+pub(super) fn anybody() -> Result<ClientConfig, rustls::Error> {
+    pinned(None)
+}
+
+fn pinned(root: Option<Digest>) -> Result<ClientConfig, rustls::Error> {
+    let verifier = PinnedRoot { root, provider: provider() };
+    let mut config = client_builder()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
@@ -261,10 +277,10 @@ fn enrol_config(token: &Token) -> Result<ClientConfig, EnrolError> {
     Ok(config)
 }
 
-/// Trusts exactly the root whose public key the token names; everything else is checked as usual.
+/// Trusts exactly the root whose public key the token names, everything else is checked as usual; or anybody.
 #[derive(Debug)]
 struct PinnedRoot {
-    root: Digest,
+    root: Option<Digest>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -278,7 +294,10 @@ impl ServerCertVerifier for PinnedRoot {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let pinned = |certificate: &&CertificateDer<'_>| spki_hash(certificate) == Some(self.root);
+        if self.root.is_none() {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let pinned = |certificate: &&CertificateDer<'_>| spki_hash(certificate) == self.root;
         let root = intermediates.iter().find(pinned).ok_or_else(unknown)?;
         let mut roots = RootCertStore::empty();
         roots.add(root.clone().into_owned())?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lienthong_proto::authority::AuthorityError;
 use lienthong_proto::checkpoint::Origin;
 use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
@@ -16,6 +17,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::certified::{Certified, KEY, next_key, settle};
 use super::renew::{Renewal, renewal_message};
+use super::trusted::Trusted;
 use super::{Proxy, read_private, write_private};
 
 /// What enrolment settled; kept as JSON.
@@ -49,6 +51,9 @@ pub struct Profile {
     pub chain: Vec<String>,
     /// The hub's root, DER in hex.
     pub root: String,
+    /// The signed statement of another authority that is trusted too, or alone; empty for none.
+    #[serde(default)]
+    pub authority: String,
     /// The signed statements by which the ledger known came to follow the one of enrolment, the oldest first.
     #[serde(default)]
     pub successions: Vec<String>,
@@ -85,6 +90,9 @@ pub enum IdentityError {
     /// The log key's seed is unusable.
     #[error(transparent)]
     Seed(#[from] BadSeed),
+    /// Another authority is not one the recovery key has named.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// Another ledger is not the successor of the one known.
     #[error(transparent)]
     Succession(#[from] SuccessionError),
@@ -98,7 +106,7 @@ pub struct NodeIdentity {
     provincial_key: Arc<[u8]>,
     certified: RwLock<Certified>,
     data: PathBuf,
-    root: CertificateDer<'static>,
+    trusted: RwLock<Trusted>,
     known: RwLock<Known>,
     recovery_key: [u8; 32],
     cosigner_key: [u8; 32],
@@ -154,14 +162,17 @@ impl NodeIdentity {
         let origin = Origin::new(&profile.domain, &profile.province, &unit, profile.hub_replica);
         let origin = origin.map_err(|error| malformed(error.to_string()))?;
         let ledger = Ledger { origin, key: key(&profile.ledger_key)? };
+        let (recovery_key, province) = (key(&profile.recovery_key)?, province_of(&profile));
+        let root = der(&profile.root).map_err(|error| malformed(error.to_string()))?;
+        let trusted = Trusted::of(root, &profile.authority, &province, recovery_key)?;
         Ok(Some(Self {
+            trusted: RwLock::new(trusted),
             known: RwLock::new(Known { ledger, successions: profile.successions.clone() }),
-            recovery_key: key(&profile.recovery_key)?,
+            recovery_key,
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
             provincial_key: read("provincial.key")?.into(),
             certified: RwLock::new(Certified::load(&dir, chain)?),
             data: data.to_owned(),
-            root: der(&profile.root).map_err(|error| malformed(error.to_string()))?,
             cosigner_key: key(&profile.cosigner_key)?,
             profile,
             proxy: None,
@@ -286,7 +297,7 @@ impl NodeIdentity {
         let chain = self.certified.read().chain.iter().map(hex::encode).collect();
         let (ledger, taken) = succession::follow(&known.ledger, notes, self.recovery_key)?;
         let successions = [&known.successions[..], &taken].concat();
-        self.keep(chain, &ledger, successions.clone())?;
+        self.keep(chain, (&ledger, successions.clone()), &self.trusted.read())?;
         *known = Known { ledger: ledger.clone(), successions };
         Ok(ledger)
     }
@@ -350,7 +361,7 @@ impl NodeIdentity {
         let dir = folder(&self.data);
         let next = certified.renewed(&dir, chain)?;
         let hex = next.chain.iter().map(hex::encode).collect();
-        self.keep(hex, &known.ledger, known.successions.clone())?;
+        self.keep(hex, (&known.ledger, known.successions.clone()), &self.trusted.read())?;
         let moved = next.key_hash() != certified.key_hash();
         *certified = next;
         if moved { settle(&dir) } else { Ok(()) }
@@ -359,14 +370,16 @@ impl NodeIdentity {
     fn keep(
         &self,
         chain: Vec<String>,
-        ledger: &Ledger,
-        successions: Vec<String>,
+        (ledger, successions): (&Ledger, Vec<String>),
+        trusted: &Trusted,
     ) -> Result<(), IdentityError> {
         let profile = Profile {
             chain,
             hub_replica: ledger.origin.replica(),
             ledger_key: hex::encode(ledger.key),
             successions,
+            root: hex::encode(&trusted.root),
+            authority: trusted.note.clone(),
             ..self.profile.clone()
         };
         let path = folder(&self.data).join("profile.json");
@@ -375,9 +388,59 @@ impl NodeIdentity {
         write_private(&path, &bytes).map_err(io)
     }
 
-    pub(crate) fn root(&self) -> CertificateDer<'static> {
-        self.root.clone()
+    /// Whose certificates are believed: one root, or two while one follows the other.
+    #[must_use]
+    pub fn roots(&self) -> Vec<CertificateDer<'static>> {
+        self.trusted.read().roots()
     }
+
+    /// The number of the newest authority known.
+    #[must_use]
+    pub fn authority(&self) -> u32 {
+        self.trusted.read().number()
+    }
+
+    /// Whether the own certificate is of the newest authority known.
+    #[must_use]
+    pub fn is_under_newest(&self) -> bool {
+        let (certified, trusted) = (self.certified.read(), self.trusted.read());
+        certified.chain.first().is_some_and(|own| trusted.has_issued(own))
+    }
+
+    /// Trusts another authority beside the one known, kept before it is used; whether it was new.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if the recovery key has not named it, or it cannot be kept; what was trusted stays.
+    pub fn trust(&self, note: &str) -> Result<bool, IdentityError> {
+        self.turn(|trusted| Ok(trusted.with(note, &province_of(&self.profile), self.recovery_key)?))
+    }
+
+    /// Trusts the newest authority alone from now on, if this is its number and the own certificate is of it.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if that cannot be kept.
+    pub(crate) fn trust_alone(&self, number: u32) -> Result<bool, IdentityError> {
+        let settled = number == self.authority() && self.is_under_newest();
+        self.turn(|trusted| Ok(trusted.alone().filter(|_| settled)))
+    }
+
+    fn turn(
+        &self,
+        next: impl FnOnce(&Trusted) -> Result<Option<Trusted>, IdentityError>,
+    ) -> Result<bool, IdentityError> {
+        let known = self.known.read();
+        let chain = self.certified.read().chain.iter().map(hex::encode).collect();
+        let mut trusted = self.trusted.write();
+        let Some(next) = next(&trusted)? else { return Ok(false) };
+        self.keep(chain, (&known.ledger, known.successions.clone()), &next)?;
+        *trusted = next;
+        Ok(true)
+    }
+}
+
+/// Whose province a profile is: `<domain>/<province>`.
+pub(super) fn province_of(profile: &Profile) -> String {
+    format!("{}/{}", profile.domain, profile.province)
 }
 
 /// What the log key signs to introduce a replica to a hub that does not know it.

@@ -13,6 +13,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use super::dial::{client_builder, dial, roots};
+use super::enrol::anybody;
 use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity};
 use crate::rpc::enrol::enrolment_client::EnrolmentClient;
 use crate::rpc::sync::sync_client::SyncClient;
@@ -61,10 +62,31 @@ pub fn renewal_message(replica: &ReplicaId, csr: &[u8]) -> Vec<u8> {
     [b"lienthong renew v1\n", &replica.0[..], &sha256(&[csr])].concat()
 }
 
-/// Whether a connection failed because the hub found the certificate ended.
+/// Whether a connection failed because the hub found the certificate ended, or its authority retired.
 #[must_use]
 pub fn is_ended(reason: &str) -> bool {
-    reason.contains(&format!("{:?}", AlertDescription::CertificateExpired))
+    let alerts = [AlertDescription::CertificateExpired, AlertDescription::UnknownCA];
+    alerts.iter().any(|alert| reason.contains(&format!("{alert:?}")))
+}
+
+/// Whether a connection failed because the hub's certificate is of an authority that is not trusted.
+#[must_use]
+pub fn is_untrusted(reason: &str) -> bool {
+    reason.contains("UnknownIssuer")
+}
+
+/// Asks whoever answers at the hub's address for the newest authority's statement, and trusts what the recovery key has
+/// signed; whether that was new. Nothing is told there, and nothing else believed: anybody may answer.
+///
+/// # Errors
+/// [`RenewError`].
+pub async fn ask_authority(identity: &NodeIdentity) -> Result<bool, RenewError> {
+    let config = anybody().map_err(|error| DialError::Own(error.to_string()))?;
+    let channel = dial(&identity.profile().hub, identity.proxy(), Arc::new(config)).await?;
+    let mut request = tonic::Request::new(enrol::AuthorityRequest {});
+    request.set_timeout(RENEW_TIMEOUT);
+    let note = EnrolmentClient::new(channel).authority(request).await?.into_inner().note;
+    if note.is_empty() { Ok(false) } else { Ok(identity.trust(&note)?) }
 }
 
 /// Renews by the certificate in use; it is used from the next connection on, which ends the old one.

@@ -17,10 +17,10 @@ use crate::rpc::sync::sync_client::SyncClient as Rpc;
 /// A certificate older than this is renewed with the next connection.
 const RENEW_AFTER_MILLIS: u64 = 30 * 24 * 3_600 * 1_000;
 
-/// Renews the certificate in good time, with a fresh key; whether it did.
+/// Renews the certificate in good time, or under another authority, with a fresh key; whether it did.
 pub(super) async fn renew(rpc: Rpc<Channel>, identity: &NodeIdentity, clock: fn() -> UnixMillis) -> bool {
     let young = |(from, _): (UnixMillis, UnixMillis)| clock().since(from) < RENEW_AFTER_MILLIS;
-    if identity.validity().is_some_and(young) {
+    if identity.validity().is_some_and(young) && identity.is_under_newest() {
         return false;
     }
     match identity::renew(identity, rpc).await {

@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 
 use super::calls::{longest_seen, refuse, renew};
 use super::reconcile::Reconciler;
-use super::stream::{Report, What, connect, hand_over, prove, read_down};
+use super::stream::{Before, Report, What, connect, hand_over, prove, read_down};
 use super::{
     Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, Phase, Promised, ReceiptLine,
     RefusalLine, Roots as _, Settings, Welcomed, Witness, judge, verify_proof,
@@ -147,7 +147,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         reconciler,
         introduces: false,
         estranged: false,
-        ended: false,
+        before: Before::default(),
     };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)
@@ -165,8 +165,8 @@ struct Driver {
     introduces: bool,
     /// The alarm is about the hub's ledger.
     estranged: bool,
-    /// The hub found the certificate ended.
-    ended: bool,
+    /// What was wrong with certificates the last time.
+    before: Before,
 }
 
 struct Connection {
@@ -250,7 +250,8 @@ impl Driver {
             }
             What::Lost(left) => {
                 tracing::debug!(reason = left.reason, "the connection to the hub is lost");
-                (self.introduces, self.ended) = (left.stranger, left.ended);
+                self.introduces = left.stranger;
+                self.before = Before { ended: left.ended, untrusted: left.untrusted };
                 self.status.send_modify(|status| status.fault = Some(left.reason));
                 if left.fenced {
                     return Some(Event::Fenced);
@@ -319,6 +320,15 @@ impl Driver {
                 Ok(()) => Some(Event::Heard),
                 Err(fault) => Some(self.estranged(fault, round.checkpoint)),
             },
+            Message::Authority(came) => {
+                let rpc = self.connection.as_ref().and_then(|connection| connection.rpc.clone());
+                if let (true, Some(rpc)) = (self.hear_authority(&came.note), rpc) {
+                    let (identity, clock) = (Arc::clone(&self.client.identity), self.client.clock);
+                    let told = (self.events.clone(), self.generation);
+                    tokio::spawn(renew_and_say(rpc, identity, clock, told));
+                }
+                Some(Event::Heard)
+            }
             // The reader has taken it in.
             Message::Feed(_) => Some(Event::Heard),
             Message::Reconcile(asked) => {
@@ -375,6 +385,12 @@ impl Driver {
         if std::mem::take(&mut self.estranged) {
             self.status.send_modify(|status| status.alarm = None);
         }
+        self.hear_authority(&welcome.authority);
+        match self.client.identity.trust_alone(welcome.authority_alone) {
+            Ok(true) => tracing::info!("the authority of before is trusted no more"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "who is trusted cannot be kept"),
+        }
         let unproven = self.client.evidence.unproven();
         let (identity, clock) = (Arc::clone(&self.client.identity), self.client.clock);
         if let Some(connection) = &mut self.connection {
@@ -383,17 +399,38 @@ impl Driver {
             }
             if let Some(rpc) = connection.rpc.clone() {
                 let (asking, events, generation) = (rpc.clone(), self.events.clone(), self.generation);
-                tokio::spawn(async move {
-                    if renew(asking, &identity, clock).await {
-                        let _ = events.send(Report { generation, what: What::Renewed }).await;
-                    }
-                });
+                tokio::spawn(renew_and_say(asking, identity, clock, (events, generation)));
                 if let Some(receipt) = unproven {
                     tokio::spawn(prove(rpc, receipt, self.generation, self.events.clone()));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Trusts another authority, if the recovery key has named it; what was trusted stays otherwise.
+    fn hear_authority(&self, note: &str) -> bool {
+        if note.is_empty() {
+            return false;
+        }
+        match self.client.identity.trust(note) {
+            Ok(new) => {
+                if new {
+                    tracing::warn!(
+                        "another authority of certificates is trusted, signed for by the recovery key"
+                    );
+                }
+                new
+            }
+            Err(error) => {
+                tracing::error!(%error, "what came as another authority is refused");
+                let alarm = format!(
+                    "tỉnh gửi gốc chứng nhận không do khóa khôi phục ký, không nhận: gọi tỉnh · an authority that the recovery key did not sign for was refused: call the province ({error})"
+                );
+                self.status.send_modify(|status| status.alarm = Some(alarm));
+                false
+            }
+        }
     }
 
     /// The longest checkpoint of the ledger known that was seen, and its note.
@@ -593,6 +630,7 @@ impl Driver {
             ledger: ledger.origin.replica().0.to_vec().into(),
             log_key: log_key.into(),
             log_key_proof: log_key_proof.into(),
+            authority: identity.authority(),
             ledger_seen: self.seen().map_or(0, |(seen, _)| seen.size),
             ..wire::Hello::default()
         };
@@ -639,9 +677,10 @@ impl Driver {
         let replica = self.client.replica.clone();
         let (admit, admitted) = oneshot::channel();
         let now = (self.client.clock)();
-        let ended = self.ended || identity.validity().is_some_and(|(_, until)| until <= now);
+        let ended = self.before.ended || identity.validity().is_some_and(|(_, until)| until <= now);
+        let before = Before { ended, ..self.before };
         let task = tokio::spawn(async move {
-            let left = match connect(&identity, ended).await {
+            let left = match connect(&identity, before).await {
                 Ok((rpc, up, down)) => {
                     let opened = Report { generation, what: What::Opened(up, rpc) };
                     if events.send(opened).await.is_err() {
@@ -706,6 +745,18 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(reason.into()) }).await;
         });
+    }
+}
+
+/// Renews if it is time, and says so: the line is made again then.
+async fn renew_and_say(
+    rpc: Rpc<Channel>,
+    identity: Arc<NodeIdentity>,
+    clock: fn() -> UnixMillis,
+    (events, generation): (mpsc::Sender<Report>, u64),
+) {
+    if renew(rpc, &identity, clock).await {
+        let _ = events.send(Report { generation, what: What::Renewed }).await;
     }
 }
 

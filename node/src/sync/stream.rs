@@ -44,12 +44,14 @@ pub(super) struct Left {
     pub(super) fenced: bool,
     /// The certificate has ended, or counts no more: another is asked for by the log key.
     pub(super) ended: bool,
+    /// The hub's certificate is of an authority that is not known: the newest is asked for.
+    pub(super) untrusted: bool,
 }
 
 impl From<String> for Left {
     fn from(reason: String) -> Self {
-        let ended = identity::is_ended(&reason);
-        Self { reason, ended, ..Self::default() }
+        let (ended, untrusted) = (identity::is_ended(&reason), identity::is_untrusted(&reason));
+        Self { reason, ended, untrusted, ..Self::default() }
     }
 }
 
@@ -61,7 +63,7 @@ impl From<tonic::Status> for Left {
         let causes = std::error::Error::source(&status).map(|cause| format!("{cause:?}")).unwrap_or_default();
         let reason = status.message().to_owned();
         let ended = unknown || identity::is_ended(&reason) || identity::is_ended(&causes);
-        Self { reason, stranger, fenced, ended }
+        Self { reason, stranger, fenced, ended, untrusted: false }
     }
 }
 
@@ -95,6 +97,13 @@ pub(super) async fn hand_over(
 /// How many messages may wait to be sent.
 const UP_QUEUE: usize = 16;
 
+/// What was wrong the last time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Before {
+    pub(super) ended: bool,
+    pub(super) untrusted: bool,
+}
+
 pub(super) type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::Down>);
 
 /// A proof must come within this.
@@ -119,8 +128,13 @@ pub(super) async fn prove(
     let _ = events.send(Report { generation, what: What::Proof(receipt, reply) }).await;
 }
 
-/// Connects; a certificate that has `ended` is renewed first, as soon as the province lets it.
-pub(super) async fn connect(identity: &NodeIdentity, ended: bool) -> Result<Opened, Left> {
+/// Connects. Where the hub was not trusted the last time, the newest authority is asked for first; a certificate that has
+/// ended is renewed first, as soon as the province lets it.
+pub(super) async fn connect(identity: &NodeIdentity, before: Before) -> Result<Opened, Left> {
+    let Before { ended, untrusted } = before;
+    if untrusted && identity::ask_authority(identity).await.map_err(|error| Left::from(error.to_string()))? {
+        tracing::warn!("another authority of certificates is trusted, signed for by the recovery key");
+    }
     if ended {
         let renewed = identity::renew_by_log_key(identity).await;
         renewed.map_err(|error| Left { reason: error.to_string(), ended: true, ..Left::default() })?;
