@@ -69,7 +69,7 @@ async fn alerts_are_listed_with_whom_to_call_and_taken_with_a_note() {
     hardened(&page);
     for said in [
         "Lâu chưa sao lưu",
-        "Giấy chứng nhận sắp hết hạn",
+        "Chứng thư sắp hết hạn",
         "Phạm Văn Dũng",
         "href=\"tel:02213862001\"",
         &format!("href=\"/units/{UNIT}\""),

@@ -105,7 +105,7 @@ impl Kind {
             Self::Differs => ("Bản ghi hai nơi khác nhau", "Records differ"),
             Self::Job => ("Việc nền bị kẹt", "A background job is stuck"),
             Self::Disk => ("Đĩa sắp đầy", "The disk is nearly full"),
-            Self::Certificate => ("Giấy chứng nhận sắp hết hạn", "A certificate ends soon"),
+            Self::Certificate => ("Chứng thư sắp hết hạn", "A certificate ends soon"),
             Self::Clock => ("Đồng hồ sai", "A clock is wrong"),
             Self::Silent => ("Máy im lặng", "A machine is silent"),
             Self::Away => ("Máy vắng lâu", "A machine has been away for long"),

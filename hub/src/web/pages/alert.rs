@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::super::trouble::{Trouble, both};
+use super::super::trouble::{Trouble, both, sentence};
 use super::super::view::{Fields, View, go_to};
 use super::alerts::{attended, label, severity, unit};
 use crate::alerts::{Alert, runbook};
@@ -42,7 +42,7 @@ fn shown(view: &View, alert: &Alert, status: StatusCode, sent: Option<Sent<'_>>)
         h1 { (title) " " (severity(view, alert)) }
         @if let Some((_, wrong)) = sent { p.wrong role="alert" { (wrong) } }
         section {
-            p { (view.t(&alert.vi, &alert.en)) }
+            p { (sentence(view.t(&alert.vi, &alert.en))) }
             p.quiet {
                 (view.t("Từ ", "Since ")) (view.time(Some(alert.begun)))
                 @if alert.ended.is_some() { " · " (view.t("hết lúc ", "ended ")) (view.time(alert.ended)) }
@@ -52,7 +52,7 @@ fn shown(view: &View, alert: &Alert, status: StatusCode, sent: Option<Sent<'_>>)
         }
         section {
             h2 { (view.t("Việc cần làm", "What to do")) }
-            p { (view.t(vi, en)) }
+            (manual(view.t(vi, en)))
             details {
                 summary { (view.t("Sổ tay vận hành (tiếng Anh): ", "Operations manual: ")) code { "alert-" (alert.kind.name()) } }
                 (manual(runbook(alert.kind)))

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use axum::response::{Html, Response};
 use maud::{Markup, html};
 
+use super::super::trouble::sentence;
 use super::super::view::View;
 use super::super::words;
 use crate::alerts::{Alert, Severity};
@@ -54,7 +55,7 @@ fn item(view: &View, alert: &Alert) -> Markup {
     html! {
         li class={ @if alert.ended.is_none() { (level(alert)) } } {
             div { a href={ "/alerts/" (alert.id) } { b { (label(view, alert)) } } " " (severity(view, alert)) }
-            p { (view.t(&alert.vi, &alert.en)) }
+            p { (sentence(view.t(&alert.vi, &alert.en))) }
             p.quiet { (view.t("Từ: ", "Since: ")) (view.time(Some(alert.begun))) }
             @if alert.ended.is_some() { p.quiet { (view.t("Hết lúc: ", "Ended: ")) (view.time(alert.ended)) } }
             @else { (unit(view, alert)) }
