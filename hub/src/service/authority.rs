@@ -14,11 +14,13 @@ use crate::pki::{Enrolled, Root};
 
 /// What can be asked of the authorities.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
+#[serde(tag = "authority")]
 pub enum AuthorityRequest {
     /// Which there are, and who has not moved yet.
+    #[serde(rename = "authority_show")]
     Show,
     /// Go on with another one.
+    #[serde(rename = "authority_rotate")]
     Rotate {
         /// It, signed for by the recovery key.
         root: Box<Root>,
@@ -26,6 +28,7 @@ pub enum AuthorityRequest {
         actor: String,
     },
     /// Trust the one before no more.
+    #[serde(rename = "authority_retire")]
     Retire {
         /// Even if machines still hang on it.
         now: bool,
