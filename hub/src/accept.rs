@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, provider};
-use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::ServerConfig;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
 use crate::observe::{Meters, OpenConnection};
-use crate::pki::{HubSecrets, PeerIdentity, ServerCertificate, peer_identity};
+use crate::pki::{HubSecrets, PeerIdentity, ServerCertificate, TrustedClients, peer_identity};
 
 /// Bounds of the listener.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +44,6 @@ pub enum TlsError {
     /// A certificate or key is unusable.
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
-    /// The client verifier cannot be built.
-    #[error(transparent)]
-    Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
 /// TLS 1.3 only, no resumption; a client certificate for everything but enrolment.
@@ -62,9 +59,7 @@ impl TlsConfigs {
     /// # Errors
     /// [`TlsError`].
     pub fn new(secrets: &HubSecrets, certificate: &Arc<ServerCertificate>) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        roots.add(secrets.root.clone())?;
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+        let verifier = Arc::new(TrustedClients(Arc::clone(&secrets.authorities)));
         // Asked at each handshake: a renewed one needs no restart.
         let certificate = || Arc::clone(certificate) as Arc<dyn ResolvesServerCert>;
         let builder = || {

@@ -240,7 +240,7 @@ impl Hub {
         let api_tokens = ApiTokens::open(&secrets).map_err(TokenError::from)?;
         let contacts = Contacts::open(&secrets).map_err(TokenError::from)?;
         let accounts = Accounts::open(&secrets)?;
-        let issuer = Issuer::new(&secrets)?;
+        let issuer = Issuer::new(&secrets);
         let server_certificate = Arc::new(ServerCertificate::open(&secrets, &issuer, clock())?);
         let author = Author {
             replica: secrets.profile.replica,

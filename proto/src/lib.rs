@@ -4,6 +4,7 @@
 //! unordered. A record's way through it: a cell becomes a [`value::Value`], values become a change with
 //! commitments, a change becomes a leaf of its replica's log, and admitted changes merge into registers.
 
+pub mod authority;
 pub mod batch;
 pub mod bytes;
 pub mod catalogue;

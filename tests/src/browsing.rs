@@ -63,7 +63,7 @@ impl Reader {
     pub fn new(hub: &Hub, pages: Pages) -> Self {
         let tls = (pages.scheme == Scheme::Https).then(|| {
             let mut roots = RootCertStore::empty();
-            roots.add(hub.secrets.root.clone()).unwrap();
+            roots.add(hub.secrets.root()).unwrap();
             let config = ClientConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
                 .unwrap()

@@ -304,7 +304,7 @@ async fn dial(
     alpn: &str,
 ) -> std::io::Result<()> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(stage.hub.secrets.root.clone()).unwrap();
+    roots.add(stage.hub.secrets.root()).unwrap();
     let builder = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[version])
         .unwrap()

@@ -256,7 +256,7 @@ async fn an_administrator_makes_accounts_and_tokens_and_revokes_a_unit() {
         keeper.fill("/administration", "/administration/tokens", &[("unit", UNIT), ("hours", "24")]).await;
     assert_eq!(slip.status, 200);
     let token = slip.body.split("--token ").nth(1).unwrap().split('<').next().unwrap();
-    let root = lienthong_node::identity::spki_hash(&hub.secrets.root).unwrap();
+    let root = lienthong_node::identity::spki_hash(&hub.secrets.root()).unwrap();
     assert!(slip.body.contains(&lienthong_proto::fingerprint::words(&root)));
     // What the slip says is what a commune's officer types.
     let folder = stage.province.dir.path().join("node");

@@ -14,6 +14,8 @@ use crate::status::UnitStatus;
 
 const HOUR_MILLIS: u64 = 3_600_000;
 const DAY_MILLIS: u64 = 24 * HOUR_MILLIS;
+/// Machines have had time to move from one authority to the next.
+const AUTHORITY_MILLIS: u64 = 30 * DAY_MILLIS;
 /// A clock that is off by more is wrong.
 const SKEW_MILLIS: u64 = 10 * 60 * 1_000;
 
@@ -123,6 +125,17 @@ impl Hub {
         if let Some((vi, en)) = self.own_certificate_until().and_then(|until| ends(until, now, limits)) {
             let (vi, en) = (format!("chứng thư của máy chủ {vi}"), format!("the hub's certificate {en}"));
             found.push(Condition::hub(Kind::Certificate, vi, en));
+        }
+        if let Some((former, since)) = self.secrets.authorities.former()
+            && now.since(since) >= AUTHORITY_MILLIS
+        {
+            let (count, number) = (self.waiting_for_authority().len(), former.number);
+            let vi = format!("gốc chứng nhận {number} chưa nghỉ được: còn {count} máy dưới gốc đó");
+            let en = format!("authority {number} is not retired: {count} machines hang on it");
+            found.push(Condition {
+                subject: "authority".to_owned(),
+                ..Condition::hub(Kind::Certificate, vi, en)
+            });
         }
         let oldest = self.observed.conflicts.oldest().map_or(0, |since| now.since(since));
         if oldest >= limits.conflict_seconds.saturating_mul(1_000) {

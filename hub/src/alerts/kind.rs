@@ -94,6 +94,100 @@ impl Kind {
         }
     }
 
+    /// Its name for people, in Vietnamese and English.
+    #[must_use]
+    pub fn label(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ledger => ("Sổ cái không ghi được", "The ledger takes no writes"),
+            Self::Fence => ("Nhật ký của máy mâu thuẫn", "A machine's log contradicts itself"),
+            Self::Refused => ("Máy xã từ chối sổ cái", "A node refuses the ledger"),
+            Self::Unwitnessed => ("Sổ cái chưa được làm chứng", "The ledger is not witnessed"),
+            Self::Differs => ("Bản ghi hai nơi khác nhau", "Records differ"),
+            Self::Job => ("Việc nền bị kẹt", "A background job is stuck"),
+            Self::Disk => ("Đĩa sắp đầy", "The disk is nearly full"),
+            Self::Certificate => ("Chứng thư sắp hết hạn", "A certificate ends soon"),
+            Self::Clock => ("Đồng hồ sai", "A clock is wrong"),
+            Self::Silent => ("Máy im lặng", "A machine is silent"),
+            Self::Away => ("Máy vắng lâu", "A machine has been away for long"),
+            Self::Lag => ("Dữ liệu không về thêm", "The lag does not fall"),
+            Self::Quarantine => ("Thay đổi không nhập được", "Changes in quarantine"),
+            Self::Conflicts => ("Xung đột chờ lâu", "Conflicts wait for long"),
+            Self::Backup => ("Lâu chưa sao lưu", "The last backup is old"),
+            Self::Succession => ("Khôi phục chưa xác nhận", "A restored hub is not confirmed"),
+        }
+    }
+
+    /// What to do first, in Vietnamese and English; the runbook says more.
+    #[must_use]
+    pub fn cure(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ledger => (
+                "Giải phóng hoặc thay đĩa rồi khởi động lại máy chủ. Những gì đã nhận không mất.",
+                "Make room or replace the disk, then start the hub anew. Nothing accepted is lost.",
+            ),
+            Self::Fence => (
+                "Gọi đơn vị: máy có bị chép hay khôi phục từ bản cũ không? Nếu không ai làm, coi như bị can thiệp và giữ nguyên máy.",
+                "Call the unit: was the machine copied or put back from an image? If nobody did, treat it as tampering and leave the machine as it is.",
+            ),
+            Self::Refused => (
+                "Không xóa gì. Tìm xem có máy chủ thứ hai chạy cùng dữ liệu, hoặc đĩa đã bị đưa về bản cũ.",
+                "Delete nothing. Find whether a second hub runs from this data, or an old image of the disk was put back.",
+            ),
+            Self::Unwitnessed => (
+                "Xem các máy làm chứng có vắng hoặc sai giờ không. Việc trong tỉnh vẫn chạy, chỉ chưa chia sẻ thêm.",
+                "See whether the witnesses are away or their clocks wrong. Local work goes on, nothing new is shared.",
+            ),
+            Self::Differs => (
+                "Chạy `lienthong-hub reconcile --unit MÃ --repair`; nếu lặp lại, báo người phát triển.",
+                "Run `lienthong-hub reconcile --unit CODE --repair`; if it comes back, report it.",
+            ),
+            Self::Job => (
+                "Xem nhật ký vận hành lúc đó: đĩa đầy, máy khác không trả lời? Nếu không rõ, khởi động lại.",
+                "Look at the traces of that time: a full disk, a server that does not answer? If it is not clear, restart.",
+            ),
+            Self::Disk => (
+                "Giải phóng đĩa hoặc chuyển dữ liệu sang đĩa lớn hơn. Không bao giờ xóa trong thư mục log.",
+                "Make room, or move the data to a larger disk. Never delete within the folder log.",
+            ),
+            Self::Certificate => (
+                "Gọi đơn vị bật máy và nối mạng: máy tự gia hạn. Nếu đã hết hạn, duyệt bằng `lienthong-hub unit approve-renewal MÃ`.",
+                "Have the unit switch its machine on and connect it: it renews by itself. If it has ended, approve with `lienthong-hub unit approve-renewal CODE`.",
+            ),
+            Self::Clock => (
+                "Nhờ đơn vị đặt máy tự lấy giờ qua mạng (NTP).",
+                "Have the unit let its machine take the time from the network (NTP).",
+            ),
+            Self::Silent => (
+                "Gọi đơn vị: khởi động lại chương trình trên máy xã, xem đường truyền.",
+                "Call the unit: start the node's program anew, look at the line.",
+            ),
+            Self::Away => (
+                "Gọi đơn vị: máy có bật, mạng có thông không? Dữ liệu mới chỉ nằm ở đĩa của họ.",
+                "Call the unit: is the machine on, is the line up? What is new is on its own disk only.",
+            ),
+            Self::Lag => (
+                "Nhờ đơn vị chạy `lienthong-node status`: mục fault nói lý do; nếu không rõ, khởi động lại.",
+                "Have the unit run `lienthong-node status`: `fault` says why; if it is not clear, restart it.",
+            ),
+            Self::Quarantine => (
+                "Mở trang Chờ xử lý, lọc theo đơn vị: mỗi thay đổi có lý do và việc cần làm.",
+                "Open the page Quarantine for the unit: each change has its reason and what to do.",
+            ),
+            Self::Conflicts => (
+                "Người quản lý dữ liệu mở trang Xung đột, bắt đầu từ cái cũ nhất.",
+                "A steward opens the page Conflicts and begins with the oldest.",
+            ),
+            Self::Backup => (
+                "Chạy `lienthong-hub backup`, rồi xem vì sao bản hằng đêm không chạy.",
+                "Run `lienthong-hub backup`, then see why the nightly one did not run.",
+            ),
+            Self::Succession => (
+                "Xem danh sách đơn vị đã về đủ chưa, rồi quản trị chạy `lienthong-hub confirm-succession`.",
+                "See whether the units have come back, then an administrator runs `lienthong-hub confirm-succession`.",
+            ),
+        }
+    }
+
     /// Where the runbook says what to do.
     #[must_use]
     pub fn runbook(self) -> String {

@@ -113,9 +113,14 @@ impl Alerts {
     /// How many are open, and of them nobody looks after.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let book = self.book.lock();
-        let unattended = book.open().filter(|alert| alert.acknowledged.is_none()).count();
-        json!({ "open": book.open().count(), "unacknowledged": unattended })
+        let open = self.book.lock().open().count();
+        json!({ "open": open, "unacknowledged": self.unattended() })
+    }
+
+    /// How many are open that nobody looks after.
+    #[must_use]
+    pub fn unattended(&self) -> u64 {
+        self.book.lock().open().filter(|alert| alert.acknowledged.is_none()).count() as u64
     }
 }
 

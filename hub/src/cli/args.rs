@@ -266,6 +266,12 @@ pub enum Command {
         #[command(subcommand)]
         action: CertificateAction,
     },
+    /// Gốc chứng nhận của tỉnh · the authority of the province's certificates
+    Authority {
+        /// What
+        #[command(subcommand)]
+        action: AuthorityAction,
+    },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
     /// Khóa mã hóa kho · the key the store is encrypted with
@@ -313,6 +319,31 @@ pub enum CertificateAction {
         /// A further host name or address nodes will dial; may be given again
         #[arg(long = "name")]
         names: Vec<String>,
+    },
+}
+
+/// What of the authority of certificates.
+#[derive(Debug, Subcommand)]
+pub enum AuthorityAction {
+    /// Gốc đang dùng, gốc trước, các máy chưa đổi · the one in use, the one before, and which machines have not moved
+    Show,
+    /// Đổi gốc, không phải dừng: cần bộ khôi phục, ghi ra bộ mới thay bộ cũ · go on with another one, without a stop: takes the recovery kit and writes a new one, which replaces it
+    Rotate {
+        /// Bộ khôi phục · the recovery kit
+        #[arg(long)]
+        kit: PathBuf,
+        /// Tệp chứa mật khẩu của bộ khôi phục, chỉ chủ tệp được đọc · file with its passphrase, mode 0600
+        #[arg(long)]
+        passphrase_file: PathBuf,
+        /// Tệp mới cho bộ khôi phục mới, cùng mật khẩu · new file for the new kit, of the same passphrase
+        #[arg(long)]
+        new_kit: PathBuf,
+    },
+    /// Cho gốc trước nghỉ; tự làm khi không còn máy nào dưới gốc đó · trust the one before no more; done by itself once nothing hangs on it
+    Retire {
+        /// Dù còn máy dưới gốc đó · even if machines hang on it
+        #[arg(long)]
+        now: bool,
     },
 }
 
@@ -547,6 +578,11 @@ pub enum UnitAction {
     },
     /// Let it go on as a new replica by its old certificate, once, within a day
     ApproveRecovery {
+        /// Its code
+        unit: String,
+    },
+    /// Duyệt gia hạn giấy chứng nhận đã hết hạn của đơn vị, một lần, trong một ngày; hãy gọi đơn vị trước · let its machine have a certificate that has ended renewed, once, within a day; call the unit first
+    ApproveRenewal {
         /// Its code
         unit: String,
     },

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use lienthong_node::identity::{spki_hash, write_private};
+use lienthong_proto::authority::FIRST;
 use lienthong_proto::fingerprint;
 use lienthong_proto::hash::{BadSeed, Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
@@ -111,7 +112,7 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
     let mine = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(data, mine).map_err(io(data))?;
     let authority_key = KeyPair::generate()?;
-    let authority = authority_params(options)?.self_signed(&authority_key)?;
+    let authority = authority_params(&options.province, FIRST)?.self_signed(&authority_key)?;
     let (server, server_key, _) =
         server_certificate(&authority.pem(), &authority_key.serialize_pem(), &options.names)?;
     let seal_key = Zeroizing::new(random::<32>());
@@ -137,6 +138,7 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
         cosigner: hex::encode(cosigner),
         recovery: hex::encode(recovery),
         provincial: hex::encode(provincial),
+        rotated: None,
     };
     write_private(&kit_path, &kit.seal(&passphrase)?).map_err(io(&kit_path))?;
     let plain = |name: &str, bytes: &[u8]| {
@@ -180,11 +182,13 @@ fn first_administrator(data: &Path) -> Result<String, InitError> {
     Ok(accounts.add(&name, roles, Some(uid), None, lienthong_node::app::system_clock())?.name)
 }
 
-fn authority_params(options: &InitOptions) -> Result<CertificateParams, rcgen::Error> {
+/// What a root certificate says; each of a province has a name of its own.
+pub(super) fn authority_params(province: &UnitCode, number: u32) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(DnType::CommonName, format!("Liên Thông {}", options.province));
+    let mark = if number == FIRST { String::new() } else { format!(" ({number})") };
+    params.distinguished_name.push(DnType::CommonName, format!("Liên Thông {province}{mark}"));
     Ok(params)
 }
 

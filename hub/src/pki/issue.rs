@@ -1,5 +1,6 @@
 //! Certificates for nodes, and who a certificate says its holder is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lienthong_node::identity::spki_hash;
@@ -13,7 +14,8 @@ use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::HubSecrets;
+use super::authorities::issuer_of;
+use super::{Authorities, HubSecrets};
 
 /// How long a node's certificate is valid: a commune may be without a line for months, and a revocation
 /// takes effect by the registry, not by expiry.
@@ -34,7 +36,7 @@ pub enum IssueError {
 
 /// Issues certificates with the hub's authority.
 pub struct Issuer {
-    issuer: rcgen::Issuer<'static, KeyPair>,
+    authorities: Arc<Authorities>,
     domain: String,
 }
 
@@ -46,13 +48,9 @@ impl std::fmt::Debug for Issuer {
 
 impl Issuer {
     /// The issuer of a hub.
-    ///
-    /// # Errors
-    /// [`IssueError`] if the authority's files do not fit.
-    pub fn new(secrets: &HubSecrets) -> Result<Self, IssueError> {
-        let key = KeyPair::from_pem(&secrets.authority_key)?;
-        let issuer = rcgen::Issuer::from_ca_cert_pem(&secrets.authority_pem, key)?;
-        Ok(Self { issuer, domain: secrets.profile.domain.clone() })
+    #[must_use]
+    pub fn new(secrets: &HubSecrets) -> Self {
+        Self { authorities: Arc::clone(&secrets.authorities), domain: secrets.profile.domain.clone() }
     }
 
     /// A certificate for the key of a request; nothing else of the request counts.
@@ -77,7 +75,7 @@ impl Issuer {
         params.not_before = rcgen::date_time_ymd(year, month, date);
         let (year, month, date) = day(now.seconds() + VALID.as_secs() + 86_400).ok_or(IssueError::Clock)?;
         params.not_after = rcgen::date_time_ymd(year, month, date);
-        Ok(params.signed_by(&request.public_key, &self.issuer)?.der().clone())
+        self.authorities.issue(params, &request.public_key)
     }
 
     /// A certificate for a key of the hub's own.
@@ -86,7 +84,7 @@ impl Issuer {
         params: CertificateParams,
         key: &KeyPair,
     ) -> Result<CertificateDer<'static>, IssueError> {
-        Ok(params.signed_by(key, &self.issuer)?.der().clone())
+        self.authorities.sign(params, key)
     }
 }
 
@@ -109,6 +107,8 @@ pub struct PeerIdentity {
     pub key_hash: Digest,
     /// When the certificate ends.
     pub until: UnixMillis,
+    /// Whose it is, as [`Authorities::is_current`] takes it.
+    pub issuer: String,
 }
 
 /// Reads a verified client certificate.
@@ -128,7 +128,8 @@ pub fn peer_identity(certificate: &CertificateDer<'_>) -> Option<PeerIdentity> {
         (Some(_), Some("unit"), Some(unit), Some("replica"), Some(replica), None) => {
             let until = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
             let until = UnixMillis(until.saturating_mul(1_000));
-            Some(PeerIdentity { unit: unit.parse().ok()?, replica: replica.parse().ok()?, key_hash, until })
+            let (unit, replica) = (unit.parse().ok()?, replica.parse().ok()?);
+            Some(PeerIdentity { unit, replica, key_hash, until, issuer: issuer_of(certificate) })
         }
         _ => None,
     }

@@ -8,6 +8,7 @@ use lienthong_proto::succession::Ledger;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::authorities::Kept;
 use super::{HubProfile, SealError, open_kit, seal_kit};
 
 /// Why a kit does not serve.
@@ -44,7 +45,7 @@ impl From<CheckpointError> for KitError {
 }
 
 /// What a kit holds. It stays good after a succession: only the ledger's key is another then.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Kit {
     /// The hub as it was made.
     pub profile: HubProfile,
@@ -60,6 +61,9 @@ pub struct Kit {
     pub(super) recovery: String,
     /// The provincial key, hex.
     pub(super) provincial: String,
+    /// The authorities, if there was another after the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rotated: Option<Kept>,
 }
 
 impl std::fmt::Debug for Kit {

@@ -1,6 +1,7 @@
 //! The hub's keys and its authority: made once, sealed at rest, and what they vouch for.
 
 mod approvals;
+mod authorities;
 mod contacts;
 mod init;
 mod issue;
@@ -12,12 +13,14 @@ mod server;
 mod successor;
 mod tokens;
 
-pub use approvals::{APPROVAL_MILLIS, Approval, Approvals};
+pub use approvals::{APPROVAL_MILLIS, Approval, Approvals, Approved};
+pub use authorities::{Authorities, AuthoritiesError, Root, TrustedClients};
+pub(crate) use authorities::{FILE as AUTHORITIES, issuer_of};
 pub use contacts::{Contact, ContactError, Contacts};
 pub use init::{InitError, InitOptions, InitReport, ensure_administrator, init};
 pub use issue::{IssueError, Issuer, PeerIdentity, peer_identity};
 pub use kit::{Kit, KitError};
-pub use registry::{Enrolled, Refusal, Registry, RegistryError, ReplicaState};
+pub use registry::{Enrolled, NextKey, Refusal, Registry, RegistryError, ReplicaState};
 pub use sealed::{Seal, SealError, open_kit, seal_kit};
 pub use secrets::{HubProfile, HubSecrets, SecretsError, WRAPPED, recovery_public, unwrap_seal};
 pub use server::{ServerCertificate, ServerCertificateError};

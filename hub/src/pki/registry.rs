@@ -34,6 +34,15 @@ pub enum ReplicaState {
     },
 }
 
+/// A TLS key that was certified and not used yet; until then the one before it is good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextKey {
+    /// SHA-256 of it, hex.
+    pub tls_key_hash: String,
+    /// When it was certified first, milliseconds.
+    pub at: u64,
+}
+
 /// One enrolled replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolled {
@@ -45,6 +54,12 @@ pub struct Enrolled {
     pub role: Role,
     /// SHA-256 of its TLS key, hex.
     pub tls_key_hash: String,
+    /// The TLS key that takes over with its first use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextKey>,
+    /// Whose its certificate is, as [`super::Authorities::is_current`] takes it.
+    #[serde(default)]
+    pub issuer: String,
     /// The Ed25519 key of its log, hex.
     pub log_key: String,
     /// When, milliseconds.
@@ -56,7 +71,19 @@ pub struct Enrolled {
 impl Enrolled {
     /// Whether the id or one of the keys (hex) is its own.
     fn has(&self, replica: ReplicaId, tls_key_hash: &str, log_key: &str) -> bool {
-        self.replica == replica || self.tls_key_hash == tls_key_hash || self.log_key == log_key
+        self.replica == replica || self.has_tls_key(tls_key_hash) || self.log_key == log_key
+    }
+
+    /// Whether a TLS key (hash, hex) is the one in use, or the next.
+    #[must_use]
+    pub fn has_tls_key(&self, hash: &str) -> bool {
+        self.tls_key_hash == hash || self.is_next(hash)
+    }
+
+    /// Whether a TLS key (hash, hex) is the next.
+    #[must_use]
+    pub fn is_next(&self, hash: &str) -> bool {
+        self.next.as_ref().is_some_and(|next| next.tls_key_hash == hash)
     }
 
     /// Whether it is in use.
@@ -169,18 +196,75 @@ impl Registry {
         self.entries.read().values().any(|known| known.has(replica, tls_key_hash, log_key))
     }
 
-    /// Whether a peer may call, and as what.
+    /// Lets a replica's next TLS key (hash, hex) in: it takes over with its first use. Whether it was not let in before.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unknown`] if the replica is not in use, [`RegistryError::Taken`] if somebody has that key.
+    pub fn certify(
+        &self,
+        replica: ReplicaId,
+        tls_key_hash: &str,
+        now: UnixMillis,
+    ) -> Result<bool, RegistryError> {
+        let mut entries = self.entries.write();
+        let mut next = entries.clone();
+        let unknown = || RegistryError::Unknown(replica.to_string());
+        let entry = next.get_mut(&replica).filter(|entry| entry.is_active()).ok_or_else(unknown)?;
+        if entry.has_tls_key(tls_key_hash) {
+            return Ok(false);
+        }
+        if entries.values().any(|known| known.has_tls_key(tls_key_hash)) {
+            return Err(RegistryError::Taken);
+        }
+        entry.next = Some(NextKey { tls_key_hash: tls_key_hash.to_owned(), at: now.0 });
+        self.keep(&next)?;
+        *entries = next;
+        Ok(true)
+    }
+
+    /// A replica's next TLS key was used: the one before is good no more, on open streams neither.
+    fn take_over(
+        &self,
+        PeerIdentity { replica, issuer, .. }: &PeerIdentity,
+        tls_key_hash: &str,
+    ) -> Result<(), RegistryError> {
+        let mut entries = self.entries.write();
+        let mut next = entries.clone();
+        // Another call of the same key may have been faster.
+        let Some(entry) = next.get_mut(replica).filter(|entry| entry.is_next(tls_key_hash)) else {
+            return Ok(());
+        };
+        entry.next = None;
+        tls_key_hash.clone_into(&mut entry.tls_key_hash);
+        issuer.clone_into(&mut entry.issuer);
+        self.keep(&next)?;
+        *entries = next;
+        drop(entries);
+        self.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Whether a peer may call, and as what. A key that was certified last takes over with this.
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn authorise(&self, peer: &PeerIdentity) -> Result<Enrolled, Refusal> {
-        let entries = self.entries.read();
-        let entry = entries.get(&peer.replica).ok_or(Refusal::Unknown)?;
-        if entry.tls_key_hash != hex::encode(peer.key_hash) || entry.unit != peer.unit {
+        let mut entry = self.get(peer.replica).ok_or(Refusal::Unknown)?;
+        let hash = hex::encode(peer.key_hash);
+        if !entry.has_tls_key(&hash) || entry.unit != peer.unit {
             return Err(Refusal::Unknown);
         }
         match entry.state {
-            ReplicaState::Active => Ok(entry.clone()),
+            ReplicaState::Active if entry.is_next(&hash) => {
+                if let Err(error) = self.take_over(peer, &hash) {
+                    // It goes on with both; the next call tries again.
+                    tracing::error!(replica = %peer.replica, %error, "a key's first use cannot be kept");
+                }
+                entry.next = None;
+                entry.tls_key_hash = hash;
+                Ok(entry)
+            }
+            ReplicaState::Active => Ok(entry),
             ReplicaState::Revoked { .. } => Err(Refusal::Revoked),
             ReplicaState::Fenced { .. } => Err(Refusal::Fenced),
         }
@@ -241,7 +325,7 @@ impl Registry {
     #[must_use]
     pub fn by_key_hash(&self, key_hash: &Digest) -> Option<Enrolled> {
         let wanted = hex::encode(key_hash);
-        self.entries.read().values().find(|entry| entry.tls_key_hash == wanted).cloned()
+        self.entries.read().values().find(|entry| entry.has_tls_key(&wanted)).cloned()
     }
 
     /// All replicas.

@@ -9,7 +9,7 @@ use lienthong_proto::ids::{ReplicaId, UnitCode};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
-use super::{Kit, KitError, Seal, SealError};
+use super::{Authorities, AuthoritiesError, Kit, KitError, Seal, SealError};
 
 /// What is public of the hub.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub enum SecretsError {
     /// A sealed file does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The authorities do not open.
+    #[error(transparent)]
+    Authorities(#[from] Box<AuthoritiesError>),
     /// A file does not hold what it should.
     #[error("{0} does not hold what it should")]
     Malformed(&'static str),
@@ -64,12 +67,8 @@ pub struct HubSecrets {
     pub cosigner_key: Arc<SigningKey>,
     /// Makes record ids.
     pub provincial_key: Arc<[u8]>,
-    /// The authority's key, PKCS#8 PEM.
-    pub(crate) authority_key: String,
-    /// The authority's certificate, PEM and DER.
-    pub(crate) authority_pem: String,
-    /// The root in DER.
-    pub root: CertificateDer<'static>,
+    /// Issue certificates, and are trusted.
+    pub authorities: Arc<Authorities>,
     /// The hub's own certificate.
     pub server: CertificateDer<'static>,
     server_key: Vec<u8>,
@@ -132,20 +131,29 @@ impl HubSecrets {
             Ok(Arc::new(SigningKey::from_seed(&seed)?))
         };
         let text = |bytes: Vec<u8>, name| String::from_utf8(bytes).map_err(|_| SecretsError::Malformed(name));
+        let first = (
+            text(plain("authority.pem")?, "authority.pem")?,
+            text(seal.read(&dir, "authority.key")?, "authority.key")?,
+        );
+        let authorities = Authorities::open(&seal, &dir, first).map_err(Box::new)?;
         Ok(Self {
             profile: serde_json::from_slice(&plain("profile.json")?)
                 .map_err(|_| SecretsError::Malformed("profile.json"))?,
             ledger_key: seed("ledger.seed")?,
             cosigner_key: seed("cosigner.seed")?,
             provincial_key: seal.read(&dir, "provincial.key")?.into(),
-            authority_key: text(seal.read(&dir, "authority.key")?, "authority.key")?,
-            authority_pem: text(plain("authority.pem")?, "authority.pem")?,
-            root: CertificateDer::from(plain("authority.der")?),
+            authorities: Arc::new(authorities),
             server: CertificateDer::from(plain("server.der")?),
             server_key: seal.read(&dir, "server.key")?,
             seal,
             dir,
         })
+    }
+
+    /// The root of the hub's own certificate.
+    #[must_use]
+    pub fn root(&self) -> CertificateDer<'static> {
+        self.authorities.serving_root()
     }
 
     /// The key of the hub's own certificate.

@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::authorities::issuer_of;
 use super::issue::{Issuer, day};
 use super::{HubProfile, HubSecrets, IssueError, SealError, SecretsError};
 
@@ -80,7 +81,7 @@ impl ServerCertificate {
         let kept = secrets.server_key().map_err(ServerCertificateError::from);
         let kept = kept.and_then(|key| certified(secrets, secrets.server.clone(), key));
         let current = match kept {
-            Ok(kept) if !is_due(&kept, now) => kept,
+            Ok(kept) if !is_due(&kept, now) && is_of(&kept, &secrets.root()) => kept,
             _ => issue(secrets, issuer, &names, now)?,
         };
         Ok(Self { current: ArcSwap::from_pointee(current), names: Mutex::new(names) })
@@ -148,7 +149,7 @@ fn certified(
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, ServerCertificateError> {
-    Ok(CertifiedKey::from_der(vec![certificate, secrets.root.clone()], key, &provider())?)
+    Ok(CertifiedKey::from_der(vec![certificate, secrets.root()], key, &provider())?)
 }
 
 /// Makes a fresh key and its certificate and keeps both, before either is used.
@@ -203,6 +204,11 @@ fn ends(key: &CertifiedKey) -> Option<UnixMillis> {
     let (_, certificate) = X509Certificate::from_der(key.cert.first()?).ok()?;
     let seconds = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
     Some(UnixMillis(seconds.saturating_mul(1_000)))
+}
+
+/// Whether it is that authority's: a crash may have fallen between retiring one and this.
+fn is_of(key: &CertifiedKey, root: &CertificateDer<'_>) -> bool {
+    key.cert.first().is_some_and(|own| issuer_of(own) == issuer_of(root))
 }
 
 fn is_due(key: &CertifiedKey, now: UnixMillis) -> bool {

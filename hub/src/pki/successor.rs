@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::init::{InitError, random, server_certificate};
 use super::kit::{Kit, KitError};
 use super::secrets::folder;
-use super::{HubProfile, Seal, SealError};
+use super::{AUTHORITIES, HubProfile, Seal, SealError};
 
 /// Why no successor is made.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,10 @@ pub fn make_successor(data: &Path, kit: &Kit, former: &Former) -> Result<HubProf
     seal.write(&dir, "ledger.seed", &seed)?;
     seal.write(&dir, "cosigner.seed", &kit.cosigner_seed()?)?;
     seal.write(&dir, "provincial.key", &kit.provincial_key()?)?;
+    if let Some(rotated) = &kit.rotated {
+        let bytes = serde_json::to_vec(rotated).map_err(|error| SealError::Opened(error.to_string()))?;
+        seal.write(&dir, AUTHORITIES, &bytes)?;
+    }
     plain("profile.json", &serde_json::to_vec_pretty(&profile).unwrap_or_default())?;
     Ok(profile)
 }

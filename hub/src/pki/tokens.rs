@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lienthong_node::identity::{Token, spki_hash};
-use lienthong_proto::hash::sha256;
+use lienthong_proto::hash::{Digest, sha256};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
@@ -50,6 +50,9 @@ pub struct TokenEntry {
     pub actor: String,
     /// When it was used, milliseconds.
     pub used: Option<u64>,
+    /// Digest of the keys it was used for: the same ask again if the answer was lost.
+    #[serde(default)]
+    used_by: String,
     /// Whether it was revoked.
     pub revoked: bool,
     /// Wrong secrets tried.
@@ -136,7 +139,7 @@ impl Tokens {
         let (mut id, mut secret) = ([0; 8], [0; 16]);
         rand::rng().fill_bytes(&mut id);
         rand::rng().fill_bytes(&mut secret);
-        let root = spki_hash(&secrets.root).unwrap_or_default();
+        let root = spki_hash(&secrets.root()).unwrap_or_default();
         let ledger = sha256(&[&secrets.ledger_public()]);
         let entry = TokenEntry {
             id: hex::encode(id),
@@ -146,6 +149,7 @@ impl Tokens {
             expires: expires.0,
             actor,
             used: None,
+            used_by: String::new(),
             revoked: false,
             failures: 0,
         };
@@ -155,11 +159,17 @@ impl Tokens {
         Ok(Token { id, secret, root, ledger })
     }
 
-    /// Spends a token: durably, before anything is issued for it.
+    /// Spends a token on keys of which this is the digest: durably, before anything is issued for it. The same keys may
+    /// ask again as long as it would be good.
     ///
     /// # Errors
     /// [`TokenError`] saying why not.
-    pub fn redeem(&self, id: &[u8], secret: &[u8], now: UnixMillis) -> Result<(UnitCode, Role), TokenError> {
+    pub fn redeem(
+        &self,
+        (id, secret): (&[u8], &[u8]),
+        keys: &Digest,
+        now: UnixMillis,
+    ) -> Result<(UnitCode, Role), TokenError> {
         let mut entries = self.entries.lock();
         let id = hex::encode(id);
         let hash = hex::encode(sha256(&[secret]));
@@ -179,14 +189,18 @@ impl Tokens {
             self.keep(&entries)?;
             return Err(TokenError::Unknown);
         }
-        if entry.used.is_some() {
+        let keys = hex::encode(keys);
+        if entry.used.is_some() && entry.used_by != keys {
             return Err(TokenError::Used);
         }
         if entry.expires <= now.0 {
             return Err(TokenError::Expired);
         }
-        entry.used = Some(now.0);
         let granted = (entry.unit.clone(), entry.role);
+        if entry.used.is_some() {
+            return Ok(granted);
+        }
+        (entry.used, entry.used_by) = (Some(now.0), keys);
         self.keep(&entries)?;
         Ok(granted)
     }
@@ -195,6 +209,13 @@ impl Tokens {
     #[must_use]
     pub fn list(&self) -> Vec<TokenEntry> {
         self.entries.lock().clone()
+    }
+
+    /// Whether one is out that can be used still.
+    #[must_use]
+    pub fn any_open(&self, now: UnixMillis) -> bool {
+        let open = |entry: &TokenEntry| entry.used.is_none() && !entry.revoked && entry.expires > now.0;
+        self.entries.lock().iter().any(open)
     }
 
     /// Takes a token back.

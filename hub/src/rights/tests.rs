@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::service::{Request, SharingRequest};
+use crate::service::{AuthorityRequest, Request, SharingRequest};
 
 /// O operator, S steward, P approver, A administrator.
 fn written(may: impl Fn(AccountRole) -> bool) -> String {
@@ -29,6 +29,10 @@ const WHO_MAY_REQUEST: &str = "
     O..A unit_revoke
     O..A unit_contact
     O..A unit_approve_recovery
+    O..A unit_approve_renewal
+    OSPA authority_show
+    ...A authority_rotate
+    ...A authority_retire
     OSPA records
     O..A records, written
     OSPA quality
@@ -112,6 +116,10 @@ const WHO_MAY_OPEN: &str = "
     O..A POST /units/{unit}/contact
     O..A GET /units/{unit}/revoke
     O..A POST /units/{unit}/revoke
+    OSPA GET /alerts
+    OSPA GET /alerts/live
+    OSPA GET /alerts/{id}
+    O..A POST /alerts/{id}/acknowledge
     OSPA GET /sharing
     O..A POST /sharing/agencies
     O..A POST /sharing/grants
@@ -183,11 +191,13 @@ fn requests() -> BTreeSet<String> {
         let (_, names) = said.split_once("expected one of").unwrap();
         names.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    let unknown = serde_json::json!({ "command": "no such request", "sharing": "no such request" });
+    let none = "no such request";
+    let unknown = serde_json::json!({ "command": none, "sharing": none, "authority": none });
     let mut all = named(serde_json::from_value::<Request>(unknown.clone()).unwrap_err());
-    // Those about sharing are a room of their own.
-    assert!(all.remove("sharing"));
-    all.extend(named(serde_json::from_value::<SharingRequest>(unknown).unwrap_err()));
+    // Those about sharing are a room of their own, and those about authorities.
+    assert!(all.remove("sharing") && all.remove("authority"));
+    all.extend(named(serde_json::from_value::<SharingRequest>(unknown.clone()).unwrap_err()));
+    all.extend(named(serde_json::from_value::<AuthorityRequest>(unknown).unwrap_err()));
     all
 }
 

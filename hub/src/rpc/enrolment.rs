@@ -17,7 +17,9 @@ use x509_parser::prelude::FromDer as _;
 use super::session::not_for;
 use crate::accept::Peer;
 use crate::app::Hub;
-use crate::pki::{Enrolled, PeerIdentity, Refusal, RegistryError, ReplicaState, Role, TokenError};
+use crate::pki::{
+    Approved, Enrolled, PeerIdentity, Refusal, RegistryError, ReplicaState, Role, TokenError, issuer_of,
+};
 use crate::rights::may_call;
 
 /// Serves enrolment for a hub.
@@ -54,14 +56,20 @@ impl EnrolmentService {
         let (tls_key, log) = (hex::encode(tls_key_hash), hex::encode(log_key));
         let _turn = hub.readmitting.lock().await;
         let held = hub.committer.books().read().replicas.contains_key(&replica);
-        if held || hub.is_ledger(replica) || hub.registry.is_taken(replica, &tls_key, &log) {
+        let enrolled = hub.registry.get(replica).filter(|known| {
+            known.is_active() && known.log_key == log && known.has_tls_key(&tls_key) && peer.is_none()
+        });
+        if enrolled.is_none()
+            && (held || hub.is_ledger(replica) || hub.registry.is_taken(replica, &tls_key, &log))
+        {
             return Err(taken());
         }
         let now = hub.now();
         let (unit, role, former) = match peer {
             Some(peer) => self.approved(&peer)?,
             None => {
-                let redeemed = hub.tokens.redeem(&request.token_id, &request.token_secret, now);
+                let keys = sha256(&[&replica.0, &tls_key_hash, &log_key]);
+                let redeemed = hub.tokens.redeem((&request.token_id, &request.token_secret), &keys, now);
                 let (unit, role) = redeemed.map_err(|error| match error {
                     TokenError::Seal(fault) => internal(&fault),
                     refusal => Status::permission_denied(refusal.to_string()),
@@ -70,11 +78,20 @@ impl EnrolmentService {
             }
         };
         let certificate = hub.issuer.issue(&request.csr, &unit, replica, now).map_err(|_| malformed())?;
+        if let Some(known) = enrolled {
+            // The answer was lost: the same one again.
+            if (&known.unit, known.role) != (&unit, role) {
+                return Err(taken());
+            }
+            return Ok(self.reply(&unit, role, &certificate, now));
+        }
         let entry = Enrolled {
             replica,
             unit: unit.clone(),
             role,
             tls_key_hash: tls_key,
+            next: None,
+            issuer: issuer_of(&certificate),
             log_key: log,
             enrolled_at: now.0,
             state: ReplicaState::Active,
@@ -107,7 +124,7 @@ impl EnrolmentService {
     fn approved(&self, peer: &PeerIdentity) -> Result<(UnitCode, Role, Option<ReplicaId>), Status> {
         let refused = |refusal: Refusal| Status::permission_denied(refusal.to_string());
         let known = self.hub.registry.get(peer.replica).ok_or_else(|| refused(Refusal::Unknown))?;
-        if known.tls_key_hash != hex::encode(peer.key_hash) || known.unit != peer.unit {
+        if !known.has_tls_key(&hex::encode(peer.key_hash)) || known.unit != peer.unit {
             return Err(refused(Refusal::Unknown));
         }
         if !may_call(known.role, "Enrol, as a recovery") {
@@ -116,7 +133,7 @@ impl EnrolmentService {
         if matches!(known.state, ReplicaState::Revoked { .. }) {
             return Err(refused(Refusal::Revoked));
         }
-        let approved = self.hub.approvals.redeem(&known.unit, self.hub.now());
+        let approved = self.hub.approvals.redeem(Approved::Recovery, &known.unit, self.hub.now());
         if !approved.map_err(|error| internal(&error))? {
             return Err(Status::failed_precondition(format!(
                 "tỉnh chưa duyệt khôi phục: gọi tỉnh, nhờ chạy `lienthong-hub unit approve-recovery {0}`, rồi chạy lại lệnh này · \
@@ -152,7 +169,8 @@ impl EnrolmentService {
         let (hub, secrets) = (&self.hub, &self.hub.secrets);
         wire::EnrolReply {
             chain: vec![certificate.to_vec().into()],
-            root: secrets.root.to_vec().into(),
+            root: secrets.root().to_vec().into(),
+            authority: secrets.authorities.current().note,
             unit_name: hub.tree().title(unit),
             unit: unit.to_string(),
             role: role.to_string(),
@@ -177,7 +195,7 @@ fn taken() -> Status {
     Status::already_exists("máy này đã được ghi danh · enrolled already")
 }
 
-fn internal(error: &dyn std::error::Error) -> Status {
+pub(super) fn internal(error: &dyn std::error::Error) -> Status {
     tracing::error!(%error, "enrolment failed");
     Status::internal("máy chủ gặp lỗi; hãy báo tỉnh · the hub failed; tell the province")
 }
@@ -198,5 +216,22 @@ impl Enrolment for EnrolmentService {
         let _turn = self.turn.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
         self.enrolled(request.into_inner(), peer).await.map(Response::new)
+    }
+
+    async fn authority(
+        &self,
+        _request: Request<wire::AuthorityRequest>,
+    ) -> Result<Response<wire::AuthorityReply>, Status> {
+        let note = self.hub.secrets.authorities.current().note;
+        Ok(Response::new(wire::AuthorityReply { note }))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<wire::RenewRequest>,
+    ) -> Result<Response<wire::RenewReply>, Status> {
+        let _turn = self.turn.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
+        let certificate = super::renewal::by_log_key(&self.hub, request.into_inner()).await?;
+        Ok(Response::new(wire::RenewReply { chain: vec![certificate.into()] }))
     }
 }

@@ -2,6 +2,7 @@
 
 mod enrolment;
 mod refill;
+mod renewal;
 mod session;
 mod subscribe;
 mod sync;

@@ -9,7 +9,8 @@ use futures::stream::FuturesOrdered;
 use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
 use lienthong_node::replica::Head;
-use lienthong_node::sync::{FENCED, REFUSAL};
+use lienthong_node::sync::{FENCED, REFUSAL, UNKNOWN};
+use lienthong_proto::authority::FIRST;
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::feed::FeedCursor;
@@ -67,6 +68,8 @@ pub(super) struct Session {
     told: ToldCursor,
     feed: Option<FeedReader>,
     answers: FuturesOrdered<Answer>,
+    /// The number of the newest authority of certificates it knows.
+    authority: u32,
     /// What this node is as a witness.
     witness: Option<Asking>,
     /// What somebody at the hub waits for an answer to.
@@ -81,7 +84,8 @@ impl Session {
     ) -> Self {
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
         let (held, feed, witness, asked) = (None, None, None, None);
-        Self { hub, enrolled, down, held, notice_cursor: 0, told, feed, answers, witness, asked }
+        let (notice_cursor, authority) = (0, FIRST);
+        Self { hub, enrolled, down, held, notice_cursor, told, feed, answers, authority, witness, asked }
     }
 
     /// Converses to the end; `hello` was read already, or is read first.
@@ -107,6 +111,7 @@ impl Session {
         self.greet(hello).await?;
         let mut asks = self.hub.desk.open(self.enrolled.replica);
         let mut registry = self.hub.registry.watch();
+        let mut authorities = self.hub.secrets.authorities.watch();
         let mut noticed = self.hub.committer.noticed();
         let mut news = self.hub.quality.news().ok_or(End::Gone)?;
         let mut fed = self.hub.committer.feed().news(&self.enrolled.unit);
@@ -125,6 +130,12 @@ impl Session {
                 changed = registry.changed() => {
                     changed.map_err(|_| End::Gone)?;
                     self.still_welcome()?;
+                }
+                changed = authorities.changed() => {
+                    changed.map_err(|_| End::Gone)?;
+                    if let Some(note) = self.unknown_authority() {
+                        self.send(wire::down::Message::Authority(wire::Authority { note })).await?;
+                    }
                 }
                 changed = noticed.changed() => {
                     changed.map_err(|_| End::Gone)?;
@@ -163,7 +174,12 @@ impl Session {
     }
 
     fn still_welcome(&self) -> Result<(), End> {
-        match self.hub.registry.get(self.enrolled.replica).map(|entry| entry.state) {
+        let entry = self.hub.registry.get(self.enrolled.replica);
+        let renewed = entry.as_ref().is_some_and(|entry| !entry.has_tls_key(&self.enrolled.tls_key_hash));
+        match entry.map(|entry| entry.state) {
+            Some(ReplicaState::Active) if renewed => {
+                Err(Status::unavailable("the machine's key was rotated: this one is good no more").into())
+            }
             Some(ReplicaState::Active) => Ok(()),
             Some(ReplicaState::Fenced { .. }) => Err(refused(Refusal::Fenced).into()),
             _ => Err(refused(Refusal::Revoked).into()),
@@ -203,6 +219,7 @@ impl Session {
             self.hub.committer.greeted(replica, hello.log_size).await;
         }
         self.notice_cursor = hello.notice_cursor;
+        self.authority = hello.authority.max(FIRST);
         let writes = self.enrolled.role != Role::Auditor;
         self.feed = self.feed_reader(&hello).filter(|_| writes);
         self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
@@ -243,6 +260,11 @@ impl Session {
             enrolments: self.enrolments(),
             seen: asking.filter(|_| own).and_then(|_| self.hub.consistency(hello.ledger_seen, head.size)),
             witnessed: asking.and_then(|asking| asking.witnessed(&self.hub, head)),
+            authority: self.unknown_authority().unwrap_or_default(),
+            authority_alone: {
+                let authorities = &self.hub.secrets.authorities;
+                if authorities.former().is_none() { authorities.current().number } else { 0 }
+            },
         };
         self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
         self.send(wire::down::Message::Welcome(welcome)).await?;
@@ -258,6 +280,14 @@ impl Session {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The statement of the authority of now, if the node has not been told of it.
+    fn unknown_authority(&mut self) -> Option<String> {
+        let current = self.hub.secrets.authorities.current();
+        let new = current.number > self.authority;
+        self.authority = self.authority.max(current.number);
+        new.then_some(current.note)
     }
 
     /// The ledger's checkpoint, and for a node that knows another ledger by what right this one follows it.
@@ -608,12 +638,15 @@ impl Session {
     }
 }
 
-/// What a peer that may not call is told: in words, and for a fence so that its program knows too.
+/// What a peer that may not call is told: in words, and for a fence or an unknown key so that its program knows too.
 pub(super) fn refused(refusal: Refusal) -> Status {
     let mut status = Status::permission_denied(refusal.to_string());
-    if refusal == Refusal::Fenced {
-        status.metadata_mut().insert(REFUSAL, MetadataValue::from_static(FENCED));
-    }
+    let said = match refusal {
+        Refusal::Fenced => FENCED,
+        Refusal::Unknown => UNKNOWN,
+        Refusal::Revoked => return status,
+    };
+    status.metadata_mut().insert(REFUSAL, MetadataValue::from_static(said));
     status
 }
 

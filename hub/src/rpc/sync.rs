@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::enrolment::request_key_hash;
 use super::refill::{REFILL_QUEUE, Refill, Refills};
+use super::renewal;
 use super::session::{Session, greeting, not_for, refused};
 use super::subscribe::subscribe;
 use crate::accept::Peer;
@@ -61,10 +61,12 @@ impl SyncService {
         }
     }
 
-    /// A peer with a good certificate whom the registry has lost, while such may come.
+    /// A peer with a good certificate whom the registry has lost, or of whose key it has lost, while such may come.
     fn forgotten<T>(&self, request: &Request<T>) -> Option<PeerIdentity> {
         let peer = request.extensions().get::<Peer>()?.identity.clone()?;
-        (self.hub.readmits() && self.hub.registry.get(peer.replica).is_none()).then_some(peer)
+        let known = self.hub.registry.get(peer.replica);
+        let lost = known.is_none_or(|known| !known.has_tls_key(&hex::encode(peer.key_hash)));
+        (self.hub.readmits() && lost).then_some(peer)
     }
 }
 
@@ -144,17 +146,9 @@ impl Sync for SyncService {
         request: Request<wire::RenewRequest>,
     ) -> Result<Response<wire::RenewReply>, Status> {
         let enrolled = self.authorise(&request, "Renew")?;
-        let csr = request.into_inner().csr;
-        let malformed = || Status::invalid_argument("the request is not for the enrolled key");
-        let key = request_key_hash(&csr).ok_or_else(malformed)?;
-        if hex::encode(key) != enrolled.tls_key_hash {
-            return Err(malformed());
-        }
-        let hub = &self.hub;
-        let issued = hub.issuer.issue(&csr, &enrolled.unit, enrolled.replica, hub.now());
-        let certificate = issued.map_err(|_| malformed())?;
-        tracing::info!(unit = %enrolled.unit, replica = %enrolled.replica, "a certificate was renewed");
-        Ok(Response::new(wire::RenewReply { chain: vec![certificate.to_vec().into()] }))
+        let wire::RenewRequest { csr, proof } = request.into_inner();
+        let certificate = renewal::by_certificate(&self.hub, &enrolled, (&csr, &proof)).await?;
+        Ok(Response::new(wire::RenewReply { chain: vec![certificate.into()] }))
     }
 
     async fn refill(

@@ -15,10 +15,12 @@ use crate::app::Hub;
 const LOOK_EVERY: Duration = Duration::from_secs(3_600);
 
 impl Hub {
-    /// Issues the hub's certificate anew whenever it is time, until the hub stops.
+    /// Issues the hub's certificate anew whenever it is time, and retires an authority nothing hangs on, until the hub
+    /// stops.
     pub(crate) async fn keep_certified(self: Arc<Self>) {
         loop {
             self.renew_certificate_if_due().await;
+            self.retire_authority_if_due().await;
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -1,6 +1,7 @@
 //! What a hub does when asked: the one place behind the control socket and the command line.
 
 mod api_tokens;
+mod authority;
 mod catalogue;
 mod certificate;
 mod decisions;
@@ -30,7 +31,9 @@ use tokio::runtime::Handle;
 
 use crate::accounts::AccountError;
 use crate::app::Hub;
+use crate::pki::Approved;
 
+pub use authority::AuthorityRequest;
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
 pub use sharing::SharingRequest;
 
@@ -76,7 +79,12 @@ impl Hub {
             Request::UnitContact { unit, name, phone, actor } => {
                 self.unit_contact(&unit, &name, &phone, &actor).await
             }
-            Request::UnitApproveRecovery { unit, actor } => self.approve_recovery(&unit, &actor).await,
+            Request::UnitApproveRecovery { unit, actor } => {
+                self.approve(Approved::Recovery, &unit, &actor).await
+            }
+            Request::UnitApproveRenewal { unit, actor } => {
+                self.approve(Approved::Renewal, &unit, &actor).await
+            }
             Request::QuarantineRelease { number, reason, actor } => {
                 self.release(&number, &reason, actor).await
             }
@@ -109,6 +117,7 @@ impl Hub {
             Request::CertificateRenew { names, actor } => self.certificate_renew(&names, &actor).await,
             Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
+            Request::Authority(request) => self.authority(request).await,
             Request::Sharing(request) => self.sharing(request, &tell).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
@@ -210,6 +219,7 @@ impl Hub {
             | Request::UnitRevoke { .. }
             | Request::UnitContact { .. }
             | Request::UnitApproveRecovery { .. }
+            | Request::UnitApproveRenewal { .. }
             | Request::QuarantineRelease { .. }
             | Request::QuarantineSeparate { .. }
             | Request::WaiverAdd(_)
@@ -225,6 +235,7 @@ impl Hub {
             | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }
             | Request::ConfirmSuccession { .. }
+            | Request::Authority(_)
             | Request::Sharing(_)
             | Request::CertificateRenew { .. }
             | Request::ApiTokenCreate { .. }

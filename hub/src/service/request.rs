@@ -10,7 +10,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::lineage::{Share, StepKind};
 use serde::{Deserialize, Serialize};
 
-use super::SharingRequest;
+use super::{AuthorityRequest, SharingRequest};
 use crate::accounts::{AccountRole, Credentials};
 use crate::pki::Role;
 use crate::rights::{self, Right};
@@ -109,6 +109,13 @@ pub enum Request {
     },
     /// Let a unit go on as a new replica by its old certificate, once.
     UnitApproveRecovery {
+        /// Which.
+        unit: UnitCode,
+        /// Who.
+        actor: String,
+    },
+    /// Let a unit's machine go on by its log key with a fresh certificate, once.
+    UnitApproveRenewal {
         /// Which.
         unit: UnitCode,
         /// Who.
@@ -325,6 +332,8 @@ pub enum Request {
     },
     /// About agencies, grants and bundles.
     Sharing(SharingRequest),
+    /// Something about the authorities of certificates.
+    Authority(AuthorityRequest),
     /// The ledger's signed checkpoint.
     LedgerCheckpoint,
     /// Entries of the ledger.
@@ -510,6 +519,7 @@ impl Request {
             Self::UnitRevoke { .. } => "unit_revoke",
             Self::UnitContact { .. } => "unit_contact",
             Self::UnitApproveRecovery { .. } => "unit_approve_recovery",
+            Self::UnitApproveRenewal { .. } => "unit_approve_renewal",
             Self::Records(request) if request.writes() => "records, written",
             Self::Records(_) => "records",
             Self::Quality { .. } => "quality",
@@ -551,6 +561,7 @@ impl Request {
             Self::KeyRotate { .. } => "key_rotate",
             Self::ConfirmSuccession { .. } => "confirm_succession",
             Self::Sharing(request) => request.action(),
+            Self::Authority(request) => request.action(),
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerShow { .. } => "ledger_show",
             Self::LedgerVerify { .. } => "ledger_verify",
@@ -574,6 +585,7 @@ impl Request {
             | Self::UnitContact { actor, .. }
             | Self::LineageUndo { actor, .. }
             | Self::UnitApproveRecovery { actor, .. }
+            | Self::UnitApproveRenewal { actor, .. }
             | Self::QuarantineRelease { actor, .. }
             | Self::QuarantineSeparate { actor, .. }
             | Self::WaiverEnd { actor, .. }
@@ -589,6 +601,7 @@ impl Request {
             | Self::UserTotpReset { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),
             Self::Sharing(request) => request.act_as(name),
+            Self::Authority(request) => request.act_as(name),
             Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
             Self::ConflictsResolve(resolution) => name.clone_into(&mut resolution.actor),
             Self::RecordTransfer(transfer) => name.clone_into(&mut transfer.actor),

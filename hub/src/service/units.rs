@@ -158,7 +158,7 @@ impl Hub {
             .filter(|entry| entry.unit == *unit)
             .map(|entry| self.shown(entry))
             .collect();
-        let root = lienthong_node::identity::spki_hash(&self.secrets.root).unwrap_or_default();
+        let root = lienthong_node::identity::spki_hash(&self.secrets.root()).unwrap_or_default();
         Ok(Answer::done(json!({
             "unit": unit,
             "name": tree.title(unit),

@@ -44,12 +44,17 @@ impl Hub {
         {
             return Err(refused());
         }
+        if let Some(known) = self.registry.get(peer.replica) {
+            return self.readmit_key(&known, peer, &log_key).await;
+        }
         let role = if peer.unit.is_province() { Role::Province } else { Role::Commune };
         let enrolled = Enrolled {
             replica: peer.replica,
             unit: peer.unit.clone(),
             role,
             tls_key_hash: hex::encode(peer.key_hash),
+            next: None,
+            issuer: peer.issuer.clone(),
             log_key: hex::encode(log_key),
             enrolled_at: self.now().0,
             state: ReplicaState::Active,
@@ -78,6 +83,24 @@ impl Hub {
         self.registry.enrol(enrolled.clone()).map_err(|error| failed(&error))?;
         tracing::warn!(unit = %enrolled.unit, replica = %enrolled.replica, "a replica was let in again by its certificate");
         Ok(enrolled)
+    }
+
+    /// Lets a replica in by a key it took after the backup the hub was made from: the log key is the one that is known.
+    async fn readmit_key(
+        &self,
+        known: &Enrolled,
+        peer: &PeerIdentity,
+        log_key: &[u8; 32],
+    ) -> Result<Enrolled, Status> {
+        let refused = |refusal: Refusal| Status::permission_denied(refusal.to_string());
+        if known.log_key != hex::encode(log_key) || known.unit != peer.unit || !self.readmits() {
+            return Err(refused(Refusal::Unknown));
+        }
+        if known.is_active() {
+            self.let_in(known, peer.key_hash, "hub").await?;
+            tracing::warn!(unit = %known.unit, replica = %known.replica, "a replica was let in by a key that the register of enrolments had lost");
+        }
+        self.registry.authorise(peer).map_err(refused)
     }
 
     /// What is held of the other replicas of a unit, for one that may bring more of them.

@@ -25,15 +25,15 @@ use serde::Serialize;
 use super::{Carried, carry};
 use crate::ledger::{self, CARRIED, LedgerError, LedgerOptions};
 use crate::pki::{
-    Former, HubProfile, HubSecrets, InitError, Kit, KitError, Registry, RegistryError, SealError,
-    SecretsError, SuccessorError, WRAPPED, ensure_administrator, make_successor, recovery_public,
+    AUTHORITIES, Former, HubProfile, HubSecrets, InitError, Kit, KitError, Registry, RegistryError,
+    SealError, SecretsError, SuccessorError, WRAPPED, ensure_administrator, make_successor, recovery_public,
     unwrap_seal,
 };
 use crate::witness::{WITNESSED, witnessed_head};
 
 /// Files of `secrets/` that are taken over as they were, under the new seal. Tokens are not: one to
 /// enrol by names the old ledger, and a program's may have been revoked since.
-const SEALED: [&str; 3] = ["registry.sealed", "accounts.sealed", "contacts.sealed"];
+const SEALED: [&str; 4] = ["registry.sealed", "accounts.sealed", "contacts.sealed", AUTHORITIES];
 /// The statement, to be copied off the machine: it serves a further restore if this hub is lost before its backup.
 const NOTE: &str = "succession.note";
 /// While it stands, the folder is not finished.

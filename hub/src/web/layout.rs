@@ -11,8 +11,9 @@ use super::view::View;
 use crate::rights;
 
 /// The main pages: path, Vietnamese, English. Shown are those that exist and that the reader may see.
-const NAVIGATION: [(&str, &str, &str); 10] = [
+const NAVIGATION: [(&str, &str, &str); 11] = [
     ("/", "Tổng quan", "Overview"),
+    ("/alerts", "Cảnh báo", "Alerts"),
     ("/units", "Đơn vị", "Units"),
     ("/records", "Bản ghi", "Records"),
     ("/conflicts", "Xung đột", "Conflicts"),

@@ -7,8 +7,8 @@ use axum::{Router, middleware};
 
 use super::guard::guard;
 use super::pages::{
-    accounts, administration, conflict, conflicts, duplicate, duplicates, history, integrity, language,
-    overview, password, quality, quarantine, record, records, sharing, sign_in, unit, unit_contact,
+    accounts, administration, alert, alerts, conflict, conflicts, duplicate, duplicates, history, integrity,
+    language, overview, password, quality, quarantine, record, records, sharing, sign_in, unit, unit_contact,
     unit_revoke, units, waiting,
 };
 use super::site::Site;
@@ -42,6 +42,10 @@ fn routes() -> Vec<Route> {
         ("/units/{unit}/live", GET, get(unit::live)),
         ("/units/{unit}/contact", BOTH, get(unit_contact::page).post(unit_contact::set)),
         ("/units/{unit}/revoke", BOTH, get(unit_revoke::page).post(unit_revoke::revoke)),
+        ("/alerts", GET, get(alerts::page)),
+        ("/alerts/live", GET, get(alerts::live)),
+        ("/alerts/{id}", GET, get(alert::page)),
+        ("/alerts/{id}/acknowledge", POST, post(alert::acknowledge)),
         ("/sharing", GET, get(sharing::page)),
         ("/sharing/agencies", POST, post(sharing::agency)),
         ("/sharing/grants", POST, post(sharing::propose_one)),

@@ -54,7 +54,13 @@ pub(super) fn reasons(view: &View, unit: &UnitStatus) -> Markup {
 /// Whom to call at a unit, for those who are signed in: names and numbers are not for passers-by.
 #[must_use]
 pub(super) fn contact(view: &View, unit: &UnitStatus) -> Markup {
-    let shown = unit.contact.as_ref().filter(|_| view.may(Right::Read));
+    person(view, unit.contact.as_ref())
+}
+
+/// Somebody to call, likewise.
+#[must_use]
+pub(super) fn person(view: &View, contact: Option<&Contact>) -> Markup {
+    let shown = contact.filter(|_| view.may(Right::Read));
     html! {
         @if let Some(Contact { name, phone }) = shown {
             (name)
@@ -94,6 +100,12 @@ pub(super) fn event(kind: &str, tongue: Tongue) -> &str {
         "revocation" => ("thu hồi quyền của máy", "revoked"),
         "fence" => ("dừng máy: nhật ký mâu thuẫn", "stopped: its log contradicts itself"),
         "recovery_approved" => ("duyệt khôi phục", "recovery approved"),
+        "renewal_approved" => ("duyệt gia hạn giấy chứng nhận", "renewal approved"),
+        "authority" => ("thêm gốc chứng nhận mới", "another authority of certificates"),
+        "authority_retired" => ("gốc chứng nhận cũ nghỉ", "the authority before retired"),
+        "tls_key" => ("đổi khóa kết nối của máy", "a machine's TLS key changed"),
+        "witness" => ("máy làm chứng cho sổ cái", "a witness of the ledger"),
+        "alert_acknowledged" => ("nhận xử lý cảnh báo", "looks after an alert"),
         "contact" => ("đổi người liên hệ", "contact changed"),
         "decision" => ("tỉnh quyết định về bản ghi", "decided about a record"),
         "separation" => ("tách hai người trùng số", "two persons told apart"),

@@ -62,6 +62,9 @@ pub enum KeyAction {
     },
     /// Đổi khóa không phải dừng: khóa đầu tiên mã hóa từ nay, phần cũ được mã hóa lại dần · change the key while it runs: the first key encrypts from now on, the rest is encrypted again in the background
     Rotate {
+        /// Đổi khóa kết nối (TLS) cùng giấy chứng nhận, thay cho khóa mã hóa · change the key of the line to the province (TLS) and its certificate, not the key of encryption
+        #[arg(long, conflicts_with = "wait")]
+        tls: bool,
         /// Chờ tới khi xong · wait until it is done
         #[arg(long)]
         wait: bool,

@@ -122,7 +122,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                         async |request, hear: &mut Hear<'_>| door.ask(Request::Records(request), hear).await;
                     command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
-                Command::Key { action: KeyAction::Rotate { wait } } => match given(&cli.keys, &config) {
+                Command::Key { action: KeyAction::Rotate { tls: true, .. } } => {
+                    door.ask(Request::KeyRotateTls, &mut |_| {}).await
+                }
+                Command::Key { action: KeyAction::Rotate { wait, .. } } => match given(&cli.keys, &config) {
                     Ok(keys) => {
                         // Without a daemon it is done here, or not at all.
                         let wait = *wait || matches!(door, Door::Folder(_));

@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use lienthong_proto::hash::{Digest, sha256};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -69,18 +69,29 @@ pub async fn connect(identity: &NodeIdentity) -> Result<Channel, DialError> {
 /// [`DialError::Own`].
 pub(crate) fn hub_config(identity: &NodeIdentity) -> Result<ClientConfig, DialError> {
     let own = |reason: String| DialError::Own(reason);
-    let mut roots = RootCertStore::empty();
-    roots.add(identity.root()).map_err(|error| own(error.to_string()))?;
-    let key = identity.tls_key().map_err(|reason| own(reason.to_owned()))?;
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
+    let (chain, key) = identity.certified().map_err(|reason| own(reason.to_owned()))?;
+    let mut config = client_builder()
         .map_err(|error| own(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(identity.chain(), key)
+        .with_root_certificates(roots(identity)?)
+        .with_client_auth_cert(chain, key)
         .map_err(|error| own(error.to_string()))?;
     config.alpn_protocols = vec![ALPN_SYNC.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// TLS 1.3 and nothing older.
+pub(super) fn client_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])
+}
+
+/// Whom a node trusts to vouch for its hub.
+pub(super) fn roots(identity: &NodeIdentity) -> Result<RootCertStore, DialError> {
+    let mut roots = RootCertStore::empty();
+    for root in identity.roots() {
+        roots.add(root).map_err(|error| DialError::Own(error.to_string()))?;
+    }
+    Ok(roots)
 }
 
 /// The name a hub's certificate must bear, of the address it is dialled by.

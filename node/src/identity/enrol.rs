@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use lienthong_proto::authority::Authority;
 use lienthong_proto::hash::{Digest, Signer as _, SigningKey, sha256};
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::wire::enrol as wire;
@@ -13,11 +14,14 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use serde::{Deserialize, Serialize};
 use tonic::transport::Channel;
 
-use super::dial::{connect, dial};
+use super::dial::{client_builder, connect, dial};
+use super::node::province_of;
 use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Proxy, Token, provider, spki_hash};
+use super::{read_private, write_private};
 use crate::rpc::enrol::enrolment_client::EnrolmentClient;
 
 /// Why enrolment failed. Nothing was kept.
@@ -52,7 +56,8 @@ pub fn proof_message(token_id: &[u8], replica: &ReplicaId, csr: &[u8]) -> Vec<u8
 /// Enrols `data` at `hub` (`host:port`) with a token.
 ///
 /// # Errors
-/// [`EnrolError`]; nothing was kept then, and the token may be spent only if the hub answered.
+/// [`EnrolError`]; no identity was kept then. Where the answer was lost, the same token goes on: the keys it was used with
+/// are kept until it comes.
 pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, EnrolError> {
     enrol_through(data, (hub, None), token).await
 }
@@ -69,8 +74,8 @@ pub async fn enrol_through(
     if let Some(known) = NodeIdentity::load(data)? {
         return Err(EnrolError::AlreadyEnrolled(known.unit().to_string()));
     }
-    let fresh = Fresh::make()?;
     let channel = dial(hub, proxy, Arc::new(enrol_config(token)?)).await?;
+    let fresh = Fresh::for_token(data, token)?;
     let reply = fresh.ask(channel, Some(token)).await?;
     if sha256(&[&reply.ledger_key]) != token.ledger {
         return Err(EnrolError::Reply("another ledger key"));
@@ -79,7 +84,12 @@ pub async fn enrol_through(
         return Err(EnrolError::Reply("another root certificate"));
     }
     let profile = checked(hub, fresh.replica, &reply)?;
-    Enrolment { fresh, profile, provincial_key: reply.provincial_key.to_vec() }.keep(data)
+    let profile = Enrolment { fresh, profile, provincial_key: reply.provincial_key.to_vec() }.keep(data)?;
+    // Behind the identity: what is left of it is never looked at again.
+    if let Err(error) = std::fs::remove_file(data.join(ENROLLING)) {
+        tracing::warn!(%error, "the file of an enrolment that is done is not removed");
+    }
+    Ok(profile)
 }
 
 /// Asks for an enrolment as a new replica by an old one's certificate, which the province must have approved; nothing is
@@ -90,7 +100,7 @@ pub async fn enrol_through(
 pub async fn enrol_again(old: &NodeIdentity) -> Result<Enrolment, EnrolError> {
     let fresh = Fresh::make()?;
     let reply = fresh.ask(connect(old).await?, None).await?;
-    if reply.root.as_ref() != old.root().as_ref() {
+    if !old.roots().iter().any(|root| root.as_ref() == reply.root.as_ref()) {
         return Err(EnrolError::Reply("another root certificate"));
     }
     let profile = checked(&old.profile().hub, fresh.replica, &reply)?;
@@ -117,6 +127,18 @@ struct Fresh {
     seed: [u8; 32],
     tls: KeyPair,
 }
+
+/// Keys a token was used with, until the hub's answer came.
+#[derive(Serialize, Deserialize)]
+struct Enrolling {
+    token: String,
+    replica: ReplicaId,
+    seed: String,
+    tls: String,
+}
+
+/// Where they stand in the data folder.
+const ENROLLING: &str = "enrolling";
 
 /// An enrolment the hub has given, not kept yet.
 pub struct Enrolment {
@@ -156,6 +178,34 @@ impl Fresh {
         Ok(Self { replica, seed, tls })
     }
 
+    /// The keys that go with a token: those it was used with before, if its answer did not come, or new ones, kept before
+    /// the hub hears of them.
+    fn for_token(data: &Path, token: &Token) -> Result<Self, EnrolError> {
+        let (path, id) = (data.join(ENROLLING), hex::encode(token.id));
+        let kept: Option<Enrolling> =
+            read_private(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(kept) = kept.filter(|kept| kept.token == id)
+            && let Some(kept) = Self::again(&kept)
+        {
+            return Ok(kept);
+        }
+        let fresh = Self::make()?;
+        let (seed, tls) = (hex::encode(fresh.seed), hex::encode(fresh.tls.serialize_der()));
+        let kept = Enrolling { token: id, replica: fresh.replica, seed, tls };
+        let bytes = serde_json::to_vec(&kept).map_err(|error| EnrolError::Keys(error.to_string()))?;
+        let io = |source| IdentityError::Io { path: path.display().to_string(), source };
+        write_private(&path, &bytes).map_err(io)?;
+        Ok(fresh)
+    }
+
+    fn again(kept: &Enrolling) -> Option<Self> {
+        let mut seed = [0; 32];
+        hex::decode_to_slice(&kept.seed, &mut seed).ok()?;
+        let tls = hex::decode(&kept.tls).ok()?;
+        let tls = KeyPair::try_from(&PrivatePkcs8KeyDer::from(tls)).ok()?;
+        Some(Self { replica: kept.replica, seed, tls })
+    }
+
     async fn ask(&self, channel: Channel, token: Option<&Token>) -> Result<wire::EnrolReply, EnrolError> {
         let keys = |error: String| EnrolError::Keys(error);
         let csr =
@@ -186,7 +236,7 @@ fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Pr
     if !provincial || reply.chain.is_empty() || keys.iter().any(|key| key.len() != 32) {
         return Err(EnrolError::Reply("a certificate or key is missing"));
     }
-    Ok(Profile {
+    let profile = Profile {
         version: 1,
         hub: hub.to_owned(),
         unit: reply.unit.parse().map_err(|_| EnrolError::Reply("unit"))?,
@@ -201,15 +251,29 @@ fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Pr
         recovery_key: hex::encode(&reply.recovery_key),
         chain: reply.chain.iter().map(hex::encode).collect(),
         root: hex::encode(&reply.root),
+        authority: reply.authority.clone(),
         successions: Vec::new(),
-    })
+    };
+    if !reply.authority.is_empty() {
+        let recovery = reply.recovery_key.as_ref().try_into().unwrap_or_default();
+        let stated = Authority::verify(&reply.authority, &province_of(&profile), recovery);
+        stated.map_err(|_| EnrolError::Reply("another authority"))?;
+    }
+    Ok(profile)
 }
 
 fn enrol_config(token: &Token) -> Result<ClientConfig, EnrolError> {
-    let verifier = PinnedRoot { root: token.root, provider: provider() };
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| EnrolError::Keys(error.to_string()))?
+    pinned(Some(token.root)).map_err(|error| EnrolError::Keys(error.to_string()))
+}
+
+/// TLS to whoever answers: only to ask for what is believed by another's signature.
+pub(super) fn anybody() -> Result<ClientConfig, rustls::Error> {
+    pinned(None)
+}
+
+fn pinned(root: Option<Digest>) -> Result<ClientConfig, rustls::Error> {
+    let verifier = PinnedRoot { root, provider: provider() };
+    let mut config = client_builder()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
@@ -218,10 +282,10 @@ fn enrol_config(token: &Token) -> Result<ClientConfig, EnrolError> {
     Ok(config)
 }
 
-/// Trusts exactly the root whose public key the token names; everything else is checked as usual.
+/// Trusts exactly the root whose public key the token names, everything else is checked as usual; or anybody.
 #[derive(Debug)]
 struct PinnedRoot {
-    root: Digest,
+    root: Option<Digest>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -235,7 +299,10 @@ impl ServerCertVerifier for PinnedRoot {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let pinned = |certificate: &&CertificateDer<'_>| spki_hash(certificate) == Some(self.root);
+        if self.root.is_none() {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let pinned = |certificate: &&CertificateDer<'_>| spki_hash(certificate) == self.root;
         let root = intermediates.iter().find(pinned).ok_or_else(unknown)?;
         let mut roots = RootCertStore::empty();
         roots.add(root.clone().into_owned())?;

@@ -3,18 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lienthong_proto::authority::AuthorityError;
 use lienthong_proto::checkpoint::Origin;
 use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::succession::{self, Ledger, SuccessionError};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
-use rcgen::{CertificateParams, KeyPair};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rcgen::CertificateParams;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{Proxy, read_private, spki_hash, write_private};
+use super::certified::{Certified, KEY, next_key, settle};
+use super::renew::{Renewal, renewal_message};
+use super::trusted::Trusted;
+use super::{Proxy, read_private, write_private};
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -47,6 +51,9 @@ pub struct Profile {
     pub chain: Vec<String>,
     /// The hub's root, DER in hex.
     pub root: String,
+    /// The signed statement of another authority that is trusted too, or alone; empty for none.
+    #[serde(default)]
+    pub authority: String,
     /// The signed statements by which the ledger known came to follow the one of enrolment, the oldest first.
     #[serde(default)]
     pub successions: Vec<String>,
@@ -83,6 +90,9 @@ pub enum IdentityError {
     /// The log key's seed is unusable.
     #[error(transparent)]
     Seed(#[from] BadSeed),
+    /// Another authority is not one the recovery key has named.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// Another ledger is not the successor of the one known.
     #[error(transparent)]
     Succession(#[from] SuccessionError),
@@ -94,10 +104,9 @@ pub struct NodeIdentity {
     profile: Profile,
     log_key: Arc<SigningKey>,
     provincial_key: Arc<[u8]>,
-    tls_key: Vec<u8>,
-    chain: RwLock<Vec<CertificateDer<'static>>>,
+    certified: RwLock<Certified>,
     data: PathBuf,
-    root: CertificateDer<'static>,
+    trusted: RwLock<Trusted>,
     known: RwLock<Known>,
     recovery_key: [u8; 32],
     cosigner_key: [u8; 32],
@@ -144,6 +153,7 @@ impl NodeIdentity {
             read("log.seed")?.try_into().map_err(|_| malformed("log.seed is not 32 bytes".to_owned()))?;
         let der = |text: &String| hex::decode(text).map(CertificateDer::from);
         let chain = profile.chain.iter().map(der).collect::<Result<_, _>>();
+        let chain = chain.map_err(|error| malformed(error.to_string()))?;
         let key = |text: &String| {
             let mut key = [0; 32];
             hex::decode_to_slice(text, &mut key).map_err(|error| malformed(error.to_string())).map(|()| key)
@@ -152,15 +162,17 @@ impl NodeIdentity {
         let origin = Origin::new(&profile.domain, &profile.province, &unit, profile.hub_replica);
         let origin = origin.map_err(|error| malformed(error.to_string()))?;
         let ledger = Ledger { origin, key: key(&profile.ledger_key)? };
+        let (recovery_key, province) = (key(&profile.recovery_key)?, province_of(&profile));
+        let root = der(&profile.root).map_err(|error| malformed(error.to_string()))?;
+        let trusted = Trusted::of(root, &profile.authority, &province, recovery_key)?;
         Ok(Some(Self {
+            trusted: RwLock::new(trusted),
             known: RwLock::new(Known { ledger, successions: profile.successions.clone() }),
-            recovery_key: key(&profile.recovery_key)?,
+            recovery_key,
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
             provincial_key: read("provincial.key")?.into(),
-            tls_key: read("tls.key")?,
-            chain: RwLock::new(chain.map_err(|error| malformed(error.to_string()))?),
+            certified: RwLock::new(Certified::load(&dir, chain)?),
             data: data.to_owned(),
-            root: der(&profile.root).map_err(|error| malformed(error.to_string()))?,
             cosigner_key: key(&profile.cosigner_key)?,
             profile,
             proxy: None,
@@ -199,7 +211,7 @@ impl NodeIdentity {
         })?;
         let files = [
             ("log.seed", &seed[..]),
-            ("tls.key", tls_key),
+            (KEY, tls_key),
             ("provincial.key", provincial_key),
             ("profile.json", &profile_json),
         ];
@@ -237,7 +249,7 @@ impl NodeIdentity {
     /// The log key and its proof, for a hub that was restored or rebuilt and does not know this replica.
     #[must_use]
     pub fn introduction(&self) -> (Vec<u8>, Vec<u8>) {
-        let tls_key = self.chain.read().first().and_then(spki_hash).unwrap_or_default();
+        let tls_key = self.certified.read().key_hash().unwrap_or_default();
         let proof = self.log_key.sign(&introduction_message(&self.replica(), &tls_key));
         (self.log_key.public_key().to_vec(), proof.to_vec())
     }
@@ -282,10 +294,10 @@ impl NodeIdentity {
     /// [`IdentityError`] if the statements do not lead on, or it cannot be kept.
     pub fn succeed(&self, notes: &[String]) -> Result<Ledger, IdentityError> {
         let mut known = self.known.write();
-        let chain: Vec<String> = self.chain.read().iter().map(hex::encode).collect();
+        let chain = self.certified.read().chain.iter().map(hex::encode).collect();
         let (ledger, taken) = succession::follow(&known.ledger, notes, self.recovery_key)?;
         let successions = [&known.successions[..], &taken].concat();
-        self.keep(chain, &ledger, successions.clone())?;
+        self.keep(chain, (&ledger, successions.clone()), &self.trusted.read())?;
         *known = Known { ledger: ledger.clone(), successions };
         Ok(ledger)
     }
@@ -302,61 +314,72 @@ impl NodeIdentity {
         self.cosigner_key
     }
 
-    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.chain.read().clone()
+    /// Certificate and key, of one another.
+    ///
+    /// # Errors
+    /// What is wrong with the key.
+    pub(crate) fn certified(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), &'static str> {
+        self.certified.read().pair()
     }
 
     /// When the certificate was issued and when it ends; `None` if it cannot be read.
     #[must_use]
     pub fn validity(&self) -> Option<(UnixMillis, UnixMillis)> {
-        let chain = self.chain.read();
-        let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+        let certified = self.certified.read();
+        let (_, certificate) = X509Certificate::from_der(certified.chain.first()?).ok()?;
         let millis = |seconds: i64| UnixMillis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000));
         let validity = certificate.validity();
         Some((millis(validity.not_before.timestamp()), millis(validity.not_after.timestamp())))
     }
 
-    /// A certificate request for the key this node was enrolled with.
-    pub(crate) fn renewal_request(&self) -> Result<Vec<u8>, IdentityError> {
+    /// SHA-256 of the key in use for TLS.
+    #[must_use]
+    pub fn tls_key_hash(&self) -> Option<Digest> {
+        self.certified.read().key_hash()
+    }
+
+    /// What a renewal says: a request for a fresh key, and the log key's word that it is this replica's.
+    pub(crate) fn renewal(&self) -> Result<Renewal, IdentityError> {
         let malformed = |error: rcgen::Error| IdentityError::Malformed {
-            path: "tls.key".to_owned(),
+            path: "a certificate request".to_owned(),
             reason: error.to_string(),
         };
-        let key = PrivatePkcs8KeyDer::from(self.tls_key.clone());
-        let key = KeyPair::try_from(&key).map_err(malformed)?;
+        let key = next_key(&folder(&self.data))?;
         let request = CertificateParams::default().serialize_request(&key).map_err(malformed)?;
-        Ok(request.der().to_vec())
+        let csr = request.der().to_vec();
+        let proof = self.log_key.sign(&renewal_message(&self.replica(), &csr)).to_vec();
+        Ok(Renewal { csr, proof })
     }
 
     /// Goes on with a renewed certificate, kept before it is used.
     pub(crate) fn renewed(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), IdentityError> {
-        let wrong = |reason: &str| IdentityError::Malformed {
-            path: "a renewed certificate".to_owned(),
-            reason: reason.to_owned(),
-        };
-        let own = self.chain.read().first().and_then(spki_hash);
-        if own.is_none() || chain.first().and_then(spki_hash) != own {
-            return Err(wrong("it is for another key"));
-        }
         // Held while writing: a succession must not be written over by a renewal.
         let known = self.known.read();
-        let hex = chain.iter().map(hex::encode).collect();
-        self.keep(hex, &known.ledger, known.successions.clone())?;
-        *self.chain.write() = chain;
-        Ok(())
+        let mut certified = self.certified.write();
+        let dir = folder(&self.data);
+        let next = certified.renewed(&dir, chain)?;
+        let hex = next.chain.iter().map(hex::encode).collect();
+        self.keep(hex, (&known.ledger, known.successions.clone()), &self.trusted.read())?;
+        let moved = next.key_hash() != certified.key_hash();
+        *certified = next;
+        if moved { settle(&dir) } else { Ok(()) }
     }
 
     fn keep(
         &self,
         chain: Vec<String>,
-        ledger: &Ledger,
-        successions: Vec<String>,
+        (ledger, successions): (&Ledger, Vec<String>),
+        trusted: &Trusted,
     ) -> Result<(), IdentityError> {
         let profile = Profile {
             chain,
             hub_replica: ledger.origin.replica(),
             ledger_key: hex::encode(ledger.key),
             successions,
+            root: hex::encode(&trusted.root),
+            authority: trusted.note.clone(),
             ..self.profile.clone()
         };
         let path = folder(&self.data).join("profile.json");
@@ -365,13 +388,59 @@ impl NodeIdentity {
         write_private(&path, &bytes).map_err(io)
     }
 
-    pub(crate) fn root(&self) -> CertificateDer<'static> {
-        self.root.clone()
+    /// Whose certificates are believed: one root, or two while one follows the other.
+    #[must_use]
+    pub fn roots(&self) -> Vec<CertificateDer<'static>> {
+        self.trusted.read().roots()
     }
 
-    pub(crate) fn tls_key(&self) -> Result<PrivateKeyDer<'static>, &'static str> {
-        PrivateKeyDer::try_from(self.tls_key.clone())
+    /// The number of the newest authority known.
+    #[must_use]
+    pub fn authority(&self) -> u32 {
+        self.trusted.read().number()
     }
+
+    /// Whether the own certificate is of the newest authority known.
+    #[must_use]
+    pub fn is_under_newest(&self) -> bool {
+        let (certified, trusted) = (self.certified.read(), self.trusted.read());
+        certified.chain.first().is_some_and(|own| trusted.has_issued(own))
+    }
+
+    /// Trusts another authority beside the one known, kept before it is used; whether it was new.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if the recovery key has not named it, or it cannot be kept; what was trusted stays.
+    pub fn trust(&self, note: &str) -> Result<bool, IdentityError> {
+        self.turn(|trusted| Ok(trusted.with(note, &province_of(&self.profile), self.recovery_key)?))
+    }
+
+    /// Trusts the newest authority alone from now on, if this is its number and the own certificate is of it.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if that cannot be kept.
+    pub(crate) fn trust_alone(&self, number: u32) -> Result<bool, IdentityError> {
+        let settled = number == self.authority() && self.is_under_newest();
+        self.turn(|trusted| Ok(trusted.alone().filter(|_| settled)))
+    }
+
+    fn turn(
+        &self,
+        next: impl FnOnce(&Trusted) -> Result<Option<Trusted>, IdentityError>,
+    ) -> Result<bool, IdentityError> {
+        let known = self.known.read();
+        let chain = self.certified.read().chain.iter().map(hex::encode).collect();
+        let mut trusted = self.trusted.write();
+        let Some(next) = next(&trusted)? else { return Ok(false) };
+        self.keep(chain, (&known.ledger, known.successions.clone()), &next)?;
+        *trusted = next;
+        Ok(true)
+    }
+}
+
+/// Whose province a profile is: `<domain>/<province>`.
+pub(super) fn province_of(profile: &Profile) -> String {
+    format!("{}/{}", profile.domain, profile.province)
 }
 
 /// What the log key signs to introduce a replica to a hub that does not know it.

@@ -22,6 +22,7 @@ use crate::check::check_against;
 use crate::control::{Answer, Tell};
 use crate::published::Shelf;
 use crate::records::{Page, Records, numbered};
+use crate::rpc::sync::sync_client::SyncClient;
 use crate::sync::{NoticeLine, Phase};
 use crate::web::PageRequest;
 
@@ -80,6 +81,8 @@ pub enum Request {
         /// Answer when it is done.
         wait: bool,
     },
+    /// Another key of the line to the hub, and a certificate for it.
+    KeyRotateTls,
     /// The log's signed checkpoint.
     LogCheckpoint,
     /// Whether log, hashes and view agree.
@@ -137,10 +140,24 @@ impl Node {
     pub async fn execute(self: Arc<Self>, request: Request, tell: Tell) -> Answer {
         match request {
             Request::Sync => self.sync_now().await,
+            Request::KeyRotateTls => self.rotate_tls().await.unwrap_or_else(|refusal| refusal),
             Request::LogTally { actor } => self.tally(actor).await,
             // Here rather than on another thread: a hand-over costs more than most answers.
             request => tokio::task::block_in_place(|| self.execute_blocking(request, &tell)),
         }
+    }
+
+    /// Takes another key of the line to the hub; what is on the line goes on with it.
+    async fn rotate_tls(&self) -> Result<Answer, Answer> {
+        let identity = &self.identity;
+        let channel = crate::identity::connect(identity).await.map_err(Answer::failed)?;
+        crate::identity::renew(identity, SyncClient::new(channel)).await.map_err(Answer::failed)?;
+        if let Some(sync) = self.sync() {
+            sync.redial();
+        }
+        let until = identity.validity().map(|(_, until)| until.rfc3339());
+        let key = identity.tls_key_hash().map(|hash| lienthong_proto::fingerprint::words(&hash));
+        Ok(Answer::done(json!({ "certificate_until": until, "fingerprint": key })))
     }
 
     fn on_records(&self, request: RecordsRequest, tell: &Tell) -> Result<Answer, Answer> {
@@ -186,7 +203,9 @@ impl Node {
     fn answer(&self, request: Request, tell: &Tell) -> Result<Answer, Answer> {
         let catalogue = self.replica.catalogue();
         match request {
-            Request::Status | Request::Sync | Request::LogTally { .. } => Ok(Answer::done(self.status())),
+            Request::Status | Request::Sync | Request::KeyRotateTls | Request::LogTally { .. } => {
+                Ok(Answer::done(self.status()))
+            }
             Request::Records(request) => match &self.granted {
                 Some(views) => views.answer(request, catalogue),
                 None => self.on_records(request, tell),

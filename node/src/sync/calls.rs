@@ -1,7 +1,5 @@
 //! What a connection does beside its stream's messages.
 
-use std::sync::Arc;
-
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::ReplicaId;
@@ -13,38 +11,27 @@ use tonic::transport::Channel;
 use super::stream::PROVE_TIMEOUT;
 use super::witness::checkpoint_of;
 use super::{Evidence, ReceiptLine, RefusalLine, Witness};
-use crate::identity::NodeIdentity;
+use crate::identity::{self, NodeIdentity};
 use crate::replica::{Fed, FeedPiece, Replica};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 
 /// A certificate older than this is renewed with the next connection.
 const RENEW_AFTER_MILLIS: u64 = 30 * 24 * 3_600 * 1_000;
 
-/// Renews the certificate in good time; it is used from the next connection on.
-pub(super) async fn renew(mut rpc: Rpc<Channel>, identity: Arc<NodeIdentity>, clock: fn() -> UnixMillis) {
+/// Renews the certificate in good time, or under another authority, with a fresh key; whether it did.
+pub(super) async fn renew(rpc: Rpc<Channel>, identity: &NodeIdentity, clock: fn() -> UnixMillis) -> bool {
     let young = |(from, _): (UnixMillis, UnixMillis)| clock().since(from) < RENEW_AFTER_MILLIS;
-    if identity.validity().is_some_and(young) {
-        return;
+    if identity.validity().is_some_and(young) && identity.is_under_newest() {
+        return false;
     }
-    let csr = match identity.renewal_request() {
-        Ok(csr) => csr,
-        Err(error) => return tracing::error!(%error, "no certificate can be requested"),
-    };
-    let mut request = tonic::Request::new(wire::RenewRequest { csr: csr.into() });
-    request.set_timeout(PROVE_TIMEOUT);
-    let kept = match rpc.renew(request).await {
-        Ok(reply) => {
-            let chain = reply.into_inner().chain.into_iter().map(|der| der.to_vec().into()).collect();
-            identity.renewed(chain).map_err(|error| error.to_string())
-        }
-        Err(status) => Err(status.message().to_owned()),
-    };
-    match kept {
-        Ok(()) => tracing::info!("the certificate was renewed"),
+    match identity::renew(identity, rpc).await {
+        Ok(()) => tracing::info!("the certificate was renewed, with a fresh key"),
         Err(reason) => {
-            tracing::warn!(reason, "the certificate was not renewed; the next connection tries again")
+            tracing::warn!(%reason, "the certificate was not renewed; the next connection tries again");
+            return false;
         }
     }
+    true
 }
 
 /// Takes in a piece of the feed, durably.

@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 
 use super::calls::{judge_rolls, longest_seen, refuse, renew};
 use super::reconcile::Reconciler;
-use super::stream::{Report, What, connect, hand_over, prove, read_down};
+use super::stream::{Before, Report, What, connect, hand_over, prove, read_down};
 use super::{
     Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, Phase, Promised, ReceiptLine,
     RefusalLine, Roots as _, Settings, Welcomed, Witness, judge, verify_proof,
@@ -54,7 +54,7 @@ pub struct SyncStatus {
 #[derive(Debug, Clone)]
 pub struct SyncHandle {
     status: watch::Receiver<SyncStatus>,
-    nudge: mpsc::Sender<()>,
+    nudge: mpsc::Sender<Event>,
 }
 
 impl SyncHandle {
@@ -72,7 +72,12 @@ impl SyncHandle {
 
     /// Dials now, if it was waiting.
     pub fn dial_now(&self) {
-        let _ = self.nudge.try_send(());
+        let _ = self.nudge.try_send(Event::DialNow);
+    }
+
+    /// Makes the line again at once: the certificate is another.
+    pub fn redial(&self) {
+        let _ = self.nudge.try_send(Event::Redial);
     }
 }
 
@@ -142,6 +147,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         reconciler,
         introduces: false,
         estranged: false,
+        before: Before::default(),
     };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)
@@ -159,6 +165,8 @@ struct Driver {
     introduces: bool,
     /// The alarm is about the hub's ledger.
     estranged: bool,
+    /// What was wrong with certificates the last time.
+    before: Before,
 }
 
 struct Connection {
@@ -179,7 +187,7 @@ impl Driver {
     async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Report>,
-        mut nudged: mpsc::Receiver<()>,
+        mut nudged: mpsc::Receiver<Event>,
         stop: CancellationToken,
     ) {
         let mut head = self.client.head.clone();
@@ -191,7 +199,7 @@ impl Driver {
                 () = stop.cancelled() => return,
                 Some(report) = inbox.recv() => self.report(report),
                 Ok(()) = head.changed() => Some(Event::Grown(*head.borrow_and_update())),
-                Some(()) = nudged.recv() => Some(Event::DialNow),
+                Some(event) = nudged.recv() => Some(event),
                 () = sleep(wait) => Some(Event::Tick),
             };
             if let Some(event) = event {
@@ -236,9 +244,14 @@ impl Driver {
                 self.keep_proof(&receipt, reply);
                 Some(Event::Heard)
             }
+            What::Renewed => {
+                self.reconciler.forget();
+                Some(Event::Redial)
+            }
             What::Lost(left) => {
                 tracing::debug!(reason = left.reason, "the connection to the hub is lost");
                 self.introduces = left.stranger;
+                self.before = Before { ended: left.ended, untrusted: left.untrusted };
                 self.status.send_modify(|status| status.fault = Some(left.reason));
                 if left.fenced {
                     return Some(Event::Fenced);
@@ -307,6 +320,15 @@ impl Driver {
                 Ok(()) => Some(Event::Heard),
                 Err(fault) => Some(self.estranged(fault, round.checkpoint)),
             },
+            Message::Authority(came) => {
+                let rpc = self.connection.as_ref().and_then(|connection| connection.rpc.clone());
+                if let (true, Some(rpc)) = (self.hear_authority(&came.note), rpc) {
+                    let (identity, clock) = (Arc::clone(&self.client.identity), self.client.clock);
+                    let told = (self.events.clone(), self.generation);
+                    tokio::spawn(renew_and_say(rpc, identity, clock, told));
+                }
+                Some(Event::Heard)
+            }
             // The reader has taken it in.
             Message::Feed(_) => Some(Event::Heard),
             Message::Reconcile(asked) => {
@@ -363,6 +385,12 @@ impl Driver {
         if std::mem::take(&mut self.estranged) {
             self.status.send_modify(|status| status.alarm = None);
         }
+        self.hear_authority(&welcome.authority);
+        match self.client.identity.trust_alone(welcome.authority_alone) {
+            Ok(true) => tracing::info!("the authority of before is trusted no more"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "who is trusted cannot be kept"),
+        }
         let unproven = self.client.evidence.unproven();
         let (identity, clock) = (Arc::clone(&self.client.identity), self.client.clock);
         if let Some(connection) = &mut self.connection {
@@ -370,13 +398,39 @@ impl Driver {
                 let _ = admit.send(());
             }
             if let Some(rpc) = connection.rpc.clone() {
-                tokio::spawn(renew(rpc.clone(), identity, clock));
+                let (asking, events, generation) = (rpc.clone(), self.events.clone(), self.generation);
+                tokio::spawn(renew_and_say(asking, identity, clock, (events, generation)));
                 if let Some(receipt) = unproven {
                     tokio::spawn(prove(rpc, receipt, self.generation, self.events.clone()));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Trusts another authority, if the recovery key has named it; what was trusted stays otherwise.
+    fn hear_authority(&self, note: &str) -> bool {
+        if note.is_empty() {
+            return false;
+        }
+        match self.client.identity.trust(note) {
+            Ok(new) => {
+                if new {
+                    tracing::warn!(
+                        "another authority of certificates is trusted, signed for by the recovery key"
+                    );
+                }
+                new
+            }
+            Err(error) => {
+                tracing::error!(%error, "what came as another authority is refused");
+                let alarm = format!(
+                    "tỉnh gửi gốc chứng nhận không do khóa khôi phục ký, không nhận: gọi tỉnh · an authority that the recovery key did not sign for was refused: call the province ({error})"
+                );
+                self.status.send_modify(|status| status.alarm = Some(alarm));
+                false
+            }
+        }
     }
 
     /// The longest checkpoint of the ledger known that was seen, and its note.
@@ -577,6 +631,7 @@ impl Driver {
             ledger: ledger.origin.replica().0.to_vec().into(),
             log_key: log_key.into(),
             log_key_proof: log_key_proof.into(),
+            authority: identity.authority(),
             ledger_seen: self.seen().map_or(0, |(seen, _)| seen.size),
             ..wire::Hello::default()
         };
@@ -622,8 +677,11 @@ impl Driver {
         let events = self.events.clone();
         let replica = self.client.replica.clone();
         let (admit, admitted) = oneshot::channel();
+        let now = (self.client.clock)();
+        let ended = self.before.ended || identity.validity().is_some_and(|(_, until)| until <= now);
+        let before = Before { ended, ..self.before };
         let task = tokio::spawn(async move {
-            let left = match connect(&identity).await {
+            let left = match connect(&identity, before).await {
                 Ok((rpc, up, down)) => {
                     let opened = Report { generation, what: What::Opened(up, rpc) };
                     if events.send(opened).await.is_err() {
@@ -688,6 +746,18 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(reason.into()) }).await;
         });
+    }
+}
+
+/// Renews if it is time, and says so: the line is made again then.
+async fn renew_and_say(
+    rpc: Rpc<Channel>,
+    identity: Arc<NodeIdentity>,
+    clock: fn() -> UnixMillis,
+    (events, generation): (mpsc::Sender<Report>, u64),
+) {
+    if renew(rpc, &identity, clock).await {
+        let _ = events.send(Report { generation, what: What::Renewed }).await;
     }
 }
 

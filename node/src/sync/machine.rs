@@ -116,6 +116,8 @@ pub enum Event {
     Tick,
     /// A person wants it now.
     DialNow,
+    /// The certificate is another now: the line is made again with it, at once.
+    Redial,
 }
 
 /// What the client must do.
@@ -261,6 +263,15 @@ impl Machine {
                     Vec::new()
                 }
             }
+            // A dial that is under way may have taken the one before: it is told by the hub.
+            Event::Redial if matches!(self.phase, Phase::Greeting | Phase::Streaming) => {
+                let mut actions = self.lost(now, random, None);
+                self.backoff.reset();
+                actions.push(Action::HangUp);
+                actions.extend(self.dial(now));
+                actions
+            }
+            Event::Redial => self.handle(now, random, Event::DialNow, roots),
             _ => Vec::new(),
         }
     }
@@ -454,6 +465,17 @@ mod tests {
         let mut backoff = Backoff::default();
         let waits: Vec<u64> = (0..40).map(|n| backoff.next(&settings, n * 7_919)).collect();
         assert!(waits.iter().all(|wait| (1..=settings.retry_millis.1).contains(wait)));
+    }
+
+    #[test]
+    fn p7_a_line_is_made_again_at_once_with_another_certificate_and_nothing_sent_is_forgotten() {
+        let (mut machine, log) = streaming(5, 0);
+        machine.handle(NOW, 0, Event::Sent { end: 5, bytes: 2 }, &log);
+        assert_eq!(machine.handle(NOW, 9, Event::Redial, &log), [Action::HangUp, Action::Dial]);
+        assert!(machine.handle(NOW, 0, Event::Redial, &log).is_empty(), "it is being made already");
+        machine.handle(NOW, 0, Event::Connected, &log);
+        let welcome = Event::Welcome { held: head(2), flight_bytes_max: 1 };
+        assert_eq!(machine.handle(NOW, 0, welcome, &log), [Action::SendBatch { from: 2 }]);
     }
 
     #[test]

@@ -18,5 +18,5 @@ pub use evidence::{Evidence, EvidenceError, NoticeLine, ProofLine, ReceiptLine, 
 pub use ledger::{LedgerFault, SUCCESSION, Welcomed, judge};
 pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
 pub use proof::{Promised, ProofFault, verify_proof};
-pub use stream::{FENCED, REFUSAL};
+pub use stream::{FENCED, REFUSAL, UNKNOWN};
 pub use witness::{QuorumFault, RoundFault, Witness};

@@ -30,6 +30,8 @@ pub(super) enum What {
     },
     Proof(ReceiptLine, Result<wire::ProveReply, String>),
     Lost(Left),
+    /// The certificate is another now: the line is made again with it.
+    Renewed,
 }
 
 /// Why a connection ended.
@@ -40,25 +42,35 @@ pub(super) struct Left {
     pub(super) stranger: bool,
     /// The hub has fenced this replica.
     pub(super) fenced: bool,
+    /// The certificate has ended, or counts no more: another is asked for by the log key.
+    pub(super) ended: bool,
+    /// The hub's certificate is of an authority that is not known: the newest is asked for.
+    pub(super) untrusted: bool,
 }
 
 impl From<String> for Left {
     fn from(reason: String) -> Self {
-        Self { reason, ..Self::default() }
+        let (ended, untrusted) = (identity::is_ended(&reason), identity::is_untrusted(&reason));
+        Self { reason, ended, untrusted, ..Self::default() }
     }
 }
 
 impl From<tonic::Status> for Left {
     fn from(status: tonic::Status) -> Self {
         let stranger = status.code() == Code::Unauthenticated;
-        let fenced =
-            status.metadata().get(REFUSAL).is_some_and(|refusal| refusal.as_bytes() == FENCED.as_bytes());
-        Self { reason: status.message().to_owned(), stranger, fenced }
+        let refusal = status.metadata().get(REFUSAL).map(|refusal| refusal.as_bytes());
+        let (fenced, unknown) = (refusal == Some(FENCED.as_bytes()), refusal == Some(UNKNOWN.as_bytes()));
+        let causes = std::error::Error::source(&status).map(|cause| format!("{cause:?}")).unwrap_or_default();
+        let reason = status.message().to_owned();
+        let ended = unknown || identity::is_ended(&reason) || identity::is_ended(&causes);
+        Self { reason, stranger, fenced, ended, untrusted: false }
     }
 }
 
 /// Beside a refusal's text, in gRPC metadata: which one it is, for programs.
 pub const REFUSAL: &str = "lienthong-refusal";
+/// The certificate's key is not the replica's, or the replica is nobody's.
+pub const UNKNOWN: &str = "unknown";
 /// The replica's log contradicts what is held.
 pub const FENCED: &str = "fenced";
 
@@ -85,6 +97,13 @@ pub(super) async fn hand_over(
 /// How many messages may wait to be sent.
 const UP_QUEUE: usize = 16;
 
+/// What was wrong the last time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Before {
+    pub(super) ended: bool,
+    pub(super) untrusted: bool,
+}
+
 pub(super) type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::Down>);
 
 /// A proof must come within this.
@@ -109,7 +128,18 @@ pub(super) async fn prove(
     let _ = events.send(Report { generation, what: What::Proof(receipt, reply) }).await;
 }
 
-pub(super) async fn connect(identity: &NodeIdentity) -> Result<Opened, Left> {
+/// Connects. Where the hub was not trusted the last time, the newest authority is asked for first; a certificate that has
+/// ended is renewed first, as soon as the province lets it.
+pub(super) async fn connect(identity: &NodeIdentity, before: Before) -> Result<Opened, Left> {
+    let Before { ended, untrusted } = before;
+    if untrusted && identity::ask_authority(identity).await.map_err(|error| Left::from(error.to_string()))? {
+        tracing::warn!("another authority of certificates is trusted, signed for by the recovery key");
+    }
+    if ended {
+        let renewed = identity::renew_by_log_key(identity).await;
+        renewed.map_err(|error| Left { reason: error.to_string(), ended: true, ..Left::default() })?;
+        tracing::info!("the certificate that had ended was renewed");
+    }
     let channel: Channel = identity::connect(identity).await.map_err(|error| error.to_string())?;
     let mut rpc = Rpc::new(channel).max_decoding_message_size(lienthong_proto::limits::MESSAGE_BYTES_MAX);
     let (up, queue) = mpsc::channel(UP_QUEUE);

@@ -2,6 +2,8 @@
 
 pub(super) mod accounts;
 pub(super) mod administration;
+pub(super) mod alert;
+pub(super) mod alerts;
 pub(super) mod conflict;
 pub(super) mod conflicts;
 pub(super) mod duplicate;

@@ -87,6 +87,7 @@ fn counters(view: &View, units: &[UnitStatus]) -> Markup {
             (counter("/units", "/units?enrolled=yes", enrolled, "đơn vị đã ghi danh", "units enrolled"))
             (counter("/units", "/units?sort=lag&order=down", lag, "mục chưa về tỉnh", "entries not here yet"))
             (counter("/conflicts", "/conflicts", totals.conflicts_open, "xung đột đang mở", "open conflicts"))
+            (counter("/alerts", "/alerts", hub.alerts.unattended(), "cảnh báo chưa ai nhận", "alerts nobody looks after"))
             (counter("/quarantine", "/quarantine", quarantined, "thay đổi chưa nhập được", "changes in quarantine"))
         }
     }

@@ -12,7 +12,7 @@ use super::super::view::View;
 pub(super) fn slip(view: &View, unit: &UnitCode, token: &str, expires: UnixMillis) -> Response {
     let hub = &view.site.hub;
     let name = hub.tree().title(unit);
-    let root = lienthong_node::identity::spki_hash(&hub.secrets.root).unwrap_or_default();
+    let root = lienthong_node::identity::spki_hash(&hub.secrets.root()).unwrap_or_default();
     let words = lienthong_proto::fingerprint::words(&root);
     let dial = dialled(view);
     let title = view.t("Phiếu ghi danh", "Enrolment slip");
