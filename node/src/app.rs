@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::ApiTokens;
 use crate::at_rest::{KeyRing, NeededKey};
 use crate::control::Serving;
+use crate::erasing::{self, Erasures, ListError, SettleError};
 use crate::identity::{IdentityError, NodeIdentity, Proxy};
 use crate::inbox::{self, Inbox, InboxStatus};
 use crate::lock::{DataLock, LockError};
@@ -111,6 +112,9 @@ pub enum StartError {
     /// The rules cannot be kept.
     #[error(transparent)]
     Quality(#[from] QualityError),
+    /// What was ordered to be erased cannot be: nothing is served before.
+    #[error(transparent)]
+    Erasing(#[from] SettleError),
     /// A thread or file is refused.
     #[error("{what}: {source}")]
     Io {
@@ -119,6 +123,12 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl From<ListError> for StartError {
+    fn from(error: ListError) -> Self {
+        SettleError::from(error).into()
+    }
 }
 
 impl From<log::OpenError> for StartError {
@@ -144,6 +154,8 @@ pub struct Node {
     pub witness: Arc<Witness>,
     /// How good its records are.
     pub quality: Arc<Keeper>,
+    /// What was erased by orders.
+    pub erasures: Arc<RwLock<Erasures>>,
     /// Whom the local API lets in.
     pub api_tokens: ApiTokens,
     /// Whom the page lets in from the office network.
@@ -211,8 +223,12 @@ impl Node {
         if data.join(RECOVERING).exists() || recover::is_half_mended(data) {
             return Err(StartError::Recovering);
         }
+        let settled = erasing::settle(data, identity.replica(), keys, &Disk::real(), &|_, _| {})?;
         let mut refilled = Refilled::new(identity.unit().clone(), false);
-        let (journal, remarks) = open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled, keys)?;
+        let (journal, mut remarks) =
+            open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled, keys)?;
+        remarks.extend(settled.map(|settled| settled.to_string()));
+        let erasures = Erasures::open(data)?;
         let io = |what| move |source| StartError::Io { what, source };
         let known = Jobs::new(clock);
         let writing = known.register(jobs::JOURNAL);
@@ -230,6 +246,7 @@ impl Node {
             witness: Arc::new(witness),
             replica,
             quality,
+            erasures: Arc::new(RwLock::new(erasures)),
             api_tokens: ApiTokens::of(data),
             officers: Officers::of(data),
             page: RwLock::default(),
@@ -269,6 +286,7 @@ impl Node {
             builder: self.builder(),
             evidence: Arc::clone(&self.evidence),
             witness: Arc::clone(&self.witness),
+            erasures: Arc::clone(&self.erasures),
             replica: self.replica.clone(),
             quality: Arc::clone(&self.quality),
             captures: Arc::clone(&self.captures),
@@ -282,6 +300,8 @@ impl Node {
             clock: self.clock,
             regress,
         };
+        let (replica, erasures, clock) = (self.replica.clone(), Arc::clone(&self.erasures), self.clock);
+        tokio::spawn(async move { erasing::tell(&replica, &erasures, clock()).await });
         let (handle, _task) = sync::run(client, self.stop.clone());
         *self.sync.lock() = Some(handle);
     }
