@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, BatchError};
 use crate::bytes::{Malformed, Reader, Writer};
@@ -36,7 +37,7 @@ pub mod event {
 pub const ENTRIES_BYTES_MAX: usize = 24 * 1024;
 
 /// What the order says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Number of the document.
     pub number: String,

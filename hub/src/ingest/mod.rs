@@ -25,4 +25,4 @@ pub use obstacle::Obstacle;
 pub use rehome::AskedRecord;
 pub use release::Release;
 pub use separate::{SEPARATION, Separation, separated};
-pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify, witnessed};
+pub use verify::{Content, Envelope, ErasedFor, Held, VerifiedBatch, VerifyError, verify, witnessed};

@@ -21,7 +21,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Sharing, Standing, Witnesses, catalogues};
+use super::{Orders, READMISSION, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
 
 /// What the ledger holds of one replica.
@@ -120,6 +120,8 @@ pub struct Books {
     pub catalogue: Option<Published>,
     /// Who may receive, and what was granted.
     pub sharing: Sharing,
+    /// Orders to erase.
+    pub orders: Orders,
     /// Who witnesses this ledger.
     pub witnesses: Arc<Witnesses>,
     pub(super) changed: bool,
@@ -179,6 +181,7 @@ impl Books {
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.sharing = Sharing::load(view)?;
+        books.orders = Orders::load(view)?;
         books.load_lineage(view)?;
         Ok(books)
     }
@@ -196,6 +199,7 @@ impl Books {
             succession: self.succession.clone(),
             catalogue: self.catalogue,
             sharing: self.sharing.clone(),
+            orders: self.orders.clone(),
             witnesses: Arc::clone(&self.witnesses),
             changed: false,
         }
@@ -245,6 +249,7 @@ impl Books {
         self.note_lineage(event, place, view);
         self.changed |= self.succession.note(event, place, view);
         self.changed |= self.sharing.note(event, place, view);
+        self.changed |= self.orders.note(event, place, view);
         if let Some(published) = catalogues::note(event, view) {
             self.catalogue = Some(published);
             self.changed = true;
@@ -330,9 +335,10 @@ impl Books {
         acceptance: &Acceptance,
         content: &Content,
         _index: u16,
-        _view: &mut Batch,
+        view: &mut Batch,
     ) {
         let Content::Event(event) = content else { return };
+        self.changed |= self.orders.hear(acceptance.replica, event, view);
         if let (Some((_, fed)), Some(held)) = (feed_taken(event), self.replicas.get_mut(&acceptance.replica))
         {
             held.fed = held.fed.heard(fed);

@@ -4,6 +4,7 @@
 mod books;
 mod catalogues;
 mod course;
+mod erasing;
 mod open;
 mod sharing;
 mod succession;
@@ -12,6 +13,7 @@ mod witnesses;
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
 pub use course::{Touched, day_of};
+pub use erasing::{ErasureOrder, Orders};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
 pub use sharing::{AGENCY, Agency, Done, Grant, GrantState, Sharing};
 pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};

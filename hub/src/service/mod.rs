@@ -5,6 +5,8 @@ mod catalogue;
 mod certificate;
 mod decisions;
 mod duplicates;
+mod erasing;
+mod erasure_notice;
 mod evidence;
 mod handover;
 mod lineage;
@@ -31,6 +33,7 @@ use tokio::runtime::Handle;
 use crate::accounts::AccountError;
 use crate::app::Hub;
 
+pub use erasing::ErasingRequest;
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
 pub use sharing::SharingRequest;
 
@@ -110,6 +113,7 @@ impl Hub {
             Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
             Request::Sharing(request) => self.sharing(request, &tell).await,
+            Request::Erasing(request) => self.erasing(request).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
             }
@@ -156,6 +160,7 @@ impl Hub {
             },
             flush: &|| runtime.block_on(self.committer.flush()),
             quality: &self.quality,
+            erasures: &self.erasures,
             captures: &self.observed.captures,
             tell: &|said| tell(said),
         };
@@ -226,6 +231,7 @@ impl Hub {
             | Request::Reconcile { .. }
             | Request::ConfirmSuccession { .. }
             | Request::Sharing(_)
+            | Request::Erasing(_)
             | Request::CertificateRenew { .. }
             | Request::ApiTokenCreate { .. }
             | Request::ApiTokenRevoke { .. }

@@ -10,7 +10,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::lineage::{Share, StepKind};
 use serde::{Deserialize, Serialize};
 
-use super::SharingRequest;
+use super::{ErasingRequest, SharingRequest};
 use crate::accounts::{AccountRole, Credentials};
 use crate::pki::Role;
 use crate::rights::{self, Right};
@@ -325,6 +325,8 @@ pub enum Request {
     },
     /// About agencies, grants and bundles.
     Sharing(SharingRequest),
+    /// About what is erased by orders.
+    Erasing(ErasingRequest),
     /// The ledger's signed checkpoint.
     LedgerCheckpoint,
     /// Entries of the ledger.
@@ -551,6 +553,7 @@ impl Request {
             Self::KeyRotate { .. } => "key_rotate",
             Self::ConfirmSuccession { .. } => "confirm_succession",
             Self::Sharing(request) => request.action(),
+            Self::Erasing(request) => request.action(),
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerShow { .. } => "ledger_show",
             Self::LedgerVerify { .. } => "ledger_verify",
@@ -589,6 +592,7 @@ impl Request {
             | Self::UserTotpReset { actor, .. } => name.clone_into(actor),
             Self::Records(request) => request.act_as(name),
             Self::Sharing(request) => request.act_as(name),
+            Self::Erasing(request) => request.act_as(name),
             Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
             Self::ConflictsResolve(resolution) => name.clone_into(&mut resolution.actor),
             Self::RecordTransfer(transfer) => name.clone_into(&mut transfer.actor),

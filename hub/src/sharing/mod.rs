@@ -8,4 +8,5 @@ mod sink;
 mod templates;
 
 pub use bundle::{BundleReport, SharingError};
+pub(crate) use scope::pseudonym;
 pub use templates::{TEMPLATES, template};

@@ -31,7 +31,7 @@ impl<'a> Scope<'a> {
     /// Looks the granted records up.
     pub(super) fn new(hub: &'a Hub, terms: &'a Terms) -> Result<Self, SharingError> {
         // The grant's own key: what one agency knows a record by means nothing to another.
-        let key = hub.secrets.keyed("lienthong grant 1", terms.to_json().as_bytes())?;
+        let key = key_of(hub, terms)?;
         let mut scope = Self { hub, terms, key, admitted: HashSet::new(), writers: BTreeSet::new() };
         for (number, share) in terms.shares.iter().enumerate() {
             if let Some(declared) = hub.catalogue.record_type(&share.record_type) {
@@ -81,10 +81,7 @@ impl<'a> Scope<'a> {
 
     /// A record under the grant's own name for it.
     fn pseudonym(&self, record_type: &str, id: RecordId) -> RecordId {
-        let tag = hmac_sha256(&self.key, &[record_type.as_bytes(), &[0], &id.0]);
-        let mut short = [0; 16];
-        short.copy_from_slice(tag.split_at(16).0);
-        RecordId(short)
+        named(&self.key, record_type, id)
     }
 
     /// What is shown of a change; nothing if its type is not granted. `kept_out`: it is no part of the dataset.
@@ -149,6 +146,31 @@ impl<'a> Scope<'a> {
             |path: &str| path.strip_prefix("count/").is_some_and(|name| self.terms.share(name).is_some());
         event_shown(entry, |path| path.starts_with('_') || granted(path))
     }
+}
+
+/// The key that makes a grant's pseudonyms.
+fn key_of(hub: &Hub, terms: &Terms) -> Result<[u8; 32], SharingError> {
+    Ok(hub.secrets.keyed("lienthong grant 1", terms.to_json().as_bytes())?)
+}
+
+fn named(key: &[u8; 32], record_type: &str, id: RecordId) -> RecordId {
+    let tag = hmac_sha256(key, &[record_type.as_bytes(), &[0], &id.0]);
+    let mut short = [0; 16];
+    short.copy_from_slice(tag.split_at(16).0);
+    RecordId(short)
+}
+
+/// A record under a grant's own name for it.
+///
+/// # Errors
+/// [`SharingError`] if the key cannot be made.
+pub(crate) fn pseudonym(
+    hub: &Hub,
+    terms: &Terms,
+    record_type: &str,
+    id: RecordId,
+) -> Result<RecordId, SharingError> {
+    Ok(named(&key_of(hub, terms)?, record_type, id))
 }
 
 /// An event with the fields that `keep` lets out.

@@ -43,8 +43,11 @@ pub(super) fn imports(reader: &LogReader, replica: ReplicaId, erasure: &Erasure)
                     open |= dots.binary_search(&header.dot).is_ok();
                 }
                 Ok(header) if open && header.kind == EntryKind::Event => {
-                    let Ok(event) = Entry::decode(bytes).and_then(|entry| Event::of(&entry)) else { continue };
-                    let of_type = event.fields.get("type") == Some(&Value::Text(erasure.order.record_type.clone()));
+                    let Ok(event) = Entry::decode(bytes).and_then(|entry| Event::of(&entry)) else {
+                        continue;
+                    };
+                    let of_type =
+                        event.fields.get("type") == Some(&Value::Text(erasure.order.record_type.clone()));
                     if let (true, "import", Some(Value::Text(sha256))) =
                         (of_type, event.kind.as_str(), event.fields.get("sha256"))
                     {

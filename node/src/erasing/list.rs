@@ -162,7 +162,9 @@ impl Erasures {
         };
         let kept = serde_json::from_slice::<Vec<Kept>>(&bytes).ok();
         let kept = kept.and_then(|kept| {
-            kept.into_iter().map(|kept| kept.erasure().map(|erasure| (kept, erasure))).collect::<Option<Vec<_>>>()
+            kept.into_iter()
+                .map(|kept| kept.erasure().map(|erasure| (kept, erasure)))
+                .collect::<Option<Vec<_>>>()
         });
         let Some(kept) = kept else { return Err(ListError::Malformed(path)) };
         let mut set = ErasedSet::default();
@@ -210,7 +212,7 @@ impl Erasures {
         self.kept.iter().map(|(_, erasure)| erasure).filter(takes)
     }
 
-    /// Keeps one durably; it waits to be carried out.
+    /// Keeps one durably; unless it says otherwise, it waits to be carried out.
     ///
     /// # Errors
     /// [`ListError::Io`]; nothing is changed then.
@@ -219,7 +221,7 @@ impl Erasures {
         if self.kept.iter().any(|(_, known)| known.id() == id) {
             return Ok(Taken::Known);
         }
-        self.kept.push((Kept { done: false, told: false, ..kept }, erasure));
+        self.kept.push((kept, erasure));
         if let Err(error) = self.write() {
             self.kept.pop();
             return Err(error);

@@ -10,10 +10,34 @@ mod list;
 mod settle;
 mod tell;
 
+use lienthong_proto::erasure::{Erasure, Order};
+use lienthong_proto::value::Value;
+use serde_json::{Value as Json, json};
+
 pub use imports::sheets_in;
-pub use list::{Erasures, Kept, ListError, Taken, verified};
+pub use list::{Erasures, Kept, ListError, Taken, Unproven, verified};
 pub use settle::{SettleError, Settled, settle};
 pub use tell::{tell, told};
+
+/// An order for people and scripts: what is gone, by whose order; never what it was.
+#[must_use]
+pub fn erased_json(erasure: &Erasure) -> Json {
+    let Order { number, issuer, date, fields, .. } = &erasure.order;
+    let changes: Vec<Json> = erasure
+        .entries
+        .iter()
+        .map(|erased| json!({ "replica": erased.dot.replica, "sequence": erased.dot.sequence, "values": erased.commitments.len() }))
+        .collect();
+    json!({
+        "order": number,
+        "issuer": issuer,
+        "date": Value::Date(*date).to_text(),
+        "at": erasure.at.rfc3339(),
+        "fields": fields,
+        "whole": fields.is_empty(),
+        "changes": changes,
+    })
+}
 
 /// The list's file in a data folder.
 pub const LIST: &str = "erasures.json";

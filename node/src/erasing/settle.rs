@@ -62,7 +62,11 @@ pub struct Settled {
 impl std::fmt::Display for Settled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { frames, removed } = self;
-        write!(f, "an erasure was carried out: {frames} frames of the log rewritten, {} folders removed", removed.len())
+        write!(
+            f,
+            "an erasure was carried out: {frames} frames of the log rewritten, {} folders removed",
+            removed.len()
+        )
     }
 }
 
@@ -93,9 +97,9 @@ pub fn settle(
     }
     for (dir, replica) in archives(data).map_err(io(data))? {
         let reader = log::open_read_only(&dir, replica, keys);
-        let rewritten = reader.map_err(SettleError::from).and_then(|reader| {
-            rewrite(&dir, &reader, list.set(), disk, tell)
-        });
+        let rewritten = reader
+            .map_err(SettleError::from)
+            .and_then(|reader| rewrite(&dir, &reader, list.set(), disk, tell));
         match rewritten {
             Ok(frames) => settled.frames += frames,
             // What is damaged cannot be rewritten, and may hold anything.
@@ -134,9 +138,8 @@ fn rewrite(
     disk: &Disk,
     tell: &dyn Fn(usize, usize),
 ) -> Result<u64, SettleError> {
-    let edit = |frame: &Frame| {
-        strip(&frame.payload, set).map_err(|error| ResealError::Form(frame.first, error))
-    };
+    let edit =
+        |frame: &Frame| strip(&frame.payload, set).map_err(|error| ResealError::Form(frame.first, error));
     Ok(log::rewrite(dir, reader, disk, &edit, tell)?)
 }
 
@@ -146,9 +149,7 @@ fn strip(payload: &Bytes, set: &ErasedSet) -> Result<Option<Bytes>, BatchError> 
         Some(Bytes::from([&payload.prefix()[..], &parts.concat()].concat()))
     };
     Ok(match Payload::parse(payload)? {
-        Payload::Entry(entry) => {
-            set.strip(entry).and_then(|entry| joined(Payload::Entry(&entry), &[&entry]))
-        }
+        Payload::Entry(entry) => set.strip(entry).and_then(|entry| joined(Payload::Entry(&entry), &[&entry])),
         Payload::Batch(packed) => {
             set.strip_packed(packed)?.and_then(|packed| joined(Payload::Batch(&packed), &[&packed]))
         }

@@ -169,6 +169,7 @@ impl Node {
             log: &|event| self.replica.event_blocking(event).map_err(|error| error.to_string()),
             flush: &|| self.replica.flush_blocking(),
             quality: &self.quality,
+            erasures: &self.erasures,
             captures: &self.captures,
             tell,
         })

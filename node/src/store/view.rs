@@ -52,6 +52,8 @@ pub enum Keyspace {
     Stray = 20,
     /// `a` and code, or `g` and number → an agency, or a grant.
     Sharing = 21,
+    /// Ledger place → an order to erase.
+    Erasure = 22,
 }
 
 /// Why a view does not answer.
