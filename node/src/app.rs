@@ -156,6 +156,8 @@ pub struct Node {
     pub quality: Arc<Keeper>,
     /// What was erased by orders.
     pub erasures: Arc<RwLock<Erasures>>,
+    /// Sheets in the watched folder that had brought what was erased.
+    pub sheets: RwLock<Vec<PathBuf>>,
     /// Whom the local API lets in.
     pub api_tokens: ApiTokens,
     /// Whom the page lets in from the office network.
@@ -247,6 +249,7 @@ impl Node {
             replica,
             quality,
             erasures: Arc::new(RwLock::new(erasures)),
+            sheets: RwLock::default(),
             api_tokens: ApiTokens::of(data),
             officers: Officers::of(data),
             page: RwLock::default(),
@@ -319,6 +322,11 @@ impl Node {
     /// # Errors
     /// The operating system's, if the data folder or a thread refuses.
     pub fn start_inbox(self: &Arc<Self>, folder: &Path) -> std::io::Result<()> {
+        let sheets = erasing::sheets_in(folder, &self.erasures.read())?;
+        for sheet in &sheets {
+            tracing::warn!(sheet = %sheet.display(), "a sheet that was taken in holds what was erased: it is the officer's to throw away");
+        }
+        *self.sheets.write() = sheets;
         *self.inbox.lock() = Some(inbox::start(self, folder)?);
         Ok(())
     }

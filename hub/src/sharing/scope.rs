@@ -7,7 +7,8 @@ use lienthong_proto::bytes::{Malformed, Reader};
 use lienthong_proto::catalogue::RecordType;
 use lienthong_proto::change::{Change, Write, path};
 use lienthong_proto::disclosure::{Bytes, Hash, SHOWN_OF_ALL, Share, Shown, Terms};
-use lienthong_proto::entry::Entry;
+use lienthong_proto::entry::{Entry, Part};
+use lienthong_proto::erasure::ErasedSet;
 use lienthong_proto::hash::hmac_sha256;
 use lienthong_proto::ids::{RecordId, ReplicaId};
 use lienthong_proto::value::Value;
@@ -84,8 +85,14 @@ impl<'a> Scope<'a> {
         named(&self.key, record_type, id)
     }
 
-    /// What is shown of a change; nothing if its type is not granted. `kept_out`: it is no part of the dataset.
-    pub(super) fn shown(&self, entry: &Entry<'_>, kept_out: bool) -> Result<Option<Shown>, SharingError> {
+    /// What is shown of a change; nothing if its type is not granted. `kept_out`: it is no part of the dataset. `erased`:
+    /// what orders took, as the ledger of the bundle has it.
+    pub(super) fn shown(
+        &self,
+        entry: &Entry<'_>,
+        kept_out: bool,
+        erased: &ErasedSet,
+    ) -> Result<Option<Shown>, SharingError> {
         let Some((number, share)) = self.share_of(entry) else { return Ok(None) };
         let leaf = Hash(entry.leaf_hash());
         let change = Change::of(entry).ok();
@@ -100,6 +107,7 @@ impl<'a> Scope<'a> {
                 record: None,
                 withheld: Vec::new(),
                 refers: Vec::new(),
+                erased: 0,
             }));
         };
         let hidden =
@@ -108,12 +116,17 @@ impl<'a> Scope<'a> {
             .filter_map(|write| write.path.split('/').next())
             .filter(|name| !name.starts_with('_'))
             .collect();
+        let gone = erased.of(&entry.header.dot).map_or(0, |erased| {
+            let bare = entry.parts().iter().filter(|part| matches!(part, Part::Withheld(_)));
+            bare.filter(|part| erased.contains(&part.commitment())).count()
+        });
         Ok(Some(Shown {
             entry: Bytes(entry.redact(|path| share.opens(path))),
             leaf,
             record: Some(self.pseudonym(&change.record_type, change.record)),
             withheld: withheld.into_iter().map(str::to_owned).collect(),
             refers: self.referred(share, &change.writes),
+            erased: u32::try_from(gone).unwrap_or(u32::MAX),
         }))
     }
 
@@ -178,7 +191,7 @@ pub(super) fn event_shown(entry: &Entry<'_>, keep: impl Fn(&str) -> bool) -> Sho
     let whole = entry.opened().all(|(path, _)| keep(path));
     let bytes = if whole { entry.redact(|_| true) } else { entry.redact(keep) };
     let leaf = Hash(entry.leaf_hash());
-    Shown { entry: Bytes(bytes), leaf, record: None, withheld: Vec::new(), refers: Vec::new() }
+    Shown { entry: Bytes(bytes), leaf, record: None, withheld: Vec::new(), refers: Vec::new(), erased: 0 }
 }
 
 fn text(content: &[u8]) -> Result<String, Malformed> {

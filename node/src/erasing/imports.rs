@@ -78,7 +78,11 @@ pub fn sheets_in(folder: &Path, erasures: &Erasures) -> io::Result<Vec<PathBuf>>
     }
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);

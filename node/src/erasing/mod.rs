@@ -9,6 +9,9 @@ mod imports;
 mod list;
 mod settle;
 mod tell;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;
 
 use lienthong_proto::erasure::{Erasure, Order};
 use lienthong_proto::value::Value;

@@ -309,6 +309,7 @@ impl Node {
             "alarm": sync.and_then(|s| s.alarm.or(s.unwitnessed)),
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
             "catalogue": { "number": catalogue, "refused": refused },
+            "erased": { "orders": self.erasures.read().len(), "sheets": *self.sheets.read() },
             "inbox": self.inbox_status(),
             "at_rest": self.resealer.to_json(),
             "jobs": self.jobs.to_json(),

@@ -1,5 +1,6 @@
 //! Checks a bundle offline, and makes its records again from what it discloses: nothing is taken over as sent.
 
+mod notice;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,6 +16,7 @@ use lienthong_proto::disclosure::{
 use lienthong_proto::ids::{Dot, RecordId};
 use serde_json::{Value as Json, json};
 
+pub use notice::notice;
 pub use words::said;
 
 use crate::backup::Identity;
@@ -42,6 +44,9 @@ pub enum VerifyError {
     /// The policy is refused.
     #[error("{}", lienthong_proto::text::in_both("chính sách tin cậy", "the trust policy", &.0.to_string()))]
     Trust(#[from] TrustError),
+    /// A notice is not signed by a ledger to be believed.
+    #[error("{}", lienthong_proto::text::in_both("thông báo không đáng tin", "the notice is not to be believed", &.0.to_string()))]
+    Notice(lienthong_proto::note::NoteError),
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Io {

@@ -114,6 +114,14 @@ pub struct Shown {
     /// Fields that name another record, and its pseudonym, as the hub says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refers: Vec<(String, RecordId)>,
+    /// How many of its fields were erased by orders: each stands in an erasure that is shown.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub erased: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What covers the rest of a log.

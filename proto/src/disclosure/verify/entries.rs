@@ -1,12 +1,15 @@
 //! The entries of a log part, one by one.
 
+use std::collections::BTreeSet;
+
 use super::{At, Checked, Object, Verification};
 use crate::bytes::Reader;
 use crate::change::{Change, Context, Meta, Write, path};
 use crate::disclosure::facts::{event, number};
 use crate::disclosure::{Disclosed, SHOWN_OF_ALL, Share, Shown, Terms};
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{Entry, EntryKind, Part};
 use crate::event::{Acceptance, Event};
+use crate::hash::Digest;
 use crate::ids::{RecordId, UnitCode};
 use crate::time::Hlc;
 use crate::value::Value;
@@ -37,7 +40,11 @@ impl Verification<'_> {
         }
         let disclosed = match entry.header.kind {
             EntryKind::Change => self.change(&entry, &shown, &object)?,
-            _ if shown.record.is_some() || !shown.withheld.is_empty() || !shown.refers.is_empty() => {
+            _ if shown.record.is_some()
+                || !shown.withheld.is_empty()
+                || !shown.refers.is_empty()
+                || shown.erased > 0 =>
+            {
                 return Err(object.with("không phải thay đổi của bản ghi", "it is no change of a record"));
             }
             EntryKind::Event => {
@@ -129,13 +136,18 @@ impl Verification<'_> {
         let Some(record) = shown.record else {
             count.withheld += 1;
             let bare = entry.opened().all(|(path, _)| SHOWN_OF_ALL.contains(&path));
-            return if bare && shown.withheld.is_empty() && shown.refers.is_empty() {
+            return if bare && shown.withheld.is_empty() && shown.refers.is_empty() && shown.erased == 0 {
                 Ok(None)
             } else {
                 Err(object.with("cho thấy nhiều hơn số thứ tự", "it shows more than that it exists"))
             };
         };
         count.shown += 1;
+        let bare = entry.parts().iter().filter(|part| matches!(part, Part::Withheld(_)));
+        let bare: BTreeSet<Digest> = bare.map(Part::commitment).collect();
+        if shown.erased > 0 || self.facts.erased.contains_key(&entry.header.dot) {
+            self.claimed.push((entry.header.dot, bare, shown.erased));
+        }
         let unit = log.origin.unit().clone();
         self.disclosed(entry, facts, &share, (record, unit), shown, object).map(Some)
     }

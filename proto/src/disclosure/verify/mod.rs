@@ -12,7 +12,7 @@ use crate::checkpoint::{Origin, SignedCheckpoint};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::hash::{Digest, Streamed};
-use crate::ids::UnitCode;
+use crate::ids::{Dot, UnitCode};
 use crate::merkle::{verify_consistency, verify_inclusion};
 use crate::time::UnixMillis;
 
@@ -67,6 +67,8 @@ pub struct Verification<'a> {
     log: Option<OpenLog>,
     logs: Vec<LogReport>,
     access: Option<(u64, UnixMillis)>,
+    /// What is said to be erased: the entry, its bare commitments, how many of them.
+    claimed: Vec<(Dot, BTreeSet<Digest>, u32)>,
 }
 
 impl<'a> Verification<'a> {
@@ -84,6 +86,7 @@ impl<'a> Verification<'a> {
             log: None,
             logs: Vec::new(),
             access: None,
+            claimed: Vec::new(),
         }
     }
 
@@ -128,6 +131,7 @@ impl<'a> Verification<'a> {
         else {
             return Err(cut_off);
         };
+        let erased = erased(&self.facts, &self.claimed)?;
         Ok(Report {
             ledger: begun.head.ledger,
             size: begun.cut.signed.checkpoint().size,
@@ -140,6 +144,7 @@ impl<'a> Verification<'a> {
             access,
             accessed_at: at.rfc3339(),
             logs: self.logs,
+            erased,
         })
     }
 
@@ -393,6 +398,26 @@ impl<'a> Verification<'a> {
         self.at = At::End;
         Ok(())
     }
+}
+
+/// What was erased of the entries shown, by order: exactly as many of their fields as is said.
+fn erased(facts: &Facts, claimed: &[(Dot, BTreeSet<Digest>, u32)]) -> Checked<BTreeMap<String, u64>> {
+    let mut by_order: BTreeMap<String, u64> = BTreeMap::new();
+    for (dot, commitments, count) in claimed {
+        let orders = facts.erased_by(dot, commitments).unwrap_or_default();
+        if orders.len() != *count as usize {
+            let Dot { replica, sequence } = dot;
+            let object = Object(format!("mục {sequence} của {replica} · entry {sequence} of {replica}"));
+            return Err(object.with(
+                "gói nói có trường đã xóa theo lệnh mà sổ cái không ghi như vậy",
+                "fields of it are said to be erased by an order, the ledger does not say so",
+            ));
+        }
+        for order in orders {
+            *by_order.entry(order.to_owned()).or_default() += 1;
+        }
+    }
+    Ok(by_order)
 }
 
 /// The object a refusal names, as `vi · en`.
