@@ -12,7 +12,7 @@ use lienthong_proto::time::{Hlc, UnixMillis};
 use lienthong_proto::value::Value;
 
 use super::*;
-use crate::at_rest::{KeyRing, MasterKey};
+use crate::at_rest::KeyRing;
 use crate::dataset::Payload;
 use crate::log::{self, Disk};
 use crate::replica::log_dir;
@@ -119,7 +119,7 @@ fn carried_out(data: &Path, keys: &KeyRing, leaves: &[Digest]) {
 }
 
 fn keys(sealed: bool) -> KeyRing {
-    if sealed { KeyRing::new(vec![MasterKey::new([5; 32])]) } else { KeyRing::default() }
+    if sealed { KeyRing::generate().parse().unwrap() } else { KeyRing::default() }
 }
 
 /// Goal: a stop at any step of carrying an erasure out leaves something that the next opening finishes, and nothing is
