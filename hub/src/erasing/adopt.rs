@@ -60,7 +60,8 @@ impl Hub {
     pub async fn adopt(&self) -> Result<bool, AdoptError> {
         let _one = self.erasing.lock().await;
         let unknown = Arc::clone(&self.committer.books().read().orders.unknown);
-        for (id, kept) in unknown.iter() {
+        for (id, heard) in unknown.iter() {
+            let kept = &heard.kept;
             let former = self.former_ledgers();
             let proven = former.iter().find_map(|(origin, key)| kept.verify((origin, *key)).ok());
             // Whoever says so without a proof may say it; nothing is erased for it.

@@ -416,7 +416,7 @@ impl Committer {
         self.note_own()?;
         self.feed.publish();
         if self.books.take_changed() {
-            let noticed = self.books.notice_count();
+            let noticed = self.books.notice_count() + self.books.orders.count();
             *self.published.write() = self.books.for_readers();
             self.noticed.send_if_modified(|last| std::mem::replace(last, noticed) != noticed);
         }

@@ -47,13 +47,22 @@ impl ErasureOrder {
     }
 }
 
+/// An erasure that this ledger does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// As a replica keeps it.
+    pub kept: Kept,
+    /// Who says to have carried it out, and when.
+    pub by: BTreeMap<ReplicaId, UnixMillis>,
+}
+
 /// All of them.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
     /// By number.
     pub by_number: Arc<BTreeMap<u64, ErasureOrder>>,
     /// What replicas say to have carried out and this ledger does not know: a restored one may have lost it.
-    pub unknown: Arc<BTreeMap<String, Kept>>,
+    pub unknown: Arc<BTreeMap<String, Unknown>>,
 }
 
 impl Orders {
@@ -70,9 +79,8 @@ impl Orders {
                     orders.extend(order.map(|order| (order.number, order)));
                 }
                 Some((_, id)) => {
-                    let kept: Option<Kept> = serde_json::from_slice(bytes).ok();
-                    unknown
-                        .extend(kept.zip(String::from_utf8(id.to_vec()).ok()).map(|(kept, id)| (id, kept)));
+                    let known: Option<Unknown> = serde_json::from_slice(bytes).ok();
+                    unknown.extend(String::from_utf8(id.to_vec()).ok().zip(known));
                 }
                 None => {}
             }
@@ -105,12 +113,16 @@ impl Orders {
             kind::ERASURE => {
                 let Some(erasure) = Erasure::of(event) else { return false };
                 let id = erasure.id();
-                if Arc::make_mut(&mut self.unknown).remove(&id).is_some() {
+                let heard = Arc::make_mut(&mut self.unknown).remove(&id);
+                if heard.is_some() {
                     view.delete(Keyspace::Erasure, &unknown_key(&id));
                 }
                 self.change(event, view, |order| {
                     order.approved.get_or_insert_with(|| done(""));
                     order.units.extend(erasure.units.iter().cloned());
+                    for (replica, at) in heard.into_iter().flat_map(|heard| heard.by) {
+                        order.confirmed.entry(replica).or_default().insert(id.clone(), at);
+                    }
                     order.erasures.insert(id, place.0);
                 })
             }
@@ -144,9 +156,18 @@ impl Orders {
         if self.unknown.len() >= UNKNOWN_MAX {
             return false;
         }
-        view.put(Keyspace::Erasure, &unknown_key(&id), &serde_json::to_vec(&kept).unwrap_or_default());
-        Arc::make_mut(&mut self.unknown).insert(id, kept);
+        let place = unknown_key(&id);
+        let new = || Unknown { kept, by: BTreeMap::new() };
+        let heard = Arc::make_mut(&mut self.unknown).entry(id).or_insert_with(new);
+        heard.by.insert(replica, event.at);
+        view.put(Keyspace::Erasure, &place, &serde_json::to_vec(heard).unwrap_or_default());
         true
+    }
+
+    /// How many erasures were ordered.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.by_number.values().map(|order| order.erasures.len() as u64).sum()
     }
 
     fn change(&mut self, event: &Event, view: &mut Batch, change: impl FnOnce(&mut ErasureOrder)) -> bool {

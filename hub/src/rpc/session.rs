@@ -128,6 +128,10 @@ impl Session {
                 changed = noticed.changed() => {
                     changed.map_err(|_| End::Gone)?;
                     self.notices().await?;
+                    // One that was ordered just now for what came late.
+                    if feeds {
+                        self.tell_erasures(u64::MAX).await?;
+                    }
                 }
                 changed = rounds.changed(), if witness => {
                     changed.map_err(|_| End::Gone)?;
