@@ -11,7 +11,6 @@ use crate::service::{ErasingRequest, Request};
 
 /// An order, or what is asked of one.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Erase {
     /// Tệp lệnh (TOML hoặc JSON): order, issuer, date, reason, type, record, unit, fields hoặc whole = true · the order's file
     #[arg(long, value_name = "FILE")]
