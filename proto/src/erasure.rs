@@ -116,7 +116,7 @@ impl Order {
             return None;
         }
         let commitments: BTreeSet<Digest> = entry.committed(|path| self.covers(path)).collect();
-        (!commitments.is_empty()).then(|| Erased { dot: entry.header.dot, commitments })
+        (!commitments.is_empty()).then_some(Erased { dot: entry.header.dot, commitments })
     }
 }
 

@@ -130,7 +130,7 @@ fn said_notice(notice: &ErasureNotice, json: bool, tongue: Tongue) -> Answer {
     let ErasureNotice { order, issuer, date, record_type, record, grant, fields, whole, .. } = notice;
     let fields = fields.join(", ");
     let (all_vi, all_en) = if *whole { ("toàn bộ bản ghi", "the whole record") } else { ("", "") };
-    say(&tongue.pick(
+    say(tongue.pick(
         &format!(
             "✓ Thông báo xóa theo lệnh {order} ({issuer}, {date}), do sổ cái của tỉnh ký.\n  Trong các gói đã nhận theo giấy {grant}: bản ghi {record} loại {record_type}, xóa {all_vi}{fields}.\n  Hãy xóa ở nơi đang giữ.\n"
         ),
