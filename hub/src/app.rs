@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use lienthong_node::control::Serving;
 use lienthong_node::dataset::Dataset;
+use lienthong_node::erasing::{self, Erasures, ListError, SettleError};
 use lienthong_node::lock::{DataLock, LockError};
-use lienthong_node::log::{HashFile, LogReader};
+use lienthong_node::log::{Disk, HashFile, LogReader};
 use lienthong_node::observe::Job;
 use lienthong_node::published::{Shelf, ShelfError};
 use lienthong_node::quality::{Keeper, Pace, QualityError};
@@ -28,6 +29,7 @@ use lienthong_proto::note::NoteError;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
+use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
@@ -36,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
 use crate::accounts::{AccountError, Accounts, ApiTokens};
 use crate::alerts::Alerts;
+use crate::erasing::{CatchUpError, catch_up};
 use crate::heartbeats::Heartbeats;
 use crate::ingest::{CommitError, Committer, CommitterHandle, Release};
 use crate::ledger::{self, LedgerError, LedgerOptions};
@@ -89,6 +92,12 @@ pub enum StartError {
     /// The published catalogue cannot be read.
     #[error(transparent)]
     Catalogue(#[from] ShelfError),
+    /// What was ordered to be erased cannot be: nothing is served before.
+    #[error(transparent)]
+    Erasing(#[from] SettleError),
+    /// The list of erasures cannot follow the ledger.
+    #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
     /// A thread or socket is refused.
     #[error("{what}: {source}")]
     Io {
@@ -97,6 +106,12 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl From<ListError> for StartError {
+    fn from(error: ListError) -> Self {
+        SettleError::from(error).into()
+    }
 }
 
 /// A hub at work.
@@ -127,7 +142,7 @@ pub struct Hub {
     pub sent: Option<(u64, Bundle)>,
     /// How often units were reorganised, as of the day it was opened.
     pub reorganised: u64,
-    /// A newer one was published: to be in force, the hub must be opened anew.
+    /// A newer one was published, or an erasure ordered: the hub must be opened anew.
     pub superseded: CancellationToken,
     /// The catalogue as its files have it.
     pub listed: Arc<Catalogue>,
@@ -137,6 +152,8 @@ pub struct Hub {
     pub dataset: Dataset,
     /// How good they are.
     pub quality: Arc<Keeper>,
+    /// What was erased by orders.
+    pub erasures: Arc<RwLock<Erasures>>,
     /// The ledger's readers.
     pub reader: LogReader,
     /// The ledger's leaf hashes.
@@ -159,6 +176,8 @@ pub struct Hub {
     pub readmitting: tokio::sync::Mutex<()>,
     /// Held by the one who publishes a catalogue.
     pub publishing: tokio::sync::Mutex<()>,
+    /// Held by the one who orders an erasure.
+    pub erasing: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
     pub reorganising: tokio::sync::Mutex<()>,
     /// Keeps what is stored under the key that encrypts now.
@@ -176,7 +195,7 @@ pub struct Hub {
     /// The folder with catalogue files over the built-in ones, if there is one.
     pub catalogue_folder: std::sync::OnceLock<PathBuf>,
     /// The addresses taken, by what is served there.
-    pub addresses: parking_lot::RwLock<BTreeMap<String, String>>,
+    pub addresses: RwLock<BTreeMap<String, String>>,
     heartbeating: Arc<Job>,
     batches: Arc<Semaphore>,
     clock: fn() -> UnixMillis,
@@ -221,6 +240,28 @@ fn sent(
     Ok(Some((number, bundle)))
 }
 
+/// Opens the ledger once everything it orders to be erased is gone from it.
+fn open_erased(
+    data: &Path,
+    author: &Author,
+    catalogue: &Arc<Catalogue>,
+    options: &LedgerOptions,
+) -> Result<(ledger::Opened, Erasures), StartError> {
+    let mut remarks = Vec::new();
+    loop {
+        let tell = |at, of| tracing::info!(at, of, "erasing: segments of the log looked through");
+        let settled = erasing::settle(data, author.replica, &options.keys, &Disk::real(), &tell)?;
+        remarks.extend(settled.map(|settled| settled.to_string()));
+        let mut opened = ledger::open(data, author.clone(), Arc::clone(catalogue), options)?;
+        let mut erasures = Erasures::open(data)?;
+        // An order that was cut short: the ledger has it, the list did not.
+        if !catch_up(&mut erasures, &opened.books.orders, opened.journal.reader())? {
+            opened.remarks.extend(remarks);
+            return Ok((opened, erasures));
+        }
+    }
+}
+
 impl Hub {
     /// Opens the hub in `data`; nothing listens yet.
     ///
@@ -247,7 +288,7 @@ impl Hub {
             unit: secrets.profile.province.clone(),
             provincial_key: Arc::clone(&secrets.provincial_key),
         };
-        let opened = ledger::open(data, author, Arc::clone(&catalogue), options)?;
+        let (opened, erasures) = open_erased(data, &author, &catalogue, options)?;
         let superseded = CancellationToken::new();
         // A publishing that was cut short: the ledger has it, or it never was.
         if Shelf::of(data).settle(opened.books.catalogue)? {
@@ -299,6 +340,7 @@ impl Hub {
             committer,
             dataset,
             quality,
+            erasures: Arc::new(RwLock::new(erasures)),
             reader,
             hashes,
             live: Live::default(),
@@ -310,6 +352,7 @@ impl Hub {
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
+            erasing: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
             resealer,
             serving: Arc::default(),
@@ -318,7 +361,7 @@ impl Hub {
             stop,
             remarks: opened.remarks,
             catalogue_folder: std::sync::OnceLock::new(),
-            addresses: parking_lot::RwLock::default(),
+            addresses: RwLock::default(),
             heartbeating,
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
@@ -450,6 +493,7 @@ impl Hub {
         tokio::spawn(Arc::clone(self).keep_handing_over());
         tokio::spawn(Arc::clone(self).keep_certified());
         tokio::spawn(Arc::clone(self).keep_witnessed());
+        tokio::spawn(Arc::clone(self).keep_erased());
         let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
         let incoming = accept(
             listener,

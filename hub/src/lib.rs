@@ -10,6 +10,7 @@ pub mod app;
 pub mod backup;
 pub mod cli;
 pub mod demo;
+pub mod erasing;
 pub mod feed;
 pub mod heartbeats;
 pub mod holds;

@@ -124,6 +124,13 @@ pub const REQUESTS: &[(&str, Right)] = &[
     ("grant_list", Right::Read),
     ("grant_show", Right::Read),
     ("bundle", Right::Operate),
+    ("erase_propose", Right::Operate),
+    ("erase_propose, dry", Right::Operate),
+    ("erase_approve", Right::Approve),
+    ("erase_refuse", Right::Operate),
+    ("erase_list", Right::Read),
+    ("erase_notice", Right::Operate),
+    ("erase_export", Right::Operate),
     ("record_source", Right::Read),
     ("state_digest", Right::Read),
 ];

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::ApiTokens;
 use crate::at_rest::{KeyRing, NeededKey};
 use crate::control::Serving;
+use crate::erasing::{self, Erasures, ListError, SettleError};
 use crate::granted::{Subscriber, Views, ViewsError};
 use crate::identity::{IdentityError, NodeIdentity, Proxy};
 use crate::inbox::{self, Inbox, InboxStatus};
@@ -125,6 +126,9 @@ pub enum StartError {
     /// The rules cannot be kept.
     #[error(transparent)]
     Quality(#[from] QualityError),
+    /// What was ordered to be erased cannot be: nothing is served before.
+    #[error(transparent)]
+    Erasing(#[from] SettleError),
     /// A thread or file is refused.
     #[error("{what}: {source}")]
     Io {
@@ -133,6 +137,12 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl From<ListError> for StartError {
+    fn from(error: ListError) -> Self {
+        SettleError::from(error).into()
+    }
 }
 
 impl From<log::OpenError> for StartError {
@@ -158,6 +168,10 @@ pub struct Node {
     pub witness: Arc<Witness>,
     /// How good its records are.
     pub quality: Arc<Keeper>,
+    /// What was erased by orders.
+    pub erasures: Arc<RwLock<Erasures>>,
+    /// Sheets in the watched folder that had brought what was erased.
+    pub sheets: RwLock<Vec<PathBuf>>,
     /// Whom the local API lets in.
     pub api_tokens: ApiTokens,
     /// Whom the page lets in from the office network.
@@ -228,8 +242,12 @@ impl Node {
         if data.join(RECOVERING).exists() || recover::is_half_mended(data) {
             return Err(StartError::Recovering);
         }
+        let settled = erasing::settle(data, identity.replica(), keys, &Disk::real(), &|_, _| {})?;
         let mut refilled = Refilled::new(identity.unit().clone(), false);
-        let (journal, remarks) = open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled, keys)?;
+        let (journal, mut remarks) =
+            open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled, keys)?;
+        remarks.extend(settled.map(|settled| settled.to_string()));
+        let erasures = Erasures::open(data)?;
         let io = |what| move |source| StartError::Io { what, source };
         let known = Jobs::new(clock);
         let writing = known.register(jobs::JOURNAL);
@@ -252,6 +270,8 @@ impl Node {
             witness: Arc::new(witness),
             replica,
             quality,
+            erasures: Arc::new(RwLock::new(erasures)),
+            sheets: RwLock::default(),
             api_tokens: ApiTokens::of(data),
             officers: Officers::of(data),
             page: RwLock::default(),
@@ -292,6 +312,7 @@ impl Node {
             builder: self.builder(),
             evidence: Arc::clone(&self.evidence),
             witness: Arc::clone(&self.witness),
+            erasures: Arc::clone(&self.erasures),
             replica: self.replica.clone(),
             quality: Arc::clone(&self.quality),
             captures: Arc::clone(&self.captures),
@@ -305,6 +326,8 @@ impl Node {
             clock: self.clock,
             regress,
         };
+        let (replica, erasures, clock) = (self.replica.clone(), Arc::clone(&self.erasures), self.clock);
+        tokio::spawn(async move { erasing::tell(&replica, &erasures, clock()).await });
         let (handle, _task) = sync::run(client, self.stop.clone());
         *self.sync.lock() = Some(handle);
         if let Some(views) = &self.granted {
@@ -332,6 +355,11 @@ impl Node {
         if self.granted.is_some() {
             return Ok(());
         }
+        let sheets = erasing::sheets_in(folder, &self.erasures.read())?;
+        for sheet in &sheets {
+            tracing::warn!(sheet = %sheet.display(), "a sheet that was taken in holds what was erased: it is the officer's to throw away");
+        }
+        *self.sheets.write() = sheets;
         *self.inbox.lock() = Some(inbox::start(self, folder)?);
         Ok(())
     }

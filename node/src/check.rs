@@ -15,7 +15,8 @@ use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::Change;
 use lienthong_proto::checkpoint::Checkpoint;
-use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::entry::{Entry, EntryKind, header_of};
+use lienthong_proto::erasure::ErasedSet;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::feed::{self, FeedNote};
 use lienthong_proto::hash::{Digest, sha256};
@@ -28,6 +29,7 @@ use serde_json::{Value as Json, json};
 use crate::at_rest::KeyRing;
 use crate::control::Answer;
 use crate::dataset::{Dataset, Payload, Record};
+use crate::erasing::Erasures;
 use crate::identity::NodeIdentity;
 use crate::lock::DataLock;
 use crate::log::{self, Frame, HashFile, LogReader};
@@ -60,6 +62,10 @@ pub fn check_against(
         Ok(found) => found,
         Err(error) => return Answer::failed(error),
     };
+    let erasures = match Erasures::open(data) {
+        Ok(erasures) => erasures,
+        Err(error) => return Answer::failed(error),
+    };
     let mut judge = Judge {
         replica,
         frontier: Frontier::new(),
@@ -68,6 +74,7 @@ pub fn check_against(
         reached: BTreeMap::new(),
         fed: BTreeMap::new(),
         receipts: receipts(data),
+        erased: erasures.set().clone(),
         changes: Vec::new(),
         kept_out: BTreeSet::new(),
         faults: Vec::new(),
@@ -125,6 +132,8 @@ struct Judge<'a> {
     /// How far ledgers had come, by what others have logged of their feeds.
     fed: BTreeMap<ReplicaId, u64>,
     receipts: BTreeMap<u64, Digest>,
+    /// What orders took.
+    erased: ErasedSet,
     /// Admitted changes: where they stand in this log, and their records.
     changes: Vec<(u64, String, RecordId)>,
     /// Own changes the hub keeps out of the dataset.
@@ -226,7 +235,10 @@ impl Judge<'_> {
     /// A piece of the feed beside the event that says it was taken.
     fn fed(&mut self, place: u64, event: &Event, packed: &[u8], beside: &[&[u8]]) -> Result<(), Malformed> {
         let stated = Value::Text(hex::encode(sha256(&[packed])));
-        if event.fields.get("sha256") != Some(&stated) {
+        // Where something was erased it is packed anew; each entry of it is still what its commitments say.
+        let erased =
+            |bytes: &[u8]| header_of(bytes).is_ok_and(|header| self.erased.of(&header.dot).is_some());
+        if event.fields.get("sha256") != Some(&stated) && !beside.iter().any(|bytes| erased(bytes)) {
             return Err(Malformed("the piece of the feed is not the one that was taken"));
         }
         for item in feed::items(beside)? {

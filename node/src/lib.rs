@@ -14,6 +14,7 @@ pub mod config;
 pub mod control;
 pub mod dataset;
 pub mod doctor;
+pub mod erasing;
 pub mod export;
 pub mod granted;
 pub mod identity;

@@ -63,7 +63,7 @@ pub fn entries(plain: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
             return Err(Malformed("too many entries in a batch"));
         }
         let length = usize::try_from(input.u32()?).map_err(|_| Malformed("entry length"))?;
-        if length > limits::ENTRY_BYTES_MAX {
+        if length > limits::REDACTED_BYTES_MAX {
             return Err(Malformed("entry is too large"));
         }
         found.push(input.take(length)?);

@@ -3,6 +3,7 @@
 //! The envelope is frozen within a major version. Header and contents are opaque to hashing, so that a
 //! reader that does not understand a content can still verify it, keep it and pass it on.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::bytes::{Malformed, Reader, Writer};
@@ -136,11 +137,13 @@ impl<'a> Entry<'a> {
     /// [`Malformed`] on anything but the one form: unsorted or duplicate paths, a cut or overlong field,
     /// more than the limits, bytes left over.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        if bytes.len() > limits::ENTRY_BYTES_MAX {
-            return Err(Malformed("entry is too large"));
-        }
         let mut input = Reader::new(bytes);
         let form = input.u8()?;
+        let bytes_max =
+            if form == FORM_REDACTED { limits::REDACTED_BYTES_MAX } else { limits::ENTRY_BYTES_MAX };
+        if bytes.len() > bytes_max {
+            return Err(Malformed("entry is too large"));
+        }
         let header_bytes = input.framed()?;
         let header = Header::decode(header_bytes)?;
         let (parts, whole) = match form {
@@ -220,13 +223,33 @@ impl<'a> Entry<'a> {
     /// The same entry with the parts that `keep` refuses reduced to their commitments.
     #[must_use]
     pub fn redact(&self, keep: impl Fn(&str) -> bool) -> Vec<u8> {
+        self.reduced(|part| matches!(part, Part::Open { path, .. } if keep(path)))
+    }
+
+    /// The commitments of the readable parts whose path is `wanted`.
+    pub fn committed(&self, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Digest> {
+        self.parts.iter().filter_map(move |part| match part {
+            Part::Open { path, .. } if wanted(path) => Some(part.commitment()),
+            _ => None,
+        })
+    }
+
+    /// The same entry with these parts reduced to their commitments; nothing if none of them is readable here.
+    #[must_use]
+    pub fn erase(&self, commitments: &BTreeSet<Digest>) -> Option<Vec<u8>> {
+        let is_meant =
+            |part: &Part<'_>| matches!(part, Part::Open { .. }) && commitments.contains(&part.commitment());
+        self.parts.iter().any(is_meant).then(|| self.reduced(|part| !is_meant(part)))
+    }
+
+    fn reduced(&self, keep: impl Fn(&Part<'_>) -> bool) -> Vec<u8> {
         let mut out = Writer::default();
         out.u8(FORM_REDACTED);
         out.framed(self.header_bytes);
         out.varint(self.parts.len() as u64);
         for part in &self.parts {
             match part {
-                Part::Open { salt, path, content } if keep(path) => {
+                Part::Open { salt, path, content } if keep(part) => {
                     out.u8(1);
                     out.raw(salt);
                     out.text(path);
@@ -240,6 +263,16 @@ impl<'a> Entry<'a> {
         }
         out.into_bytes()
     }
+}
+
+/// The header of an entry's bytes, without a look at its fields.
+///
+/// # Errors
+/// [`Malformed`] if it has none.
+pub fn header_of(bytes: &[u8]) -> Result<Header, Malformed> {
+    let mut input = Reader::new(bytes);
+    input.u8()?;
+    Header::decode(input.framed()?)
 }
 
 fn leaf_hash(kind: EntryKind, header: &[u8], commitments: &[Digest]) -> Digest {

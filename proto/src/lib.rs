@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod cosignature;
 pub mod disclosure;
 pub mod entry;
+pub mod erasure;
 pub mod event;
 pub mod feed;
 pub mod fingerprint;

@@ -2,6 +2,8 @@
 
 /// Bytes of one encoded entry: a record is a row of a form, not a document.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a redacted entry: each field it still opens carries its own salt, each other its commitment.
+pub const REDACTED_BYTES_MAX: usize = ENTRY_BYTES_MAX + ENTRY_FIELDS_MAX * 33;
 /// Bytes of a batch after decompression: bounds what one peer makes the other hold.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Entries in a batch: bounds the work behind one signature.

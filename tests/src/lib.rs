@@ -3,6 +3,7 @@
 pub mod asking;
 pub mod browser;
 pub mod browsing;
+pub mod canary;
 pub mod listening;
 pub mod peer;
 pub mod processes;

@@ -182,6 +182,7 @@ impl HubPlace {
         let mut arguments = command.to_vec();
         arguments.extend(["--kit", self.kit.to_str().unwrap_or_default()]);
         arguments.extend(["--passphrase-file", self.passphrase.to_str().unwrap_or_default()]);
+        arguments.extend(["--erasures", "none"]);
         arguments
     }
 

@@ -305,6 +305,7 @@ async fn a_ledger_that_follows_says_the_same_of_units() {
 
     let data = dir.path().join("new");
     let options = RestoreOptions {
+        erasures: None,
         data: data.clone(),
         kit: made.kit,
         passphrase: made.kit_passphrase,

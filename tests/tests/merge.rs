@@ -128,6 +128,33 @@ proptest! {
         prop_assert_eq!(found.standing(), expected.standing());
     }
 
+    /// What was written of a field before an order is gone from the state, whoever erased first and in whatever order the
+    /// rest came; what was written later, and every other field, counts as ever.
+    #[test]
+    fn p3_an_erased_history_gives_the_same_state(
+        steps in steps(),
+        ordered in any::<prop::sample::Index>(),
+        turn in any::<prop::sample::Index>(),
+    ) {
+        let whole = history(&steps);
+        let (mut changes, ordered) = (whole.clone(), ordered.index(whole.len()));
+        for (change, _) in &mut changes[..ordered] {
+            change.writes.retain(|write| write.path != "ho_ten");
+        }
+        let expected = applied(&changes);
+        let (first, second) = changes.split_at(turn.index(changes.len()));
+        let found = applied(second.iter().rev().chain(first));
+        prop_assert_eq!(found.digest(RECORD), expected.digest(RECORD));
+        prop_assert_eq!(&found, &expected);
+        let later: BTreeSet<Dot> = changes[ordered..].iter().map(|(change, _)| change.dot).collect();
+        let left = expected.registers.get("ho_ten");
+        prop_assert!(left.into_iter().flat_map(|register| &register.siblings).all(|it| later.contains(&it.dot)));
+        let unerased = applied(&whole);
+        for path in ["chi_bo", "_unit"] {
+            prop_assert_eq!(expected.registers.get(path), unerased.registers.get(path));
+        }
+    }
+
     /// A record is withdrawn only if somebody who may said so and every firm live value was before their
     /// eyes; whatever was not is there for a person to decide. And it comes back from the view's bytes.
     #[test]

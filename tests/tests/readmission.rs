@@ -43,6 +43,7 @@ impl Stage {
         let (province, domain) = ("33".parse().unwrap(), "hungyen.example".to_owned());
         let made = init(&data, &InitOptions { province, domain, names: Vec::new() }).unwrap();
         let rebuilt = RestoreOptions {
+            erasures: None,
             data: dir.path().join("rebuilt"),
             kit: made.kit,
             passphrase: made.kit_passphrase,

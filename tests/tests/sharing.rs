@@ -182,6 +182,7 @@ async fn p6_a_restored_hub_hands_over_what_the_ledger_before_had() {
     shared.hub().backup(&shared.path("backup")).unwrap();
     shared.hub().close().await;
     let options = RestoreOptions {
+        erasures: None,
         identity: None,
         keys: KeyRing::default(),
         data: shared.path("new"),

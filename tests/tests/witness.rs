@@ -503,6 +503,7 @@ async fn p6_a_successor_names_what_was_witnessed_and_is_witnessed_itself() {
     province.hub.backup(&backup).unwrap();
     province.hub.close().await;
     let options = RestoreOptions {
+        erasures: None,
         identity: None,
         keys: lienthong_node::at_rest::KeyRing::default(),
         data: province.dir.path().join("new"),

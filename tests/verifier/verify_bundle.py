@@ -143,7 +143,7 @@ class Entry:
         need(head.take(1) == b"\x01", "entry", "unknown header version")
         self.kind, self.replica, self.sequence = head.take(1)[0], head.take(16).hex(), head.u64()
         head.end()
-        self.fields, self.withheld, commitments, last = {}, 0, [], None
+        self.fields, self.withheld, self.bare, commitments, last = {}, 0, set(), [], None
         secret = reader.take(16) if form == 1 else None
         if form not in (1, 2):
             raise ValueError("unknown form")
@@ -152,6 +152,7 @@ class Entry:
             if not opened:
                 self.withheld += 1
                 commitments.append(reader.take(32))
+                self.bare.add(commitments[-1])
                 continue
             salt = None if form == 1 else reader.take(16)
             path = reader.text()
@@ -415,6 +416,7 @@ class Bundle:
     def __init__(self, policy):
         self.policy, self.digest, self.lines = policy, hashlib.sha256(), 0
         self.enrolled, self.accepted, self.released, self.roll = {}, {}, {}, {}
+        self.erased, self.claimed = {}, []
         self.roll_at, self.roll_parts, self.roll_whole = None, 0, set()
         self.proposed = self.approved = self.log = self.access = None
         self.logs, self.records, self.ledger_done, self.ended = {}, {}, False, False
@@ -467,16 +469,16 @@ class Bundle:
             log |= {"root": known[0]["root"], "at": known[0]["at"], "since": since}
         self.log = log
 
-    def on_entry(self, entry, leaf, record=None, withheld=(), refers=()):
+    def on_entry(self, entry, leaf, record=None, withheld=(), refers=(), erased=0):
         entry, log = Entry(unbase64(entry)), self.log
         thing = f"entry {entry.sequence} of {log['origin']}"
         need(entry.leaf == unbase64(leaf), thing, "its content does not match its commitments")
         need(entry.replica == log["replica"] and entry.sequence < log["size"], thing, "out of place")
         need(not log["leaves"] or log["leaves"][-1][0] < entry.sequence, thing, "out of order")
         if entry.kind == 1:
-            self.change(entry, thing, record, withheld, refers)
+            self.change(entry, thing, record, withheld, refers, erased)
         else:
-            need(record is None and not withheld and not refers, thing, "no change of a record")
+            need(record is None and not withheld and not refers and not erased, thing, "no change of a record")
             if entry.kind == 2:
                 need(not self.ledger_done, thing, "out of place")
                 self.acceptance(entry)
@@ -521,6 +523,9 @@ class Bundle:
             self.proposed = (actor, json.loads(fields["terms"]))
         elif kind == "grant_approved" and fields["grant"] == self.grant:
             self.approved = actor
+        elif kind == "erasure":
+            for replica, sequence, commitments in erased_entries(unbase64(fields["entries"])):
+                self.erased.setdefault((replica, sequence), set()).update(commitments)
         elif kind == "roll":
             if self.roll_at != at:
                 self.roll_at, self.roll_parts, self.roll_whole, self.roll = at, fields["parts"], set(), {}
@@ -531,7 +536,7 @@ class Bundle:
                     pairs = [member.split(":") for member in members]
                     self.roll[name[5:]] = {replica: int(size) for replica, size in pairs}
 
-    def change(self, entry, thing, record, withheld, refers):
+    def change(self, entry, thing, record, withheld, refers, erased):
         kind, year, number = (whole_value(entry.fields[name]) for name in ("_type", "_year", "_n"))
         need(kind in self.shares, thing, "its type is not granted")
         share, log = self.shares[kind], self.log
@@ -539,8 +544,9 @@ class Bundle:
         need(number == wanted, thing, f"its number is {number}, not {wanted}: entries are missing")
         log["next"][kind] = wanted + 1
         if record is None:
-            need(set(entry.fields) <= BARE and not withheld and not refers, thing, "shows more than that it exists")
+            need(set(entry.fields) <= BARE and not withheld and not refers and not erased, thing, "shows more than that it exists")
             return
+        self.claimed.append((entry.replica, entry.sequence, entry.bare, erased, thing))
         for path in entry.fields:
             granted = path in OF_RECORDS if path.startswith("_") else named(share["fields"], path)
             need(granted, thing, f"opens {path}, which is not granted")
@@ -614,6 +620,9 @@ class Bundle:
 
     def on_end(self, lines):
         need(self.access is not None and lines == self.lines, "the end", "out of place")
+        for replica, sequence, bare, claimed, thing in self.claimed:
+            gone = bare & self.erased.get((replica, sequence), set())
+            need(len(gone) == claimed, thing, "fields said to be erased are not so in the ledger")
         self.ended = True
 
     def live(self):
@@ -630,6 +639,14 @@ class Bundle:
                 fields[path] = [w[3] for w in writes if w[1] > seen.get(w[0], -1)]
             tables.setdefault(kind, {})[record] = fields
         return tables
+
+
+def erased_entries(data):
+    """What an erasure names: replica, sequence, commitments."""
+    reader = Reader(data)
+    while not reader.done():
+        replica, sequence = reader.take(16).hex(), reader.u64()
+        yield replica, sequence, {reader.take(32) for _ in range(reader.varint())}
 
 
 def vietnamese_day(at):

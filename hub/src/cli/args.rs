@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use lienthong_node::cli::{ApiTokenAction, KeyAction, KeyArguments, RecordsCommand};
 use lienthong_node::records::Page;
 
+use super::erasing::Erase;
 use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
 use super::sharing::{AgencyAction, GrantAction};
 use crate::accounts::AccountRole;
@@ -248,6 +249,8 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Xóa theo lệnh có thẩm quyền: đề nghị, duyệt, theo dõi · lawful erasure: bring an order, approve it, see who has carried it out
+    Erase(Erase),
     /// Sổ cái · the ledger
     Ledger {
         /// What
@@ -362,6 +365,9 @@ pub struct SuccessorArguments {
     /// succession.note của máy chủ đã khôi phục trước đó mà lại mất · of a hub that was restored and lost again before its first backup
     #[arg(long, value_name = "FILE")]
     pub after: Option<PathBuf>,
+    /// Danh sách xóa do `erase export` ghi, để cạnh bản sao lưu; `none` nếu chưa từng xóa theo lệnh · the list `erase export` wrote, kept beside the backups; `none` if nothing was ever erased by an order
+    #[arg(long, value_name = "FILE|none")]
+    pub erasures: String,
 }
 
 /// What of alerts.

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod erasing;
 mod lineage;
 mod reconcile;
 mod sharing;
@@ -241,6 +242,7 @@ fn successor(data: &Path, how: &SuccessorArguments, keys: KeyRing) -> anyhow::Re
         passphrase: password(Some(&how.passphrase_file), "kit")?,
         names: how.names.clone(),
         after: how.after.clone(),
+        erasures: Some(PathBuf::from(&how.erasures)).filter(|_| how.erasures != "none"),
         keys,
         identity: None,
     })
@@ -298,7 +300,7 @@ async fn serve(
         tokio::select! {
             stopped = &mut stopped => stopped?,
             () = hub.superseded.cancelled() => {
-                eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
+                eprintln!("{}", tongue.pick("có thay đổi phải mở lại…", "something changed: opening anew…"));
                 hub.close().await;
                 // What a service was given at its start may be older than the key in force.
                 ring = hub.reader.keys();
@@ -489,6 +491,7 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
         Command::Agency { action } => action.request(),
         Command::Grant { action } => action.request()?,
         Command::Bundle { grant, out } => sharing::bundle(*grant, out)?,
+        Command::Erase(erase) => erase.request()?,
         Command::Alerts { action } => on_alerts(action),
         Command::User { action } => user(action)?,
         Command::Ledger { action } => match action {

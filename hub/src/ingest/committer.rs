@@ -12,10 +12,12 @@ use lienthong_node::store::Batch;
 use lienthong_proto::batch;
 use lienthong_proto::change::path;
 use lienthong_proto::entry::Entry;
+use lienthong_proto::erasure::{Erased, Erasure};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -26,6 +28,7 @@ use super::{
     Accepted, Admission, CommitError, CommitterHandle, Former, Judge, Judgement, VerifiedBatch,
     note_own_readings, reading_begins,
 };
+use crate::erasing::LATE;
 use crate::feed::{Decided, FeedIndex};
 use crate::ledger::{Books, HeldReplica as Held, Touched};
 use crate::observe::Meters;
@@ -307,10 +310,30 @@ impl Committer {
             at: now,
             ..self.books.replicas.get(&batch.replica).cloned().unwrap_or_else(|| Held::empty(unit))
         };
-        let accepted = Accepted { size: acceptance.size, ledger_index: dot.sequence.0, at: now };
+        let erased = !batch.late.is_empty();
+        let accepted = Accepted { size: acceptance.size, ledger_index: dot.sequence.0, at: now, erased };
         self.count(&batch.contents);
         self.books.hold(batch.replica, held, batch.first, position, &mut self.view);
+        for (proposal, entries) in batch.late {
+            self.erase_late(batch.replica, proposal, entries)?;
+        }
         Ok(Ok(accepted))
+    }
+
+    /// What an order took of a batch that was written before it and came behind it is ordered as well.
+    fn erase_late(
+        &mut self,
+        replica: ReplicaId,
+        proposal: Sequence,
+        entries: Vec<Erased>,
+    ) -> Result<(), JournalError> {
+        let Some(known) = self.books.orders.by_number.get(&proposal.0) else { return Ok(()) };
+        let mut units = known.units.clone();
+        units.extend(self.books.replicas.get(&replica).map(|held| held.unit.clone()));
+        let erasure = Erasure { order: known.order.clone(), units, entries, at: (self.clock)() };
+        let mut event = erasure.to_event(proposal, "hub");
+        event.fields.insert(LATE.to_owned(), Value::Boolean(true));
+        self.event(&event).map(drop)
     }
 
     fn count(&self, contents: &[Content]) {
@@ -397,7 +420,7 @@ impl Committer {
         self.note_own()?;
         self.feed.publish();
         if self.books.take_changed() {
-            let noticed = self.books.notice_count();
+            let noticed = self.books.notice_count() + self.books.orders.count();
             *self.published.write() = self.books.for_readers();
             self.noticed.send_if_modified(|last| std::mem::replace(last, noticed) != noticed);
         }

@@ -23,6 +23,8 @@ pub struct Accepted {
     pub ledger_index: u64,
     /// The hub's time.
     pub at: UnixMillis,
+    /// An order took something of it: its writer is to be told.
+    pub erased: bool,
 }
 
 /// Why the ledger did not take something.

@@ -27,4 +27,4 @@ pub use readings::{note_own_readings, note_readings, reading_begins};
 pub use rehome::AskedRecord;
 pub use release::Release;
 pub use separate::{SEPARATION, Separation, separated};
-pub use verify::{Content, Envelope, Held, VerifiedBatch, VerifyError, verify, witnessed};
+pub use verify::{Content, Envelope, ErasedFor, Held, VerifiedBatch, VerifyError, verify, witnessed};

@@ -1,5 +1,9 @@
 //! Verifies a batch against what is held of its log. Pure: many run at once.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lienthong_proto::batch::{self, BatchError};
 use lienthong_proto::bytes::Malformed;
@@ -7,12 +11,14 @@ use lienthong_proto::change::Change;
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::erasure::{Erased, ErasedSet, Order};
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits;
 use lienthong_proto::merkle::Frontier;
 use lienthong_proto::note::{Note, NoteError};
+use lienthong_proto::time::UnixMillis;
 
 /// What is held of a replica's log: enough to check what comes next.
 #[derive(Debug, Clone)]
@@ -27,6 +33,48 @@ pub struct Held {
     pub frontier: Frontier,
     /// Size and root it has signed and not sent yet.
     pub announced: Option<(u64, Digest)>,
+    /// What orders took: it does not come back with a batch.
+    pub erased: Arc<ErasedFor>,
+}
+
+/// What orders took, and what they take of what was written before them and comes later.
+#[derive(Debug, Clone, Default)]
+pub struct ErasedFor {
+    /// By entry.
+    pub set: ErasedSet,
+    /// The orders, by the place of their proposals, with the time of their approval.
+    pub orders: Vec<(Sequence, Order, UnixMillis)>,
+}
+
+/// An entry that may not be kept as it came.
+struct Stripped {
+    entry: Vec<u8>,
+    /// What orders took of it just now.
+    late: Vec<(Sequence, Erased)>,
+}
+
+impl ErasedFor {
+    /// An entry without what orders took of it, or take of it now because it was written before them; nothing if it may
+    /// be kept as it came.
+    fn strip(&self, bytes: &[u8], content: &Content) -> Option<Stripped> {
+        let mut entry = self.set.strip(bytes);
+        let mut late = Vec::new();
+        if let Content::Change(change) = content {
+            let before = |(_, order, approved): &&(Sequence, Order, UnixMillis)| {
+                order.record == change.record && change.meta.hlc.at() <= *approved
+            };
+            for (number, order, _) in self.orders.iter().filter(before) {
+                let now = entry.as_deref().unwrap_or(bytes);
+                let taken = Entry::decode(now).ok().and_then(|entry| order.taken(&entry));
+                let Some(erased) = taken else { continue };
+                let mut set = ErasedSet::default();
+                set.add(std::slice::from_ref(&erased));
+                entry = set.strip(now).or(entry);
+                late.push((*number, erased));
+            }
+        }
+        entry.map(|entry| Stripped { entry, late })
+    }
 }
 
 /// A batch as it came.
@@ -74,7 +122,7 @@ pub struct VerifiedBatch {
     pub replica: ReplicaId,
     /// First sequence.
     pub first: Sequence,
-    /// The bytes to log, as they came.
+    /// The bytes to log, as they came but for what was erased.
     pub packed: Bytes,
     /// What is in it, in order.
     pub contents: Vec<Content>,
@@ -86,6 +134,8 @@ pub struct VerifiedBatch {
     pub checkpoint: String,
     /// The size announced, if this batch was seen to lead through it.
     pub reached: Option<u64>,
+    /// What an order took of it just now, by the place of its proposal.
+    pub late: BTreeMap<Sequence, Vec<Erased>>,
 }
 
 /// Why a batch breaks the chain of its log. The sender is stopped; nothing was taken.
@@ -188,6 +238,8 @@ fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyErro
     let mut frontier = held.frontier.clone();
     let mut contents = Vec::with_capacity(entries.len());
     let mut reached = None;
+    let mut late: BTreeMap<Sequence, Vec<Erased>> = BTreeMap::new();
+    let mut kept: Vec<Cow<'_, [u8]>> = Vec::with_capacity(entries.len());
     for bytes in entries {
         let sequence = frontier.size();
         let entry = Entry::decode(bytes).map_err(|source| VerifyError::Entry { sequence, source })?;
@@ -202,17 +254,40 @@ fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyErro
             }
             reached = Some(size);
         }
-        contents.push(Content::of(&entry));
+        let content = Content::of(&entry);
+        match held.erased.strip(bytes, &content) {
+            None => {
+                contents.push(content);
+                kept.push(Cow::Borrowed(bytes));
+            }
+            Some(stripped) => {
+                let left = Entry::decode(&stripped.entry);
+                contents.push(Content::of(&left.map_err(|source| VerifyError::Entry { sequence, source })?));
+                for (number, erased) in stripped.late {
+                    late.entry(number).or_default().push(erased);
+                }
+                kept.push(Cow::Owned(stripped.entry));
+            }
+        }
     }
+    let packed = if kept.iter().any(|entry| matches!(entry, Cow::Owned(_))) {
+        let packed = batch::pack(kept.iter().map(AsRef::as_ref))?;
+        // What nobody could open again is not taken.
+        batch::unpack(&packed)?;
+        packed.into()
+    } else {
+        envelope.packed.clone()
+    };
     let root = frontier.root();
     Ok(VerifiedBatch {
         replica: held.replica,
         first: Sequence(envelope.first),
-        packed: envelope.packed.clone(),
+        packed,
         contents,
         frontier,
         root,
         checkpoint: envelope.checkpoint.clone(),
         reached,
+        late,
     })
 }

@@ -22,7 +22,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
+use super::{Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
 use crate::witness::Rolls;
 
@@ -126,6 +126,8 @@ pub struct Books {
     pub catalogue: Option<Published>,
     /// Who may receive, and what was granted.
     pub sharing: Sharing,
+    /// Orders to erase.
+    pub orders: Orders,
     /// Who witnesses this ledger.
     pub witnesses: Arc<Witnesses>,
     pub(super) changed: bool,
@@ -187,6 +189,7 @@ impl Books {
         books.sharing = Sharing::load(view)?;
         books.readings = Readings::load(view)?;
         books.rolls = Arc::new(Rolls::load(view)?);
+        books.orders = Orders::load(view)?;
         books.load_lineage(view)?;
         Ok(books)
     }
@@ -206,6 +209,7 @@ impl Books {
             succession: self.succession.clone(),
             catalogue: self.catalogue,
             sharing: self.sharing.clone(),
+            orders: self.orders.clone(),
             witnesses: Arc::clone(&self.witnesses),
             changed: false,
         }
@@ -259,6 +263,7 @@ impl Books {
         if event.kind == ROLL {
             self.changed |= Arc::make_mut(&mut self.rolls).note(event, place, view);
         }
+        self.changed |= self.orders.note(event, place, view);
         if let Some(published) = catalogues::note(event, view) {
             self.catalogue = Some(published);
             self.changed = true;
@@ -344,9 +349,10 @@ impl Books {
         acceptance: &Acceptance,
         content: &Content,
         _index: u16,
-        _view: &mut Batch,
+        view: &mut Batch,
     ) {
         let Content::Event(event) = content else { return };
+        self.changed |= self.orders.hear(acceptance.replica, event, view);
         if let (Some((_, fed)), Some(held)) = (feed_taken(event), self.replicas.get_mut(&acceptance.replica))
         {
             held.fed = held.fed.heard(fed);

@@ -4,6 +4,7 @@
 mod books;
 mod catalogues;
 mod course;
+mod erasing;
 mod open;
 mod readings;
 mod sharing;
@@ -13,6 +14,7 @@ mod witnesses;
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
 pub use course::{Touched, day_of};
+pub use erasing::{ErasureOrder, Orders};
 pub use open::{LedgerError, LedgerOptions, Opened, open};
 pub use readings::{Reading, Readings};
 pub use sharing::{AGENCY, Agency, Done, Grant, GrantState, Sharing};

@@ -34,6 +34,14 @@ pub const LINEAGE: JobSpec = JobSpec {
     vi: "chuyển bản ghi của đơn vị sáp nhập, chia tách",
     en: "moves the records of reorganised units",
 };
+/// Keeps the list of erasures as the ledger has it.
+pub const ERASING: JobSpec = JobSpec {
+    name: "erasing",
+    rhythm_seconds: 600,
+    beat: Beat::WithWork,
+    vi: "giữ danh sách xóa theo lệnh đúng như sổ cái",
+    en: "keeps the list of erasures as the ledger has it",
+};
 /// Keeps the nodes' heartbeats.
 pub const HEARTBEATS: JobSpec = JobSpec {
     name: "heartbeats",

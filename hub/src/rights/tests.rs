@@ -85,6 +85,13 @@ const WHO_MAY_REQUEST: &str = "
     OSPA grant_list
     OSPA grant_show
     O..A bundle
+    O..A erase_propose
+    O..A erase_propose, dry
+    ..P. erase_approve
+    O..A erase_refuse
+    OSPA erase_list
+    O..A erase_notice
+    O..A erase_export
     OSPA record_source
     OSPA state_digest
 ";

@@ -1,6 +1,7 @@
 //! The gRPC services: enrolment and synchronisation.
 
 mod enrolment;
+mod erasing;
 mod refill;
 mod renewal;
 mod session;

@@ -140,6 +140,10 @@ impl Session {
                 changed = noticed.changed() => {
                     changed.map_err(|_| End::Gone)?;
                     self.notices().await?;
+                    // One that was ordered just now for what came late.
+                    if feeds {
+                        self.tell_erasures(u64::MAX).await?;
+                    }
                 }
                 changed = rounds.changed(), if witness => {
                     changed.map_err(|_| End::Gone)?;
@@ -266,12 +270,16 @@ impl Session {
                 if authorities.former().is_none() { authorities.current().number } else { 0 }
             },
         };
-        self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None });
+        let erased = Arc::new(self.hub.erased_for());
+        self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None, erased });
         self.send(wire::down::Message::Welcome(welcome)).await?;
         if let Some((asking, introduced)) = introduced
             && asking.named(&self.hub, &self.enrolled, &introduced).await
         {
             self.witness = Some(asking);
+        }
+        if feeds {
+            self.tell_erasures(hello.erasures_seen).await?;
         }
         match &self.hub.sent {
             Some((number, bundle)) if feeds && seen < *number => {
@@ -323,6 +331,15 @@ impl Session {
             path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),
         };
         Ok((checkpoint, Some(successor)))
+    }
+
+    /// Tells the node what was erased and concerns it.
+    async fn tell_erasures(&mut self, seen: u64) -> Result<(), End> {
+        let (unit, replica) = (&self.enrolled.unit, self.enrolled.replica);
+        for erasure in self.hub.erasures_for(unit, replica, seen)? {
+            self.send(wire::down::Message::Erasure(erasure)).await?;
+        }
+        Ok(())
     }
 
     /// Everybody of a unit sees every enrolment in its name.
@@ -481,7 +498,8 @@ impl Session {
         match answer {
             Ok(accepted) => {
                 let receipt = self.receipt(checkpoint, accepted.ledger_index, accepted.at.0)?;
-                self.send(wire::down::Message::Receipt(receipt)).await
+                self.send(wire::down::Message::Receipt(receipt)).await?;
+                if accepted.erased { self.tell_erasures(0).await } else { Ok(()) }
             }
             Err(error @ CommitError::Overtaken { .. }) => Err(Status::aborted(error.to_string()).into()),
             Err(error @ CommitError::QuarantineFull { .. }) => {

@@ -316,6 +316,54 @@ impl Hub {
         Ok(None)
     }
 
+    /// A case that is not finished: one about the record, or the record's own. Of what may be handed over the rules say
+    /// which cases hold it; any other record that takes a course is a case itself until no step leads further.
+    pub(super) fn open_case(&self, record: &Record) -> Result<Option<(RecordId, Label)>, DatasetError> {
+        let Some(declared) = self.catalogue.record_type(&record.record_type) else { return Ok(None) };
+        let handovers: Vec<&Handover> = self
+            .catalogue
+            .record_types()
+            .filter_map(|other| {
+                let handover = other.handover.as_ref()?;
+                let target = other.field(&handover.record)?.target.as_deref();
+                (target == Some(declared.name.as_str())).then_some(handover)
+            })
+            .collect();
+        if handovers.is_empty() {
+            let Some(course) = &declared.course else { return Ok(None) };
+            let is_open = match record.firm(&course.state) {
+                Some(Value::Code(state)) => {
+                    course.steps.get(state).is_some_and(|after| !after.is_empty()) && !course.is_locked(state)
+                }
+                _ => false,
+            };
+            let why = Label {
+                vi: "hồ sơ vụ việc chưa kết thúc".to_owned(),
+                en: "the case it is about is not finished".to_owned(),
+            };
+            return Ok(is_open.then_some((record.id, why)));
+        }
+        let key: Vec<String> =
+            declared.key.fields.iter().filter_map(|name| Some(record.shown(name)?.to_text())).collect();
+        let names = [record.id.to_string(), key.join("|")];
+        let mut found = None;
+        // A rule with a day says what came before; it is no case under way.
+        for held in handovers.iter().flat_map(|handover| &handover.held).filter(|held| held.since.is_none()) {
+            let Some(by) = self.catalogue.record_type(&held.by) else { continue };
+            self.records().each(by, &Listing::default(), &mut |case| {
+                if holds(held, case, &names, i32::MAX) {
+                    let why = Label {
+                        vi: "đang có vụ việc chưa kết thúc về bản ghi này".to_owned(),
+                        en: "a case about it is under way".to_owned(),
+                    };
+                    found = Some((case.id, why));
+                }
+                found.is_none()
+            })?;
+        }
+        Ok(found)
+    }
+
     fn giving(&self, handover: &Handover, agreed: &Agreed) -> Vec<Decision> {
         let Agreed { subject, released, received, is_there } = agreed;
         let to = released.firm(&handover.to).cloned().unwrap_or(Value::Null);

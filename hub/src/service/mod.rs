@@ -6,6 +6,8 @@ mod catalogue;
 mod certificate;
 mod decisions;
 mod duplicates;
+mod erasing;
+mod erasure_notice;
 mod evidence;
 mod handover;
 mod lineage;
@@ -34,6 +36,7 @@ use crate::app::Hub;
 use crate::pki::Approved;
 
 pub use authority::AuthorityRequest;
+pub use erasing::ErasingRequest;
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
 pub use sharing::SharingRequest;
 
@@ -119,6 +122,7 @@ impl Hub {
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
             Request::Authority(request) => self.authority(request).await,
             Request::Sharing(request) => self.sharing(request, &tell).await,
+            Request::Erasing(request) => self.erasing(request).await,
             Request::Reconcile { unit, repair, timeout_seconds, actor } => {
                 self.reconcile(&unit, repair, timeout_seconds, &actor).await
             }
@@ -165,6 +169,7 @@ impl Hub {
             },
             flush: &|| runtime.block_on(self.committer.flush()),
             quality: &self.quality,
+            erasures: &self.erasures,
             captures: &self.observed.captures,
             tell: &|said| tell(said),
         };
@@ -237,6 +242,7 @@ impl Hub {
             | Request::ConfirmSuccession { .. }
             | Request::Authority(_)
             | Request::Sharing(_)
+            | Request::Erasing(_)
             | Request::CertificateRenew { .. }
             | Request::ApiTokenCreate { .. }
             | Request::ApiTokenRevoke { .. }

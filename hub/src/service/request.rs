@@ -10,7 +10,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::lineage::{Share, StepKind};
 use serde::{Deserialize, Serialize};
 
-use super::{AuthorityRequest, SharingRequest};
+use super::{AuthorityRequest, ErasingRequest, SharingRequest};
 use crate::accounts::{AccountRole, Credentials};
 use crate::pki::Role;
 use crate::rights::{self, Right};
@@ -334,6 +334,8 @@ pub enum Request {
     Sharing(SharingRequest),
     /// Something about the authorities of certificates.
     Authority(AuthorityRequest),
+    /// About what is erased by orders.
+    Erasing(ErasingRequest),
     /// The ledger's signed checkpoint.
     LedgerCheckpoint,
     /// Entries of the ledger.
@@ -562,6 +564,7 @@ impl Request {
             Self::ConfirmSuccession { .. } => "confirm_succession",
             Self::Sharing(request) => request.action(),
             Self::Authority(request) => request.action(),
+            Self::Erasing(request) => request.action(),
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerShow { .. } => "ledger_show",
             Self::LedgerVerify { .. } => "ledger_verify",
@@ -602,6 +605,7 @@ impl Request {
             Self::Records(request) => request.act_as(name),
             Self::Sharing(request) => request.act_as(name),
             Self::Authority(request) => request.act_as(name),
+            Self::Erasing(request) => request.act_as(name),
             Self::WaiverAdd(waiver) => name.clone_into(&mut waiver.approver),
             Self::ConflictsResolve(resolution) => name.clone_into(&mut resolution.actor),
             Self::RecordTransfer(transfer) => name.clone_into(&mut transfer.actor),

@@ -196,7 +196,7 @@ impl Hub {
         Ok(Trust::new(log, named, needed).with_cosigner("receipts", receipts))
     }
 
-    fn known_grant(&self, number: u64) -> Result<Grant, Answer> {
+    pub(super) fn known_grant(&self, number: u64) -> Result<Grant, Answer> {
         let grants = Arc::clone(&self.committer.books().read().sharing.grants);
         grants.get(&number).cloned().ok_or_else(|| {
             Answer::refused(

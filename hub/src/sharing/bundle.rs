@@ -23,9 +23,11 @@ use lienthong_proto::disclosure::{
     Access, BUNDLE_VERSION, Bytes, Cover, End, Hash, Head as BundleHead, Line, LogHead, Proof, Shown, event,
 };
 use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::erasure::entries_of;
+use lienthong_proto::erasure::event::ERASURE;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
-use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::ids::{Dot, ReplicaId};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
 use lienthong_proto::note::NoteError;
 use lienthong_proto::text::in_both;
@@ -325,7 +327,7 @@ impl<W: Write> Writing<'_, W> {
         let concerned = |replica: ReplicaId| map.held.contains_key(&replica);
         each(&reader, (0, size), &mut |place, entry, _| {
             let shown = match entry.header.kind {
-                EntryKind::Change => scope.shown(entry, false)?,
+                EntryKind::Change => scope.shown(entry, false, &map.erased)?,
                 EntryKind::Acceptance => {
                     let replica = Acceptance::of(entry)?.replica;
                     map.held.contains_key(&replica).then(|| event_shown(entry, |_| true))
@@ -361,7 +363,7 @@ impl<W: Write> Writing<'_, W> {
                 let shown = match entry.header.kind {
                     EntryKind::Change => {
                         let out = map.keeps_out(entry.header.dot, acceptance.verdicts.get(&place));
-                        scope.shown(&entry, out)?
+                        scope.shown(&entry, out, &map.erased)?
                     }
                     EntryKind::Event if is_tally(&entry) => Some(scope.shown_tally(&entry)),
                     _ => None,
@@ -436,6 +438,9 @@ impl<W: Write> Writing<'_, W> {
     }
 }
 
+/// What is shown of an erasure.
+const ERASURE_SHOWN: [&str; 7] = ["_event", "_at", "_actor", "order", "issuer", "date", "entries"];
+
 fn proof(cover: Cover) -> Line {
     Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() })
 }
@@ -458,6 +463,13 @@ pub(super) fn needed(
         _ => None,
     };
     let of_shown = || replica().is_some_and(concerned);
+    let of_granted = || {
+        let granted =
+            matches!(event.fields.get("record_type"), Some(Value::Text(name)) if terms.share(name).is_some());
+        let ledger = entry.header.dot.replica;
+        let is_shown = |dot: Dot| dot.replica == ledger || concerned(dot.replica);
+        granted && entries_of(event).is_some_and(|entries| entries.iter().any(|erased| is_shown(erased.dot)))
+    };
     let of_grant = || event.fields.get("grant") == i64::try_from(grant).ok().map(Value::Integer).as_ref();
     match event.kind.as_str() {
         "enrolment" | READMISSION | "succession" if of_shown() => Some(event_shown(entry, |_| true)),
@@ -465,6 +477,8 @@ pub(super) fn needed(
         event::GRANT_PROPOSED if place == grant => Some(event_shown(entry, |_| true)),
         event::GRANT_APPROVED if of_grant() => Some(event_shown(entry, |_| true)),
         event::TALLY => Some(scope.shown_tally(entry)),
+        // By whose order, of which entries: never the record, the fields or the reason.
+        ERASURE if of_granted() => Some(event_shown(entry, |path| ERASURE_SHOWN.contains(&path))),
         event::ROLL if map.roll.contains(&place) => Some(event_shown(entry, |path| {
             let unit = path.strip_prefix("unit/").and_then(|code| code.parse().ok());
             unit.is_none_or(|unit| terms.covers_unit(&unit))

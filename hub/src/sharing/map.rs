@@ -7,6 +7,8 @@ use lienthong_node::log::{FramePosition, LogReader};
 use lienthong_proto::batch;
 use lienthong_proto::disclosure::event;
 use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::erasure::event::ERASURE;
+use lienthong_proto::erasure::{ErasedSet, entries_of};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::ids::{Dot, ReplicaId, Sequence};
 use lienthong_proto::value::Value;
@@ -32,6 +34,8 @@ pub(super) struct Map {
     pub(super) released: HashSet<Dot>,
     /// The entries of the last roll.
     pub(super) roll: BTreeSet<u64>,
+    /// What orders took.
+    pub(super) erased: ErasedSet,
     /// The grant's approval is there.
     pub(super) approved: bool,
     /// Replicas whose enrolment is there.
@@ -75,6 +79,9 @@ impl Map {
                         event::GRANT_APPROVED => {
                             let number = i64::try_from(grant).ok().map(Value::Integer);
                             map.approved |= event.fields.get("grant") == number.as_ref();
+                        }
+                        ERASURE => {
+                            map.erased.add(&entries_of(&event).unwrap_or_default());
                         }
                         event::ROLL => {
                             if roll_at != Some(event.at) {

@@ -11,4 +11,5 @@ mod templates;
 pub use bundle::{BundleReport, SharingError};
 pub use live::Subscribers;
 pub(crate) use live::{Course, Ready};
+pub(crate) use scope::pseudonym;
 pub use templates::{TEMPLATES, template};

@@ -7,7 +7,8 @@ use lienthong_proto::bytes::{Malformed, Reader};
 use lienthong_proto::catalogue::RecordType;
 use lienthong_proto::change::{Change, Write, path};
 use lienthong_proto::disclosure::{Bytes, Hash, LeftWhy, SHOWN_OF_ALL, Share, Shown, Terms};
-use lienthong_proto::entry::Entry;
+use lienthong_proto::entry::{Entry, Part};
+use lienthong_proto::erasure::ErasedSet;
 use lienthong_proto::hash::hmac_sha256;
 use lienthong_proto::ids::{RecordId, ReplicaId};
 use lienthong_proto::value::Value;
@@ -46,8 +47,7 @@ impl<'a> Scope<'a> {
         admitted: HashSet<(usize, RecordId)>,
     ) -> Result<Self, SharingError> {
         // The grant's own key: what one agency knows a record by means nothing to another.
-        let key = hub.secrets.keyed("lienthong grant 1", terms.to_json().as_bytes())?;
-        Ok(Self { hub, terms, key, admitted, writers: BTreeSet::new() })
+        Ok(Self { hub, terms, key: key_of(hub, terms)?, admitted, writers: BTreeSet::new() })
     }
 
     /// Why a record is none of those meant, if it is none; one that was stays when it is withdrawn.
@@ -115,14 +115,17 @@ impl<'a> Scope<'a> {
 
     /// A record under the grant's own name for it.
     pub(super) fn pseudonym(&self, record_type: &str, id: RecordId) -> RecordId {
-        let tag = hmac_sha256(&self.key, &[record_type.as_bytes(), &[0], &id.0]);
-        let mut short = [0; 16];
-        short.copy_from_slice(tag.split_at(16).0);
-        RecordId(short)
+        named(&self.key, record_type, id)
     }
 
-    /// What is shown of a change; nothing if its type is not granted. `kept_out`: it is no part of the dataset.
-    pub(super) fn shown(&self, entry: &Entry<'_>, kept_out: bool) -> Result<Option<Shown>, SharingError> {
+    /// What is shown of a change; nothing if its type is not granted. `kept_out`: it is no part of the dataset. `erased`:
+    /// what orders took, as the ledger of the bundle has it.
+    pub(super) fn shown(
+        &self,
+        entry: &Entry<'_>,
+        kept_out: bool,
+        erased: &ErasedSet,
+    ) -> Result<Option<Shown>, SharingError> {
         let Some((number, share)) = self.share_of(entry) else { return Ok(None) };
         let leaf = Hash(entry.leaf_hash());
         let change = Change::of(entry).ok();
@@ -137,6 +140,7 @@ impl<'a> Scope<'a> {
                 record: None,
                 withheld: Vec::new(),
                 refers: Vec::new(),
+                erased: 0,
             }));
         };
         let hidden =
@@ -145,12 +149,17 @@ impl<'a> Scope<'a> {
             .filter_map(|write| write.path.split('/').next())
             .filter(|name| !name.starts_with('_'))
             .collect();
+        let gone = erased.of(&entry.header.dot).map_or(0, |erased| {
+            let bare = entry.parts().iter().filter(|part| matches!(part, Part::Withheld(_)));
+            bare.filter(|part| erased.contains(&part.commitment())).count()
+        });
         Ok(Some(Shown {
             entry: Bytes(entry.redact(|path| share.opens(path))),
             leaf,
             record: Some(self.pseudonym(&change.record_type, change.record)),
             withheld: withheld.into_iter().map(str::to_owned).collect(),
             refers: self.referred(share, &change.writes),
+            erased: u32::try_from(gone).unwrap_or(u32::MAX),
         }))
     }
 
@@ -185,12 +194,37 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The key that makes a grant's pseudonyms.
+fn key_of(hub: &Hub, terms: &Terms) -> Result<[u8; 32], SharingError> {
+    Ok(hub.secrets.keyed("lienthong grant 1", terms.to_json().as_bytes())?)
+}
+
+fn named(key: &[u8; 32], record_type: &str, id: RecordId) -> RecordId {
+    let tag = hmac_sha256(key, &[record_type.as_bytes(), &[0], &id.0]);
+    let mut short = [0; 16];
+    short.copy_from_slice(tag.split_at(16).0);
+    RecordId(short)
+}
+
+/// A record under a grant's own name for it.
+///
+/// # Errors
+/// [`SharingError`] if the key cannot be made.
+pub(crate) fn pseudonym(
+    hub: &Hub,
+    terms: &Terms,
+    record_type: &str,
+    id: RecordId,
+) -> Result<RecordId, SharingError> {
+    Ok(named(&key_of(hub, terms)?, record_type, id))
+}
+
 /// An event with the fields that `keep` lets out.
 pub(super) fn event_shown(entry: &Entry<'_>, keep: impl Fn(&str) -> bool) -> Shown {
     let whole = entry.opened().all(|(path, _)| keep(path));
     let bytes = if whole { entry.redact(|_| true) } else { entry.redact(keep) };
     let leaf = Hash(entry.leaf_hash());
-    Shown { entry: Bytes(bytes), leaf, record: None, withheld: Vec::new(), refers: Vec::new() }
+    Shown { entry: Bytes(bytes), leaf, record: None, withheld: Vec::new(), refers: Vec::new(), erased: 0 }
 }
 
 fn text(content: &[u8]) -> Result<String, Malformed> {

@@ -18,6 +18,7 @@ use lienthong_proto::change::Change;
 use lienthong_proto::checkpoint::{Checkpoint, Origin};
 use lienthong_proto::disclosure::event;
 use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::erasure::event as erasure;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::{Digest, SigningKey};
 use lienthong_proto::ids::{Dot, Sequence};
@@ -221,6 +222,7 @@ impl Carrier<'_> {
             "release" => Some("ledger_index"),
             "waiver_end" => Some("number"),
             event::GRANT_APPROVED | event::GRANT_REVOKED | event::ACCESS => Some("grant"),
+            erasure::ERASURE | erasure::REFUSED | erasure::NOTICE => Some("proposal"),
             _ => None,
         };
         if let Some(field) = moved

@@ -1,6 +1,7 @@
 //! Lets a replica in again that the hub was made without: by its certificate, while the succession is not confirmed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lienthong_node::identity::introduction_message;
 use lienthong_proto::hash::{Signer as _, ed25519_verify};
@@ -143,7 +144,8 @@ impl Hub {
         }
         let Some(permit) = self.budget().await else { return Err(refused_now()) };
         let origin = self.secrets.origin(&by.unit, replica);
-        let held = Held { replica, origin, key: [0; 32], frontier: known.frontier, announced: None };
+        let erased = Arc::new(self.erased_for());
+        let held = Held { replica, origin, key: [0; 32], frontier: known.frontier, announced: None, erased };
         let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.public_key());
         let verified = tokio::task::spawn_blocking(move || {
             let envelope = Envelope {

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use lienthong_node::at_rest::KeyRing;
 use lienthong_node::backup::{BackupError, FileEntry, Identity, Manifest, Target};
+use lienthong_node::erasing::Kept;
 use lienthong_node::identity::write_private;
 use lienthong_node::log;
 use lienthong_node::published::{Shelf, in_force};
 use lienthong_node::replica::{Author, JournalError};
 use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::erasure::Erasure;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::SigningKey;
 use lienthong_proto::ids::ReplicaId;
@@ -23,6 +25,7 @@ use lienthong_proto::value::Value;
 use serde::Serialize;
 
 use super::{Carried, carry};
+use crate::erasing::{Exported, ExportedError};
 use crate::ledger::{self, CARRIED, LedgerError, LedgerOptions};
 use crate::pki::{
     AUTHORITIES, Former, HubProfile, HubSecrets, InitError, Kit, KitError, Registry, RegistryError,
@@ -52,6 +55,8 @@ pub struct RestoreOptions {
     pub names: Vec<String>,
     /// A statement some nodes have already accepted, of a successor that was lost again.
     pub after: Option<PathBuf>,
+    /// The list of erasures that was kept beside the backups; none if nothing was ever erased.
+    pub erasures: Option<PathBuf>,
     /// The keys of encryption at rest; the first encrypts, and the backup's log is under one of them if it is encrypted.
     pub keys: KeyRing,
     /// Opens a backup that is encrypted.
@@ -124,6 +129,9 @@ pub enum RestoreError {
     /// An entry cannot be taken over.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The list of erasures does not serve.
+    #[error(transparent)]
+    Erasures(#[from] ExportedError),
     /// A file fails.
     #[error("{path}: {source}")]
     Io {
@@ -164,6 +172,7 @@ pub fn restore(
     former.known = Some(known).filter(|_| former.told_only.is_empty());
     former.witnessed = witnessed(&target, &manifest, &ledger).filter(|_| former.told_only.is_empty());
     (former.backup, former.names) = (true, names);
+    let list = erasures(options, &ledger, manifest.size)?;
     let place = Place::take(&options.data)?;
     let made = (|| {
         let archive = format!("former/{}", manifest.replica);
@@ -204,6 +213,8 @@ pub fn restore(
             return Err(RestoreError::Damaged(fault));
         }
         enrol_again(&secrets, &mut opened, clock())?;
+        // What it names is erased before anything is served.
+        Exported::lay(&place.part, list)?;
         finish(&place.part, opened)?;
         Ok((secrets.profile.clone(), carried, archive))
     })();
@@ -227,16 +238,28 @@ pub fn rebuild(
     let mut names = kit.profile.names.clone();
     names.extend(options.names.iter().filter(|name| !kit.profile.names.contains(name)).cloned());
     former.names = names;
+    let list = erasures(options, &first, 0)?;
     let place = Place::take(&options.data)?;
     let made = (|| {
         make_successor(&place.part, &kit, &former)?;
         let secrets = HubSecrets::load(&place.part)?;
         let opened = begin(&place.part, &secrets, &former, (catalogue, &options.keys), clock)?;
+        Exported::lay(&place.part, list)?;
         finish(&place.part, opened)?;
         Ok(secrets.profile.clone())
     })();
     let profile = place.settle(made)?;
     Ok(report(&options.data, &profile, &former, Carried::default(), None))
+}
+
+/// The list that was kept beside the backups: signed by the ledger, and no older than its backup.
+fn erasures(
+    options: &RestoreOptions,
+    ledger: &Ledger,
+    size: u64,
+) -> Result<Vec<(Kept, Erasure)>, RestoreError> {
+    let Some(path) = &options.erasures else { return Ok(Vec::new()) };
+    Ok(Exported::read(path, (ledger.origin.as_str(), ledger.key), size)?)
 }
 
 fn report(

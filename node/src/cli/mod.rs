@@ -252,7 +252,7 @@ async fn daemon(
         tokio::select! {
             stopped = &mut stopped => stopped?,
             () = node.superseded.cancelled() => {
-                eprintln!("{}", tongue.pick("danh mục mới: mở lại…", "a new catalogue: opening anew…"));
+                eprintln!("{}", tongue.pick("có thay đổi phải mở lại…", "something changed: opening anew…"));
                 node.close().await;
                 // What a service was given at its start may be older than the key in force.
                 ring = node.replica.reader().keys();

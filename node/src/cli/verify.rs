@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::disclosure::Trust;
+use lienthong_proto::disclosure::{ErasureNotice, Trust};
 use lienthong_proto::note::{Algorithm, Verifier};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::backup::Identity;
 use crate::control::Answer;
 use crate::export::WholeFile;
 use crate::identity::NodeIdentity;
-use crate::verify::{Verified, VerifyError, policy, said, verify};
+use crate::verify::{Verified, VerifyError, notice, policy, said, verify};
 
 /// A bundle, and whom to believe.
 #[derive(Debug, Clone, Args)]
@@ -47,6 +47,13 @@ impl Verify {
             None => enrolled(data)?,
         };
         let identity = self.key.as_deref().map(Identity::read).transpose().context("--key")?;
+        match notice(&self.bundle, identity.as_ref(), &trust) {
+            Ok(Some(notice)) => return Ok(said_notice(&notice, json, tongue)),
+            Ok(None) => {}
+            Err(error) => {
+                return Ok(Answer { body: json!({ "valid": false, "error": error.to_string() }), exit: 1 });
+            }
+        }
         match verify(&self.bundle, identity.as_ref(), &trust, catalogue) {
             Ok(verified) => {
                 let files = self.exported(&verified, catalogue, tongue)?;
@@ -113,6 +120,25 @@ impl Verify {
         }
         Ok(files)
     }
+}
+
+/// What a receiver is to do about a notice.
+fn said_notice(notice: &ErasureNotice, json: bool, tongue: Tongue) -> Answer {
+    if json {
+        return Answer::done(json!({ "valid": true, "notice": notice }));
+    }
+    let ErasureNotice { order, issuer, date, record_type, record, grant, fields, whole, .. } = notice;
+    let fields = fields.join(", ");
+    let (all_vi, all_en) = if *whole { ("toàn bộ bản ghi", "the whole record") } else { ("", "") };
+    say(tongue.pick(
+        &format!(
+            "✓ Thông báo xóa theo lệnh {order} ({issuer}, {date}), do sổ cái của tỉnh ký.\n  Trong các gói đã nhận theo giấy {grant}: bản ghi {record} loại {record_type}, xóa {all_vi}{fields}.\n  Hãy xóa ở nơi đang giữ.\n"
+        ),
+        &format!(
+            "✓ A notice of erasure by order {order} ({issuer}, {date}), signed by the province's ledger.\n  In the bundles received under grant {grant}: record {record} of type {record_type}, erase {all_en}{fields}.\n  Erase it wherever you keep it.\n"
+        ),
+    ));
+    Answer::done(serde_json::Value::Null)
 }
 
 fn half(text: &str, which: usize) -> &str {

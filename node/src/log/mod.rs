@@ -33,6 +33,6 @@ pub use open::{
     verify_end,
 };
 pub use reader::{LogReader, ReadError, Scan};
-pub use reseal::{ResealError, Resealing, reseal, resealing};
+pub use reseal::{Edit, ResealError, Resealing, reseal, resealing, rewrite};
 pub use salvage::salvage;
 pub use writer::{AppendError, LogWriter, SyncError};

@@ -1,8 +1,9 @@
-//! Rewriting closed segments under the key that seals now: one by one, beside writer and readers.
+//! Rewriting closed segments: under the key that seals now, one by one, beside writer and readers; or, while nobody writes
+//! or reads, with some of their frames in another form.
 //!
 //! A new file, synced, read back and compared, renamed over the old one, the folder synced; readers then go on in the new
 //! file, and those who hold the old one finish in it. A crash anywhere leaves the old file or the new one, and every place
-//! in the log stays what it was.
+//! in the log stays what it was, unless frames are given another form.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,10 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use super::frame::{SegmentHeader, encode_frame, encode_sealed, segment_name};
 use super::reader::{Place, SegmentState};
 use super::seal::{SealMark, SegmentSeal};
-use super::{Disk, LogReader, ReadError};
+use super::{Disk, FRAME_PAYLOAD_MAX, Frame, LogReader, ReadError};
 use crate::at_rest::{KeyRing, MasterKey, NeededKey};
 
 /// The ending of a file that is not finished.
@@ -42,6 +45,9 @@ pub enum ResealError {
     /// There is no key.
     #[error(transparent)]
     Key(#[from] NeededKey),
+    /// A frame cannot be given its new form.
+    #[error("entry {0} cannot be rewritten: {1}")]
+    Form(lienthong_proto::ids::Sequence, lienthong_proto::batch::BatchError),
     /// What was written is not what was read.
     #[error("segment {0} read back is not what it was; it is left as it was")]
     Differs(u32),
@@ -76,7 +82,7 @@ pub fn reseal(
     let number = old.header.number;
     let header = SegmentHeader { seal: keys.current().map(SealMark::new), ..old.header };
     let path = dir.join(format!("{number:08}{UNFINISHED}"));
-    let new = write(&path, &old, (header, end), &keys, disk, stop)?;
+    let new = write(&path, &old, (header, end), &keys, disk, (stop, &as_it_was))?;
     let Some(new) = new else {
         std::fs::remove_file(&path)?;
         return Ok(false);
@@ -103,6 +109,51 @@ fn next(reader: &LogReader, keys: &KeyRing) -> Option<(Arc<SegmentState>, u64)> 
     })
 }
 
+/// What becomes of a frame's payload; nothing: it stays.
+pub type Edit<'a> = dyn Fn(&Frame) -> Result<Option<Bytes>, ResealError> + 'a;
+
+fn as_it_was(_: &Frame) -> Result<Option<Bytes>, ResealError> {
+    Ok(None)
+}
+
+/// Rewrites the segments of a log that nobody writes or reads, where `edit` gives a frame another form: as many entries,
+/// from the same sequence on. Returns how many frames were changed; `tell` hears of each segment that was looked through
+/// how many there are. Frames behind a changed one stand elsewhere afterwards: whatever noted places in this log is to be
+/// made again.
+///
+/// # Errors
+/// [`ResealError`]: what was not rewritten is as it was, and it can be done again.
+pub fn rewrite(
+    dir: &Path,
+    reader: &LogReader,
+    disk: &Disk,
+    edit: &Edit<'_>,
+    tell: &dyn Fn(usize, usize),
+) -> Result<u64, ResealError> {
+    let keys = reader.keys();
+    let segments = reader.shared.segments.read().clone();
+    let mut changed = 0;
+    for (at, old) in segments.iter().enumerate() {
+        let mut found = 0;
+        for frame in Frames::of(old) {
+            found += u64::from(edit(&frame?)?.is_some());
+        }
+        if found > 0 {
+            let end = segments.get(at + 1).map_or_else(|| reader.next().0, |next| next.header.first);
+            let header = SegmentHeader { seal: keys.current().map(SealMark::new), ..old.header };
+            let path = dir.join(format!("{:08}{UNFINISHED}", header.number));
+            let new = write(&path, old, (header, end), &keys, disk, (&|| false, edit))?;
+            new.ok_or(ResealError::Differs(header.number))?;
+            disk.permit()?;
+            std::fs::rename(&path, dir.join(segment_name(header.number)))?;
+            disk.sync(&File::open(dir)?)?;
+            changed += found;
+        }
+        tell(at + 1, segments.len());
+    }
+    Ok(changed)
+}
+
 /// Writes a segment in its new form; nothing if it was stopped, or if part of the segment is not to be seen yet.
 fn write(
     path: &Path,
@@ -110,7 +161,7 @@ fn write(
     (header, end): (SegmentHeader, u64),
     keys: &KeyRing,
     disk: &Disk,
-    stop: &dyn Fn() -> bool,
+    (stop, edit): (&dyn Fn() -> bool, &Edit<'_>),
 ) -> Result<Option<SegmentState>, ResealError> {
     let seal = SegmentSeal::of(&header, keys)?;
     disk.permit()?;
@@ -123,16 +174,20 @@ fn write(
         }
         let frame = frame?;
         let (first, count) = (frame.first.0, frame.count);
+        let payload = edit(&frame)?.unwrap_or(frame.payload);
+        if payload.len() > FRAME_PAYLOAD_MAX {
+            return Err(io::Error::other("a frame would be too large").into());
+        }
         match &state.seal {
-            None => encode_frame(first, count, &[&frame.payload], &mut buffer),
+            None => encode_frame(first, count, &[&payload], &mut buffer),
             Some(seal) => {
-                if !encode_sealed(seal, place.stored, (first, count), &[&frame.payload], &mut buffer) {
+                if !encode_sealed(seal, place.stored, (first, count), &[&payload], &mut buffer) {
                     return Err(io::Error::other("a frame cannot be sealed").into());
                 }
             }
         }
         state.index(first, place);
-        place = place.after(frame.payload.len(), header.tag_length());
+        place = place.after(payload.len(), header.tag_length());
         next = first + u64::from(count);
         if buffer.len() >= BUFFER_BYTES {
             disk.write(&mut file, &buffer)?;
@@ -149,7 +204,8 @@ fn write(
     let mut again = Frames::of(&state);
     for frame in Frames::of(old) {
         let (was, is) = (frame?, again.next().ok_or(ResealError::Differs(header.number))??);
-        if (was.first, was.count, &was.payload) != (is.first, is.count, &is.payload) {
+        let wanted = edit(&was)?.unwrap_or(was.payload);
+        if (was.first, was.count, &wanted) != (is.first, is.count, &is.payload) {
             return Err(ResealError::Differs(header.number));
         }
         if stop() {
@@ -172,7 +228,7 @@ impl<'a> Frames<'a> {
 }
 
 impl Iterator for Frames<'_> {
-    type Item = Result<super::Frame, ReadError>;
+    type Item = Result<Frame, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.place.stored >= self.state.published.load(Ordering::Acquire) {

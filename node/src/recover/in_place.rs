@@ -11,6 +11,7 @@ use lienthong_proto::hash::Signer as _;
 use lienthong_proto::merkle::Frontier;
 
 use super::refill::{ask, entries_of};
+use super::replace::erase_again;
 use super::{RecoverError, RecoverReport, io, sync_folder};
 use crate::at_rest::KeyRing;
 use crate::dataset::Payload;
@@ -84,6 +85,7 @@ pub async fn in_place_through(
     if view.exists() {
         std::fs::remove_dir_all(&view).map_err(io(&view))?;
     }
+    erase_again(data)?;
     let millis = crate::app::system_clock().0;
     let aside = data.join(format!("log.damaged-{millis}"));
     std::fs::rename(&dir, &aside).map_err(io(&dir))?;

@@ -109,6 +109,9 @@ pub enum RecoverError {
     /// The new log does not reach the disk.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// The list of erasures fails.
+    #[error(transparent)]
+    Erasures(#[from] crate::erasing::ListError),
     /// A batch does not open.
     #[error(transparent)]
     Batch(#[from] BatchError),

@@ -16,6 +16,7 @@ use super::{RECOVERING, RecoverError, RecoverReport, Refilled, io, sync_folder};
 use crate::app::open_journal;
 use crate::at_rest::KeyRing;
 use crate::backup::{BackupError, Identity, Target};
+use crate::erasing::Erasures;
 use crate::identity::{NodeIdentity, Profile, Proxy, Token, enrol_again, enrol_through, write_private};
 use crate::lock::DataLock;
 use crate::log::salvage;
@@ -203,6 +204,7 @@ async fn refill(
     journal.flush()?;
     journal.write_anchor()?;
     drop(journal);
+    erase_again(data)?;
     std::fs::remove_file(&mark).map_err(io(&mark))?;
     sync_folder(data)?;
     drop(lock);
@@ -225,6 +227,13 @@ fn of_our_unit(kept: &Path, identity: &NodeIdentity) -> Result<(), RecoverError>
         return Err(RecoverError::OtherUnit(profile.unit.to_string(), identity.unit().to_string()));
     }
     Ok(())
+}
+
+/// What was erased once is looked for again before anything is served: what a backup or a damaged log brought back is
+/// older than the order.
+pub(super) fn erase_again(data: &Path) -> Result<(), RecoverError> {
+    let mut erasures = Erasures::open(data)?;
+    if erasures.is_empty() { Ok(()) } else { Ok(erasures.again()?) }
 }
 
 /// Sets the old replica's files aside.

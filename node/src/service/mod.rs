@@ -191,6 +191,7 @@ impl Node {
             log: &|event| self.replica.event_blocking(event).map_err(|error| error.to_string()),
             flush: &|| self.replica.flush_blocking(),
             quality: &self.quality,
+            erasures: &self.erasures,
             captures: &self.captures,
             tell,
         })
@@ -343,6 +344,7 @@ impl Node {
             "alarm": sync.and_then(|s| s.alarm.or(s.unwitnessed)),
             "certificate_until": self.identity.validity().map(|(_, until)| until.rfc3339()),
             "catalogue": { "number": catalogue, "refused": refused },
+            "erased": { "orders": self.erasures.read().len(), "sheets": *self.sheets.read() },
             "inbox": self.inbox_status(),
             "granted": self.granted_json(),
             "at_rest": self.resealer.to_json(),

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use lienthong_proto::catalogue::{Catalogue, RecordType};
 use lienthong_proto::change::path;
 use lienthong_proto::event::Event;
-use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::rules::UnitScope;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::WithdrawalError;
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -20,6 +21,7 @@ use super::following::Following;
 use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::dataset::Record;
+use crate::erasing::{Erasures, erased_json};
 use crate::intake::{Intake, Taken};
 use crate::observe::Captures;
 use crate::quality::{Keeper, defect_json, waiver_json};
@@ -159,6 +161,8 @@ pub struct RecordsService<'a> {
     pub flush: &'a dyn Fn(),
     /// What is wrong with them.
     pub quality: &'a Keeper,
+    /// What was erased by orders.
+    pub erasures: &'a RwLock<Erasures>,
     /// What is captured, by the id both ends speak of it.
     pub captures: &'a Captures,
     /// Says how long work goes on.
@@ -205,11 +209,11 @@ impl RecordsService<'_> {
                     return Err(Answer::refused("COLUMN_UNKNOWN", reason));
                 }
                 let found = self.of(unit.as_ref()).why(declared, &id, &field).map_err(Answer::failed)?;
-                found.map(Answer::done).ok_or_else(missing)
+                self.with_erasures(declared, &id, unit.as_ref(), found).map(Answer::done)
             }
             RecordsRequest::History { id, unit, .. } => {
                 let found = self.of(unit.as_ref()).history(declared, &id).map_err(Answer::failed)?;
-                found.map(Answer::done).ok_or_else(missing)
+                self.with_erasures(declared, &id, unit.as_ref(), found).map(Answer::done)
             }
         }
     }
@@ -235,7 +239,30 @@ impl RecordsService<'_> {
             });
             fields.insert("defects".to_owned(), counted.chain(waived).collect());
         }
+        self.note_erasures(record.id, &mut body);
         Ok(body)
+    }
+
+    /// What is told of a record, with the orders that took something of it.
+    fn with_erasures(
+        &self,
+        declared: &RecordType,
+        id: &str,
+        unit: Option<&UnitCode>,
+        found: Option<Json>,
+    ) -> Result<Json, Answer> {
+        let mut body = found.ok_or_else(missing)?;
+        if let Some(record) = self.of(unit).named(declared, id).map_err(Answer::failed)? {
+            self.note_erasures(record.id, &mut body);
+        }
+        Ok(body)
+    }
+
+    fn note_erasures(&self, record: RecordId, body: &mut Json) {
+        let erased: Vec<Json> = self.erasures.read().of_record(record).map(erased_json).collect();
+        if let (false, Some(fields)) = (erased.is_empty(), body.as_object_mut()) {
+            fields.insert("erased".to_owned(), erased.into());
+        }
     }
 
     pub(super) fn of<'b>(&'b self, unit: Option<&'b UnitCode>) -> Records<'b> {

@@ -52,6 +52,8 @@ pub enum Keyspace {
     Stray = 20,
     /// `a` and code, or `g` and number → an agency, or a grant.
     Sharing = 21,
+    /// Ledger place → an order to erase.
+    Erasure = 22,
     /// Record id, type, record id → nothing: the second names the first.
     Naming = 25,
     /// `d` and record → to be looked at; `r`, record and unit → who reads it beside its owner.

@@ -12,6 +12,7 @@ use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -23,6 +24,7 @@ use super::{
     Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, Phase, Promised, ReceiptLine,
     RefusalLine, Roots as _, Settings, Welcomed, Witness, judge, verify_proof,
 };
+use crate::erasing::{self, Erasures};
 use crate::identity::NodeIdentity;
 use crate::observe::{Captures, Job, Room};
 use crate::published::{Shelf, Taken};
@@ -91,6 +93,8 @@ pub struct SyncClient {
     pub evidence: Arc<Evidence>,
     /// Cosigns the ledger.
     pub witness: Arc<Witness>,
+    /// What was erased by orders.
+    pub erasures: Arc<RwLock<Erasures>>,
     /// Takes the feed in.
     pub replica: Replica,
     /// Keeps what the province tells of the records.
@@ -314,6 +318,10 @@ impl Driver {
             },
             Message::Catalogue(catalogue) => {
                 self.take_catalogue(catalogue);
+                Some(Event::Heard)
+            }
+            Message::Erasure(erasure) => {
+                self.take_erasure(&erasure);
                 Some(Event::Heard)
             }
             Message::Round(round) => match self.round(&round) {
@@ -627,6 +635,7 @@ impl Driver {
             feed_of: fed.of.0.to_vec().into(),
             feed_ledger: fed.cursor.ledger,
             feed_place: u32::from(fed.cursor.place),
+            erasures_seen: self.client.erasures.read().len() as u64,
             catalogue_seen: self.client.shelf.seen((&ledger.origin.to_string(), ledger.key)).0,
             ledger: ledger.origin.replica().0.to_vec().into(),
             log_key: log_key.into(),
@@ -655,6 +664,26 @@ impl Driver {
                 "the published catalogue is not understood: this program is too old for it"
             ),
             Err(error) => tracing::error!(%error, "what came as a catalogue is refused"),
+        }
+    }
+
+    fn take_erasure(&self, came: &wire::Erasure) {
+        let ledger = self.client.identity.ledger();
+        let verified = erasing::verified(came, (ledger.origin.as_str(), ledger.key));
+        let (kept, erasure) = match verified {
+            Ok(verified) => verified,
+            Err(error) => {
+                tracing::error!(%error, "what came as an erasure is not in the ledger: refused");
+                return;
+            }
+        };
+        match self.client.erasures.write().keep(kept, erasure) {
+            Ok(erasing::Taken::New) => {
+                tracing::warn!("an erasure was ordered: it is carried out at once");
+                self.client.superseded.cancel();
+            }
+            Ok(erasing::Taken::Known) => {}
+            Err(error) => tracing::error!(%error, "an erasure cannot be kept; the hub tells it again"),
         }
     }
 

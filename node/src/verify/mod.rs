@@ -1,5 +1,6 @@
 //! Checks a bundle offline, and makes its records again from what it discloses: nothing is taken over as sent.
 
+mod notice;
 mod tables;
 mod words;
 
@@ -12,6 +13,7 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::disclosure::{LINE_BYTES_MAX, Refused, Report, Trust, TrustError, Verification};
 use serde_json::Value as Json;
 
+pub use notice::notice;
 pub use tables::Tables;
 pub use words::said;
 
@@ -38,6 +40,9 @@ pub enum VerifyError {
     /// The policy is refused.
     #[error("{}", lienthong_proto::text::in_both("chính sách tin cậy", "the trust policy", &.0.to_string()))]
     Trust(#[from] TrustError),
+    /// A notice is not signed by a ledger to be believed.
+    #[error("{}", lienthong_proto::text::in_both("thông báo không đáng tin", "the notice is not to be believed", &.0.to_string()))]
+    Notice(lienthong_proto::note::NoteError),
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Io {

@@ -40,6 +40,14 @@ pub fn said(verified: &Verified, catalogue: &Catalogue, tongue: Tongue) -> Strin
             "• {count} records were made again from what is disclosed; {open} of them have differing values, all of which are there."
         ),
     );
+    for (order, count) in &report.erased {
+        say(
+            format!("• {count} giá trị đã bị xóa theo lệnh {order}: chỉ còn cam kết, sổ cái có ghi lệnh."),
+            format!(
+                "• {count} values were erased by order {order}: only their commitments are left, the order is in the ledger."
+            ),
+        );
+    }
     let masked = all.filter(|record| has(record, "withheld")).count();
     say(
         format!(

@@ -61,6 +61,7 @@ async fn page(view: &View, name: &str, id: &str, fault: Option<&str>) -> Result<
     let body = html! {
         p { span.quiet { (view.tongue.label(&declared.label)) " · " (unit(view, &record)) } }
         @if let Some(withdrawn) = withdrawn { (withdrawn_note(view, withdrawn)) }
+        @for erased in record.get("erased").and_then(Json::as_array).into_iter().flatten() { (erased_note(view, erased)) }
         @if let Some(into) = record.get("merged_into").and_then(Json::as_str) {
             p.note.wait { (view.t("Bản ghi này được gộp vào", "This record was merged into")) " " a href=(record_path(name, into)) { (view.t("bản ghi khác", "another")) } }
         }
@@ -84,6 +85,19 @@ fn unit(view: &View, record: &Json) -> String {
 
 fn unit_title(view: &View, code: &str) -> String {
     code.parse().map_or_else(|_| code.to_owned(), |unit| view.catalogue().units().title(&unit))
+}
+
+/// By whose order something of the record is gone.
+fn erased_note(view: &View, erased: &Json) -> Markup {
+    let text = |name: &str| erased.get(name).and_then(Json::as_str).unwrap_or_default();
+    let fields = erased.get("fields").and_then(Json::as_array).into_iter().flatten();
+    let fields: Vec<&str> = fields.filter_map(Json::as_str).collect();
+    html! {
+        p.attention {
+            (view.t("Đã xóa theo lệnh ", "Erased by order ")) (text("order")) " – " (text("issuer")) ", " (text("date")) ": "
+            @if fields.is_empty() { (view.t("toàn bộ bản ghi", "the whole record")) } @else { (fields.join(", ")) }
+        }
+    }
 }
 
 fn withdrawn_note(view: &View, withdrawn: &Json) -> Markup {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Terms;
 use crate::entry::{Entry, Part};
+use crate::erasure;
 use crate::event::{Acceptance, Event};
 use crate::hash::Digest;
 use crate::ids::{Dot, ReplicaId, Sequence, UnitCode};
@@ -74,6 +75,8 @@ pub(super) struct Facts {
     pub(super) proposed: Option<(String, Terms)>,
     pub(super) approved: Option<String>,
     pub(super) roll: Roll,
+    /// What orders took of an entry: the order's number, and the commitments.
+    pub(super) erased: BTreeMap<Dot, Vec<(String, BTreeSet<Digest>)>>,
 }
 
 impl Facts {
@@ -121,6 +124,13 @@ impl Facts {
                 self.approved = Some(event.actor.clone());
             }
             event::ROLL => self.note_roll(entry, event)?,
+            erasure::event::ERASURE => {
+                let order = text(event, "order")?;
+                for erased in erasure::entries_of(event)? {
+                    let of_entry = self.erased.entry(erased.dot).or_default();
+                    of_entry.push((order.to_owned(), erased.commitments));
+                }
+            }
             _ => {}
         }
         Some(())
@@ -142,6 +152,17 @@ impl Facts {
             self.roll.units.insert(code.parse().ok()?, roll::members(value).ok()?);
         }
         Some(())
+    }
+
+    /// By which order each of these commitments of an entry was erased; nothing if one was not.
+    pub(super) fn erased_by(&self, dot: &Dot, commitments: &BTreeSet<Digest>) -> Option<Vec<&str>> {
+        let orders = self.erased.get(dot)?;
+        let order = |commitment: &Digest| {
+            let mut orders = orders.iter().filter(|(_, erased)| erased.contains(commitment));
+            orders.next().map(|(order, _)| order.as_str())
+        };
+        // Others are withheld by the grant.
+        Some(commitments.iter().filter_map(order).collect())
     }
 
     /// The batch an entry of a replica was accepted with, and the first of that batch.

@@ -139,6 +139,14 @@ pub struct Shown {
     /// Fields that name another record, and its pseudonym, as the hub says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refers: Vec<(String, RecordId)>,
+    /// How many of its fields were erased by orders: each stands in an erasure that is shown.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub erased: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An entry that only was counted when its log was told of, with the values the grant gives of it now.
@@ -159,21 +167,24 @@ pub struct Again {
     /// As in [`Shown`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refers: Vec<(String, RecordId)>,
+    /// As in [`Shown`].
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub erased: u32,
 }
 
 impl Again {
     /// What is shown of an entry of `log`; nothing if that is no change with a record.
     #[must_use]
     pub fn of(log: &str, shown: Shown) -> Option<Self> {
-        let Shown { entry, leaf, record, withheld, refers } = shown;
-        Some(Self { log: log.to_owned(), entry, leaf, record: record?, withheld, refers })
+        let Shown { entry, leaf, record, withheld, refers, erased } = shown;
+        Some(Self { log: log.to_owned(), entry, leaf, record: record?, withheld, refers, erased })
     }
 
     /// Its log's name, and what is shown of it.
     #[must_use]
     pub fn into_shown(self) -> (String, Shown) {
-        let Self { log, entry, leaf, record, withheld, refers } = self;
-        (log, Shown { entry, leaf, record: Some(record), withheld, refers })
+        let Self { log, entry, leaf, record, withheld, refers, erased } = self;
+        (log, Shown { entry, leaf, record: Some(record), withheld, refers, erased })
     }
 }
 

@@ -4,6 +4,7 @@ mod cover;
 mod facts;
 mod grant;
 mod line;
+mod notice;
 mod receipt;
 mod report;
 mod trust;
@@ -16,6 +17,7 @@ pub use line::{
     Access, Again, BUNDLE_VERSION, Bytes, End, Hash, Head, LINE_BYTES_MAX, Left, LeftWhy, Line, LogHead,
     Proof, Shown, Since,
 };
+pub use notice::{ErasureNotice, NOTICE_FORM};
 pub use receipt::{DeliveryReceipt, RECEIPT};
 pub use report::{Disclosed, LogReport, Refused, Report, Told, TypeCount};
 pub use trust::{Believed, Cosigned, Trust, TrustError};

@@ -110,4 +110,6 @@ pub struct Report {
     pub digest: String,
     /// The logs, the ledger first.
     pub logs: Vec<LogReport>,
+    /// How many values of what is shown were erased, by the number of the order.
+    pub erased: BTreeMap<String, u64>,
 }

@@ -167,7 +167,7 @@ impl<W: Write> Writing<'_, W> {
         let reader = hub.reader.clone();
         each(&reader, (from, size), &mut |place, entry, _| {
             let shown = match entry.header.kind {
-                EntryKind::Change => scope.shown(entry, false)?,
+                EntryKind::Change => scope.shown(entry, false, &map.erased)?,
                 EntryKind::Acceptance => {
                     of_concerned(Acceptance::of(entry)?.replica).then(|| event_shown(entry, |_| true))
                 }
@@ -207,7 +207,7 @@ impl<W: Write> Writing<'_, W> {
                 let shown = match entry.header.kind {
                     EntryKind::Change => {
                         let out = map.keeps_out(entry.header.dot, acceptance.verdicts.get(&place));
-                        scope.shown(&entry, out)?
+                        scope.shown(&entry, out, &map.erased)?
                     }
                     EntryKind::Event if is_tally(&entry) => Some(scope.shown_tally(&entry)),
                     _ => None,
@@ -242,7 +242,7 @@ impl<W: Write> Writing<'_, W> {
                 continue;
             }
             let bytes = self.hub.dataset.entries().entry(past.source.at)?;
-            let shown = scope.shown(&Entry::decode(&bytes)?, false)?;
+            let shown = scope.shown(&Entry::decode(&bytes)?, false, self.hub.erasures.read().set())?;
             let origin = if dot.replica == self.hub.secrets.profile.replica {
                 self.hub.secrets.ledger_origin()
             } else {

@@ -11,6 +11,7 @@ use lienthong_node::quality::{defect_json, waiver_json};
 use lienthong_node::shown::record_path;
 use lienthong_proto::catalogue::{Class, Dimension, Field, FieldKind, RecordType};
 use lienthong_proto::change::path;
+use lienthong_proto::erasure::Order;
 use lienthong_proto::merge::Candidate;
 use lienthong_proto::value::Value;
 use maud::{Markup, html};
@@ -100,7 +101,15 @@ fn shown(
 fn notes(view: &View, record: &Record, query: &BTreeMap<String, String>) -> Markup {
     let done = |name: &str| query.get(name).is_some_and(|value| value == "yes");
     let others: Vec<_> = record.merged().collect();
+    let erased: Vec<Order> =
+        view.site.hub.erasures.read().of_record(record.id).map(|erasure| erasure.order.clone()).collect();
     html! {
+        @for order in &erased {
+            p.attention {
+                (view.t("Đã xóa theo lệnh ", "Erased by order ")) (order.number) " – " (order.issuer) ", " (Value::Date(order.date).to_text()) ": "
+                @if order.fields.is_empty() { (view.t("toàn bộ bản ghi", "the whole record")) } @else { (order.fields.join(", ")) }
+            }
+        }
         @if let Some(field) = query.get("decided") {
             p.done role="status" {
                 (view.t("Đã quyết định, đã ghi vào sổ cái. ", "Decided, and in the ledger. "))

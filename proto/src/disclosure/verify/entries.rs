@@ -6,7 +6,7 @@ use crate::change::{Change, Context, Meta, Write, path};
 use crate::disclosure::facts::{event, number};
 use crate::disclosure::line::Again;
 use crate::disclosure::{Disclosed, Refused, SHOWN_OF_ALL, Share, Shown, Terms, Told};
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{Entry, EntryKind, Part};
 use crate::event::{Acceptance, Event};
 use crate::ids::{RecordId, UnitCode};
 use crate::time::Hlc;
@@ -43,7 +43,11 @@ impl Verification<'_> {
         }
         let disclosed = match entry.header.kind {
             EntryKind::Change => self.change(&entry, &shown, &object)?,
-            _ if shown.record.is_some() || !shown.withheld.is_empty() || !shown.refers.is_empty() => {
+            _ if shown.record.is_some()
+                || !shown.withheld.is_empty()
+                || !shown.refers.is_empty()
+                || shown.erased > 0 =>
+            {
                 return Err(object.with("không phải thay đổi của bản ghi", "it is no change of a record"));
             }
             EntryKind::Event => {
@@ -91,9 +95,19 @@ impl Verification<'_> {
         (count.withheld, count.shown) = (count.withheld.saturating_sub(1), count.shown + 1);
         let unit = log.origin.unit().clone();
         let share = share.ok_or_else(|| not_granted(&object))?;
+        self.claim(&entry, &shown);
         let disclosed =
             self.disclosed(&entry, facts, &share, Whose { record, unit, of_ledger }, &shown, &object)?;
         Ok(self.told(disclosed))
+    }
+
+    /// Keeps what is said of fields that were erased, to be compared with the orders when all of the ledger is known.
+    fn claim(&mut self, entry: &Entry<'_>, shown: &Shown) {
+        let dot = entry.header.dot;
+        if shown.erased > 0 || self.progress.facts.erased.contains_key(&dot) {
+            let bare = entry.parts().iter().filter(|part| matches!(part, Part::Withheld(_)));
+            self.claimed.push((dot, bare.map(Part::commitment).collect(), shown.erased));
+        }
     }
 
     fn told(&mut self, disclosed: Disclosed) -> Told {
@@ -182,7 +196,7 @@ impl Verification<'_> {
             if live {
                 log.state.withheld.insert(entry.header.dot.sequence.0, shown.leaf.0);
             }
-            return if bare && shown.withheld.is_empty() && shown.refers.is_empty() {
+            return if bare && shown.withheld.is_empty() && shown.refers.is_empty() && shown.erased == 0 {
                 Ok(None)
             } else {
                 Err(object.with("cho thấy nhiều hơn số thứ tự", "it shows more than that it exists"))
@@ -190,6 +204,7 @@ impl Verification<'_> {
         };
         count.shown += 1;
         let unit = log.state.origin.unit().clone();
+        self.claim(entry, shown);
         self.disclosed(entry, facts, &share, Whose { record, unit, of_ledger }, shown, object).map(Some)
     }
 

@@ -8,14 +8,15 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::Roll;
+use super::facts::{Facts, Roll};
 use super::line::{BUNDLE_VERSION, Hash, Head, LINE_BYTES_MAX, Left, Line, Since};
 use super::report::{Refused, Report, Told};
 use super::{Believed, Trust};
 use crate::checkpoint::Origin;
-use crate::hash::Streamed;
+use crate::hash::{Digest, Streamed};
+use crate::ids::Dot;
 use crate::time::UnixMillis;
 
 pub use progress::Progress;
@@ -59,6 +60,8 @@ pub struct Verification<'a> {
     log: Option<OpenLog>,
     /// The delivery's own access event, when that was, and the digest it has.
     access: Option<(u64, UnixMillis, Hash)>,
+    /// What is said to be erased: the entry, its bare commitments, how many of them.
+    claimed: Vec<(Dot, BTreeSet<Digest>, u32)>,
 }
 
 impl<'a> Verification<'a> {
@@ -77,6 +80,7 @@ impl<'a> Verification<'a> {
             granted_by: None,
             log: None,
             access: None,
+            claimed: Vec::new(),
         }
     }
 
@@ -139,6 +143,7 @@ impl<'a> Verification<'a> {
         else {
             return Err(cut_off);
         };
+        let erased = erased(&self.progress.facts, &self.claimed)?;
         let Begun { head, cut, .. } = begun;
         let size = cut.signed.checkpoint().size;
         let mut progress = self.progress;
@@ -159,6 +164,7 @@ impl<'a> Verification<'a> {
             accessed_at: at.rfc3339(),
             digest: hex::encode(digest.0),
             logs: progress.logs.iter().map(LogState::report).collect(),
+            erased,
         };
         Ok((report, progress))
     }
@@ -237,6 +243,26 @@ impl<'a> Verification<'a> {
         }
         Ok(Told::Left(left))
     }
+}
+
+/// What was erased of the entries shown, by order: exactly as many of their fields as is said.
+fn erased(facts: &Facts, claimed: &[(Dot, BTreeSet<Digest>, u32)]) -> Checked<BTreeMap<String, u64>> {
+    let mut by_order: BTreeMap<String, u64> = BTreeMap::new();
+    for (dot, commitments, count) in claimed {
+        let orders = facts.erased_by(dot, commitments).unwrap_or_default();
+        if orders.len() != *count as usize {
+            let Dot { replica, sequence } = dot;
+            let object = Object(format!("mục {sequence} của {replica} · entry {sequence} of {replica}"));
+            return Err(object.with(
+                "gói nói có trường đã xóa theo lệnh mà sổ cái không ghi như vậy",
+                "fields of it are said to be erased by an order, the ledger does not say so",
+            ));
+        }
+        for order in orders {
+            *by_order.entry(order.to_owned()).or_default() += 1;
+        }
+    }
+    Ok(by_order)
 }
 
 /// The object a refusal names, as `vi · en`.

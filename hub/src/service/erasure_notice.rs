@@ -1,0 +1,129 @@
+//! What receivers of bundles are told of an erasure, and the list that is kept beside backups.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lienthong_node::backup::Recipient;
+use lienthong_node::control::Answer;
+use lienthong_node::erasing::Kept;
+use lienthong_node::sealed::SealedWriter;
+use lienthong_proto::disclosure::ErasureNotice;
+use lienthong_proto::erasure::event;
+use lienthong_proto::merkle::inclusion_proof;
+use lienthong_proto::value::Value;
+use serde_json::json;
+
+use super::erasing::refused;
+use crate::app::Hub;
+use crate::erasing::{Exported, entry_at};
+use crate::sharing::pseudonym;
+
+impl Hub {
+    /// Writes the notice that an order took something a grant had let out, sealed to its agency.
+    pub(super) async fn erase_notice(
+        &self,
+        (number, grant): (u64, u64),
+        out: &Path,
+        actor: &str,
+    ) -> Result<Answer, Answer> {
+        let known = self.known_order(number)?;
+        let Some(approved) = &known.approved else {
+            return Err(refused("ERASURE_STATE", "lệnh chưa được duyệt", "the order is not approved"));
+        };
+        let granted = self.known_grant(grant)?;
+        let order = &known.order;
+        let Some(share) = granted.terms.share(&order.record_type) else {
+            return Err(refused(
+                "GRANT_SCOPE",
+                "giấy cấp quyền không có loại bản ghi này",
+                "the grant does not give this type of record",
+            ));
+        };
+        let agency = self.committer.books().read().sharing.agencies.get(&granted.terms.agency).cloned();
+        let key = agency.and_then(|agency| agency.key);
+        let to: Recipient = key
+            .ok_or_else(|| refused("AGENCY_KEY", "cơ quan chưa có khóa", "the agency has no key"))?
+            .parse()
+            .map_err(|error| Answer::refused("AGENCY_KEY", error))?;
+        let opened = |field: &&String| share.opens(field) || share.refers(field);
+        let notice = ErasureNotice {
+            ledger: self.secrets.ledger_origin(),
+            grant,
+            agency: granted.terms.agency.clone(),
+            order: order.number.clone(),
+            issuer: order.issuer.clone(),
+            date: Value::Date(order.date).to_text(),
+            approved: approved.at.rfc3339(),
+            record_type: order.record_type.clone(),
+            record: pseudonym(self, &granted.terms, &order.record_type, order.record)
+                .map_err(Answer::failed)?,
+            whole: order.fields.is_empty(),
+            fields: order.fields.iter().filter(opened).cloned().collect(),
+        };
+        if !notice.whole && notice.fields.is_empty() {
+            return Err(refused(
+                "GRANT_SCOPE",
+                "giấy cấp quyền không có trường nào bị xóa",
+                "the grant gives none of the fields that were erased",
+            ));
+        }
+        let text = notice.sign(self.secrets.ledger_key.as_ref()).map_err(Answer::failed)?;
+        let sealed = SealedWriter::new(Vec::new(), to).map_err(Answer::failed)?;
+        let sealed = (|mut sealed: SealedWriter<Vec<u8>>| {
+            sealed.write_all(text.as_bytes())?;
+            sealed.finish()
+        })(sealed)
+        .map_err(Answer::failed)?;
+        let mut file = new_file(out)?;
+        let fields = BTreeMap::from([
+            ("proposal".to_owned(), Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
+            ("grant".to_owned(), Value::Integer(i64::try_from(grant).unwrap_or(i64::MAX))),
+            ("agency".to_owned(), Value::Unit(granted.terms.agency.clone())),
+        ]);
+        // In the ledger before its first byte is there.
+        let place = self.event(event::NOTICE, actor, fields).await.map_err(Answer::failed)?;
+        file.write_all(&sealed).and_then(|()| file.sync_all()).map_err(Answer::failed)?;
+        Ok(Answer::done(json!({ "file": out, "order": number, "grant": grant, "ledger_index": place })))
+    }
+
+    /// Writes every erasure with its proof to a file: to be kept beside the backups, and written anew after each.
+    pub(super) fn erase_export(&self, out: &Path) -> Result<Answer, Answer> {
+        let orders = Arc::clone(&self.committer.books().read().orders.by_number);
+        let head = self.head();
+        let checkpoint = self.ledger_checkpoint_at(head).map_err(Answer::failed)?;
+        let mut erasures = Vec::new();
+        for place in orders.values().flat_map(|known| known.erasures.values()) {
+            let entry = entry_at(&self.reader, *place).map_err(Answer::failed)?;
+            let path = inclusion_proof(self.hashes.as_ref(), *place, head.size)
+                .ok_or_else(|| Answer::failed("the leaf hashes cannot be read"))?;
+            erasures.push(Kept {
+                entry: STANDARD.encode(&entry),
+                path: path.iter().map(hex::encode).collect(),
+                checkpoint: checkpoint.clone(),
+                done: false,
+                told: false,
+                imports: Vec::new(),
+            });
+        }
+        let count = erasures.len();
+        let exported = Exported::new(self.secrets.ledger_origin(), checkpoint, erasures);
+        let bytes = serde_json::to_vec_pretty(&exported).map_err(Answer::failed)?;
+        // An older list may be there: it is replaced in one step.
+        lienthong_node::identity::write_private(out, &bytes).map_err(Answer::failed)?;
+        Ok(Answer::done(json!({ "file": out, "erasures": count, "ledger_size": head.size })))
+    }
+}
+
+fn new_file(out: &Path) -> Result<std::fs::File, Answer> {
+    if !out.is_absolute() {
+        return Err(Answer::failed("cần đường dẫn đầy đủ · an absolute path is needed"));
+    }
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(out);
+    opened.map_err(|error| Answer::failed(format!("{}: {error}", out.display())))
+}

@@ -1,0 +1,403 @@
+//! Lawful erasure, with real processes: what an order takes is nowhere any more, and everything else still holds.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lienthong_hub::accounts::{AccountRole, Credentials};
+use lienthong_hub::demo::{Daemon, once};
+use lienthong_hub::service::{Asked, ErasingRequest, Request, SharingRequest};
+use lienthong_node::control;
+use lienthong_node::records::Page;
+use lienthong_tests::canary::{found, written};
+use lienthong_tests::processes::{HubPlace, in_step, person, put};
+use serde_json::{Value as Json, json};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hub");
+const PASSWORD: &str = "một mật khẩu dài và khó đoán";
+const UNIT: &str = "11953";
+const OTHER: &str = "12004";
+/// In a name, and in a phone number's place.
+const CANARY: &str = "Hoàng Yến Mười Ba";
+const LATE: &str = "Lê Thị Viết Muộn";
+const COURSE: &str = "Khóa Chim Hoàng Yến";
+
+fn order(number: &str, rest: &str) -> String {
+    format!(
+        "order = \"{number}\"\nissuer = \"UBKT Tỉnh ủy\"\ndate = \"2026-11-20\"\nreason = \"ghi nhầm người\"\n{rest}"
+    )
+}
+
+fn approver(request: ErasingRequest) -> Asked {
+    let credentials = Credentials { user: "lan".to_owned(), password: PASSWORD.to_owned(), code: None };
+    Asked { credentials: Some(credentials), request: Request::Erasing(request) }
+}
+
+/// Asks a hub's folder until it answers as wanted; one that is opened anew does not answer for a moment.
+async fn until(data: &Path, request: &Request, wanted: impl Fn(&Json) -> bool) -> Json {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = control::call(data, request).await.ok().flatten().map(|answer| answer.body);
+        match answer {
+            Some(body) if wanted(&body) => return body,
+            other if Instant::now() > deadline => {
+                let said = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
+                panic!("{other:#?}\n{said}");
+            }
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn listed() -> Request {
+    Request::Erasing(ErasingRequest::List { page: Page::default() })
+}
+
+/// Waits until an order is carried out at the hub and so many nodes have confirmed it.
+async fn carried_out(data: &Path, order: &str, nodes: usize) -> Json {
+    let is = |item: &Json| {
+        let confirmed =
+            item["nodes"].as_array().unwrap().iter().filter(|node| node["confirmed"] == true).count();
+        item["order"] == order && item["state"] == "done" && confirmed == nodes
+    };
+    until(data, &listed(), |body| body["items"].as_array().is_some_and(|items| items.iter().any(is))).await
+}
+
+async fn with_approver(hub: &mut Daemon) {
+    let request = Request::UserAdd {
+        name: "lan".to_owned(),
+        roles: vec![AccountRole::Approver],
+        uid: None,
+        password: Some(PASSWORD.to_owned()),
+        actor: String::new(),
+    };
+    assert_eq!(hub.ask(&request).await.unwrap().exit, 0);
+}
+
+async fn approve(hub: &mut Daemon, number: u64) -> Json {
+    let approved =
+        hub.ask(&approver(ErasingRequest::Approve { number, actor: String::new() })).await.unwrap();
+    assert_eq!(approved.exit, 0, "{:#}", approved.body);
+    approved.body
+}
+
+async fn put_type(daemon: &Daemon, record_type: &str, value: Json) {
+    let request = json!({
+        "command": "records", "records": "put", "values": [value], "record_type": record_type,
+        "author": "test", "english": true,
+    });
+    let answer = daemon.ask(&request).await.unwrap();
+    assert_eq!(answer.exit, 0, "{:#}", answer.body);
+}
+
+/// Goal: what two persons order to be erased is, afterwards, in no byte of hub and nodes: one that wrote it, one that was
+/// fed it, one that was away; who stands alone, what is no record and what is held by a case is refused; ledger, logs and
+/// records hold. Method: real processes; canaries in a field, in items, in a value that was superseded.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_what_was_erased_is_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = HubPlace::make(PROGRAM, dir.path()).await.unwrap();
+    let mut hub = place.serve("hub").await.unwrap();
+    let hub_data = place.path("hub");
+    with_approver(&mut hub).await;
+    let mut node = place.node(&hub, "node", UNIT).await.unwrap();
+    let mut twin = place.node(&hub, "twin", UNIT).await.unwrap();
+    let mut stranger = place.node(&hub, "stranger", OTHER).await.unwrap();
+    // The canary, then another name over it; and somebody beside it in the same batch.
+    put(&node, &[person(UNIT, 1, CANARY), person(UNIT, 2, "Trần Văn Hai")]).await.unwrap();
+    put(&node, &[person(UNIT, 1, "Nguyễn Văn Sau")]).await.unwrap();
+    put_type(
+        &node,
+        "can_bo",
+        json!({
+            "dang_vien_id": "033070000001", "don_vi": UNIT, "chuc_danh": "UY_VIEN", "chuyen_trach": true,
+            "tu_ngay": "2024-01-01", "ly_luan_ct": "CAO_CAP", "quan_ly_nn": "CAO_CAP", "ky_nang_so": true,
+            "boi_duong": [{ "khoa": COURSE, "ngay": "2025-01-02", "so_gio": 8 }],
+        }),
+    )
+    .await;
+    for daemon in [&node, &twin, &stranger] {
+        in_step(daemon).await.unwrap();
+    }
+    let shown = ["as-node", "record", "get", "dang_vien", "033070000001"];
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (said, _) = once(Path::new(PROGRAM), &shown, &place.path("twin")).await.unwrap();
+        if said.to_string().contains("Nguyễn Văn Sau") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the twin is fed: {said:#}");
+    }
+    twin.kill().await.unwrap();
+    // What it writes meanwhile, without a line, was written before the order.
+    let late = written(place.path("late.json"), &person(UNIT, 1, LATE).to_string());
+    place.done(&["as-node", "put", "--type", "dang_vien", &late], "twin").await.unwrap();
+    for folder in ["hub", "node", "twin"] {
+        assert!(!found(&place.path(folder), CANARY).is_empty(), "{folder} has it before");
+        assert!(!found(&place.path(folder), COURSE).is_empty(), "{folder} has it before");
+    }
+
+    // What is refused.
+    let name = written(
+        place.path("name.toml"),
+        &order("12/QĐ", "type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"ho_ten\"]\n"),
+    );
+    let refusals = [
+        ("type = \"dang_vien\"\nrecord = \"033070000009\"\nfields = [\"ho_ten\"]\n", "no such record"),
+        ("type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"mau_mat\"]\n", "no field mau_mat"),
+        ("type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"dien_thoai\"]\n", "never had a value"),
+        ("type = \"dang_vien\"\nrecord = \"033070000001\"\n", "one of the two"),
+        (
+            "type = \"dang_vien\"\nrecord = \"033070000001\"\nwhole = true\ndespite_open_case = true\n",
+            "despite_open_case",
+        ),
+    ];
+    for (rest, why) in refusals {
+        let file = written(place.path("bad.toml"), &order("1", rest));
+        let said = place.refused(&["erase", "--order", &file], "hub").await.unwrap();
+        assert!(said.contains(why), "{said}");
+    }
+    let dry = place.done(&["erase", "--order", &name, "--dry-run"], "hub").await.unwrap();
+    assert_eq!((&dry["entries"], &dry["values"]), (&json!(2), &json!(2)), "{dry:#}");
+    assert_eq!(dry["replicas"][0]["unit"], UNIT);
+    let proposed = place.done(&["erase", "--order", &name], "hub").await.unwrap();
+    let number = proposed["number"].as_u64().unwrap();
+    assert!(!proposed.to_string().contains("033070000001"), "the key is in the file alone: {proposed:#}");
+    let again = place.done(&["erase", "--order", &name], "hub").await.unwrap();
+    assert_eq!(again["number"], number, "the same order is not two");
+    let own = place.refused(&["erase", "--approve", &number.to_string()], "hub").await.unwrap();
+    assert!(own.contains("Approve"), "{own}");
+    let items = written(
+        place.path("items.toml"),
+        &order(
+            "13/QĐ",
+            &format!(
+                "type = \"can_bo\"\nrecord = \"{}\"\nwhole = true\n",
+                place.done(&["record", "list", "can_bo"], "hub").await.unwrap()["items"][0]["id"]
+                    .as_str()
+                    .unwrap()
+            ),
+        ),
+    );
+    let whole = place.done(&["erase", "--order", &items], "hub").await.unwrap()["number"].as_u64().unwrap();
+
+    // Approved by another; the one that is away hears it when it is back.
+    approve(&mut hub, number).await;
+    carried_out(&hub_data, "12/QĐ", 1).await;
+    // Killed as soon as it has answered, it goes on where it was.
+    approve(&mut hub, whole).await;
+    hub.kill().await.unwrap();
+    let mut hub = place.serve("hub").await.unwrap();
+    let body = carried_out(&hub_data, "13/QĐ", 1).await;
+    assert_eq!(
+        body["items"][0]["nodes"].as_array().unwrap().len(),
+        2,
+        "the stranger holds nothing of it: {body:#}"
+    );
+    let mut twin = place.run("twin").await.unwrap();
+    carried_out(&hub_data, "12/QĐ", 2).await;
+    carried_out(&hub_data, "13/QĐ", 2).await;
+
+    // The record says so, and who and when; nobody is asked twice.
+    for (program, folder) in [(None, "hub"), (Some("as-node"), "node"), (Some("as-node"), "twin")] {
+        let mut get: Vec<&str> = program.into_iter().collect();
+        get.extend(["record", "get", "dang_vien", "033070000001"]);
+        let record = place.done(&get, folder).await.unwrap();
+        let erased = record["erased"].as_array().unwrap();
+        let changes = erased.iter().flat_map(|erased| erased["changes"].as_array().unwrap()).count();
+        assert!(erased.iter().all(|erased| erased["order"] == "12/QĐ"), "{folder}: {record:#}");
+        assert_eq!(changes, 3, "{folder}: {record:#}");
+        assert!(!record.to_string().contains("Nguyễn Văn Sau"), "{record:#}");
+        assert_eq!(record["fields"]["chi_bo"], json!("Chi bộ 1"), "the rest stays: {record:#}");
+    }
+    assert_eq!(place.done(&["erase", "--order", &name], "hub").await.unwrap()["state"], "done");
+    let verified = place.done(&["ledger", "verify", "--full"], "hub").await.unwrap();
+    assert_eq!(verified["differs"], Json::Null);
+    // What is written later travels as ever, and converges.
+    put(&node, &[person(UNIT, 1, "Nguyễn Văn Mới")]).await.unwrap();
+    for daemon in [&node, &twin] {
+        in_step(daemon).await.unwrap();
+    }
+    let reconciled = place.done(&["reconcile", "--unit", UNIT], "hub").await.unwrap();
+    assert_eq!(reconciled["state"], "equal", "{reconciled:#}");
+    for daemon in [&mut node, &mut twin, &mut stranger] {
+        daemon.kill().await.unwrap();
+    }
+    hub.kill().await.unwrap();
+    for folder in ["hub", "node", "twin", "stranger"] {
+        for value in [CANARY, "Nguyễn Văn Sau", COURSE, LATE] {
+            assert_eq!(found(&place.path(folder), value), Vec::<String>::new(), "{folder}, {value}");
+        }
+    }
+    for folder in ["node", "twin"] {
+        place.done(&["as-node", "check"], folder).await.unwrap();
+    }
+    place.done(&["check"], "hub").await.unwrap();
+}
+
+/// A province with one node that has written the canary, and a backup from before it was erased.
+async fn backed_up(place: &HubPlace, backup: &str) -> (Daemon, Daemon) {
+    let mut hub = place.serve("hub").await.unwrap();
+    with_approver(&mut hub).await;
+    let node = place.node(&hub, "node", UNIT).await.unwrap();
+    put(&node, &[person(UNIT, 1, CANARY), person(UNIT, 2, "Trần Văn Hai")]).await.unwrap();
+    in_step(&node).await.unwrap();
+    place.done(&["backup", backup], "hub").await.unwrap();
+    (hub, node)
+}
+
+async fn erase_name(place: &HubPlace, hub: &mut Daemon) {
+    let name = written(
+        place.path("name.toml"),
+        &order("12/QĐ", "type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"ho_ten\"]\n"),
+    );
+    let number = place.done(&["erase", "--order", &name], "hub").await.unwrap()["number"].as_u64().unwrap();
+    approve(hub, number).await;
+    carried_out(hub.data(), "12/QĐ", 1).await;
+}
+
+/// `restore` with a list of erasures instead of none.
+fn with_list<'a>(place: &'a HubPlace, backup: &'a str, list: &'a str) -> Vec<&'a str> {
+    let mut arguments = place.successor(&["restore", backup]);
+    arguments.pop();
+    arguments.push(list);
+    arguments
+}
+
+/// Goal: a backup from before the erasure, restored, erases again before it serves, by the list that is kept beside it;
+/// without that word it is not restored, nor with a list that is older or was altered. Method: real processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_a_backup_restored_later_erases_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = HubPlace::make(PROGRAM, dir.path()).await.unwrap();
+    let backup = place.path("backup");
+    let backup = backup.to_str().unwrap();
+    let (mut hub, mut node) = backed_up(&place, backup).await;
+    let old = place.path("old.json");
+    let old = old.to_str().unwrap();
+    place.done(&["erase", "export", "--out", old], "hub").await.unwrap();
+    erase_name(&place, &mut hub).await;
+    let list = place.path("list.json");
+    let list = list.to_str().unwrap();
+    assert_eq!(place.done(&["erase", "export", "--out", list], "hub").await.unwrap()["erasures"], 1);
+    hub.kill().await.unwrap();
+    std::fs::remove_dir_all(place.path("hub")).unwrap();
+
+    let mut silent = place.successor(&["restore", backup]);
+    silent.truncate(silent.len() - 2);
+    let (said, code) = once(Path::new(PROGRAM), &silent, &place.path("new")).await.unwrap();
+    assert!(code != 0 && said.to_string().contains("--erasures"), "{said}");
+    // Every byte of what a list proves counts: an order taken out of it is missed, one put in is not believed.
+    let text = std::fs::read_to_string(list).unwrap();
+    let altered = written(place.path("altered.json"), &text.replacen("\"entry\": \"A", "\"entry\": \"B", 1));
+    assert_ne!(std::fs::read_to_string(&altered).unwrap(), text);
+    let said = place.refused(&with_list(&place, backup, &altered), "new").await.unwrap();
+    assert!(said.contains("not proven"), "{said}");
+    let stray = written(place.path("stray.json"), "{}");
+    let said = place.refused(&with_list(&place, backup, &stray), "new").await.unwrap();
+    assert!(said.contains("erase export"), "{said}");
+    place.done(&with_list(&place, backup, list), "new").await.unwrap();
+    assert!(!found(&place.path("new"), CANARY).is_empty(), "the backup has it");
+    let mut hub = place.serve("new").await.unwrap();
+    let get = ["record", "get", "dang_vien", "033070000001"];
+    let record = place.done(&get, "new").await.unwrap();
+    assert_eq!(record["erased"][0]["order"], "12/QĐ", "{record:#}");
+    in_step(&node).await.unwrap();
+    carried_out(hub.data(), "12/QĐ", 1).await;
+    assert_eq!(place.done(&["ledger", "verify", "--full"], "new").await.unwrap()["differs"], Json::Null);
+    node.kill().await.unwrap();
+    hub.kill().await.unwrap();
+    for folder in ["new", "node"] {
+        assert_eq!(found(&place.path(folder), CANARY), Vec::<String>::new(), "{folder}");
+    }
+}
+
+/// Goal: where that list is lost with the hub, the nodes bring the order, and it is believed for its proof alone.
+/// Method: as above, restored with no list.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_nodes_bring_an_erasure_that_a_backup_lacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = HubPlace::make(PROGRAM, dir.path()).await.unwrap();
+    let backup = place.path("backup");
+    let backup = backup.to_str().unwrap();
+    let (mut hub, mut node) = backed_up(&place, backup).await;
+    erase_name(&place, &mut hub).await;
+    in_step(&node).await.unwrap();
+    hub.kill().await.unwrap();
+    place.done(&place.successor(&["restore", backup]), "new").await.unwrap();
+    let mut hub = place.serve("new").await.unwrap();
+    carried_out(hub.data(), "12/QĐ", 1).await;
+    node.kill().await.unwrap();
+    hub.kill().await.unwrap();
+    for folder in ["new", "node"] {
+        assert_eq!(found(&place.path(folder), CANARY), Vec::<String>::new(), "{folder}");
+    }
+}
+
+fn python(bundle: &str, policy: &str, key: &str) -> Option<Json> {
+    let ready = std::process::Command::new("python3").args(["-c", "import cryptography"]).output();
+    if !ready.is_ok_and(|ready| ready.status.success()) {
+        println!("skipped: needs python3 (3.11) with the package `cryptography`");
+        return None;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/verifier/verify_bundle.py");
+    let mut python = std::process::Command::new("python3");
+    let output = python.args([script, bundle, "--trust", policy, "--key", key]).output().unwrap();
+    Some(
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| json!({ "said": String::from_utf8_lossy(&output.stderr) })),
+    )
+}
+
+/// Goal: a bundle from before the erasure still verifies; one made after it does, and says by whose order values are
+/// gone, to both verifiers; who has the first gets a notice that only the ledger can have signed. Method: real processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_bundles_hold_and_receivers_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = HubPlace::make(PROGRAM, dir.path()).await.unwrap();
+    let unused = place.path("backup");
+    let (mut hub, node) = backed_up(&place, unused.to_str().unwrap()).await;
+    place.done(&["as-node", "log", "tally"], "node").await.unwrap();
+    in_step(&node).await.unwrap();
+    let [key, before, after, policy, notice] = ["agency.key", "before", "after", "policy", "notice"]
+        .map(|name| place.path(name).to_str().unwrap().to_owned());
+    let pair = place.done(&["key", "pair", &key], "hub").await.unwrap();
+    let recipient = pair["recipient"].as_str().unwrap_or_else(|| panic!("{pair:#}")).to_owned();
+    place.done(&["agency", "add", "TTT", "--name", "Thanh tra", "--key", &recipient], "hub").await.unwrap();
+    let file = written(
+        place.path("grant.toml"),
+        &lienthong_tests::sharing::grant(lienthong_tests::sharing::MEMBERS),
+    );
+    let grant = place.done(&["grant", "propose", &file], "hub").await.unwrap()["number"].as_u64().unwrap();
+    let credentials = Credentials { user: "lan".to_owned(), password: PASSWORD.to_owned(), code: None };
+    let request = Request::Sharing(SharingRequest::GrantApprove { number: grant, actor: String::new() });
+    assert_eq!(hub.ask(&Asked { credentials: Some(credentials), request }).await.unwrap().exit, 0);
+    let grant = grant.to_string();
+    place.done(&["bundle", "--grant", &grant, "--out", &before], "hub").await.unwrap();
+    erase_name(&place, &mut hub).await;
+    in_step(&node).await.unwrap();
+    place.done(&["bundle", "--grant", &grant, "--out", &after], "hub").await.unwrap();
+    let said = place.done(&["ledger", "policy"], "hub").await.unwrap();
+    let _ = written(place.path("policy"), said["policy"].as_str().unwrap());
+    let verify =
+        |bundle: &str| ["as-node", "verify", bundle, "--trust", &policy, "--key", &key].map(str::to_owned);
+    for (bundle, erased) in [(&before, json!({})), (&after, json!({ "12/QĐ": 1 }))] {
+        let arguments = verify(bundle);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let verified = place.done(&arguments, "agency").await.unwrap();
+        assert_eq!(verified["report"]["erased"], erased, "{verified:#}");
+        if let Some(second) = python(bundle, &policy, &key) {
+            assert_eq!(second["valid"], true, "{second:#}");
+        }
+    }
+    let number = place.done(&["erase", "list"], "hub").await.unwrap()["items"][0]["number"].to_string();
+    place.done(&["erase", "notice", &number, "--grant", &grant, "--out", &notice], "hub").await.unwrap();
+    let arguments = verify(&notice);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let told = place.done(&arguments, "agency").await.unwrap();
+    assert_eq!((&told["notice"]["order"], &told["notice"]["fields"]), (&json!("12/QĐ"), &json!(["ho_ten"])));
+    assert!(!told.to_string().contains("033070000001"), "{told:#}");
+    let listed = place.done(&["erase", "list"], "hub").await.unwrap();
+    assert_eq!(listed["items"][0]["notices"][0]["grant"].to_string(), grant);
+}
