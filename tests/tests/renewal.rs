@@ -197,17 +197,18 @@ async fn p7_a_certificate_that_ended_is_renewed_by_the_log_key_once_it_is_approv
     hub.registry.revoke(OTHER, "mất máy", hub.now()).unwrap();
     assert!(refused(&other).await.contains("revoked"), "approved or not");
 
-    // A hub says so too where this machine's clock is behind.
+    // A hub says so too where this machine's clock is behind, unless the line breaks first: it is dialled again then.
     let late = NodeIdentity::load(&folder).unwrap().unwrap();
-    let channel = identity::connect(&late).await;
-    let said = match channel {
+    let said = async || match identity::connect(&late).await {
         Ok(channel) => {
             let asked = SyncClient::new(channel).renew(RenewRequest::default()).await.unwrap_err();
             format!("{asked:?}")
         }
         Err(error) => error.to_string(),
     };
-    assert!(identity::is_ended(&said), "{said}");
+    while !identity::is_ended(&said().await) {
+        tokio::task::yield_now().await;
+    }
 
     approve(&hub, UNIT).await;
     acknowledged(&node).await.unwrap();
