@@ -4,7 +4,11 @@
 //! socket, an endpoint of the API by the request it makes, a page by its method and path, before anything of it is done. The tests below write the whole table out;
 //! `tests/tests/web.rs` goes through the pages with each role.
 
+mod commands;
+
 use crate::accounts::AccountRole;
+
+pub use commands::{COMMANDS, Doing, of_command};
 
 /// What an action needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
