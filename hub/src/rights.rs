@@ -5,10 +5,13 @@
 //! `tests/tests/web.rs` goes through the pages with each role.
 
 mod calls;
+mod commands;
 
 pub use calls::{CALLS, may_call, saying};
 
 use crate::accounts::AccountRole;
+
+pub use commands::{COMMANDS, Doing, of_command};
 
 /// What an action needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
