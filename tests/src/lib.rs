@@ -3,7 +3,9 @@
 pub mod asking;
 pub mod browser;
 pub mod browsing;
+pub mod fuzz;
 pub mod peer;
+pub mod planted;
 pub mod processes;
 pub mod programs;
 pub mod proxy;

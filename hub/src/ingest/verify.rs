@@ -216,3 +216,6 @@ fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyErro
         reached,
     })
 }
+
+#[cfg(test)]
+mod tests;
