@@ -29,7 +29,7 @@ struct Options {
     /// Where the copy and what is built of it stand
     #[arg(long, default_value = "target/planted")]
     work: PathBuf,
-    /// Write the table here too, after each fault
+    /// The table to keep up, after each fault: what other faults came to stays in it
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -72,38 +72,41 @@ async fn main() -> anyhow::Result<ExitCode> {
     let tree = work.join("tree");
     copy(&tree).await?;
     let mut green = BTreeMap::new();
-    let mut rows: Vec<String> = Vec::new();
     let mut bad = 0_usize;
     for fault in &chosen {
         let test = (fault.package.as_str(), fault.target.as_str(), fault.test.as_str());
-        if !green.contains_key(&test) {
-            green.insert(test, run(&tree, &work, fault).await? == Found::NotCaught);
-        }
-        let found = if green.get(&test) == Some(&true) {
-            tried(&tree, &work, fault).await?
-        } else {
-            Found::RedWithout
+        let is_green = match green.get(&test) {
+            Some(known) => *known,
+            None => run(&tree, &work, fault).await? == Found::NotCaught,
         };
+        green.insert(test, is_green);
+        let found = if is_green { tried(&tree, &work, fault).await? } else { Found::RedWithout };
         bad += usize::from(!matches!(found, Found::Caught | Found::Hangs));
-        rows.push(format!("{:<36} {:<24} {} {} {}", fault.name, found.said(), test.0, test.1, test.2));
-        println!("{}", rows.last().map_or("", String::as_str));
+        let row = format!("{:<36} {:<24} {} {} {}", fault.name, found.said(), test.0, test.1, test.2);
+        println!("{row}");
         if let Some(out) = &options.out {
-            let done = rows.len();
-            let rest: Vec<&str> = all
-                .iter()
-                .filter(|other| chosen.iter().take(done).all(|tried| tried.name != other.name))
-                .map(|other| other.name.as_str())
-                .collect();
-            let head = format!(
-                "{done} of {} faults were planted, {} caught; not planted in this run: {}.\n",
-                all.len(),
-                done - bad,
-                if rest.is_empty() { "none".to_owned() } else { rest.join(", ") }
-            );
-            std::fs::write(out, format!("{head}\n{}\n", rows.join("\n")))?;
+            noted(out, &all, &fault.name, row)?;
         }
     }
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Puts a fault's row into the table; those of other faults stay as they were found last.
+fn noted(out: &Path, all: &[Fault], name: &str, row: String) -> anyhow::Result<()> {
+    let before = std::fs::read_to_string(out).unwrap_or_default();
+    let name_of = |row: &str| row.split(' ').next().unwrap_or_default().to_owned();
+    let mut rows: BTreeMap<String, String> =
+        before.lines().map(|row| (name_of(row), row.to_owned())).collect();
+    rows.insert(name.to_owned(), row);
+    let known: Vec<&String> = all.iter().filter_map(|fault| rows.get(&fault.name)).collect();
+    let caught = known.iter().filter(|row| !row.contains("NOT caught") && row.contains(" caught")).count();
+    let never: Vec<&str> =
+        all.iter().map(|fault| fault.name.as_str()).filter(|name| !rows.contains_key(*name)).collect();
+    let never = if never.is_empty() { "none".to_owned() } else { never.join(", ") };
+    let known: Vec<&str> = known.into_iter().map(String::as_str).collect();
+    let (count, tried) = (all.len(), known.len());
+    let head = format!("{tried} of {count} faults were planted, {caught} caught.\nNot planted yet: {never}.");
+    Ok(std::fs::write(out, format!("{head}\n\n{}\n", known.join("\n")))?)
 }
 
 /// Plants a fault, runs its test, and puts the text back.

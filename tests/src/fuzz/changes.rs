@@ -104,7 +104,7 @@ fn entry(data: &[u8]) {
     if read.is_whole() {
         // Form, length and bytes of the header; then the secret.
         let mut input = Reader::new(data);
-        (input.u8().unwrap(), input.framed().unwrap());
+        let _ = (input.u8(), input.framed());
         let secret: [u8; 16] = input.array().unwrap();
         let (built, built_leaf) = change.build(&secret).unwrap();
         assert!(built == data, "a change was accepted in a second form");
@@ -167,7 +167,7 @@ fn event(data: &[u8]) {
     let Ok(event) = Event::of(&read) else { return };
     if read.is_whole() {
         let mut input = Reader::new(data);
-        (input.u8().unwrap(), input.framed().unwrap());
+        let _ = (input.u8(), input.framed());
         let (built, leaf) = event.build(read.header.dot, &input.array().unwrap()).unwrap();
         assert!(built == data, "an event was accepted in a second form");
         assert_eq!(leaf, read.leaf_hash());

@@ -73,7 +73,7 @@ fn letters() -> Vec<Vec<u8>> {
         "Nguyeãn Thò Hoøa",
         "Nguyá»…n Thá»‹ HÃ²a",
         "Nguy\u{EA}\u{303}n Th\u{1ECB}",
-        "TrÇn V¨n B×nh\nPh¹m Quèc C­êng",
+        "TrÇn V¨n B×nh\nPh¹m Quèc C\u{AD}êng",
     ])
 }
 
@@ -204,9 +204,10 @@ fn row(data: &[u8]) {
     let named = catalogue.record_type(lines.next().unwrap_or_default());
     let Some(declared) = named.or_else(|| catalogue.record_types().next()) else { return };
     let cell = |text: &str| match text.split_at_checked(1) {
-        Some(("#", number)) => {
-            RawCell::Serial { days: number.parse().unwrap_or(f64::NAN), epoch_1904: text.len() % 2 == 0 }
-        }
+        Some(("#", number)) => RawCell::Serial {
+            days: number.parse().unwrap_or(f64::NAN),
+            epoch_1904: text.len().is_multiple_of(2),
+        },
         Some(("!", error)) => RawCell::Error(error.to_owned()),
         Some(("@", iso)) => RawCell::Iso(iso.to_owned()),
         Some(("[", list)) => {
