@@ -46,7 +46,3 @@ pub mod why;
 pub const fn sync_protocol() -> u32 {
     1
 }
-
-/// The allocator of every program of the system.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

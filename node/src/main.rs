@@ -2,6 +2,10 @@
 
 use clap::Parser as _;
 
+/// The allocator of every program of the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     let cli = lienthong_node::cli::Cli::parse();

@@ -134,10 +134,14 @@ impl Acceptance {
         let root = input.array()?;
         let at = UnixMillis(input.u64()?);
         input.end()?;
-        let mut verdicts = BTreeMap::new();
+        let mut verdicts: BTreeMap<u16, Verdict> = BTreeMap::new();
         let mut input = Reader::new(entry.content(VERDICTS).ok_or(Malformed(VERDICTS))?);
         while !input.is_empty() {
-            verdicts.insert(input.u16()?, Verdict::decode(&mut input)?);
+            let place = input.u16()?;
+            if verdicts.last_key_value().is_some_and(|(last, _)| *last >= place) {
+                return Err(Malformed("verdicts out of order"));
+            }
+            verdicts.insert(place, Verdict::decode(&mut input)?);
         }
         let checkpoint = entry.content(CHECKPOINT).ok_or(Malformed(CHECKPOINT))?.to_vec();
         let checkpoint = String::from_utf8(checkpoint).map_err(|_| Malformed(CHECKPOINT))?;

@@ -249,10 +249,18 @@ impl Note {
     /// Adds a signature line.
     ///
     /// # Errors
-    /// [`NoteError::Malformed`] if there are already as many as may be.
+    /// [`NoteError::Malformed`] if there are already as many as may be, [`NoteError::TooLong`] if nobody would read the
+    /// note with it.
     pub fn add(&mut self, signature: Signature) -> Result<(), NoteError> {
         if self.signatures.len() >= SIGNATURES_MAX {
             return Err(NoteError::Malformed("too many signatures"));
+        }
+        // The dash, two spaces and the newline; four characters for each three bytes.
+        let line =
+            |line: &Signature| "— ".len() + line.name.len() + 2 + (line.bytes.len() + 4).div_ceil(3) * 4;
+        let length = self.text.len() + 1 + self.signatures.iter().map(line).sum::<usize>() + line(&signature);
+        if length > BYTES_MAX {
+            return Err(NoteError::TooLong(length));
         }
         self.signatures.push(signature);
         Ok(())
@@ -321,6 +329,13 @@ mod tests {
         for bad in ["", "a\n", "a\n\n", "a\n\n— x AAAA\n", "a\tb\n\n— x AAAAAAAA\n", "a\n\n— x AAAAAAAA"]
         {
             assert!(Note::parse(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        // What would be too long to be read is not made; what just fits is both.
+        for (length, fits) in [(BYTES_MAX - 107, true), (BYTES_MAX - 106, false)] {
+            let mut note = Note::new(&format!("{}\n", "a".repeat(length - 1))).unwrap();
+            assert_eq!(note.sign("a.vn/log", &signer).is_ok(), fits, "{length}");
+            let bytes = note.to_string().into_bytes();
+            assert!(!fits || (bytes.len() == BYTES_MAX && Note::parse(&bytes).as_ref() == Ok(&note)));
         }
         let many = format!("a\n\n{}", "— x AAAAAAAA\n".repeat(17));
         assert!(Note::parse(many.as_bytes()).is_err());

@@ -17,6 +17,9 @@ use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_tests::{Province, make_node};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const UNIT: &str = "11953";
 const HEADER: [&str; 12] = [
     "STT",

@@ -22,6 +22,9 @@ use lienthong_tests::browsing::Reader;
 use lienthong_tests::peer::{Peer, Stream, received, say};
 use lienthong_tests::{make_hub, token};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PASSWORD: &str = "mật khẩu đủ dài";
 const ROUNDS: usize = 20;
 const AT_ONCE: usize = 8;

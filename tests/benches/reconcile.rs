@@ -22,6 +22,9 @@ use lienthong_proto::time::{Hlc, UnixMillis};
 use lienthong_proto::value::Value;
 use lienthong_tests::catalogue;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const FIELDS: [&str; 12] = [
     "_unit",
     "so_cccd",

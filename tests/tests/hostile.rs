@@ -241,6 +241,48 @@ async fn p10_a_record_of_too_many_items_stops_nothing() {
     assert!((600..650).contains(&state.registers.len()), "{}", state.registers.len());
 }
 
+/// Goal: what a unit states of others' records, or of what may not be stored, stays out, each piece of it told apart.
+/// Method: 600 new records that name another unit as their owner, by their right keys; then ones that carry a class that is
+/// never stored, and ones that say they are classified.
+#[tokio::test(flavor = "multi_thread")]
+async fn t36_no_unit_makes_a_record_of_another() {
+    let mut stage = Stage::set().await;
+    let mut peer = stage.hostile().await;
+    let write = |path: &str, value| Write { path: path.to_owned(), value, context: Context::default() };
+    let key = &stage.hub.secrets.provincial_key;
+    let member = |number: u32, owner: &str| {
+        let number = format!("033070{number:0>6}");
+        let record = record_id(key, "dang_vien", None, std::slice::from_ref(&number));
+        (
+            record,
+            vec![write("_unit", Value::Unit(owner.parse().unwrap())), write("so_cccd", Value::Text(number))],
+        )
+    };
+    for n in 0..600 {
+        let (record, writes) = member(n, OTHER);
+        let change = Change { record, ..peer.change(writes) };
+        peer.push_change(&change);
+    }
+    for n in 600..610 {
+        let (record, mut writes) = member(n, UNIT);
+        writes.push(write("do_mat", Value::Code("MAT".to_owned())));
+        let classified = Change { record, ..peer.change(writes.clone()) };
+        peer.push_change(&classified);
+        writes[2] = write("nguoi_gui", Value::Text("Nguyễn Văn A".to_owned()));
+        let never = Change { record_type: "don_thu".to_owned(), ..peer.change(writes) };
+        peer.push_change(&never);
+    }
+    let (up, mut down) = peer.greeted(8).await;
+    up.send(say(wire::up::Message::Batch(peer.batch()))).await.unwrap();
+    received(&mut down, peer.frontier.size()).await;
+    let quarantine = stage.hub.committer.books().read().quarantine.clone();
+    let count = |code: &str| quarantine.values().filter(|waiting| waiting.reason.code() == code).count();
+    assert_eq!((count("FOREIGN_OWNER"), count("FORBIDDEN"), quarantine.len()), (600, 20, 620));
+    stage.hub.committer.flush().await;
+    assert_eq!(stage.hub.dataset.totals().records, 0, "something of it came in");
+    stage.others_are_served().await;
+}
+
 /// Goal: crowds that only stand around keep nobody out. 200 greeted and idle, 300 that never say hello.
 #[tokio::test(flavor = "multi_thread")]
 async fn p10_idle_connections_and_stalled_handshakes() {

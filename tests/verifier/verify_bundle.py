@@ -324,6 +324,8 @@ class Policy:
                 self.witnesses[words[1]] = Key.parse(words[2])
             elif words[0] == "group":
                 members = words[3:]
+                known = set(self.witnesses) | set(self.groups)
+                need(len(set(members)) == len(members) and set(members) <= known, "policy", line)
                 needed = {"any": 1, "all": len(members)}.get(words[2]) or int(words[2])
                 self.groups[words[1]] = (needed, members)
             elif words[0] == "quorum":
@@ -332,14 +334,15 @@ class Policy:
                 raise Refused("policy", line)
         need(self.logs and self.quorum, "policy", "it names no log or no quorum")
 
-    def reached(self, signed, name=None):
-        name = name or self.quorum
-        if name == "none":
+    def reached(self, signed):
+        if self.quorum == "none":
             return True
-        if name in self.groups:
-            needed, members = self.groups[name]
-            return sum(self.reached(signed, member) for member in members) >= needed
-        return self.witnesses[name].name in signed
+        reached = {name for name, key in self.witnesses.items() if key.name in signed}
+        # A group stands after its members.
+        for name, (needed, members) in self.groups.items():
+            if sum(member in reached for member in members) >= needed:
+                reached.add(name)
+        return self.quorum in reached
 
     def believe(self, text, origin):
         need(origin in self.logs, "the ledger's checkpoint", "unknown ledger")
@@ -495,6 +498,7 @@ class Bundle:
         verdicts, reader = {}, Reader(entry.fields["verdicts"])
         while not reader.done():
             place, verdict = reader.u16(), reader.take(1)[0]
+            need(not verdicts or place > max(verdicts), "an acceptance", "its verdicts are out of order")
             verdicts[place] = (verdict, reader.take(1)[0] if verdict == 2 else None)
         self.accepted.setdefault(replica, {})[first] = {
             "index": entry.sequence, "size": size, "root": root, "at": at, "verdicts": verdicts,

@@ -291,3 +291,6 @@ fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyErro
         late,
     })
 }
+
+#[cfg(test)]
+mod tests;

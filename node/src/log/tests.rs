@@ -135,3 +135,18 @@ fn another_replicas_log_is_refused() {
     let other = open(dir.path(), ReplicaId([8; 16]), Disk::real());
     assert!(matches!(other, Err(OpenError::OtherReplica { .. })));
 }
+
+/// Goal: nothing is confirmed that was only written. Method: writing takes two calls of the disk, and the second fails; and
+/// the call that syncs is the system's own, which a pipe refuses.
+#[test]
+fn p1_nothing_is_confirmed_before_it_is_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 1);
+    let mut log = open(dir.path(), REPLICA, Disk::failing(1, ErrorKind::Other, false)).unwrap();
+    log.writer.append_parts(1, &[b"two"]).unwrap();
+    assert!(log.writer.sync().is_err(), "confirmed without a sync");
+    assert_eq!(log.reader.next(), Sequence(1), "readers see what was not synced");
+    assert!(log.writer.append_parts(1, &[b"three"]).is_err(), "it goes on after a failed sync");
+    let (_, pipe) = std::io::pipe().unwrap();
+    assert!(Disk::real().sync(&std::fs::File::from(std::os::fd::OwnedFd::from(pipe))).is_err());
+}

@@ -29,6 +29,10 @@ use serde_json::{Value as Json, json};
 
 use machine::Percentiles;
 
+/// The allocator of every program of the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures catch-up, latency, reconnection and recovery with real processes.
 #[derive(Debug, Parser)]
 struct Options {
