@@ -397,8 +397,12 @@ pub(crate) fn open_journal(
         unit: identity.unit().clone(),
         provincial_key: Arc::clone(identity.provincial_key()),
     };
-    let options =
-        JournalOptions { frames_cached: FRAMES_CACHED, unflushed_max: UNFLUSHED_MAX, follow: false };
+    let options = JournalOptions {
+        frames_cached: FRAMES_CACHED,
+        unflushed_max: UNFLUSHED_MAX,
+        follow: false,
+        secret: crate::replica::secret,
+    };
     let journal =
         Journal::open(opened.writer, opened.reader, hashes, view, catalogue, author, options, replay)?;
     Ok((journal, remarks))

@@ -12,7 +12,7 @@ mod witnesses;
 pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
 pub use course::{Touched, day_of};
-pub use open::{LedgerError, LedgerOptions, Opened, open};
+pub use open::{LedgerError, LedgerOptions, Opened, assemble, open};
 pub use sharing::{AGENCY, Agency, Done, Grant, GrantState, Sharing};
 pub use succession::{CARRIED, CONFIRMED, READMISSION, Standing};
 pub use witnesses::{WitnessKey, Witnesses};

@@ -65,6 +65,8 @@ pub struct JournalOptions {
     pub unflushed_max: usize,
     /// Own changes are told to whoever takes them by [`Journal::take_appended`].
     pub follow: bool,
+    /// Where the secrets come from that salt what an entry commits to: [`secret`], but where runs must be equal.
+    pub secret: fn() -> [u8; 16],
 }
 
 /// An own change that was appended.
@@ -361,7 +363,7 @@ impl Journal {
 
     /// A change that cannot be built takes neither sequence nor number.
     fn stage_built(&mut self, change: Change) -> Result<(), JournalError> {
-        let bytes = change.encode(&secret())?;
+        let bytes = change.encode(&self.secret())?;
         self.numbers.next(&change.record_type);
         self.untallied.written(change.meta.hlc.at());
         self.staged_records.insert(change.record);
@@ -396,7 +398,7 @@ impl Journal {
     /// [`JournalError::Build`] if it exceeds a limit.
     pub fn stage_event(&mut self, event: &Event) -> Result<Sequence, JournalError> {
         let sequence = self.next();
-        let (bytes, _) = event.build(Dot { replica: self.author.replica, sequence }, &secret())?;
+        let (bytes, _) = event.build(Dot { replica: self.author.replica, sequence }, &self.secret())?;
         self.staged.push(Staged { change: None, bytes });
         Ok(sequence)
     }
@@ -520,6 +522,12 @@ impl Journal {
         self.dataset.publish(&self.catalogue)?;
         self.head.send_replace(Head { size: self.frontier.size(), root: self.frontier.root() });
         Ok(())
+    }
+
+    /// A fresh secret for an entry.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 16] {
+        (self.options.secret)()
     }
 
     /// Whether the state that waits for the view has reached its bound.
