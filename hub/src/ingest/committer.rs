@@ -297,6 +297,11 @@ impl Committer {
             let (held, found) = (held.frontier.size(), batch.first.0);
             return Ok(Err(CommitError::Overtaken { held, found }));
         }
+        // Two machines with one replica's disk, each on a line of its own: what one sent may be as long as what the
+        // other is followed through by its session, and yet another log.
+        if held.frontier.root() != batch.onto {
+            return Ok(Err(CommitError::Diverged { at: batch.first.0 }));
+        }
         let unit = held.unit.clone();
         let count = self.books.quarantined_of(&unit);
         if count >= QUARANTINE_MAX {

@@ -103,7 +103,9 @@ impl World {
             self.hub_turn(round % 4 == 0)?;
             for at in 0..self.nodes.len() {
                 self.tick(at);
-                self.node_turn(at, round % 4 == 1)?;
+                if self.nodes.get(at).is_some_and(|node| node.life.is_some()) {
+                    self.node_turn(at, round % 4 == 1)?;
+                }
             }
             for _ in 0..8 {
                 self.deliver_all()?;

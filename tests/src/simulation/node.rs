@@ -70,6 +70,8 @@ pub(super) struct Node {
     pub(super) line: Option<u64>,
     /// What its users were told.
     pub(super) acknowledged: Vec<Acknowledged>,
+    /// When it is to look at its clock, by the true time: a timer runs on whatever the clock is set to.
+    alarm: Option<u64>,
     /// The highest receipt it believed.
     pub(super) receipt: u64,
     /// Notices it was told.
@@ -104,7 +106,8 @@ impl Node {
     pub(super) fn new(identity: Identity, machine: Machine, cosigner: [u8; 32]) -> Self {
         let (acknowledged, notices) = (Vec::new(), BTreeSet::new());
         let (life, line, fate, receipt, doubled) = (None, None, Fate::Serving, 0, false);
-        Self { identity, machine, life, fate, line, acknowledged, receipt, notices, doubled, cosigner }
+        let alarm = None;
+        Self { identity, machine, life, fate, line, acknowledged, alarm, receipt, notices, doubled, cosigner }
     }
 
     /// Starts it.
@@ -146,6 +149,7 @@ impl Node {
         let (writes, feeding) = (Vec::new(), None);
         self.life = Some(Life { replica, writer, sync, builder, head, writes, feeding });
         self.line = None;
+        self.wind(true_millis);
         Ok(Opened::Runs)
     }
 
@@ -274,6 +278,7 @@ impl Node {
                 Action::Regress => self.fate = Fate::Regressed,
             }
         }
+        self.wind(true_millis);
         wishes
     }
 
@@ -334,8 +339,14 @@ impl Node {
     /// Whether time alone makes something happen by now.
     #[must_use]
     pub(super) fn is_due(&self, true_millis: u64) -> bool {
+        self.life.is_some() && self.alarm.is_some_and(|at| at <= true_millis)
+    }
+
+    /// Sets the timer anew, as the product does before it waits.
+    fn wind(&mut self, true_millis: u64) {
         let now = self.machine.now(true_millis);
-        self.life.as_ref().and_then(|life| life.sync.wake_at()).is_some_and(|at| at <= now)
+        let wake_at = self.life.as_ref().and_then(|life| life.sync.wake_at());
+        self.alarm = wake_at.map(|at| true_millis + at.since(now));
     }
 
     /// Whether it is in step: everything it has was acknowledged.
