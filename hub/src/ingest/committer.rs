@@ -308,6 +308,8 @@ impl Committer {
             return Ok(Err(CommitError::QuarantineFull { unit, count }));
         }
         let now = (self.clock)();
+        // What the province has written in this group stands before the batch, and is judged with.
+        self.journal.append_staged()?;
         let verdicts = self.judge(&unit, &batch)?;
         let packed = strip_forbidden(&batch, &verdicts)?;
         let acceptance = Acceptance {
@@ -367,8 +369,8 @@ impl Committer {
             let mut synced = true;
             let mut verdicts = BTreeMap::new();
             {
-                let touched = &self.touched;
-                let unsynced = |record: &RecordId| touched.contains(record);
+                let (touched, journal) = (&self.touched, &self.journal);
+                let unsynced = |record: &RecordId| touched.contains(record) || journal.is_staged(record);
                 let catalogue = Arc::clone(self.journal.catalogue());
                 let (own, next) = (self.journal.author().replica, self.journal.next().0);
                 let (replicas, succession) = (&self.books.replicas, &self.books.succession);

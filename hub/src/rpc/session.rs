@@ -435,7 +435,9 @@ impl Session {
                 let receipt = self.receipt(checkpoint, accepted.ledger_index, accepted.at.0)?;
                 self.send(wire::down::Message::Receipt(receipt)).await
             }
-            Err(error @ (CommitError::Overtaken { .. } | CommitError::Diverged { .. })) => Err(Status::aborted(error.to_string()).into()),
+            Err(error @ (CommitError::Overtaken { .. } | CommitError::Diverged { .. })) => {
+                Err(Status::aborted(error.to_string()).into())
+            }
             Err(error @ CommitError::QuarantineFull { .. }) => {
                 Err(Status::resource_exhausted(error.to_string()).into())
             }

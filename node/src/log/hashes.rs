@@ -42,10 +42,7 @@ impl HashFile {
         let files = [open(0)?, open(1)?, open(2)?];
         let [leaves, ..] = &files;
         let length = (leaves.metadata()?.len() / 32).min(entries);
-        let hashes = Self {
-            files,
-            inner: Mutex::default(),
-        };
+        let hashes = Self { files, inner: Mutex::default() };
         hashes.restore(length)?;
         Ok(hashes)
     }

@@ -306,7 +306,8 @@ impl Journal {
         Sequence(self.log.next_sequence().0 + self.staged.len() as u64)
     }
 
-    /// Whether a record has a staged change: its state is not readable until the group is committed.
+    /// Whether a record has a change that was staged and is not synced, appended or not: its values are not readable
+    /// until the group is committed.
     #[must_use]
     pub fn is_staged(&self, record: &RecordId) -> bool {
         self.staged_records.contains(record)
@@ -430,9 +431,12 @@ impl Journal {
         Ok(self.dataset.apply(admitted)?)
     }
 
-    fn append_staged(&mut self) -> Result<(), JournalError> {
+    /// Appends what is staged: it is applied then, for whoever looks at pending states, and synced with the group.
+    ///
+    /// # Errors
+    /// [`JournalError::Append`] if the log refuses.
+    pub fn append_staged(&mut self) -> Result<(), JournalError> {
         let staged = std::mem::take(&mut self.staged);
-        self.staged_records.clear();
         let groups = frames::cut(&staged);
         let made = frames::make(&groups)?;
         for (group, frame) in groups.into_iter().zip(made) {
@@ -502,11 +506,13 @@ impl Journal {
     pub fn commit(&mut self) -> Result<Head, JournalError> {
         self.append_staged()?;
         if self.leaves.is_empty() {
+            self.staged_records.clear();
             self.dataset.forget();
             self.log.settle()?;
             return Ok(*self.head.borrow());
         }
         self.log.sync()?;
+        self.staged_records.clear();
         for leaf in &self.leaves {
             self.frontier.push(*leaf);
         }

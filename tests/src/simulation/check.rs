@@ -270,15 +270,14 @@ impl World {
         let Some(life) = &node.life else { return Ok(()) };
         let unit = &node.identity.unit;
         let (here, there) = (marks(life.replica.dataset(), unit)?, marks(hub, unit)?);
-        for (record, mark) in &there {
-            ensure!(here.get(record) == Some(mark), "{record} of {unit} is not as at the hub");
+        let dataset = life.replica.dataset();
+        for record in here.keys().chain(there.keys()) {
+            let (own, held) = (registers(dataset, *record)?, registers(hub, *record)?);
+            ensure!(
+                here.get(record) == there.get(record),
+                "{record} of {unit} is not as at the hub: {own:?} here, {held:?} there"
+            );
         }
-        ensure!(
-            here.len() == there.len(),
-            "it has {} records of {unit}, the hub {}",
-            here.len(),
-            there.len()
-        );
         Ok(())
     }
 
@@ -288,6 +287,22 @@ impl World {
         ensure!(waits <= 6 * 8 + 64, "{waits} records wait for the view");
         Ok(())
     }
+}
+
+/// A record's live changes, path by path, for people.
+fn registers(dataset: &Dataset, record: RecordId) -> anyhow::Result<Vec<String>> {
+    let state = dataset.state("dang_vien", record)?;
+    let registers = state.iter().flat_map(|state| &state.registers);
+    let dot = |dot: Dot| {
+        let source = state.as_ref().and_then(|state| state.sources.get(&dot));
+        let how = source.map(|source| (source.proposal, source.states_owner.clone()));
+        format!("{}:{} {how:?}", dot.replica, dot.sequence)
+    };
+    let shown = registers.map(|(path, register)| {
+        let dots: Vec<String> = register.siblings.iter().map(|sibling| dot(sibling.dot)).collect();
+        format!("{path}: {}", dots.join(", "))
+    });
+    Ok(shown.collect())
 }
 
 fn marks(dataset: &Dataset, unit: &UnitCode) -> anyhow::Result<BTreeMap<RecordId, Mark>> {

@@ -82,6 +82,11 @@ impl World {
         for line in self.lines.values_mut() {
             (line.up.clogged, line.down.clogged) = (false, false);
         }
+        self.restart()
+    }
+
+    /// What is down is started, as whoever supervises it does.
+    fn restart(&mut self) -> anyhow::Result<()> {
         if self.hub.life.is_none() {
             self.hub_up()?;
         }
@@ -100,6 +105,7 @@ impl World {
         let (mut quiet, mut before) = (0, (0, 0));
         for round in 0..ROUNDS_MAX {
             self.now += 1_000;
+            self.restart()?;
             self.hub_turn(round % 4 == 0)?;
             for at in 0..self.nodes.len() {
                 self.tick(at);

@@ -210,6 +210,8 @@ impl World {
             self.grant(at, wishes);
         } else {
             // A writer that ended takes nothing any more: somebody restarts the machine.
+            let why = self.nodes.get(at).and_then(|node| node.life.as_ref()?.replica.failure());
+            self.note("node failed", format_args!("{at} {why:?}"));
             self.node_down(at)?;
         }
         Ok(())
@@ -227,6 +229,8 @@ impl World {
         let head = self.hub.head().unwrap_or_default();
         self.note("hub turn", format_args!("{} {}", head.size, hex::encode(head.root)));
         if !goes_on {
+            let why = self.hub.life.as_ref().and_then(|life| life.committer.failure());
+            self.note("hub failed", format_args!("{why:?}"));
             return self.hub_down();
         }
         for line in self.hub.lines() {
