@@ -100,6 +100,14 @@ pub enum JournalError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The view was brought to more than the log has: the log has lost what was accepted.
+    #[error("the log has {found} entries, {applied} were applied: its end is lost")]
+    Shorter {
+        /// As the view has it.
+        applied: u64,
+        /// As the log has it.
+        found: u64,
+    },
     /// An entry cannot be read.
     #[error(transparent)]
     Entry(#[from] EntryError),
@@ -236,7 +244,13 @@ impl Journal {
             appended: Vec::new(),
             options,
         };
+        let found = journal.reader.next().0;
+        if applied > found {
+            return Err(JournalError::Shorter { applied, found });
+        }
         journal.replay(applied, replay)?;
+        // What was synced after the last anchor is as good as what was before: from the next settling on it is known.
+        journal.log.set_anchor(journal.frontier.root(), &journal.frontier.encode());
         Ok(journal)
     }
 

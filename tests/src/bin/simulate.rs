@@ -1,5 +1,7 @@
 //! Runs seeded simulations of the whole province: many, or one again with everything that happens in it.
 
+#![allow(clippy::print_stdout, reason = "what it finds is its output")]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;

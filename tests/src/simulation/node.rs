@@ -6,7 +6,7 @@ use std::pin::Pin;
 use futures::FutureExt as _;
 use lienthong_node::log::{self, Disk, HashFile, OpenError};
 use lienthong_node::replica::{
-    Draft, FeedError, Head, Journal, NoReplay, Outcome, Replica, WriteError, Writer, Written,
+    Draft, FeedError, Head, Journal, JournalError, NoReplay, Outcome, Replica, WriteError, Writer, Written,
 };
 use lienthong_node::sync::{
     Action, BatchBuilder, Event, Machine as Sync, Phase, Roots as _, Settings, feed_piece, verify_receipt,
@@ -137,7 +137,15 @@ impl Node {
             self.identity.author(),
             journal_options(false),
             &mut NoReplay,
-        )?;
+        );
+        let journal = match journal {
+            Ok(journal) => journal,
+            Err(JournalError::Shorter { .. }) => {
+                self.fate = Fate::Damaged;
+                return Ok(Opened::Damaged);
+            }
+            Err(other) => return Err(other.into()),
+        };
         self.machine.disk.rebase(dir)?;
         let (replica, writer) = Replica::without_threads(journal, clock, job());
         let head = *replica.head().borrow();
