@@ -32,7 +32,7 @@ use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncCli
 use crate::web::{Officers, Page};
 
 /// sled's cache at a node: an old office PC has little memory to give.
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+pub(crate) const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// Records that may wait for the view.
 const UNFLUSHED_MAX: usize = 1_024;
 /// Opened frames kept for readers.

@@ -5,7 +5,7 @@ use lienthong_tests::simulation::{Faults, run};
 
 /// New schedules in each run of the tests: what an unoptimised build runs in about a minute on one core. More are a
 /// command: `cargo run --release -p lienthong-tests --bin simulate -- --seeds 10000`.
-const SEEDS: u64 = 48;
+const SEEDS: u64 = 40;
 /// The kept ones: each once broke a promise.
 const KEPT: &str = include_str!("../seeds.txt");
 

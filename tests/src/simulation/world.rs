@@ -228,14 +228,15 @@ impl World {
         let goes_on = self.hub.turn(self.now, due);
         let head = self.hub.head().unwrap_or_default();
         self.note("hub turn", format_args!("{} {}", head.size, hex::encode(head.root)));
+        // Sessions say what they were answered, whatever becomes of the writer behind it.
+        for line in self.hub.lines() {
+            let said = self.hub.say(line);
+            self.told(line, said);
+        }
         if !goes_on {
             let why = self.hub.life.as_ref().and_then(|life| life.committer.failure());
             self.note("hub failed", format_args!("{why:?}"));
             return self.hub_down();
-        }
-        for line in self.hub.lines() {
-            let said = self.hub.say(line);
-            self.told(line, said);
         }
         Ok(())
     }
