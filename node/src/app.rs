@@ -34,7 +34,7 @@ use crate::sync::{self, BatchBuilder, Evidence, EvidenceError, Settings, SyncCli
 use crate::web::{Officers, Page};
 
 /// sled's cache at a node: an old office PC has little memory to give.
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+pub(crate) const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// Records that may wait for the view: more at once are written in less time, and take more memory.
 const UNFLUSHED_MAX: usize = 8_192;
 /// Opened frames kept for readers.
@@ -469,8 +469,12 @@ pub(crate) fn open_journal(
         unit: identity.unit().clone(),
         provincial_key: Arc::clone(identity.provincial_key()),
     };
-    let options =
-        JournalOptions { frames_cached: FRAMES_CACHED, unflushed_max: UNFLUSHED_MAX, follow: false };
+    let options = JournalOptions {
+        frames_cached: FRAMES_CACHED,
+        unflushed_max: UNFLUSHED_MAX,
+        follow: false,
+        secret: crate::replica::secret,
+    };
     let journal =
         Journal::open(opened.writer, opened.reader, hashes, view, catalogue, author, options, replay)?;
     Ok((journal, remarks))

@@ -12,6 +12,7 @@ pub mod processes;
 pub mod programs;
 pub mod proxy;
 pub mod sharing;
+pub mod simulation;
 pub mod stage;
 pub mod visitor;
 

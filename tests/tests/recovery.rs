@@ -6,6 +6,7 @@ use std::path::Path;
 use lienthong_node::app::{Node, StartError, system_clock};
 use lienthong_node::identity::enrol;
 use lienthong_node::recover::{RecoverError, in_place, replace};
+use lienthong_node::replica::JournalError;
 use lienthong_proto::value::Value;
 use lienthong_tests::{
     Province, acknowledged, brisk, catalogue, copy_folder, make_node, member, reopened, token,
@@ -117,6 +118,31 @@ async fn p1_a_lost_node_is_refilled_from_the_hub() {
     node.start_sync(brisk());
     acknowledged(&node).await.unwrap();
     assert_eq!(hub.dataset.totals().records, 700);
+}
+
+/// Goal: the end of a log does not vanish without anybody noticing. Method: the anchor is lost and the last frame cut, so
+/// that the log itself looks whole; the view knows that there was more.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_log_shorter_than_what_was_made_of_it_does_not_open_and_is_mended() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let one = dir.path().join("node");
+    let node = make_node(&hub, &address, &one, UNIT).await.unwrap();
+    node.start_sync(brisk());
+    for n in 0..5 {
+        node.write(vec![member(UNIT, &format!("0330700{n:05}"), "Nguyễn Văn An").unwrap()]).await;
+    }
+    acknowledged(&node).await.unwrap();
+    let head = *node.replica.head().borrow();
+    node.close().await;
+    drop(node);
+    std::fs::remove_file(one.join("log/anchor")).unwrap();
+    let segment = std::fs::OpenOptions::new().write(true).open(one.join("log/00000000.seg")).unwrap();
+    segment.set_len(segment.metadata().unwrap().len() - 10).unwrap();
+    let opened = reopened_until_unlocked(&one);
+    assert!(matches!(opened, Err(StartError::Journal(JournalError::Shorter { .. }))), "{opened:?}");
+    in_place(&one).await.unwrap();
+    let node = Node::open(&one, catalogue().unwrap(), system_clock).unwrap();
+    assert_eq!(*node.replica.head().borrow(), head);
 }
 
 /// Goal: damage below what the hub holds is mended in place, to the hash; damage of what was never sent is

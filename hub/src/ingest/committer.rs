@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use lienthong_node::observe::Job;
-use lienthong_node::replica::{Draft, Journal, JournalError, WriteError, Written, secret, settler};
+use lienthong_node::replica::{Draft, Journal, JournalError, WriteError, Written, settler};
 use lienthong_node::store::Batch;
 use lienthong_proto::batch;
 use lienthong_proto::change::path;
@@ -58,6 +58,7 @@ enum Answer {
 /// The ledger's writer.
 pub struct Committer {
     pub(super) journal: Journal,
+    queue: mpsc::Receiver<Command>,
     /// The writer's own copy of the books, ahead of what is published within a group.
     pub(super) books: Books,
     published: Arc<RwLock<Books>>,
@@ -84,8 +85,22 @@ impl Committer {
         books: Books,
         feed: FeedIndex,
         clock: fn() -> UnixMillis,
-        (meters, job): (Arc<Meters>, Arc<Job>),
+        counted: (Arc<Meters>, Arc<Job>),
     ) -> std::io::Result<(CommitterHandle, JoinHandle<()>)> {
+        let (handle, committer) = Self::without_threads(journal, books, feed, clock, counted);
+        settler(handle.commands.downgrade(), || Command::Settle)?;
+        let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run())?;
+        Ok((handle, thread))
+    }
+
+    /// As [`Committer::start`], without threads: nothing happens but by [`Committer::turn`].
+    pub fn without_threads(
+        journal: Journal,
+        books: Books,
+        feed: FeedIndex,
+        clock: fn() -> UnixMillis,
+        (meters, job): (Arc<Meters>, Arc<Job>),
+    ) -> (CommitterHandle, Self) {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (failure, failed) = watch::channel(None);
         let (noticed_sender, noticed) = watch::channel(0);
@@ -100,6 +115,7 @@ impl Committer {
         };
         let committer = Self {
             journal,
+            queue,
             books,
             published,
             feed,
@@ -113,62 +129,79 @@ impl Committer {
             meters,
             job,
         };
-        settler(handle.commands.downgrade(), || Command::Settle)?;
-        let thread =
-            std::thread::Builder::new().name("committer".into()).spawn(move || committer.run(queue))?;
-        Ok((handle, thread))
+        (handle, committer)
     }
 
-    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
-        while let Some(first) = queue.blocking_recv() {
-            let mut answers = Vec::new();
-            let mut closing = None;
-            let mut flushed = Vec::new();
-            let mut due = false;
-            let mut next = Some(first);
-            let mut outcome = Ok(());
-            while let Some(command) = next {
-                if let Command::Close(answer) = command {
-                    closing = Some(answer);
-                    break;
-                }
-                due |= matches!(command, Command::Settle);
-                if let Command::Flush(answer) = command {
-                    flushed.push(answer);
-                } else {
-                    outcome = self.take(command, &mut answers);
-                }
-                if outcome.is_err() || answers.len() >= GROUP_MAX {
-                    break;
-                }
-                next = queue.try_recv().ok();
-            }
-            let outcome = outcome.and_then(|()| self.commit());
-            if let Err(error) = outcome {
-                self.fail(&error, answers);
-                return;
-            }
-            answers.into_iter().for_each(deliver);
-            if let Err(error) = self.redirect().and_then(|()| self.settle_readings()) {
-                self.fail(&error, Vec::new());
-                return;
-            }
-            if let Err(error) = self.settle(due || closing.is_some() || !flushed.is_empty()) {
-                self.fail(&error, Vec::new());
-                return;
-            }
-            self.job.progress();
-            for answer in flushed {
-                let _ = answer.send(());
-            }
-            if let Some(answer) = closing {
-                let _ = answer.send(());
+    fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            if !self.round(first) {
                 return;
             }
         }
         if let Err(error) = self.settle(true) {
             self.fail(&error, Vec::new());
         }
+    }
+
+    /// Does everything that waits, first what is `due` once a second; whether the writer goes on.
+    pub fn turn(&mut self, due: bool) -> bool {
+        let mut next = due.then_some(Command::Settle).or_else(|| self.queue.try_recv().ok());
+        while let Some(first) = next {
+            if !self.round(first) {
+                return false;
+            }
+            next = self.queue.try_recv().ok();
+        }
+        true
+    }
+
+    /// One group commit, from its first command on; whether the writer goes on.
+    fn round(&mut self, first: Command) -> bool {
+        let mut answers = Vec::new();
+        let mut closing = None;
+        let mut flushed = Vec::new();
+        let mut due = false;
+        let mut next = Some(first);
+        let mut outcome = Ok(());
+        while let Some(command) = next {
+            if let Command::Close(answer) = command {
+                closing = Some(answer);
+                break;
+            }
+            due |= matches!(command, Command::Settle);
+            if let Command::Flush(answer) = command {
+                flushed.push(answer);
+            } else {
+                outcome = self.take(command, &mut answers);
+            }
+            if outcome.is_err() || answers.len() >= GROUP_MAX {
+                break;
+            }
+            next = self.queue.try_recv().ok();
+        }
+        let outcome = outcome.and_then(|()| self.commit());
+        if let Err(error) = outcome {
+            self.fail(&error, answers);
+            return false;
+        }
+        answers.into_iter().for_each(deliver);
+        if let Err(error) = self.redirect().and_then(|()| self.settle_readings()) {
+            self.fail(&error, Vec::new());
+            return false;
+        }
+        if let Err(error) = self.settle(due || closing.is_some() || !flushed.is_empty()) {
+            self.fail(&error, Vec::new());
+            return false;
+        }
+        self.job.progress();
+        for answer in flushed {
+            let _ = answer.send(());
+        }
+        let goes_on = closing.is_none();
+        if let Some(answer) = closing {
+            let _ = answer.send(());
+        }
+        goes_on
     }
 
     fn take(&mut self, command: Command, answers: &mut Vec<Answer>) -> Result<(), JournalError> {
@@ -271,12 +304,19 @@ impl Committer {
             let (held, found) = (held.frontier.size(), batch.first.0);
             return Ok(Err(CommitError::Overtaken { held, found }));
         }
+        // Two machines with one replica's disk, each on a line of its own: what one sent may be as long as what the
+        // other is followed through by its session, and yet another log.
+        if held.frontier.root() != batch.onto {
+            return Ok(Err(CommitError::Diverged { at: batch.first.0 }));
+        }
         let unit = held.unit.clone();
         let count = self.books.quarantined_of(&unit);
         if count >= QUARANTINE_MAX {
             return Ok(Err(CommitError::QuarantineFull { unit, count }));
         }
         let now = (self.clock)();
+        // What the province has written in this group stands before the batch, and is judged with.
+        self.journal.append_staged()?;
         let verdicts = self.judge(&unit, &batch)?;
         let packed = strip_forbidden(&batch, &verdicts)?;
         let acceptance = Acceptance {
@@ -290,7 +330,7 @@ impl Committer {
         };
         // Staged entries of this group come first, so the acceptance's place is next().
         let dot = Dot { replica: self.journal.author().replica, sequence: self.journal.next() };
-        let (bytes, leaf) = acceptance.build(dot, &secret())?;
+        let (bytes, leaf) = acceptance.build(dot, &self.journal.secret())?;
         let position = self.journal.append_accepted(&bytes, leaf, &packed)?;
         let admission = Admission {
             acceptance: &acceptance,
@@ -356,8 +396,8 @@ impl Committer {
             let mut synced = true;
             let mut verdicts = BTreeMap::new();
             {
-                let touched = &self.touched;
-                let unsynced = |record: &RecordId| touched.contains(record);
+                let (touched, journal) = (&self.touched, &self.journal);
+                let unsynced = |record: &RecordId| touched.contains(record) || journal.is_staged(record);
                 let catalogue = Arc::clone(self.journal.catalogue());
                 let (own, next) = (self.journal.author().replica, self.journal.next().0);
                 let (replicas, succession) = (&self.books.replicas, &self.books.succession);

@@ -119,6 +119,9 @@ impl Committer {
     }
 
     fn decide(&mut self, decision: Decision) -> Result<Result<Written, WriteError>, JournalError> {
+        if self.journal.is_staged(&decision.record) {
+            self.commit()?;
+        }
         if let Some(seen) = &decision.seen
             && *seen != self.sides(&decision)?
         {

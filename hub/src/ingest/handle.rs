@@ -40,6 +40,14 @@ pub enum CommitError {
         /// Where the batch begins.
         found: u64,
     },
+    /// It continues another log than the one held, which has just grown; the sender must greet again.
+    #[error(
+        "lô nối tiếp một nhật ký khác với nhật ký tỉnh đang giữ, từ mục {at} · the batch continues another log than the hub holds, at {at}"
+    )]
+    Diverged {
+        /// Where the batch begins.
+        at: u64,
+    },
     /// The replica was never enrolled here.
     #[error("máy {0} chưa được ghi danh · replica {0} is not enrolled")]
     Unknown(ReplicaId),

@@ -122,6 +122,8 @@ pub struct VerifiedBatch {
     pub replica: ReplicaId,
     /// First sequence.
     pub first: Sequence,
+    /// The root of the log that it was seen to continue.
+    pub onto: Digest,
     /// The bytes to log, as they came but for what was erased.
     pub packed: Bytes,
     /// What is in it, in order.
@@ -282,6 +284,7 @@ fn chained(held: &Held, envelope: &Envelope) -> Result<VerifiedBatch, VerifyErro
     Ok(VerifiedBatch {
         replica: held.replica,
         first: Sequence(envelope.first),
+        onto: held.frontier.root(),
         packed,
         contents,
         frontier,

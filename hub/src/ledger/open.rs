@@ -7,7 +7,9 @@ use std::sync::Arc;
 use lienthong_node::at_rest::KeyRing;
 use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::{self, Disk, HashFile};
-use lienthong_node::replica::{Author, Journal, JournalError, JournalOptions, Replay, Replayed, log_dir};
+use lienthong_node::replica::{
+    Author, Journal, JournalError, JournalOptions, Replay, Replayed, log_dir, secret,
+};
 use lienthong_node::store::{Batch, Keyspace, SledView, View, ViewError, ViewOpened};
 use lienthong_proto::batch;
 use lienthong_proto::bytes::Malformed;
@@ -100,26 +102,34 @@ pub fn open(
     if let Some(aside) = view.set_aside {
         remarks.push(format!("the view was damaged: set aside as {}, rebuilt from the log", aside.display()));
     }
-    let view: Arc<dyn View> = Arc::new(view.view);
-    let feed = FeedIndex::new(Arc::clone(&view));
-    let books = Books::load(view.as_ref())?;
-    let mut replay = BooksReplay { books, feed: feed.clone(), extra: Batch::default() };
     let journal_options = JournalOptions {
         frames_cached: options.frames_cached,
         unflushed_max: options.unflushed_max,
         follow: true,
+        secret,
     };
-    let journal = Journal::open(
-        opened.writer,
-        opened.reader,
-        hashes,
-        view,
-        catalogue,
-        author,
-        journal_options,
-        &mut replay,
-    )?;
-    Ok(Opened { journal, books: replay.books, feed, remarks })
+    let view = Arc::new(view.view);
+    let mut opened = assemble((opened, hashes, view), author, catalogue, journal_options)?;
+    opened.remarks = remarks;
+    Ok(opened)
+}
+
+/// Puts a ledger together from its opened log, its leaf hashes and its view.
+///
+/// # Errors
+/// [`LedgerError`].
+pub fn assemble(
+    (log, hashes, view): (log::Opened, HashFile, Arc<dyn View>),
+    author: Author,
+    catalogue: Arc<Catalogue>,
+    options: JournalOptions,
+) -> Result<Opened, LedgerError> {
+    let feed = FeedIndex::new(Arc::clone(&view));
+    let books = Books::load(view.as_ref())?;
+    let mut replay = BooksReplay { books, feed: feed.clone(), extra: Batch::default() };
+    let (writer, reader) = (log.writer, log.reader);
+    let journal = Journal::open(writer, reader, hashes, view, catalogue, author, options, &mut replay)?;
+    Ok(Opened { journal, books: replay.books, feed, remarks: Vec::new() })
 }
 
 /// Opens the view. One of a version that did not index who names whom is made again from the log.

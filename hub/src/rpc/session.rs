@@ -23,7 +23,7 @@ use tonic::{Status, Streaming};
 
 use crate::app::Hub;
 use crate::feed::FeedReader;
-use crate::ingest::{Accepted, CommitError, Envelope, Held, VerifyError, verify};
+use crate::ingest::{Accepted, CommitError, Contradiction, Envelope, Intake, VerifyError, Whose, verify};
 use crate::ledger::HeldReplica;
 use crate::observe::Arrival;
 use crate::pki::{Enrolled, Refusal, ReplicaState, Role};
@@ -63,7 +63,7 @@ pub(super) struct Session {
     hub: Arc<Hub>,
     enrolled: Enrolled,
     down: mpsc::Sender<Result<wire::Down, Status>>,
-    held: Option<Held>,
+    intake: Option<Intake>,
     notice_cursor: u64,
     told: ToldCursor,
     feed: Option<FeedReader>,
@@ -83,9 +83,9 @@ impl Session {
         down: mpsc::Sender<Result<wire::Down, Status>>,
     ) -> Self {
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
-        let (held, feed, witness, asked) = (None, None, None, None);
+        let (intake, feed, witness, asked) = (None, None, None, None);
         let (notice_cursor, authority) = (0, FIRST);
-        Self { hub, enrolled, down, held, notice_cursor, told, feed, answers, authority, witness, asked }
+        Self { hub, enrolled, down, intake, notice_cursor, told, feed, answers, authority, witness, asked }
     }
 
     /// Converses to the end; `hello` was read already, or is read first.
@@ -94,7 +94,7 @@ impl Session {
         let ended = self.converse(up, hello).await;
         // What was verified is committed whether or not the peer waits for the answer.
         while self.answers.next().await.is_some() {}
-        if self.held.is_some() {
+        if self.intake.is_some() {
             self.hub.live.left(replica, self.hub.now());
         }
         if let Err(End::Status(status)) = ended {
@@ -206,18 +206,14 @@ impl Session {
         };
         let held = held.unwrap_or_else(|| HeldReplica::empty(self.enrolled.unit.clone()));
         let held_size = held.frontier.size();
-        if hello.log_size < held_size {
-            return self
-                .fence(&held.checkpoint, &format!("log size {} below {held_size}", hello.log_size))
-                .await;
-        }
-        // What it signed it had on its disk: a log that comes back shorter was rolled back, sent or not.
-        if let Some(said) = self.hub.heartbeats.get(replica)
-            && hello.log_size < said.checkpoint.size
-        {
-            let reason = format!("log size {} below {} it had signed", hello.log_size, said.checkpoint.size);
-            return self.fence(&said.note, &reason).await;
-        }
+        let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
+        let erased = Arc::new(self.hub.erased_for());
+        let whose = Whose { replica, origin: origin.clone(), key, erased };
+        let said = self.hub.heartbeats.get(replica);
+        let intake = match Intake::greeted(whose, &held, said.as_ref(), hello.log_size) {
+            Ok(intake) => intake,
+            Err(contradiction) => return self.fence(&contradiction).await,
+        };
         self.hub.live.greeted(replica, &hello, held_size, self.hub.now());
         if self.hub.readmits() {
             self.hub.committer.greeted(replica, hello.log_size).await;
@@ -227,7 +223,6 @@ impl Session {
         let writes = self.enrolled.role != Role::Auditor;
         self.feed = self.feed_reader(&hello).filter(|_| writes);
         self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
-        let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let receipt = if held_size > 0 {
             let checkpoint = Checkpoint { origin: origin.clone(), size: held_size, root: held.root };
             Some(self.receipt(&checkpoint, held.ledger_index, held.at.0)?)
@@ -270,8 +265,7 @@ impl Session {
                 if authorities.former().is_none() { authorities.current().number } else { 0 }
             },
         };
-        let erased = Arc::new(self.hub.erased_for());
-        self.held = Some(Held { replica, origin, key, frontier: held.frontier, announced: None, erased });
+        self.intake = Some(intake);
         self.send(wire::down::Message::Welcome(welcome)).await?;
         if let Some((asking, introduced)) = introduced
             && asking.named(&self.hub, &self.enrolled, &introduced).await
@@ -419,12 +413,9 @@ impl Session {
     }
 
     async fn batch(&mut self, batch: wire::Batch) -> Result<(), End> {
-        let Some(mut held) = self.held.clone() else { return Err(End::Gone) };
-        held.announced = self.hub.heartbeats.awaited(self.enrolled.replica);
-        if batch.first < held.frontier.size() {
-            // Sent twice: what is held was acknowledged, and is again.
-            return Ok(());
-        }
+        let Some(intake) = &self.intake else { return Err(End::Gone) };
+        let announced = self.hub.heartbeats.awaited(self.enrolled.replica);
+        let Some(held) = intake.expected(batch.first, announced) else { return Ok(()) };
         let permit = self.hub.budget().await.ok_or(End::Gone)?;
         let envelope = Envelope {
             first: batch.first,
@@ -443,22 +434,19 @@ impl Session {
         };
         let verified = match verified {
             Ok(verified) => verified,
-            Err(VerifyError::Root) => {
-                let held = self.held_checkpoint();
-                return self.fence(&held, "its log continues from other entries than those held").await;
+            Err(error) => {
+                let Some(shown) = error.contradicts() else {
+                    return Err(Status::invalid_argument(error.to_string()).into());
+                };
+                let own = matches!(error, VerifyError::Announced);
+                let held = if own { self.announced() } else { self.held_checkpoint() };
+                return self.fence(&Contradiction { held, shown: shown.to_owned() }).await;
             }
-            Err(VerifyError::Announced) => {
-                return self.fence(&self.announced(), "its log continues otherwise than it had signed").await;
-            }
-            Err(error) => return Err(Status::invalid_argument(error.to_string()).into()),
         };
         let arrival = Arrival::received(&verified, &self.enrolled.unit);
         let (replica, reached) = (self.enrolled.replica, verified.reached);
-        if let Some(held) = &mut self.held {
-            held.frontier = verified.frontier.clone();
-        }
-        let origin = self.held.as_ref().map(|held| held.origin.clone()).unwrap_or_default();
-        let checkpoint = Checkpoint { origin, size: verified.frontier.size(), root: verified.root };
+        let Some(intake) = &mut self.intake else { return Err(End::Gone) };
+        let checkpoint = intake.follow(&verified);
         // Handed over before the next message is read, so that batches keep their order, and never waited
         // for here: a session that waits for a place in memory must not hold up the answers that free one.
         match self.hub.committer.submit(verified, permit).await {
@@ -501,7 +489,9 @@ impl Session {
                 self.send(wire::down::Message::Receipt(receipt)).await?;
                 if accepted.erased { self.tell_erasures(0).await } else { Ok(()) }
             }
-            Err(error @ CommitError::Overtaken { .. }) => Err(Status::aborted(error.to_string()).into()),
+            Err(error @ (CommitError::Overtaken { .. } | CommitError::Diverged { .. })) => {
+                Err(Status::aborted(error.to_string()).into())
+            }
             Err(error @ CommitError::QuarantineFull { .. }) => {
                 Err(Status::resource_exhausted(error.to_string()).into())
             }
@@ -525,49 +515,43 @@ impl Session {
 
     async fn heartbeat(&mut self, heartbeat: &wire::Heartbeat) -> Result<(), End> {
         let signed = self.signed(&heartbeat.checkpoint)?;
-        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
         let held = self.hub.committer.books().read().replicas.get(&self.enrolled.replica).cloned();
-        // What was verified is held as soon as it is on the disk.
-        let verified = |held: &Held| held.frontier.size() == size && held.frontier.root() == root;
-        let mut reached = self.held.as_ref().is_some_and(verified);
         let held_size = held.as_ref().map_or(0, |held| held.frontier.size());
-        if let Some(held) = held {
-            // A smaller size may be an old connection's late word; only another root is a contradiction.
-            let same_size = size == held.frontier.size();
-            reached |= same_size;
-            if same_size && root != held.root {
-                return self.fence_with(&held.checkpoint, &heartbeat.checkpoint).await;
-            }
-        }
+        let Some(intake) = &self.intake else { return Err(End::Gone) };
+        let reached = match intake.compared(&signed, held.as_ref()) {
+            Ok(reached) => reached,
+            Err(contradiction) => return self.fence(&contradiction).await,
+        };
         if self.hub.heartbeats.heard(self.enrolled.replica, &signed, reached, self.hub.now()) {
             let hub = Arc::clone(&self.hub);
             tokio::task::spawn_blocking(move || hub.keep_heartbeats());
         }
-        self.hub.live.announced(self.enrolled.replica, heartbeat, (size, held_size), self.hub.now());
+        self.hub.live.announced(
+            self.enrolled.replica,
+            heartbeat,
+            (signed.checkpoint().size, held_size),
+            self.hub.now(),
+        );
         Ok(())
     }
 
     async fn prefix(&mut self, prefix: &wire::Prefix) -> Result<(), End> {
         self.signed(&prefix.checkpoint)?;
-        let held = self.held_checkpoint();
-        self.fence_with(&held, &prefix.checkpoint).await
+        let contradiction = Contradiction { held: self.held_checkpoint(), shown: prefix.checkpoint.clone() };
+        self.fence(&contradiction).await
     }
 
     fn signed(&self, text: &str) -> Result<SignedCheckpoint, End> {
-        let Some(held) = &self.held else { return Err(End::Gone) };
-        SignedCheckpoint::verify(text.as_bytes(), &held.origin, held.key)
-            .map_err(|error| Status::invalid_argument(error.to_string()).into())
+        let Some(intake) = &self.intake else { return Err(End::Gone) };
+        intake.signed(text).map_err(|error| Status::invalid_argument(error.to_string()).into())
     }
 
-    async fn fence(&mut self, held: &str, reason: &str) -> Result<(), End> {
-        self.fence_with(held, reason).await
-    }
-
-    async fn fence_with(&mut self, held: &str, shown: &str) -> Result<(), End> {
-        self.hub.fence(self.enrolled.replica, &[held.to_owned(), shown.to_owned()]).await;
+    async fn fence(&mut self, contradiction: &Contradiction) -> Result<(), End> {
+        let Contradiction { held, shown } = contradiction;
+        self.hub.fence(self.enrolled.replica, &[held.clone(), shown.clone()]).await;
         let refusal = Refusal::Fenced.to_string();
         let (vi, en) = refusal.split_once(" · ").unwrap_or((&refusal, &refusal));
-        let fenced = wire::Fenced { held_checkpoint: held.to_owned(), vi: vi.to_owned(), en: en.to_owned() };
+        let fenced = wire::Fenced { held_checkpoint: held.clone(), vi: vi.to_owned(), en: en.to_owned() };
         self.send(wire::down::Message::Fenced(fenced)).await?;
         Err(refused(Refusal::Fenced).into())
     }

@@ -1,5 +1,5 @@
 //! Leaf hashes beside the log, with the roots of every 256 and 65,536 of them: proofs over millions of
-//! entries read a few pages. Not synced; rebuilt from the log when short.
+//! entries read a few pages. Not synced; rebuilt from the log when short, or when a power cut left other bytes.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,7 +20,7 @@ pub struct HashFile {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     /// Hashes at each level.
     lengths: [u64; LEVELS],
@@ -42,10 +42,7 @@ impl HashFile {
         let files = [open(0)?, open(1)?, open(2)?];
         let [leaves, ..] = &files;
         let length = (leaves.metadata()?.len() / 32).min(entries);
-        let hashes = Self {
-            files,
-            inner: Mutex::new(Inner { lengths: [0; LEVELS], groups: [Frontier::new(), Frontier::new()] }),
-        };
+        let hashes = Self { files, inner: Mutex::default() };
         hashes.restore(length)?;
         Ok(hashes)
     }
@@ -79,6 +76,11 @@ impl HashFile {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Forgets all of them, to be made again.
+    pub fn forget(&self) {
+        *self.inner.lock() = Inner::default();
     }
 
     /// Appends leaf hashes.

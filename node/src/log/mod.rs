@@ -25,7 +25,7 @@ mod tests;
 mod writer;
 
 pub use anchor::{Anchor, anchor_bytes, anchors};
-pub use disk::Disk;
+pub use disk::{Disk, Medium};
 pub use frame::{FRAME_PAYLOAD_MAX, Frame, FramePosition};
 pub use hashes::HashFile;
 pub use open::{

@@ -41,8 +41,12 @@ impl Bench {
         let opened = crate::log::open(&dir.path().join("log"), replica, Disk::real())?;
         let hashes = HashFile::open(&dir.path().join("log"), opened.writer.next_sequence().0)?;
         let author = Author { replica, unit: "33".parse()?, provincial_key: Arc::new([1; 32]) };
-        let options =
-            JournalOptions { frames_cached: NonZeroUsize::MIN, unflushed_max: 1_000, follow: false };
+        let options = JournalOptions {
+            frames_cached: NonZeroUsize::MIN,
+            unflushed_max: 1_000,
+            follow: false,
+            secret: crate::replica::secret,
+        };
         let journal = Journal::open(
             opened.writer,
             opened.reader,

@@ -8,17 +8,20 @@ use lienthong_proto::batch;
 use lienthong_proto::checkpoint::SignedCheckpoint;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::hash::Signer as _;
+use lienthong_proto::ids::Sequence;
 use lienthong_proto::merkle::Frontier;
 
 use super::refill::{ask, entries_of};
 use super::replace::erase_again;
 use super::{RecoverError, RecoverReport, io, sync_folder};
+use crate::app::CACHE_BYTES;
 use crate::at_rest::KeyRing;
 use crate::dataset::Payload;
 use crate::identity::{NodeIdentity, Proxy};
 use crate::lock::DataLock;
 use crate::log::{self, Disk, LogWriter, salvage};
 use crate::replica::log_dir;
+use crate::store::{SledView, View as _};
 
 /// Where the mended log is made.
 const FRESH: &str = "log.recovering";
@@ -60,8 +63,8 @@ pub async fn in_place_through(
         sync_folder(data)?;
         return Ok(report);
     }
-    let (_, faults) = log::verify(&dir, identity.replica(), keys)?;
-    if faults.is_empty() {
+    let (found, faults) = log::verify(&dir, identity.replica(), keys)?;
+    if faults.is_empty() && !is_outrun(data, found, keys) {
         return Err(RecoverError::Whole);
     }
     if fresh.exists() {
@@ -93,6 +96,15 @@ pub async fn in_place_through(
     sync_folder(data)?;
     report.kept = Some(aside);
     Ok(report)
+}
+
+/// Whether the view was brought to more than the log has by now: its end is lost, and passes for one that was never
+/// written. A view that does not open says nothing.
+fn is_outrun(data: &Path, found: Sequence, keys: &KeyRing) -> bool {
+    let view = data.join("view");
+    let opened = view.exists().then(|| SledView::open_sealed(&view, CACHE_BYTES, keys));
+    let applied = opened.and_then(Result::ok).and_then(|opened| opened.view.applied().ok().flatten());
+    applied.is_some_and(|applied| applied > found.0)
 }
 
 struct Mended {

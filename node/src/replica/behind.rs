@@ -1,4 +1,4 @@
-//! The thread that brings the state to the view, beside the writer.
+//! What brings the state to the view beside the writer: a thread, or without threads the writer's own later turn.
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::Builder;
@@ -7,7 +7,15 @@ use crate::dataset::{DatasetError, Flush};
 use crate::store::ViewError;
 
 /// Commits one flush after the other.
-pub(super) struct Behind {
+pub(super) enum Behind {
+    /// In a thread of its own.
+    Thread(Beside),
+    /// Where it is next asked for; what was begun and not committed yet.
+    Later(Option<Flush>),
+}
+
+/// The thread's handle.
+pub(super) struct Beside {
     flushes: SyncSender<Flush>,
     committed: Receiver<Result<(), DatasetError>>,
     /// One was handed over and not heard of yet.
@@ -29,7 +37,7 @@ impl Behind {
                 }
             }
         })?;
-        Ok(Self { flushes, committed, going_on: false })
+        Ok(Self::Thread(Beside { flushes, committed, going_on: false }))
     }
 
     /// Whether a flush goes on.
@@ -37,14 +45,19 @@ impl Behind {
     /// # Errors
     /// [`DatasetError`] if the view refused one.
     pub(super) fn is_busy(&mut self) -> Result<bool, DatasetError> {
-        if self.going_on {
-            match self.committed.try_recv() {
-                Err(TryRecvError::Empty) => {}
-                Ok(committed) => self.heard(committed)?,
-                Err(TryRecvError::Disconnected) => return Err(gone()),
+        match self {
+            Self::Later(_) => self.wait().map(|()| false),
+            Self::Thread(beside) => {
+                if beside.going_on {
+                    match beside.committed.try_recv() {
+                        Err(TryRecvError::Empty) => {}
+                        Ok(committed) => beside.heard(committed)?,
+                        Err(TryRecvError::Disconnected) => return Err(gone()),
+                    }
+                }
+                Ok(beside.going_on)
             }
         }
-        Ok(self.going_on)
     }
 
     /// Waits until what was begun is in the view.
@@ -52,11 +65,14 @@ impl Behind {
     /// # Errors
     /// [`DatasetError`] if the view refused it.
     pub(super) fn wait(&mut self) -> Result<(), DatasetError> {
-        if !self.going_on {
-            return Ok(());
+        match self {
+            Self::Later(flush) => flush.take().map_or(Ok(()), Flush::commit),
+            Self::Thread(beside) if beside.going_on => {
+                let committed = beside.committed.recv().map_err(|_| gone())?;
+                beside.heard(committed)
+            }
+            Self::Thread(_) => Ok(()),
         }
-        let committed = self.committed.recv().map_err(|_| gone())?;
-        self.heard(committed)
     }
 
     /// Hands a flush over; the one before must have been heard of.
@@ -64,11 +80,18 @@ impl Behind {
     /// # Errors
     /// [`DatasetError`] if the thread is gone.
     pub(super) fn begin(&mut self, flush: Flush) -> Result<(), DatasetError> {
-        self.flushes.send(flush).map_err(|_| gone())?;
-        self.going_on = true;
+        match self {
+            Self::Later(begun) => *begun = Some(flush),
+            Self::Thread(beside) => {
+                beside.flushes.send(flush).map_err(|_| gone())?;
+                beside.going_on = true;
+            }
+        }
         Ok(())
     }
+}
 
+impl Beside {
     fn heard(&mut self, committed: Result<(), DatasetError>) -> Result<(), DatasetError> {
         self.going_on = false;
         committed

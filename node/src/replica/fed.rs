@@ -16,7 +16,7 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 
-use super::journal::{Journal, JournalError, secret};
+use super::journal::{Journal, JournalError};
 use crate::dataset::{Admitted, EntryAt, Source};
 use crate::log::FramePosition;
 
@@ -118,7 +118,7 @@ impl Journal {
         };
         let event = fed_event(from, piece, items.len(), now);
         let dot = Dot { replica: self.author().replica, sequence: self.next() };
-        let (bytes, leaf) = event.build(dot, &secret())?;
+        let (bytes, leaf) = event.build(dot, &self.secret())?;
         let position = self.append_accepted(&bytes, leaf, &piece.packed)?;
         let decisions = self.apply_fed(&items, position, now)?;
         // An own change is read back from the log, and must be synced for that.

@@ -65,6 +65,8 @@ pub struct JournalOptions {
     pub unflushed_max: usize,
     /// Own changes are told to whoever takes them by [`Journal::take_appended`].
     pub follow: bool,
+    /// Where the secrets come from that salt what an entry commits to: [`secret`], but where runs must be equal.
+    pub secret: fn() -> [u8; 16],
 }
 
 /// An own change that was appended.
@@ -98,6 +100,14 @@ pub enum JournalError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The view was brought to more than the log has: the log has lost what was accepted.
+    #[error("the log has {found} entries, {applied} were applied: its end is lost")]
+    Shorter {
+        /// As the view has it.
+        applied: u64,
+        /// As the log has it.
+        found: u64,
+    },
     /// An entry cannot be read.
     #[error(transparent)]
     Entry(#[from] EntryError),
@@ -234,7 +244,13 @@ impl Journal {
             appended: Vec::new(),
             options,
         };
+        let found = journal.reader.next().0;
+        if applied > found {
+            return Err(JournalError::Shorter { applied, found });
+        }
         journal.replay(applied, replay)?;
+        // What was synced after the last anchor is as good as what was before: from the next settling on it is known.
+        journal.log.set_anchor(journal.frontier.root(), &journal.frontier.encode());
         Ok(journal)
     }
 
@@ -304,7 +320,8 @@ impl Journal {
         Sequence(self.log.next_sequence().0 + self.staged.len() as u64)
     }
 
-    /// Whether a record has a staged change: its state is not readable until the group is committed.
+    /// Whether a record has a change that was staged and is not synced, appended or not: its values are not readable
+    /// until the group is committed.
     #[must_use]
     pub fn is_staged(&self, record: &RecordId) -> bool {
         self.staged_records.contains(record)
@@ -361,7 +378,7 @@ impl Journal {
 
     /// A change that cannot be built takes neither sequence nor number.
     fn stage_built(&mut self, change: Change) -> Result<(), JournalError> {
-        let bytes = change.encode(&secret())?;
+        let bytes = change.encode(&self.secret())?;
         self.numbers.next(&change.record_type);
         self.untallied.written(change.meta.hlc.at());
         self.staged_records.insert(change.record);
@@ -396,7 +413,7 @@ impl Journal {
     /// [`JournalError::Build`] if it exceeds a limit.
     pub fn stage_event(&mut self, event: &Event) -> Result<Sequence, JournalError> {
         let sequence = self.next();
-        let (bytes, _) = event.build(Dot { replica: self.author.replica, sequence }, &secret())?;
+        let (bytes, _) = event.build(Dot { replica: self.author.replica, sequence }, &self.secret())?;
         self.staged.push(Staged { change: None, bytes });
         Ok(sequence)
     }
@@ -428,9 +445,12 @@ impl Journal {
         Ok(self.dataset.apply(admitted)?)
     }
 
-    fn append_staged(&mut self) -> Result<(), JournalError> {
+    /// Appends what is staged: it is applied then, for whoever looks at pending states, and synced with the group.
+    ///
+    /// # Errors
+    /// [`JournalError::Append`] if the log refuses.
+    pub fn append_staged(&mut self) -> Result<(), JournalError> {
         let staged = std::mem::take(&mut self.staged);
-        self.staged_records.clear();
         let groups = frames::cut(&staged);
         let made = frames::make(&groups)?;
         for (group, frame) in groups.into_iter().zip(made) {
@@ -500,11 +520,13 @@ impl Journal {
     pub fn commit(&mut self) -> Result<Head, JournalError> {
         self.append_staged()?;
         if self.leaves.is_empty() {
+            self.staged_records.clear();
             self.dataset.forget();
             self.log.settle()?;
             return Ok(*self.head.borrow());
         }
         self.log.sync()?;
+        self.staged_records.clear();
         for leaf in &self.leaves {
             self.frontier.push(*leaf);
         }
@@ -520,6 +542,12 @@ impl Journal {
         self.dataset.publish(&self.catalogue)?;
         self.head.send_replace(Head { size: self.frontier.size(), root: self.frontier.root() });
         Ok(())
+    }
+
+    /// A fresh secret for an entry.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 16] {
+        (self.options.secret)()
     }
 
     /// Whether the state that waits for the view has reached its bound.

@@ -19,7 +19,7 @@ pub use frames::FrameError;
 pub use journal::{Appended, Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
 pub use numbers::Numbers;
 pub use replay::{NoReplay, Replay, Replayed};
-pub use writer::{FeedError, Outcome, Replica, WriteError, Written, settler};
+pub use writer::{FeedError, Outcome, Replica, WriteError, Writer, Written, settler};
 
 #[cfg(test)]
 mod tests;

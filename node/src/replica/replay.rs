@@ -7,7 +7,7 @@ use lienthong_proto::disclosure::event::TALLY;
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
-use lienthong_proto::merkle::Frontier;
+use lienthong_proto::merkle::{Frontier, root_at};
 
 use super::journal::{Journal, JournalError};
 use super::{Fed, Numbers};
@@ -96,8 +96,34 @@ impl Journal {
                 self.flush_with(replay.view())?;
             }
         }
+        if root_at(self.hashes.as_ref(), self.frontier.size()) != Some(self.frontier.root()) {
+            // They are not synced: a power cut may leave a file of the right length with other bytes in it.
+            tracing::warn!("the leaf hashes beside the log are not its own: they are made again");
+            self.make_hashes()?;
+        }
         self.publish()?;
         self.flush_with(replay.view())
+    }
+
+    /// Makes all leaf hashes again from the log.
+    fn make_hashes(&mut self) -> Result<(), JournalError> {
+        self.hashes.forget();
+        for frame in self.reader.clone().scan(Sequence(0)) {
+            let (_, frame) = frame?;
+            let malformed = |source| JournalError::Malformed { sequence: frame.first, source };
+            let plain;
+            let entries = match Payload::parse(&frame.payload).map_err(malformed)? {
+                Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry],
+                Payload::Batch(packed) => {
+                    plain = batch::unpack(packed)?;
+                    batch::entries(&plain).map_err(malformed)?
+                }
+            };
+            let leaf = |bytes: &[u8]| Ok(Entry::decode(bytes).map_err(malformed)?.leaf_hash());
+            let leaves = entries.into_iter().map(leaf).collect::<Result<Vec<_>, JournalError>>()?;
+            self.hashes.append(&leaves).map_err(JournalError::Hashes)?;
+        }
+        Ok(())
     }
 
     fn replay_frame(

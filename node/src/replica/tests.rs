@@ -29,7 +29,8 @@ fn journal(dir: &Path) -> Journal {
     let opened = crate::log::open(dir, OWN, Disk::real()).unwrap();
     let hashes = HashFile::open(dir, opened.writer.next_sequence().0).unwrap();
     let author = Author { replica: OWN, unit: UNIT.parse().unwrap(), provincial_key: Arc::new([1; 32]) };
-    let options = JournalOptions { frames_cached: NonZeroUsize::MIN, unflushed_max: 4, follow: false };
+    let options =
+        JournalOptions { frames_cached: NonZeroUsize::MIN, unflushed_max: 4, follow: false, secret };
     let view: Arc<dyn View> = Arc::new(MemoryView::default());
     let catalogue = Arc::new(Catalogue::embedded().unwrap().clone());
     Journal::open(opened.writer, opened.reader, hashes, view, catalogue, author, options, &mut NoReplay)

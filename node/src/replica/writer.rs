@@ -131,6 +131,19 @@ impl Replica {
         clock: fn() -> UnixMillis,
         job: Arc<Job>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (replica, writer) = Self::attended(journal, clock, job, Behind::start()?);
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run())?;
+        settler(replica.commands.downgrade(), || Command::Settle)?;
+        Ok((replica, thread))
+    }
+
+    /// As [`Replica::start`], without threads: nothing happens but by [`Writer::turn`].
+    #[must_use]
+    pub fn without_threads(journal: Journal, clock: fn() -> UnixMillis, job: Arc<Job>) -> (Self, Writer) {
+        Self::attended(journal, clock, job, Behind::Later(None))
+    }
+
+    fn attended(journal: Journal, clock: fn() -> UnixMillis, job: Arc<Job>, view: Behind) -> (Self, Writer) {
         let (commands, queue) = mpsc::channel(COMMANDS_MAX);
         let (failure, failed) = watch::channel(None);
         let replica = Self {
@@ -144,10 +157,7 @@ impl Replica {
             catalogue: Arc::clone(journal.catalogue()),
             failed,
         };
-        let writer = Writer { journal, clock, anchored: 0, failure, view: Behind::start()?, job };
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(queue))?;
-        settler(replica.commands.downgrade(), || Command::Settle)?;
-        Ok((replica, thread))
+        (replica, Writer { journal, queue, clock, anchored: 0, failure, view, job })
     }
 
     /// Writes drafts durably; each gets its own answer, in order.
@@ -310,8 +320,10 @@ enum Answer {
     Tally(Result<Option<Sequence>, WriteError>, oneshot::Sender<Result<Option<Sequence>, WriteError>>),
 }
 
-struct Writer {
+/// The one who writes: in a thread, or turn by turn.
+pub struct Writer {
     journal: Journal,
+    queue: mpsc::Receiver<Command>,
     clock: fn() -> UnixMillis,
     anchored: u64,
     failure: watch::Sender<Option<Arc<str>>>,
@@ -320,56 +332,76 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
-        while let Some(first) = queue.blocking_recv() {
-            let mut answers = Vec::new();
-            let mut closing = None;
-            let mut flushed = Vec::new();
-            let mut due = false;
-            let mut next = Some(first);
-            let mut outcome = Ok(());
-            while let Some(command) = next {
-                match command {
-                    Command::Close(answer) => {
-                        closing = Some(answer);
-                        break;
-                    }
-                    Command::Settle => {
-                        due = true;
-                        outcome = self.tally_if_due();
-                    }
-                    Command::Flush(answer) => flushed.push(answer),
-                    command => outcome = self.take(command, &mut answers),
-                }
-                if outcome.is_err() || self.journal.staged() >= GROUP_MAX {
-                    break;
-                }
-                next = queue.try_recv().ok();
-            }
-            let outcome = outcome.and_then(|()| self.journal.commit().map(|_| ()));
-            if let Err(error) = outcome {
-                self.fail(&error, answers);
-                return;
-            }
-            deliver(answers);
-            let waits = closing.is_some() || !flushed.is_empty();
-            let settled = if waits { self.settle_wholly() } else { self.settle(due) };
-            if let Err(error) = settled {
-                self.fail(&error, Vec::new());
-                return;
-            }
-            self.job.progress();
-            for answer in flushed {
-                let _ = answer.send(());
-            }
-            if let Some(answer) = closing {
-                let _ = answer.send(());
+    fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            if !self.round(first) {
                 return;
             }
         }
         if let Err(error) = self.settle_wholly() {
             self.fail(&error, Vec::new());
         }
+    }
+
+    /// Does everything that waits, first what is `due` once a second; whether the writer goes on.
+    pub fn turn(&mut self, due: bool) -> bool {
+        let mut next = due.then_some(Command::Settle).or_else(|| self.queue.try_recv().ok());
+        while let Some(first) = next {
+            if !self.round(first) {
+                return false;
+            }
+            next = self.queue.try_recv().ok();
+        }
+        true
+    }
+
+    /// One group commit, from its first command on; whether the writer goes on.
+    fn round(&mut self, first: Command) -> bool {
+        let mut answers = Vec::new();
+        let mut closing = None;
+        let mut flushed = Vec::new();
+        let mut due = false;
+        let mut next = Some(first);
+        let mut outcome = Ok(());
+        while let Some(command) = next {
+            match command {
+                Command::Close(answer) => {
+                    closing = Some(answer);
+                    break;
+                }
+                Command::Settle => {
+                    due = true;
+                    outcome = self.tally_if_due();
+                }
+                Command::Flush(answer) => flushed.push(answer),
+                command => outcome = self.take(command, &mut answers),
+            }
+            if outcome.is_err() || self.journal.staged() >= GROUP_MAX {
+                break;
+            }
+            next = self.queue.try_recv().ok();
+        }
+        let outcome = outcome.and_then(|()| self.journal.commit().map(|_| ()));
+        if let Err(error) = outcome {
+            self.fail(&error, answers);
+            return false;
+        }
+        deliver(answers);
+        let waits = closing.is_some() || !flushed.is_empty();
+        let settled = if waits { self.settle_wholly() } else { self.settle(due) };
+        if let Err(error) = settled {
+            self.fail(&error, Vec::new());
+            return false;
+        }
+        self.job.progress();
+        for answer in flushed {
+            let _ = answer.send(());
+        }
+        let goes_on = closing.is_none();
+        if let Some(answer) = closing {
+            let _ = answer.send(());
+        }
+        goes_on
     }
 
     /// Stages one command; its answer waits for the commit.

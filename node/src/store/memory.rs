@@ -21,6 +21,13 @@ impl Default for MemoryView {
     }
 }
 
+impl Clone for MemoryView {
+    /// What it holds now, and none of its faults.
+    fn clone(&self) -> Self {
+        Self { map: RwLock::new(self.map.read().clone()), ..Self::default() }
+    }
+}
+
 impl MemoryView {
     /// A view whose commits fail after the first `commits`.
     #[must_use]

@@ -34,13 +34,17 @@ pub(super) async fn renew(rpc: Rpc<Channel>, identity: &NodeIdentity, clock: fn(
     true
 }
 
+/// A piece of the feed as it came; none if it names no ledger or place.
+#[must_use]
+pub fn feed_piece(feed: wire::Feed) -> Option<FeedPiece> {
+    let of = ReplicaId::from_slice(&feed.of)?;
+    let cursor = FeedCursor { ledger: feed.ledger, place: u16::try_from(feed.place).ok()? };
+    Some(FeedPiece { to: Fed { of, cursor }, packed: feed.packed })
+}
+
 /// Takes in a piece of the feed, durably.
 pub(super) async fn take_feed(feed: wire::Feed, replica: &Replica) -> Result<(), String> {
-    let (Some(of), Ok(place)) = (ReplicaId::from_slice(&feed.of), u16::try_from(feed.place)) else {
-        return Err("the feed names no ledger or place".to_owned());
-    };
-    let to = Fed { of, cursor: FeedCursor { ledger: feed.ledger, place } };
-    let piece = FeedPiece { to, packed: feed.packed };
+    let piece = feed_piece(feed).ok_or("the feed names no ledger or place")?;
     replica.feed(piece).await.map_err(|error| error.to_string())
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use lienthong_proto::catalogue::Bundle;
 use lienthong_proto::checkpoint::Checkpoint;
-use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::quality::Told;
 use lienthong_proto::time::UnixMillis;
@@ -22,7 +21,7 @@ use super::reconcile::Reconciler;
 use super::stream::{Before, Report, What, connect, hand_over, prove, read_down};
 use super::{
     Action, BatchBuilder, Event, Evidence, LedgerFault, Machine, NoticeLine, Phase, Promised, ReceiptLine,
-    RefusalLine, Roots as _, Settings, Welcomed, Witness, judge, verify_proof,
+    RefusalLine, Roots as _, Settings, Welcomed, Witness, judge, verify_proof, verify_receipt,
 };
 use crate::erasing::{self, Erasures};
 use crate::identity::NodeIdentity;
@@ -495,16 +494,17 @@ impl Driver {
         if client.evidence.last_receipt().is_some_and(|kept| kept.size >= receipt.size) {
             return true;
         }
-        let Some(root) = client.builder.root_at(receipt.size) else {
-            return false;
-        };
-        let checkpoint = Checkpoint { origin: client.identity.origin(), size: receipt.size, root };
         let name = client.identity.cosigner_name();
-        let key = client.identity.cosigner_key();
-        if let Err(error) = verify_cosignature(&receipt.cosignature, &checkpoint, key, &name) {
-            tracing::error!(%error, size = receipt.size, "the hub's receipt does not hold");
-            return false;
-        }
+        let cosigner = (name.as_str(), client.identity.cosigner_key());
+        let verified = verify_receipt(receipt, &client.builder, client.identity.origin(), cosigner);
+        let checkpoint = match verified {
+            Ok(Some(checkpoint)) => checkpoint,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::error!(%error, size = receipt.size, "the hub's receipt does not hold");
+                return false;
+            }
+        };
         let line = ReceiptLine {
             ledger: None,
             size: receipt.size,

@@ -160,6 +160,8 @@ pub struct Machine {
     flight_bytes_max: usize,
     heard: UnixMillis,
     spoke: UnixMillis,
+    /// Since when it waits, if it does.
+    waits_since: UnixMillis,
 }
 
 impl Machine {
@@ -179,6 +181,7 @@ impl Machine {
             flight_bytes_max: settings.flight_bytes_max,
             heard: now,
             spoke: now,
+            waits_since: now,
         }
     }
 
@@ -215,6 +218,7 @@ impl Machine {
         if self.phase == Phase::Regressed {
             return Vec::new();
         }
+        self.follow(now);
         if matches!(event, Event::Welcome { .. } | Event::Receipt { .. } | Event::Heard | Event::Connected) {
             self.heard = now;
         }
@@ -273,6 +277,18 @@ impl Machine {
             }
             Event::Redial => self.handle(now, random, Event::DialNow, roots),
             _ => Vec::new(),
+        }
+    }
+
+    /// A clock that was set back: nothing is due by what it showed before, only by how long it takes from now on.
+    fn follow(&mut self, now: UnixMillis) {
+        self.heard = self.heard.min(now);
+        self.spoke = self.spoke.min(now);
+        if let Phase::Waiting(at) = self.phase
+            && now < self.waits_since
+        {
+            self.phase = Phase::Waiting(UnixMillis(now.0 + at.since(self.waits_since)));
+            self.waits_since = now;
         }
     }
 
@@ -363,6 +379,7 @@ impl Machine {
     fn lost(&mut self, now: UnixMillis, random: u64, at_least: Option<u64>) -> Vec<Action> {
         let wait = self.backoff.next(&self.settings, random) + at_least.unwrap_or(0);
         self.phase = Phase::Waiting(UnixMillis(now.0 + wait));
+        self.waits_since = now;
         self.sending = false;
         self.flight.clear();
         self.flight_bytes = 0;
@@ -439,6 +456,20 @@ mod tests {
         assert_eq!(machine.handle(NOW, 0, Event::Estranged, &log), [Action::HangUp]);
         assert!(matches!(machine.phase(), Phase::Waiting(_)));
         assert!(machine.handle(NOW, 0, Event::Grown(head(5)), &log).is_empty());
+    }
+
+    #[test]
+    fn p11_a_clock_that_is_set_back_delays_no_dial_and_no_heartbeat() {
+        let (mut machine, log) = streaming(5, 5);
+        let before = UnixMillis(0);
+        assert!(machine.handle(before, 0, Event::Tick, &log).is_empty());
+        let later = UnixMillis(30_000);
+        assert_eq!(machine.handle(later, 0, Event::Tick, &log), [Action::Heartbeat]);
+        let silent = UnixMillis(90_000);
+        assert!(machine.handle(silent, 0, Event::Tick, &log).contains(&Action::HangUp));
+        let Phase::Waiting(at) = machine.phase() else { panic!("it waits to dial") };
+        machine.handle(before, 0, Event::Tick, &log);
+        assert_eq!(machine.wake_at(), Some(UnixMillis(at.0 - silent.0)), "as long as before, from now on");
     }
 
     #[test]

@@ -13,10 +13,11 @@ mod stream;
 mod witness;
 
 pub use batches::{BatchBuilder, BatchFault, OutBatch};
+pub use calls::feed_piece;
 pub use client::{SyncClient, SyncHandle, SyncStatus, run};
 pub use evidence::{Evidence, EvidenceError, NoticeLine, ProofLine, ReceiptLine, RefusalLine};
 pub use ledger::{LedgerFault, SUCCESSION, Welcomed, judge};
 pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
-pub use proof::{Promised, ProofFault, verify_proof};
+pub use proof::{Promised, ProofFault, verify_proof, verify_receipt};
 pub use stream::{FENCED, REFUSAL, UNKNOWN};
 pub use witness::{QuorumFault, RoundFault, Witness};

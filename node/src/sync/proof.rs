@@ -1,15 +1,17 @@
 //! The inclusion proof of a receipt: the acceptance the hub promised stands in its ledger.
 
 use lienthong_proto::bytes::Malformed;
-use lienthong_proto::checkpoint::{CheckpointError, SignedCheckpoint};
+use lienthong_proto::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Acceptance;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
+use lienthong_proto::note::NoteError;
 use lienthong_proto::wire::sync as wire;
 
-use super::{ProofLine, ReceiptLine};
+use super::{ProofLine, ReceiptLine, Roots};
 
 /// Why a proof does not show what the receipt promised.
 #[derive(Debug, thiserror::Error)]
@@ -72,4 +74,21 @@ pub fn verify_proof(promised: Promised<'_>, reply: &wire::ProveReply) -> Result<
         checkpoint: reply.checkpoint.clone(),
         ledger: None,
     })
+}
+
+/// What a receipt says the hub holds, if the hub's cosignature holds over our own checkpoint of that size; nothing if
+/// our log has no such size.
+///
+/// # Errors
+/// [`NoteError`]: the hub has not signed for that.
+pub fn verify_receipt(
+    receipt: &wire::Receipt,
+    roots: &dyn Roots,
+    origin: String,
+    (name, key): (&str, [u8; 32]),
+) -> Result<Option<Checkpoint>, NoteError> {
+    let Some(root) = roots.root_at(receipt.size) else { return Ok(None) };
+    let checkpoint = Checkpoint { origin, size: receipt.size, root };
+    verify_cosignature(&receipt.cosignature, &checkpoint, key, name)?;
+    Ok(Some(checkpoint))
 }
