@@ -251,7 +251,7 @@ impl World {
         };
         let withheld = record.map(|_| "kin".to_owned()).into_iter().collect();
         let record = record.map(|record| RecordId(record.0.map(|byte| byte ^ 0xff)));
-        Shown { entry: Bytes(bytes), leaf, record, withheld, refers: Vec::new() }
+        Shown { entry: Bytes(bytes), leaf, record, withheld, refers: Vec::new(), erased: 0 }
     }
 
     /// The next delivery under a grant: what `given` lacks.
