@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::service::{Request, SharingRequest};
+use crate::service::{ErasingRequest, Request, SharingRequest};
 
 /// O operator, S steward, P approver, A administrator.
 fn written(may: impl Fn(AccountRole) -> bool) -> String {
@@ -190,11 +190,14 @@ fn requests() -> BTreeSet<String> {
         let (_, names) = said.split_once("expected one of").unwrap();
         names.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    let unknown = serde_json::json!({ "command": "no such request", "sharing": "no such request" });
+    let unknown = serde_json::json!({ "command": "no such request", "sharing": "no such request", "erasing": "no such request" });
     let mut all = named(serde_json::from_value::<Request>(unknown.clone()).unwrap_err());
     // Those about sharing are a room of their own.
     assert!(all.remove("sharing"));
-    all.extend(named(serde_json::from_value::<SharingRequest>(unknown).unwrap_err()));
+    all.extend(named(serde_json::from_value::<SharingRequest>(unknown.clone()).unwrap_err()));
+    assert!(all.remove("erasing"));
+    let erasing = named(serde_json::from_value::<ErasingRequest>(unknown).unwrap_err());
+    all.extend(erasing.into_iter().map(|name| format!("erase_{name}")));
     all
 }
 
