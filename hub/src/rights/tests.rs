@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::service::{AuthorityRequest, Request, SharingRequest};
+use crate::service::{AuthorityRequest, ErasingRequest, Request, SharingRequest};
 
 /// O operator, S steward, P approver, A administrator.
 fn written(may: impl Fn(AccountRole) -> bool) -> String {
@@ -199,12 +199,15 @@ fn requests() -> BTreeSet<String> {
         names.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
     };
     let none = "no such request";
-    let unknown = serde_json::json!({ "command": none, "sharing": none, "authority": none });
+    let unknown =
+        serde_json::json!({ "command": none, "sharing": none, "authority": none, "erasing": none });
     let mut all = named(serde_json::from_value::<Request>(unknown.clone()).unwrap_err());
-    // Those about sharing are a room of their own, and those about authorities.
-    assert!(all.remove("sharing") && all.remove("authority"));
+    // Those about sharing, authorities and erasing are rooms of their own.
+    assert!(all.remove("sharing") && all.remove("authority") && all.remove("erasing"));
     all.extend(named(serde_json::from_value::<SharingRequest>(unknown.clone()).unwrap_err()));
-    all.extend(named(serde_json::from_value::<AuthorityRequest>(unknown).unwrap_err()));
+    all.extend(named(serde_json::from_value::<AuthorityRequest>(unknown.clone()).unwrap_err()));
+    let erasing = named(serde_json::from_value::<ErasingRequest>(unknown).unwrap_err());
+    all.extend(erasing.into_iter().map(|name| format!("erase_{name}")));
     all
 }
 
