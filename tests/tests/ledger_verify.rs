@@ -122,7 +122,7 @@ async fn changed_bytes(keys: KeyRing) {
             let mut changed = whole.clone();
             changed[place] ^= 1 << bit;
             std::fs::write(&path, changed).unwrap();
-            let differs = judged(&data).expect_err(&format!("{name}: byte {place}, bit {bit}, seed {SEED}"));
+            let Err(differs) = judged(&data) else { panic!("{name}: byte {place}, bit {bit}, seed {SEED}") };
             assert!(differs.object.starts_with(name.as_str()), "{name}: byte {place}, bit {bit}: {differs}");
         }
         std::fs::write(&path, &whole).unwrap();

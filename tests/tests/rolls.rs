@@ -30,6 +30,8 @@ async fn eventually(what: &str, wanted: impl Fn() -> bool) {
 
 /// What a roll says.
 type Fields = BTreeMap<String, Value>;
+/// What it is made to say.
+type Lie<'a> = &'a dyn Fn(&mut Fields);
 
 /// Logs a roll as the hub does, with whatever it is made to say, and closes a round over it.
 async fn roll(hub: &Hub, lie: impl Fn(&mut Fields)) {
@@ -84,7 +86,7 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
     let size = here.sync().unwrap().status().acknowledged;
     let own = line_of(here.identity.unit());
     let never = UnixMillis(7);
-    let lies: [(&str, &dyn Fn(&mut Fields)); 5] = [
+    let lies: [(&str, Lie<'_>); 5] = [
         ("were acknowledged", &|fields| drop(fields.insert(own.clone(), line(here, size - 1)))),
         ("does not have replica", &|fields| drop(fields.insert(own.clone(), Value::List(Vec::new())))),
         ("does not have replica", &|fields| drop(fields.insert(own.clone(), line(&there, 99)))),
