@@ -16,6 +16,7 @@ use lienthong_node::replica::{
 use lienthong_node::store::MemoryView;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::root_at;
+use lienthong_tests::simulation::folder;
 use lienthong_tests::{catalogue, copy_folder, member};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -70,7 +71,7 @@ fn t10_whichever_call_of_the_log_fails_what_was_acknowledged_stays() {
     {
         let mut whole = false;
         for call in 0.. {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = folder().unwrap();
             let (replica, mut writer) =
                 opened(dir.path(), Disk::failing(call, kind, short), MemoryView::default()).unwrap();
             let acknowledged = written(&replica, &mut writer);
@@ -88,7 +89,7 @@ fn t10_whichever_call_of_the_log_fails_what_was_acknowledged_stays() {
 #[test]
 fn t10_whichever_commit_of_the_view_fails_what_was_acknowledged_stays() {
     for commit in 1..8 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = folder().unwrap();
         let view = MemoryView::failing_after(commit);
         let (replica, mut writer) = opened(dir.path(), Disk::real(), view).unwrap();
         let acknowledged = written(&replica, &mut writer);
@@ -121,7 +122,7 @@ fn damaged(bytes: &mut Vec<u8>, random: &mut StdRng) {
 
 #[test]
 fn t11_t12_a_damaged_file_is_noticed_or_harmless() {
-    let (dir, mut random) = (tempfile::tempdir().unwrap(), StdRng::seed_from_u64(11));
+    let (dir, mut random) = (folder().unwrap(), StdRng::seed_from_u64(11));
     let whole = dir.path().join("whole");
     let mut log = log::open(&whole, REPLICA, Disk::real()).unwrap();
     for number in 0..60u64 {
@@ -134,7 +135,7 @@ fn t11_t12_a_damaged_file_is_noticed_or_harmless() {
     let expected = payloads(&log.reader);
     drop(log);
     let (mut noticed, mut harmless) = (0, 0);
-    for trial in 0..4_000 {
+    for trial in 0..2_000 {
         let copy = dir.path().join("copy");
         copy_folder(&whole, &copy).unwrap();
         let path = copy.join(if random.random_bool(0.7) { "00000000.seg" } else { "anchor" });
@@ -150,5 +151,5 @@ fn t11_t12_a_damaged_file_is_noticed_or_harmless() {
             Err(other) => panic!("trial {trial}: {other}"),
         }
     }
-    assert!(noticed > 1_500 && harmless > 500, "{noticed} noticed, {harmless} harmless");
+    assert!(noticed > 700 && harmless > 200, "{noticed} noticed, {harmless} harmless");
 }

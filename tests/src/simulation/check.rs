@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use lienthong_node::dataset::{Dataset, Payload};
 use lienthong_proto::batch;
 use lienthong_proto::change::{Change, Context};
+use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::hash::Digest;
@@ -66,7 +67,9 @@ impl Told {
                     EntryKind::Event => told.event(&Event::of(&entry)?)?,
                     EntryKind::Acceptance => {
                         let packed = packed.context("an acceptance without its batch")?;
-                        told.accept(sequence, &Acceptance::of(&entry)?, packed)?;
+                        let acceptance = Acceptance::of(&entry)?;
+                        signed(world, &acceptance)?;
+                        told.accept(sequence, &acceptance, packed)?;
                     }
                 }
             }
@@ -169,6 +172,16 @@ impl Told {
         };
         written.into_iter().map(|(place, all)| (place, heads(all))).collect()
     }
+}
+
+/// What was accepted stands under a checkpoint that its replica signed.
+fn signed(world: &World, acceptance: &Acceptance) -> anyhow::Result<()> {
+    let (identity, _) = world.hub.registry.get(&acceptance.replica).context("nobody enrolled it")?;
+    let note = acceptance.checkpoint.as_bytes();
+    let signed = SignedCheckpoint::verify(note, &identity.origin(), identity.public())?;
+    let Checkpoint { size, root, .. } = signed.checkpoint();
+    ensure!((*size, *root) == (acceptance.size, acceptance.root), "accepted as its replica never signed");
+    Ok(())
 }
 
 impl World {

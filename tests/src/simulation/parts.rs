@@ -167,7 +167,7 @@ impl Machine {
 ///
 /// # Errors
 /// If none can be made.
-pub(super) fn folder() -> anyhow::Result<tempfile::TempDir> {
+pub fn folder() -> anyhow::Result<tempfile::TempDir> {
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     Ok(tempfile::Builder::new().prefix("lienthong-simulation-").tempdir_in(place)?)
