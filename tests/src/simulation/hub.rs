@@ -266,8 +266,9 @@ impl Hub {
             }
             _ => FeedCursor::default(),
         };
-        let (feed, dataset) = (life.committer.feed().clone(), life.dataset.clone());
-        session.feed = Some(FeedReader::new(feed, dataset, identity.unit, replica, taken, taken));
+        let Ok(catalogue) = catalogue() else { return vec![Said::Ended] };
+        let (feed, records) = (life.committer.feed().clone(), (life.dataset.clone(), catalogue));
+        session.feed = Some(FeedReader::new(feed, records, identity.unit, replica, taken, taken));
         let held_size = held.frontier.size();
         let checkpoint = Checkpoint { origin, size: held_size, root: held.root };
         let receipt = (held_size > 0).then(|| self.receipt(&checkpoint, held.ledger_index, held.at.0));
