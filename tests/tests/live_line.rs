@@ -41,7 +41,8 @@ async fn each_role_has_its_calls() {
     let mut rpc = SyncClient::new(connect(&identity).await.unwrap());
     let prove = rpc.prove(wire::ProveRequest { ledger_index: 0 }).await.unwrap_err();
     let refill = rpc.refill(wire::RefillRequest::default()).await.unwrap_err();
-    let renew = rpc.renew(wire::RenewRequest { csr: vec![1].into(), proof: Vec::new().into() }).await.unwrap_err();
+    let renew =
+        rpc.renew(wire::RenewRequest { csr: vec![1].into(), proof: Vec::new().into() }).await.unwrap_err();
     assert_eq!((prove.code(), refill.code()), (Code::PermissionDenied, Code::PermissionDenied));
     assert_eq!(renew.code(), Code::InvalidArgument, "it may ask, for its own key: {renew}");
     let mut peer = Peer::of(NodeIdentity::load(&folder).unwrap().unwrap());

@@ -199,8 +199,7 @@ fn requests() -> BTreeSet<String> {
         names.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
     };
     let none = "no such request";
-    let unknown =
-        serde_json::json!({ "command": none, "sharing": none, "authority": none, "erasing": none });
+    let unknown = serde_json::json!({ "command": none, "sharing": none, "authority": none, "erasing": none });
     let mut all = named(serde_json::from_value::<Request>(unknown.clone()).unwrap_err());
     // Those about sharing, authorities and erasing are rooms of their own.
     assert!(all.remove("sharing") && all.remove("authority") && all.remove("erasing"));

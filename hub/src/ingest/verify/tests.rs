@@ -34,6 +34,7 @@ fn coming(dots: &[(ReplicaId, u64)], sign: impl FnOnce(&mut Checkpoint) -> Signi
         key: key().public_key(),
         frontier: frontier.clone(),
         announced: None,
+        erased: std::sync::Arc::default(),
     };
     let entries: Vec<(Vec<u8>, Digest)> =
         dots.iter().map(|(replica, sequence)| event(*replica, *sequence)).collect();
