@@ -176,12 +176,19 @@ impl HubPlace {
         Ok(made["token"].as_str().context("token")?.to_owned())
     }
 
-    /// `restore BACKUP` or `rebuild`, with the kit, into the folder `name`.
+    /// A command that takes the kit.
     #[must_use]
-    pub fn successor<'a>(&'a self, command: &[&'a str]) -> Vec<&'a str> {
+    pub fn with_kit<'a>(&'a self, command: &[&'a str]) -> Vec<&'a str> {
         let mut arguments = command.to_vec();
         arguments.extend(["--kit", self.kit.to_str().unwrap_or_default()]);
         arguments.extend(["--passphrase-file", self.passphrase.to_str().unwrap_or_default()]);
+        arguments
+    }
+
+    /// `restore BACKUP` or `rebuild`, with the kit, where nothing was ever erased.
+    #[must_use]
+    pub fn successor<'a>(&'a self, command: &[&'a str]) -> Vec<&'a str> {
+        let mut arguments = self.with_kit(command);
         arguments.extend(["--erasures", "none"]);
         arguments
     }

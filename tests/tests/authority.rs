@@ -193,7 +193,7 @@ async fn t35_a_hub_is_made_again_after_a_rotation() {
     in_step(&node).await.unwrap();
     let new_kit = place.path("kit-2");
     let new = new_kit.to_str().unwrap();
-    let arguments = place.successor(&["authority", "rotate", "--new-kit", new]);
+    let arguments = place.with_kit(&["authority", "rotate", "--new-kit", new]);
     let made = place.done(&arguments, "hub").await.unwrap();
     assert_eq!((made["number"].as_u64(), made["former"]["number"].as_u64()), (Some(2), Some(1)), "{made}");
     assert!(place.refused(&arguments, "hub").await.unwrap().contains("not retired"));

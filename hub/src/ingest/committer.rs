@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use lienthong_node::observe::Job;
-use lienthong_node::replica::{Draft, Journal, JournalError, WriteError, Written, settler};
+use lienthong_node::replica::{Draft, Head, Journal, JournalError, WriteError, Written, settler};
 use lienthong_node::store::Batch;
 use lienthong_proto::batch;
 use lienthong_proto::change::path;
@@ -69,6 +69,8 @@ pub struct Committer {
     pub(super) view: Batch,
     pub(super) clock: fn() -> UnixMillis,
     anchored: u64,
+    /// The head as readers are told of it.
+    told: watch::Sender<Head>,
     noticed: watch::Sender<u64>,
     failure: watch::Sender<Option<Arc<str>>>,
     meters: Arc<Meters>,
@@ -104,12 +106,13 @@ impl Committer {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (failure, failed) = watch::channel(None);
         let (noticed_sender, noticed) = watch::channel(0);
+        let (told, head) = watch::channel(*journal.head().borrow());
         let published = Arc::new(RwLock::new(books.for_readers()));
         let handle = CommitterHandle {
             commands,
             books: Arc::clone(&published),
             feed: feed.clone(),
-            head: journal.head(),
+            head,
             noticed,
             failed,
         };
@@ -125,6 +128,7 @@ impl Committer {
             clock,
             anchored: 0,
             noticed: noticed_sender,
+            told,
             failure,
             meters,
             job,
@@ -464,6 +468,9 @@ impl Committer {
             *self.published.write() = self.books.for_readers();
             self.noticed.send_if_modified(|last| std::mem::replace(last, noticed) != noticed);
         }
+        // Last: whoever waits for it finds the books as they are by then.
+        let head = *self.journal.head().borrow();
+        self.told.send_if_modified(|last| std::mem::replace(last, head) != head);
         Ok(())
     }
 

@@ -4,7 +4,9 @@
 mod batches;
 mod calls;
 mod client;
+mod driver;
 mod evidence;
+mod hearing;
 mod ledger;
 mod machine;
 mod proof;
