@@ -1,5 +1,5 @@
 //! Lawful erasure, with real processes: what an order takes is nowhere any more, and everything else still holds.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -93,6 +93,53 @@ async fn put_type(daemon: &Daemon, record_type: &str, value: Json) {
     assert_eq!(answer.exit, 0, "{:#}", answer.body);
 }
 
+/// Waits until a node was fed what the other had written.
+async fn fed(place: &HubPlace, name: &str) {
+    let shown = ["as-node", "record", "get", "dang_vien", "033070000001"];
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (said, _) = once(Path::new(PROGRAM), &shown, &place.path(name)).await.unwrap();
+        if said.to_string().contains("Nguyễn Văn Sau") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{name} is fed: {said:#}");
+    }
+}
+
+/// Orders that ask for what cannot be.
+async fn refused(place: &HubPlace) {
+    let refusals = [
+        ("type = \"dang_vien\"\nrecord = \"033070000009\"\nfields = [\"ho_ten\"]\n", "no such record"),
+        ("type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"mau_mat\"]\n", "no field mau_mat"),
+        ("type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"dien_thoai\"]\n", "never had a value"),
+        ("type = \"dang_vien\"\nrecord = \"033070000001\"\n", "one of the two"),
+        (
+            "type = \"dang_vien\"\nrecord = \"033070000001\"\nwhole = true\ndespite_open_case = true\n",
+            "despite_open_case",
+        ),
+    ];
+    for (rest, why) in refusals {
+        let file = written(place.path("bad.toml"), &order("1", rest));
+        let said = place.refused(&["erase", "--order", &file], "hub").await.unwrap();
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+/// Everybody's copy of the record says by which order something of it is gone.
+async fn said_by_all(place: &HubPlace) {
+    for (program, folder) in [(None, "hub"), (Some("as-node"), "node"), (Some("as-node"), "twin")] {
+        let mut get: Vec<&str> = program.into_iter().collect();
+        get.extend(["record", "get", "dang_vien", "033070000001"]);
+        let record = place.done(&get, folder).await.unwrap();
+        let erased = record["erased"].as_array().unwrap();
+        let changes = erased.iter().flat_map(|erased| erased["changes"].as_array().unwrap()).count();
+        assert!(erased.iter().all(|erased| erased["order"] == "12/QĐ"), "{folder}: {record:#}");
+        assert_eq!(changes, 3, "{folder}: {record:#}");
+        assert!(!record.to_string().contains("Nguyễn Văn Sau"), "{record:#}");
+        assert_eq!(record["fields"]["chi_bo"], json!("Chi bộ 1"), "the rest stays: {record:#}");
+    }
+}
+
 /// Goal: what two persons order to be erased is, afterwards, in no byte of hub and nodes: one that wrote it, one that was
 /// fed it, one that was away; who stands alone, what is no record and what is held by a case is refused; ledger, logs and
 /// records hold. Method: real processes; canaries in a field, in items, in a value that was superseded.
@@ -122,15 +169,7 @@ async fn t49_what_was_erased_is_nowhere() {
     for daemon in [&node, &twin, &stranger] {
         in_step(daemon).await.unwrap();
     }
-    let shown = ["as-node", "record", "get", "dang_vien", "033070000001"];
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let (said, _) = once(Path::new(PROGRAM), &shown, &place.path("twin")).await.unwrap();
-        if said.to_string().contains("Nguyễn Văn Sau") {
-            break;
-        }
-        assert!(Instant::now() < deadline, "the twin is fed: {said:#}");
-    }
+    fed(&place, "twin").await;
     twin.kill().await.unwrap();
     // What it writes meanwhile, without a line, was written before the order.
     let late = written(place.path("late.json"), &person(UNIT, 1, LATE).to_string());
@@ -140,26 +179,11 @@ async fn t49_what_was_erased_is_nowhere() {
         assert!(!found(&place.path(folder), COURSE).is_empty(), "{folder} has it before");
     }
 
-    // What is refused.
     let name = written(
         place.path("name.toml"),
         &order("12/QĐ", "type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"ho_ten\"]\n"),
     );
-    let refusals = [
-        ("type = \"dang_vien\"\nrecord = \"033070000009\"\nfields = [\"ho_ten\"]\n", "no such record"),
-        ("type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"mau_mat\"]\n", "no field mau_mat"),
-        ("type = \"dang_vien\"\nrecord = \"033070000001\"\nfields = [\"dien_thoai\"]\n", "never had a value"),
-        ("type = \"dang_vien\"\nrecord = \"033070000001\"\n", "one of the two"),
-        (
-            "type = \"dang_vien\"\nrecord = \"033070000001\"\nwhole = true\ndespite_open_case = true\n",
-            "despite_open_case",
-        ),
-    ];
-    for (rest, why) in refusals {
-        let file = written(place.path("bad.toml"), &order("1", rest));
-        let said = place.refused(&["erase", "--order", &file], "hub").await.unwrap();
-        assert!(said.contains(why), "{said}");
-    }
+    refused(&place).await;
     let dry = place.done(&["erase", "--order", &name, "--dry-run"], "hub").await.unwrap();
     assert_eq!((&dry["entries"], &dry["values"]), (&json!(2), &json!(2)), "{dry:#}");
     assert_eq!(dry["replicas"][0]["unit"], UNIT);
@@ -202,17 +226,7 @@ async fn t49_what_was_erased_is_nowhere() {
     carried_out(&hub_data, "13/QĐ", 2).await;
 
     // The record says so, and who and when; nobody is asked twice.
-    for (program, folder) in [(None, "hub"), (Some("as-node"), "node"), (Some("as-node"), "twin")] {
-        let mut get: Vec<&str> = program.into_iter().collect();
-        get.extend(["record", "get", "dang_vien", "033070000001"]);
-        let record = place.done(&get, folder).await.unwrap();
-        let erased = record["erased"].as_array().unwrap();
-        let changes = erased.iter().flat_map(|erased| erased["changes"].as_array().unwrap()).count();
-        assert!(erased.iter().all(|erased| erased["order"] == "12/QĐ"), "{folder}: {record:#}");
-        assert_eq!(changes, 3, "{folder}: {record:#}");
-        assert!(!record.to_string().contains("Nguyễn Văn Sau"), "{record:#}");
-        assert_eq!(record["fields"]["chi_bo"], json!("Chi bộ 1"), "the rest stays: {record:#}");
-    }
+    said_by_all(&place).await;
     assert_eq!(place.done(&["erase", "--order", &name], "hub").await.unwrap()["state"], "done");
     let verified = place.done(&["ledger", "verify", "--full"], "hub").await.unwrap();
     assert_eq!(verified["differs"], Json::Null);

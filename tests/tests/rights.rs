@@ -23,7 +23,7 @@ const TABLE: &str = "
     Sync/Subscribe  no  yes no no no
     Enrolment/Enrol no  no  no no no
     Enrolment/Renew no  no  no no no
-    Enrolment/Authority yes yes yes yes yes
+    Enrolment/Authority yes yes yes yes no
 ";
 
 /// Every method of the services, as their files have them.
