@@ -189,6 +189,50 @@ async fn a_transferred_record_arrives_whole_and_stops_where_it_was() {
     hub.close().await;
 }
 
+/// Goal (P9): a unit that was away while a record came to it and left again gets what was written of it until it left, and
+/// nothing that was written after.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_who_was_away_while_a_record_came_and_went_reads_nothing_of_later() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let here = start(&hub, &address, &dir.path().join("here"), HERE).await;
+    let folder = dir.path().join("there");
+    let there = start(&hub, &address, &folder, THERE).await;
+    let number = "033070000001";
+    let id = id_of(&hub, number);
+    here.write(vec![member(HERE, number, "Nguyễn Văn An").unwrap()]).await;
+    acknowledged(&here).await.unwrap();
+    acknowledged(&there).await.unwrap();
+    there.close().await;
+    drop(there);
+    for unit in [THERE, HERE] {
+        let moved = [(path::UNIT, Value::Unit(unit.parse().unwrap()))];
+        province_writes(&hub, states(number, HERE, &moved)).await;
+    }
+    let back =
+        || here.replica.dataset().state(TYPE, id).unwrap().is_some_and(|state| state.sources.len() > 1);
+    until("it is back", back).await;
+    let after = here.replica.head().borrow().size;
+    here.write(vec![states(number, HERE, &[("dien_thoai", text("0912345679"))])]).await;
+    acknowledged(&here).await.unwrap();
+    let there = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
+    there.start_sync(brisk());
+    let owner = || {
+        let state = there.replica.dataset().state(TYPE, id).unwrap();
+        state.and_then(|state| state.owner().map(ToString::to_string))
+    };
+    until("it came and went", || owner().as_deref() == Some(HERE)).await;
+    let known = there.replica.dataset().history(TYPE, id).unwrap();
+    let of_here =
+        known.iter().map(|past| past.source.dot).filter(|dot| dot.replica == here.identity.replica());
+    let of_here: Vec<u64> = of_here.map(|dot| dot.sequence.0).collect();
+    assert!(!of_here.is_empty() && of_here.iter().all(|sequence| *sequence < after), "{of_here:?}, {after}");
+    assert_eq!(shown(there.replica.dataset(), id, "dien_thoai"), None);
+    for node in [here, there] {
+        node.close().await;
+    }
+    hub.close().await;
+}
+
 /// Goal: a change the hub keeps out disappears from its writer's dataset as it is not in the province's, and
 /// comes back when it is released.
 #[tokio::test(flavor = "multi_thread")]

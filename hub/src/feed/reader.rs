@@ -187,7 +187,9 @@ impl FeedReader {
                 let mut items = Vec::new();
                 for past in self.dataset.history(record_type, *record)? {
                     let source = past.source;
-                    if source.dot.replica == self.replica {
+                    // What was decided later has places of its own, while the unit had the record.
+                    let later = self.dataset.entries().sequence(source.at.frame)?.0 > place.ledger;
+                    if source.dot.replica == self.replica || later {
                         continue;
                     }
                     // A stamp that counts was never later than the hub took it.
