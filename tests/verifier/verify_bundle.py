@@ -148,8 +148,10 @@ class Entry:
         if form not in (1, 2):
             raise ValueError("unknown form")
         for _ in range(reader.varint()):
-            opened = True if form == 1 else reader.take(1)[0]
-            if not opened:
+            opened = 1 if form == 1 else reader.take(1)[0]
+            if opened > 1:
+                raise ValueError("unknown part form")
+            if opened == 0:
                 self.withheld += 1
                 commitments.append(reader.take(32))
                 self.bare.add(commitments[-1])
