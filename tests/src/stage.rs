@@ -124,5 +124,6 @@ pub async fn sign_in(browser: &Browser, hub: &Hub, pages: &str, name: &str) {
     let code = format!("{:06}", seed.code(step_at(hub.now())));
     browser.fill("input[name=code]", &code).await;
     browser.click("button.main").await;
-    assert_eq!(browser.address().await, format!("{pages}/units"), "where one was going");
+    // A click does not wait for where it leads: where one was going.
+    browser.until(&format!("location.href === '{pages}/units'")).await;
 }
