@@ -169,6 +169,16 @@ impl Erasure {
         Some(Self { order: Order::of(event)?, units, entries, at: event.at })
     }
 
+    /// Whether it names anything of an entry that can be read and that its order does not cover: another record, another
+    /// field, or what says whose change it is.
+    #[must_use]
+    pub fn goes_beyond(&self, entry: &Entry<'_>) -> bool {
+        let named = self.entries.iter().find(|erased| erased.dot == entry.header.dot);
+        let Some(named) = named else { return false };
+        let covered = self.order.taken(entry).map(|taken| taken.commitments).unwrap_or_default();
+        entry.committed(|_| true).any(|it| named.commitments.contains(&it) && !covered.contains(&it))
+    }
+
     /// Its name: the same wherever and however often a ledger says it.
     #[must_use]
     pub fn id(&self) -> String {
@@ -374,6 +384,26 @@ mod tests {
         let taken = order(&["a"]).taken(&Entry::decode(&bytes).unwrap()).unwrap();
         let done = set(&[taken]).strip(&bytes).unwrap();
         assert!(!done.windows(16).any(|window| window == [8; 16]), "a guess at the value could be tried");
+    }
+
+    /// Goal (P6): nothing goes but what the order says. Method: each readable field of an entry is named in turn.
+    #[test]
+    fn p6_an_erasure_names_what_its_order_covers_and_nothing_else() {
+        let (bytes, _) =
+            change(4, &[("a".into(), "x".into()), ("b".into(), "y".into())]).build(&[8; 16]).unwrap();
+        let entry = Entry::decode(&bytes).unwrap();
+        let names = |order: &Order, path: &str| {
+            let commitments = entry.committed(|it| it == path).collect();
+            let entries = vec![Erased { dot: entry.header.dot, commitments }];
+            Erasure { order: order.clone(), units: BTreeSet::new(), entries, at: UnixMillis(5) }
+        };
+        for (path, _) in entry.opened() {
+            assert_eq!(names(&order(&["a"]), path).goes_beyond(&entry), path != "a", "{path}");
+            let whole = names(&order(&[]), path).goes_beyond(&entry);
+            assert_eq!(whole, path.starts_with('_') && path != path::WHY, "{path}");
+            let other = Order { record: RecordId([1; 16]), ..order(&[]) };
+            assert!(names(&other, path).goes_beyond(&entry), "{path}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! waits: the log is rewritten without the values, segment by segment, and the view is made again from it. A stop
 //! anywhere leaves the list as it was, and the next opening does it from the beginning.
 
+mod beyond;
 mod imports;
 mod list;
 mod settle;
@@ -17,6 +18,7 @@ use lienthong_proto::erasure::{Erasure, Order};
 use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
 
+pub use beyond::beyond;
 pub use imports::sheets_in;
 pub use list::{Erasures, Kept, ListError, Taken, Unproven, verified};
 pub use settle::{SettleError, Settled, settle};

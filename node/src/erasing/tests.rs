@@ -166,3 +166,24 @@ fn a_list_knows_what_it_has_and_is_believed_only_whole() {
         Err(SettleError::List(ListError::Malformed(_)))
     ));
 }
+
+/// Goal (P6): an erasure that takes of this log what its order does not cover is noticed, whatever it is; one that does
+/// not is not. Method: the log of the other tests; another order's record, another field, and an entry that is not there.
+#[test]
+fn p6_what_goes_beyond_its_order_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    folder(dir.path(), &KeyRing::default());
+    let reader = log::open_read_only(&log_dir(dir.path()), REPLICA, &KeyRing::default()).unwrap();
+    let list = Erasures::open(dir.path()).unwrap();
+    let (_, lawful) = list.iter().next().unwrap();
+    assert_eq!(beyond(&reader, REPLICA, lawful), None);
+    let with = |order: Order| Erasure { order, ..lawful.clone() };
+    let own = lawful.entries.iter().map(|erased| erased.dot).find(|dot| dot.replica == REPLICA);
+    assert!(own.is_some());
+    assert_eq!(beyond(&reader, REPLICA, &with(Order { record: RecordId([7; 16]), ..order() })), own);
+    assert_eq!(beyond(&reader, REPLICA, &with(Order { fields: vec!["chi_bo".into()], ..order() })), own);
+    let mut missing = lawful.clone();
+    missing.entries.retain(|erased| Some(erased.dot) == own);
+    missing.entries[0].dot.sequence = Sequence(9_000);
+    assert!(beyond(&reader, REPLICA, &missing).is_some());
+}

@@ -253,7 +253,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn take_erasure(&self, came: &wire::Erasure) {
+    pub(super) fn take_erasure(&mut self, came: &wire::Erasure) {
         let ledger = self.client.identity.ledger();
         let verified = erasing::verified(came, (ledger.origin.as_str(), ledger.key));
         let (kept, erasure) = match verified {
@@ -263,7 +263,19 @@ impl Driver {
                 return;
             }
         };
-        match self.client.erasures.write().keep(kept, erasure) {
+        let (reader, replica) = (self.client.replica.reader(), self.client.identity.replica());
+        if let Some(dot) = erasing::beyond(reader, replica, &erasure) {
+            let (order, sequence) = (&erasure.order.number, dot.sequence);
+            tracing::error!(order, %sequence, "an erasure names more of this log than its order covers: refused");
+            let alarm = format!(
+                "lệnh xóa {order} muốn xóa ở mục {sequence} nhiều hơn điều lệnh ghi: không thực hiện; hãy gọi tỉnh · \
+                 order {order} would erase more of entry {sequence} than it says: it is not carried out; call the province"
+            );
+            self.status.send_modify(|status| status.alarm = Some(alarm));
+            return;
+        }
+        let taken = self.client.erasures.write().keep(kept, erasure);
+        match taken {
             Ok(erasing::Taken::New) => {
                 tracing::warn!("an erasure was ordered: it is carried out at once");
                 self.client.superseded.cancel();
