@@ -26,6 +26,7 @@ use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits;
 use lienthong_proto::note::NoteError;
+use lienthong_proto::receipt_key::Asked;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
@@ -176,6 +177,8 @@ pub struct Hub {
     pub readmitting: tokio::sync::Mutex<()>,
     /// Held by the one who publishes a catalogue.
     pub publishing: tokio::sync::Mutex<()>,
+    /// Held by the one who changes the key of receipts.
+    pub rotating: tokio::sync::Mutex<()>,
     /// Held by the one who orders an erasure.
     pub erasing: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
@@ -352,6 +355,7 @@ impl Hub {
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
+            rotating: tokio::sync::Mutex::default(),
             erasing: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
             resealer,
@@ -405,13 +409,19 @@ impl Hub {
         Ok(checkpoint.sign(self.secrets.ledger_key.as_ref())?.note().to_string())
     }
 
-    /// Cosigns a replica's checkpoint that is held, as of a time: the signature's line.
+    /// Cosigns a replica's checkpoint that is held, as of a time: the signature's line, by the key of that time.
     ///
     /// # Errors
-    /// [`NoteError`] if the name cannot be signed under.
+    /// [`NoteError`] if the name cannot be signed under, or this hub has not that key.
     pub fn cosign(&self, checkpoint: &Checkpoint, at_millis: u64) -> Result<String, NoteError> {
-        let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.as_ref());
-        cosign(checkpoint, at_millis / 1_000, &name, key)
+        let (name, seconds) = (self.secrets.cosigner_name(), at_millis / 1_000);
+        let named = Arc::clone(&self.committer.books().read().receipt_keys);
+        let seeds = &self.secrets.receipt_seeds;
+        let key = match named.keys.at(seconds) {
+            Asked::First => Some(seeds.first()),
+            Asked::Named(key) => seeds.of(key.key()),
+        };
+        cosign(checkpoint, seconds, &name, key.ok_or(NoteError::Key("of receipts"))?.as_ref())
     }
 
     /// Logs an event in the ledger.
@@ -490,6 +500,10 @@ impl Hub {
         let listener = TcpListener::bind(listen).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
         self.addresses.write().insert("nodes".to_owned(), address.to_string());
+        // One that was cut short, or a ledger that was begun anew.
+        if let Err(error) = self.name_receipt_key("hub").await {
+            tracing::error!(%error, "the key of receipts is not in the ledger; receipts go on by the one before");
+        }
         tokio::spawn(Arc::clone(self).keep_handing_over());
         tokio::spawn(Arc::clone(self).keep_certified());
         tokio::spawn(Arc::clone(self).keep_witnessed());

@@ -72,6 +72,8 @@ pub const REQUESTS: &[(&str, Right)] = &[
     ("unit_contact", Right::Operate),
     ("unit_approve_recovery", Right::Operate),
     ("unit_approve_renewal", Right::Operate),
+    ("receipt_key_show", Right::Read),
+    ("receipt_key_rotate", Right::KeepAccounts),
     ("authority_show", Right::Read),
     ("authority_rotate", Right::KeepAccounts),
     ("authority_retire", Right::KeepAccounts),

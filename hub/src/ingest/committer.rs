@@ -233,6 +233,10 @@ impl Committer {
                 let result = self.deliver(&delivery)?;
                 answers.push(Answer::Sequence(result, sender));
             }
+            Command::ReceiptKey(key, actor, sender) => {
+                let result = self.name_receipt_key(&key, &actor)?;
+                answers.push(Answer::Sequence(result, sender));
+            }
             Command::Tally(actor, sender) => {
                 let place = self.journal.stage_tally((self.clock)(), &actor)?;
                 answers.push(Answer::Sequence(Ok(place.unwrap_or_else(|| self.journal.next())), sender));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::note::Verifier;
 use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
@@ -85,6 +86,7 @@ pub(super) enum Command {
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
     Deliver(Delivery, oneshot::Sender<Result<Sequence, CommitError>>),
+    ReceiptKey(Verifier, String, oneshot::Sender<Result<Sequence, CommitError>>),
     Tally(String, oneshot::Sender<Result<Sequence, CommitError>>),
     Separate(Separation, oneshot::Sender<Result<RecordId, CommitError>>),
     Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
@@ -270,7 +272,11 @@ impl CommitterHandle {
         self.failed.clone()
     }
 
-    async fn ask<T>(&self, command: Command, answered: oneshot::Receiver<T>) -> Result<T, CommitError> {
+    pub(super) async fn ask<T>(
+        &self,
+        command: Command,
+        answered: oneshot::Receiver<T>,
+    ) -> Result<T, CommitError> {
         self.commands.send(command).await.map_err(|_| self.refusal())?;
         answered.await.map_err(|_| self.refusal())
     }

@@ -17,12 +17,13 @@ use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::lineage::Lineage;
 use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
 use lienthong_proto::quality::Waiver;
+use lienthong_proto::receipt_key::RECEIPT_KEY;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
+use super::{NamedKeys, Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
 use crate::witness::Rolls;
 
@@ -130,6 +131,8 @@ pub struct Books {
     pub orders: Orders,
     /// Who witnesses this ledger.
     pub witnesses: Arc<Witnesses>,
+    /// The keys of receipts.
+    pub receipt_keys: Arc<NamedKeys>,
     pub(super) changed: bool,
 }
 
@@ -184,6 +187,7 @@ impl Books {
         books.succession = Standing::load(view)?;
         books.catalogue = catalogues::load(view)?;
         books.witnesses = Arc::new(Witnesses::load(view)?);
+        books.receipt_keys = Arc::new(NamedKeys::load(view)?);
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.sharing = Sharing::load(view)?;
@@ -211,6 +215,7 @@ impl Books {
             sharing: self.sharing.clone(),
             orders: self.orders.clone(),
             witnesses: Arc::clone(&self.witnesses),
+            receipt_keys: Arc::clone(&self.receipt_keys),
             changed: false,
         }
     }
@@ -271,6 +276,9 @@ impl Books {
         if Witnesses::concerns(event) {
             Arc::make_mut(&mut self.witnesses).note(event, place, view);
             self.changed = true;
+        }
+        if event.kind == RECEIPT_KEY {
+            self.changed |= Arc::make_mut(&mut self.receipt_keys).note(event, place, view);
         }
         // A former ledger is held like a replica of the province.
         if ["enrolment", READMISSION, SUCCESSION.0].contains(&event.kind.as_str())

@@ -139,6 +139,7 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
         recovery: hex::encode(recovery),
         provincial: hex::encode(provincial),
         rotated: None,
+        receipts: Vec::new(),
     };
     write_private(&kit_path, &kit.seal(&passphrase)?).map_err(io(&kit_path))?;
     let plain = |name: &str, bytes: &[u8]| {

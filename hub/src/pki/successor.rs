@@ -13,8 +13,9 @@ use zeroize::Zeroizing;
 
 use super::init::{InitError, random, server_certificate};
 use super::kit::{Kit, KitError};
+use super::receipt_seeds;
 use super::secrets::folder;
-use super::{AUTHORITIES, HubProfile, Seal, SealError};
+use super::{AUTHORITIES, HubProfile, RECEIPTS, Seal, SealError};
 
 /// Why no successor is made.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +107,9 @@ pub fn make_successor(data: &Path, kit: &Kit, former: &Former) -> Result<HubProf
     if let Some(rotated) = &kit.rotated {
         let bytes = serde_json::to_vec(rotated).map_err(|error| SealError::Opened(error.to_string()))?;
         seal.write(&dir, AUTHORITIES, &bytes)?;
+    }
+    if !kit.receipts.is_empty() {
+        seal.write(&dir, RECEIPTS, &receipt_seeds::list(&kit.receipts))?;
     }
     plain("profile.json", &serde_json::to_vec_pretty(&profile).unwrap_or_default())?;
     Ok(profile)

@@ -75,6 +75,8 @@ pub const COMMANDS: &[(&str, Doing)] = &[
     ("quarantine separate", Requests(&["quarantine_separate"])),
     ("quarantine show", Requests(&["quarantine_show"])),
     ("rebuild", Folder),
+    ("receipt-key rotate", Requests(&["receipt_key_rotate", "receipt_key_show"])),
+    ("receipt-key show", Requests(&["receipt_key_show"])),
     ("reconcile", Requests(&["reconcile", "reconcile, mended"])),
     ("record get", Requests(&["records"])),
     ("record history", Requests(&["records"])),

@@ -30,6 +30,8 @@ const WHO_MAY_REQUEST: &str = "
     O..A unit_contact
     O..A unit_approve_recovery
     O..A unit_approve_renewal
+    OSPA receipt_key_show
+    ...A receipt_key_rotate
     OSPA authority_show
     ...A authority_rotate
     ...A authority_retire

@@ -178,7 +178,7 @@ impl EnrolmentService {
             province: secrets.profile.province.to_string(),
             hub_replica: secrets.profile.replica.0.to_vec().into(),
             ledger_key: secrets.ledger_public().to_vec().into(),
-            cosigner_key: secrets.cosigner_key.public_key().to_vec().into(),
+            cosigner_key: secrets.receipt_seeds.first().public_key().to_vec().into(),
             recovery_key: hex::decode(&secrets.profile.recovery_key).unwrap_or_default().into(),
             // It makes record ids: nobody who owns no records has any use of it.
             provincial_key: match role {

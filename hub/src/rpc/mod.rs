@@ -2,6 +2,7 @@
 
 mod enrolment;
 mod erasing;
+mod receipt_keys;
 mod refill;
 mod renewal;
 mod session;

@@ -70,6 +70,8 @@ pub(super) struct Session {
     answers: FuturesOrdered<Answer>,
     /// The number of the newest authority of certificates it knows.
     authority: u32,
+    /// How many further keys of receipts it knows.
+    receipt_keys: usize,
     /// What this node is as a witness.
     witness: Option<Asking>,
     /// What somebody at the hub waits for an answer to.
@@ -84,8 +86,21 @@ impl Session {
     ) -> Self {
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
         let (intake, feed, witness, asked) = (None, None, None, None);
-        let (notice_cursor, authority) = (0, FIRST);
-        Self { hub, enrolled, down, intake, notice_cursor, told, feed, answers, authority, witness, asked }
+        let (notice_cursor, authority, receipt_keys) = (0, FIRST, 0);
+        Self {
+            hub,
+            enrolled,
+            down,
+            intake,
+            notice_cursor,
+            told,
+            feed,
+            answers,
+            authority,
+            receipt_keys,
+            witness,
+            asked,
+        }
     }
 
     /// Converses to the end; `hello` was read already, or is read first.
@@ -232,6 +247,7 @@ impl Session {
         // What a former ledger had numbered says nothing of this one's numbers.
         let own = hello.ledger.is_empty() || hello.ledger.as_ref() == self.hub.secrets.profile.replica.0;
         let seen = if own { hello.catalogue_seen } else { 0 };
+        self.receipt_keys = if own { hello.receipt_keys_seen as usize } else { 0 };
         // A node that takes no feed is of a version that takes no catalogue either.
         let feeds = self.feed.is_some() || !writes;
         let head = self.hub.head();
@@ -264,6 +280,7 @@ impl Session {
                 let authorities = &self.hub.secrets.authorities;
                 if authorities.former().is_none() { authorities.current().number } else { 0 }
             },
+            receipt_keys: self.unknown_receipt_keys()?,
         };
         self.intake = Some(intake);
         self.send(wire::down::Message::Welcome(welcome)).await?;
@@ -290,6 +307,17 @@ impl Session {
         let new = current.number > self.authority;
         self.authority = self.authority.max(current.number);
         new.then_some(current.note)
+    }
+
+    /// The further keys of receipts that the node was not told of yet.
+    fn unknown_receipt_keys(&mut self) -> Result<Option<wire::ReceiptKeys>, End> {
+        let known = self.receipt_keys;
+        if self.hub.receipt_keys_named() <= known {
+            return Ok(None);
+        }
+        let unknown = self.hub.receipt_keys_from(known)?;
+        self.receipt_keys += unknown.as_ref().map_or(0, |unknown| unknown.keys.len());
+        Ok(unknown)
     }
 
     /// The ledger's checkpoint, and for a node that knows another ledger by what right this one follows it.
@@ -486,6 +514,10 @@ impl Session {
         match answer {
             Ok(accepted) => {
                 let receipt = self.receipt(checkpoint, accepted.ledger_index, accepted.at.0)?;
+                // Before a receipt that may be by it.
+                if let Some(unknown) = self.unknown_receipt_keys()? {
+                    self.send(wire::down::Message::ReceiptKeys(unknown)).await?;
+                }
                 self.send(wire::down::Message::Receipt(receipt)).await?;
                 if accepted.erased { self.tell_erasures(0).await } else { Ok(()) }
             }

@@ -8,10 +8,11 @@ use lienthong_node::backup::Recipient;
 use lienthong_node::control::{Answer, Tell};
 use lienthong_node::records::{Page, numbered};
 use lienthong_proto::disclosure::{GrantFile, Trust, event};
-use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::note::{Algorithm, Verifier};
+use lienthong_proto::receipt_key::ReceiptKey;
 use lienthong_proto::text::normalise;
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -176,8 +177,8 @@ impl Hub {
                 Ok(Answer::done(json!(report)))
             }
             SharingRequest::LedgerPolicy => {
-                let policy = self.policy().map_err(Answer::failed)?;
-                Ok(Answer::done(json!({ "policy": policy.to_text() })))
+                let policy = self.policy().map_err(Answer::failed)?.to_text();
+                Ok(Answer::done(json!({ "policy": policy + &self.receipt_spans() })))
             }
         }
     }
@@ -186,14 +187,30 @@ impl Hub {
     fn policy(&self) -> Result<Trust, lienthong_proto::note::NoteError> {
         let origin = self.secrets.ledger_origin();
         let log = Verifier::new(&origin, Algorithm::Ed25519, self.secrets.ledger_public())?;
-        let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.public_key());
-        let receipts = Verifier::new(&name, Algorithm::Cosignature, key)?;
-        let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+        let first = self.secrets.receipt_verifier(&self.secrets.receipt_seeds.first())?;
+        let (witnesses, named) = {
+            let books = self.committer.books().read();
+            (Arc::clone(&books.witnesses), Arc::clone(&books.receipt_keys))
+        };
         let policy = witnesses.policy_at(u64::MAX).map(|(_, policy)| policy);
-        let named = policy.into_iter().flat_map(|policy| policy.witnesses());
-        let named = named.map(|witness| (witness.name().to_owned(), witness.clone()));
+        let counted = policy.into_iter().flat_map(|policy| policy.witnesses());
+        let counted = counted.map(|witness| (witness.name().to_owned(), witness.clone()));
         let needed = policy.map_or(0, lienthong_proto::witness::Policy::quorum);
-        Ok(Trust::new(log, named, needed).with_cosigner("receipts", receipts))
+        let trust = Trust::new(log, counted, needed).with_cosigner("receipts", first);
+        // Each of its span: which that is, the ledger says in every bundle.
+        let further = (2..).zip(named.keys.iter());
+        Ok(further.fold(trust, |trust, (number, key): (u32, _)| {
+            trust.with_cosigner(&format!("receipts-{number}"), key.verifier.clone())
+        }))
+    }
+
+    /// For people: the span of each further key of receipts, as remarks of a policy. A verifier reads it in the ledger.
+    fn receipt_spans(&self) -> String {
+        let named = Arc::clone(&self.committer.books().read().receipt_keys);
+        let from = |seconds: u64| UnixMillis(seconds.saturating_mul(1_000)).rfc3339();
+        let line =
+            |(number, key): (u32, &ReceiptKey)| format!("# receipts-{number}: {}\n", from(key.from_seconds));
+        (2..).zip(named.keys.iter()).map(line).collect()
     }
 
     pub(super) fn known_grant(&self, number: u64) -> Result<Grant, Answer> {
@@ -229,7 +246,7 @@ impl Hub {
             "approved": grant.approved.as_ref().map(done_json),
             "revoked": grant.revoked.as_ref().map(done_json),
             "deliveries": grant.deliveries,
-            "last_delivery": grant.last_delivery.map(lienthong_proto::time::UnixMillis::rfc3339),
+            "last_delivery": grant.last_delivery.map(UnixMillis::rfc3339),
             "last_access": grant.last_access,
             "receipt": grant.receipt.as_ref().map(|receipt| json!({
                 "access": receipt.access, "replica": receipt.replica, "at": receipt.at.rfc3339(),

@@ -102,6 +102,7 @@ pub(super) fn event(kind: &str, tongue: Tongue) -> &str {
         "recovery_approved" => ("duyệt khôi phục", "recovery approved"),
         "renewal_approved" => ("duyệt gia hạn giấy chứng nhận", "renewal approved"),
         "authority" => ("thêm gốc chứng nhận mới", "another authority of certificates"),
+        "receipt_key" => ("đổi khóa biên nhận", "another key of receipts"),
         "authority_retired" => ("gốc chứng nhận cũ nghỉ", "the authority before retired"),
         "tls_key" => ("đổi khóa kết nối của máy", "a machine's TLS key changed"),
         "witness" => ("máy làm chứng cho sổ cái", "a witness of the ledger"),

@@ -147,6 +147,9 @@ impl Driver {
                 }
                 let skew = (self.client.clock)().0.cast_signed() - welcome.clock_millis.cast_signed();
                 self.status.send_modify(|status| status.skew_millis = Some(skew));
+                if let Some(keys) = &welcome.receipt_keys {
+                    self.take_receipt_keys(keys);
+                }
                 if let Some(receipt) = &welcome.receipt {
                     self.keep_receipt(receipt);
                 }
@@ -181,6 +184,10 @@ impl Driver {
             },
             Message::Catalogue(catalogue) => {
                 self.take_catalogue(catalogue);
+                Some(Event::Heard)
+            }
+            Message::ReceiptKeys(keys) => {
+                self.take_receipt_keys(&keys);
                 Some(Event::Heard)
             }
             Message::Erasure(erasure) => {
@@ -289,6 +296,7 @@ impl Driver {
             log_key: log_key.into(),
             log_key_proof: log_key_proof.into(),
             authority: identity.authority(),
+            receipt_keys_seen: u32::try_from(identity.receipt_keys().len()).unwrap_or(u32::MAX),
             ledger_seen: self.seen().map_or(0, |(seen, _)| seen.size),
             ..wire::Hello::default()
         };
