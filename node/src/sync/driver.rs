@@ -41,6 +41,10 @@ pub(super) struct Connection {
     pub(super) rpc: Option<Rpc<Channel>>,
     /// Lets the reader go on behind the welcome.
     pub(super) admit: Option<oneshot::Sender<()>>,
+    /// The hub answers heartbeats.
+    pub(super) answers: bool,
+    /// The head the last heartbeat's checkpoint was of.
+    pub(super) beaten: Option<Head>,
     pub(super) task: tokio::task::JoinHandle<()>,
 }
 
@@ -150,6 +154,9 @@ impl Driver {
                 if let Some(keys) = &welcome.receipt_keys {
                     self.take_receipt_keys(keys);
                 }
+                if let Some(connection) = &mut self.connection {
+                    connection.answers = welcome.answers_heartbeats;
+                }
                 if let Some(receipt) = &welcome.receipt {
                     self.keep_receipt(receipt);
                 }
@@ -209,6 +216,7 @@ impl Driver {
             }
             // The reader has taken it in.
             Message::Feed(_) => Some(Event::Heard),
+            Message::Alive(_) => Some(Event::Heard),
             Message::Reconcile(asked) => {
                 if let Some(up) = self.up() {
                     self.reconciler.hear(asked, self.machine.acknowledged(), up);
@@ -241,20 +249,7 @@ impl Driver {
                 self.connection = None;
             }
             Action::Hello(head) => self.send(self.hello(head)),
-            Action::Heartbeat => {
-                let head = *self.client.head.borrow();
-                if let Ok(checkpoint) = self.client.builder.checkpoint(head.size) {
-                    let clock_millis = (self.client.clock)().0;
-                    let room = Room::of(&self.client.data);
-                    let heartbeat = wire::Heartbeat {
-                        checkpoint,
-                        clock_millis,
-                        disk_free_bytes: room.map_or(0, |room| room.free_bytes),
-                        disk_total_bytes: room.map_or(0, |room| room.total_bytes),
-                    };
-                    self.send(wire::up::Message::Heartbeat(heartbeat));
-                }
-            }
+            Action::Heartbeat => self.heartbeat(),
             Action::ProveFork { size } => {
                 if let Ok(checkpoint) = self.client.builder.checkpoint(size) {
                     self.send(wire::up::Message::Prefix(wire::Prefix { checkpoint }));
@@ -312,6 +307,27 @@ impl Driver {
         }
     }
 
+    /// Says that all is well, and how long the log is; a checkpoint the hub has from this stream is not said again.
+    fn heartbeat(&mut self) {
+        let head = *self.client.head.borrow();
+        let Some(connection) = &mut self.connection else { return };
+        let known = connection.answers && connection.beaten == Some(head);
+        let checkpoint =
+            if known { Ok(String::new()) } else { self.client.builder.checkpoint(head.size) };
+        let (Ok(checkpoint), Some(up)) = (checkpoint, &connection.up) else { return };
+        let room = Room::of(&self.client.data);
+        let heartbeat = wire::Heartbeat {
+            checkpoint,
+            clock_millis: (self.client.clock)().0,
+            disk_free_bytes: room.map_or(0, |room| room.free_bytes),
+            disk_total_bytes: room.map_or(0, |room| room.total_bytes),
+        };
+        // What does not fit was not said.
+        if up.try_send(wire::Up { message: Some(wire::up::Message::Heartbeat(heartbeat)) }).is_ok() {
+            connection.beaten = Some(head);
+        }
+    }
+
     pub(super) fn up(&self) -> Option<mpsc::Sender<wire::Up>> {
         self.connection.as_ref().and_then(|connection| connection.up.clone())
     }
@@ -339,7 +355,8 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(left) }).await;
         });
-        self.connection = Some(Connection { up: None, rpc: None, admit: Some(admit), task });
+        self.connection =
+            Some(Connection { up: None, rpc: None, admit: Some(admit), answers: false, beaten: None, task });
     }
 
     /// Sends what this log holds of former replicas of the unit, then lets the welcome count: what the unit writes now
