@@ -496,6 +496,18 @@ impl Hub {
     /// # Errors
     /// [`StartError`] if the address is not to be had.
     pub async fn listen(self: &Arc<Self>, listen: &str) -> Result<SocketAddr, StartError> {
+        self.listen_within(listen, AcceptLimits::default()).await
+    }
+
+    /// As [`Hub::listen`], with other bounds than the usual.
+    ///
+    /// # Errors
+    /// As [`Hub::listen`].
+    pub async fn listen_within(
+        self: &Arc<Self>,
+        listen: &str,
+        limits: AcceptLimits,
+    ) -> Result<SocketAddr, StartError> {
         let io = |source| StartError::Io { what: format!("listening on {listen}"), source };
         let listener = TcpListener::bind(listen).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
@@ -509,13 +521,7 @@ impl Hub {
         tokio::spawn(Arc::clone(self).keep_witnessed());
         tokio::spawn(Arc::clone(self).keep_erased());
         let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
-        let incoming = accept(
-            listener,
-            tls,
-            AcceptLimits::default(),
-            Arc::clone(&self.observed.meters),
-            self.stop.clone(),
-        );
+        let incoming = accept(listener, tls, limits, Arc::clone(&self.observed.meters), self.stop.clone());
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))

@@ -36,6 +36,9 @@ use super::witness::Asking;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Unacknowledged batch bytes a node may have on its way.
 const FLIGHT_BYTES: u64 = lienthong_proto::limits::FLIGHT_BYTES_MAX as u64;
+/// What all nodes together may have on their way, should they all send at once: it waits in this process's memory. A
+/// node that is left less than a batch sends one at a time.
+const FLIGHTS_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Packed batches up to this are verified where they arrive.
 const SMALL_BATCH_BYTES: usize = 2 * 1024;
@@ -131,7 +134,7 @@ impl Session {
         let mut registry = self.hub.registry.watch();
         let mut authorities = self.hub.secrets.authorities.watch();
         let mut noticed = self.hub.committer.noticed();
-        let mut news = self.hub.quality.news().ok_or(End::Gone)?;
+        let mut news = self.hub.quality.news_of(&self.enrolled.unit).ok_or(End::Gone)?;
         let mut fed = self.hub.committer.feed().news(&self.enrolled.unit);
         // A node of a version that takes no feed knows nothing of what else is told either.
         let feeds = self.feed.is_some();
@@ -274,7 +277,7 @@ impl Session {
             } else {
                 Vec::new()
             },
-            flight_bytes_max: FLIGHT_BYTES,
+            flight_bytes_max: flight_bytes(self.hub.registry.count()),
             enrolments: self.enrolments(),
             seen: asking.filter(|_| own).and_then(|_| self.hub.consistency(hello.ledger_seen, head.size)),
             witnessed: asking.and_then(|asking| asking.witnessed(&self.hub, head)),
@@ -370,7 +373,6 @@ impl Session {
 
     /// Everybody of a unit sees every enrolment in its name.
     fn enrolments(&self) -> Vec<wire::Enrolment> {
-        let same_unit = |entry: &Enrolled| entry.unit == self.enrolled.unit;
         let shown = |entry: Enrolled| wire::Enrolment {
             replica: entry.replica.0.to_vec().into(),
             at_millis: entry.enrolled_at,
@@ -382,7 +384,7 @@ impl Session {
             .to_owned(),
             fingerprint: hub_fingerprint(&entry),
         };
-        self.hub.registry.list().into_iter().filter(same_unit).map(shown).collect()
+        self.hub.registry.of_unit(&self.enrolled.unit).into_iter().map(shown).collect()
     }
 
     async fn take(&mut self, up: wire::Up) -> Result<(), End> {
@@ -710,7 +712,26 @@ pub(super) async fn greeting(up: &mut Streaming<wire::Up>) -> Result<wire::Hello
     }
 }
 
+/// What one of so many enrolled nodes may have on its way.
+fn flight_bytes(nodes: usize) -> u64 {
+    FLIGHT_BYTES.min(FLIGHTS_BYTES / (nodes.max(1) as u64))
+}
+
 /// The eight words of an enrolled log key.
 fn hub_fingerprint(entry: &Enrolled) -> String {
     entry.log_public().map(|key| lienthong_proto::fingerprint::words(&key)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what all nodes may have on their way is bounded together, and a province's have all they can use.
+    #[test]
+    fn p10_what_flies_is_bounded_over_all_nodes() {
+        assert_eq!((flight_bytes(0), flight_bytes(109)), (FLIGHT_BYTES, FLIGHT_BYTES));
+        for nodes in [129, 1_000, 3_321, 1_000_000] {
+            assert!(flight_bytes(nodes) * nodes as u64 <= FLIGHTS_BYTES);
+        }
+    }
 }

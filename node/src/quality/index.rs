@@ -49,6 +49,16 @@ impl Index for ViewIndex<'_> {
     }
 }
 
+/// The place of those among a mark's records that only ask whether it has any, or more than one: where that does not
+/// change, they need not be gone through, however many they are.
+pub(super) fn plain(mark: &Mark) -> Mark {
+    let mut plain = *mark;
+    if let Some(last) = plain.0.last_mut() {
+        *last ^= 1;
+    }
+    plain
+}
+
 /// Visits the records under a mark.
 pub(super) fn keys_of(
     view: &dyn View,
