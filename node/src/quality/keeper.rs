@@ -429,7 +429,7 @@ impl Keeper {
         let book = &*self.book()?;
         let mut judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
         if judgement.as_mut().is_some_and(|judgement| judgement.bound(JUDGEMENT_BYTES_MAX)) {
-            tracing::warn!(%id, record_type, "more is wrong with a record than is kept of it");
+            tracing::warn!(record_type, "more is wrong with a record than is kept of it");
         }
         let upkeep = Upkeep::between(before.as_ref().map(|kept| &kept.judgement), judgement.as_ref());
         let own =
