@@ -13,6 +13,7 @@ mod handover;
 mod lineage;
 mod people;
 mod quality;
+mod receipts;
 mod reconcile;
 mod recovery;
 mod request;
