@@ -356,8 +356,12 @@ impl Node {
             return Ok(());
         }
         let sheets = erasing::sheets_in(folder, &self.erasures.read())?;
-        for sheet in &sheets {
-            tracing::warn!(sheet = %sheet.display(), "a sheet that was taken in holds what was erased: it is the officer's to throw away");
+        if !sheets.is_empty() {
+            // Their names may be persons': `status` has them, the log does not.
+            tracing::warn!(
+                sheets = sheets.len(),
+                "sheets that were taken in hold what was erased: they are the officer's to throw away"
+            );
         }
         *self.sheets.write() = sheets;
         *self.inbox.lock() = Some(inbox::start(self, folder)?);

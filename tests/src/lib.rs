@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a hub and nodes in one process, over real TLS and real files.
 
 pub mod asking;
+pub mod aviary;
 pub mod browser;
 pub mod browsing;
 pub mod canary;

@@ -189,6 +189,16 @@ async fn a_hub_that_leaves_something_out_is_found() {
     let found = refused(&handed_over(hub, number, opened_more, cut).await, &trust, folder);
     assert!(found.why.contains("opens a field that is not granted"), "{found}");
 
+    // What is withheld is said to be erased by an order that nobody gave.
+    let mut erased = content.clone();
+    if let Some(Line::Entry(shown)) =
+        erased.iter_mut().find(|line| matches!(line, Line::Entry(shown) if shown.record.is_some()))
+    {
+        shown.erased = 1;
+    }
+    let found = refused(&handed_over(hub, number, erased, cut).await, &trust, folder);
+    assert!(found.why.contains("erased by an order"), "{found}");
+
     // Other terms than the ledger's, another agency, more than one delivery under one event.
     let mut other = content.clone();
     if let Line::Head(head) = &mut other[0] {
@@ -210,7 +220,7 @@ async fn a_hub_that_leaves_something_out_is_found() {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let forgeries: Vec<PathBuf> =
         files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("forgery.")).collect();
-    assert_eq!(forgeries.len(), 6);
+    assert_eq!(forgeries.len(), 7);
     for (path, answer) in forgeries.iter().zip(second_opinion(&forgeries, &policy, None).unwrap_or_default())
     {
         assert_eq!(answer["valid"], false, "{path:?}");

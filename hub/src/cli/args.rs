@@ -9,7 +9,7 @@ use lienthong_node::records::Page;
 
 use super::erasing::Erase;
 use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
-use super::sharing::{AgencyAction, GrantAction};
+use super::sharing::{AgencyAction, GrantAction, ReceiptAction};
 use crate::accounts::AccountRole;
 use crate::pki::Role;
 
@@ -248,6 +248,12 @@ pub enum Command {
         /// The file to write; nothing may be there yet
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Biên nhận gói cơ quan gửi lại · receipts for bundles, as agencies send them back
+    Receipt {
+        /// What
+        #[command(subcommand)]
+        action: ReceiptAction,
     },
     /// Xóa theo lệnh có thẩm quyền: đề nghị, duyệt, theo dõi · lawful erasure: bring an order, approve it, see who has carried it out
     Erase(Erase),

@@ -475,6 +475,7 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
         Command::Agency { action } => action.request(),
         Command::Grant { action } => action.request()?,
         Command::Bundle { grant, out } => sharing::bundle(*grant, out)?,
+        Command::Receipt { action } => action.request()?,
         Command::Erase(erase) => erase.request()?,
         Command::Alerts { action } => on_alerts(action),
         Command::User { action } => user(action)?,

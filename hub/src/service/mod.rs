@@ -14,6 +14,7 @@ mod lineage;
 mod people;
 mod quality;
 mod receipt_key;
+mod receipts;
 mod reconcile;
 mod recovery;
 mod request;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use lienthong_node::backup::Recipient;
 use lienthong_node::control::{Answer, Tell};
 use lienthong_node::records::{Page, numbered};
-use lienthong_proto::disclosure::{GrantFile, Trust, event};
+use lienthong_proto::disclosure::{GrantFile, ReceiptSigner, Trust, event};
+use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::note::{Algorithm, Verifier};
 use lienthong_proto::receipt_key::ReceiptKey;
@@ -90,6 +91,22 @@ pub enum SharingRequest {
         /// Who.
         actor: String,
     },
+    /// Say whom an agency's receipts for bundles are signed by.
+    AgencySigner {
+        /// Its code.
+        code: UnitCode,
+        /// Who signs.
+        signer: ReceiptSigner,
+        /// Who says so.
+        actor: String,
+    },
+    /// Take in the receipt an agency has sent back for a bundle.
+    ReceiptAdd {
+        /// The file's text.
+        text: String,
+        /// Who.
+        actor: String,
+    },
     /// Whom a verifier should believe.
     LedgerPolicy,
 }
@@ -107,6 +124,8 @@ impl SharingRequest {
             Self::GrantList { .. } => "grant_list",
             Self::GrantShow { .. } => "grant_show",
             Self::Bundle { .. } => "bundle",
+            Self::AgencySigner { .. } => "agency_signer",
+            Self::ReceiptAdd { .. } => "receipt_add",
             Self::LedgerPolicy => "ledger_policy",
         }
     }
@@ -115,6 +134,8 @@ impl SharingRequest {
     pub(crate) fn act_as(&mut self, name: &str) {
         match self {
             Self::AgencyAdd { actor, .. }
+            | Self::AgencySigner { actor, .. }
+            | Self::ReceiptAdd { actor, .. }
             | Self::GrantPropose { actor, .. }
             | Self::GrantApprove { actor, .. }
             | Self::GrantRevoke { actor, .. }
@@ -138,8 +159,10 @@ fn done_json(done: &Done) -> Json {
 }
 
 fn agency_json(agency: &Agency) -> Json {
-    let Agency { code, name, contact, key, at } = agency;
-    json!({ "code": code, "name": name, "contact": contact, "key": key, "at": at.rfc3339() })
+    let Agency { code, name, contact, key, signer, at } = agency;
+    json!({
+        "code": code, "name": name, "contact": contact, "key": key, "signer": signer, "at": at.rfc3339(),
+    })
 }
 
 impl Hub {
@@ -176,6 +199,10 @@ impl Hub {
                 let report = self.bundle(grant, &out, &actor, tell).await.map_err(Answer::failed)?;
                 Ok(Answer::done(json!(report)))
             }
+            SharingRequest::AgencySigner { code, signer, actor } => {
+                self.agency_signer(&code, signer, &actor).await
+            }
+            SharingRequest::ReceiptAdd { text, actor } => self.receipt_add(&text, &actor).await,
             SharingRequest::LedgerPolicy => {
                 let policy = self.policy().map_err(Answer::failed)?.to_text();
                 Ok(Answer::done(json!({ "policy": policy + &self.receipt_spans() })))
@@ -251,6 +278,9 @@ impl Hub {
             "receipt": grant.receipt.as_ref().map(|receipt| json!({
                 "access": receipt.access, "replica": receipt.replica, "at": receipt.at.rfc3339(),
             })),
+            "bundle_receipts": grant.bundle_receipts.iter().map(|(access, at)| json!({
+                "access": access, "at": at.rfc3339(),
+            })).collect::<Vec<_>>(),
         })
     }
 
@@ -288,20 +318,29 @@ impl Hub {
         };
         let name = words(name, known.as_ref().map(|agency| &agency.name), true)?;
         let contact = words(contact, known.as_ref().map(|agency| &agency.contact), false)?;
+        let signer = known.as_ref().and_then(|agency| agency.signer);
         let key = key.or_else(|| known.and_then(|agency| agency.key)).unwrap_or_default();
         if !key.is_empty() {
             key.parse::<Recipient>().map_err(|error| Answer::refused("AGENCY_KEY", error))?;
         }
-        let fields = Fields::from([
+        let key = (!key.is_empty()).then_some(key);
+        self.agency_named(&Agency { code, name, contact, key, signer, at: self.now() }, actor).await
+    }
+
+    /// The ledger says what an agency is now.
+    pub(super) async fn agency_named(&self, agency: &Agency, actor: &str) -> Result<Answer, Answer> {
+        let Agency { code, name, contact, key, signer, .. } = agency;
+        let mut fields = Fields::from([
             ("agency".to_owned(), Value::Unit(code.clone())),
             ("name".to_owned(), Value::Text(name.clone())),
             ("contact".to_owned(), Value::Text(contact.clone())),
-            ("key".to_owned(), Value::Text(key.clone())),
+            ("key".to_owned(), Value::Text(key.clone().unwrap_or_default())),
         ]);
+        fields.extend(signer.map(|signer| ("signer".to_owned(), Value::Text(signer.to_string()))));
         let place = self.event(AGENCY, actor, fields).await.map_err(Answer::failed)?;
         Ok(Answer::done(json!({
-            "code": code, "name": name, "contact": contact,
-            "key": (!key.is_empty()).then_some(key), "ledger_index": place,
+            "code": code, "name": name, "contact": contact, "key": key, "signer": signer,
+            "ledger_index": place,
         })))
     }
 

@@ -10,6 +10,7 @@ mod import;
 mod key;
 mod password;
 mod proxy;
+mod receipt;
 mod records;
 mod recover;
 mod verify;
@@ -89,6 +90,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Verify(verify) => {
             let answer = verify.run(&data, cli.json, tongue)?;
             print_answer(&answer, "verify", cli.json, tongue);
+            Ok(answer.exit)
+        }
+        Command::Receipt(receipt) => {
+            let answer = receipt.run(&data)?;
+            print_answer(&answer, "receipt", cli.json, tongue);
             Ok(answer.exit)
         }
         Command::Check => {
@@ -426,6 +432,7 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
         | Command::Officer { .. }
         | Command::Check
         | Command::Verify(_)
+        | Command::Receipt(_)
         | Command::Key { .. }
         | Command::Doctor(_)
         | Command::Records(_) => Request::Status,

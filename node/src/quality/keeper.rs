@@ -432,7 +432,7 @@ impl Keeper {
         let book = &*self.book()?;
         let mut judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
         if judgement.as_mut().is_some_and(|judgement| judgement.bound(JUDGEMENT_BYTES_MAX)) {
-            tracing::warn!(%id, record_type, "more is wrong with a record than is kept of it");
+            tracing::warn!(record_type, "more is wrong with a record than is kept of it");
         }
         let former = before.as_ref().map(|kept| &kept.judgement);
         let upkeep = Upkeep::between(former, judgement.as_ref());
