@@ -1,7 +1,7 @@
 //! The accept loop: handshakes apart from each other, bounded in number and time.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -58,12 +58,9 @@ impl Known {
     fn forged(&self, peer: &Peer, random: &mut StdRng) -> Change {
         let unit = |code: &str| write(path::UNIT, Value::Unit(code.parse().unwrap()));
         let strange = format!("{:05}", random.random_range(1..99_999));
-        let other = *[UNITS[0], UNITS[1], HONEST, "33", "TTT", "hub", strange.as_str()]
-            .iter()
-            .filter(|code| **code != self.unit)
-            .collect::<Vec<_>>()
-            .choose(random)
-            .unwrap();
+        let codes = [UNITS[0], UNITS[1], HONEST, "33", "TTT", "hub", strange.as_str()];
+        let others: Vec<&str> = codes.into_iter().filter(|code| *code != self.unit).collect();
+        let other = *others.choose(random).unwrap();
         let number = format!("034{:09}", random.random_range(0..1_000_000_000_u64));
         let fresh = self.record(&number);
         let (theirs, theirs_number) = self.honest.choose(random).unwrap().clone();
@@ -225,7 +222,7 @@ async fn t36_no_entry_goes_by_another_replicas_name() {
                     [node.identity.replica(), neighbour.identity.replica(), hub.secrets.profile.replica];
                 let anybody = ReplicaId(random.random());
                 change.dot.replica =
-                    *others.iter().chain([&anybody]).collect::<Vec<_>>().choose(&mut random).unwrap();
+                    **others.iter().chain([&anybody]).collect::<Vec<_>>().choose(&mut random).unwrap();
             }
             1 => change.dot.sequence = Sequence(random.random_range(1..u64::MAX)),
             _ => {}

@@ -24,7 +24,6 @@ use rustls::{HandshakeKind, NamedGroup};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 const UNIT: &str = "11953";
@@ -209,7 +208,7 @@ async fn t32_half_a_handshake_holds_only_its_own_addresss_places() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let door = listener.local_addr().unwrap();
     let tls = TlsConfigs::new(&hub.secrets, &hub.server_certificate).unwrap();
-    let (meters, stop) = (Arc::clone(&hub.observed.meters), CancellationToken::new());
+    let (meters, stop) = (Arc::clone(&hub.observed.meters), hub.stop.child_token());
     let mut incoming = accept(listener, tls, limits, Arc::clone(&meters), stop.clone());
     let flight = hello(&papers);
     let mut flood = Vec::new();
