@@ -27,6 +27,8 @@ const UNIT: &str = "11953";
 const OTHER: &str = "11977";
 /// What a hub may grow by, whatever comes (SAFETY T29).
 const GROWTH_MAX: u64 = 100 * 1024 * 1024;
+/// More than any window may become.
+const WINDOW_MAX: [u8; 4] = [0x7f, 0xff, 0xff, 0xff];
 const ENHANCE_YOUR_CALM: u32 = 11;
 const FLOW_CONTROL_ERROR: u32 = 3;
 
@@ -123,7 +125,7 @@ const ATTACKS: [Attack; 11] = [
     (
         "made you reset",
         20_000,
-        |round, path| [open(round, path), frame(kind::WINDOW_UPDATE, 0, nth(round), &[0; 4])].concat(),
+        |round, path| [open(round, path), frame(kind::WINDOW_UPDATE, 0, nth(round), &WINDOW_MAX)].concat(),
         Expected::Ended(ENHANCE_YOUR_CALM),
     ),
     (
@@ -156,7 +158,7 @@ const ATTACKS: [Attack; 11] = [
     (
         "a window beyond its bound",
         10,
-        |_, _| frame(kind::WINDOW_UPDATE, 0, 0, &0x7fff_ffff_u32.to_be_bytes()),
+        |_, _| frame(kind::WINDOW_UPDATE, 0, 0, &WINDOW_MAX),
         Expected::Ended(FLOW_CONTROL_ERROR),
     ),
     ("PING", 400, |_, _| frame(kind::PING, 0, 0, &[7; 8]).repeat(100), Expected::Borne),

@@ -149,7 +149,7 @@ async fn t33_a_token_is_good_once_in_time_and_for_its_unit() {
     let hub = lienthong_tests::reopened(|| {
         Ok(Hub::open(&data, lienthong_tests::catalogue()?, &LedgerOptions::default(), system_clock)?)
     });
-    assert_eq!(alerts(&hub), [format!("guessing/{OTHER}")]);
+    assert!(alerts(&hub).contains(&format!("guessing/{OTHER}")));
     let entry = hub.tokens.list().into_iter().find(|entry| entry.id == hex::encode(good.id)).unwrap();
     assert!(entry.revoked && entry.failures == 5);
 }
