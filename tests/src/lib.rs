@@ -7,6 +7,7 @@ pub mod browsing;
 pub mod canary;
 pub mod corpus;
 pub mod fleet;
+pub mod frames;
 pub mod fuzz;
 pub mod listening;
 pub mod machine;

@@ -3,9 +3,11 @@
 mod enrolment;
 mod erasing;
 mod receipt_keys;
+mod guessing;
 mod refill;
 mod renewal;
 mod session;
+mod sessions;
 mod subscribe;
 mod sync;
 mod witness;
