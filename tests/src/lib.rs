@@ -8,6 +8,7 @@ pub mod fuzz;
 pub mod listening;
 pub mod peer;
 pub mod planted;
+pub mod power;
 pub mod processes;
 pub mod programs;
 pub mod proxy;
