@@ -138,10 +138,11 @@ static void die(void) {
         pause();
 }
 
-static void sent(int fd, long bytes) {
+/* Before something is sent: who hears it finds it written down. */
+static void sends(int fd) {
     int saved = errno, domain = 0;
     socklen_t length = sizeof domain;
-    if (journal >= 0 && bytes > 0 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0) {
+    if (journal >= 0 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0) {
         pthread_mutex_lock(&lock);
         record('S', 0, (uint64_t)domain, "", 0, 0);
         pthread_mutex_unlock(&lock);
@@ -154,10 +155,9 @@ static long written(int fd, const void *bytes, size_t length, off_t at) {
     char path[PATH_MAX];
     struct stat found;
     if (!ours(fd, path, &found)) {
-        long done = at < 0 ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, at);
         if (at < 0)
-            sent(fd, done);
-        return done;
+            sends(fd);
+        return at < 0 ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, at);
     }
     pthread_mutex_lock(&lock);
     int dies, way = turn(1, &dies);
@@ -188,10 +188,9 @@ static long gathered(int fd, const struct iovec *parts, int count, off_t at) {
     char path[PATH_MAX];
     struct stat found;
     if (!ours(fd, path, &found)) {
-        long done = at < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, at, 0);
         if (at < 0)
-            sent(fd, done);
-        return done;
+            sends(fd);
+        return at < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, at, 0);
     }
     for (int part = 0; part < count; part++)
         if (parts[part].iov_len)
@@ -204,15 +203,13 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) { return
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at) { return gathered(fd, parts, count, at); }
 
 ssize_t send(int fd, const void *bytes, size_t length, int flags) {
-    long done = syscall(SYS_sendto, fd, bytes, length, flags, 0, 0);
-    sent(fd, done);
-    return done;
+    sends(fd);
+    return syscall(SYS_sendto, fd, bytes, length, flags, 0, 0);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
-    long done = syscall(SYS_sendmsg, fd, message, flags);
-    sent(fd, done);
-    return done;
+    sends(fd);
+    return syscall(SYS_sendmsg, fd, message, flags);
 }
 
 /* Not copied inside the kernel: the program then reads and writes. */

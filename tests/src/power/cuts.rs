@@ -44,8 +44,8 @@ pub struct Report {
     pub values: usize,
     /// How often both were started from their images and came into step.
     pub starts: usize,
-    /// `check` found the view of a torn image damaged before its start, which made it again.
-    pub views_damaged: usize,
+    /// `check` found view or leaf hashes of a torn image damaged before its start, which made them again.
+    pub remade: usize,
 }
 
 /// Number → name.
@@ -209,7 +209,7 @@ impl Run {
             report.torn += usize::from(is_torn);
             report.values += wanted.len();
             let judged = judge(&self.place.program, machine.command, &folder, (wanted, newer), is_torn).await;
-            report.views_damaged += usize::from(judged.with_context(|| name.to_owned())?);
+            report.remade += usize::from(judged.with_context(|| name.to_owned())?);
         }
         if number % options.starts_every == options.starts_every - 1 {
             self.starts(point).await.context("both start again")?;
@@ -236,7 +236,7 @@ impl Run {
     }
 }
 
-/// Judges one folder, before and after its start; whether its view was found damaged.
+/// Judges one folder, before and after its start; whether what is made from the log was found damaged.
 async fn judge(
     program: &Path,
     command: &[&str],
@@ -246,7 +246,9 @@ async fn judge(
 ) -> anyhow::Result<bool> {
     let check = [command, &["check"]].concat();
     let (before, code) = once(program, &check, folder).await?;
-    let of_view = |fault: &Json| fault.as_str().is_some_and(|fault| fault.starts_with("the view"));
+    // View and leaf hashes are made again from the log.
+    let derived = |fault: &str| fault.starts_with("the view") || fault.starts_with("the file of leaf hashes");
+    let of_view = |fault: &Json| fault.as_str().is_some_and(derived);
     let faults = before["faults"].as_array().filter(|faults| faults.iter().all(of_view));
     ensure!(code == 0 || (torn && faults.is_some()), "check before the start: {before}");
     let held = held(program, command, folder).await?;
