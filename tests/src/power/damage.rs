@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use lienthong_hub::demo::once;
@@ -15,10 +16,11 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value as Json;
 
 use crate::copy_folder;
-use crate::processes::{HubPlace, in_step, person, put, until};
+use crate::processes::{HubPlace, done, in_step, person, put};
 
 const UNITS: [&str; 2] = ["11953", "11977"];
 const PAGE: usize = 4_096;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was done to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,7 +162,8 @@ async fn subjects(program: &Path, dir: &Path) -> anyhow::Result<Vec<Subject>> {
     in_step(&two).await?;
     put(&hub, &[person(UNITS[0], 5, "Nguyễn Văn Năm")]).await?;
     in_step(&one).await?;
-    until(&one, "proven", |status| status["pending"] == 0).await?;
+    anchored(program, &[], hub.data()).await?;
+    anchored(program, &["as-node"], one.data()).await?;
     hub.kill().await?;
     one.kill().await?;
     copy_folder(hub.data(), &dir.join("hub-killed"))?;
@@ -196,6 +199,18 @@ async fn subjects(program: &Path, dir: &Path) -> anyhow::Result<Vec<Subject>> {
         subjects.push(subject);
     }
     Ok(subjects)
+}
+
+/// Waits until the anchor vouches for the whole log: before, damage at its end cannot be told from an unfinished write.
+async fn anchored(program: &Path, command: &[&str], folder: &Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let check = done(program, &[command, &["check"]].concat(), folder).await?;
+        if check["entries"] == lienthong_node::log::anchored(&folder.join("log"))? {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "not anchored: {check}");
+    }
 }
 
 /// Every file that holds something, but for what is said of the running program.

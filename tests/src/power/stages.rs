@@ -204,9 +204,9 @@ impl Step {
             Fault::Full => format!("RECORDER_FULL_AT={at}"),
         });
         let (said, code) = self.run(recorder, &recording).await?;
-        let error = said["error"].as_str().unwrap_or_default();
+        let reason = said["error"].as_str().or(said["fault"].as_str()).unwrap_or_default();
         // What is only made again at will may fail unseen.
-        ensure!(fault == Fault::Die || code == 0 || (code == 1 && !error.is_empty()), "{code}: {said}");
+        ensure!(fault == Fault::Die || code == 0 || (code == 1 && !reason.is_empty()), "{code}: {said}");
         recording.faults.clear();
         let (again, code) = self.run(recorder, &recording).await?;
         // One that was done when it was cut off may not be done twice.
