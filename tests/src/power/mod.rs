@@ -1,21 +1,16 @@
-//! Tier C of the faults: real programs, power cuts, damaged files, full disks and kills, judged by `check`.
+//! Power cuts under real programs, judged by `check`.
 //!
 //! A program runs with `tests/preload/recorder.c` between it and its files ([`Recorder`]), which writes down what it did
 //! to its data folder; from that, [`Image`] makes what a power cut at any instant leaves. [`cuts`] does so at instants
-//! at which something was acknowledged, [`damage`] turns bits, [`stages`] fills the disk or kills at each change of a
-//! step, [`kills`] kills at any instant. The long runs are commands of the program `power`, whose last output is in
-//! `tests/reports`.
+//! at which something was acknowledged; the long run is a command of the program `power`.
 #![allow(
     clippy::indexing_slicing,
     reason = "a JSON document answers every index, with null for what it has not"
 )]
 
 pub mod cuts;
-pub mod damage;
 mod image;
 mod journal;
-pub mod kills;
-pub mod stages;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
