@@ -452,6 +452,23 @@ pub(crate) fn open_journal(
     replay: &mut dyn Replay,
     keys: &KeyRing,
 ) -> Result<(Journal, Vec<String>), StartError> {
+    match try_open_journal(data, identity, Arc::clone(&catalogue), replay, keys) {
+        // Damage in the view that was met only now: it is made again.
+        Err(error) if SledView::is_suspect(&data.join("view")) => {
+            tracing::warn!(%error, "opening once more, with another view");
+            try_open_journal(data, identity, catalogue, replay, keys)
+        }
+        opened => opened,
+    }
+}
+
+fn try_open_journal(
+    data: &Path,
+    identity: &NodeIdentity,
+    catalogue: Arc<Catalogue>,
+    replay: &mut dyn Replay,
+    keys: &KeyRing,
+) -> Result<(Journal, Vec<String>), StartError> {
     let mut remarks = Vec::new();
     let dir = log_dir(data);
     let opened = log::open_sealed(&dir, identity.replica(), Disk::real(), keys)?;

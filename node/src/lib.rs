@@ -16,6 +16,7 @@ pub mod dataset;
 pub mod doctor;
 pub mod erasing;
 pub mod export;
+pub mod folder;
 pub mod granted;
 pub mod identity;
 pub mod inbox;

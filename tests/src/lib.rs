@@ -13,6 +13,7 @@ pub mod listening;
 pub mod machine;
 pub mod peer;
 pub mod planted;
+pub mod power;
 pub mod processes;
 pub mod programs;
 pub mod proxy;

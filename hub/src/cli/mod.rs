@@ -98,7 +98,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Init { province, names, domain } => {
             let options =
                 InitOptions { province: province.parse()?, domain: domain.clone(), names: names.clone() };
-            std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+            lienthong_node::folder::make(&data).with_context(|| data.display().to_string())?;
             let report = init(&data, &options)?;
             Answer::done(json!({
                 "province": options.province,

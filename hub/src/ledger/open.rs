@@ -91,6 +91,22 @@ pub fn open(
     catalogue: Arc<Catalogue>,
     options: &LedgerOptions,
 ) -> Result<Opened, LedgerError> {
+    match try_open(data, author.clone(), Arc::clone(&catalogue), options) {
+        // Damage in the view that was met only now: it is made again.
+        Err(error) if SledView::is_suspect(&data.join("view")) => {
+            tracing::warn!(%error, "opening once more, with another view");
+            try_open(data, author, catalogue, options)
+        }
+        opened => opened,
+    }
+}
+
+fn try_open(
+    data: &Path,
+    author: Author,
+    catalogue: Arc<Catalogue>,
+    options: &LedgerOptions,
+) -> Result<Opened, LedgerError> {
     let dir = log_dir(data);
     let opened = log::open_sealed(&dir, author.replica, options.disk.clone(), &options.keys)?;
     let mut remarks = Vec::new();

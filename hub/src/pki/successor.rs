@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use lienthong_node::folder::keep_name;
 use lienthong_node::identity::write_private;
 use lienthong_proto::checkpoint::Origin;
 use lienthong_proto::hash::{Signer as _, SigningKey};
@@ -65,6 +66,7 @@ pub fn make_successor(data: &Path, kit: &Kit, former: &Former) -> Result<HubProf
         move |source| InitError::Io { path, source }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+    keep_name(&dir).map_err(io(&dir))?;
     let HubProfile { domain, province, .. } = &kit.profile;
     let (replica, seed): (ReplicaId, [u8; 32]) = (ReplicaId(random()), random());
     let ledger_key = SigningKey::from_seed(&seed).map_err(KitError::from)?;

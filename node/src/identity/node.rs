@@ -214,7 +214,7 @@ impl NodeIdentity {
     ) -> Result<(), IdentityError> {
         let dir = folder(data);
         let io = |path: &Path, source| IdentityError::Io { path: path.display().to_string(), source };
-        std::fs::create_dir_all(&dir).map_err(|source| io(&dir, source))?;
+        crate::folder::make(&dir).map_err(|source| io(&dir, source))?;
         let profile_json = serde_json::to_vec_pretty(profile).map_err(|error| IdentityError::Malformed {
             path: "profile.json".into(),
             reason: error.to_string(),
