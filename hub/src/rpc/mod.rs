@@ -2,8 +2,8 @@
 
 mod enrolment;
 mod erasing;
-mod receipt_keys;
 mod guessing;
+mod receipt_keys;
 mod refill;
 mod renewal;
 mod session;

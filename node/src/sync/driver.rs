@@ -312,8 +312,7 @@ impl Driver {
         let head = *self.client.head.borrow();
         let Some(connection) = &mut self.connection else { return };
         let known = connection.answers && connection.beaten == Some(head);
-        let checkpoint =
-            if known { Ok(String::new()) } else { self.client.builder.checkpoint(head.size) };
+        let checkpoint = if known { Ok(String::new()) } else { self.client.builder.checkpoint(head.size) };
         let (Ok(checkpoint), Some(up)) = (checkpoint, &connection.up) else { return };
         let room = Room::of(&self.client.data);
         let heartbeat = wire::Heartbeat {
