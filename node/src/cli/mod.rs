@@ -105,13 +105,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&answer, "check", cli.json, tongue);
             Ok(answer.exit)
         }
-        Command::Key { action: KeyAction::New { file } } => {
-            let answer = new_key(file)?;
-            print_answer(&answer, "key", cli.json, tongue);
-            Ok(answer.exit)
-        }
-        Command::Key { action: KeyAction::Pair { file } } => {
-            let answer = new_pair(file)?;
+        Command::Key { action: action @ (KeyAction::New { file } | KeyAction::Pair { file }) } => {
+            let one = matches!(action, KeyAction::New { .. });
+            let answer = if one { new_key(file)? } else { new_pair(file)? };
             print_answer(&answer, "key", cli.json, tongue);
             Ok(answer.exit)
         }
