@@ -8,7 +8,6 @@ use lienthong_node::backup::Recipient;
 use lienthong_node::control::{Answer, Tell};
 use lienthong_node::records::{Page, numbered};
 use lienthong_proto::disclosure::{GrantFile, ReceiptSigner, Trust, event};
-use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::note::{Algorithm, Verifier};
 use lienthong_proto::receipt_key::ReceiptKey;
