@@ -252,6 +252,20 @@ pub async fn flood(
     Outcome { rounds: u32::try_from(written.load(Ordering::Relaxed)).unwrap(), ..outcome }
 }
 
+/// Answers PING, as a peer that is there, and takes nothing else, until the other side ends, or until a deadline that fails
+/// the test.
+pub async fn there_to_the_end(stream: &mut TlsStream<TcpStream>) {
+    let there = async {
+        while let Some((header, payload)) = next_frame(stream).await {
+            if header[3] == kind::PING && header[4] & 1 == 0 {
+                let _ = stream.write_all(&frame(kind::PING, 1, 0, &payload)).await;
+                let _ = stream.flush().await;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(90), there).await.expect("it was to end");
+}
+
 /// The next frame, unless the other side has ended.
 pub async fn next_frame<S: tokio::io::AsyncRead + Unpin>(from: &mut S) -> Option<([u8; 9], Vec<u8>)> {
     let mut header = [0; 9];

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use lienthong_hub::demo::Daemon;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::identity::{self, ALPN_ENROL, ALPN_SYNC};
+use lienthong_proto::change::{Change, Context, Write, record_id};
+use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
 use lienthong_tests::frames::{
     END_HEADERS, NO_WINDOW, Papers, call, dial, flood, frame, header, kind, message, preface, to_the_end,
@@ -236,7 +238,13 @@ async fn t29_who_reads_nothing_has_little_kept() {
         for n in 0..16_u32 {
             let noise: String =
                 (0..2_500_u32).map(|i| hex::encode(noise(batch, n, i).to_be_bytes())).collect();
-            giver.push(Peer::writes(UNIT, noise));
+            let number = format!("0360{batch:04}{n:04}");
+            let key = giver.identity.provincial_key();
+            let record = record_id(key, "dang_vien", None, std::slice::from_ref(&number));
+            let mut writes = Peer::writes(UNIT, noise);
+            let (value, context) = (Value::Text(number), Context::default());
+            writes.push(Write { path: "so_cccd".to_owned(), value, context });
+            giver.push_change(&Change { record, ..giver.change(writes) });
         }
         up.send(say(wire::up::Message::Batch(giver.batch()))).await.unwrap();
     }

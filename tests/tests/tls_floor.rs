@@ -14,7 +14,8 @@ use lienthong_node::identity::{self, ALPN_ENROL, ALPN_SYNC, NodeIdentity, provid
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 use lienthong_tests::frames::{
-    END_HEADERS, NO_WINDOW, Pair, Papers, call, dial, frame, kind, message, preface, shake, tcp, to_the_end,
+    END_HEADERS, NO_WINDOW, Pair, Papers, call, dial, frame, kind, message, preface, shake, tcp,
+    there_to_the_end, to_the_end,
 };
 use lienthong_tests::peer::{Peer, ended, say};
 use lienthong_tests::{Province, acknowledged, brisk, make_node, member, retarget, stage, token};
@@ -225,7 +226,8 @@ async fn t32_half_a_handshake_holds_only_its_own_addresss_places() {
     assert!(to_the_end(&mut beyond).await.is_empty());
     let through = async |n: u8| {
         let config = papers.config(&TLS13, &[ALPN_SYNC]);
-        shake(tcp([127, 0, 0, n], door).await.unwrap(), config).await.unwrap()
+        let shaken = shake(tcp([127, 0, 0, n], door).await.unwrap(), config);
+        tokio::time::timeout(Duration::from_secs(60), shaken).await.expect("it is kept out").unwrap()
     };
     let mut first = through(3).await;
     let held = incoming.sync.recv().await.unwrap().unwrap();
@@ -403,7 +405,7 @@ async fn t34_who_is_revoked_is_cut_off_whether_or_not_it_listens() {
     let held = size(&hub);
     let status = ended(&mut down).await;
     assert_eq!(status.code(), Code::PermissionDenied, "{status}");
-    to_the_end(&mut deaf).await;
+    there_to_the_end(&mut deaf).await;
     assert_eq!(refused(&peer).await, Code::PermissionDenied, "it came back");
     while hub.live.streams() > 0 {
         tokio::task::yield_now().await;
