@@ -658,7 +658,9 @@ mod tests {
         }
     }
 
-    fn seen(books: &Books) -> (Vec<(ReplicaId, HeldReplica)>, Vec<(u64, u16)>, Vec<(ReplicaId, Vec<u64>)>) {
+    type Seen = (Vec<(ReplicaId, HeldReplica)>, Vec<(u64, u16)>, Vec<(ReplicaId, Vec<u64>)>);
+
+    fn seen(books: &Books) -> Seen {
         let held = books.replicas.iter().map(|(replica, held)| (*replica, held.clone())).collect();
         let numbers = |notices: &Vec<NoticeEntry>| notices.iter().map(|notice| notice.number).collect();
         let notices = books.notices.iter().map(|(replica, notices)| (*replica, numbers(notices))).collect();

@@ -57,7 +57,7 @@ enum What {
     Opened(mpsc::Sender<wire::Up>),
     Down(Box<wire::Down>),
     Sent { end: u64, bytes: usize },
-    Say(wire::up::Message),
+    Say(Box<wire::up::Message>),
     Lost(String),
 }
 
@@ -95,7 +95,7 @@ impl Drop for Client {
 
 impl Client {
     /// One that stays away until it is told to dial, and where it stands.
-    pub(super) fn new(
+    pub(super) fn start(
         identity: Arc<NodeIdentity>,
         witness: Arc<Witness>,
         log: Arc<parking_lot::Mutex<StoredLog>>,
@@ -195,7 +195,7 @@ impl Client {
             }
             What::Sent { end, bytes } => Some(Event::Sent { end, bytes }),
             What::Say(message) => {
-                self.say(message);
+                self.say(*message);
                 None
             }
             What::Lost(reason) => {
@@ -235,7 +235,12 @@ impl Client {
             Message::Feed(feed) => self.heard.fed = (feed.of.to_vec(), feed.ledger, feed.place),
             Message::Erasure(_) => self.heard.erasures += 1,
             Message::Round(round) => self.witness(round),
-            Message::Reconcile(_) | Message::Mend(_) | Message::Catalogue(_) | Message::Authority(_) => {}
+            Message::Reconcile(_)
+            | Message::Mend(_)
+            | Message::Catalogue(_)
+            | Message::Authority(_)
+            | Message::ReceiptKeys(_)
+            | Message::Alive(_) => {}
         }
         Event::Heard
     }
@@ -251,7 +256,7 @@ impl Client {
         let (seen, events, generation) = (self.heard.seen.clone(), self.events.clone(), self.generation);
         tokio::task::spawn_blocking(move || {
             if let Ok((cosigned, _)) = witness.round(&ledger, &round, seen.as_ref(), system_clock()) {
-                let what = What::Say(wire::up::Message::Cosigned(cosigned));
+                let what = What::Say(Box::new(wire::up::Message::Cosigned(cosigned)));
                 let _ = events.blocking_send(Report { generation, what });
             }
         });
