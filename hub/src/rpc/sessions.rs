@@ -141,6 +141,8 @@ impl Way {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -167,7 +169,7 @@ mod tests {
             held.push((turn, place));
         }
         let newer = sessions.begin(one);
-        assert!(futures::poll!(std::pin::pin!(newer.place())).is_pending(), "the oldest is there still");
+        assert!(newer.place().now_or_never().is_none(), "the oldest is there still");
         held.remove(0);
         assert!(newer.place().await.is_some());
         let newest: Vec<Turn> = (0..OF_REPLICA_MAX).map(|_| sessions.begin(one)).collect();
