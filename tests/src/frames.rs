@@ -94,7 +94,9 @@ impl Papers {
 pub async fn tcp(from: [u8; 4], address: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
-    socket.connect(address).await
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Shakes hands over a connection.
@@ -111,7 +113,7 @@ pub async fn shake(tcp: TcpStream, config: ClientConfig) -> io::Result<TlsStream
 /// # Errors
 /// If there is no connection.
 pub async fn dial(address: SocketAddr, papers: &Papers, protocol: &[u8]) -> io::Result<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect(address).await?;
+    let tcp = tcp([127, 0, 0, 1], address).await?;
     shake(tcp, papers.config(&rustls::version::TLS13, &[protocol])).await
 }
 
