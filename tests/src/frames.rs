@@ -2,6 +2,7 @@
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test that cannot speak has failed, and a JSON document answers every index"
 )]

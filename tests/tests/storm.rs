@@ -61,8 +61,10 @@ async fn t28_everybody_is_admitted_after_a_storm() {
     fleet.acknowledged(PATIENCE, &|_| {}).await.unwrap();
     assert_eq!(fleet.size(), (2 * UNITS * RECORDS) as u64);
     assert_eq!(hub.dataset.totals().records, fleet.size());
-    let books = hub.committer.books().read();
-    assert_eq!((books.quarantine.len(), books.replicas.len()), (0, UNITS));
-    drop(books);
+    {
+        let books = hub.committer.books().read();
+        assert_eq!((books.quarantine.len(), books.replicas.len()), (0, UNITS));
+        drop(books);
+    }
     hub.close().await;
 }

@@ -98,7 +98,7 @@ impl Fleet {
         let identity = Arc::new(NodeIdentity::load(&data)?.context("no identity")?);
         let witness = Arc::new(Witness::open(&data, &identity, system_clock())?);
         let log = Arc::new(Mutex::new(StoredLog::new(Arc::clone(&identity), &data)));
-        let (run, orders, standing) = Client::new(identity, witness, Arc::clone(&log), settings);
+        let (run, orders, standing) = Client::start(identity, witness, Arc::clone(&log), settings);
         let made = Made::of(site, seed);
         self.members.push(Member { log, orders, standing, made, _task: tokio::spawn(run) });
         Ok(())
