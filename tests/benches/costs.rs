@@ -49,9 +49,12 @@ const ORIGIN: &str = "lienthong/bench";
 const REPLICA: ReplicaId = ReplicaId([7; 16]);
 const OTHER: ReplicaId = ReplicaId([8; 16]);
 
+/// Seconds, and bytes where it has any.
+type Run = (f64, Option<f64>);
+
 /// What the steps came to, run by run.
 #[derive(Default)]
-struct Book(BTreeMap<(usize, &'static str), Vec<(f64, Option<f64>)>>);
+struct Book(BTreeMap<(usize, &'static str), Vec<Run>>);
 
 impl Book {
     /// Notes a step of so many records, and the bytes it left behind.
