@@ -55,6 +55,12 @@ use crate::witness::{Refusals, Rounds};
 
 /// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
 const BATCHES_AT_ONCE: usize = 32;
+/// Streams a connection may have reset, or make the hub reset, before it is ended.
+const RESETS_MAX: usize = 64;
+/// Of a call's head; ours are below 1 KiB.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// A call of enrolment takes no longer, and its connection twice that.
+const ENROLMENT_TIME: Duration = Duration::from_secs(30);
 
 /// Why a hub does not start.
 #[derive(Debug, thiserror::Error)]
@@ -512,6 +518,10 @@ impl Hub {
         let builder = || {
             tonic::transport::Server::builder()
                 .max_concurrent_streams(Some(32))
+                // Left alone, tonic sets none for those the peer provokes (CVE-2025-8671).
+                .http2_max_local_error_reset_streams(Some(RESETS_MAX))
+                .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
+                .http2_max_header_list_size(Some(HEADER_BYTES_MAX))
                 .http2_keepalive_interval(Some(Duration::from_secs(60)))
                 .http2_keepalive_timeout(Some(Duration::from_secs(20)))
                 .initial_stream_window_size(Some(512 * 1024))
@@ -528,7 +538,10 @@ impl Hub {
             });
         let stop = self.stop.clone();
         let enrolment = builder()
-            .timeout(Duration::from_secs(30))
+            .timeout(ENROLMENT_TIME)
+            // Then it is closed, whatever goes on: enrolling takes two short calls.
+            .max_connection_age(ENROLMENT_TIME)
+            .max_connection_age_grace(ENROLMENT_TIME)
             .add_service(enrol)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming.enrol), async move {
                 stop.cancelled().await

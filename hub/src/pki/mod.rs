@@ -3,6 +3,7 @@
 mod approvals;
 mod authorities;
 mod contacts;
+mod guesses;
 mod init;
 mod issue;
 mod kit;
@@ -17,6 +18,7 @@ pub use approvals::{APPROVAL_MILLIS, Approval, Approvals, Approved};
 pub use authorities::{Authorities, AuthoritiesError, Root, TrustedClients};
 pub(crate) use authorities::{FILE as AUTHORITIES, issuer_of};
 pub use contacts::{Contact, ContactError, Contacts};
+pub use guesses::{GUESSES_ALARM, Guesses};
 pub use init::{InitError, InitOptions, InitReport, ensure_administrator, init};
 pub use issue::{IssueError, Issuer, PeerIdentity, peer_identity};
 pub use kit::{Kit, KitError};

@@ -2,9 +2,11 @@
 
 mod enrolment;
 mod erasing;
+mod guessing;
 mod refill;
 mod renewal;
 mod session;
+mod sessions;
 mod subscribe;
 mod sync;
 mod witness;

@@ -18,6 +18,7 @@ use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::inclusion_proof;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
 use tonic::{Status, Streaming};
 
@@ -30,10 +31,13 @@ use crate::pki::{Enrolled, Refusal, ReplicaState, Role};
 use crate::reconcile::Ask;
 use crate::rights::{may_call, saying};
 
+use super::sessions::{Turn, Way};
 use super::witness::Asking;
 
 /// The greeting must come within this.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is left for the peer when a session ends must be taken within this.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Unacknowledged batch bytes a node may have on its way.
 const FLIGHT_BYTES: u64 = lienthong_proto::limits::FLIGHT_BYTES_MAX as u64;
 
@@ -63,6 +67,9 @@ pub(super) struct Session {
     hub: Arc<Hub>,
     enrolled: Enrolled,
     down: mpsc::Sender<Result<wire::Down, Status>>,
+    gone: CancellationToken,
+    cut: CancellationToken,
+    turn: Turn,
     intake: Option<Intake>,
     notice_cursor: u64,
     told: ToldCursor,
@@ -77,20 +84,36 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        hub: Arc<Hub>,
-        enrolled: Enrolled,
-        down: mpsc::Sender<Result<wire::Down, Status>>,
-    ) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, enrolled: Enrolled, way: Way) -> Self {
+        let Way { down, gone, cut, turn } = way;
         let (told, answers) = (ToldCursor::default(), FuturesOrdered::new());
         let (intake, feed, witness, asked) = (None, None, None, None);
         let (notice_cursor, authority) = (0, FIRST);
-        Self { hub, enrolled, down, intake, notice_cursor, told, feed, answers, authority, witness, asked }
+        Self {
+            hub,
+            enrolled,
+            down,
+            gone,
+            cut,
+            turn,
+            intake,
+            notice_cursor,
+            told,
+            feed,
+            answers,
+            authority,
+            witness,
+            asked,
+        }
     }
 
     /// Converses to the end; `hello` was read already, or is read first.
     pub(super) async fn run(mut self, up: Streaming<wire::Up>, hello: Option<wire::Hello>) {
         let replica = self.enrolled.replica;
+        let Some(_place) = self.turn.place().await else {
+            let _ = self.down.try_send(Err(overtaken()));
+            return;
+        };
         let ended = self.converse(up, hello).await;
         // What was verified is committed whether or not the peer waits for the answer.
         while self.answers.next().await.is_some() {}
@@ -100,6 +123,11 @@ impl Session {
         if let Err(End::Status(status)) = ended {
             tracing::info!(%replica, unit = %self.enrolled.unit, reason = status.message(), "a session was ended");
             let _ = self.down.try_send(Err(*status));
+        }
+        drop(self.down);
+        // Who does not take what is left for it loses the connection; until then the place is taken.
+        if tokio::time::timeout(LAST_WORDS, self.gone.cancelled()).await.is_err() {
+            self.cut.cancel();
         }
     }
 
@@ -127,9 +155,10 @@ impl Session {
             let down = self.down.clone();
             tokio::select! {
                 () = self.hub.stop.cancelled() => return Err(Status::unavailable("the hub is shutting down").into()),
+                () = self.turn.overtaken() => return Err(overtaken().into()),
                 changed = registry.changed() => {
                     changed.map_err(|_| End::Gone)?;
-                    self.still_welcome()?;
+                    still_welcome(&self.hub, &self.enrolled)?;
                 }
                 changed = authorities.changed() => {
                     changed.map_err(|_| End::Gone)?;
@@ -174,19 +203,6 @@ impl Session {
                     None => return Ok(()),
                 },
             }
-        }
-    }
-
-    fn still_welcome(&self) -> Result<(), End> {
-        let entry = self.hub.registry.get(self.enrolled.replica);
-        let renewed = entry.as_ref().is_some_and(|entry| !entry.has_tls_key(&self.enrolled.tls_key_hash));
-        match entry.map(|entry| entry.state) {
-            Some(ReplicaState::Active) if renewed => {
-                Err(Status::unavailable("the machine's key was rotated: this one is good no more").into())
-            }
-            Some(ReplicaState::Active) => Ok(()),
-            Some(ReplicaState::Fenced { .. }) => Err(refused(Refusal::Fenced).into()),
-            _ => Err(refused(Refusal::Revoked).into()),
         }
     }
 
@@ -398,7 +414,16 @@ impl Session {
     /// Asks the node what somebody at the hub wants to know, behind everything there is to feed.
     async fn ask(&mut self, ask: Ask) -> Result<(), End> {
         let down = self.down.clone();
-        while self.hand_over(down.reserve().await.map_err(|_| End::Gone)?)? {}
+        loop {
+            let place = tokio::select! {
+                biased;
+                place = down.reserve() => place.map_err(|_| End::Gone)?,
+                end = unwelcome(&self.hub, &self.enrolled, &self.turn) => return Err(end),
+            };
+            if !self.hand_over(place)? {
+                break;
+            }
+        }
         if let Some(reply) = ask.reply {
             self.asked = Some((ask.run, reply));
         }
@@ -636,8 +661,51 @@ impl Session {
 
     async fn send(&mut self, message: wire::down::Message) -> Result<(), End> {
         let down = wire::Down { message: Some(message) };
-        self.down.send(Ok(down)).await.map_err(|_| End::Gone)
+        // Who does not read stands here, and must not stand for ever.
+        tokio::select! {
+            biased;
+            sent = self.down.send(Ok(down)) => sent.map_err(|_| End::Gone),
+            end = unwelcome(&self.hub, &self.enrolled, &self.turn) => Err(end),
+        }
     }
+}
+
+/// Whether a replica may go on with a stream it has.
+fn still_welcome(hub: &Hub, enrolled: &Enrolled) -> Result<(), End> {
+    let entry = hub.registry.get(enrolled.replica);
+    let renewed = entry.as_ref().is_some_and(|entry| !entry.has_tls_key(&enrolled.tls_key_hash));
+    match entry.map(|entry| entry.state) {
+        Some(ReplicaState::Active) if renewed => {
+            Err(Status::unavailable("the machine's key was rotated: this one is good no more").into())
+        }
+        Some(ReplicaState::Active) => Ok(()),
+        Some(ReplicaState::Fenced { .. }) => Err(refused(Refusal::Fenced).into()),
+        _ => Err(refused(Refusal::Revoked).into()),
+    }
+}
+
+/// Ends when a stream must, whatever its peer reads or does.
+async fn unwelcome(hub: &Hub, enrolled: &Enrolled, turn: &Turn) -> End {
+    let mut registry = hub.registry.watch();
+    loop {
+        if let Err(end) = still_welcome(hub, enrolled) {
+            return end;
+        }
+        tokio::select! {
+            () = hub.stop.cancelled() => return Status::unavailable("the hub is shutting down").into(),
+            () = turn.overtaken() => return overtaken().into(),
+            changed = registry.changed() => {
+                if changed.is_err() {
+                    return End::Gone;
+                }
+            }
+        }
+    }
+}
+
+/// What a stream is told that newer ones of the same replica took over from.
+fn overtaken() -> Status {
+    Status::unavailable("newer streams of this machine took over")
 }
 
 /// What a peer that may not call is told: in words, and for a fence or an unknown key so that its program knows too.

@@ -97,6 +97,8 @@ pub(super) fn event(kind: &str, tongue: Tongue) -> &str {
         "enrolment" => ("ghi danh", "enrolled"),
         "token" => ("tạo mã ghi danh", "enrolment token made"),
         "token_revoked" => ("thu hồi mã ghi danh", "enrolment token revoked"),
+        "token_locked" => ("mã ghi danh bị dò, đã khóa", "enrolment token locked: it was guessed at"),
+        "enrolment_refused" => ("nhiều mã ghi danh sai", "wrong enrolment tokens"),
         "revocation" => ("thu hồi quyền của máy", "revoked"),
         "fence" => ("dừng máy: nhật ký mâu thuẫn", "stopped: its log contradicts itself"),
         "recovery_approved" => ("duyệt khôi phục", "recovery approved"),
