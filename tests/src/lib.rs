@@ -4,6 +4,7 @@ pub mod asking;
 pub mod browser;
 pub mod browsing;
 pub mod canary;
+pub mod frames;
 pub mod fuzz;
 pub mod listening;
 pub mod peer;
