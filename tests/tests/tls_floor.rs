@@ -1,6 +1,6 @@
 //! T31, T32, T34: the wrong papers get no word in at any door, crowds of unfinished handshakes keep nobody out, and who is
 //! revoked is cut off and never let back by an old session.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

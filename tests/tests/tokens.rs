@@ -177,7 +177,7 @@ async fn t33_guesses_by_the_thousand_give_nothing_and_hold_up_nobody() {
                     let (mut id, mut secret) = ([0; 8], [0; 16]);
                     random.fill(&mut id);
                     random.fill(&mut secret);
-                    if left % 500 == 0 {
+                    if left.is_multiple_of(500) {
                         id = known.id;
                     }
                     match refused(door.enrol(machine.asks(&id, &secret)).await).0 {

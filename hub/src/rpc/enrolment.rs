@@ -1,7 +1,7 @@
 //! Enrolment: a token, a proof of the log key, a certificate.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use lienthong_node::identity::proof_message;
@@ -216,17 +216,17 @@ impl Enrolment for EnrolmentService {
         &self,
         request: Request<wire::EnrolRequest>,
     ) -> Result<Response<wire::EnrolReply>, Status> {
-        let Some(Peer { address, identity, .. }) = request.extensions().get::<Peer>().cloned() else {
-            return Err(Status::unauthenticated("nobody's connection"));
-        };
+        let peer = request.extensions().get::<Peer>().cloned();
+        let (source, identity) =
+            peer.map_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), None), |peer| (peer.address.ip(), peer.identity));
         let request = request.into_inner();
         // Who only guesses takes no turn from those who enrol.
         if identity.is_none() && !self.hub.tokens.is_known(&request.token_id) {
             self.hub.enrols_peers()?;
-            return Err(self.hub.guessed(address.ip(), &request.token_id, &TokenError::Unknown).await);
+            return Err(self.hub.guessed(source, &request.token_id, &TokenError::Unknown).await);
         }
         let _turn = self.turn.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
-        self.enrolled(request, address.ip(), identity).await.map(Response::new)
+        self.enrolled(request, source, identity).await.map(Response::new)
     }
 
     async fn authority(
