@@ -1,6 +1,7 @@
 //! The keys of receipts: shown, and followed by another while everything runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lienthong_node::control::Answer;
 use lienthong_proto::hash::{Signer as _, SigningKey};
@@ -12,9 +13,17 @@ use crate::app::Hub;
 use crate::ingest::CommitError;
 use crate::pki::NextReceiptKey;
 
+/// So long a rotation waits for the one before.
+const AHEAD_SECONDS: u64 = 2;
+
 /// Why the ledger does not name the newest key.
 #[derive(Debug, thiserror::Error)]
 pub enum NamingError {
+    /// The one before is not in force yet, by a clock that was set back.
+    #[error(
+        "khóa biên nhận lần trước chưa có hiệu lực theo đồng hồ máy này: xem lại đồng hồ · the key of receipts before is not in force yet by this machine's clock: look at the clock"
+    )]
+    Ahead,
     /// It cannot be under its name.
     #[error(transparent)]
     Note(#[from] NoteError),
@@ -31,11 +40,28 @@ impl Hub {
     ) -> Result<Answer, Answer> {
         {
             let _turn = self.rotating.lock().await;
+            self.last_in_force().await.map_err(Answer::failed)?;
             // Kept first: a ledger that names a key this hub does not have could not give the receipts of its span.
             self.secrets.receipt_seeds.add(next).map_err(Answer::failed)?;
         }
         self.name_receipt_key(actor).await.map_err(Answer::failed)?;
         Ok(Answer::done(self.receipt_keys_json()))
+    }
+
+    /// Waits until the last key named is in force: of two from one second on the ledger would keep the first.
+    async fn last_in_force(&self) -> Result<(), NamingError> {
+        let named = Arc::clone(&self.committer.books().read().receipt_keys);
+        let begins = named.keys.iter().next_back().map_or(0, |key| key.from_seconds);
+        loop {
+            let left = begins.saturating_sub(self.now().seconds());
+            if left == 0 {
+                return Ok(());
+            }
+            if left > AHEAD_SECONDS {
+                return Err(NamingError::Ahead);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Has the ledger name the newest key this hub has, unless it does: after a rotation, also one that was cut short, and
