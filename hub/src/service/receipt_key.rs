@@ -38,13 +38,11 @@ impl Hub {
         next: NextReceiptKey,
         actor: &str,
     ) -> Result<Answer, Answer> {
-        {
-            let _turn = self.rotating.lock().await;
-            self.last_in_force().await.map_err(Answer::failed)?;
-            // Kept first: a ledger that names a key this hub does not have could not give the receipts of its span.
-            self.secrets.receipt_seeds.add(next).map_err(Answer::failed)?;
-        }
-        self.name_receipt_key(actor).await.map_err(Answer::failed)?;
+        let _turn = self.rotating.lock().await;
+        self.name_newest(actor).await.map_err(Answer::failed)?;
+        // Kept first: a ledger that names a key this hub does not have could not give the receipts of its span.
+        self.secrets.receipt_seeds.add(next).map_err(Answer::failed)?;
+        self.name_newest(actor).await.map_err(Answer::failed)?;
         Ok(Answer::done(self.receipt_keys_json()))
     }
 
@@ -71,6 +69,10 @@ impl Hub {
     /// [`NamingError`].
     pub async fn name_receipt_key(&self, actor: &str) -> Result<(), NamingError> {
         let _turn = self.rotating.lock().await;
+        self.name_newest(actor).await
+    }
+
+    async fn name_newest(&self, actor: &str) -> Result<(), NamingError> {
         let named = Arc::clone(&self.committer.books().read().receipt_keys);
         let last = named.keys.iter().next_back().map(|key| *key.verifier.key());
         let seeds = &self.secrets.receipt_seeds;
@@ -78,6 +80,7 @@ impl Hub {
         if last.unwrap_or_else(|| seeds.first().public_key()) == newest.public_key() {
             return Ok(());
         }
+        self.last_in_force().await?;
         let verifier = self.secrets.receipt_verifier(&newest)?;
         let place = self.committer.name_receipt_key(verifier, actor.to_owned()).await?;
         tracing::warn!(number = seeds.number(), %place, "receipts have another key from the next second on");
