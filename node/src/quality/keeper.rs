@@ -10,7 +10,7 @@ use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::{Catalogue, CatalogueError, Dimension};
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::quality::{
-    Defect, Expect, Index as _, Judgement, Mark, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Totals,
+    Defect, Expect, Index as _, Judgement, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Totals,
     Upkeep, Waiver,
 };
 use lienthong_proto::time::UnixMillis;
@@ -20,14 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Waivers;
 use super::course::judged;
-use super::index::{ViewIndex, keys_of, marked, plain};
+use super::index::{ViewIndex, crowd, note, plain};
 use super::kept::{JUDGEMENT_BYTES_MAX, Kept};
 use super::outbox::Outbox;
 use super::written::written;
 use crate::dataset::{Dataset, DatasetError, Key};
 use crate::log::ReadError;
 use crate::observe::Job;
-use crate::store::{Batch, Keyspace, View, ViewError};
+use crate::store::{Batch, Keyspace, ViewError};
 
 /// Records dealt with between two looks at whether to stop.
 const STEP: usize = 256;
@@ -683,59 +683,6 @@ impl Keeper {
             None => book.gaps(&index, as_of)?,
         })
     }
-}
-
-/// Gathers the others that look for a mark, up to so many; whether these are all.
-fn crowd(
-    view: &dyn View,
-    place: &Mark,
-    own: &Key,
-    most: usize,
-    others: &mut BTreeSet<Key>,
-) -> Result<bool, ViewError> {
-    let mut whole = true;
-    keys_of(view, Keyspace::Probe, place, &mut |other| {
-        if other != own {
-            whole = others.len() < most;
-            if whole {
-                others.insert(*other);
-            }
-        }
-        whole
-    })?;
-    Ok(whole)
-}
-
-/// What a record publishes and looks for, from now on, by how it was judged and is.
-fn note(
-    key: &Key,
-    upkeep: &Upkeep,
-    (before, after): (Option<&Judgement>, Option<&Judgement>),
-    batch: &mut Batch,
-) {
-    for mark in &upkeep.withdrawn {
-        batch.delete(Keyspace::Mark, &marked(mark, key));
-    }
-    for mark in &upkeep.published {
-        batch.put(Keyspace::Mark, &marked(mark, key), &[]);
-    }
-    let (before, after) = (probed(before), probed(after));
-    for place in before.difference(&after) {
-        batch.delete(Keyspace::Probe, &marked(place, key));
-    }
-    for place in after.difference(&before) {
-        batch.put(Keyspace::Probe, &marked(place, key), &[]);
-    }
-}
-
-/// Where a record stands among those that look for marks.
-fn probed(judgement: Option<&Judgement>) -> BTreeSet<Mark> {
-    let place = |probe: &Probe, mark: &Mark| match probe.expect {
-        Expect::Unique | Expect::Present => plain(mark),
-        Expect::AtLeast(_) | Expect::AtMost(_) | Expect::Exactly(_) | Expect::Alike => *mark,
-    };
-    let probes = judgement.into_iter().flat_map(|judgement| &judgement.probes);
-    probes.flat_map(|probe| probe.marks.iter().map(move |mark| place(probe, mark))).collect()
 }
 
 /// Type number, unit.
