@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Parser;
-use lienthong_tests::fleet::{Country, Order, free_bytes_enough, run_as_hub, telling};
+use lienthong_tests::fleet::{Country, Order, free_bytes_enough, program, telling};
 use lienthong_tests::machine::{self, Peak};
 
 /// The allocator of every program of the system.
@@ -70,19 +70,7 @@ const RECORD_BYTES: u64 = 1_400;
 const NOISE: f64 = 1.5;
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
-    if let Some(code) = run_as_hub()? {
-        return Ok(code);
-    }
-    let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    // Interrupted, it leaves as it does at its end: the folder and the hub go with what is dropped.
-    runtime.block_on(async {
-        tokio::select! {
-            done = Box::pin(table(&options)) => done,
-            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-        }
-    })?;
-    Ok(std::process::ExitCode::SUCCESS)
+    program(async || table(&Options::parse()).await)
 }
 
 async fn table(options: &Options) -> anyhow::Result<()> {

@@ -7,10 +7,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use clap::Parser;
 use lienthong_node::sync::Phase;
-use lienthong_tests::fleet::{Country, Order, free_bytes_enough, run_as_hub, telling};
+use lienthong_tests::fleet::{Country, Order, free_bytes_enough, program, telling};
 use lienthong_tests::machine::{self, Peak, Percentiles, round};
 use serde_json::json;
 
@@ -51,19 +51,7 @@ struct Options {
 }
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
-    if let Some(code) = run_as_hub()? {
-        return Ok(code);
-    }
-    let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    // Interrupted, it leaves as it does at its end: the folder and the hub go with what is dropped.
-    runtime.block_on(async {
-        tokio::select! {
-            done = Box::pin(storms(&options)) => done,
-            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-        }
-    })?;
-    Ok(std::process::ExitCode::SUCCESS)
+    program(async || storms(&Options::parse()).await)
 }
 
 async fn storms(options: &Options) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use lienthong_hub::demo::Daemon;
 use lienthong_hub::pki::{InitOptions, Role, init};
 use lienthong_hub::service::Request;
@@ -35,7 +35,7 @@ pub struct Country {
 ///
 /// # Errors
 /// If no runtime can be had.
-pub fn run_as_hub() -> anyhow::Result<Option<std::process::ExitCode>> {
+fn run_as_hub() -> anyhow::Result<Option<std::process::ExitCode>> {
     let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     if arguments.get(1).is_none_or(|argument| argument != "as-hub") {
         return Ok(None);
@@ -43,6 +43,27 @@ pub fn run_as_hub() -> anyhow::Result<Option<std::process::ExitCode>> {
     arguments.remove(1);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(Some(runtime.block_on(Box::pin(lienthong_hub::cli::program(arguments)))))
+}
+
+/// Runs a measuring program, whose own copy is the hub; interrupted, it leaves as it does at its end: the folder and the
+/// hub go with what is dropped.
+///
+/// # Errors
+/// The work's; and that it was interrupted.
+pub fn program<W: Future<Output = anyhow::Result<()>>>(
+    work: impl FnOnce() -> W,
+) -> anyhow::Result<std::process::ExitCode> {
+    if let Some(code) = run_as_hub()? {
+        return Ok(code);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = Box::pin(work()) => done,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        }
+    })?;
+    Ok(std::process::ExitCode::SUCCESS)
 }
 
 /// Lets this process and those it starts open as many files and connections as the system allows.

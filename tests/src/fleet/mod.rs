@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::client::Client;
 pub use self::client::{Order, Standing};
-pub use self::country::{Country, files_enough, free_bytes_enough, run_as_hub, telling};
+pub use self::country::{Country, files_enough, free_bytes_enough, program, telling};
 pub use self::log::{Author, StoredLog};
 use crate::corpus::{self, Made, TYPE};
 
