@@ -239,8 +239,15 @@ async fn a_heartbeat_is_answered_and_need_not_repeat_its_checkpoint() {
     let (up, mut down) = peer.greeted(3).await;
     for heartbeat in [peer.heartbeat(3), same(), same()] {
         up.send(heartbeat).await.unwrap();
-        while !matches!(down.message().await.unwrap().unwrap().message, Some(wire::down::Message::Alive(_))) {
-        }
+        let answered = async {
+            while let Ok(Some(down)) = down.message().await {
+                if matches!(down.message, Some(wire::down::Message::Alive(_))) {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(30), answered).await.unwrap());
         assert_eq!(shown(&hub).await["holds"]["size"], 3);
         assert_eq!(status(&hub)["lag"], 3, "{}", status(&hub));
     }
