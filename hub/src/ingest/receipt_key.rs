@@ -4,7 +4,6 @@ use lienthong_node::replica::JournalError;
 use lienthong_proto::ids::Sequence;
 use lienthong_proto::note::Verifier;
 use lienthong_proto::receipt_key::ReceiptKey;
-use tokio::sync::oneshot;
 
 use super::CommitError;
 use super::committer::Committer;
@@ -16,8 +15,7 @@ impl CommitterHandle {
     /// # Errors
     /// [`CommitError`] if it was not taken.
     pub async fn name_receipt_key(&self, key: Verifier, actor: String) -> Result<Sequence, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::ReceiptKey(key, actor, answer), answered).await?
+        self.ask(|answer| Command::ReceiptKey(key, actor, answer)).await?
     }
 }
 
