@@ -1,5 +1,6 @@
 //! Enrolment: a one-time token becomes keys and a certificate.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -254,6 +255,7 @@ fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Pr
         root: hex::encode(&reply.root),
         authority: reply.authority.clone(),
         successions: Vec::new(),
+        sums: BTreeMap::new(),
     };
     if !reply.authority.is_empty() {
         let recovery = reply.recovery_key.as_ref().try_into().unwrap_or_default();

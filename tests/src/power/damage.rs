@@ -3,7 +3,7 @@
 //! The folders of a real hub and a real node, left by a kill and left by a clean stop. In a copy one file is damaged; then
 //! the program starts on it and what it holds is read: it says that something is wrong, or shows just what it showed
 //! before. Where it starts, `check` has the last word. Less, or other, without a word is a failure; only a node's lists of
-//! what the hub has said may lose their end, for they are continued from where they end.
+//! what the hub has said may lose their end, for they are continued from where they end, or lines they say are damaged.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,6 +109,16 @@ const HUB: &[&[&str]] = &[
 ];
 const NODE: &[&[&str]] =
     &[&["export", "--type", "dang_vien", "--all", "--format", "jsonl"], SAID[0], SAID[1]];
+/// With another of these a program would go on, and be another's: never without a word.
+const KEYS: [&str; 7] = [
+    "log.seed",
+    "identity/provincial.key",
+    "ledger.seed",
+    "cosigner.seed",
+    "authority.key",
+    "secrets/provincial.key",
+    "seal.key",
+];
 /// What the hub says again from where a node's list ends; receipts are not even synced, for the last stands for all.
 const SAID: [&[&str]; 2] = [&["notices"], &["log", "receipts", "--limit", "1000"]];
 
@@ -139,7 +149,12 @@ pub async fn damaged(program: &Path, trials: usize, seed: u64) -> anyhow::Result
             );
             let part = subject.part(&file);
             let found = report.parts.entry(part).or_default();
-            Box::pin(subject.judge(program, &folder, found)).await.context(what)?;
+            let before = found.noticed;
+            Box::pin(subject.judge(program, &folder, found)).await.with_context(|| what.clone())?;
+            ensure!(
+                found.noticed > before || !KEYS.iter().any(|key| file.ends_with(key)),
+                "{what}: unnoticed"
+            );
             report.trials += 1;
         }
         std::fs::remove_dir_all(&folder)?;
@@ -215,14 +230,18 @@ fn exported(out: &Path) -> anyhow::Result<String> {
     Ok(records)
 }
 
-/// Whether a list is the beginning of another; what was proven of it may have to be proven again.
-fn begins(now: &str, whole: &str) -> anyhow::Result<bool> {
-    let items = |text: &str| -> anyhow::Result<Vec<Json>> {
-        let mut items = serde_json::from_str::<Json>(text)?["items"].as_array().context("items")?.clone();
+/// Whether a list is the beginning of another, or says that some of its lines are damaged and has no other than that one's;
+/// what was proven of it may have to be proven again.
+fn is_of(now: &str, whole: &str) -> anyhow::Result<bool> {
+    let items = |text: &Json| -> anyhow::Result<Vec<Json>> {
+        let mut items = text["items"].as_array().context("items")?.clone();
         items.iter_mut().filter_map(Json::as_object_mut).for_each(|item| drop(item.remove("proven")));
         Ok(items)
     };
-    Ok(items(whole)?.starts_with(&items(now)?))
+    let (now, whole) = (serde_json::from_str(now)?, serde_json::from_str(whole)?);
+    let (listed, all) = (items(&now)?, items(&whole)?);
+    Ok(all.starts_with(&listed)
+        || (now["damaged_lines"].is_u64() && listed.iter().all(|item| all.contains(item))))
 }
 
 /// Waits until the anchor vouches for the whole log: before, damage at its end cannot be told from an unfinished write.
@@ -308,9 +327,9 @@ impl Subject {
         };
         let mut is_less = false;
         for ((reading, now), whole) in self.readings.iter().zip(&shown).zip(&self.shown) {
-            let begins = SAID.contains(reading) && begins(now, whole)?;
+            let is_of = SAID.contains(reading) && is_of(now, whole)?;
             ensure!(
-                now == whole || begins,
+                now == whole || is_of,
                 "less or other without a word, by {reading:?}:\n{now}\ninstead of\n{whole}"
             );
             is_less |= now != whole;
