@@ -106,8 +106,9 @@ impl Judge<'_> {
     fn evidence(&mut self, data: &Path) {
         let Some(damaged) = evidence(data).map(|evidence| evidence.damaged()) else { return };
         match damaged {
-            Ok(lines) => {
-                lines.iter().for_each(|(name, line)| self.fault(format!("{name}: line {line} was changed")))
+            Ok(damaged) => {
+                let changed = damaged.changed.iter();
+                changed.for_each(|(name, line)| self.fault(format!("{name}: line {line} was changed")));
             }
             Err(error) => self.fault(error.to_string()),
         }

@@ -260,7 +260,7 @@ impl Node {
 
     /// A list of what the hub has told; lines that were damaged are not shown, but that there are such is.
     fn told(&self, mut body: Json) -> Answer {
-        let damaged = self.evidence.damaged().map_or(1, |lines| lines.len());
+        let damaged = self.evidence.damaged().map_or(1, |damaged| damaged.changed.len() + damaged.unwritten);
         if let (1.., Some(fields)) = (damaged, body.as_object_mut()) {
             fields.insert("damaged_lines".to_owned(), damaged.into());
         }

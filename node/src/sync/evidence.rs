@@ -307,22 +307,40 @@ impl Evidence {
         Ok(receipts)
     }
 
-    /// The lines that do not say any more what was written, by file; they are not shown.
+    /// What the lists do not show, because it does not say any more what was written.
     ///
     /// # Errors
     /// [`EvidenceError`] if a file cannot be read.
-    pub fn damaged(&self) -> Result<Vec<(&'static str, u64)>, EvidenceError> {
+    pub fn damaged(&self) -> Result<Damaged, EvidenceError> {
         let refusals = opened(&self.data, REFUSALS)?;
-        let lists = [
-            (RECEIPTS, damaged::<ReceiptLine>(&self.receipts.lock())?),
-            (PROOFS, damaged::<ProofLine>(&self.proofs.lock())?),
-            (NOTICES, damaged::<NoticeLine>(&self.notices.lock())?),
-            (REFUSALS, damaged::<RefusalLine>(&refusals)?),
-        ];
-        Ok(lists
-            .into_iter()
-            .flat_map(|(name, lines)| lines.into_iter().map(move |line| (name, line)))
-            .collect())
+        let mut damaged = Damaged::default();
+        damaged.note::<ReceiptLine>(RECEIPTS, &self.receipts.lock())?;
+        damaged.note::<ProofLine>(PROOFS, &self.proofs.lock())?;
+        damaged.note::<NoticeLine>(NOTICES, &self.notices.lock())?;
+        damaged.note::<RefusalLine>(REFUSALS, &refusals)?;
+        Ok(damaged)
+    }
+}
+
+/// Lines of the lists that cannot be shown.
+#[derive(Debug, Default)]
+pub struct Damaged {
+    /// File and line of those the disk has changed.
+    pub changed: Vec<(&'static str, u64)>,
+    /// How many a power cut left unwritten, or the disk zeroed.
+    pub unwritten: usize,
+}
+
+impl Damaged {
+    fn note<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+        list: &Lines,
+    ) -> Result<(), EvidenceError> {
+        let held = list.read::<T>().map_err(fault(list.path()))?;
+        self.changed.extend(held.changed.into_iter().map(|line| (name, line)));
+        self.unwritten += held.unwritten;
+        Ok(())
     }
 }
 
@@ -342,8 +360,4 @@ fn add<T: Serialize>(list: &mut Lines, line: &T, sync: bool) -> Result<(), Evide
 
 fn sound<T: for<'de> Deserialize<'de>>(list: &Lines) -> Result<Vec<T>, EvidenceError> {
     list.read().map(|held| held.lines).map_err(fault(list.path()))
-}
-
-fn damaged<T: for<'de> Deserialize<'de>>(list: &Lines) -> Result<Vec<u64>, EvidenceError> {
-    list.read::<T>().map(|held| held.damaged).map_err(fault(list.path()))
 }
