@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lienthong_node::dataset::Payload;
+use lienthong_proto::bytes::Malformed;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Acceptance;
@@ -99,36 +100,54 @@ impl Refill {
         replicas: &HashSet<ReplicaId>,
         payload: &[u8],
     ) -> Result<Option<wire::RefillPiece>, Status> {
-        let Ok(Payload::Accepted { entry, packed }) = Payload::parse(payload) else { return Ok(None) };
-        let entry = Entry::decode(entry).map_err(|error| unreadable(&error))?;
-        let acceptance = Acceptance::of(&entry).map_err(|error| unreadable(&error))?;
-        let Acceptance { replica, first, size, root, at, verdicts, checkpoint } = acceptance;
-        if !replicas.contains(&replica) {
-            return Ok(None);
-        }
-        let ledger = entry.header.dot.sequence.0;
         let quarantine = Arc::clone(&self.hub.committer.books().read().quarantine);
-        let places = |wanted: &dyn Fn(u16, &Verdict) -> bool| {
-            let found = verdicts.iter().filter(|(place, verdict)| wanted(**place, verdict));
-            found.map(|(place, _)| u32::from(*place)).collect()
-        };
-        let kept_out = |place, verdict: &Verdict| {
-            matches!(verdict, Verdict::Quarantined(_)) && quarantine.contains_key(&(ledger, place))
-        };
+        let made = refill_piece(replicas, &|place| quarantine.contains_key(&place), payload);
+        let Some((held, mut piece)) = made.map_err(|error| unreadable(&error))? else { return Ok(None) };
+        let Acceptance { replica, size, root, at, .. } = held;
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let cosigned = self.hub.cosign(&Checkpoint { origin, size, root }, at.0);
-        Ok(Some(wire::RefillPiece {
-            replica: replica.0.to_vec().into(),
-            first: first.0,
-            count: u32::try_from(size - first.0).unwrap_or(u32::MAX),
-            packed: packed.to_vec().into(),
-            checkpoint,
-            at_millis: at.0,
-            proposals: places(&|_, verdict| *verdict == Verdict::Proposal),
-            kept_out: places(&kept_out),
-            cosignature: cosigned.map_err(|error| unreadable(&error))?,
-        }))
+        piece.cosignature = cosigned.map_err(|error| unreadable(&error))?;
+        Ok(Some(piece))
     }
+}
+
+/// What a batch of one of these replicas, accepted as a frame of the ledger has it, is given back as, without the hub's
+/// cosignature; nothing for another frame. `is_out` says of a place in the ledger whether what stands there is still in
+/// quarantine.
+///
+/// # Errors
+/// [`Malformed`] if the frame cannot be read.
+pub fn refill_piece(
+    replicas: &HashSet<ReplicaId>,
+    is_out: &dyn Fn((u64, u16)) -> bool,
+    payload: &[u8],
+) -> Result<Option<(Acceptance, wire::RefillPiece)>, Malformed> {
+    let Ok(Payload::Accepted { entry, packed }) = Payload::parse(payload) else { return Ok(None) };
+    let entry = Entry::decode(entry)?;
+    let acceptance = Acceptance::of(&entry)?;
+    let Acceptance { replica, first, size, at, verdicts, checkpoint, .. } = &acceptance;
+    if !replicas.contains(replica) {
+        return Ok(None);
+    }
+    let ledger = entry.header.dot.sequence.0;
+    let places = |wanted: &dyn Fn(u16, &Verdict) -> bool| {
+        let found = verdicts.iter().filter(|(place, verdict)| wanted(**place, verdict));
+        found.map(|(place, _)| u32::from(*place)).collect()
+    };
+    let kept_out =
+        |place, verdict: &Verdict| matches!(verdict, Verdict::Quarantined(_)) && is_out((ledger, place));
+    let piece = wire::RefillPiece {
+        replica: replica.0.to_vec().into(),
+        first: first.0,
+        count: u32::try_from(size - first.0).unwrap_or(u32::MAX),
+        packed: packed.to_vec().into(),
+        checkpoint: checkpoint.clone(),
+        at_millis: at.0,
+        proposals: places(&|_, verdict| *verdict == Verdict::Proposal),
+        kept_out: places(&kept_out),
+        cosignature: String::new(),
+    };
+    Ok(Some((acceptance, piece)))
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Status {

@@ -19,7 +19,7 @@ use super::RecoverError;
 use crate::dataset::{Admitted, EntryAt, Payload, Source};
 use crate::identity::{self, NodeIdentity};
 use crate::log::{FramePosition, LogReader};
-use crate::replica::{Journal, JournalError, Replay, Replayed, secret};
+use crate::replica::{Journal, JournalError, Replay, Replayed};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 use crate::store::Batch;
 
@@ -207,8 +207,11 @@ impl Refilled {
         self.leaves.range(range).next_back().map_or(0, |(dot, _)| dot.sequence.0 + 1)
     }
 
-    /// Takes a piece from the hub into log and state.
-    pub(super) fn take(
+    /// Takes a piece from the hub into log and state; how many entries it brought.
+    ///
+    /// # Errors
+    /// [`RecoverError`] if it is not what it should be, or does not get into the log.
+    pub fn take(
         &mut self,
         journal: &mut Journal,
         piece: &wire::RefillPiece,
@@ -220,7 +223,7 @@ impl Refilled {
         }
         let event = Piece::event(piece, replica, now);
         let dot = Dot { replica: journal.author().replica, sequence: journal.next() };
-        let (bytes, leaf) = event.build(dot, &secret()).map_err(JournalError::Build)?;
+        let (bytes, leaf) = event.build(dot, &journal.secret()).map_err(JournalError::Build)?;
         let position = journal.append_accepted(&bytes, leaf, &piece.packed)?;
         let taken = Piece::of(&event).ok_or(Malformed("refill"))?;
         let leaves = &mut self.leaves;
