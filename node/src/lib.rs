@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod app;
+pub mod ask;
 pub mod at_rest;
 pub mod backup;
 pub mod capture;
@@ -16,6 +17,7 @@ pub mod dataset;
 pub mod doctor;
 pub mod erasing;
 pub mod export;
+pub mod folder;
 pub mod granted;
 pub mod identity;
 pub mod inbox;

@@ -113,7 +113,7 @@ pub fn judge_known(
     acknowledged: u64,
     welcome: &wire::Welcome,
 ) -> Result<Welcomed, LedgerFault> {
-    let shown = signed(welcome, &known)?;
+    let shown = signed(welcome, known)?;
     if let Some(seen) = seen.filter(|seen| shown.size < seen.size) {
         return Err(LedgerFault::Shorter { seen: seen.size, found: shown.size });
     }

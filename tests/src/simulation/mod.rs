@@ -174,7 +174,7 @@ impl World {
     fn second(&mut self, round: u64) -> anyhow::Result<()> {
         self.now += 1_000;
         self.restart()?;
-        self.hub_turn(round % 4 == 0)?;
+        self.hub_turn(round.is_multiple_of(4))?;
         for at in 0..self.nodes.len() {
             self.tick(at);
             if self.nodes.get(at).is_some_and(|node| node.life.is_some()) {

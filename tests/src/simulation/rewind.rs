@@ -55,7 +55,7 @@ impl World {
         let before: Vec<Before> = self.nodes.iter().map(|node| self.before(node)).collect();
         self.note("hub put back", format_args!("to {kept}"));
         for round in 0..ROUNDS {
-            if round % 8 == 0 {
+            if round.is_multiple_of(8) {
                 self.write();
             }
             self.second(round)?;
