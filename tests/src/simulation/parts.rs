@@ -50,7 +50,7 @@ pub(super) fn job() -> Arc<Job> {
 /// Small bounds, so that everything that happens at a bound happens often.
 #[must_use]
 pub(super) fn journal_options(follow: bool) -> JournalOptions {
-    let frames_cached = NonZeroUsize::MIN.saturating_add(3);
+    let frames_cached = NonZeroUsize::MIN.saturating_add(31);
     JournalOptions { frames_cached, unflushed_max: 6, follow, secret: salt }
 }
 
