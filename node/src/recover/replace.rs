@@ -177,9 +177,10 @@ async fn refill(
     if let Some(former) = former {
         of_our_unit(&retired(data, former), &identity)?;
     }
-    let mut refilled = Refilled::new(identity.unit().clone(), true);
+    let mut refilled = Refilled::new(identity.unit().clone());
     let (mut journal, _) = open_journal(data, &identity, catalogue, &mut refilled, keys)
         .map_err(|error| RecoverError::Refused(error.to_string()))?;
+    refilled.recall(journal.reader())?;
     let mut report = RecoverReport { replica: identity.replica().to_string(), ..RecoverReport::default() };
     let mut pieces = ask(&identity, None).await?;
     while let Some(piece) =

@@ -169,7 +169,7 @@ impl Node {
             catalogue()?,
             self.identity.author(),
             journal_options(false),
-            &mut Refilled::new(self.identity.unit.clone(), false),
+            &mut Refilled::new(self.identity.unit.clone()),
         );
         let journal = match journal {
             Ok(journal) => journal,

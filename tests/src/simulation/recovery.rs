@@ -79,11 +79,12 @@ fn go_on(
     let log = log::open(dir, identity.replica, Disk::over(std::sync::Arc::clone(&machine.disk) as _))?;
     let hashes = HashFile::open(dir, log.writer.next_sequence().0)?;
     let view = std::sync::Arc::clone(&machine.view);
-    let mut refilled = Refilled::new(identity.unit.clone(), true);
+    let mut refilled = Refilled::new(identity.unit.clone());
     let (author, options) = (identity.author(), journal_options(false));
     let mut journal =
         Journal::open(log.writer, log.reader, hashes, view, catalogue()?, author, options, &mut refilled)?;
     machine.disk.rebase(dir)?;
+    refilled.recall(journal.reader())?;
     for piece in pieces {
         refilled.take(&mut journal, piece, clock())?;
         journal.commit()?;
