@@ -38,8 +38,8 @@ impl Hub {
         let mut pieces = Vec::new();
         for frame in life.reader.clone().scan(Sequence(0)) {
             let (_, frame) = frame?;
-            let is_out = |place| quarantine.contains_key(&place);
-            pieces.extend(refill_piece(&replicas, &is_out, &frame.payload)?.map(|(_, piece)| piece));
+            let stands = (quarantine.as_ref(), &life.dataset);
+            pieces.extend(refill_piece(&replicas, stands, &frame.payload)?.map(|(_, piece)| piece));
         }
         Ok(pieces)
     }
