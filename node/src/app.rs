@@ -243,7 +243,7 @@ impl Node {
             return Err(StartError::Recovering);
         }
         let settled = erasing::settle(data, identity.replica(), keys, &Disk::real(), &|_, _| {})?;
-        let mut refilled = Refilled::new(identity.unit().clone(), false);
+        let mut refilled = Refilled::new(identity.unit().clone());
         let (journal, mut remarks) =
             open_journal(data, &identity, Arc::clone(&catalogue), &mut refilled, keys)?;
         remarks.extend(settled.map(|settled| settled.to_string()));

@@ -1,26 +1,42 @@
 //! The whole province from seeds: promises hold under every schedule, and a seed fixes everything that happens.
 #![allow(clippy::unwrap_used)]
 
-use lienthong_tests::simulation::{Faults, run};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// New schedules in each run of the tests: what an unoptimised build runs in about a minute on one core. More are a
-/// command: `cargo run --release -p lienthong-tests --bin simulate -- --seeds 10000`.
-const SEEDS: u64 = 40;
+use lienthong_tests::simulation::{Faults, conflict, run};
+
+/// New schedules in each run of the tests. More are a command:
+/// `cargo run --release -p lienthong-tests --bin simulate -- --seeds 1000000 --threads 2 --out tests/reports/simulate.txt`.
+const SEEDS: u64 = 100;
 /// The kept ones: each once broke a promise.
 const KEPT: &str = include_str!("../seeds.txt");
 
-fn holds(seed: u64, faults: Option<Faults>) -> u64 {
-    run(seed, faults, None).map(|report| report.acknowledged).unwrap_or_else(|error| panic!("{error:#}"))
-}
-
-/// Runs in two threads what one would take long for; a schedule itself knows no threads.
+/// Runs schedules on every core until one fails; a schedule itself knows no threads. Returns what was acknowledged.
 fn hold(seeds: &[u64], faults: Option<Faults>) -> u64 {
-    let (first, second) = seeds.split_at(seeds.len() / 2);
-    let all = |seeds: &[u64]| seeds.iter().map(|seed| holds(*seed, faults)).sum::<u64>();
+    let (next, acknowledged, failed) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(None));
+    let work = || {
+        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match run(*seed, faults, None) {
+                Ok(report) => {
+                    acknowledged.fetch_add(report.acknowledged, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    next.store(seeds.len(), Ordering::Relaxed);
+                    *failed.lock().unwrap() = Some(format!("{error:#}"));
+                }
+            }
+        }
+    };
     std::thread::scope(|scope| {
-        let beside = scope.spawn(|| all(first));
-        all(second) + beside.join().unwrap()
-    })
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    if let Some(error) = failed.into_inner().unwrap() {
+        panic!("{error}");
+    }
+    acknowledged.into_inner()
 }
 
 #[test]
@@ -50,5 +66,12 @@ fn t05_the_same_seed_twice_is_the_same_to_the_byte() {
         let again = run(seed, None, Some(&mut second)).unwrap();
         assert!(first == second, "the events of seed {seed} differ");
         assert_eq!(before, again);
+    }
+}
+
+#[test]
+fn t18_each_of_eight_values_is_shown_until_it_is_decided_and_the_decision_reaches_everybody() {
+    for k in 2..=8 {
+        conflict(u64::try_from(k).unwrap(), k).unwrap_or_else(|error| panic!("{k} at once: {error:#}"));
     }
 }

@@ -13,4 +13,5 @@ mod sync;
 mod witness;
 
 pub use enrolment::EnrolmentService;
+pub use refill::refill_piece;
 pub use sync::SyncService;

@@ -1,10 +1,13 @@
 //! Refills a replica with what the hub holds of its unit: few at a time, and only for one that goes on reading.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lienthong_node::dataset::Payload;
+use lienthong_node::dataset::{Dataset, Payload};
+use lienthong_node::replica::JournalError;
+use lienthong_proto::batch;
+use lienthong_proto::change::Change;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Acceptance;
@@ -16,6 +19,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::app::Hub;
+use crate::ledger::Quarantined;
 use crate::pki::Enrolled;
 
 /// Pieces that may wait for a slow reader, each at most 1 MiB.
@@ -99,36 +103,75 @@ impl Refill {
         replicas: &HashSet<ReplicaId>,
         payload: &[u8],
     ) -> Result<Option<wire::RefillPiece>, Status> {
-        let Ok(Payload::Accepted { entry, packed }) = Payload::parse(payload) else { return Ok(None) };
-        let entry = Entry::decode(entry).map_err(|error| unreadable(&error))?;
-        let acceptance = Acceptance::of(&entry).map_err(|error| unreadable(&error))?;
-        let Acceptance { replica, first, size, root, at, verdicts, checkpoint } = acceptance;
-        if !replicas.contains(&replica) {
-            return Ok(None);
-        }
-        let ledger = entry.header.dot.sequence.0;
         let quarantine = Arc::clone(&self.hub.committer.books().read().quarantine);
-        let places = |wanted: &dyn Fn(u16, &Verdict) -> bool| {
-            let found = verdicts.iter().filter(|(place, verdict)| wanted(**place, verdict));
-            found.map(|(place, _)| u32::from(*place)).collect()
-        };
-        let kept_out = |place, verdict: &Verdict| {
-            matches!(verdict, Verdict::Quarantined(_)) && quarantine.contains_key(&(ledger, place))
-        };
+        let made = refill_piece(replicas, (&quarantine, &self.hub.dataset), payload);
+        let Some((held, mut piece)) = made.map_err(|error| unreadable(&error))? else { return Ok(None) };
+        let Acceptance { replica, size, root, at, .. } = held;
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
         let cosigned = self.hub.cosign(&Checkpoint { origin, size, root }, at.0);
-        Ok(Some(wire::RefillPiece {
-            replica: replica.0.to_vec().into(),
-            first: first.0,
-            count: u32::try_from(size - first.0).unwrap_or(u32::MAX),
-            packed: packed.to_vec().into(),
-            checkpoint,
-            at_millis: at.0,
-            proposals: places(&|_, verdict| *verdict == Verdict::Proposal),
-            kept_out: places(&kept_out),
-            cosignature: cosigned.map_err(|error| unreadable(&error))?,
-        }))
+        piece.cosignature = cosigned.map_err(|error| unreadable(&error))?;
+        Ok(Some(piece))
     }
+}
+
+/// What a batch of one of these replicas, accepted as a frame of the ledger has it, is given back as, without the hub's
+/// cosignature; nothing for another frame. What was released from `quarantine` since is given back as it was released.
+///
+/// # Errors
+/// [`JournalError`] if the frame, or what became of its changes, cannot be read.
+pub fn refill_piece(
+    replicas: &HashSet<ReplicaId>,
+    (quarantine, dataset): (&BTreeMap<(u64, u16), Quarantined>, &Dataset),
+    payload: &[u8],
+) -> Result<Option<(Acceptance, wire::RefillPiece)>, JournalError> {
+    let Ok(Payload::Accepted { entry, packed }) = Payload::parse(payload) else { return Ok(None) };
+    let unknown = |source| JournalError::Malformed { sequence: Sequence(0), source };
+    let entry = Entry::decode(entry).map_err(unknown)?;
+    let sequence = entry.header.dot.sequence;
+    let malformed = |source| JournalError::Malformed { sequence, source };
+    let acceptance = Acceptance::of(&entry).map_err(malformed)?;
+    let Acceptance { replica, first, size, at, verdicts, checkpoint, .. } = &acceptance;
+    if !replicas.contains(replica) {
+        return Ok(None);
+    }
+    let (mut proposals, mut kept_out) = (Vec::new(), Vec::new());
+    for (place, verdict) in verdicts {
+        let by_now = match verdict {
+            Verdict::Quarantined(_) if quarantine.contains_key(&(sequence.0, *place)) => verdict.clone(),
+            Verdict::Quarantined(_) => {
+                let plain = batch::unpack(packed)?;
+                let entries = batch::entries(&plain).map_err(malformed)?;
+                released(dataset, entries.get(usize::from(*place)).copied())?.unwrap_or(verdict.clone())
+            }
+            other => other.clone(),
+        };
+        match by_now {
+            Verdict::Applied => {}
+            Verdict::Proposal => proposals.push(u32::from(*place)),
+            Verdict::Quarantined(_) => kept_out.push(u32::from(*place)),
+        }
+    }
+    let piece = wire::RefillPiece {
+        replica: replica.0.to_vec().into(),
+        first: first.0,
+        count: u32::try_from(size - first.0).unwrap_or(u32::MAX),
+        packed: packed.to_vec().into(),
+        checkpoint: checkpoint.clone(),
+        at_millis: at.0,
+        proposals,
+        kept_out,
+        cosignature: String::new(),
+    };
+    Ok(Some((acceptance, piece)))
+}
+
+/// As what a change counts that was released from quarantine; nothing if it counts as nothing.
+fn released(dataset: &Dataset, entry: Option<&[u8]>) -> Result<Option<Verdict>, JournalError> {
+    let change = entry.and_then(|entry| Change::of(&Entry::decode(entry).ok()?).ok());
+    let Some(Change { dot, record_type, record, .. }) = change else { return Ok(None) };
+    let known = dataset.history(&record_type, record)?.into_iter().find(|past| past.source.dot == dot);
+    let as_what = |proposal| if proposal { Verdict::Proposal } else { Verdict::Applied };
+    Ok(known.map(|past| as_what(past.source.proposal)))
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Status {

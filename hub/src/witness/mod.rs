@@ -28,6 +28,7 @@ pub use rounds::{
     BadCosignature, Heard, REFRESH_MILLIS, ROUND_MILLIS, Round, Rounds, SKEW_MILLIS, WITNESSED, Witnessed,
     witnessed_head, witnessed_note,
 };
+pub use show::Showing;
 
 use crate::app::Hub;
 use crate::ingest::CommitError;

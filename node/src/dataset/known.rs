@@ -11,6 +11,8 @@ use crate::store::{Keyspace, View};
 
 /// Bits of the filter, 2 MiB: at a million records one in five hundred others is asked for in vain.
 const BITS: u32 = 1 << 24;
+/// Words that are made at once: to make them one by one takes long without optimisation.
+const WORDS: usize = 1_024;
 /// With more records than this in a view when it is opened there is no filter: to go through them would
 /// delay the start, and of what is written then most is there already.
 const SCANNED_MAX: usize = 50_000;
@@ -18,13 +20,14 @@ const SCANNED_MAX: usize = 50_000;
 /// A filter over the keys of a view, if it has one.
 #[derive(Debug)]
 pub(super) struct Known {
-    words: Option<Vec<AtomicU64>>,
+    words: Option<Vec<[AtomicU64; WORDS]>>,
 }
 
 impl Known {
     /// Over what a view holds when it is opened.
     pub(super) fn of(view: &dyn View) -> Self {
-        let known = Self { words: Some((0..BITS / 64).map(|_| AtomicU64::new(0)).collect()) };
+        let words = (0..BITS as usize / 64 / WORDS).map(|_| [const { AtomicU64::new(0) }; WORDS]);
+        let known = Self { words: Some(words.collect()) };
         let (mut count, mut whole) = (0, true);
         let scanned = view.scan_prefix(Keyspace::Record, &[], &mut |key, _| {
             count += 1;
@@ -41,7 +44,7 @@ impl Known {
     pub(super) fn insert(&self, key: &Key) {
         let Some(words) = &self.words else { return };
         for bit in bits(key) {
-            if let Some(word) = words.get(bit as usize / 64) {
+            if let Some(word) = words.as_flattened().get(bit as usize / 64) {
                 word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
             }
         }
@@ -52,6 +55,7 @@ impl Known {
         let Some(words) = &self.words else { return true };
         let set = |bit: u32| {
             words
+                .as_flattened()
                 .get(bit as usize / 64)
                 .is_none_or(|word| word.load(Ordering::Relaxed) >> (bit % 64) & 1 == 1)
         };

@@ -328,28 +328,37 @@ impl Dataset {
         drop(published);
         taken.1.sort_unstable();
         taken.1.dedup();
-        for (key, path) in taken.1 {
-            self.settle(catalogue, key, path)?;
+        for contested in taken.1.chunk_by(|(one, _), (other, _)| one == other) {
+            if let Some((key, _)) = contested.first() {
+                self.settle(catalogue, *key, contested.iter().map(|(_, path)| path))?;
+            }
         }
         Ok(())
     }
 
-    fn settle(&self, catalogue: &Catalogue, key: Key, path: String) -> Result<(), DatasetError> {
+    /// Notes which of a record's contested paths are open; it is read once for all of them.
+    fn settle<'a>(
+        &self,
+        catalogue: &Catalogue,
+        key: Key,
+        paths: impl Iterator<Item = &'a String>,
+    ) -> Result<(), DatasetError> {
         let Some(state) = self.decoded(self.published_state(&key)?.as_deref())? else {
             return Ok(());
         };
         let (record_type, id) = self.split(&key)?;
         let record = Record::read(&self.inner.entries, catalogue, &record_type, id, &state)?;
-        let open = record.is_open(&path);
         let mut published = self.inner.published.write();
-        let entry = (key, path);
-        let changed =
-            if open { published.conflicts.insert(entry.clone()) } else { published.conflicts.remove(&entry) };
-        published.totals.conflicts_open = published.conflicts.len() as u64;
-        drop(published);
-        if changed {
-            self.inner.pending.lock().settled.push((entry.0, entry.1, open));
+        let mut pending = self.inner.pending.lock();
+        for path in paths {
+            let (open, entry) = (record.is_open(path), (key, path.clone()));
+            let conflicts = &mut published.conflicts;
+            let changed = if open { conflicts.insert(entry) } else { conflicts.remove(&entry) };
+            if changed {
+                pending.settled.push((key, path.clone(), open));
+            }
         }
+        published.totals.conflicts_open = published.conflicts.len() as u64;
         Ok(())
     }
 

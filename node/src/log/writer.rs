@@ -71,8 +71,6 @@ struct Current {
     /// Where the next frame will stand.
     place: Place,
     buffer: Vec<u8>,
-    /// The folder does not yet surely know the file.
-    fresh: bool,
 }
 
 impl LogWriter {
@@ -95,7 +93,7 @@ impl LogWriter {
                 let written = state.published.load(Ordering::Acquire);
                 let end = u32::try_from(written).map_err(|_| io::ErrorKind::FileTooLarge)?;
                 let place = Place { plain: end, stored: written };
-                Some(Current { number, file, state, written, place, buffer: Vec::new(), fresh: false })
+                Some(Current { number, file, state, written, place, buffer: Vec::new() })
             }
             None => None,
         };
@@ -204,9 +202,6 @@ impl LogWriter {
         let Some(mut current) = self.current.take() else { return Ok(()) };
         current.write_out(&self.disk)?;
         self.disk.sync(&current.file)?;
-        if current.fresh {
-            self.disk.sync(&File::open(&self.dir)?)?;
-        }
         self.shared.open.store(0, Ordering::Release);
         Ok(())
     }
@@ -223,13 +218,16 @@ impl LogWriter {
         self.disk.permit()?;
         let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
         let place = Place::first(&header);
+        // Before any frame: a power cut that left frames, and no header before them, would pass for damage.
         self.disk.write(&mut file, &header.encode())?;
+        self.disk.sync(&file)?;
+        self.disk.sync(&File::open(&self.dir)?)?;
         let state = Arc::new(SegmentState::new(File::open(&path)?, header, seal, place.stored));
         // Before it is seen: it must not be taken for one that is closed.
         self.shared.open.store(u64::from(number) + 1, Ordering::Release);
         self.shared.segments.write().push(Arc::clone(&state));
         let (written, buffer) = (place.stored, Vec::new());
-        self.current = Some(Current { number, file, state, written, place, buffer, fresh: true });
+        self.current = Some(Current { number, file, state, written, place, buffer });
         Ok(())
     }
 
@@ -252,9 +250,7 @@ impl LogWriter {
             self.ended = true;
             return Err(full_or_io(error).into());
         }
-        let synced = disk.sync(&current.file).and_then(|()| {
-            if std::mem::take(&mut current.fresh) { disk.sync(&File::open(&self.dir)?) } else { Ok(()) }
-        });
+        let synced = disk.sync(&current.file);
         if let Err(error) = synced {
             self.ended = true;
             return Err(SyncError::Sync(error));

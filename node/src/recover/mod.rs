@@ -13,7 +13,7 @@ mod replace;
 pub use again::OwnLog;
 pub use in_place::{in_place, in_place_through, is_half_mended};
 pub use refill::{Refilled, former_batches};
-pub use replace::{from_backup, replace, replace_through};
+pub use replace::{from_backup, replace, replace_through, write_again};
 
 use std::path::{Path, PathBuf};
 

@@ -19,7 +19,7 @@ use super::RecoverError;
 use crate::dataset::{Admitted, EntryAt, Payload, Source};
 use crate::identity::{self, NodeIdentity};
 use crate::log::{FramePosition, LogReader};
-use crate::replica::{Journal, JournalError, Replay, Replayed, secret};
+use crate::replica::{Journal, JournalError, Replay, Replayed};
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
 use crate::store::Batch;
 
@@ -183,7 +183,7 @@ pub fn former_batches(
     Ok(())
 }
 
-/// What a log holds beside its own entries after a recovery, as it is met while the log is replayed.
+/// What a log holds beside its own entries after a recovery.
 #[derive(Debug)]
 pub struct Refilled {
     unit: UnitCode,
@@ -191,14 +191,39 @@ pub struct Refilled {
     pub leaves: BTreeMap<Dot, Digest>,
     /// Old dots written again already.
     pub origins: BTreeMap<Dot, Sequence>,
-    keep: bool,
 }
 
 impl Refilled {
-    /// For a node of `unit`; `keep` remembers leaves and origins, which only a recovery needs.
+    /// For a node of `unit`, of which nothing is known.
     #[must_use]
-    pub fn new(unit: UnitCode, keep: bool) -> Self {
-        Self { unit, leaves: BTreeMap::new(), origins: BTreeMap::new(), keep }
+    pub fn new(unit: UnitCode) -> Self {
+        Self { unit, leaves: BTreeMap::new(), origins: BTreeMap::new() }
+    }
+
+    /// Learns what a recovery that was cut short has taken back and written again by now. It reads the whole log: a
+    /// replay tells only of what the view lacks.
+    ///
+    /// # Errors
+    /// [`RecoverError`] if the log cannot be read.
+    pub fn recall(&mut self, log: &LogReader) -> Result<(), RecoverError> {
+        for frame in log.clone().scan(Sequence(0)) {
+            let (_, frame) = frame.map_err(JournalError::from)?;
+            if let Payload::Accepted { entry, packed } = Payload::parse(&frame.payload)? {
+                if Event::of(&Entry::decode(entry)?)?.kind == REFILL {
+                    let plain = batch::unpack(packed).map_err(JournalError::from)?;
+                    for bytes in batch::entries(&plain)? {
+                        let entry = Entry::decode(bytes)?;
+                        self.leaves.insert(entry.header.dot, entry.leaf_hash());
+                    }
+                }
+                continue;
+            }
+            for bytes in entries_of(&frame.payload)? {
+                let Ok(change) = Change::of(&Entry::decode(&bytes)?) else { continue };
+                self.origins.extend(change.origin.map(|origin| (origin, change.dot.sequence)));
+            }
+        }
+        Ok(())
     }
 
     /// How far a replica was taken back.
@@ -207,8 +232,11 @@ impl Refilled {
         self.leaves.range(range).next_back().map_or(0, |(dot, _)| dot.sequence.0 + 1)
     }
 
-    /// Takes a piece from the hub into log and state.
-    pub(super) fn take(
+    /// Takes a piece from the hub into log and state; how many entries it brought.
+    ///
+    /// # Errors
+    /// [`RecoverError`] if it is not what it should be, or does not get into the log.
+    pub fn take(
         &mut self,
         journal: &mut Journal,
         piece: &wire::RefillPiece,
@@ -220,7 +248,7 @@ impl Refilled {
         }
         let event = Piece::event(piece, replica, now);
         let dot = Dot { replica: journal.author().replica, sequence: journal.next() };
-        let (bytes, leaf) = event.build(dot, &secret()).map_err(JournalError::Build)?;
+        let (bytes, leaf) = event.build(dot, &journal.secret()).map_err(JournalError::Build)?;
         let position = journal.append_accepted(&bytes, leaf, &piece.packed)?;
         let taken = Piece::of(&event).ok_or(Malformed("refill"))?;
         let leaves = &mut self.leaves;
@@ -234,27 +262,16 @@ impl Refilled {
 
 impl Replay for Refilled {
     fn entry(&mut self, journal: &Journal, replayed: Replayed<'_>) -> Result<(), JournalError> {
-        let entry = replayed.entry;
-        if self.keep
-            && let Ok(change) = Change::of(entry)
-            && let Some(origin) = change.origin
-        {
-            self.origins.insert(origin, change.dot.sequence);
-        }
         let Some(packed) = replayed.packed else { return Ok(()) };
-        let malformed = |source| JournalError::Malformed { sequence: entry.header.dot.sequence, source };
-        let event = Event::of(entry).map_err(malformed)?;
+        let malformed =
+            |source| JournalError::Malformed { sequence: replayed.entry.header.dot.sequence, source };
+        let event = Event::of(replayed.entry).map_err(malformed)?;
         if event.kind != REFILL {
             return Ok(());
         }
         let piece = Piece::of(&event).ok_or(malformed(Malformed("a batch beside no refill")))?;
-        let (keep, leaves) = (self.keep, &mut self.leaves);
         let admit = |admitted: Admitted<'_>| journal.apply(admitted);
-        piece.apply(&admit, &self.unit, packed, replayed.position, &mut |dot, leaf| {
-            if keep {
-                leaves.insert(dot, leaf);
-            }
-        })
+        piece.apply(&admit, &self.unit, packed, replayed.position, &mut |_, _| {})
     }
 
     fn view(&mut self) -> Batch {

@@ -177,9 +177,10 @@ async fn refill(
     if let Some(former) = former {
         of_our_unit(&retired(data, former), &identity)?;
     }
-    let mut refilled = Refilled::new(identity.unit().clone(), true);
+    let mut refilled = Refilled::new(identity.unit().clone());
     let (mut journal, _) = open_journal(data, &identity, catalogue, &mut refilled, keys)
         .map_err(|error| RecoverError::Refused(error.to_string()))?;
+    refilled.recall(journal.reader())?;
     let mut report = RecoverReport { replica: identity.replica().to_string(), ..RecoverReport::default() };
     let mut pieces = ask(&identity, None).await?;
     while let Some(piece) =
@@ -197,7 +198,7 @@ async fn refill(
     if let Some(former) = former {
         let kept = retired(data, former);
         report.unreadable =
-            write_again(&mut journal, &mut refilled, (former, &kept, keys), &mut report.rewritten)?;
+            write_again(&mut journal, &mut refilled, (former, &log_dir(&kept), keys), &mut report.rewritten)?;
         report.kept = Some(kept);
     }
     journal.commit()?;
@@ -249,20 +250,22 @@ fn retire(data: &Path, replica: ReplicaId) -> Result<(), RecoverError> {
     sync_folder(&kept)
 }
 
-/// Writes again every change of the old log that the hub does not hold as it is; returns how many damaged
-/// stretches were skipped.
-fn write_again(
+/// Writes again every change of the old log, the one in the folder `dir`, that the hub does not hold as it is; returns
+/// how many damaged stretches were skipped.
+///
+/// # Errors
+/// [`RecoverError`]; what was written again by then is not once more, if `refilled` was told of it as the log was opened.
+pub fn write_again(
     journal: &mut Journal,
     refilled: &mut Refilled,
-    (former, kept, keys): (ReplicaId, &Path, &KeyRing),
+    (former, dir, keys): (ReplicaId, &Path, &KeyRing),
     rewritten: &mut u64,
 ) -> Result<u64, RecoverError> {
     let mut frames = Vec::new();
-    let dir = log_dir(kept);
     if !dir.exists() {
         return Ok(0);
     }
-    let skipped = salvage(&dir, keys, &mut |frame| frames.push(frame)).map_err(io(&dir))?;
+    let skipped = salvage(dir, keys, &mut |frame| frames.push(frame)).map_err(io(dir))?;
     // Where the old log and what the hub holds of it part: from there on nothing was seen by both.
     let mut fork = None;
     for frame in frames {

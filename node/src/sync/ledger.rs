@@ -100,7 +100,20 @@ pub fn judge(
         }
         return Ok(Welcomed::Successor(shown));
     }
-    let shown = signed(welcome, &known)?;
+    judge_known(&known, seen, acknowledged, welcome)
+}
+
+/// Judges a welcome of the ledger that is known; the rest as [`judge`].
+///
+/// # Errors
+/// [`LedgerFault`]: nothing may be sent there.
+pub fn judge_known(
+    known: &Ledger,
+    seen: Option<&Checkpoint>,
+    acknowledged: u64,
+    welcome: &wire::Welcome,
+) -> Result<Welcomed, LedgerFault> {
+    let shown = signed(welcome, known)?;
     if let Some(seen) = seen.filter(|seen| shown.size < seen.size) {
         return Err(LedgerFault::Shorter { seen: seen.size, found: shown.size });
     }

@@ -12,7 +12,7 @@ use lienthong_proto::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint}
 use lienthong_proto::cosignature::cosign;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
-use lienthong_proto::hash::{Digest, SigningKey};
+use lienthong_proto::hash::{Digest, Signer, SigningKey};
 use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
 use lienthong_proto::note::{Note, NoteError, Verifier};
@@ -125,6 +125,16 @@ struct Kept {
     false_roll: Option<String>,
 }
 
+/// Whose witness it is.
+pub struct Bearer<'a> {
+    /// The replica.
+    pub replica: ReplicaId,
+    /// Its log's name.
+    pub origin: &'a str,
+    /// Its log's key.
+    pub log: &'a dyn Signer,
+}
+
 /// A witness.
 pub struct Witness {
     path: PathBuf,
@@ -164,6 +174,23 @@ impl Witness {
     /// # Errors
     /// The operating system's, if a new one cannot be kept.
     pub fn open(data: &Path, identity: &NodeIdentity, now: UnixMillis) -> std::io::Result<Self> {
+        let (origin, ledger) = (identity.origin(), identity.ledger().origin.to_string());
+        let bearer =
+            Bearer { replica: identity.replica(), origin: &origin, log: identity.log_key().as_ref() };
+        Self::of(data, &bearer, ledger, (rand::random, now))
+    }
+
+    /// As [`Witness::open`], for whoever has no identity's files: the witness of a replica about a ledger of that name;
+    /// `seed` gives a new one its key.
+    ///
+    /// # Errors
+    /// As [`Witness::open`].
+    pub fn of(
+        data: &Path,
+        bearer: &Bearer<'_>,
+        ledger: String,
+        (seed, now): (fn() -> [u8; 32], UnixMillis),
+    ) -> std::io::Result<Self> {
         let path = data.join(FILE);
         let read = match read_private(&path) {
             Ok(bytes) => serde_json::from_slice::<Kept>(&bytes).ok(),
@@ -184,13 +211,13 @@ impl Witness {
                         "{FILE} is not readable: this node is a witness with a new key from now on"
                     );
                 }
-                let seed: [u8; 32] = rand::random();
+                let seed = seed();
                 let key = SigningKey::from_seed(&seed).map_err(std::io::Error::other)?;
-                (key, Kept::new(hex::encode(seed), identity.ledger().origin.to_string(), now))
+                (key, Kept::new(hex::encode(seed), ledger, now))
             }
         };
-        let introduced = Introduced::sign(&identity.replica(), identity.log_key().as_ref(), &key);
-        let name = witness_name(&identity.origin());
+        let introduced = Introduced::sign(&bearer.replica, bearer.log, &key);
+        let name = witness_name(bearer.origin);
         let witness =
             Self { path, key, name, introduced, kept: Mutex::new(kept), withheld: Mutex::default() };
         if !witness.path.exists() {

@@ -18,6 +18,7 @@ use lienthong_proto::verdict::Verdict;
 
 use super::hub::Standing;
 use super::node::{Fate, Node};
+use super::witnessing::roots_at;
 use super::world::World;
 
 /// A write that was merged.
@@ -38,6 +39,8 @@ struct Told {
     /// The next number of a record type, by replica.
     numbers: BTreeMap<(ReplicaId, String), u64>,
     dots: BTreeSet<Dot>,
+    /// What was written again of a log that could not go on: by whom, and what it was.
+    again: BTreeSet<(ReplicaId, Dot)>,
 }
 
 impl Told {
@@ -99,6 +102,9 @@ impl Told {
                 continue;
             }
             let change = Change::of(&entry)?;
+            if let Some(origin) = change.origin {
+                ensure!(self.again.insert((replica, origin)), "{origin:?} was written again twice");
+            }
             match acceptance.verdicts.get(&index) {
                 None | Some(Verdict::Applied) => applied.push((change, false)),
                 Some(Verdict::Proposal) => applied.push((change, true)),
@@ -199,8 +205,9 @@ impl World {
     /// The hub that came back unsays nothing.
     pub(super) fn hub_keeps_its_word(&self) -> anyhow::Result<()> {
         let life = self.hub.life.as_ref().context("it does not run")?;
+        let roots = roots_at(life.hashes.as_ref(), self.hub.shown.keys().copied());
         for (size, root) in &self.hub.shown {
-            ensure!(root_at(life.hashes.as_ref(), *size) == Some(*root), "the hub unsays its head at {size}");
+            ensure!(roots.get(size) == Some(root), "the hub unsays its head at {size}");
         }
         Ok(())
     }
@@ -213,11 +220,14 @@ impl World {
         self.hub_keeps_its_word()?;
         let mut told = Told::of(self)?;
         told.numbered()?;
-        let hub = &self.hub.life.as_ref().context("the hub is down")?.dataset;
+        let life = self.hub.life.as_ref().context("the hub is down")?;
+        self.witnessed_holds(life.hashes.as_ref())?;
+        let hub = &life.dataset;
         self.records_hold_every_head(&told, hub)?;
         for (at, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.life.is_some()) {
             self.keeps_its_word(at)?;
             self.held_is_its_own(node, &told).with_context(|| format!("node {at}"))?;
+            inherits(node, &told).with_context(|| format!("node {at}"))?;
             self.same_records(node, hub).with_context(|| format!("node {at}"))?;
             self.is_bounded(node).with_context(|| format!("node {at}"))?;
         }
@@ -300,6 +310,20 @@ impl World {
         ensure!(waits <= 6 * 8 + 64, "{waits} records wait for the view");
         Ok(())
     }
+}
+
+/// What users were told by the replica in whose place a node goes on is at the hub: as it was, or written again.
+fn inherits(node: &Node, told: &Told) -> anyhow::Result<()> {
+    if node.doubled || node.fate != Fate::Serving {
+        return Ok(());
+    }
+    for (dot, leaf) in &node.inherited {
+        let place = usize::try_from(dot.sequence.0).unwrap_or(usize::MAX);
+        let held = told.leaves.get(&dot.replica).and_then(|leaves| leaves.get(place));
+        let again = told.again.contains(&(node.identity.replica, *dot));
+        ensure!(held == Some(leaf) || again, "{dot:?} of the log before it is not at the hub");
+    }
+    Ok(())
 }
 
 /// A record's live changes, path by path, for people.

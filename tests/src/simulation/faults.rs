@@ -33,6 +33,10 @@ pub struct Faults {
     pub revoke: u64,
     /// Somebody at the province decides something.
     pub steward: u64,
+    /// A machine whose log is of no use goes on as a new replica, where it might.
+    pub recover: u64,
+    /// An image of the hub's disk is kept; in the end it is put back.
+    pub rewind: u64,
 }
 
 impl Faults {
@@ -55,6 +59,8 @@ impl Faults {
             double: up_to(5),
             revoke: up_to(3),
             steward: up_to(60),
+            recover: up_to(60),
+            rewind: up_to(10),
         }
     }
 

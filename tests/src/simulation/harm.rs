@@ -22,6 +22,7 @@ impl World {
         let Some(open) = self.lines.get_mut(&line) else { return };
         let pipe = if up { &mut open.up } else { &mut open.down };
         if stops {
+            *self.counts.entry("line stopped").or_default() += 1;
             pipe.clogged = true;
         } else if goes_on {
             pipe.clogged = false;
@@ -45,7 +46,7 @@ impl World {
                 self.hub_down()?;
             }
         }
-        let Some(at) = self.any(|node| node.fate != Fate::Damaged) else { return Ok(()) };
+        let Some(at) = self.any_node(Node::is_kept) else { return Ok(()) };
         if self.random.chance(faults.node_crash) {
             let calls = self.random.below(8);
             let sudden = self.random.chance(500);
@@ -80,12 +81,6 @@ impl World {
             self.revoke(at);
         }
         Ok(())
-    }
-
-    fn any(&mut self, fit: impl Fn(&Node) -> bool) -> Option<usize> {
-        let fit: Vec<usize> =
-            self.nodes.iter().enumerate().filter(|(_, node)| fit(node)).map(|(at, _)| at).collect();
-        self.random.pick(&fit).copied()
     }
 
     /// A clock is set: by seconds, hours, years, or to 1970; the hub's, too.
@@ -179,16 +174,21 @@ impl World {
             self.node_turn(at, true)?;
         }
         let Some(node) = self.nodes.get_mut(at) else { return Ok(()) };
-        if node.life.is_none() || node.is_feeding() {
-            return Ok(());
+        if node.life.is_some() && !node.is_feeding() {
+            self.hang_up(at);
         }
+        Ok(())
+    }
+
+    /// A node ends, and leaves its line; nothing happens to what it has written.
+    pub(super) fn hang_up(&mut self, at: usize) {
+        let Some(node) = self.nodes.get_mut(at) else { return };
         let line = node.line.take();
         node.stop();
         node.machine.disk.mend();
         if let Some(open) = line.and_then(|line| self.lines.get_mut(&line)) {
             drop_end(open, &mut self.random);
         }
-        Ok(())
     }
 
     /// A node's disk is kept, or replaced by what was kept of it.

@@ -13,6 +13,7 @@ use lienthong_hub::ingest::{
 };
 use lienthong_hub::ledger::{HeldReplica, assemble};
 use lienthong_hub::observe::Meters;
+use lienthong_hub::witness::Rounds;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::log::{self, Disk, HashFile};
 use lienthong_node::replica::Head;
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 
 use super::parts::{COSIGNER, Identity, Machine, catalogue, job, journal_options};
 use super::random::{clock, set_clock};
+use super::witnessing::Asking;
 
 type Waiting = Pin<Box<dyn Future<Output = Result<Accepted, CommitError>>>>;
 
@@ -56,6 +58,7 @@ struct Session {
     intake: Option<Intake>,
     feed: Option<FeedReader>,
     notices: u64,
+    asking: Option<Asking>,
     answers: VecDeque<(Waiting, Checkpoint, Option<u64>)>,
 }
 
@@ -74,6 +77,10 @@ pub(super) struct Life {
     heartbeats: Heartbeats,
     places: Arc<Semaphore>,
     pending: Vec<Pin<Box<dyn Future<Output = ()>>>>,
+    /// Rounds of its witnesses.
+    pub(super) rounds: Rounds,
+    /// The next may be closed then, by the true time.
+    pub(super) next_round: u64,
 }
 
 /// The hub.
@@ -88,6 +95,8 @@ pub(super) struct Hub {
     pub(super) life: Option<Life>,
     /// Heads it has shown to anybody: none may ever be unsaid.
     pub(super) shown: BTreeMap<u64, Digest>,
+    /// Heads that ever had a quorum of witnesses.
+    pub(super) witnessed: BTreeMap<u64, Digest>,
     cosigner: Arc<SigningKey>,
 }
 
@@ -95,8 +104,8 @@ impl Hub {
     /// One that does not run yet.
     #[must_use]
     pub(super) fn new(identity: Identity, machine: Machine, cosigner: Arc<SigningKey>) -> Self {
-        let (registry, shown) = (BTreeMap::new(), BTreeMap::new());
-        Self { identity, machine, registry, life: None, shown, cosigner }
+        let (registry, shown, witnessed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { identity, machine, registry, life: None, shown, witnessed, cosigner }
     }
 
     /// Starts it.
@@ -120,8 +129,21 @@ impl Hub {
             Committer::without_threads(opened.journal, opened.books, opened.feed, clock, counted);
         let (sessions, pending) = (BTreeMap::new(), Vec::new());
         let (heartbeats, places) = (Heartbeats::open(dir), Arc::new(Semaphore::new(64)));
-        self.life =
-            Some(Life { committer, writer, dataset, reader, hashes, sessions, heartbeats, places, pending });
+        let witnesses = Arc::clone(&committer.books().read().witnesses);
+        let rounds = Rounds::open(dir, (&self.identity.origin(), self.identity.public()), &witnesses);
+        self.life = Some(Life {
+            committer,
+            writer,
+            dataset,
+            reader,
+            hashes,
+            sessions,
+            heartbeats,
+            places,
+            pending,
+            rounds,
+            next_round: 0,
+        });
         Ok(())
     }
 
@@ -152,7 +174,11 @@ impl Hub {
 
     /// Logs an event, in the next turn.
     pub(super) fn event<const N: usize>(&mut self, kind: &str, fields: [(&str, Value); N]) {
-        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.log(kind, fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+    }
+
+    /// As [`Hub::event`].
+    pub(super) fn log(&mut self, kind: &str, fields: BTreeMap<String, Value>) {
         let event = Event { kind: kind.to_owned(), at: clock(), actor: "hub".to_owned(), fields };
         self.ask(|committer| async move { drop(committer.event(event).await) });
     }
@@ -180,6 +206,7 @@ impl Hub {
         life.pending.retain_mut(|asked| asked.as_mut().now_or_never().is_none());
         if due {
             drop(life.heartbeats.write(clock()));
+            self.close_round(true_millis);
         }
         goes_on
     }
@@ -188,8 +215,8 @@ impl Hub {
     pub(super) fn answer(&mut self, line: u64, replica: ReplicaId) -> bool {
         let active = self.registry.get(&replica).is_some_and(|(_, standing)| *standing == Standing::Active);
         let Some(life) = self.life.as_mut().filter(|_| active) else { return false };
-        let (intake, feed, answers) = (None, None, VecDeque::new());
-        life.sessions.insert(line, Session { replica, intake, feed, notices: 0, answers });
+        let (intake, feed, asking, answers) = (None, None, None, VecDeque::new());
+        life.sessions.insert(line, Session { replica, intake, feed, notices: 0, asking, answers });
         true
     }
 
@@ -218,6 +245,11 @@ impl Hub {
             Some(Message::Hello(hello)) if session.intake.is_none() => self.greet(&mut session, &hello),
             Some(Message::Batch(batch)) => self.batch(&mut session, batch),
             Some(Message::Heartbeat(heartbeat)) => self.heartbeat(&session, &heartbeat),
+            Some(Message::Cosigned(said)) => {
+                let (replica, asking) = (session.replica, session.asking.as_mut());
+                let holds = asking.is_some_and(|asking| self.cosigned(asking, replica, &said));
+                if holds { Vec::new() } else { vec![Said::Ended] }
+            }
             Some(Message::Prefix(prefix)) => match &session.intake {
                 Some(intake) if intake.signed(&prefix.checkpoint).is_ok() => {
                     let held = self.held(session.replica).checkpoint;
@@ -234,7 +266,8 @@ impl Hub {
         said
     }
 
-    fn held(&self, replica: ReplicaId) -> HeldReplica {
+    /// What it holds of a replica.
+    pub(super) fn held(&self, replica: ReplicaId) -> HeldReplica {
         let held =
             self.life.as_ref().and_then(|life| life.committer.books().read().replicas.get(&replica).cloned());
         let unit = self.registry.get(&replica).map_or(&self.identity.unit, |(identity, _)| &identity.unit);
@@ -268,12 +301,13 @@ impl Hub {
         };
         let Ok(catalogue) = catalogue() else { return vec![Said::Ended] };
         let (feed, records) = (life.committer.feed().clone(), (life.dataset.clone(), catalogue));
-        session.feed = Some(FeedReader::new(feed, records, identity.unit, replica, taken, taken));
+        session.feed = Some(FeedReader::new(feed, records, identity.unit.clone(), replica, taken, taken));
+        session.asking = self.asking(&identity, hello);
         let held_size = held.frontier.size();
         let checkpoint = Checkpoint { origin, size: held_size, root: held.root };
         let receipt = (held_size > 0).then(|| self.receipt(&checkpoint, held.ledger_index, held.at.0));
         self.show();
-        vec![down(wire::down::Message::Welcome(wire::Welcome {
+        let mut welcome = wire::Welcome {
             protocol: lienthong_node::sync_protocol(),
             held_size,
             held_root: held.root.to_vec().into(),
@@ -282,7 +316,9 @@ impl Hub {
             clock_millis: clock().0,
             flight_bytes_max: FLIGHT_BYTES_MAX as u64,
             ..wire::Welcome::default()
-        }))]
+        };
+        self.shown_to(hello.ledger_seen, session.asking.as_ref(), &mut welcome);
+        vec![down(wire::down::Message::Welcome(welcome))]
     }
 
     fn batch(&mut self, session: &mut Session, batch: wire::Batch) -> Vec<Said> {
@@ -409,6 +445,8 @@ impl Hub {
             Some(Err(_)) => return vec![Said::Ended],
             _ => {}
         }
+        let round = session.asking.as_mut().and_then(|asking| self.ask_to_witness(asking));
+        said.extend(round.map(|round| down(wire::down::Message::Round(round))));
         said
     }
 

@@ -20,6 +20,17 @@ pub(super) enum Parcel {
     End(bool),
 }
 
+/// What a message met with on its way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Met {
+    /// It is lost.
+    pub(super) lost: u64,
+    /// It comes again so often.
+    pub(super) again: u64,
+    /// It overtakes others so often.
+    pub(super) overtaken: u64,
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
@@ -41,23 +52,26 @@ impl Pipe {
         }
     }
 
-    /// Puts a node's word in, as the network treats it.
-    pub(super) fn push_up(&mut self, up: &wire::Up, faults: &Faults, random: &mut Random) {
+    /// Puts a node's word in, as the network treats it, and says how that was.
+    pub(super) fn push_up(&mut self, up: &wire::Up, faults: &Faults, random: &mut Random) -> Met {
         let bytes = Parcel::Bytes(up.encode_to_vec());
         let ordered =
             !matches!(&up.message, Some(wire::up::Message::Batch(_) | wire::up::Message::Heartbeat(_)));
         if ordered {
-            return self.push(bytes);
+            self.push(bytes);
+            return Met::default();
         }
         if random.chance(faults.loss) {
-            return;
+            return Met { lost: 1, ..Met::default() };
         }
         let many = if faults.duplicate >= 1_000 { COPIES_MAX } else { 2 };
         let copies = if random.chance(faults.duplicate) { 1 + random.below(many) } else { 1 };
+        let mut met = Met { again: copies - 1, ..Met::default() };
         for _ in 0..copies {
             self.push(bytes.clone());
-            self.shuffle(faults, random);
+            met.overtaken += u64::from(self.shuffle(faults, random));
         }
+        met
     }
 
     /// Puts the hub's word in: what is told in order stays in order, receipts may come twice.
@@ -70,16 +84,18 @@ impl Pipe {
         }
     }
 
-    fn shuffle(&mut self, faults: &Faults, random: &mut Random) {
+    fn shuffle(&mut self, faults: &Faults, random: &mut Random) -> bool {
         let length = self.parcels.len();
         let bytes = |at: usize| matches!(self.parcels.get(at), Some(Parcel::Bytes(_)));
         // The greeting, and what opens a line, is overtaken by nothing.
         if length > 3 && random.chance(faults.reorder) {
             let (a, b) = (2 + random.place(length - 2), length - 1);
-            if bytes(a) && bytes(b) {
+            if a != b && bytes(a) && bytes(b) {
                 self.parcels.swap(a, b);
+                return true;
             }
         }
+        false
     }
 
     /// The sender is gone: some of the end may never have left it.

@@ -5,17 +5,21 @@ use std::pin::Pin;
 
 use futures::FutureExt as _;
 use lienthong_node::log::{self, Disk, HashFile, OpenError};
+use lienthong_node::recover::Refilled;
 use lienthong_node::replica::{
-    Draft, FeedError, Head, Journal, JournalError, NoReplay, Outcome, Replica, WriteError, Writer, Written,
+    Draft, FeedError, Head, Journal, JournalError, Outcome, Replica, WriteError, Writer, Written,
 };
 use lienthong_node::sync::{
-    Action, BatchBuilder, Event, Machine as Sync, Phase, Roots as _, Settings, feed_piece, verify_receipt,
+    Action, BatchBuilder, Bearer, Event, Machine as Sync, Phase, Roots as _, Settings, Witness, feed_piece,
+    verify_receipt,
 };
-use lienthong_proto::ids::{RecordId, Sequence};
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::{Dot, RecordId, Sequence};
 use lienthong_proto::wire::sync as wire;
 
-use super::parts::{COSIGNER, Identity, Machine, catalogue, job, journal_options};
-use super::random::{clock, set_clock};
+use super::parts::{COSIGNER, Identity, Machine, Trusted, catalogue, job, journal_options};
+use super::random::{clock, seed, set_clock};
+use super::witnessing::longest_seen;
 
 type Answer<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -30,6 +34,8 @@ pub(super) enum Fate {
     Damaged,
     /// Its certificate was revoked.
     Revoked,
+    /// A new replica goes on in its place.
+    Replaced,
 }
 
 /// A write its user was told is durable.
@@ -51,6 +57,8 @@ pub(super) struct Life {
     pub(super) sync: Sync,
     /// Makes batches.
     pub(super) builder: BatchBuilder,
+    /// What it promises about the ledger.
+    pub(super) witness: Witness,
     head: Head,
     writes: Vec<Answer<Vec<Result<Written, WriteError>>>>,
     feeding: Option<Answer<Result<(), FeedError>>>,
@@ -78,7 +86,14 @@ pub(super) struct Node {
     pub(super) notices: BTreeSet<u64>,
     /// Another machine goes by the same name, or has: what it wrote may be in a log that is fenced.
     pub(super) doubled: bool,
-    cosigner: [u8; 32],
+    /// What it knows of its hub.
+    pub(super) trusted: Trusted,
+    /// Heads of the ledger it ever cosigned.
+    pub(super) cosigned: Vec<(u64, Digest)>,
+    /// Why it ever refused its hub.
+    pub(super) refused: Vec<String>,
+    /// What users were told is durable by the replica in whose place it goes on: where, and the leaf.
+    pub(super) inherited: Vec<(Dot, Digest)>,
 }
 
 /// What a node wants of the world.
@@ -103,11 +118,29 @@ pub(super) enum Opened {
 impl Node {
     /// One that does not run yet.
     #[must_use]
-    pub(super) fn new(identity: Identity, machine: Machine, cosigner: [u8; 32]) -> Self {
-        let (acknowledged, notices) = (Vec::new(), BTreeSet::new());
-        let (life, line, fate, receipt, doubled) = (None, None, Fate::Serving, 0, false);
-        let alarm = None;
-        Self { identity, machine, life, fate, line, acknowledged, alarm, receipt, notices, doubled, cosigner }
+    pub(super) fn new(identity: Identity, machine: Machine, trusted: Trusted) -> Self {
+        Self {
+            identity,
+            machine,
+            life: None,
+            fate: Fate::Serving,
+            line: None,
+            acknowledged: Vec::new(),
+            alarm: None,
+            receipt: 0,
+            notices: BTreeSet::new(),
+            doubled: false,
+            trusted,
+            cosigned: Vec::new(),
+            refused: Vec::new(),
+            inherited: Vec::new(),
+        }
+    }
+
+    /// Whether it is started again when it is down.
+    #[must_use]
+    pub(super) fn is_kept(&self) -> bool {
+        !matches!(self.fate, Fate::Damaged | Fate::Replaced)
     }
 
     /// Starts it.
@@ -136,7 +169,7 @@ impl Node {
             catalogue()?,
             self.identity.author(),
             journal_options(false),
-            &mut NoReplay,
+            &mut Refilled::new(self.identity.unit.clone()),
         );
         let journal = match journal {
             Ok(journal) => journal,
@@ -151,11 +184,17 @@ impl Node {
         let head = *replica.head().borrow();
         let key = std::sync::Arc::clone(&self.identity.key);
         let (reader, hashes) = (replica.reader().clone(), std::sync::Arc::clone(replica.hashes()));
-        let builder = BatchBuilder::new(reader, hashes, self.identity.origin(), key);
+        let origin = self.identity.origin();
+        let builder = BatchBuilder::new(reader, hashes, origin.clone(), key);
+        let log = self.identity.key.as_ref();
+        let bearer = Bearer { replica: self.identity.replica, origin: &origin, log };
+        let ledger = self.trusted.ledger.origin.to_string();
+        std::fs::create_dir_all(dir.join("identity"))?;
+        let witness = Witness::of(dir, &bearer, ledger, (seed, clock()))?;
         let settings = Settings { retry_millis: (50, 5_000), flight_bytes_max: 3_000, ..Settings::default() };
         let sync = Sync::new(settings, head, self.receipt.min(head.size), clock());
         let (writes, feeding) = (Vec::new(), None);
-        self.life = Some(Life { replica, writer, sync, builder, head, writes, feeding });
+        self.life = Some(Life { replica, writer, sync, builder, witness, head, writes, feeding });
         self.line = None;
         self.wind(true_millis);
         Ok(Opened::Runs)
@@ -237,7 +276,7 @@ impl Node {
                 Action::HangUp => wishes.push(Wish::HangUp),
                 Action::Hello(head) => {
                     let fed = *life.replica.fed().borrow();
-                    let hello = wire::Hello {
+                    let mut hello = wire::Hello {
                         protocol: lienthong_node::sync_protocol(),
                         replica: self.identity.replica.0.to_vec().into(),
                         log_size: head.size,
@@ -247,8 +286,10 @@ impl Node {
                         feed_of: fed.of.0.to_vec().into(),
                         feed_ledger: fed.cursor.ledger,
                         feed_place: u32::from(fed.cursor.place),
+                        ledger_seen: longest_seen(&self.machine, life).map_or(0, |seen| seen.size),
                         ..wire::Hello::default()
                     };
+                    life.witness.greet(&mut hello);
                     wishes.push(say(wire::up::Message::Hello(hello)));
                 }
                 Action::SendBatch { from } => match life.builder.batch(from) {
@@ -296,6 +337,8 @@ impl Node {
         set_clock(self.machine.now(true_millis).0);
         let Some(message) = down.message else { return Vec::new() };
         let event = match message {
+            Message::Welcome(welcome) if !self.welcomed(&welcome) => Event::Estranged,
+            Message::Round(round) => return self.round(true_millis, random, &round),
             Message::Welcome(welcome) => {
                 if let Some(receipt) = &welcome.receipt {
                     self.believe(receipt);
@@ -335,7 +378,7 @@ impl Node {
 
     fn believe(&mut self, receipt: &wire::Receipt) -> bool {
         let Some(life) = &self.life else { return false };
-        let cosigner = (COSIGNER, self.cosigner);
+        let cosigner = (COSIGNER, self.trusted.cosigner);
         let holds = verify_receipt(receipt, &life.builder, self.identity.origin(), cosigner);
         let holds = matches!(holds, Ok(Some(_)));
         if holds {
@@ -386,6 +429,7 @@ impl Node {
     }
 }
 
-fn say(message: wire::up::Message) -> Wish {
+/// Something for the hub.
+pub(super) fn say(message: wire::up::Message) -> Wish {
     Wish::Say(Box::new(wire::Up { message: Some(message) }))
 }

@@ -9,6 +9,7 @@ use lienthong_node::replica::{Author, JournalOptions};
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::hash::{Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::succession::Ledger;
 use lienthong_proto::time::UnixMillis;
 
 use super::medium::SimDisk;
@@ -21,6 +22,15 @@ pub(super) const COSIGNER: &str = "hungyen.example/33/cosigner";
 /// The built-in catalogue, read once.
 static CATALOGUE: LazyLock<Option<Arc<Catalogue>>> =
     LazyLock::new(|| Catalogue::embedded().ok().map(|catalogue| Arc::new(catalogue.clone())));
+
+/// What a node is told of its hub when it enrols.
+#[derive(Debug, Clone)]
+pub(super) struct Trusted {
+    /// Who signs receipts.
+    pub(super) cosigner: [u8; 32],
+    /// The ledger, and its key.
+    pub(super) ledger: Ledger,
+}
 
 /// The catalogue everybody uses.
 ///
@@ -40,7 +50,7 @@ pub(super) fn job() -> Arc<Job> {
 /// Small bounds, so that everything that happens at a bound happens often.
 #[must_use]
 pub(super) fn journal_options(follow: bool) -> JournalOptions {
-    let frames_cached = NonZeroUsize::MIN.saturating_add(3);
+    let frames_cached = NonZeroUsize::MIN.saturating_add(31);
     JournalOptions { frames_cached, unflushed_max: 6, follow, secret: salt }
 }
 
@@ -79,6 +89,14 @@ impl Identity {
         format!("hungyen.example/33/{}/{}", self.unit, self.replica)
     }
 
+    /// Its log as a ledger that others know.
+    ///
+    /// # Errors
+    /// If its name is none.
+    pub(super) fn ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(Ledger { origin: self.origin().parse()?, key: self.public() })
+    }
+
     /// As the author of its log.
     #[must_use]
     pub(super) fn author(&self) -> Author {
@@ -96,6 +114,8 @@ pub(super) struct Machine {
     pub(super) view: Arc<SimView>,
     /// The clock less the true time, milliseconds.
     pub(super) skew: i64,
+    /// The longest checkpoint of the ledger that was shown, beside what was cosigned; nobody syncs it.
+    pub(super) seen: Option<String>,
 }
 
 impl Machine {
@@ -105,7 +125,7 @@ impl Machine {
     /// If its folder cannot be made.
     pub(super) fn new(dir: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&dir)?;
-        Ok(Self { dir, disk: Arc::default(), view: Arc::default(), skew: 0 })
+        Ok(Self { dir, disk: Arc::default(), view: Arc::default(), skew: 0, seen: None })
     }
 
     /// Its clock at a true time.
@@ -121,6 +141,9 @@ impl Machine {
     pub(super) fn crash(&mut self, random: &mut Random) -> anyhow::Result<()> {
         self.disk.crash(&self.dir, random)?;
         self.view = Arc::new(self.view.crashed(random));
+        if random.chance(300) {
+            self.seen = None;
+        }
         Ok(())
     }
 
@@ -130,7 +153,8 @@ impl Machine {
     /// If it cannot be copied.
     pub(super) fn copied(&self, dir: PathBuf) -> anyhow::Result<Self> {
         crate::copy_folder(&self.dir, &dir)?;
-        let copy = Self { dir, disk: Arc::default(), view: Arc::new(self.view.image()), skew: self.skew };
+        let (disk, view, seen) = (Arc::default(), Arc::new(self.view.image()), self.seen.clone());
+        let copy = Self { dir, disk, view, skew: self.skew, seen };
         copy.disk.rebase(&copy.dir)?;
         Ok(copy)
     }

@@ -79,6 +79,15 @@ pub(super) fn salt() -> [u8; 16] {
     bytes
 }
 
+/// The seed of a key, as the product is given it: of the seed of the schedule.
+#[must_use]
+pub(super) fn seed() -> [u8; 32] {
+    let mut random = Random::of(SALT.get());
+    let bytes = random.bytes();
+    SALT.set(random.number());
+    bytes
+}
+
 /// Begins the secrets of a seed.
 pub(super) fn set_salt(seed: u64) {
     SALT.set(seed);

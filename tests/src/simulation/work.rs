@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lienthong_hub::ingest::{Decision, Release};
 use lienthong_node::replica::{Draft, Intent};
 use lienthong_proto::change::path;
-use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::ids::{Dot, RecordId, UnitCode};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::Withdrawal;
 
@@ -102,6 +102,18 @@ fn settle(hub: &mut Hub, random: &mut Random) -> anyhow::Result<&'static str> {
     Ok("settles")
 }
 
+/// A conflict is settled by this value, in the hub's next turn; `seen` are the values it was chosen from.
+pub(super) fn decide(
+    hub: &mut Hub,
+    (record_type, id): (String, RecordId),
+    field: &str,
+    value: Value,
+    seen: BTreeSet<Dot>,
+) {
+    let decision = decision(hub, (record_type, id), field, (Intent::Amend(id), value), Some(seen));
+    hub.ask(|committer| async move { drop(committer.decide(vec![decision]).await) });
+}
+
 fn give(hub: &mut Hub, units: &[UnitCode], random: &mut Random) -> anyhow::Result<&'static str> {
     let Some(life) = &hub.life else { return Ok("nobody is there") };
     let records = life.dataset.page("dang_vien", None, 64)?;
@@ -128,7 +140,7 @@ fn decision(
     (record_type, record): (String, RecordId),
     field: &str,
     (intent, value): (Intent, Value),
-    seen: Option<BTreeSet<lienthong_proto::ids::Dot>>,
+    seen: Option<BTreeSet<Dot>>,
 ) -> Decision {
     let values = BTreeMap::from([(field.to_owned(), value)]);
     let (owner, author, reason) = (hub.identity.unit.clone(), "minh".to_owned(), "quyết định".to_owned());

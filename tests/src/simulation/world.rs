@@ -12,10 +12,11 @@ use prost::Message as _;
 
 use super::faults::Faults;
 use super::hub::{Hub, Said, Standing};
-use super::line::{Line, Parcel};
+use super::line::{Line, Met, Parcel};
 use super::node::{Fate, Node, Wish};
-use super::parts::{Identity, Machine, folder};
+use super::parts::{Identity, Machine, Trusted, folder};
 use super::random::{Random, set_salt};
+use super::rewind::Image;
 use super::work;
 
 /// The communes.
@@ -43,13 +44,18 @@ pub(super) struct World {
     pub(super) digest: Digest,
     /// Each event as text, if wanted.
     pub(super) trace: Option<Vec<String>>,
+    /// Steps before all is well.
+    pub(super) steps: u64,
     /// How often what was done.
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) lines: BTreeMap<u64, Line>,
     images: BTreeMap<usize, Machine>,
     next_line: u64,
     folders: u64,
-    cosigner: [u8; 32],
+    /// What nodes are told of the hub.
+    pub(super) trusted: Trusted,
+    /// The hub's disk as it was once.
+    pub(super) hub_image: Option<Image>,
     folder: tempfile::TempDir,
 }
 
@@ -66,7 +72,9 @@ impl World {
         let cosigner = Arc::new(SigningKey::from_seed(&random.bytes())?);
         let public = cosigner.public_key();
         let machine = Machine::new(folder.path().join("hub"))?;
-        let hub = Hub::new(Identity::new(&"33".parse()?, &mut random)?, machine, cosigner);
+        let identity = Identity::new(&"33".parse()?, &mut random)?;
+        let trusted = Trusted { cosigner: public, ledger: identity.ledger()? };
+        let hub = Hub::new(identity, machine, cosigner);
         let units = UNITS.iter().map(|unit| unit.parse()).collect::<Result<Vec<UnitCode>, _>>()?;
         let mut world = Self {
             random,
@@ -77,12 +85,14 @@ impl World {
             units,
             digest: [0; 32],
             trace: traced.then(Vec::new),
+            steps: 0,
             counts: BTreeMap::new(),
             lines: BTreeMap::new(),
             images: BTreeMap::new(),
             next_line: 0,
             folders: 0,
-            cosigner: public,
+            trusted,
+            hub_image: None,
             folder,
         };
         world.hub.open(BEGIN)?;
@@ -120,19 +130,24 @@ impl World {
             return Ok(());
         }
         let machine = self.machine()?;
-        let mut node = Node::new(identity, machine, self.cosigner);
+        let mut node = Node::new(identity, machine, self.trusted.clone());
         node.open(self.now)?;
         self.note("enrolled", format_args!("{} of {unit}", self.nodes.len()));
         self.nodes.push(node);
         Ok(())
     }
 
-    fn machine(&mut self) -> anyhow::Result<Machine> {
+    /// A new machine.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub(super) fn machine(&mut self) -> anyhow::Result<Machine> {
         let dir = self.next_folder();
         Machine::new(dir)
     }
 
-    fn next_folder(&mut self) -> std::path::PathBuf {
+    /// Where a disk's files go.
+    pub(super) fn next_folder(&mut self) -> std::path::PathBuf {
         self.folders += 1;
         self.folder.path().join(self.folders.to_string())
     }
@@ -168,16 +183,29 @@ impl World {
             let did = work::steward(&mut self.hub, &self.units, &mut self.random)?;
             self.note("steward", format_args!("{did}"));
         }
+        if self.random.chance(faults.recover) {
+            self.recover_any()?;
+        }
+        if self.random.chance(faults.rewind) && self.hub.life.is_some() {
+            self.image_hub()?;
+        }
         Ok(())
     }
 
-    fn any_node(&mut self, fit: impl Fn(&Node) -> bool) -> Option<usize> {
+    /// Whether there may be one machine more.
+    pub(super) fn is_room(&self) -> bool {
+        self.nodes.len() < NODES_MAX
+    }
+
+    /// One of the nodes that fit.
+    pub(super) fn any_node(&mut self, fit: impl Fn(&Node) -> bool) -> Option<usize> {
         let fit: Vec<usize> =
             self.nodes.iter().enumerate().filter(|(_, node)| fit(node)).map(|(at, _)| at).collect();
         self.random.pick(&fit).copied()
     }
 
-    fn write(&mut self) {
+    /// Somebody writes.
+    pub(super) fn write(&mut self) {
         let Some(at) = self.any_node(Node::writes) else { return };
         let Some(node) = self.nodes.get_mut(at) else { return };
         let known: Vec<_> = node.acknowledged.iter().map(|written| written.record).collect();
@@ -280,10 +308,22 @@ impl World {
                 Wish::Say(up) => {
                     let line = node.line.and_then(|line| self.lines.get_mut(&line));
                     if let Some(line) = line {
-                        line.up.push_up(&up, &self.faults, &mut self.random);
+                        let Met { lost, again, overtaken } =
+                            line.up.push_up(&up, &self.faults, &mut self.random);
+                        let met = [("lost", lost), ("sent again", again), ("overtaken", overtaken)];
+                        for (what, often) in met.into_iter().filter(|(_, often)| *often > 0) {
+                            *self.counts.entry(what).or_default() += often;
+                        }
                     }
                 }
             }
+        }
+    }
+
+    /// A node's line brings nothing for now, or goes on.
+    pub(super) fn clog(&mut self, at: usize, clogged: bool) {
+        for line in self.lines.values_mut().filter(|line| line.node == at) {
+            (line.up.clogged, line.down.clogged) = (clogged, clogged);
         }
     }
 
@@ -411,14 +451,14 @@ impl World {
         if self.hub.life.is_none() && self.random.chance(400) {
             self.hub_up()?;
         }
-        if let Some(at) = self.any_node(|node| node.life.is_none() && node.fate != Fate::Damaged)
+        if let Some(at) = self.any_node(|node| node.life.is_none() && node.is_kept())
             && self.random.chance(500)
         {
             self.node_up(at)?;
         }
         // A unit whose machine is of no use gets another.
         let without = self.units.iter().find(|unit| self.lacks(unit)).cloned();
-        if let Some(unit) = without.filter(|_| self.nodes.len() < NODES_MAX && self.hub.life.is_some())
+        if let Some(unit) = without.filter(|_| self.is_room() && self.hub.life.is_some())
             && self.random.chance(200)
         {
             self.enrol(&unit)?;
@@ -441,14 +481,14 @@ impl World {
 
     /// A second machine with the disk of the first.
     pub(super) fn double(&mut self, at: usize) -> anyhow::Result<()> {
-        if self.nodes.len() >= NODES_MAX {
+        if !self.is_room() {
             return Ok(());
         }
         let dir = self.next_folder();
         let Some(node) = self.nodes.get_mut(at) else { return Ok(()) };
         node.doubled = true;
         let (identity, machine) = (node.identity.clone(), node.machine.copied(dir)?);
-        let mut twin = Node::new(identity, machine, self.cosigner);
+        let mut twin = Node::new(identity, machine, self.trusted.clone());
         twin.doubled = true;
         twin.open(self.now)?;
         self.note("doubled", format_args!("{at} as {}", self.nodes.len()));
