@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, provider};
+use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, Line, provider};
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -86,31 +86,52 @@ pub struct Peer {
     pub identity: Option<PeerIdentity>,
 }
 
+/// Where lines come in: by TCP, or from whatever a hub is simulated on.
+pub trait Listener: Send + 'static {
+    /// A line, before TLS.
+    type Line: Line + 'static;
+
+    /// The next line, and from where.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Line, SocketAddr)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Line = tokio::net::TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(Self::Line, SocketAddr)> {
+        let (tcp, address) = TcpListener::accept(self).await?;
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%address, %error, "what is small may wait on this line");
+        }
+        Ok((tcp, address))
+    }
+}
+
 /// A finished connection.
-pub struct HubStream {
-    inner: Box<TlsStream<TcpStream>>,
+pub struct HubStream<L> {
+    inner: Box<TlsStream<L>>,
     peer: Peer,
     _permit: OwnedSemaphorePermit,
     _open: OpenConnection,
 }
 
 /// Finished connections, by what they are for.
-pub struct Incoming {
+pub struct Incoming<L> {
     /// With a client certificate.
-    pub sync: mpsc::Receiver<io::Result<HubStream>>,
+    pub sync: mpsc::Receiver<io::Result<HubStream<L>>>,
     /// Without, for enrolment only.
-    pub enrol: mpsc::Receiver<io::Result<HubStream>>,
+    pub enrol: mpsc::Receiver<io::Result<HubStream<L>>>,
 }
 
 /// Accepts until `stop`.
 #[must_use]
-pub fn accept(
-    listener: TcpListener,
+pub fn accept<I: Listener>(
+    mut listener: I,
     tls: TlsConfigs,
     limits: AcceptLimits,
     meters: Arc<Meters>,
     stop: CancellationToken,
-) -> Incoming {
+) -> Incoming<I::Line> {
     let (sync_sender, sync) = mpsc::channel(64);
     let (enrol_sender, enrol) = mpsc::channel(8);
     let handshakes = Semaphore::new(limits.handshakes_max);
@@ -122,7 +143,7 @@ pub fn accept(
                 () = stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let (tcp, address) = match accepted {
+            let (line, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: give others time to close theirs.
@@ -138,7 +159,7 @@ pub fn accept(
             };
             let (door, meters) = (Arc::clone(&door), Arc::clone(&meters));
             tokio::spawn(async move {
-                let finished = tokio::time::timeout(door.limits.handshake_timeout, door.greet(tcp, address));
+                let finished = tokio::time::timeout(door.limits.handshake_timeout, door.greet(line));
                 match finished.await {
                     Ok(Ok((inner, identity, enrolling))) => {
                         let peer = Peer { address, identity };
@@ -163,23 +184,18 @@ pub fn accept(
     Incoming { sync, enrol }
 }
 
-struct Door {
+struct Door<L> {
     tls: TlsConfigs,
     limits: AcceptLimits,
     handshakes: Semaphore,
-    sync: mpsc::Sender<io::Result<HubStream>>,
-    enrol: mpsc::Sender<io::Result<HubStream>>,
+    sync: mpsc::Sender<io::Result<HubStream<L>>>,
+    enrol: mpsc::Sender<io::Result<HubStream<L>>>,
 }
 
-impl Door {
-    async fn greet(
-        &self,
-        tcp: TcpStream,
-        _address: SocketAddr,
-    ) -> io::Result<(TlsStream<TcpStream>, Option<PeerIdentity>, bool)> {
-        tcp.set_nodelay(true)?;
+impl<L: Line> Door<L> {
+    async fn greet(&self, line: L) -> io::Result<(TlsStream<L>, Option<PeerIdentity>, bool)> {
         // Who says nothing takes no place from those who do.
-        let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
+        let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), line).await?;
         let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
         let enrolling =
             start.client_hello().alpn().is_some_and(|mut protocols| protocols.any(|p| p == ALPN_ENROL));
@@ -201,7 +217,7 @@ impl Door {
     }
 }
 
-impl Connected for HubStream {
+impl<L> Connected for HubStream<L> {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
@@ -209,7 +225,7 @@ impl Connected for HubStream {
     }
 }
 
-impl AsyncRead for HubStream {
+impl<L: Line> AsyncRead for HubStream<L> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -219,7 +235,7 @@ impl AsyncRead for HubStream {
     }
 }
 
-impl AsyncWrite for HubStream {
+impl<L: Line> AsyncWrite for HubStream<L> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.inner).poll_write(cx, buf)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
+use lienthong_node::aside::aside;
 use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
 use lienthong_node::replica::Head;
@@ -428,9 +429,8 @@ impl Session {
         let verified = if envelope.packed.len() <= SMALL_BATCH_BYTES {
             verify(&held, &envelope)
         } else {
-            tokio::task::spawn_blocking(move || verify(&held, &envelope))
-                .await
-                .map_err(|error| Status::internal(error.to_string()))?
+            let verified = aside(move || verify(&held, &envelope)).await;
+            verified.map_err(|error| Status::internal(error.to_string()))?
         };
         let verified = match verified {
             Ok(verified) => verified,
@@ -524,7 +524,7 @@ impl Session {
         };
         if self.hub.heartbeats.heard(self.enrolled.replica, &signed, reached, self.hub.now()) {
             let hub = Arc::clone(&self.hub);
-            tokio::task::spawn_blocking(move || hub.keep_heartbeats());
+            tokio::spawn(aside(move || hub.keep_heartbeats()));
         }
         self.hub.live.announced(
             self.enrolled.replica,
