@@ -10,6 +10,7 @@ pub mod peer;
 pub mod planted;
 pub mod processes;
 pub mod programs;
+pub mod province;
 pub mod proxy;
 pub mod sharing;
 pub mod simulation;
