@@ -1,40 +1,59 @@
 //! The accept loop: handshakes apart from each other, bounded in number and time.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, Line, provider};
+use lienthong_proto::ids::ReplicaId;
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Connected;
 
-use crate::observe::{Meters, OpenConnection};
+use crate::connection::Held;
+pub use crate::connection::{HubStream, Peer};
+use crate::observe::Meters;
 use crate::pki::{HubSecrets, PeerIdentity, ServerCertificate, TrustedClients, peer_identity};
+use crate::places::{Places, Turns, network};
 
 /// Bounds of the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct AcceptLimits {
     /// Handshakes at once, once the other side has begun.
     pub handshakes_max: usize,
+    /// Of them of one address, which others then do not wait for.
+    pub handshakes_of_address_max: usize,
     /// Connections at once.
     pub connections_max: usize,
-    /// Time for a handshake.
+    /// Of them unfinished ones of one address.
+    pub unfinished_of_address_max: usize,
+    /// Of them strangers' who enrol.
+    pub enrolling_max: usize,
+    /// Of those of one address.
+    pub enrolling_of_address_max: usize,
+    /// Connections of one replica: it needs one or two, and what a bad line left hanging.
+    pub of_replica_max: usize,
+    /// Time for a handshake, and from it to the first word.
     pub handshake_timeout: Duration,
 }
 
 impl Default for AcceptLimits {
     fn default() -> Self {
-        Self { handshakes_max: 256, connections_max: 8_192, handshake_timeout: Duration::from_secs(5) }
+        Self {
+            handshakes_max: 256,
+            handshakes_of_address_max: 64,
+            connections_max: 8_192,
+            unfinished_of_address_max: 4_096,
+            enrolling_max: 256,
+            enrolling_of_address_max: 64,
+            of_replica_max: 16,
+            handshake_timeout: Duration::from_secs(5),
+        }
     }
 }
 
@@ -77,18 +96,9 @@ impl TlsConfigs {
     }
 }
 
-/// Who is at the other end.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// From where.
-    pub address: SocketAddr,
-    /// Who, by a certificate of our authority; nobody yet when enrolling.
-    pub identity: Option<PeerIdentity>,
-}
-
-/// Where lines come in: by TCP, or from whatever a hub is simulated on.
+/// Where lines come in: by TCP, or from a simulated network.
 pub trait Listener: Send + 'static {
-    /// A line, before TLS.
+    /// What a line is before TLS.
     type Line: Line + 'static;
 
     /// The next line, and from where.
@@ -96,10 +106,10 @@ pub trait Listener: Send + 'static {
 }
 
 impl Listener for TcpListener {
-    type Line = tokio::net::TcpStream;
+    type Line = TcpStream;
 
-    async fn accept(&mut self) -> io::Result<(Self::Line, SocketAddr)> {
-        let (tcp, address) = TcpListener::accept(self).await?;
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (tcp, address) = Self::accept(self).await?;
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%address, %error, "what is small may wait on this line");
         }
@@ -107,36 +117,38 @@ impl Listener for TcpListener {
     }
 }
 
-/// A finished connection.
-pub struct HubStream<L> {
-    inner: Box<TlsStream<L>>,
-    peer: Peer,
-    _permit: OwnedSemaphorePermit,
-    _open: OpenConnection,
-}
-
 /// Finished connections, by what they are for.
-pub struct Incoming<L> {
+pub struct Incoming {
     /// With a client certificate.
-    pub sync: mpsc::Receiver<io::Result<HubStream<L>>>,
+    pub sync: mpsc::Receiver<io::Result<HubStream>>,
     /// Without, for enrolment only.
-    pub enrol: mpsc::Receiver<io::Result<HubStream<L>>>,
+    pub enrol: mpsc::Receiver<io::Result<HubStream>>,
 }
 
 /// Accepts until `stop`.
 #[must_use]
-pub fn accept<I: Listener>(
-    mut listener: I,
+pub fn accept(
+    mut listener: impl Listener,
     tls: TlsConfigs,
     limits: AcceptLimits,
     meters: Arc<Meters>,
     stop: CancellationToken,
-) -> Incoming<I::Line> {
+) -> Incoming {
     let (sync_sender, sync) = mpsc::channel(64);
     let (enrol_sender, enrol) = mpsc::channel(8);
-    let handshakes = Semaphore::new(limits.handshakes_max);
-    let door = Arc::new(Door { tls, limits, handshakes, sync: sync_sender, enrol: enrol_sender });
+    let door = Arc::new(Door {
+        tls,
+        limits,
+        handshakes: Semaphore::new(limits.handshakes_max),
+        of_address: Turns::new(limits.handshakes_of_address_max),
+        enrolling: Arc::new(Semaphore::new(limits.enrolling_max)),
+        enrolling_of_address: Places::new(limits.enrolling_of_address_max),
+        of_replica: Places::new(limits.of_replica_max),
+        sync: sync_sender,
+        enrol: enrol_sender,
+    });
     let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let unfinished = Places::new(limits.unfinished_of_address_max);
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {
@@ -152,22 +164,31 @@ pub fn accept<I: Listener>(
                     continue;
                 }
             };
-            let Ok(connection) = Arc::clone(&connections).try_acquire_owned() else {
+            let source = network(address.ip());
+            let (Ok(permit), Some(begun)) =
+                (Arc::clone(&connections).try_acquire_owned(), unfinished.take(source))
+            else {
                 meters.refused("busy");
                 tracing::warn!(%address, "too many connections: one was refused");
                 continue;
             };
             let (door, meters) = (Arc::clone(&door), Arc::clone(&meters));
             tokio::spawn(async move {
-                let finished = tokio::time::timeout(door.limits.handshake_timeout, door.greet(line));
-                match finished.await {
-                    Ok(Ok((inner, identity, enrolling))) => {
-                        let peer = Peer { address, identity };
-                        let _open = meters.connected();
-                        let inner = Box::new(inner);
-                        let stream = HubStream { inner, peer, _permit: connection, _open };
+                let greeted =
+                    tokio::time::timeout(door.limits.handshake_timeout, door.greet(line, source)).await;
+                drop(begun);
+                match greeted {
+                    Ok(Ok(Greeted::Seated { stream, identity, seat })) => {
+                        let held = (seat, permit, meters.connected());
+                        let enrolling = identity.is_none();
+                        let peer = Peer { address, identity, cut: CancellationToken::new() };
+                        let stream = HubStream::new(stream, peer, door.limits.handshake_timeout, held);
                         let queue = if enrolling { &door.enrol } else { &door.sync };
                         let _ = queue.send(Ok(stream)).await;
+                    }
+                    Ok(Ok(Greeted::Full)) => {
+                        meters.refused("busy");
+                        tracing::warn!(%address, "too many connections of one replica, or of strangers: one was refused");
                     }
                     Ok(Err(error)) => {
                         meters.refused("handshake");
@@ -184,67 +205,63 @@ pub fn accept<I: Listener>(
     Incoming { sync, enrol }
 }
 
-struct Door<L> {
+struct Door {
     tls: TlsConfigs,
     limits: AcceptLimits,
     handshakes: Semaphore,
-    sync: mpsc::Sender<io::Result<HubStream<L>>>,
-    enrol: mpsc::Sender<io::Result<HubStream<L>>>,
+    of_address: Turns<IpAddr>,
+    enrolling: Arc<Semaphore>,
+    enrolling_of_address: Arc<Places<IpAddr>>,
+    of_replica: Arc<Places<ReplicaId>>,
+    sync: mpsc::Sender<io::Result<HubStream>>,
+    enrol: mpsc::Sender<io::Result<HubStream>>,
 }
 
-impl<L: Line> Door<L> {
-    async fn greet(&self, line: L) -> io::Result<(TlsStream<L>, Option<PeerIdentity>, bool)> {
+/// How a handshake ended.
+enum Greeted {
+    Seated {
+        stream: Box<dyn Line>,
+        identity: Option<PeerIdentity>,
+        seat: Held,
+    },
+    /// There is no place left for such as this one.
+    Full,
+}
+
+impl Door {
+    async fn greet(&self, line: impl Line + 'static, source: IpAddr) -> io::Result<Greeted> {
         // Who says nothing takes no place from those who do.
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), line).await?;
+        let stopped = || io::Error::other("the door is closed");
+        // And who stops half way takes one from its own address first.
+        let _own = self.of_address.take(source).await.ok_or_else(stopped)?;
         let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
         let enrolling =
             start.client_hello().alpn().is_some_and(|mut protocols| protocols.any(|p| p == ALPN_ENROL));
-        let config = if enrolling { &self.tls.enrol } else { &self.tls.sync };
-        let stream = start.into_stream(Arc::clone(config)).await?;
-        let session = stream.get_ref().1;
-        if session.alpn_protocol().is_none() {
-            return Err(io::Error::other("no protocol was agreed on"));
-        }
         if enrolling {
-            return Ok((stream, None, true));
+            let permit = Arc::clone(&self.enrolling).try_acquire_owned();
+            let (Ok(permit), Some(place)) = (permit, self.enrolling_of_address.take(source)) else {
+                return Ok(Greeted::Full);
+            };
+            let stream = Box::new(start.into_stream(Arc::clone(&self.tls.enrol)).await?);
+            agreed(&stream)?;
+            return Ok(Greeted::Seated { stream, identity: None, seat: Box::new((permit, place)) });
         }
-        let identity = session
+        let stream = Box::new(start.into_stream(Arc::clone(&self.tls.sync)).await?);
+        agreed(&stream)?;
+        let identity = stream
+            .get_ref()
+            .1
             .peer_certificates()
             .and_then(|chain| chain.first())
             .and_then(peer_identity)
             .ok_or_else(|| io::Error::other("the certificate names no unit and replica"))?;
-        Ok((stream, Some(identity), false))
+        let Some(place) = self.of_replica.take(identity.replica) else { return Ok(Greeted::Full) };
+        Ok(Greeted::Seated { stream, identity: Some(identity), seat: Box::new(place) })
     }
 }
 
-impl<L> Connected for HubStream<L> {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-impl<L: Line> AsyncRead for HubStream<L> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inner).poll_read(cx, buf)
-    }
-}
-
-impl<L: Line> AsyncWrite for HubStream<L> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inner).poll_shutdown(cx)
-    }
+fn agreed<L>(stream: &TlsStream<L>) -> io::Result<()> {
+    let protocol = stream.get_ref().1.alpn_protocol();
+    protocol.map(|_| ()).ok_or_else(|| io::Error::other("no protocol was agreed on"))
 }

@@ -27,6 +27,7 @@ use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits;
 use lienthong_proto::note::NoteError;
+use lienthong_proto::receipt_key::Asked;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
@@ -56,6 +57,12 @@ use crate::witness::{Refusals, Rounds};
 
 /// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
 const BATCHES_AT_ONCE: usize = 32;
+/// Streams a connection may have reset, or make the hub reset, before it is ended.
+const RESETS_MAX: usize = 64;
+/// Of a call's head; ours are below 1 KiB.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// A call of enrolment takes no longer, and its connection twice that.
+const ENROLMENT_TIME: Duration = Duration::from_secs(30);
 
 /// Why a hub does not start.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +184,8 @@ pub struct Hub {
     pub readmitting: tokio::sync::Mutex<()>,
     /// Held by the one who publishes a catalogue.
     pub publishing: tokio::sync::Mutex<()>,
+    /// Held by the one who changes the key of receipts.
+    pub rotating: tokio::sync::Mutex<()>,
     /// Held by the one who orders an erasure.
     pub erasing: tokio::sync::Mutex<()>,
     /// Held by the one who changes units, or moves their records.
@@ -387,6 +396,7 @@ impl Hub {
             reconciling: tokio::sync::Mutex::default(),
             readmitting: tokio::sync::Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
+            rotating: tokio::sync::Mutex::default(),
             erasing: tokio::sync::Mutex::default(),
             reorganising: tokio::sync::Mutex::default(),
             resealer,
@@ -441,13 +451,19 @@ impl Hub {
         Ok(checkpoint.sign(self.secrets.ledger_key.as_ref())?.note().to_string())
     }
 
-    /// Cosigns a replica's checkpoint that is held, as of a time: the signature's line.
+    /// Cosigns a replica's checkpoint that is held, as of a time: the signature's line, by the key of that time.
     ///
     /// # Errors
-    /// [`NoteError`] if the name cannot be signed under.
+    /// [`NoteError`] if the name cannot be signed under, or this hub has not that key.
     pub fn cosign(&self, checkpoint: &Checkpoint, at_millis: u64) -> Result<String, NoteError> {
-        let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.as_ref());
-        cosign(checkpoint, at_millis / 1_000, &name, key)
+        let (name, seconds) = (self.secrets.cosigner_name(), at_millis / 1_000);
+        let named = Arc::clone(&self.committer.books().read().receipt_keys);
+        let seeds = &self.secrets.receipt_seeds;
+        let key = match named.keys.at(seconds) {
+            Asked::First => Some(seeds.first()),
+            Asked::Named(key) => seeds.of(key.key()),
+        };
+        cosign(checkpoint, seconds, &name, key.ok_or(NoteError::Key("of receipts"))?.as_ref())
     }
 
     /// Logs an event in the ledger.
@@ -522,31 +538,45 @@ impl Hub {
     /// # Errors
     /// [`StartError`] if the address is not to be had.
     pub async fn listen(self: &Arc<Self>, listen: &str) -> Result<SocketAddr, StartError> {
+        self.listen_within(listen, AcceptLimits::default()).await
+    }
+
+    /// As [`Hub::listen`], with other bounds than the usual.
+    ///
+    /// # Errors
+    /// As [`Hub::listen`].
+    pub async fn listen_within(
+        self: &Arc<Self>,
+        listen: &str,
+        limits: AcceptLimits,
+    ) -> Result<SocketAddr, StartError> {
         let io = |source| StartError::Io { what: format!("listening on {listen}"), source };
         let listener = TcpListener::bind(listen).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
         self.addresses.write().insert("nodes".to_owned(), address.to_string());
+        // One that was cut short, or a ledger that was begun anew.
+        if let Err(error) = self.name_receipt_key("hub").await {
+            tracing::error!(%error, "the key of receipts is not in the ledger; receipts go on by the one before");
+        }
         tokio::spawn(Arc::clone(self).keep_handing_over());
         tokio::spawn(Arc::clone(self).keep_certified());
         tokio::spawn(Arc::clone(self).keep_witnessed());
         tokio::spawn(Arc::clone(self).keep_erased());
-        self.serve(listener).await?;
+        self.serve(listener, limits).await?;
         Ok(address)
     }
 
-    /// Serves nodes on the lines that come in, until stopped.
+    /// Serves nodes on the lines that come in, within those bounds, until stopped.
     ///
     /// # Errors
     /// [`StartError`] if TLS cannot be set up.
-    pub async fn serve(self: &Arc<Self>, listener: impl Listener) -> Result<(), StartError> {
+    pub async fn serve(
+        self: &Arc<Self>,
+        listener: impl Listener,
+        limits: AcceptLimits,
+    ) -> Result<(), StartError> {
         let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
-        let incoming = accept(
-            listener,
-            tls,
-            AcceptLimits::default(),
-            Arc::clone(&self.observed.meters),
-            self.stop.clone(),
-        );
+        let incoming = accept(listener, tls, limits, Arc::clone(&self.observed.meters), self.stop.clone());
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
@@ -557,6 +587,10 @@ impl Hub {
         let builder = || {
             tonic::transport::Server::builder()
                 .max_concurrent_streams(Some(32))
+                // Left alone, tonic sets none for those the peer provokes (CVE-2025-8671).
+                .http2_max_local_error_reset_streams(Some(RESETS_MAX))
+                .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
+                .http2_max_header_list_size(Some(HEADER_BYTES_MAX))
                 .http2_keepalive_interval(Some(Duration::from_secs(60)))
                 .http2_keepalive_timeout(Some(Duration::from_secs(20)))
                 .initial_stream_window_size(Some(512 * 1024))
@@ -573,7 +607,10 @@ impl Hub {
             });
         let stop = self.stop.clone();
         let enrolment = builder()
-            .timeout(Duration::from_secs(30))
+            .timeout(ENROLMENT_TIME)
+            // Then it is closed, whatever goes on: enrolling takes two short calls.
+            .max_connection_age(ENROLMENT_TIME)
+            .max_connection_age_grace(ENROLMENT_TIME)
             .add_service(enrol)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming.enrol), async move {
                 stop.cancelled().await

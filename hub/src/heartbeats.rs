@@ -57,6 +57,7 @@ struct Kept {
 pub struct Heartbeats {
     path: PathBuf,
     kept: Mutex<Kept>,
+    writing: Mutex<()>,
 }
 
 impl Heartbeats {
@@ -71,7 +72,7 @@ impl Heartbeats {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%error, "{FILE} cannot be read: heartbeats are heard again"),
         }
-        Self { path, kept: Mutex::new(kept) }
+        Self { path, kept: Mutex::new(kept), writing: Mutex::default() }
     }
 
     /// The last of a replica.
@@ -115,7 +116,12 @@ impl Heartbeats {
         let heartbeat = Heartbeat { at: now, checkpoint, note, reached: reached || same };
         kept.heartbeats.insert(replica, heartbeat);
         kept.news = true;
-        now.since(kept.written) >= WRITE_EVERY_MILLIS
+        let due = now.since(kept.written) >= WRITE_EVERY_MILLIS;
+        if due {
+            // Of many that are heard while it is written, one writes.
+            kept.written = now;
+        }
+        due
     }
 
     /// The hub holds what was awaited at `size`.
@@ -134,7 +140,8 @@ impl Heartbeats {
     /// # Errors
     /// The operating system's; nothing else depends on it.
     pub fn write(&self, now: UnixMillis) -> io::Result<()> {
-        // Held while writing: of two writers the later has the later state.
+        // Held while writing: of two writers the later has the later state. Who only reads or hears does not wait.
+        let _writing = self.writing.lock();
         let mut kept = self.kept.lock();
         if !kept.news {
             return Ok(());
@@ -146,9 +153,14 @@ impl Heartbeats {
             reached: heartbeat.reached,
         };
         let lines: Vec<Line> = kept.heartbeats.iter().map(line).collect();
-        write_private(&self.path, &serde_json::to_vec(&lines)?)?;
         (kept.news, kept.written) = (false, now);
-        Ok(())
+        drop(kept);
+        let written = serde_json::to_vec(&lines).map_err(io::Error::from);
+        let written = written.and_then(|bytes| write_private(&self.path, &bytes));
+        if written.is_err() {
+            self.kept.lock().news = true;
+        }
+        written
     }
 }
 
@@ -156,4 +168,31 @@ fn read(line: Line) -> Option<(ReplicaId, Heartbeat)> {
     let note = Note::parse(line.note.as_bytes()).ok()?;
     let checkpoint = Checkpoint::parse_body(note.text()).ok()?;
     Some((line.replica, Heartbeat { at: line.at, checkpoint, note: line.note, reached: line.reached }))
+}
+
+#[cfg(test)]
+mod tests {
+    use lienthong_proto::hash::SigningKey;
+
+    use super::*;
+
+    fn said(size: u64) -> SignedCheckpoint {
+        let key = SigningKey::from_seed(&[1; 32]).unwrap();
+        Checkpoint { origin: "lienthong/test".to_owned(), size, root: [7; 32] }.sign(&key).unwrap()
+    }
+
+    /// Goal: when all come back at once, the file is written once and not by each of them; what comes while it is
+    /// written is not lost.
+    #[test]
+    fn of_many_heard_at_once_one_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (heartbeats, now) = (Heartbeats::open(dir.path()), UnixMillis(1_800_000_000_000));
+        let due = |number: u8, now| heartbeats.heard(ReplicaId([number; 16]), &said(3), true, now);
+        assert_eq!((1..=100).filter(|number| due(*number, now)).count(), 1);
+        heartbeats.write(now).unwrap();
+        assert!(!due(101, now));
+        assert!(due(102, UnixMillis(now.0 + WRITE_EVERY_MILLIS)));
+        heartbeats.write(now).unwrap();
+        assert_eq!(Heartbeats::open(dir.path()).signed().len(), 102);
+    }
 }

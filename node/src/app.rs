@@ -356,8 +356,12 @@ impl Node {
             return Ok(());
         }
         let sheets = erasing::sheets_in(folder, &self.erasures.read())?;
-        for sheet in &sheets {
-            tracing::warn!(sheet = %sheet.display(), "a sheet that was taken in holds what was erased: it is the officer's to throw away");
+        if !sheets.is_empty() {
+            // Their names may be persons': `status` has them, the log does not.
+            tracing::warn!(
+                sheets = sheets.len(),
+                "sheets that were taken in hold what was erased: they are the officer's to throw away"
+            );
         }
         *self.sheets.write() = sheets;
         *self.inbox.lock() = Some(inbox::start(self, folder)?);
@@ -442,6 +446,23 @@ impl Node {
 /// # Errors
 /// [`StartError`].
 pub(crate) fn open_journal(
+    data: &Path,
+    identity: &NodeIdentity,
+    catalogue: Arc<Catalogue>,
+    replay: &mut dyn Replay,
+    keys: &KeyRing,
+) -> Result<(Journal, Vec<String>), StartError> {
+    match try_open_journal(data, identity, Arc::clone(&catalogue), replay, keys) {
+        // Damage in the view that was met only now: it is made again.
+        Err(error) if SledView::is_suspect(&data.join("view")) => {
+            tracing::warn!(%error, "opening once more, with another view");
+            try_open_journal(data, identity, catalogue, replay, keys)
+        }
+        opened => opened,
+    }
+}
+
+fn try_open_journal(
     data: &Path,
     identity: &NodeIdentity,
     catalogue: Arc<Catalogue>,

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod app;
 pub mod aside;
+pub mod ask;
 pub mod at_rest;
 pub mod backup;
 pub mod capture;
@@ -17,6 +18,7 @@ pub mod dataset;
 pub mod doctor;
 pub mod erasing;
 pub mod export;
+pub mod folder;
 pub mod granted;
 pub mod identity;
 pub mod inbox;

@@ -26,6 +26,7 @@ pub mod merging;
 pub mod merkle;
 pub mod note;
 pub mod quality;
+pub mod receipt_key;
 pub mod reconcile;
 pub mod roll;
 pub mod rules;

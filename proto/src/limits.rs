@@ -27,6 +27,8 @@ pub const FLIGHT_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const BATCH_ENTRIES_AIM: usize = 512;
 /// Bytes a sender gathers into a batch before compression.
 pub const BATCH_BYTES_AIM: usize = 512 * 1024;
+/// Further keys of receipts a ledger names: one a month for twenty years, and what a node keeps of them stays small.
+pub const RECEIPT_KEYS_MAX: usize = 256;
 /// Ranges in one question of a reconciliation: with 256 parts each, the answer stays below a third of a MiB.
 pub const RECONCILE_RANGES_MAX: usize = 64;
 /// Records a range may hold to be listed one by one: about what the sums of its parts would take.

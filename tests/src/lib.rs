@@ -1,13 +1,19 @@
 //! What the end-to-end tests share: a hub and nodes in one process, over real TLS and real files.
 
 pub mod asking;
+pub mod aviary;
 pub mod browser;
 pub mod browsing;
 pub mod canary;
+pub mod corpus;
+pub mod fleet;
+pub mod frames;
 pub mod fuzz;
 pub mod listening;
+pub mod machine;
 pub mod peer;
 pub mod planted;
+pub mod power;
 pub mod processes;
 pub mod programs;
 pub mod province;

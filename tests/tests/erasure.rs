@@ -11,8 +11,11 @@ use lienthong_hub::demo::{Daemon, once};
 use lienthong_hub::service::{Asked, ErasingRequest, Request, SharingRequest};
 use lienthong_node::control;
 use lienthong_node::records::Page;
+use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_tests::asking::{self, at_hub, at_node};
 use lienthong_tests::canary::{found, written};
 use lienthong_tests::processes::{HubPlace, in_step, person, put};
+use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::{Value as Json, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hub");
@@ -476,4 +479,129 @@ async fn t49_bundles_hold_and_receivers_are_told() {
     assert!(!told.to_string().contains("033070000001"), "{told:#}");
     let listed = place.done(&["erase", "list"], "hub").await.unwrap();
     assert_eq!(listed["items"][0]["notices"][0]["grant"].to_string(), grant);
+}
+
+/// An order about the first member, as the file's text.
+fn order_for(number: &str, rest: &str) -> ErasingRequest {
+    let record = format!("type = \"dang_vien\"\nrecord = \"033070000001\"\n{rest}");
+    ErasingRequest::Propose { text: order(number, &record), dry_run: false, actor: "minh".to_owned() }
+}
+
+/// Goal (T38, T49): who brought an order does not approve it, whatever rights the account has; what a case under way is about
+/// is not erased: neither brought while it is open, nor approved when it was opened meanwhile; nor is the case itself. Method:
+/// the answers of the hub itself, behind the door that judges rights.
+#[tokio::test(flavor = "multi_thread")]
+async fn t38_t49_two_persons_and_no_open_case() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let node = make_node(&hub, &address, &dir.path().join("node"), UNIT).await.unwrap();
+    node.start_sync(brisk());
+    let taken_in = async |record_type: &str, value: Json| {
+        let record_type = record_type.to_owned();
+        let (author, english) = ("lan".to_owned(), true);
+        let put = RecordsRequest::Put { values: vec![value], record_type, author, english };
+        let answer = at_node(&node, NodeRequest::Records(put)).await;
+        assert_eq!((&answer["rows"], &answer["rejected"]), (&json!(1), &json!(0)), "{answer:#}");
+        acknowledged(&node).await.unwrap();
+        hub.committer.flush().await;
+    };
+    let ask = async |request: ErasingRequest| at_hub(&hub, Request::Erasing(request)).await;
+    let approve = |number: &Json, actor: &str| ErasingRequest::Approve {
+        number: number.as_u64().unwrap(),
+        actor: actor.to_owned(),
+    };
+    taken_in("dang_vien", person(UNIT, 1, CANARY)).await;
+    let case = |state: &str| {
+        json!({
+            "ma_cuoc": "C1", "loai": "KT_DHVP", "chu_the": "UBKT", "doi_tuong": ["033070000001"], "noi_dung": "Kiểm tra",
+            "linh_vuc": "LV04", "so_quyet_dinh": "01-QĐ/UBKT", "ngay_quyet_dinh": "2026-09-01", "trang_thai": state,
+            "ngay_trien_khai": "2026-09-05", "ngay_ket_luan": "2026-11-01", "ma_xa": UNIT,
+        })
+    };
+    let before = ask(order_for("1", "fields = [\"ho_ten\"]\n")).await;
+    taken_in("cuoc_kiem_tra", case("DANG_TRIEN_KHAI")).await;
+    let size = hub.head().size;
+    for refused in [
+        ask(order_for("2", "whole = true\n")).await,
+        ask(approve(&before["number"], "hoa")).await,
+        ask(ErasingRequest::Propose {
+            text: order(
+                "3",
+                &format!("type = \"cuoc_kiem_tra\"\nrecord = \"C1\"\nunit = \"{UNIT}\"\nwhole = true\n"),
+            ),
+            dry_run: false,
+            actor: "minh".to_owned(),
+        })
+        .await,
+    ] {
+        assert_eq!(refused["rule"], "CASE_OPEN", "{refused:#}");
+    }
+    taken_in("cuoc_kiem_tra", case("DA_KET_LUAN")).await;
+    let own = ask(approve(&before["number"], "minh")).await;
+    assert_eq!(own["rule"], "TWO_PERSONS", "{own:#}");
+    let events = at_hub(&hub, Request::LedgerShow { from: size, limit: 1_000 }).await.to_string();
+    assert!(!events.contains("erasure"), "nothing of it is in the ledger: {events}");
+    assert!(!hub.superseded.is_cancelled(), "and nothing is carried out");
+    let other = ask(approve(&before["number"], "hoa")).await;
+    assert!(other["error"].is_null() && hub.superseded.is_cancelled(), "{other:#}");
+    node.close().await;
+    hub.close().await;
+}
+
+/// Goal: the sheet that had brought what an order took stays the officer's to throw away: it is remembered by its hash and
+/// told in the node's status, its report is gone, no line of the log has its name; the same sheet again brings nothing back.
+/// Method: a real node and its watched folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_the_sheet_that_brought_it_is_told_to_its_officer() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = HubPlace::make(PROGRAM, dir.path()).await.unwrap();
+    let mut hub = place.serve("hub").await.unwrap();
+    with_approver(&mut hub).await;
+    let mut node = place.node(&hub, "node", UNIT).await.unwrap();
+    let inbox = place.path("node").join("inbox/dang_vien");
+    std::fs::create_dir_all(&inbox).unwrap();
+    let text = format!(
+        "{}{CANARY},02/03/1970,Nam,033070000001,01/02/2000,Chi bộ 1,{UNIT},CHIBO,CHINH_THUC,\n",
+        lienthong_tests::sharing::HEAD
+    );
+    let name = "Ông Tên Trong Tệp.csv";
+    let bring = || std::fs::write(inbox.join(name), &text).unwrap();
+    let status = async || node.status().await.unwrap();
+    let counted = async |done: u64| {
+        asking::until("the sheet is taken in", status, |status| status["inbox"]["done"] == done).await;
+    };
+    bring();
+    counted(1).await;
+    in_step(&node).await.unwrap();
+    let done = place.path("node").join("inbox/done");
+    let files = || -> Vec<String> {
+        let names = std::fs::read_dir(&done).unwrap().map(|file| file.unwrap().file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(files().len(), 2, "the sheet and its report: {:?}", files());
+    erase_name(&place, &mut hub).await;
+    let told = asking::until("it is told", status, |status| {
+        status["erased"]["sheets"].as_array().is_some_and(|sheets| !sheets.is_empty())
+    });
+    let sheets = told.await["erased"]["sheets"].clone();
+    assert!(sheets.as_array().unwrap().len() == 1 && sheets[0].as_str().unwrap().ends_with(name), "{sheets}");
+    assert_eq!(files().len(), 1, "its report copies it: {:?}", files());
+    let log = std::fs::read_to_string(place.path("node").with_extension("log")).unwrap();
+    assert!(log.contains("hold what was erased") && !log.contains("Ông Tên"), "{log}");
+    // The same file again: it is known.
+    let size = status().await["log"]["size"].clone();
+    bring();
+    // Counted since it was opened anew.
+    counted(1).await;
+    assert_eq!(status().await["log"]["size"], size);
+    let record =
+        place.done(&["as-node", "record", "get", "dang_vien", "033070000001"], "node").await.unwrap();
+    assert!(record["fields"]["ho_ten"].is_null(), "{record:#}");
+    node.kill().await.unwrap();
+    hub.kill().await.unwrap();
+    for file in std::fs::read_dir(&done).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    for folder in ["hub", "node"] {
+        assert_eq!(found(&place.path(folder), CANARY), Vec::<String>::new(), "{folder}");
+    }
 }

@@ -6,16 +6,23 @@ use std::sync::Arc;
 
 use lienthong_hub::app::Hub;
 use lienthong_hub::ingest::Delivery;
+use lienthong_hub::pki::NextReceiptKey;
+use lienthong_hub::service::Request;
 use lienthong_node::dataset::Payload;
+use lienthong_node::service::Request as NodeRequest;
 use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::batch;
+use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::cosignature::cosign;
 use lienthong_proto::disclosure::{Access, Bytes, Cover, End, Hash, Line, Proof, Refused, Trust};
 use lienthong_proto::entry::Entry;
-use lienthong_proto::hash::{Digest, sha256};
-use lienthong_proto::ids::Sequence;
+use lienthong_proto::hash::{Digest, SigningKey, sha256};
+use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
-use lienthong_tests::catalogue;
-use lienthong_tests::sharing::{MEMBERS, Shared, opened};
+use lienthong_proto::receipt_key::{is_by, receipt_seconds};
+use lienthong_tests::asking::{at_hub, at_node};
+use lienthong_tests::sharing::{MEMBERS, Shared, THERE, opened};
+use lienthong_tests::{acknowledged, brisk, catalogue, make_node, member};
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value as Json;
 
@@ -182,6 +189,16 @@ async fn a_hub_that_leaves_something_out_is_found() {
     let found = refused(&handed_over(hub, number, opened_more, cut).await, &trust, folder);
     assert!(found.why.contains("opens a field that is not granted"), "{found}");
 
+    // What is withheld is said to be erased by an order that nobody gave.
+    let mut erased = content.clone();
+    if let Some(Line::Entry(shown)) =
+        erased.iter_mut().find(|line| matches!(line, Line::Entry(shown) if shown.record.is_some()))
+    {
+        shown.erased = 1;
+    }
+    let found = refused(&handed_over(hub, number, erased, cut).await, &trust, folder);
+    assert!(found.why.contains("erased by an order"), "{found}");
+
     // Other terms than the ledger's, another agency, more than one delivery under one event.
     let mut other = content.clone();
     if let Line::Head(head) = &mut other[0] {
@@ -203,10 +220,97 @@ async fn a_hub_that_leaves_something_out_is_found() {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let forgeries: Vec<PathBuf> =
         files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("forgery.")).collect();
-    assert_eq!(forgeries.len(), 6);
+    assert_eq!(forgeries.len(), 7);
     for (path, answer) in forgeries.iter().zip(second_opinion(&forgeries, &policy, None).unwrap_or_default())
     {
         assert_eq!(answer["valid"], false, "{path:?}");
+    }
+}
+
+/// Whom its hub says to believe, whoever witnessed: this is about receipts.
+async fn unwitnessed(shared: &Shared) -> Trust {
+    let text = shared.trust().await.to_text();
+    let (keys, _) = text.rsplit_once("quorum ").unwrap();
+    Trust::parse(&format!("{keys}quorum none\n")).unwrap()
+}
+
+/// Goal: each receipt holds by the key of its own date, at both verifiers. After a rotation a bundle has receipts of before
+/// and behind it, and the policy of before is enough for it; the key of before signs nothing more, and the next nothing
+/// that was before it. Method: one commune writes before the rotation, one behind it; then the hub signs with the other key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_by_a_key_of_another_time_is_found() {
+    let shared = Shared::set().await;
+    let (hub, number) = (shared.hub(), shared.granted(MEMBERS).await);
+    let folder = shared.province.dir.path();
+    let (before, policy_before) = (shared.bundle(number, "before").await, unwitnessed(&shared).await);
+    let next = Box::new(NextReceiptKey::made(2));
+    let rotated = at_hub(hub, Request::ReceiptKeyRotate { next, actor: "lan".to_owned() }).await;
+    assert_eq!(rotated["number"], 2, "{rotated:#}");
+    let second = hub.secrets.receipt_verifier(&hub.secrets.receipt_seeds.last()).unwrap();
+    let there = make_node(hub, &shared.province.address, &shared.path("there"), THERE).await.unwrap();
+    there.start_sync(brisk());
+    for count in 0_u64.. {
+        let draft = member(THERE, &format!("{:012}", 33_070_000_000 + count), "Nguyễn Văn An").unwrap();
+        assert!(there.write(vec![draft]).await.iter().all(Result::is_ok));
+        acknowledged(&there).await.unwrap();
+        if is_by(&there.evidence.last_receipt().unwrap().cosignature, &second) {
+            break;
+        }
+    }
+    at_node(&there, NodeRequest::LogTally { actor: "lan".to_owned() }).await;
+    acknowledged(&there).await.unwrap();
+    let (after, trust) = (shared.bundle(number, "after").await, unwitnessed(&shared).await);
+    assert_ne!(policy_before, trust, "it names both");
+    for (bundle, trust) in
+        [(&before, &policy_before), (&before, &trust), (&after, &policy_before), (&after, &trust)]
+    {
+        verify(bundle, Some(&shared.identity), trust, &catalogue().unwrap()).unwrap();
+    }
+
+    let text = opened(&after, &shared.identity);
+    let lines: Vec<Line> = text.lines().map(|line| Line::parse(line).unwrap()).collect();
+    let content = lines[..lines.len() - 2].to_vec();
+    let Line::Log(ledger) = &content[1] else { panic!() };
+    let cut = ledger.size;
+    let seeds = &hub.secrets.receipt_seeds;
+    let signed_by = |replica: ReplicaId, key: &SigningKey| {
+        let mut forged = content.clone();
+        for line in &mut forged {
+            if let Line::Log(log) = line
+                && log.origin.ends_with(&replica.to_string())
+            {
+                let root = hub.committer.books().read().replicas[&replica].root;
+                let checkpoint = Checkpoint { origin: log.origin.clone(), size: log.size, root };
+                let date = receipt_seconds(log.receipt.as_ref().unwrap()).unwrap();
+                log.receipt = Some(cosign(&checkpoint, date, &hub.secrets.cosigner_name(), key).unwrap());
+            }
+        }
+        forged
+    };
+    let (early, late) = (shared.node.identity.replica(), there.identity.replica());
+    let honest = handed_over(hub, number, signed_by(early, &seeds.first()), cut).await;
+    checked(&honest, &trust, folder).unwrap();
+    for (replica, key) in [(late, seeds.first()), (early, seeds.last())] {
+        let forged = handed_over(hub, number, signed_by(replica, &key), cut).await;
+        for trust in [&policy_before, &trust] {
+            let found = refused(&forged, trust, folder);
+            assert!(found.why.contains("receipt does not hold"), "{found}");
+        }
+    }
+
+    let (policy, key) = (folder.join("policy"), folder.join("co-quan.key"));
+    std::fs::write(&key, shared.secret.as_bytes()).unwrap();
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let forgeries: Vec<PathBuf> =
+        files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("forgery.")).collect();
+    assert_eq!(forgeries.len(), 4);
+    for trust in [policy_before, trust] {
+        std::fs::write(&policy, trust.to_text()).unwrap();
+        let bundles = [&[before.clone(), after.clone()], &forgeries[..]].concat();
+        let answers = second_opinion(&bundles, &policy, Some(&key)).unwrap_or_default();
+        for (count, answer) in answers.iter().enumerate() {
+            assert_eq!(answer["valid"], count < 2, "{:?}: {answer}", bundles[count]);
+        }
     }
 }
 

@@ -229,6 +229,39 @@ async fn what_was_announced_is_complete_once_the_log_leads_through_it() {
     hub.close().await;
 }
 
+/// Goal: each heartbeat is answered; one without a checkpoint says again what was said on the stream, and nothing on
+/// one where none was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_is_answered_and_need_not_repeat_its_checkpoint() {
+    let province = Province::set().await.unwrap();
+    let (hub, peer) = (Arc::clone(&province.hub), Peer::enrolled(&province).await);
+    let same = || wire::Up { message: Some(wire::up::Message::Heartbeat(wire::Heartbeat::default())) };
+    let (up, mut down) = peer.greeted(3).await;
+    for heartbeat in [peer.heartbeat(3), same(), same()] {
+        up.send(heartbeat).await.unwrap();
+        let answered = async {
+            while let Ok(Some(down)) = down.message().await {
+                if matches!(down.message, Some(wire::down::Message::Alive(_))) {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(30), answered).await.unwrap());
+        assert_eq!(shown(&hub).await["holds"]["size"], 3);
+        assert_eq!(status(&hub)["lag"], 3, "{}", status(&hub));
+    }
+    let (up, mut down) = peer.greeted(3).await;
+    up.send(same()).await.unwrap();
+    let refused = loop {
+        if let Err(status) = down.message().await {
+            break status;
+        }
+    };
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument, "none was said before");
+    hub.close().await;
+}
+
 /// Goal (P6): a log that comes back shorter, or otherwise, than its owner had signed is rolled back, though the
 /// hub held nothing of it: fenced with both proofs, and told from silence.
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,37 @@ fn files_are_read_in_one_go() {
     }
 }
 
+/// Goal (T47): no trace names a record, a key, a file or what was searched for: such names are values. Method: what the
+/// traces' macros are given, as it stands in the programs.
+#[test]
+fn t47_traces_are_given_no_value_and_no_name_of_one() {
+    let named = ["id", "record", "key", "path", "file", "sheet", "name", "value", "search", "query"];
+    let mut seen = 0;
+    for path in ["node/src", "hub/src"].iter().flat_map(|room| files(&root().join(room), ".rs")) {
+        let text = text(&path);
+        for told in text.split("tracing::").skip(1) {
+            let levels = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
+            let Some(told) = levels.iter().find_map(|level| told.strip_prefix(level)) else { continue };
+            let told = told.split_once(");").map_or(told, |(told, _)| told);
+            for name in named {
+                for given in
+                    [format!("%{name}"), format!("?{name}"), format!("{name} = %"), format!("{name} = ?")]
+                {
+                    let is_it = told.match_indices(&given).any(|(at, _)| {
+                        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+                        let (before, after) = (&told[..at], &told[at + given.len()..]);
+                        let whole = !given.ends_with(name) || !after.starts_with(word);
+                        whole && !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                    });
+                    assert!(!is_it, "{}: {given} in {told}", path.display());
+                }
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 150, "they were found: {seen}");
+}
+
 #[test]
 fn the_repository_stands_alone() {
     let words = ["../".to_owned() + "shared", "/".to_owned() + "work/", "localhost".to_owned() + ":5432"];

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use lienthong_hub::pki::Role;
-use lienthong_hub::service::{Request, SharingRequest, Transfer};
+use lienthong_hub::service::{NewWaiver, Request, SharingRequest, Transfer};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::value::Value;
 use lienthong_tests::asking::{self, at_hub, at_node};
-use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, sheet, who};
-use lienthong_tests::{acknowledged, brisk, make_node};
+use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, day, grant, sheet, who};
+use lienthong_tests::{acknowledged, brisk, make_node, member};
 use serde_json::Value as Json;
 
 /// Goal: a change at a commune comes to the agency's node by itself, proven and signed for by both; a withdrawal too;
@@ -126,6 +127,48 @@ async fn member_id(node: &std::sync::Arc<lienthong_node::app::Node>) -> String {
     let request = RecordsRequest::List { record_type: "dang_vien".to_owned(), listing };
     let body = at_node(node, NodeRequest::Records(request)).await;
     body["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{body:#}")).to_owned()
+}
+
+/// Goal: a record that left the dataset for a defect and is back without a word of its own is back at the agency too.
+/// Method: a defect that is waived, then not, then waived again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_with_nothing_to_show_comes_back() {
+    let shared = Shared::set().await;
+    let hub = shared.hub();
+    shared.granted(&format!("{MEMBERS}units = ['{HERE}']\n")).await;
+    let agency = shared.agency("agency").await;
+    shared.shows(&agency, "the first delivery", |items| items.len() == 2).await;
+    // He is said to have joined at fifteen.
+    let mut young = member(HERE, "033075000001", "Nguyễn Văn An").unwrap();
+    young.values.insert("ngay_sinh".to_owned(), Value::Date(1_887));
+    young.values.insert("ngay_vao_dang".to_owned(), Value::Date(7_336));
+    shared.node.write(vec![young]).await;
+    acknowledged(&shared.node).await.unwrap();
+    shared.shows(&agency, "defective", |items| items.len() == 1).await;
+    let waive = async || {
+        let waiver = NewWaiver {
+            record_type: "dang_vien".to_owned(),
+            id: "033075000001".to_owned(),
+            unit: None,
+            rule: "DV_TUOI_VAO_DANG".to_owned(),
+            field: None,
+            until: day(30),
+            reason: who("theo lý lịch gốc"),
+            approver: who("lan"),
+        };
+        let asked = async || at_hub(hub, Request::WaiverAdd(waiver.clone())).await;
+        let added = asking::until("waived", asked, |body| body["number"].is_u64()).await;
+        added["number"].as_u64().unwrap()
+    };
+    let number = waive().await;
+    shared.shows(&agency, "waived", |items| items.len() == 2).await;
+    let (reason, actor) = (who("bản sao sai"), who("lan"));
+    at_hub(hub, Request::WaiverEnd { number, reason, actor }).await;
+    shared.shows(&agency, "not any more", |items| items.len() == 1).await;
+    waive().await;
+    let items = shared.shows(&agency, "waived again", |items| items.len() == 2).await;
+    assert!(items.iter().any(|item| item["fields"]["chi_bo"] == "Chi bộ 1"), "{items:#?}");
+    agency.close().await;
 }
 
 /// Goal: an agency's node needs an agency and a grant in force; a node of a commune is none, and an agency is no commune.

@@ -421,7 +421,7 @@ class Bundle:
     def __init__(self, policy):
         self.policy, self.digest, self.lines = policy, hashlib.sha256(), 0
         self.enrolled, self.accepted, self.released, self.roll = {}, {}, {}, {}
-        self.erased, self.claimed = {}, []
+        self.erased, self.claimed, self.receipt_keys = {}, [], []
         self.roll_at, self.roll_parts, self.roll_whole = None, 0, set()
         self.proposed = self.approved = self.log = self.access = None
         self.logs, self.records, self.ledger_done, self.ended = {}, {}, False, False
@@ -470,9 +470,23 @@ class Bundle:
             need(head[:2] == (size, known[0]["root"]), thing, "its checkpoint is another")
             if receipt is not None:
                 text = known[0]["checkpoint"].rpartition("\n\n")[0] + "\n"
-                note(f"{text}\n{receipt}\n", self.policy.witnesses.values())
+                self.receipt(f"{text}\n{receipt}\n", receipt, thing)
             log |= {"root": known[0]["root"], "at": known[0]["at"], "since": since}
         self.log = log
+
+    def receipt(self, text, line, thing):
+        """Holds by the key of its own date: the last the ledger names by then, or the one before those."""
+        match = re.fullmatch(r"— (\S+) (\S+)", line)
+        need(match, thing, "malformed receipt")
+        raw = unbase64(match[2])
+        date = struct.unpack(">Q", raw[4:12])[0]
+        by = [key for key in self.receipt_keys if key.name == match[1] and key.id == raw[:4]]
+        in_force = [key for key in self.receipt_keys if key.since <= date]
+        if in_force:
+            need(in_force[-1] in by and note(text, in_force[-1:])[1], thing, "its receipt is not by the key of its date")
+        else:
+            need(not by, thing, "its receipt is of before its key")
+            note(text, self.policy.witnesses.values())
 
     def on_entry(self, entry, leaf, record=None, withheld=(), refers=(), erased=0):
         entry, log = Entry(unbase64(entry)), self.log
@@ -529,6 +543,8 @@ class Bundle:
             self.proposed = (actor, json.loads(fields["terms"]))
         elif kind == "grant_approved" and fields["grant"] == self.grant:
             self.approved = actor
+        elif kind == "receipt_key":
+            self.receipt_key(fields, at)
         elif kind == "erasure":
             for replica, sequence, commitments in erased_entries(unbase64(fields["entries"])):
                 self.erased.setdefault((replica, sequence), set()).update(commitments)
@@ -541,6 +557,18 @@ class Bundle:
                 if name.startswith("unit/"):
                     pairs = [member.split(":") for member in members]
                     self.roll[name[5:]] = {replica: int(size) for replica, size in pairs}
+
+    def receipt_key(self, fields, at):
+        """A further key of receipts, from a second on that was to come; what is no such thing names none."""
+        try:
+            key, since = Key.parse(fields["key"]), fields["from"]
+            fits = key.algorithm == 4 and since % 1000 == 0 and since > at
+        except (Refused, ValueError, KeyError, AttributeError, IndexError, TypeError):
+            return
+        key.since = since // 1000 if fits else None
+        follows = not self.receipt_keys or fits and self.receipt_keys[-1].since < key.since
+        if fits and follows and len(self.receipt_keys) < 256:
+            self.receipt_keys.append(key)
 
     def change(self, entry, thing, record, withheld, refers, erased):
         kind, year, number = (whole_value(entry.fields[name]) for name in ("_type", "_year", "_n"))

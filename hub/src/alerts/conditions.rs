@@ -1,6 +1,6 @@
 //! What needs a person now, worked out from what the hub knows anyway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::observe::{Room, last_backup};
 use lienthong_proto::ids::UnitCode;
@@ -10,6 +10,7 @@ use lienthong_proto::witness::FRESH_MILLIS;
 use super::{Kind, Limits};
 use crate::app::Hub;
 use crate::ingest::QUARANTINE_MAX;
+use crate::pki::GUESSES_ALARM;
 use crate::status::UnitStatus;
 
 const HOUR_MILLIS: u64 = 3_600_000;
@@ -152,6 +153,30 @@ impl Hub {
             found.push(Condition::hub(Kind::Succession, vi, en));
         }
         self.of_backups(limits, found);
+        self.of_guesses(found);
+    }
+
+    /// Tokens that wrong secrets locked, for as long as they would have been good; and an hour's wrong tokens of all.
+    fn of_guesses(&self, found: &mut Vec<Condition>) {
+        let now = self.now();
+        let tokens = self.tokens.list();
+        let locked = tokens.iter().filter(|token| token.is_guessed(now)).map(|token| &token.unit);
+        for unit in locked.collect::<BTreeSet<_>>() {
+            let name = self.tree().title(unit);
+            found.push(Condition {
+                kind: Kind::Guessing,
+                subject: unit.to_string(),
+                unit: Some(unit.clone()),
+                vi: format!("{name}: mã ghi danh bị thử sai nhiều lần, đã khóa"),
+                en: format!("{name}: its enrolment token was tried with wrong secrets and is locked"),
+            });
+        }
+        let (wrong, sources) = self.tokens.guesses.of_late(now);
+        if wrong >= GUESSES_ALARM {
+            let vi = format!("{wrong} mã ghi danh sai từ {sources} địa chỉ trong giờ qua");
+            let en = format!("{wrong} wrong enrolment tokens from {sources} addresses within the hour");
+            found.push(Condition::hub(Kind::Guessing, vi, en));
+        }
     }
 
     /// Without anything witnessed yet, age counts from the first witness: before it nobody could.

@@ -30,6 +30,8 @@ pub enum Kind {
     Job,
     /// The disk is nearly full.
     Disk,
+    /// Wrong enrolment tokens come: somebody guesses.
+    Guessing,
     /// A certificate ends soon.
     Certificate,
     /// A node's clock is wrong.
@@ -52,7 +54,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Ledger,
         Self::Fence,
         Self::Refused,
@@ -60,6 +62,7 @@ impl Kind {
         Self::Differs,
         Self::Job,
         Self::Disk,
+        Self::Guessing,
         Self::Certificate,
         Self::Clock,
         Self::Silent,
@@ -82,6 +85,7 @@ impl Kind {
             Self::Differs => "differs",
             Self::Job => "job",
             Self::Disk => "disk",
+            Self::Guessing => "guessing",
             Self::Certificate => "certificate",
             Self::Clock => "clock",
             Self::Silent => "silent",
@@ -105,6 +109,7 @@ impl Kind {
             Self::Differs => ("Bản ghi hai nơi khác nhau", "Records differ"),
             Self::Job => ("Việc nền bị kẹt", "A background job is stuck"),
             Self::Disk => ("Đĩa sắp đầy", "The disk is nearly full"),
+            Self::Guessing => ("Có người dò mã ghi danh", "Somebody guesses at enrolment tokens"),
             Self::Certificate => ("Chứng thư sắp hết hạn", "A certificate ends soon"),
             Self::Clock => ("Đồng hồ sai", "A clock is wrong"),
             Self::Silent => ("Máy im lặng", "A machine is silent"),
@@ -148,6 +153,10 @@ impl Kind {
             Self::Disk => (
                 "Giải phóng đĩa hoặc chuyển dữ liệu sang đĩa lớn hơn. Không bao giờ xóa trong thư mục log.",
                 "Make room, or move the data to a larger disk. Never delete within the folder log.",
+            ),
+            Self::Guessing => (
+                "Gọi đơn vị đang ghi danh: có phải họ chép sai? Nếu không, chặn địa chỉ đó ở tường lửa. Mã bị khóa thì cấp mã mới.",
+                "Call the unit that enrols: did it copy the line wrong? If not, block the address at the firewall. For a token that is locked make a new one.",
             ),
             Self::Certificate => (
                 "Gọi đơn vị bật máy và nối mạng: máy tự gia hạn. Nếu đã hết hạn, duyệt bằng `lienthong-hub unit approve-renewal MÃ`.",

@@ -9,7 +9,7 @@ use lienthong_node::records::Page;
 
 use super::erasing::Erase;
 use super::lineage::{AddUnit, DissolveUnit, LineageCommand, MergeUnits, RenameUnit, SplitUnit};
-use super::sharing::{AgencyAction, GrantAction};
+use super::sharing::{AgencyAction, GrantAction, ReceiptAction};
 use crate::accounts::AccountRole;
 use crate::pki::Role;
 
@@ -249,6 +249,12 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Biên nhận gói cơ quan gửi lại · receipts for bundles, as agencies send them back
+    Receipt {
+        /// What
+        #[command(subcommand)]
+        action: ReceiptAction,
+    },
     /// Xóa theo lệnh có thẩm quyền: đề nghị, duyệt, theo dõi · lawful erasure: bring an order, approve it, see who has carried it out
     Erase(Erase),
     /// Sổ cái · the ledger
@@ -274,6 +280,12 @@ pub enum Command {
         /// What
         #[command(subcommand)]
         action: AuthorityAction,
+    },
+    /// Khóa ký biên nhận · the key receipts are signed with
+    ReceiptKey {
+        /// What
+        #[command(subcommand)]
+        action: ReceiptKeyAction,
     },
     /// Kiểm tra toàn bộ sổ cái · judge the whole ledger
     Check,
@@ -325,6 +337,33 @@ pub enum CertificateAction {
     },
 }
 
+/// What of the key of receipts.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptKeyAction {
+    /// Các khóa và thời gian hiệu lực · the keys, and the span of each
+    Show,
+    /// Đổi khóa, không phải dừng: cần bộ khôi phục, ghi ra bộ mới thay bộ cũ · go on with another one, without a stop: takes the recovery kit and writes a new one, which replaces it
+    Rotate {
+        /// The kit, and the new one
+        #[command(flatten)]
+        kits: KitArguments,
+    },
+}
+
+/// A recovery kit, and the one that replaces it.
+#[derive(Debug, clap::Args)]
+pub struct KitArguments {
+    /// Bộ khôi phục · the recovery kit
+    #[arg(long)]
+    pub kit: PathBuf,
+    /// Tệp chứa mật khẩu của bộ khôi phục, chỉ chủ tệp được đọc · file with its passphrase, mode 0600
+    #[arg(long)]
+    pub passphrase_file: PathBuf,
+    /// Tệp mới cho bộ khôi phục mới, cùng mật khẩu · new file for the new kit, of the same passphrase
+    #[arg(long)]
+    pub new_kit: PathBuf,
+}
+
 /// What of the authority of certificates.
 #[derive(Debug, Subcommand)]
 pub enum AuthorityAction {
@@ -332,15 +371,9 @@ pub enum AuthorityAction {
     Show,
     /// Đổi gốc, không phải dừng: cần bộ khôi phục, ghi ra bộ mới thay bộ cũ · go on with another one, without a stop: takes the recovery kit and writes a new one, which replaces it
     Rotate {
-        /// Bộ khôi phục · the recovery kit
-        #[arg(long)]
-        kit: PathBuf,
-        /// Tệp chứa mật khẩu của bộ khôi phục, chỉ chủ tệp được đọc · file with its passphrase, mode 0600
-        #[arg(long)]
-        passphrase_file: PathBuf,
-        /// Tệp mới cho bộ khôi phục mới, cùng mật khẩu · new file for the new kit, of the same passphrase
-        #[arg(long)]
-        new_kit: PathBuf,
+        /// The kit, and the new one
+        #[command(flatten)]
+        kits: KitArguments,
     },
     /// Cho gốc trước nghỉ; tự làm khi không còn máy nào dưới gốc đó · trust the one before no more; done by itself once nothing hangs on it
     Retire {

@@ -5,6 +5,7 @@ mod args;
 mod erasing;
 mod lineage;
 mod reconcile;
+mod rotation;
 mod sharing;
 
 use std::io::IsTerminal as _;
@@ -29,7 +30,8 @@ use serde_json::json;
 pub(crate) use args::seconds;
 use args::{
     AlertsAction, AuthorityAction, CatalogueAction, CertificateAction, ConflictsAction, DuplicatesAction,
-    LedgerAction, QuarantineAction, SuccessorArguments, TokenAction, UnitAction, UserAction, WaiverAction,
+    LedgerAction, QuarantineAction, ReceiptKeyAction, SuccessorArguments, TokenAction, UnitAction,
+    UserAction, WaiverAction,
 };
 pub use args::{Cli, Command, KEYS};
 
@@ -38,7 +40,7 @@ use crate::alerts::{self, AlertSettings};
 use crate::app::Hub;
 use crate::demo::{self, DemoOptions};
 use crate::ledger::LedgerOptions;
-use crate::pki::{HubSecrets, InitOptions, Kit, init};
+use crate::pki::{HubSecrets, InitOptions, init};
 use crate::service::{
     Asked, AuthorityRequest, CODE_NEEDED, NewWaiver, Pairing, Request, Resolution, SharingRequest, Transfer,
 };
@@ -96,7 +98,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Init { province, names, domain } => {
             let options =
                 InitOptions { province: province.parse()?, domain: domain.clone(), names: names.clone() };
-            std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+            lienthong_node::folder::make(&data).with_context(|| data.display().to_string())?;
             let report = init(&data, &options)?;
             Answer::done(json!({
                 "province": options.province,
@@ -148,13 +150,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
                     };
                     command.run(in_force(&data, overrides.as_deref())?.as_ref(), tongue, ask).await
                 }
-                Command::Authority { action: AuthorityAction::Rotate { kit, passphrase_file, new_kit } } => {
-                    let show = Request::Authority(AuthorityRequest::Show);
-                    let shown = door.ask(asked(show), &mut |_| {}).await;
-                    match shown.and_then(|shown| rotated(&shown, kit, passphrase_file, new_kit)) {
-                        Ok(request) => door.ask(asked(request), &mut |_| {}).await,
-                        Err(error) => Err(error),
-                    }
+                Command::Authority { action: AuthorityAction::Rotate { kits } } => {
+                    rotation::authority(kits, async |request| door.ask(asked(request), &mut |_| {}).await)
+                        .await
+                }
+                Command::ReceiptKey { action: ReceiptKeyAction::Rotate { kits } } => {
+                    rotation::receipt_key(kits, async |request| door.ask(asked(request), &mut |_| {}).await)
+                        .await
                 }
                 Command::Key { action: KeyAction::Rotate { tls: true, .. } } => {
                     let request = Request::CertificateRenew { names: Vec::new(), actor: author() };
@@ -212,27 +214,6 @@ fn lists_units(command: &Command) -> bool {
         Command::Unit { action: UnitAction::Lineage(lineage) } => lineage.undo.is_none(),
         _ => false,
     }
-}
-
-/// Makes another authority by the kit, and the new kit first: whatever the hub goes on with can be restored.
-fn rotated(shown: &Answer, kit: &Path, passphrase_file: &Path, new_kit: &Path) -> anyhow::Result<Request> {
-    let said = |name: &str| shown.body.get(name).unwrap_or(&serde_json::Value::Null);
-    let number = said("number").as_u64().and_then(|number| u32::try_from(number).ok());
-    let number = number.context(said("error").as_str().unwrap_or("authority show").to_owned())?;
-    anyhow::ensure!(
-        said("former").is_null(),
-        "gốc trước chưa nghỉ: xem authority show · the one before is not retired yet: see authority show"
-    );
-    let passphrase = password(Some(passphrase_file), "kit")?;
-    let (sealed, root) = Kit::open(kit, &passphrase)?.rotated(&passphrase, number + 1)?;
-    anyhow::ensure!(
-        !new_kit.exists(),
-        "{} đã có, không ghi đè · is there already; nothing was overwritten",
-        new_kit.display()
-    );
-    lienthong_node::identity::write_private(new_kit, &sealed)
-        .with_context(|| new_kit.display().to_string())?;
-    Ok(Request::Authority(AuthorityRequest::Rotate { root: Box::new(root), actor: author() }))
 }
 
 fn successor(data: &Path, how: &SuccessorArguments, keys: KeyRing) -> anyhow::Result<RestoreOptions> {
@@ -467,6 +448,9 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
         Command::Authority { action: AuthorityAction::Show | AuthorityAction::Rotate { .. } } => {
             Request::Authority(AuthorityRequest::Show)
         }
+        Command::ReceiptKey { action: ReceiptKeyAction::Show | ReceiptKeyAction::Rotate { .. } } => {
+            Request::ReceiptKeyShow
+        }
         Command::Authority { action: AuthorityAction::Retire { now } } => {
             Request::Authority(AuthorityRequest::Retire { now: *now, actor: author() })
         }
@@ -491,6 +475,7 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
         Command::Agency { action } => action.request(),
         Command::Grant { action } => action.request()?,
         Command::Bundle { grant, out } => sharing::bundle(*grant, out)?,
+        Command::Receipt { action } => action.request()?,
         Command::Erase(erase) => erase.request()?,
         Command::Alerts { action } => on_alerts(action),
         Command::User { action } => user(action)?,

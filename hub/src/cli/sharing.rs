@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use lienthong_node::cli::author;
 use lienthong_node::records::Page;
+use lienthong_proto::disclosure::ReceiptSigner;
 use lienthong_proto::ids::UnitCode;
 
 use crate::service::{Request, SharingRequest};
@@ -28,12 +29,37 @@ pub enum AgencyAction {
         #[arg(long)]
         key: Option<String>,
     },
+    /// Khai khóa ký biên nhận gói của cơ quan (`key pair` in ra); đọc lại qua điện thoại · whom its receipts for bundles are signed by (`key pair` prints it); read it back by telephone
+    Signer {
+        /// Its code
+        code: UnitCode,
+        /// ed25519:…
+        signer: ReceiptSigner,
+    },
     /// All
     List {
         /// Which
         #[command(flatten)]
         page: Page,
     },
+}
+
+/// What of receipts for bundles.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptAction {
+    /// Nhận biên nhận cơ quan gửi lại: đối chiếu với lần giao trong sổ cái rồi ghi sổ · take in what an agency has sent back: checked against the delivery in the ledger, then logged
+    Add {
+        /// Tệp do `lienthong-node receipt` ghi · the file `lienthong-node receipt` wrote
+        file: PathBuf,
+    },
+}
+
+impl ReceiptAction {
+    pub(super) fn request(&self) -> anyhow::Result<Request> {
+        let Self::Add { file } = self;
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        Ok(Request::Sharing(SharingRequest::ReceiptAdd { text, actor: author() }))
+    }
 }
 
 /// What of grants.
@@ -85,6 +111,9 @@ impl AgencyAction {
                 key: key.clone(),
                 actor: author(),
             },
+            Self::Signer { code, signer } => {
+                SharingRequest::AgencySigner { code: code.clone(), signer: *signer, actor: author() }
+            }
             Self::List { page } => SharingRequest::AgencyList { page: page.clone() },
         })
     }

@@ -91,7 +91,7 @@ impl Committer {
     /// started nothing happens but by [`Committer::turn`].
     pub fn without_threads(
         journal: Journal,
-        books: Books,
+        mut books: Books,
         feed: FeedIndex,
         clock: fn() -> UnixMillis,
         (meters, job): (Arc<Meters>, Arc<Job>),
@@ -224,6 +224,10 @@ impl Committer {
             }
             Command::Deliver(delivery, sender) => {
                 let result = self.deliver(&delivery)?;
+                answers.push(Answer::Sequence(result, sender));
+            }
+            Command::ReceiptKey(key, actor, sender) => {
+                let result = self.name_receipt_key(&key, &actor)?;
                 answers.push(Answer::Sequence(result, sender));
             }
             Command::Tally(actor, sender) => {
@@ -458,7 +462,7 @@ impl Committer {
         self.feed.publish();
         if self.books.take_changed() {
             let noticed = self.books.notice_count() + self.books.orders.count();
-            *self.published.write() = self.books.for_readers();
+            self.books.hand_over(&mut self.published.write());
             self.noticed.send_if_modified(|last| std::mem::replace(last, noticed) != noticed);
         }
         // Last: whoever waits for it finds the books as they are by then.

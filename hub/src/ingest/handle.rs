@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use lienthong_node::ask::{Pending, ask, put};
 use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::note::Verifier;
 use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
@@ -85,6 +87,7 @@ pub(super) enum Command {
     Write(Vec<Draft>, oneshot::Sender<Vec<Result<Written, WriteError>>>),
     Event(Event, oneshot::Sender<Result<Sequence, CommitError>>),
     Deliver(Delivery, oneshot::Sender<Result<Sequence, CommitError>>),
+    ReceiptKey(Verifier, String, oneshot::Sender<Result<Sequence, CommitError>>),
     Tally(String, oneshot::Sender<Result<Sequence, CommitError>>),
     Separate(Separation, oneshot::Sender<Result<RecordId, CommitError>>),
     Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
@@ -121,10 +124,9 @@ impl CommitterHandle {
         batch: VerifiedBatch,
         place: OwnedSemaphorePermit,
     ) -> Result<PendingAnswer, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        let command = Command::Accept(Box::new(batch), place, answer);
-        self.commands.send(command).await.map_err(|_| self.refusal())?;
-        Ok(PendingAnswer { answered, failed: self.failed.clone() })
+        let put = put(&self.commands, |answer| Command::Accept(Box::new(batch), place, answer)).await;
+        let pending = put.ok_or_else(|| self.refusal())?;
+        Ok(PendingAnswer { pending, failed: self.failed.clone() })
     }
 
     /// Says that a replica came, with a log of `size`: while a succession is open, nobody has seen more of it.
@@ -135,8 +137,7 @@ impl CommitterHandle {
     /// Writes the province's own records.
     pub async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
         let count = drafts.len();
-        let (answer, answered) = oneshot::channel();
-        match self.ask(Command::Write(drafts, answer), answered).await {
+        match self.ask(|answer| Command::Write(drafts, answer)).await {
             Ok(results) => results,
             Err(error) => {
                 let reason: Arc<str> = error.to_string().into();
@@ -150,8 +151,7 @@ impl CommitterHandle {
     /// # Errors
     /// [`CommitError`] if it was not taken.
     pub async fn event(&self, event: Event) -> Result<Sequence, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Event(event, answer), answered).await?
+        self.ask(|answer| Command::Event(event, answer)).await?
     }
 
     /// Logs a delivery, if its grant is in force at this very moment: only then may anything be released.
@@ -159,8 +159,7 @@ impl CommitterHandle {
     /// # Errors
     /// [`CommitError::NotGranted`] if it is not; else as [`Self::event`].
     pub async fn deliver(&self, delivery: Delivery) -> Result<Sequence, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Deliver(delivery, answer), answered).await?
+        self.ask(|answer| Command::Deliver(delivery, answer)).await?
     }
 
     /// Signs for how many changes of each type the province itself has written, unless nothing was since it last did;
@@ -169,8 +168,7 @@ impl CommitterHandle {
     /// # Errors
     /// As [`Self::event`].
     pub async fn tally(&self, actor: &str) -> Result<Sequence, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Tally(actor.to_owned(), answer), answered).await?
+        self.ask(|answer| Command::Tally(actor.to_owned(), answer)).await?
     }
 
     /// Writes a steward's decisions, each with the event that accounts for it: both or none. They are carried
@@ -179,8 +177,7 @@ impl CommitterHandle {
     /// # Errors
     /// [`WriteError`] if one was not accepted.
     pub async fn decide(&self, decisions: Vec<Decision>) -> Result<Vec<Written>, WriteError> {
-        let (answer, answered) = oneshot::channel();
-        match self.ask(Command::Decide(decisions, answer), answered).await {
+        match self.ask(|answer| Command::Decide(decisions, answer)).await {
             Ok(result) => result,
             Err(error) => Err(WriteError::Failed(error.to_string().into())),
         }
@@ -191,8 +188,7 @@ impl CommitterHandle {
     /// # Errors
     /// [`CommitError`] if nothing waits, or not for that.
     pub async fn separate(&self, separation: Separation) -> Result<RecordId, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Separate(separation, answer), answered).await?
+        self.ask(|answer| Command::Separate(separation, answer)).await?
     }
 
     /// Releases a change from quarantine.
@@ -200,8 +196,7 @@ impl CommitterHandle {
     /// # Errors
     /// [`CommitError`] if there is none, or it may not be released.
     pub async fn release(&self, release: Release) -> Result<Sequence, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Release(release, answer), answered).await?
+        self.ask(|answer| Command::Release(release, answer)).await?
     }
 
     /// Puts records made again from the ledger in the place of those in the view; how many were different.
@@ -209,8 +204,7 @@ impl CommitterHandle {
     /// # Errors
     /// [`CommitError`] if the ledger cannot be read.
     pub async fn remake(&self, again: Box<dyn Again>) -> Result<u64, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Remake(again, answer), answered).await?
+        self.ask(|answer| Command::Remake(again, answer)).await?
     }
 
     /// Moves those of these records that a step of the units, or the undoing of one, leaves to move; how many.
@@ -218,20 +212,17 @@ impl CommitterHandle {
     /// # Errors
     /// [`CommitError`] if the ledger takes nothing any more.
     pub async fn rehome(&self, records: Vec<(String, RecordId)>) -> Result<u64, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Command::Rehome(records, answer), answered).await?
+        self.ask(|answer| Command::Rehome(records, answer)).await?
     }
 
     /// Brings what was accepted to the view; nothing if the ledger failed.
     pub async fn flush(&self) {
-        let (answer, answered) = oneshot::channel();
-        let _ = self.ask(Command::Flush(answer), answered).await;
+        let _ = self.ask(Command::Flush).await;
     }
 
     /// Ends the writer: what was accepted is in the view and anchored.
     pub async fn close(&self) {
-        let (answer, answered) = oneshot::channel();
-        let _ = self.ask(Command::Close(answer), answered).await;
+        let _ = self.ask(Command::Close).await;
     }
 
     /// What the ledger holds of each replica, in quarantine, and to tell.
@@ -270,9 +261,11 @@ impl CommitterHandle {
         self.failed.clone()
     }
 
-    async fn ask<T>(&self, command: Command, answered: oneshot::Receiver<T>) -> Result<T, CommitError> {
-        self.commands.send(command).await.map_err(|_| self.refusal())?;
-        answered.await.map_err(|_| self.refusal())
+    pub(super) async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, CommitError> {
+        ask(&self.commands, question).await.ok_or_else(|| self.refusal())
     }
 
     fn refusal(&self) -> CommitError {
@@ -287,9 +280,8 @@ fn refusal(failed: &watch::Receiver<Option<Arc<str>>>) -> CommitError {
 }
 
 /// An answer that comes after the batch's fdatasync.
-#[derive(Debug)]
 pub struct PendingAnswer {
-    answered: oneshot::Receiver<Result<Accepted, CommitError>>,
+    pending: Pending<Command, Result<Accepted, CommitError>>,
     failed: watch::Receiver<Option<Arc<str>>>,
 }
 
@@ -299,6 +291,6 @@ impl PendingAnswer {
     /// # Errors
     /// [`CommitError`]; nothing was taken then.
     pub async fn wait(self) -> Result<Accepted, CommitError> {
-        self.answered.await.map_err(|_| refusal(&self.failed))?
+        self.pending.wait().await.ok_or_else(|| refusal(&self.failed))?
     }
 }

@@ -12,6 +12,7 @@ mod intake;
 mod judge;
 mod obstacle;
 mod readings;
+mod receipt_key;
 mod rehome;
 mod release;
 mod separate;

@@ -17,12 +17,13 @@ use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::lineage::Lineage;
 use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
 use lienthong_proto::quality::Waiver;
+use lienthong_proto::receipt_key::RECEIPT_KEY;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
+use super::{NamedKeys, Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
 use crate::ingest::{Content, Decided, separated};
 use crate::witness::Rolls;
 
@@ -130,7 +131,21 @@ pub struct Books {
     pub orders: Orders,
     /// Who witnesses this ledger.
     pub witnesses: Arc<Witnesses>,
+    /// The keys of receipts.
+    pub receipt_keys: Arc<NamedKeys>,
+    /// How many changes of each unit wait in quarantine. The writer's alone.
+    waiting: BTreeMap<UnitCode, usize>,
+    news: News,
     pub(super) changed: bool,
+}
+
+/// What readers were not handed yet of what grows with units and records: a commit costs what it changed, not what
+/// there is.
+#[derive(Debug, Default)]
+struct News {
+    replicas: BTreeSet<ReplicaId>,
+    quarantine: BTreeSet<(u64, u16)>,
+    notices: Vec<(ReplicaId, NoticeEntry)>,
 }
 
 /// Notices of one acceptance are numbered below the next acceptance's.
@@ -166,10 +181,9 @@ impl Books {
             }
             true
         })?;
-        let quarantine = Arc::make_mut(&mut books.quarantine);
         view.scan_prefix(Keyspace::Quarantine, &[], &mut |key, bytes| {
             if let (Some(number), Some(waiting)) = (decode_number(key), decode_quarantined(bytes)) {
-                quarantine.insert(number, waiting);
+                books.put_aside(number, waiting);
             }
             true
         })?;
@@ -184,6 +198,7 @@ impl Books {
         books.succession = Standing::load(view)?;
         books.catalogue = catalogues::load(view)?;
         books.witnesses = Arc::new(Witnesses::load(view)?);
+        books.receipt_keys = Arc::new(NamedKeys::load(view)?);
         let waivers = Waivers::load(view)?;
         books.waivers = Arc::new(waivers.iter().map(|waiver| (waiver.number, waiver.clone())).collect());
         books.sharing = Sharing::load(view)?;
@@ -194,13 +209,47 @@ impl Books {
         Ok(books)
     }
 
-    /// What readers are handed at each commit: all but what only the writer needs, which may be much.
+    /// What readers have at the start: all but what only the writer needs, which may be much.
     #[must_use]
-    pub(crate) fn for_readers(&self) -> Self {
+    pub(crate) fn for_readers(&mut self) -> Self {
+        self.news = News::default();
         Self {
             replicas: self.replicas.clone(),
             quarantine: Arc::clone(&self.quarantine),
             notices: Arc::clone(&self.notices),
+            ..self.small()
+        }
+    }
+
+    /// What readers are handed at each commit: of replicas, quarantine and notices only what is new.
+    pub(crate) fn hand_over(&mut self, readers: &mut Self) {
+        let News { replicas, quarantine, notices } = std::mem::take(&mut self.news);
+        let mut held = std::mem::take(&mut readers.replicas);
+        held.extend(
+            replicas.iter().filter_map(|replica| Some((*replica, self.replicas.get(replica)?.clone()))),
+        );
+        let mut waiting = std::mem::take(&mut readers.quarantine);
+        for number in quarantine {
+            match self.quarantine.get(&number) {
+                Some(known) => drop(Arc::make_mut(&mut waiting).insert(number, known.clone())),
+                None => drop(Arc::make_mut(&mut waiting).remove(&number)),
+            }
+        }
+        let mut told = std::mem::take(&mut readers.notices);
+        for (replica, notice) in notices {
+            Arc::make_mut(&mut told).entry(replica).or_default().push(notice);
+        }
+        *readers = Self { replicas: held, quarantine: waiting, notices: told, ..self.small() };
+    }
+
+    /// What is small, or shared between the writer and readers.
+    fn small(&self) -> Self {
+        Self {
+            replicas: BTreeMap::new(),
+            quarantine: Arc::default(),
+            notices: Arc::default(),
+            waiting: BTreeMap::new(),
+            news: News::default(),
             waivers: Arc::clone(&self.waivers),
             lineage: Arc::clone(&self.lineage),
             strays: BTreeSet::new(),
@@ -211,6 +260,7 @@ impl Books {
             sharing: self.sharing.clone(),
             orders: self.orders.clone(),
             witnesses: Arc::clone(&self.witnesses),
+            receipt_keys: Arc::clone(&self.receipt_keys),
             changed: false,
         }
     }
@@ -218,7 +268,32 @@ impl Books {
     /// How many changes of a unit wait in quarantine.
     #[must_use]
     pub fn quarantined_of(&self, unit: &UnitCode) -> usize {
-        self.quarantine.values().filter(|waiting| waiting.unit == *unit).count()
+        self.waiting.get(unit).copied().unwrap_or(0)
+    }
+
+    /// Puts a change into quarantine.
+    fn put_aside(&mut self, number: (u64, u16), waiting: Quarantined) {
+        *self.waiting.entry(waiting.unit.clone()).or_default() += 1;
+        self.news.quarantine.insert(number);
+        Arc::make_mut(&mut self.quarantine).insert(number, waiting);
+    }
+
+    /// Takes a change out of quarantine, if it waits there.
+    fn take_back(&mut self, number: (u64, u16)) -> Option<Quarantined> {
+        let taken = Arc::make_mut(&mut self.quarantine).remove(&number)?;
+        if let Some(count) = self.waiting.get_mut(&taken.unit) {
+            *count = count.saturating_sub(1);
+        }
+        self.news.quarantine.insert(number);
+        Some(taken)
+    }
+
+    /// What is held of a replica, to be changed.
+    fn held_mut(&mut self, replica: ReplicaId) -> Option<&mut HeldReplica> {
+        let held = self.replicas.get_mut(&replica)?;
+        self.news.replicas.insert(replica);
+        self.changed = true;
+        Some(held)
     }
 
     /// How many notices there are in all.
@@ -272,6 +347,9 @@ impl Books {
             Arc::make_mut(&mut self.witnesses).note(event, place, view);
             self.changed = true;
         }
+        if event.kind == RECEIPT_KEY {
+            self.changed |= Arc::make_mut(&mut self.receipt_keys).note(event, place, view);
+        }
         // A former ledger is held like a replica of the province.
         if ["enrolment", READMISSION, SUCCESSION.0].contains(&event.kind.as_str())
             && let (Some(Value::Text(replica)), Some(Value::Unit(unit))) =
@@ -280,6 +358,7 @@ impl Books {
         {
             let held = self.replicas.entry(replica).or_insert_with(|| HeldReplica::empty(unit.clone()));
             view.put(Keyspace::Replica, &replica.0, &encode_held(held));
+            self.news.replicas.insert(replica);
             self.changed = true;
         }
     }
@@ -287,7 +366,7 @@ impl Books {
     /// What got a record of its own waits no more.
     fn note_separation(&mut self, event: &Event, place: Sequence, view: &mut Batch) {
         for (number, quarantined) in (0..NOTICES_PER_ENTRY).zip(separated(event)) {
-            let Some(waiting) = Arc::make_mut(&mut self.quarantine).remove(&quarantined) else { continue };
+            let Some(waiting) = self.take_back(quarantined) else { continue };
             view.delete(Keyspace::Quarantine, &encode_number(quarantined));
             let notice = NoticeEntry {
                 number: place.0 * NOTICES_PER_ENTRY + number,
@@ -353,10 +432,10 @@ impl Books {
     ) {
         let Content::Event(event) = content else { return };
         self.changed |= self.orders.hear(acceptance.replica, event, view);
-        if let (Some((_, fed)), Some(held)) = (feed_taken(event), self.replicas.get_mut(&acceptance.replica))
+        if let Some((_, fed)) = feed_taken(event)
+            && let Some(held) = self.held_mut(acceptance.replica)
         {
             held.fed = held.fed.heard(fed);
-            self.changed = true;
         }
         if event.kind != "import" {
             return;
@@ -369,10 +448,9 @@ impl Books {
             Some(Value::Text(text)) => text.clone(),
             _ => String::new(),
         };
-        if let Some(held) = self.replicas.get_mut(&acceptance.replica) {
+        if let Some(held) = self.held_mut(acceptance.replica) {
             let (rows, rejected) = (number("rows"), number("rejected"));
             held.last_import = Some(ImportLine { at: event.at.0, rows, rejected, reasons });
-            self.changed = true;
         }
     }
 
@@ -413,7 +491,7 @@ impl Books {
                 };
                 let number = (ledger_index, at.index);
                 view.put(Keyspace::Quarantine, &encode_number(number), &encode_quarantined(&waiting));
-                Arc::make_mut(&mut self.quarantine).insert(number, waiting);
+                self.put_aside(number, waiting);
                 ("QUARANTINED", reason.code(), reason.vi().to_owned(), reason.en().to_owned())
             }
         };
@@ -439,7 +517,7 @@ impl Books {
         at: UnixMillis,
         view: &mut Batch,
     ) {
-        Arc::make_mut(&mut self.quarantine).remove(&number);
+        self.take_back(number);
         view.delete(Keyspace::Quarantine, &encode_number(number));
         let notice = NoticeEntry {
             number: ledger_index * NOTICES_PER_ENTRY,
@@ -460,6 +538,7 @@ impl Books {
         if let Ok(bytes) = serde_json::to_vec(&notice) {
             view.put(Keyspace::Notice, &key, &bytes);
         }
+        self.news.notices.push((replica, notice.clone()));
         Arc::make_mut(&mut self.notices).entry(replica).or_default().push(notice);
         self.changed = true;
     }
@@ -478,6 +557,7 @@ impl Books {
         key.extend_from_slice(&first.0.to_be_bytes());
         view.put(Keyspace::Index, &key, &position.pack().to_be_bytes());
         self.replicas.insert(replica, held);
+        self.news.replicas.insert(replica);
         self.changed = true;
     }
 }
@@ -548,4 +628,77 @@ fn decode_quarantined(bytes: &[u8]) -> Option<Quarantined> {
         accepted_at: UnixMillis(input.u64().ok()?),
         at: EntryAt { frame: FramePosition::unpack(input.u64().ok()?), index: input.u16().ok()? },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(number: u8) -> ReplicaId {
+        ReplicaId([number; 16])
+    }
+
+    fn enrolment(number: u8) -> Event {
+        let fields = BTreeMap::from([
+            ("replica".to_owned(), Value::Text(replica(number).to_string())),
+            ("unit".to_owned(), Value::Unit("11953".parse().unwrap())),
+        ]);
+        Event { kind: "enrolment".to_owned(), at: UnixMillis(1), actor: "token".to_owned(), fields }
+    }
+
+    fn acceptance(number: u8) -> Acceptance {
+        Acceptance {
+            replica: replica(number),
+            first: Sequence(0),
+            size: 2,
+            root: EMPTY_ROOT,
+            at: UnixMillis(2),
+            verdicts: BTreeMap::new(),
+            checkpoint: String::new(),
+        }
+    }
+
+    type Seen = (Vec<(ReplicaId, HeldReplica)>, Vec<(u64, u16)>, Vec<(ReplicaId, Vec<u64>)>);
+
+    fn seen(books: &Books) -> Seen {
+        let held = books.replicas.iter().map(|(replica, held)| (*replica, held.clone())).collect();
+        let numbers = |notices: &Vec<NoticeEntry>| notices.iter().map(|notice| notice.number).collect();
+        let notices = books.notices.iter().map(|(replica, notices)| (*replica, numbers(notices))).collect();
+        (held, books.quarantine.keys().copied().collect(), notices)
+    }
+
+    /// Goal: what readers are handed step by step is what the writer has, each notice once, also behind what was
+    /// replayed before there were readers. Method: everything that changes replicas, quarantine or notices.
+    #[test]
+    fn readers_are_handed_all_that_changed_and_nothing_twice() {
+        let (mut books, mut view) = (Books::default(), Batch::default());
+        let (unit, at) = ("11953".parse().unwrap(), EntryAt { frame: FramePosition::unpack(9), index: 1 });
+        let verdict = Verdict::Quarantined(QuarantineReason::TypeUnknown);
+        let aside = |books: &mut Books, view: &mut Batch, index| {
+            books.note_verdict(&unit, &acceptance(1), &Content::Opaque, &verdict, index, at, view);
+        };
+        books.note_event(&enrolment(1), Sequence(1), &mut view);
+        aside(&mut books, &mut view, 2);
+        let mut readers = books.for_readers();
+        assert_eq!(seen(&readers), seen(&books));
+
+        books.note_event(&enrolment(2), Sequence(3), &mut view);
+        let held = HeldReplica { ledger_index: 4, ..HeldReplica::empty(unit.clone()) };
+        books.hold(replica(1), held, Sequence(0), FramePosition::unpack(9), &mut view);
+        aside(&mut books, &mut view, 4);
+        books.hand_over(&mut readers);
+        assert_eq!(seen(&readers), seen(&books));
+        assert_eq!((books.quarantined_of(&unit), readers.quarantine.len()), (2, 2));
+
+        let waiting = books.quarantine[&(2, 1)].clone();
+        books.released((2, 1), &waiting, 5, UnixMillis(3), &mut view);
+        let rows = BTreeMap::from([("rows".to_owned(), Value::Integer(7))]);
+        let import =
+            Event { kind: "import".to_owned(), at: UnixMillis(4), actor: "lan".to_owned(), fields: rows };
+        books.note_content(&unit, &acceptance(2), &Content::Event(Box::new(import)), 0, &mut view);
+        books.hand_over(&mut readers);
+        assert_eq!(seen(&readers), seen(&books));
+        assert_eq!((books.quarantined_of(&unit), readers.quarantine.len()), (1, 1));
+        assert!(readers.replicas[&replica(2)].last_import.is_some());
+    }
 }

@@ -40,12 +40,15 @@ pub struct LedgerOptions {
     pub frames_cached: NonZeroUsize,
     /// The keys of encryption at rest; the first encrypts.
     pub keys: KeyRing,
+    /// What the log is written with.
+    pub disk: Disk,
 }
 
 impl Default for LedgerOptions {
     fn default() -> Self {
         let frames_cached = NonZeroUsize::MIN.saturating_add(31);
-        Self { cache_bytes: 64 * 1024 * 1024, unflushed_max: 2_048, frames_cached, keys: KeyRing::default() }
+        let (keys, disk) = (KeyRing::default(), Disk::real());
+        Self { cache_bytes: 64 * 1024 * 1024, unflushed_max: 2_048, frames_cached, keys, disk }
     }
 }
 
@@ -88,8 +91,24 @@ pub fn open(
     catalogue: Arc<Catalogue>,
     options: &LedgerOptions,
 ) -> Result<Opened, LedgerError> {
+    match try_open(data, author.clone(), Arc::clone(&catalogue), options) {
+        // Damage in the view that was met only now: it is made again.
+        Err(error) if SledView::is_suspect(&data.join("view")) => {
+            tracing::warn!(%error, "opening once more, with another view");
+            try_open(data, author, catalogue, options)
+        }
+        opened => opened,
+    }
+}
+
+fn try_open(
+    data: &Path,
+    author: Author,
+    catalogue: Arc<Catalogue>,
+    options: &LedgerOptions,
+) -> Result<Opened, LedgerError> {
     let dir = log_dir(data);
-    let opened = log::open_sealed(&dir, author.replica, Disk::real(), &options.keys)?;
+    let opened = log::open_sealed(&dir, author.replica, options.disk.clone(), &options.keys)?;
     let mut remarks = Vec::new();
     if let Some(cut) = opened.cut {
         remarks.push(format!("an unfinished write of {} bytes was cut from the log", cut.bytes));

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
-use lienthong_proto::disclosure::{RECEIPT, Terms, event as kind};
+use lienthong_proto::disclosure::{RECEIPT, ReceiptSigner, Terms, event as kind};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 
-/// The kind of the event that names an agency: `agency`, `name`, `contact`, and the public `key` things are sealed to.
+/// The kind of the event that names an agency: `agency`, `name`, `contact`, the public `key` things are sealed to, and the
+/// `signer` of receipts for them.
 pub const AGENCY: &str = "agency";
 
 /// An agency that may receive.
@@ -25,6 +26,9 @@ pub struct Agency {
     pub contact: String,
     /// What bundles are sealed to, if it has given one.
     pub key: Option<String>,
+    /// Whom receipts for bundles are signed by, if it has said so.
+    #[serde(default)]
+    pub signer: Option<ReceiptSigner>,
     /// Since when, as last said.
     pub at: UnixMillis,
 }
@@ -63,6 +67,9 @@ pub struct Grant {
     /// The last delivery the agency has signed for.
     #[serde(default)]
     pub receipt: Option<Receipt>,
+    /// The bundles the agency has signed for, by the ledger's entry that logs each, and when the hub took its word.
+    #[serde(default)]
+    pub bundle_receipts: BTreeMap<u64, UnixMillis>,
 }
 
 /// An agency's replica has signed that a delivery reached its disk.
@@ -153,11 +160,13 @@ impl Sharing {
                 let Some(code) = unit(event, "agency") else { return false };
                 let said = |name| text(event, name).unwrap_or_default().to_owned();
                 let key = text(event, "key").filter(|key| !key.is_empty()).map(str::to_owned);
+                let signer = text(event, "signer").and_then(|signer| signer.parse().ok());
                 let agency = Agency {
                     code: code.clone(),
                     name: said("name"),
                     contact: said("contact"),
                     key,
+                    signer,
                     at: event.at,
                 };
                 let place = [&[AGENCIES], code.as_str().as_bytes()].concat();
@@ -177,6 +186,7 @@ impl Sharing {
                     last_delivery: None,
                     last_access: None,
                     receipt: None,
+                    bundle_receipts: BTreeMap::new(),
                 };
                 keep(&grant, view);
                 Arc::make_mut(&mut self.grants).insert(place.0, grant);
@@ -194,6 +204,11 @@ impl Sharing {
             }),
             RECEIPT => self.change(event, view, |grant| {
                 let Some(Value::Integer(access)) = event.fields.get("access") else { return };
+                if event.fields.contains_key("signer") {
+                    let access = u64::try_from(*access).unwrap_or(u64::MAX);
+                    grant.bundle_receipts.insert(access, event.at);
+                    return;
+                }
                 let replica = text(event, "replica").unwrap_or_default().to_owned();
                 grant.receipt = Some(Receipt {
                     access: u64::try_from(*access).unwrap_or(u64::MAX),

@@ -27,7 +27,7 @@ pub struct Meters {
 }
 
 /// Why peers are turned away, and what becomes of rows: told as 0 before it happens, so that the first time shows.
-const REFUSALS: [&str; 6] = ["busy", "handshake", "timeout", "unknown", "revoked", "fenced"];
+const REFUSALS: [&str; 7] = ["busy", "handshake", "timeout", "unknown", "revoked", "fenced", "token"];
 const OUTCOMES: [&str; 5] = ["created", "updated", "unchanged", "duplicates", "rejected"];
 
 impl Default for Meters {

@@ -72,7 +72,7 @@ metrics! {
     STREAMS = gauge("lienthong_streams", "streams", &[], "Streams of nodes that have greeted.");
     /// Peers turned away.
     REFUSED = counter("lienthong_refused_peers_total", "peers", &["reason"],
-        "Peers turned away: busy, handshake, timeout, unknown, revoked, fenced.");
+        "Peers turned away: busy, handshake, timeout, unknown, revoked, fenced, token.");
     /// Fenced replicas.
     FENCED = gauge("lienthong_fenced_replicas", "replicas", &[], "Replicas whose log contradicts what is held.");
     /// What the view lacks.

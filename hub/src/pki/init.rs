@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use lienthong_node::folder::keep_name;
 use lienthong_node::identity::{spki_hash, write_private};
 use lienthong_proto::authority::FIRST;
 use lienthong_proto::fingerprint;
@@ -109,6 +110,7 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
         move |source| InitError::Io { path, source }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+    keep_name(&dir).map_err(io(&dir))?;
     let mine = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(data, mine).map_err(io(data))?;
     let authority_key = KeyPair::generate()?;
@@ -139,6 +141,7 @@ pub fn init(data: &Path, options: &InitOptions) -> Result<InitReport, InitError>
         recovery: hex::encode(recovery),
         provincial: hex::encode(provincial),
         rotated: None,
+        receipts: Vec::new(),
     };
     write_private(&kit_path, &kit.seal(&passphrase)?).map_err(io(&kit_path))?;
     let plain = |name: &str, bytes: &[u8]| {

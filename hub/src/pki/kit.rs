@@ -55,7 +55,7 @@ pub struct Kit {
     pub(super) authority: String,
     /// The first ledger's seed, hex.
     pub(super) ledger: String,
-    /// The receipts' seed, hex.
+    /// The first seed of receipts, hex.
     pub(super) cosigner: String,
     /// The recovery key's seed, hex.
     pub(super) recovery: String,
@@ -64,6 +64,9 @@ pub struct Kit {
     /// The authorities, if there was another after the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) rotated: Option<Kept>,
+    /// The seeds of receipts that followed the first, hex, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) receipts: Vec<String>,
 }
 
 impl std::fmt::Debug for Kit {

@@ -328,6 +328,18 @@ impl Registry {
         self.entries.read().values().find(|entry| entry.has_tls_key(&wanted)).cloned()
     }
 
+    /// The replicas of a unit.
+    #[must_use]
+    pub fn of_unit(&self, unit: &UnitCode) -> Vec<Enrolled> {
+        self.entries.read().values().filter(|entry| entry.unit == *unit).cloned().collect()
+    }
+
+    /// How many replicas there are, in use or not.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entries.read().len()
+    }
+
     /// All replicas.
     #[must_use]
     pub fn list(&self) -> Vec<Enrolled> {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use lienthong_node::identity::read_private;
 use lienthong_proto::hash::{BadSeed, Signer as _, SigningKey, hmac_sha256};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::note::{Algorithm, NoteError, Verifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
-use super::{Authorities, AuthoritiesError, Kit, KitError, Seal, SealError};
+use super::{Authorities, AuthoritiesError, Kit, KitError, ReceiptSeeds, Seal, SealError};
 
 /// What is public of the hub.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,8 +64,8 @@ pub struct HubSecrets {
     pub dir: PathBuf,
     /// Signs ledger checkpoints.
     pub ledger_key: Arc<SigningKey>,
-    /// Cosigns receipts.
-    pub cosigner_key: Arc<SigningKey>,
+    /// Cosign receipts, each those of its span.
+    pub receipt_seeds: ReceiptSeeds,
     /// Makes record ids.
     pub provincial_key: Arc<[u8]>,
     /// Issue certificates, and are trusted.
@@ -140,7 +141,7 @@ impl HubSecrets {
             profile: serde_json::from_slice(&plain("profile.json")?)
                 .map_err(|_| SecretsError::Malformed("profile.json"))?,
             ledger_key: seed("ledger.seed")?,
-            cosigner_key: seed("cosigner.seed")?,
+            receipt_seeds: ReceiptSeeds::open(&seal, &dir, seed("cosigner.seed")?)?,
             provincial_key: seal.read(&dir, "provincial.key")?.into(),
             authorities: Arc::new(authorities),
             server: CertificateDer::from(plain("server.der")?),
@@ -203,6 +204,14 @@ impl HubSecrets {
     #[must_use]
     pub fn cosigner_name(&self) -> String {
         lienthong_node::identity::cosigner_name(&self.profile.domain, self.profile.province.as_str())
+    }
+
+    /// A key of receipts under its name.
+    ///
+    /// # Errors
+    /// [`NoteError`] if the name cannot be one.
+    pub fn receipt_verifier(&self, key: &SigningKey) -> Result<Verifier, NoteError> {
+        Verifier::new(&self.cosigner_name(), Algorithm::Cosignature, key.public_key())
     }
 
     /// The ledger's public key.

@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use lienthong_node::folder::keep_name;
 use lienthong_node::identity::write_private;
 use lienthong_proto::checkpoint::Origin;
 use lienthong_proto::hash::{Signer as _, SigningKey};
@@ -13,8 +14,9 @@ use zeroize::Zeroizing;
 
 use super::init::{InitError, random, server_certificate};
 use super::kit::{Kit, KitError};
+use super::receipt_seeds;
 use super::secrets::folder;
-use super::{AUTHORITIES, HubProfile, Seal, SealError};
+use super::{AUTHORITIES, HubProfile, RECEIPTS, Seal, SealError};
 
 /// Why no successor is made.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,7 @@ pub fn make_successor(data: &Path, kit: &Kit, former: &Former) -> Result<HubProf
         move |source| InitError::Io { path, source }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+    keep_name(&dir).map_err(io(&dir))?;
     let HubProfile { domain, province, .. } = &kit.profile;
     let (replica, seed): (ReplicaId, [u8; 32]) = (ReplicaId(random()), random());
     let ledger_key = SigningKey::from_seed(&seed).map_err(KitError::from)?;
@@ -106,6 +109,9 @@ pub fn make_successor(data: &Path, kit: &Kit, former: &Former) -> Result<HubProf
     if let Some(rotated) = &kit.rotated {
         let bytes = serde_json::to_vec(rotated).map_err(|error| SealError::Opened(error.to_string()))?;
         seal.write(&dir, AUTHORITIES, &bytes)?;
+    }
+    if !kit.receipts.is_empty() {
+        seal.write(&dir, RECEIPTS, &receipt_seeds::list(&kit.receipts))?;
     }
     plain("profile.json", &serde_json::to_vec_pretty(&profile).unwrap_or_default())?;
     Ok(profile)

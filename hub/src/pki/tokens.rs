@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 
-use super::{HubSecrets, Seal, SealError};
+use super::{Guesses, HubSecrets, Seal, SealError};
 
 /// What a replica is enrolled as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,12 @@ pub struct TokenEntry {
 }
 
 impl TokenEntry {
+    /// Whether wrong secrets locked it, of which whoever made it must hear as long as it would be good.
+    #[must_use]
+    pub fn is_guessed(&self, now: UnixMillis) -> bool {
+        self.failures >= FAILURES_MAX && self.expires > now.0
+    }
+
     /// What people may see of it: never the secret.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
@@ -103,6 +109,8 @@ const FILE: &str = "tokens.sealed";
 /// The hub's tokens.
 #[derive(Debug)]
 pub struct Tokens {
+    /// Wrong ones of late.
+    pub guesses: Guesses,
     entries: Mutex<Vec<TokenEntry>>,
     seal: Seal,
     dir: PathBuf,
@@ -121,7 +129,7 @@ impl Tokens {
         } else {
             Vec::new()
         };
-        Ok(Self { entries: Mutex::new(entries), seal, dir })
+        Ok(Self { guesses: Guesses::default(), entries: Mutex::new(entries), seal, dir })
     }
 
     /// Makes a token.
@@ -203,6 +211,13 @@ impl Tokens {
         (entry.used, entry.used_by) = (Some(now.0), keys);
         self.keep(&entries)?;
         Ok(granted)
+    }
+
+    /// Whether there is a token of that number, good or not: no secret, and nothing that can be guessed.
+    #[must_use]
+    pub fn is_known(&self, id: &[u8]) -> bool {
+        let id = hex::encode(id);
+        self.entries.lock().iter().any(|entry| entry.id == id)
     }
 
     /// All tokens.

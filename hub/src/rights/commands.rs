@@ -20,6 +20,7 @@ use Doing::{Folder, Nothing, Requests};
 pub const COMMANDS: &[(&str, Doing)] = &[
     ("agency add", Requests(&["agency_add"])),
     ("agency list", Requests(&["agency_list"])),
+    ("agency signer", Requests(&["agency_signer"])),
     ("alerts acknowledge", Requests(&["alerts_acknowledge"])),
     ("alerts list", Requests(&["alerts_list"])),
     ("api-token create", Requests(&["api_token_create"])),
@@ -75,6 +76,9 @@ pub const COMMANDS: &[(&str, Doing)] = &[
     ("quarantine separate", Requests(&["quarantine_separate"])),
     ("quarantine show", Requests(&["quarantine_show"])),
     ("rebuild", Folder),
+    ("receipt add", Requests(&["receipt_add"])),
+    ("receipt-key rotate", Requests(&["receipt_key_rotate", "receipt_key_show"])),
+    ("receipt-key show", Requests(&["receipt_key_show"])),
     ("reconcile", Requests(&["reconcile", "reconcile, mended"])),
     ("record get", Requests(&["records"])),
     ("record history", Requests(&["records"])),

@@ -30,6 +30,8 @@ const WHO_MAY_REQUEST: &str = "
     O..A unit_contact
     O..A unit_approve_recovery
     O..A unit_approve_renewal
+    OSPA receipt_key_show
+    ...A receipt_key_rotate
     OSPA authority_show
     ...A authority_rotate
     ...A authority_retire
@@ -79,12 +81,14 @@ const WHO_MAY_REQUEST: &str = "
     OSPA ledger_policy
     O..A agency_add
     OSPA agency_list
+    O..A agency_signer
     O..A grant_propose
     ..P. grant_approve
     O..A grant_revoke
     OSPA grant_list
     OSPA grant_show
     O..A bundle
+    O..A receipt_add
     O..A erase_propose
     O..A erase_propose, dry
     ..P. erase_approve

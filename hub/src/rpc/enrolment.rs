@@ -1,6 +1,7 @@
 //! Enrolment: a token, a proof of the log key, a certificate.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use lienthong_node::identity::proof_message;
@@ -39,6 +40,7 @@ impl EnrolmentService {
     async fn enrolled(
         &self,
         request: wire::EnrolRequest,
+        source: IpAddr,
         peer: Option<PeerIdentity>,
     ) -> Result<wire::EnrolReply, Status> {
         let malformed =
@@ -70,10 +72,11 @@ impl EnrolmentService {
             None => {
                 let keys = sha256(&[&replica.0, &tls_key_hash, &log_key]);
                 let redeemed = hub.tokens.redeem((&request.token_id, &request.token_secret), &keys, now);
-                let (unit, role) = redeemed.map_err(|error| match error {
-                    TokenError::Seal(fault) => internal(&fault),
-                    refusal => Status::permission_denied(refusal.to_string()),
-                })?;
+                let (unit, role) = match redeemed {
+                    Ok(granted) => granted,
+                    Err(TokenError::Seal(fault)) => return Err(internal(&fault)),
+                    Err(refusal) => return Err(hub.guessed(source, &request.token_id, &refusal).await),
+                };
                 (unit, role, None)
             }
         };
@@ -178,7 +181,7 @@ impl EnrolmentService {
             province: secrets.profile.province.to_string(),
             hub_replica: secrets.profile.replica.0.to_vec().into(),
             ledger_key: secrets.ledger_public().to_vec().into(),
-            cosigner_key: secrets.cosigner_key.public_key().to_vec().into(),
+            cosigner_key: secrets.receipt_seeds.first().public_key().to_vec().into(),
             recovery_key: hex::decode(&secrets.profile.recovery_key).unwrap_or_default().into(),
             // It makes record ids: nobody who owns no records has any use of it.
             provincial_key: match role {
@@ -213,9 +216,17 @@ impl Enrolment for EnrolmentService {
         &self,
         request: Request<wire::EnrolRequest>,
     ) -> Result<Response<wire::EnrolReply>, Status> {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let (source, identity) =
+            peer.map_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), None), |peer| (peer.address.ip(), peer.identity));
+        let request = request.into_inner();
+        // Who only guesses takes no turn from those who enrol.
+        if identity.is_none() && !self.hub.tokens.is_known(&request.token_id) {
+            self.hub.enrols_peers()?;
+            return Err(self.hub.guessed(source, &request.token_id, &TokenError::Unknown).await);
+        }
         let _turn = self.turn.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
-        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
-        self.enrolled(request.into_inner(), peer).await.map(Response::new)
+        self.enrolled(request, source, identity).await.map(Response::new)
     }
 
     async fn authority(

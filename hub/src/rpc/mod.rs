@@ -2,9 +2,12 @@
 
 mod enrolment;
 mod erasing;
+mod guessing;
+mod receipt_keys;
 mod refill;
 mod renewal;
 mod session;
+mod sessions;
 mod subscribe;
 mod sync;
 mod witness;

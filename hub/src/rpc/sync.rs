@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::refill::{REFILL_QUEUE, Refill, Refills};
 use super::renewal;
 use super::session::{Session, greeting, not_for, refused};
+use super::sessions::{Sessions, Way};
 use super::subscribe::subscribe;
 use crate::accept::Peer;
 use crate::app::Hub;
@@ -29,16 +30,14 @@ use crate::rights::may_call;
 pub struct SyncService {
     hub: Arc<Hub>,
     refills: Refills,
+    sessions: Sessions,
 }
-
-/// Messages that may wait for a slow reader; past them its stream stalls, nobody else's.
-const DOWN_QUEUE: usize = 32;
 
 impl SyncService {
     /// The service of a hub.
     #[must_use]
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, refills: Refills::default() }
+        Self { hub, refills: Refills::default(), sessions: Sessions::default() }
     }
 
     /// Asked on every call: the certificate alone is not enough, and each role has its calls.
@@ -72,19 +71,14 @@ impl SyncService {
 }
 
 /// Hears a forgotten replica's greeting, and goes on with it once it is let in again.
-async fn readmitted(
-    hub: Arc<Hub>,
-    peer: PeerIdentity,
-    down: mpsc::Sender<Result<wire::Down, Status>>,
-    mut up: Streaming<wire::Up>,
-) {
+async fn readmitted(hub: Arc<Hub>, peer: PeerIdentity, way: Way, mut up: Streaming<wire::Up>) {
     let admitted = match greeting(&mut up).await {
         Ok(hello) => hub.readmit(&peer, &hello).await.map(|enrolled| (enrolled, hello)),
         Err(status) => Err(status),
     };
     match admitted {
-        Ok((enrolled, hello)) => Session::new(hub, enrolled, down).run(up, Some(hello)).await,
-        Err(status) => drop(down.send(Err(status)).await),
+        Ok((enrolled, hello)) => Session::new(hub, enrolled, way).run(up, Some(hello)).await,
+        Err(status) => drop(way.down.send(Err(status)).await),
     }
 }
 
@@ -98,18 +92,21 @@ impl Sync for SyncService {
         &self,
         request: Request<Streaming<wire::Up>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let (down, queue) = mpsc::channel(DOWN_QUEUE);
+        let Some(Peer { identity: Some(peer), cut, .. }) = request.extensions().get::<Peer>().cloned() else {
+            return Err(Status::unauthenticated("no client certificate"));
+        };
+        let (way, queue) = Way::open(self.sessions.begin(peer.replica), cut);
         match self.authorise(&request, "Exchange") {
             Ok(enrolled) => {
-                let session = Session::new(Arc::clone(&self.hub), enrolled, down);
+                let session = Session::new(Arc::clone(&self.hub), enrolled, way);
                 tokio::spawn(session.run(request.into_inner(), None));
             }
             Err(refusal) => {
                 let peer = self.forgotten(&request).ok_or(refusal)?;
-                tokio::spawn(readmitted(Arc::clone(&self.hub), peer, down, request.into_inner()));
+                tokio::spawn(readmitted(Arc::clone(&self.hub), peer, way, request.into_inner()));
             }
         }
-        Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
+        Ok(Response::new(Box::pin(queue)))
     }
 
     async fn subscribe(

@@ -13,6 +13,8 @@ mod handover;
 mod lineage;
 mod people;
 mod quality;
+mod receipt_key;
+mod receipts;
 mod reconcile;
 mod recovery;
 mod request;
@@ -37,6 +39,7 @@ use crate::pki::Approved;
 
 pub use authority::AuthorityRequest;
 pub use erasing::ErasingRequest;
+pub use receipt_key::NamingError;
 pub use request::{Asked, MapLine, NewWaiver, Pairing, Reorganisation, Request, Resolution, Transfer};
 pub use sharing::SharingRequest;
 
@@ -120,6 +123,7 @@ impl Hub {
             Request::CertificateRenew { names, actor } => self.certificate_renew(&names, &actor).await,
             Request::UserTotpReset { name, actor } => self.user_totp_reset(name, &actor).await,
             Request::ConfirmSuccession { actor } => self.confirm_succession(&actor).await,
+            Request::ReceiptKeyRotate { next, actor } => self.receipt_key_rotate(*next, &actor).await,
             Request::Authority(request) => self.authority(request).await,
             Request::Sharing(request) => self.sharing(request, &tell).await,
             Request::Erasing(request) => self.erasing(request).await,
@@ -209,6 +213,7 @@ impl Hub {
                 Ok(Answer::done(json!({ "checkpoint": checkpoint })))
             }
             Request::Backup { to, recipient } => self.backup_answer(&to, recipient),
+            Request::ReceiptKeyShow => Ok(Answer::done(self.receipt_keys_json())),
             Request::KeyRotate { keys, wait } => self.resealer.answer(&keys, wait),
             Request::LedgerShow { from, limit } => self.ledger_show(from, limit),
             Request::LedgerVerify { full: true } => {
@@ -240,6 +245,7 @@ impl Hub {
             | Request::CataloguePublish { .. }
             | Request::Reconcile { .. }
             | Request::ConfirmSuccession { .. }
+            | Request::ReceiptKeyRotate { .. }
             | Request::Authority(_)
             | Request::Sharing(_)
             | Request::Erasing(_)

@@ -325,6 +325,15 @@ pub enum Request {
         /// Answer when it is done.
         wait: bool,
     },
+    /// Which keys receipts are cosigned with.
+    ReceiptKeyShow,
+    /// Cosign receipts with another one.
+    ReceiptKeyRotate {
+        /// It.
+        next: Box<crate::pki::NextReceiptKey>,
+        /// Who.
+        actor: String,
+    },
     /// Confirm that this ledger follows another.
     ConfirmSuccession {
         /// Who.
@@ -561,6 +570,8 @@ impl Request {
             Self::UserTotpReset { .. } => "user_totp_reset",
             Self::Backup { .. } => "backup",
             Self::KeyRotate { .. } => "key_rotate",
+            Self::ReceiptKeyShow => "receipt_key_show",
+            Self::ReceiptKeyRotate { .. } => "receipt_key_rotate",
             Self::ConfirmSuccession { .. } => "confirm_succession",
             Self::Sharing(request) => request.action(),
             Self::Authority(request) => request.action(),
@@ -594,6 +605,7 @@ impl Request {
             | Self::WaiverEnd { actor, .. }
             | Self::CataloguePublish { actor, .. }
             | Self::Reconcile { actor, .. }
+            | Self::ReceiptKeyRotate { actor, .. }
             | Self::ConfirmSuccession { actor }
             | Self::CertificateRenew { actor, .. }
             | Self::AlertsAcknowledge { actor, .. }

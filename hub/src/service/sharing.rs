@@ -7,11 +7,12 @@ use std::sync::Arc;
 use lienthong_node::backup::Recipient;
 use lienthong_node::control::{Answer, Tell};
 use lienthong_node::records::{Page, numbered};
-use lienthong_proto::disclosure::{GrantFile, Trust, event};
-use lienthong_proto::hash::Signer as _;
+use lienthong_proto::disclosure::{GrantFile, ReceiptSigner, Trust, event};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::note::{Algorithm, Verifier};
+use lienthong_proto::receipt_key::ReceiptKey;
 use lienthong_proto::text::normalise;
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -89,6 +90,22 @@ pub enum SharingRequest {
         /// Who.
         actor: String,
     },
+    /// Say whom an agency's receipts for bundles are signed by.
+    AgencySigner {
+        /// Its code.
+        code: UnitCode,
+        /// Who signs.
+        signer: ReceiptSigner,
+        /// Who says so.
+        actor: String,
+    },
+    /// Take in the receipt an agency has sent back for a bundle.
+    ReceiptAdd {
+        /// The file's text.
+        text: String,
+        /// Who.
+        actor: String,
+    },
     /// Whom a verifier should believe.
     LedgerPolicy,
 }
@@ -106,6 +123,8 @@ impl SharingRequest {
             Self::GrantList { .. } => "grant_list",
             Self::GrantShow { .. } => "grant_show",
             Self::Bundle { .. } => "bundle",
+            Self::AgencySigner { .. } => "agency_signer",
+            Self::ReceiptAdd { .. } => "receipt_add",
             Self::LedgerPolicy => "ledger_policy",
         }
     }
@@ -114,6 +133,8 @@ impl SharingRequest {
     pub(crate) fn act_as(&mut self, name: &str) {
         match self {
             Self::AgencyAdd { actor, .. }
+            | Self::AgencySigner { actor, .. }
+            | Self::ReceiptAdd { actor, .. }
             | Self::GrantPropose { actor, .. }
             | Self::GrantApprove { actor, .. }
             | Self::GrantRevoke { actor, .. }
@@ -137,8 +158,10 @@ fn done_json(done: &Done) -> Json {
 }
 
 fn agency_json(agency: &Agency) -> Json {
-    let Agency { code, name, contact, key, at } = agency;
-    json!({ "code": code, "name": name, "contact": contact, "key": key, "at": at.rfc3339() })
+    let Agency { code, name, contact, key, signer, at } = agency;
+    json!({
+        "code": code, "name": name, "contact": contact, "key": key, "signer": signer, "at": at.rfc3339(),
+    })
 }
 
 impl Hub {
@@ -175,9 +198,13 @@ impl Hub {
                 let report = self.bundle(grant, &out, &actor, tell).await.map_err(Answer::failed)?;
                 Ok(Answer::done(json!(report)))
             }
+            SharingRequest::AgencySigner { code, signer, actor } => {
+                self.agency_signer(&code, signer, &actor).await
+            }
+            SharingRequest::ReceiptAdd { text, actor } => self.receipt_add(&text, &actor).await,
             SharingRequest::LedgerPolicy => {
-                let policy = self.policy().map_err(Answer::failed)?;
-                Ok(Answer::done(json!({ "policy": policy.to_text() })))
+                let policy = self.policy().map_err(Answer::failed)?.to_text();
+                Ok(Answer::done(json!({ "policy": policy + &self.receipt_spans() })))
             }
         }
     }
@@ -186,14 +213,30 @@ impl Hub {
     fn policy(&self) -> Result<Trust, lienthong_proto::note::NoteError> {
         let origin = self.secrets.ledger_origin();
         let log = Verifier::new(&origin, Algorithm::Ed25519, self.secrets.ledger_public())?;
-        let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.public_key());
-        let receipts = Verifier::new(&name, Algorithm::Cosignature, key)?;
-        let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+        let first = self.secrets.receipt_verifier(&self.secrets.receipt_seeds.first())?;
+        let (witnesses, named) = {
+            let books = self.committer.books().read();
+            (Arc::clone(&books.witnesses), Arc::clone(&books.receipt_keys))
+        };
         let policy = witnesses.policy_at(u64::MAX).map(|(_, policy)| policy);
-        let named = policy.into_iter().flat_map(|policy| policy.witnesses());
-        let named = named.map(|witness| (witness.name().to_owned(), witness.clone()));
+        let counted = policy.into_iter().flat_map(|policy| policy.witnesses());
+        let counted = counted.map(|witness| (witness.name().to_owned(), witness.clone()));
         let needed = policy.map_or(0, lienthong_proto::witness::Policy::quorum);
-        Ok(Trust::new(log, named, needed).with_cosigner("receipts", receipts))
+        let trust = Trust::new(log, counted, needed).with_cosigner("receipts", first);
+        // Each of its span: which that is, the ledger says in every bundle.
+        let further = (2..).zip(named.keys.iter());
+        Ok(further.fold(trust, |trust, (number, key): (u32, _)| {
+            trust.with_cosigner(&format!("receipts-{number}"), key.verifier.clone())
+        }))
+    }
+
+    /// For people: the span of each further key of receipts, as remarks of a policy. A verifier reads it in the ledger.
+    fn receipt_spans(&self) -> String {
+        let named = Arc::clone(&self.committer.books().read().receipt_keys);
+        let from = |seconds: u64| UnixMillis(seconds.saturating_mul(1_000)).rfc3339();
+        let line =
+            |(number, key): (u32, &ReceiptKey)| format!("# receipts-{number}: {}\n", from(key.from_seconds));
+        (2..).zip(named.keys.iter()).map(line).collect()
     }
 
     pub(super) fn known_grant(&self, number: u64) -> Result<Grant, Answer> {
@@ -229,11 +272,14 @@ impl Hub {
             "approved": grant.approved.as_ref().map(done_json),
             "revoked": grant.revoked.as_ref().map(done_json),
             "deliveries": grant.deliveries,
-            "last_delivery": grant.last_delivery.map(lienthong_proto::time::UnixMillis::rfc3339),
+            "last_delivery": grant.last_delivery.map(UnixMillis::rfc3339),
             "last_access": grant.last_access,
             "receipt": grant.receipt.as_ref().map(|receipt| json!({
                 "access": receipt.access, "replica": receipt.replica, "at": receipt.at.rfc3339(),
             })),
+            "bundle_receipts": grant.bundle_receipts.iter().map(|(access, at)| json!({
+                "access": access, "at": at.rfc3339(),
+            })).collect::<Vec<_>>(),
         })
     }
 
@@ -271,20 +317,29 @@ impl Hub {
         };
         let name = words(name, known.as_ref().map(|agency| &agency.name), true)?;
         let contact = words(contact, known.as_ref().map(|agency| &agency.contact), false)?;
+        let signer = known.as_ref().and_then(|agency| agency.signer);
         let key = key.or_else(|| known.and_then(|agency| agency.key)).unwrap_or_default();
         if !key.is_empty() {
             key.parse::<Recipient>().map_err(|error| Answer::refused("AGENCY_KEY", error))?;
         }
-        let fields = Fields::from([
+        let key = (!key.is_empty()).then_some(key);
+        self.agency_named(&Agency { code, name, contact, key, signer, at: self.now() }, actor).await
+    }
+
+    /// The ledger says what an agency is now.
+    pub(super) async fn agency_named(&self, agency: &Agency, actor: &str) -> Result<Answer, Answer> {
+        let Agency { code, name, contact, key, signer, .. } = agency;
+        let mut fields = Fields::from([
             ("agency".to_owned(), Value::Unit(code.clone())),
             ("name".to_owned(), Value::Text(name.clone())),
             ("contact".to_owned(), Value::Text(contact.clone())),
-            ("key".to_owned(), Value::Text(key.clone())),
+            ("key".to_owned(), Value::Text(key.clone().unwrap_or_default())),
         ]);
+        fields.extend(signer.map(|signer| ("signer".to_owned(), Value::Text(signer.to_string()))));
         let place = self.event(AGENCY, actor, fields).await.map_err(Answer::failed)?;
         Ok(Answer::done(json!({
-            "code": code, "name": name, "contact": contact,
-            "key": (!key.is_empty()).then_some(key), "ledger_index": place,
+            "code": code, "name": name, "contact": contact, "key": key, "signer": signer,
+            "ledger_index": place,
         })))
     }
 

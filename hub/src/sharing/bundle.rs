@@ -30,6 +30,7 @@ use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, ReplicaId};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
 use lienthong_proto::note::NoteError;
+use lienthong_proto::receipt_key::RECEIPT_KEY;
 use lienthong_proto::text::in_both;
 use lienthong_proto::value::Value;
 use serde::Serialize;
@@ -477,6 +478,7 @@ pub(super) fn needed(
         event::GRANT_PROPOSED if place == grant => Some(event_shown(entry, |_| true)),
         event::GRANT_APPROVED if of_grant() => Some(event_shown(entry, |_| true)),
         event::TALLY => Some(scope.shown_tally(entry)),
+        RECEIPT_KEY => Some(event_shown(entry, |_| true)),
         // By whose order, of which entries: never the record, the fields or the reason.
         ERASURE if of_granted() => Some(event_shown(entry, |path| ERASURE_SHOWN.contains(&path))),
         event::ROLL if map.roll.contains(&place) => Some(event_shown(entry, |path| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lienthong_node::identity::introduction_message;
 use lienthong_proto::hash::{Signer as _, ed25519_verify};
 use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::receipt_key::is_by;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
 use tonic::Status;
@@ -146,7 +147,13 @@ impl Hub {
         let origin = self.secrets.origin(&by.unit, replica);
         let erased = Arc::new(self.erased_for());
         let held = Held { replica, origin, key: [0; 32], frontier: known.frontier, announced: None, erased };
-        let (name, key) = (self.secrets.cosigner_name(), self.secrets.cosigner_key.public_key());
+        // Any that the province ever had: of when each was, the ledger before would have told.
+        let seeds = &self.secrets.receipt_seeds;
+        let mut verifiers =
+            seeds.all().into_iter().filter_map(|key| self.secrets.receipt_verifier(&key).ok());
+        let signer = verifiers.find(|key| is_by(&former.cosignature, key));
+        let key = signer.map_or_else(|| seeds.first().public_key(), |signer| *signer.key());
+        let name = self.secrets.cosigner_name();
         let verified = tokio::task::spawn_blocking(move || {
             let envelope = Envelope {
                 first: former.first,

@@ -28,7 +28,7 @@ use super::{Carried, carry};
 use crate::erasing::{Exported, ExportedError};
 use crate::ledger::{self, CARRIED, LedgerError, LedgerOptions};
 use crate::pki::{
-    AUTHORITIES, Former, HubProfile, HubSecrets, InitError, Kit, KitError, Registry, RegistryError,
+    AUTHORITIES, Former, HubProfile, HubSecrets, InitError, Kit, KitError, RECEIPTS, Registry, RegistryError,
     SealError, SecretsError, SuccessorError, WRAPPED, ensure_administrator, make_successor, recovery_public,
     unwrap_seal,
 };
@@ -191,6 +191,11 @@ pub fn restore(
                 let plain = seal.open(name, &target.bytes(&manifest, &path)?)?;
                 secrets.seal.write(&secrets.dir, name, &plain)?;
             }
+        }
+        let path = format!("secrets/{RECEIPTS}");
+        if manifest.file(&path).is_some() {
+            let former = seal.open(RECEIPTS, &target.bytes(&manifest, &path)?)?;
+            secrets.receipt_seeds.behind(&former)?;
         }
         let seed = seal.open("ledger.seed", &target.bytes(&manifest, "secrets/ledger.seed")?)?;
         let seed: [u8; 32] = seed.try_into().map_err(|_| SecretsError::Malformed("ledger.seed"))?;

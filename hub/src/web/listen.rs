@@ -1,6 +1,5 @@
 //! The door of the pages: TLS, and bounds in number, size and time.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -14,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lienthong_node::identity::provider;
-use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,6 +26,7 @@ use super::guard::Peer;
 use super::site::Scheme;
 use crate::accept::TlsError;
 use crate::pki::ServerCertificate;
+use crate::places::{Place, Places};
 
 /// Connections at once; a browser holds some six.
 const CONNECTIONS_MAX: usize = 512;
@@ -131,40 +130,12 @@ pub(super) struct Door {
     pub(super) app: Router,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) stop: CancellationToken,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    places: Arc<Places<IpAddr>>,
 }
 
 impl Door {
     pub(super) fn new(app: Router, tls: Option<TlsAcceptor>, stop: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { app, tls, stop, by_address: Mutex::default() })
-    }
-
-    /// A place for one more connection of an address.
-    fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let mut by_address = self.by_address.lock();
-        let count = by_address.entry(address).or_default();
-        if *count >= OF_ADDRESS_MAX {
-            return None;
-        }
-        *count += 1;
-        Some(Place { door: Arc::clone(self), address })
-    }
-}
-
-struct Place {
-    door: Arc<Door>,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut by_address = self.door.by_address.lock();
-        if let Some(count) = by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&self.address);
-            }
-        }
+        Arc::new(Self { app, tls, stop, places: Places::new(OF_ADDRESS_MAX) })
     }
 }
 
@@ -184,8 +155,8 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
             }
         };
         match accepted {
-            Ok((tcp, address, permit)) => match door.place(address.ip()) {
-                Some(place) => drop(tokio::spawn(greet(tcp, address, place, permit))),
+            Ok((tcp, address, permit)) => match door.places.take(address.ip()) {
+                Some(place) => drop(tokio::spawn(greet(tcp, address, Arc::clone(&door), (place, permit)))),
                 None => tracing::warn!(%address, "too many connections of one address: one was refused"),
             },
             Err(error) => {
@@ -197,8 +168,13 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
     }
 }
 
-async fn greet(tcp: TcpStream, address: SocketAddr, place: Place, _permit: OwnedSemaphorePermit) {
-    let (door, peer) = (&place.door, Peer(address.ip()));
+async fn greet(
+    tcp: TcpStream,
+    address: SocketAddr,
+    door: Arc<Door>,
+    _held: (Place<IpAddr>, OwnedSemaphorePermit),
+) {
+    let (door, peer) = (&*door, Peer(address.ip()));
     let _ = tcp.set_nodelay(true);
     match &door.tls {
         None => converse(tcp, peer, door).await,

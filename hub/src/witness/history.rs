@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use lienthong_node::folder;
 use lienthong_node::identity::write_private;
 use lienthong_proto::note::{Note, Signature};
 use lienthong_proto::time::UnixMillis;
@@ -59,7 +60,7 @@ impl History {
 
     pub(super) fn add(&self, at: UnixMillis, note: &str) -> io::Result<()> {
         if let Some(dir) = self.path.parent() {
-            std::fs::create_dir_all(dir)?;
+            folder::make(dir)?;
         }
         let mut thinned = self.thinned.lock();
         let day = at.0 / 1_000 / DAY_SECONDS;
@@ -69,9 +70,11 @@ impl History {
         }
         let mut line = serde_json::to_vec(&PastRound { note: note.to_owned() })?;
         line.push(b'\n');
+        let fresh = !self.path.exists();
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         file.write_all(&line)?;
-        file.sync_data()
+        file.sync_data()?;
+        if fresh { folder::keep_name(&self.path) } else { Ok(()) }
     }
 
     /// Leaves the last round of each day before yesterday, and no line that was cut short.

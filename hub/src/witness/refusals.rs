@@ -95,7 +95,7 @@ impl Refusals {
     }
 
     fn keep(&self, standing: &BTreeMap<ReplicaId, Refused>) {
-        let kept = self.path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let kept = self.path.parent().map_or(Ok(()), lienthong_node::folder::make);
         let kept = kept.and_then(|()| write_private(&self.path, &serde_json::to_vec(standing)?));
         if let Err(error) = kept {
             tracing::error!(%error, "refusals of the ledger cannot be kept");

@@ -238,7 +238,7 @@ impl Rounds {
     }
 
     fn keep(&self, note: &str) -> io::Result<()> {
-        std::fs::create_dir_all(&self.dir)?;
+        lienthong_node::folder::make(&self.dir)?;
         write_private(&self.dir.join(FILE), &serde_json::to_vec(&Kept { note: note.to_owned() })?)
     }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
+use lienthong_proto::hash::{SigningKey, hmac_sha256};
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256 as SUITE;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkePrivateKey, HpkePublicKey};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use zeroize::Zeroizing;
 use crate::identity::read_secret;
 
 const INFO: &[u8] = b"lienthong backup object 1";
+/// What the key of receipts is bound to.
+const RECEIPTS: &[u8] = b"lienthong receipt key 1";
 const MAGIC: &[u8; 8] = b"LTBAK01\n";
 const KEY_BYTES: usize = 32;
 /// Plain bytes of a piece.
@@ -137,6 +140,15 @@ impl Identity {
     #[must_use]
     pub fn recipient(&self) -> Recipient {
         self.recipient
+    }
+
+    /// What its holder signs receipts by: made of the private half, and of use for nothing else.
+    ///
+    /// # Errors
+    /// [`RecipientError`] if the library makes no key of it.
+    pub fn receipt_key(&self) -> Result<SigningKey, RecipientError> {
+        let seed = Zeroizing::new(hmac_sha256(self.key.as_ref(), &[RECEIPTS]));
+        SigningKey::from_seed(&seed).map_err(|_| RecipientError::Identity)
     }
 }
 

@@ -10,6 +10,7 @@ use super::doctor::Doctor;
 use super::enrol::Enrol;
 use super::key::{KeyAction, KeyArguments};
 use super::proxy::ProxyArguments;
+use super::receipt::Receipt;
 use super::records::RecordsCommand;
 use super::recover::Recover;
 use super::verify::Verify;
@@ -157,6 +158,8 @@ pub enum Command {
     },
     /// Kiểm tra gói nhận từ tỉnh, không cần mạng · check a bundle from the province, offline
     Verify(Verify),
+    /// Ký biên nhận một gói đã nhận và kiểm tra, để gửi lại tỉnh · sign for a bundle that was received and checked, to be sent back
+    Receipt(Receipt),
     /// Tìm trục trặc thường gặp và nói cách sửa · find the usual trouble, and say what to do
     Doctor(Doctor),
     /// Kiểm tra toàn bộ nhật ký · judge the whole log
@@ -299,6 +302,7 @@ impl Command {
             Self::Notices { .. } | Self::Quarantine { .. } => "notices",
             Self::Log { .. } => "log",
             Self::Verify(_) => "verify",
+            Self::Receipt(_) => "receipt",
             Self::ApiToken { .. } => "api-token",
             Self::Doctor(_) => "doctor",
             Self::Open => "open",

@@ -40,7 +40,7 @@ impl Enrol {
         let token: Token = self.token.parse()?;
         let proxy = self.proxy.proxy(config)?;
         let trust = self.trust.as_deref().map(policy).transpose()?;
-        std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
+        crate::folder::make(data).with_context(|| data.display().to_string())?;
         let profile = enrol_through(data, (&self.hub, proxy.as_ref()), &token).await?;
         if let Some(trust) = trust {
             let path = trust_path(data);

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use lienthong_proto::disclosure::ReceiptSigner;
+use lienthong_proto::hash::Signer as _;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -55,7 +57,7 @@ pub enum KeyAction {
         /// Which
         file: PathBuf,
     },
-    /// Tạo cặp khóa cho bản sao lưu: khóa riêng vào tệp mới (cất nơi khác), in ra người nhận · make a pair for backups: the private half into a new file, to be kept elsewhere; the recipient is printed
+    /// Tạo cặp khóa cho bản sao lưu hoặc cơ quan: khóa riêng vào tệp mới (cất nơi khác), in ra người nhận và khóa ký biên nhận · make a pair for backups or an agency: the private half into a new file, to be kept elsewhere; the recipient and the signer of receipts are printed
     Pair {
         /// Which
         file: PathBuf,
@@ -90,7 +92,8 @@ pub fn new_key(file: &Path) -> anyhow::Result<Answer> {
 pub fn new_pair(file: &Path) -> anyhow::Result<Answer> {
     let (identity, line) = Identity::generate()?;
     write_new(file, &line)?;
-    Ok(Answer::done(json!({ "file": file, "recipient": identity.recipient() })))
+    let signer = ReceiptSigner(identity.receipt_key()?.public_key());
+    Ok(Answer::done(json!({ "file": file, "recipient": identity.recipient(), "signer": signer })))
 }
 
 fn write_new(file: &Path, line: &str) -> anyhow::Result<()> {

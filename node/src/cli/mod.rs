@@ -10,6 +10,7 @@ mod import;
 mod key;
 mod password;
 mod proxy;
+mod receipt;
 mod records;
 mod recover;
 mod verify;
@@ -91,6 +92,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&answer, "verify", cli.json, tongue);
             Ok(answer.exit)
         }
+        Command::Receipt(receipt) => {
+            let answer = receipt.run(&data)?;
+            print_answer(&answer, "receipt", cli.json, tongue);
+            Ok(answer.exit)
+        }
         Command::Check => {
             let identity = NodeIdentity::load(&data)?.context("máy chưa ghi danh · not enrolled")?;
             let nothing = std::collections::BTreeMap::new();
@@ -99,13 +105,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             print_answer(&answer, "check", cli.json, tongue);
             Ok(answer.exit)
         }
-        Command::Key { action: KeyAction::New { file } } => {
-            let answer = new_key(file)?;
-            print_answer(&answer, "key", cli.json, tongue);
-            Ok(answer.exit)
-        }
-        Command::Key { action: KeyAction::Pair { file } } => {
-            let answer = new_pair(file)?;
+        Command::Key { action: action @ (KeyAction::New { file } | KeyAction::Pair { file }) } => {
+            let one = matches!(action, KeyAction::New { .. });
+            let answer = if one { new_key(file)? } else { new_pair(file)? };
             print_answer(&answer, "key", cli.json, tongue);
             Ok(answer.exit)
         }
@@ -426,6 +428,7 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
         | Command::Officer { .. }
         | Command::Check
         | Command::Verify(_)
+        | Command::Receipt(_)
         | Command::Key { .. }
         | Command::Doctor(_)
         | Command::Records(_) => Request::Status,

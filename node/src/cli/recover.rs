@@ -46,7 +46,7 @@ impl Recover {
     ) -> anyhow::Result<u8> {
         let token: Option<Token> = self.token.as_deref().map(str::parse).transpose()?;
         let proxy = self.proxy.proxy(config)?;
-        std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
+        crate::folder::make(data).with_context(|| data.display().to_string())?;
         let catalogue = in_force(data, config.path(None, "catalogue").as_deref())?;
         let identity = private_key(self.identity.as_deref())?;
         let from = self.from.as_ref();

@@ -42,10 +42,7 @@ impl Verify {
     /// Checks; the answer's exit is 0 if everything holds.
     pub(super) fn run(&self, data: &Path, json: bool, tongue: Tongue) -> anyhow::Result<Answer> {
         let catalogue = Catalogue::embedded()?;
-        let trust = match &self.trust {
-            Some(path) => policy(path)?,
-            None => enrolled(data)?,
-        };
+        let trust = trusted(data, self.trust.as_deref())?;
         let identity = self.key.as_deref().map(Identity::read).transpose().context("--key")?;
         match notice(&self.bundle, identity.as_ref(), &trust) {
             Ok(Some(notice)) => return Ok(said_notice(&notice, json, tongue)),
@@ -73,15 +70,7 @@ impl Verify {
                 }
                 Ok(Answer::done(serde_json::Value::Null))
             }
-            Err(VerifyError::Refused(refused)) => {
-                let error =
-                    format!("✗ {} · ✗ {}", half(&refused.to_string(), 0), half(&refused.to_string(), 1));
-                Ok(Answer {
-                    body: json!({ "valid": false, "object": refused.object, "reason": refused.why, "error": error }),
-                    exit: 1,
-                })
-            }
-            Err(error) => Ok(Answer { body: json!({ "valid": false, "error": error.to_string() }), exit: 1 }),
+            Err(error) => Ok(refused(&error)),
         }
     }
 
@@ -139,6 +128,27 @@ fn said_notice(notice: &ErasureNotice, json: bool, tongue: Tongue) -> Answer {
         ),
     ));
     Answer::done(serde_json::Value::Null)
+}
+
+/// What is answered of a bundle that does not hold.
+pub(super) fn refused(error: &VerifyError) -> Answer {
+    let body = match error {
+        VerifyError::Refused(refused) => {
+            let said = refused.to_string();
+            let error = format!("✗ {} · ✗ {}", half(&said, 0), half(&said, 1));
+            json!({ "valid": false, "object": refused.object, "reason": refused.why, "error": error })
+        }
+        error => json!({ "valid": false, "error": error.to_string() }),
+    };
+    Answer { body, exit: 1 }
+}
+
+/// Whom to believe: a policy's keys, or the ledger this node is enrolled with.
+pub(super) fn trusted(data: &Path, file: Option<&Path>) -> anyhow::Result<Trust> {
+    match file {
+        Some(path) => Ok(policy(path)?),
+        None => enrolled(data),
+    }
 }
 
 fn half(text: &str, which: usize) -> &str {

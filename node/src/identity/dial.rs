@@ -112,7 +112,7 @@ pub(crate) async fn dial(address: &str, way: &Way, config: Arc<ClientConfig>) ->
         .map_err(|_| bad())?
         .connect_timeout(DIAL_TIMEOUT)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_interval(Duration::from_secs(40))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(false);
     let connector = tokio_rustls::TlsConnector::from(config);

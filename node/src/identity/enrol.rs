@@ -257,6 +257,7 @@ fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Pr
         province: reply.province.clone(),
         hub_replica: ReplicaId::from_slice(&reply.hub_replica).ok_or(EnrolError::Reply("hub replica"))?,
         ledger_key: hex::encode(&reply.ledger_key),
+        receipt_keys: Vec::new(),
         cosigner_key: hex::encode(&reply.cosigner_key),
         recovery_key: hex::encode(&reply.recovery_key),
         chain: reply.chain.iter().map(hex::encode).collect(),

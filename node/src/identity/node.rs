@@ -7,6 +7,7 @@ use lienthong_proto::authority::AuthorityError;
 use lienthong_proto::checkpoint::Origin;
 use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::receipt_key::{Asked, ReceiptKey, ReceiptKeys, receipt_seconds};
 use lienthong_proto::succession::{self, Ledger, SuccessionError};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
@@ -43,7 +44,7 @@ pub struct Profile {
     pub hub_replica: ReplicaId,
     /// The ledger's Ed25519 key, hex.
     pub ledger_key: String,
-    /// The receipts' Ed25519 key, hex.
+    /// The first of the receipts' Ed25519 keys, hex.
     pub cosigner_key: String,
     /// The offline recovery key's public half, hex.
     pub recovery_key: String,
@@ -57,6 +58,9 @@ pub struct Profile {
     /// The signed statements by which the ledger known came to follow the one of enrolment, the oldest first.
     #[serde(default)]
     pub successions: Vec<String>,
+    /// The further keys of receipts that the ledger known names: each as text, and its first second.
+    #[serde(default)]
+    pub receipt_keys: Vec<(String, u64)>,
 }
 
 impl std::fmt::Debug for Profile {
@@ -113,11 +117,12 @@ pub struct NodeIdentity {
     way: Way,
 }
 
-/// The ledger known, and how it came to be.
+/// The ledger known, how it came to be, and which further keys of receipts it names.
 #[derive(Debug, Clone)]
 struct Known {
     ledger: Ledger,
     successions: Vec<String>,
+    receipt_keys: ReceiptKeys,
 }
 
 impl std::fmt::Debug for NodeIdentity {
@@ -163,11 +168,16 @@ impl NodeIdentity {
         let origin = origin.map_err(|error| malformed(error.to_string()))?;
         let ledger = Ledger { origin, key: key(&profile.ledger_key)? };
         let (recovery_key, province) = (key(&profile.recovery_key)?, province_of(&profile));
+        let mut receipt_keys = ReceiptKeys::default();
+        for (key, from_seconds) in &profile.receipt_keys {
+            let verifier = key.parse().map_err(|_| malformed("a key of receipts".to_owned()))?;
+            receipt_keys.take(ReceiptKey { verifier, from_seconds: *from_seconds });
+        }
         let root = der(&profile.root).map_err(|error| malformed(error.to_string()))?;
         let trusted = Trusted::of(root, &profile.authority, &province, recovery_key)?;
         Ok(Some(Self {
             trusted: RwLock::new(trusted),
-            known: RwLock::new(Known { ledger, successions: profile.successions.clone() }),
+            known: RwLock::new(Known { ledger, successions: profile.successions.clone(), receipt_keys }),
             recovery_key,
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
             provincial_key: read("provincial.key")?.into(),
@@ -210,7 +220,7 @@ impl NodeIdentity {
     ) -> Result<(), IdentityError> {
         let dir = folder(data);
         let io = |path: &Path, source| IdentityError::Io { path: path.display().to_string(), source };
-        std::fs::create_dir_all(&dir).map_err(|source| io(&dir, source))?;
+        crate::folder::make(&dir).map_err(|source| io(&dir, source))?;
         let profile_json = serde_json::to_vec_pretty(profile).map_err(|error| IdentityError::Malformed {
             path: "profile.json".into(),
             reason: error.to_string(),
@@ -303,9 +313,36 @@ impl NodeIdentity {
         let chain = self.certified.read().chain.iter().map(hex::encode).collect();
         let (ledger, taken) = succession::follow(&known.ledger, notes, self.recovery_key)?;
         let successions = [&known.successions[..], &taken].concat();
-        self.keep(chain, (&ledger, successions.clone()), &self.trusted.read())?;
-        *known = Known { ledger: ledger.clone(), successions };
+        // Another ledger names its keys of receipts itself, from the first on.
+        let next = Known { ledger: ledger.clone(), successions, receipt_keys: ReceiptKeys::default() };
+        self.keep(chain, &next, &self.trusted.read())?;
+        *known = next;
         Ok(ledger)
+    }
+
+    /// The further keys of receipts that the ledger known names.
+    #[must_use]
+    pub fn receipt_keys(&self) -> ReceiptKeys {
+        self.known.read().receipt_keys.clone()
+    }
+
+    /// Keeps further keys of receipts that the ledger known names, before one is used; whether any was new.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if they cannot be kept; what was known stays then.
+    pub fn name_receipt_keys(&self, keys: Vec<ReceiptKey>) -> Result<bool, IdentityError> {
+        let mut known = self.known.write();
+        let mut next = known.clone();
+        for key in keys {
+            next.receipt_keys.take(key);
+        }
+        if next.receipt_keys == known.receipt_keys {
+            return Ok(false);
+        }
+        let chain = self.certified.read().chain.iter().map(hex::encode).collect();
+        self.keep(chain, &next, &self.trusted.read())?;
+        *known = next;
+        Ok(true)
     }
 
     /// The name the hub cosigns receipts with.
@@ -314,10 +351,14 @@ impl NodeIdentity {
         cosigner_name(&self.profile.domain, &self.profile.province)
     }
 
-    /// The key the hub cosigns receipts with.
+    /// The key that must have cosigned a receipt: that of its date.
     #[must_use]
-    pub fn cosigner_key(&self) -> [u8; 32] {
-        self.cosigner_key
+    pub fn cosigner_key(&self, receipt: &str) -> [u8; 32] {
+        let known = self.known.read();
+        match known.receipt_keys.at(receipt_seconds(receipt).unwrap_or_default()) {
+            Asked::First => self.cosigner_key,
+            Asked::Named(key) => *key.key(),
+        }
     }
 
     /// Certificate and key, of one another.
@@ -367,23 +408,23 @@ impl NodeIdentity {
         let dir = folder(&self.data);
         let next = certified.renewed(&dir, chain)?;
         let hex = next.chain.iter().map(hex::encode).collect();
-        self.keep(hex, (&known.ledger, known.successions.clone()), &self.trusted.read())?;
+        self.keep(hex, &known, &self.trusted.read())?;
         let moved = next.key_hash() != certified.key_hash();
         *certified = next;
         if moved { settle(&dir) } else { Ok(()) }
     }
 
-    fn keep(
-        &self,
-        chain: Vec<String>,
-        (ledger, successions): (&Ledger, Vec<String>),
-        trusted: &Trusted,
-    ) -> Result<(), IdentityError> {
+    fn keep(&self, chain: Vec<String>, known: &Known, trusted: &Trusted) -> Result<(), IdentityError> {
+        let Known { ledger, successions, receipt_keys } = known;
         let profile = Profile {
             chain,
             hub_replica: ledger.origin.replica(),
             ledger_key: hex::encode(ledger.key),
-            successions,
+            successions: successions.clone(),
+            receipt_keys: receipt_keys
+                .iter()
+                .map(|key| (key.verifier.to_string(), key.from_seconds))
+                .collect(),
             root: hex::encode(&trusted.root),
             authority: trusted.note.clone(),
             ..self.profile.clone()
@@ -438,7 +479,7 @@ impl NodeIdentity {
         let chain = self.certified.read().chain.iter().map(hex::encode).collect();
         let mut trusted = self.trusted.write();
         let Some(next) = next(&trusted)? else { return Ok(false) };
-        self.keep(chain, (&known.ledger, known.successions.clone()), &next)?;
+        self.keep(chain, &known, &next)?;
         *trusted = next;
         Ok(true)
     }

@@ -107,7 +107,7 @@ pub fn open(dir: &Path, replica: ReplicaId, disk: Disk) -> Result<Opened, OpenEr
 /// [`OpenError`]; nothing is changed if a key is missing.
 pub fn open_sealed(dir: &Path, replica: ReplicaId, disk: Disk, keys: &KeyRing) -> Result<Opened, OpenError> {
     let io = |source| OpenError::Io { path: dir.display().to_string(), source };
-    std::fs::create_dir_all(dir).map_err(io)?;
+    crate::folder::make(dir).map_err(io)?;
     let (anchor_file, anchor) = AnchorFile::open(dir).map_err(io)?;
     let mut walk = Walk::new(dir, replica, anchor.as_ref().map_or(0, |anchor| anchor.next));
     walk.keys = Some(keys);

@@ -1,10 +1,12 @@
 //! Marks and probes in the view.
 
+use std::collections::BTreeSet;
+
 use lienthong_proto::ids::RecordId;
-use lienthong_proto::quality::{Index, Mark};
+use lienthong_proto::quality::{Expect, Index, Judgement, Mark, Probe, Upkeep};
 
 use crate::dataset::Key;
-use crate::store::{Keyspace, View, ViewError};
+use crate::store::{Batch, Keyspace, View, ViewError};
 
 /// Who publishes which mark, as the view has it but for one record, of which it is known better.
 pub(super) struct ViewIndex<'a> {
@@ -49,6 +51,16 @@ impl Index for ViewIndex<'_> {
     }
 }
 
+/// The place of those among a mark's records that only ask whether it has any, or more than one: where that does not
+/// change, they need not be gone through, however many they are.
+pub(super) fn plain(mark: &Mark) -> Mark {
+    let mut plain = *mark;
+    if let Some(last) = plain.0.last_mut() {
+        *last ^= 1;
+    }
+    plain
+}
+
 /// Visits the records under a mark.
 pub(super) fn keys_of(
     view: &dyn View,
@@ -64,4 +76,57 @@ pub(super) fn keys_of(
 /// The place of a record under a mark.
 pub(super) fn marked(mark: &Mark, key: &Key) -> Vec<u8> {
     [&mark.0[..], &key[..]].concat()
+}
+
+/// Gathers the others that look for a mark, up to so many; whether these are all.
+pub(super) fn crowd(
+    view: &dyn View,
+    place: &Mark,
+    own: &Key,
+    most: usize,
+    others: &mut BTreeSet<Key>,
+) -> Result<bool, ViewError> {
+    let mut whole = true;
+    keys_of(view, Keyspace::Probe, place, &mut |other| {
+        if other != own {
+            whole = others.len() < most;
+            if whole {
+                others.insert(*other);
+            }
+        }
+        whole
+    })?;
+    Ok(whole)
+}
+
+/// What a record publishes and looks for, from now on, by how it was judged and is.
+pub(super) fn note(
+    key: &Key,
+    upkeep: &Upkeep,
+    (before, after): (Option<&Judgement>, Option<&Judgement>),
+    batch: &mut Batch,
+) {
+    for mark in &upkeep.withdrawn {
+        batch.delete(Keyspace::Mark, &marked(mark, key));
+    }
+    for mark in &upkeep.published {
+        batch.put(Keyspace::Mark, &marked(mark, key), &[]);
+    }
+    let (before, after) = (probed(before), probed(after));
+    for place in before.difference(&after) {
+        batch.delete(Keyspace::Probe, &marked(place, key));
+    }
+    for place in after.difference(&before) {
+        batch.put(Keyspace::Probe, &marked(place, key), &[]);
+    }
+}
+
+/// Where a record stands among those that look for marks.
+fn probed(judgement: Option<&Judgement>) -> BTreeSet<Mark> {
+    let place = |probe: &Probe, mark: &Mark| match probe.expect {
+        Expect::Unique | Expect::Present => plain(mark),
+        Expect::AtLeast(_) | Expect::AtMost(_) | Expect::Exactly(_) | Expect::Alike => *mark,
+    };
+    let probes = judgement.into_iter().flat_map(|judgement| &judgement.probes);
+    probes.flat_map(|probe| probe.marks.iter().map(move |mark| place(probe, mark))).collect()
 }

@@ -10,7 +10,8 @@ use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::{Catalogue, CatalogueError, Dimension};
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::quality::{
-    Defect, Index as _, Judgement, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Totals, Upkeep, Waiver,
+    Defect, Expect, Index as _, Judgement, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Totals,
+    Upkeep, Waiver,
 };
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Waivers;
 use super::course::judged;
-use super::index::{ViewIndex, keys_of, marked};
+use super::index::{ViewIndex, crowd, note, plain};
 use super::kept::{JUDGEMENT_BYTES_MAX, Kept};
 use super::outbox::Outbox;
 use super::written::written;
@@ -38,8 +39,10 @@ const NICE: i32 = 15;
 const QUIET: Duration = Duration::from_secs(2);
 /// A step is made at least so often, however much is written.
 const BUSY: Duration = Duration::from_secs(10);
-/// A crowd of more equals is not gone through where one more of them cannot matter.
+/// A crowd of more that are counted is not gone through where one more of them cannot matter.
 const CROWD: usize = 4_096;
+/// So many are counted to see whether one more can matter to a crowd.
+const CROWD_COUNTED: u64 = CROWD as u64 + 2;
 /// How long an answer is held back until everything is judged.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The fingerprint of the rules, then the log's size that was gone through.
@@ -429,14 +432,15 @@ impl Keeper {
         let book = &*self.book()?;
         let mut judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
         if judgement.as_mut().is_some_and(|judgement| judgement.bound(JUDGEMENT_BYTES_MAX)) {
-            tracing::warn!(%id, record_type, "more is wrong with a record than is kept of it");
+            tracing::warn!(record_type, "more is wrong with a record than is kept of it");
         }
-        let upkeep = Upkeep::between(before.as_ref().map(|kept| &kept.judgement), judgement.as_ref());
+        let former = before.as_ref().map(|kept| &kept.judgement);
+        let upkeep = Upkeep::between(former, judgement.as_ref());
         let own =
             judgement.as_ref().map_or_else(Vec::new, |judgement| judgement.published().copied().collect());
         let index = ViewIndex { view: self.dataset.view().as_ref(), own: Some((*key, own)) };
         let mut batch = Batch::default();
-        note(key, &upkeep, &mut batch);
+        note(key, &upkeep, (former, judgement.as_ref()), &mut batch);
         let mut sums = Sums { keeper: self, sums: BTreeMap::new() };
         let again = |judgement: &Judgement| {
             judgement.judge_again.map(|day| [&day.to_be_bytes()[..], &key[..]].concat())
@@ -481,16 +485,22 @@ impl Keeper {
         let mut touched = BTreeMap::new();
         let came = upkeep.published.iter().map(|mark| (mark, true));
         for (mark, came) in came.chain(upkeep.withdrawn.iter().map(|mark| (mark, false))) {
-            let after = index.count(mark, u64::MAX)?;
-            let before = if came { after.saturating_sub(1) } else { after + 1 };
             let mut others = BTreeSet::new();
-            keys_of(index.view, Keyspace::Probe, mark, &mut |other| {
-                if other != key {
-                    others.insert(*other);
-                }
-                others.len() <= CROWD
-            })?;
-            if others.len() > CROWD && before.min(after) > CROWD as u64 {
+            // Beyond what these tell apart nothing need be counted: one more of a crowd is nothing to any of it.
+            let few = Expect::Unique.count_max() + 1;
+            let after = index.count(mark, few)?;
+            let before = if came { after.saturating_sub(1) } else { after + 1 };
+            if [Expect::Unique, Expect::Present].into_iter().any(|plain| plain.tells_apart(before, after)) {
+                crowd(index.view, &plain(mark), key, usize::MAX, &mut others)?;
+            }
+            let counted = others.len();
+            let whole = crowd(index.view, mark, key, counted.saturating_add(CROWD), &mut others)?;
+            if others.is_empty() {
+                continue;
+            }
+            let after = if others.len() > counted { index.count(mark, CROWD_COUNTED)? } else { after };
+            let before = if came { after.saturating_sub(1) } else { after + 1 };
+            if !whole && before.min(after) > CROWD as u64 {
                 continue;
             }
             for other in others {
@@ -672,22 +682,6 @@ impl Keeper {
             None if unit.is_some() => Vec::new(),
             None => book.gaps(&index, as_of)?,
         })
-    }
-}
-
-/// What a record publishes and looks for, from now on.
-fn note(key: &Key, upkeep: &Upkeep, batch: &mut Batch) {
-    for mark in &upkeep.withdrawn {
-        batch.delete(Keyspace::Mark, &marked(mark, key));
-    }
-    for mark in &upkeep.published {
-        batch.put(Keyspace::Mark, &marked(mark, key), &[]);
-    }
-    for mark in &upkeep.released {
-        batch.delete(Keyspace::Probe, &marked(mark, key));
-    }
-    for mark in &upkeep.probed {
-        batch.put(Keyspace::Probe, &marked(mark, key), &[]);
     }
 }
 

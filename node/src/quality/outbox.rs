@@ -1,6 +1,7 @@
 //! What the province tells units about their records, in an order each unit can follow with a cursor: a record
 //! stands in its unit's outbox once, at the number of what was said of it last.
 
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
 use lienthong_proto::bytes::{Malformed, Reader, Writer};
@@ -61,6 +62,10 @@ pub struct Telling {
 pub(super) struct Outbox {
     cursor: Mutex<ToldCursor>,
     news: watch::Sender<u64>,
+    /// For those who follow one unit: of many units few have news.
+    units: Mutex<HashMap<UnitCode, watch::Sender<u64>>>,
+    /// Whose outbox has something that was not announced yet.
+    waiting: Mutex<BTreeSet<UnitCode>>,
 }
 
 impl Outbox {
@@ -70,7 +75,8 @@ impl Outbox {
             Some(cursor) => cursor,
             None => Self::fresh(dataset)?,
         };
-        Ok(Self { cursor: Mutex::new(cursor), news: watch::channel(cursor.next).0 })
+        let (units, waiting) = (Mutex::default(), Mutex::default());
+        Ok(Self { cursor: Mutex::new(cursor), news: watch::channel(cursor.next).0, units, waiting })
     }
 
     fn fresh(dataset: &Dataset) -> Result<ToldCursor, QualityError> {
@@ -86,6 +92,9 @@ impl Outbox {
         let fresh = Self::fresh(dataset)?;
         *self.cursor.lock() = fresh;
         self.news.send_replace(fresh.next);
+        for unit in self.units.lock().values() {
+            unit.send_replace(fresh.next);
+        }
         Ok(())
     }
 }
@@ -95,6 +104,15 @@ impl Keeper {
     #[must_use]
     pub fn news(&self) -> Option<watch::Receiver<u64>> {
         self.outbox.as_ref().map(|outbox| outbox.news.subscribe())
+    }
+
+    /// As [`Keeper::news`], of one unit's outbox alone.
+    #[must_use]
+    pub fn news_of(&self, unit: &UnitCode) -> Option<watch::Receiver<u64>> {
+        let outbox = self.outbox.as_ref()?;
+        let mut units = outbox.units.lock();
+        let unit = units.entry(unit.clone()).or_insert_with(|| watch::channel(0).0);
+        Some(unit.subscribe())
     }
 
     /// Puts a record into its unit's outbox, if what is to be told of it has changed.
@@ -127,6 +145,7 @@ impl Keeper {
         batch.put(Keyspace::Meta, TELLING, &cursor.encode());
         batch.put(Keyspace::Outbox, &place(unit, at.number), key);
         batch.put(Keyspace::Told, key, &at.encode());
+        outbox.waiting.lock().insert(at.unit);
         Ok(())
     }
 
@@ -135,6 +154,12 @@ impl Keeper {
         if let Some(outbox) = &self.outbox {
             let next = outbox.cursor.lock().next;
             outbox.news.send_if_modified(|last| std::mem::replace(last, next) != next);
+            // Behind the number up to which an outbox is read.
+            let waiting = std::mem::take(&mut *outbox.waiting.lock());
+            let units = outbox.units.lock();
+            for unit in waiting.iter().filter_map(|unit| units.get(unit)) {
+                unit.send_replace(next);
+            }
         }
     }
 

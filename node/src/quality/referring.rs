@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lienthong_proto::change::path;
 use lienthong_proto::ids::RecordId;
 
-use super::index::keys_of;
+use super::index::{keys_of, plain};
 use super::{Keeper, QualityError};
 use crate::dataset::{Key, RecordState};
 use crate::store::Keyspace;
@@ -25,8 +25,8 @@ impl Keeper {
             }
             let Some(key) = self.dataset().key(record_type, *id) else { continue };
             let Some(kept) = self.kept(&key)? else { continue };
-            for mark in kept.judgement.published() {
-                keys_of(self.dataset().view().as_ref(), Keyspace::Probe, mark, &mut |other| {
+            for mark in kept.judgement.published().flat_map(|mark| [*mark, plain(mark)]) {
+                keys_of(self.dataset().view().as_ref(), Keyspace::Probe, &mark, &mut |other| {
                     keys.insert(*other);
                     true
                 })?;

@@ -242,6 +242,70 @@ fn what_is_kept_out_changes_nothing_under_a_lock() {
     assert!(!broken());
 }
 
+/// Goal: however many refer to a record that comes later than they do, none of them goes on saying that it is missing.
+/// Method: more than are gone through where one more cannot matter.
+#[test]
+fn a_crowd_that_refers_to_one_is_judged_again_when_it_comes() {
+    let mut bench = Bench::new(Arc::new(MemoryView::default())).unwrap();
+    let keeper = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
+    let crowd = 4_200;
+    for day in 0..crowd {
+        let values = BTreeMap::from([
+            ("dang_vien_id".to_owned(), Value::Text("033070000001".to_owned())),
+            ("ngay_gioi_thieu".to_owned(), Value::Date(day)),
+        ]);
+        let draft = Draft {
+            record_type: "chuyen_sinh_hoat".to_owned(),
+            owner: UNITS[0].parse().unwrap(),
+            values,
+            intent: Intent::Assert,
+            author: "test".to_owned(),
+        };
+        bench.journal.stage(draft, clock()).unwrap();
+    }
+    bench.journal.commit().unwrap();
+    bench.journal.flush().unwrap();
+    let missing = |keeper: &Keeper| {
+        keeper.settle().unwrap();
+        let (book, mut count) = (keeper.book().unwrap(), 0);
+        keeper
+            .each_defective("chuyen_sinh_hoat", None, keeper.today(), &mut |_, _, defects| {
+                count += i32::from(defects.iter().any(|it| book.rule(it.rule).id == "REF_UNKNOWN"));
+                true
+            })
+            .unwrap();
+        count
+    };
+    assert_eq!(missing(&keeper), crowd);
+    bench.write(&member(1, 0)).unwrap();
+    assert_eq!(missing(&keeper), 0);
+}
+
+/// Goal: of many units that listen only the one that is told something hears that there is news.
+#[test]
+fn news_of_one_unit_wake_no_other() {
+    let mut bench = Bench::new(Arc::new(MemoryView::default())).unwrap();
+    let catalogue = Arc::clone(&bench.catalogue);
+    let keeper = Keeper::open_telling(bench.dataset.clone(), catalogue, clock).unwrap();
+    let [mut told, other] = UNITS.map(|unit| keeper.news_of(&unit.parse().unwrap()).unwrap());
+    // Two of one name and birth date: each is a doubt about the other.
+    bench.write(&member(1, 0)).unwrap();
+    bench.write(&member(2, 0)).unwrap();
+    keeper.settle().unwrap();
+    assert!(told.has_changed().unwrap() && !other.has_changed().unwrap());
+    let next = *told.borrow_and_update();
+    let telling = keeper.telling(&UNITS[0].parse().unwrap(), ToldCursor::default(), 64).unwrap().unwrap();
+    assert_eq!((telling.told.len(), telling.cursor.next), (2, next));
+    bench.write(&member(2, 1)).unwrap();
+    keeper.settle().unwrap();
+    assert!(told.has_changed().unwrap() && !other.has_changed().unwrap());
+}
+
+/// A good member of the first unit.
+fn member(number: u8, name: usize) -> Member {
+    Member { number, name, unit: 0, late: false, complete: true, state: 0, reason: false }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

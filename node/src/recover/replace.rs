@@ -81,7 +81,7 @@ pub async fn replace_through(
     let begun = marked.is_some() && old.as_ref().is_some_and(|there| marked != Some(Some(there.replica())));
     if !begun {
         if NodeIdentity::load(&next)?.is_none() {
-            std::fs::create_dir_all(&next).map_err(io(&next))?;
+            crate::folder::make(&next).map_err(io(&next))?;
             match (token, &old) {
                 (Some(token), _) => {
                     let address = hub.or_else(|| old.as_ref().map(|old| old.profile().hub.as_str()));
@@ -154,7 +154,7 @@ pub fn from_backup(data: &Path, backup: &Path, identity: Option<Identity>) -> Re
         if part.exists() {
             std::fs::remove_dir_all(&part).map_err(io(&part))?;
         }
-        std::fs::create_dir_all(&part).map_err(io(&part))?;
+        crate::folder::make(&part).map_err(io(&part))?;
         target.lay_out(&manifest.files, &part, |path| Some(path.to_owned()))?;
         std::fs::rename(&part, &kept).map_err(io(&part))?;
         sync_folder(&data.join(RETIRED))?;
@@ -239,7 +239,7 @@ pub(super) fn erase_again(data: &Path) -> Result<(), RecoverError> {
 /// Sets the old replica's files aside.
 fn retire(data: &Path, replica: ReplicaId) -> Result<(), RecoverError> {
     let kept = retired(data, replica);
-    std::fs::create_dir_all(&kept).map_err(io(&kept))?;
+    crate::folder::make(&kept).map_err(io(&kept))?;
     for part in PARTS {
         let from = data.join(part);
         if from.exists() {

@@ -60,7 +60,10 @@ pub(super) const NUMBERS: &[u8] = b"numbers";
 pub(super) const FED: &[u8] = b"fed";
 
 pub(super) fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numbers, Fed), JournalError> {
-    let state = |source| JournalError::Dataset(DatasetError::State(source));
+    let state = |source| {
+        view.distrust();
+        JournalError::Dataset(DatasetError::State(source))
+    };
     let frontier = match view.get(Keyspace::Meta, FRONTIER)? {
         Some(bytes) => Frontier::decode(&bytes).map_err(state)?,
         None => Frontier::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures::executor::block_on;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, Sequence};
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::behind::Behind;
 use super::{Again, Author, ComposeError, Draft, Fed, FeedPiece, Head, Journal, JournalError};
+use crate::ask::ask;
 use crate::dataset::Dataset;
 use crate::log::{HashFile, LogReader};
 use crate::observe::Job;
@@ -163,22 +165,14 @@ impl Replica {
     /// Writes drafts durably; each gets its own answer, in order.
     pub async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
         let count = drafts.len();
-        let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Write(drafts, answer)).await.is_err() {
-            return self.refusals(count);
-        }
-        answered.await.unwrap_or_else(|_| self.refusals(count))
+        let written = ask(&self.commands, |answer| Command::Write(drafts, answer)).await;
+        written.unwrap_or_else(|| std::iter::repeat_with(|| Err(self.refusal())).take(count).collect())
     }
 
     /// As [`Replica::write`], from a thread that may block.
     #[must_use]
     pub fn write_blocking(&self, drafts: Vec<Draft>) -> Vec<Result<Written, WriteError>> {
-        let count = drafts.len();
-        let (answer, answered) = oneshot::channel();
-        if self.commands.blocking_send(Command::Write(drafts, answer)).is_err() {
-            return self.refusals(count);
-        }
-        answered.blocking_recv().unwrap_or_else(|_| self.refusals(count))
+        block_on(self.write(drafts))
     }
 
     /// Logs an event durably.
@@ -186,11 +180,8 @@ impl Replica {
     /// # Errors
     /// [`WriteError`] if it was not accepted.
     pub async fn event(&self, event: Event) -> Result<Sequence, WriteError> {
-        let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Event(event, answer)).await.is_err() {
-            return Err(self.refusal());
-        }
-        answered.await.unwrap_or_else(|_| Err(self.refusal()))
+        let logged = ask(&self.commands, |answer| Command::Event(event, answer)).await;
+        logged.unwrap_or_else(|| Err(self.refusal()))
     }
 
     /// Signs for how many changes of each type the log has, unless nothing was written since it last did.
@@ -198,11 +189,8 @@ impl Replica {
     /// # Errors
     /// [`WriteError`] if it was not accepted.
     pub async fn tally(&self, actor: String) -> Result<Option<Sequence>, WriteError> {
-        let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Tally(actor, answer)).await.is_err() {
-            return Err(self.refusal());
-        }
-        answered.await.unwrap_or_else(|_| Err(self.refusal()))
+        let signed = ask(&self.commands, |answer| Command::Tally(actor, answer)).await;
+        signed.unwrap_or_else(|| Err(self.refusal()))
     }
 
     /// As [`Replica::event`], from a thread that may block.
@@ -210,11 +198,7 @@ impl Replica {
     /// # Errors
     /// [`WriteError`] if it was not accepted.
     pub fn event_blocking(&self, event: Event) -> Result<Sequence, WriteError> {
-        let (answer, answered) = oneshot::channel();
-        if self.commands.blocking_send(Command::Event(event, answer)).is_err() {
-            return Err(self.refusal());
-        }
-        answered.blocking_recv().unwrap_or_else(|_| Err(self.refusal()))
+        block_on(self.event(event))
     }
 
     /// Takes a piece of the feed in durably.
@@ -222,10 +206,8 @@ impl Replica {
     /// # Errors
     /// [`FeedError`]; nothing of it was taken then.
     pub async fn feed(&self, piece: FeedPiece) -> Result<(), FeedError> {
-        let refusal = || FeedError::Failed(self.failure().unwrap_or_else(|| Arc::from(ENDING)));
-        let (answer, answered) = oneshot::channel();
-        self.commands.send(Command::Feed(piece, answer)).await.map_err(|_| refusal())?;
-        answered.await.unwrap_or_else(|_| Err(refusal()))
+        let taken = ask(&self.commands, |answer| Command::Feed(piece, answer)).await;
+        taken.unwrap_or_else(|| Err(FeedError::Failed(self.ending())))
     }
 
     /// Puts records made again from the log in the place of those in the view; how many were different.
@@ -233,10 +215,8 @@ impl Replica {
     /// # Errors
     /// Why not, for people.
     pub async fn remake(&self, again: Box<dyn Again>) -> Result<u64, Arc<str>> {
-        let refusal = || self.failure().unwrap_or_else(|| Arc::from(ENDING));
-        let (answer, answered) = oneshot::channel();
-        self.commands.send(Command::Remake(again, answer)).await.map_err(|_| refusal())?;
-        answered.await.unwrap_or_else(|_| Err(refusal()))
+        let remade = ask(&self.commands, |answer| Command::Remake(again, answer)).await;
+        remade.unwrap_or_else(|| Err(self.ending()))
     }
 
     /// Up to where the feed was taken, as it grows.
@@ -247,18 +227,12 @@ impl Replica {
 
     /// Brings what was accepted to the view, from a thread that may block; nothing if the store failed.
     pub fn flush_blocking(&self) {
-        let (answer, answered) = oneshot::channel();
-        if self.commands.blocking_send(Command::Flush(answer)).is_ok() {
-            let _ = answered.blocking_recv();
-        }
+        let _ = block_on(ask(&self.commands, Command::Flush));
     }
 
     /// Ends the writer: what was accepted is in the view and anchored.
     pub async fn close(&self) {
-        let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Close(answer)).await.is_ok() {
-            let _ = answered.await;
-        }
+        let _ = ask(&self.commands, Command::Close).await;
     }
 
     /// The merged state.
@@ -304,11 +278,11 @@ impl Replica {
     }
 
     fn refusal(&self) -> WriteError {
-        WriteError::Failed(self.failure().unwrap_or_else(|| Arc::from(ENDING)))
+        WriteError::Failed(self.ending())
     }
 
-    fn refusals(&self, count: usize) -> Vec<Result<Written, WriteError>> {
-        std::iter::repeat_with(|| Err(self.refusal())).take(count).collect()
+    fn ending(&self) -> Arc<str> {
+        self.failure().unwrap_or_else(|| Arc::from(ENDING))
     }
 }
 

@@ -28,10 +28,15 @@ const LOCKED: &str = "could not acquire lock";
 /// How many replaced values are freed by one look: the epochs' bags hold 64, and more than one goes at a time.
 const REPLACED_AT_A_TIME: usize = 64;
 
+/// A file of this ending beside a view's folder says that damage was met in it: it is made again at its next opening.
+const SUSPECT: &str = "suspect";
+
 /// A view kept by sled.
 #[derive(Debug)]
 pub struct SledView {
     tree: sled::Db,
+    /// Where it is said that the view is damaged; nowhere if it is only looked at.
+    suspicion: Option<PathBuf>,
     /// How it is sealed, if it is. A commit holds it until it is done.
     cover: Option<RwLock<Arc<Cover>>>,
 }
@@ -61,7 +66,14 @@ impl SledView {
     /// # Errors
     /// As [`SledView::open`], and [`ViewError::Key`] if it is sealed and its key is not at hand.
     pub fn open_sealed(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<ViewOpened, ViewError> {
+        let suspicion = suspicion(dir);
         let set_aside = match try_open(dir, cache_bytes, keys) {
+            // What cannot be opened without its key cannot be made again without it either.
+            Ok(found) if suspicion.exists() => {
+                tracing::warn!("damage was met in the view; it is set aside and rebuilt");
+                drop(found);
+                Some(aside(dir)?)
+            }
             Ok(Found::View(view)) if view.applied().is_ok() => {
                 return Ok(ViewOpened { view, set_aside: None, remade: false });
             }
@@ -81,9 +93,19 @@ impl SledView {
             }
         };
         match try_open(dir, cache_bytes, keys)? {
-            Found::View(view) => Ok(ViewOpened { view, remade: set_aside.is_none(), set_aside }),
+            Found::View(view) => {
+                // The one it was said of is aside.
+                let _ = std::fs::remove_file(suspicion);
+                Ok(ViewOpened { view, remade: set_aside.is_none(), set_aside })
+            }
             Found::Plain => Err(ViewError::Damaged),
         }
+    }
+
+    /// Whether damage was met in the view in `dir`, which then is made again at its next opening.
+    #[must_use]
+    pub fn is_suspect(dir: &Path) -> bool {
+        suspicion(dir).exists()
     }
 
     /// Opens a view to look at it: a damaged one is an error, not set aside.
@@ -100,7 +122,7 @@ impl SledView {
     /// [`ViewError`] if it does not open.
     pub fn inspect_sealed(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<Self, ViewError> {
         match try_open(dir, cache_bytes, keys)? {
-            Found::View(view) => Ok(view),
+            Found::View(view) => Ok(Self { suspicion: None, ..view }),
             // Not sealed yet: it is looked at as it is.
             Found::Plain => Self::inspect(dir, cache_bytes),
         }
@@ -137,6 +159,21 @@ impl SledView {
     }
 }
 
+impl SledView {
+    /// As [`contained`]; damage that is met is not forgotten.
+    fn answered<T>(&self, work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewError> {
+        let answer = contained(work);
+        if matches!(answer, Err(ViewError::Damaged)) {
+            self.distrust();
+        }
+        answer
+    }
+}
+
+fn suspicion(dir: &Path) -> PathBuf {
+    dir.with_extension(SUSPECT)
+}
+
 /// What stands in a folder.
 enum Found {
     View(SledView),
@@ -170,7 +207,7 @@ fn try_open(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<Found, ViewE
                 Some(RwLock::new(Arc::new(cover)))
             }
         };
-        Ok(Found::View(SledView { tree, cover }))
+        Ok(Found::View(SledView { tree, suspicion: Some(suspicion(dir)), cover }))
     })
 }
 
@@ -228,7 +265,10 @@ fn tidy(replaced: usize) {
 }
 
 fn engine(error: sled::Error) -> ViewError {
-    ViewError::Engine(error.to_string())
+    match error {
+        sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => ViewError::Damaged,
+        other => ViewError::Engine(other.to_string()),
+    }
 }
 
 /// Whether a key is within where a scan begins.
@@ -266,7 +306,7 @@ impl SledView {
 
 impl View for SledView {
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        contained(|| {
+        self.answered(|| {
             let (cover, key) = (self.cover(), full_key(keyspace, key));
             let key = match &cover {
                 Some(cover) => cover.key(key)?,
@@ -286,7 +326,7 @@ impl View for SledView {
         prefix: &[u8],
         visit: &mut Visit<'_>,
     ) -> Result<(), ViewError> {
-        contained(|| {
+        self.answered(|| {
             let full_prefix = full_key(keyspace, prefix);
             let cover = self.cover();
             if let Some(cover) = cover.as_deref().filter(|_| is_hidden(keyspace)) {
@@ -318,7 +358,7 @@ impl View for SledView {
     }
 
     fn commit(&self, batch: Batch) -> Result<(), ViewError> {
-        contained(|| {
+        self.answered(|| {
             let mut writes = sled::Batch::default();
             let mut replaced = 0;
             // Held to the end: nothing is written under a key that was given up meanwhile.
@@ -354,9 +394,17 @@ impl View for SledView {
         self.cover().filter(|cover| !cover.is_mixed()).map(|cover| cover.master)
     }
 
+    fn distrust(&self) {
+        let Some(path) = self.suspicion.as_ref().filter(|path| !path.exists()) else { return };
+        tracing::error!("the view is damaged: start again, and it is made again from the log");
+        if let Err(error) = std::fs::File::create(path) {
+            tracing::error!(%error, "that cannot be remembered: remove the view's folder before the next start");
+        }
+    }
+
     fn reseal(&self, keys: &KeyRing, stop: &dyn Fn() -> bool) -> Result<(), ViewError> {
         let (Some(held), Some(master)) = (&self.cover, keys.current()) else { return Ok(()) };
-        contained(|| {
+        self.answered(|| {
             if held.read().master != master.id() {
                 let mut held = held.write();
                 let next = held.next(master)?;
@@ -400,6 +448,29 @@ mod tests {
         assert!(matches!(SledView::open(&path, 1 << 20), Err(ViewError::Held)));
         drop(first);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(SledView::open(&path, 1 << 20).unwrap().set_aside.is_none());
+    }
+
+    /// Damage that was met by a reader, wherever it was, is mended by the next opening, once; who only looks says it too.
+    #[test]
+    fn p1_damage_that_was_met_is_mended_at_the_next_opening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("view");
+        let opened = SledView::open(&path, 1 << 20).unwrap().view;
+        opened.tree.insert(full_key(Keyspace::Record, b"key"), b"no envelope").unwrap();
+        drop(opened);
+        let looked_at = SledView::inspect(&path, 1 << 20).unwrap();
+        assert!(matches!(looked_at.get(Keyspace::Record, b"key"), Err(ViewError::Damaged)));
+        drop(looked_at);
+        let opened = SledView::open(&path, 1 << 20).unwrap();
+        assert!(opened.set_aside.is_none(), "who only looks changes nothing");
+        assert!(matches!(opened.view.get(Keyspace::Record, b"key"), Err(ViewError::Damaged)));
+        drop(opened);
+        assert!(SledView::is_suspect(&path));
+        let opened = SledView::open(&path, 1 << 20).unwrap();
+        assert!(opened.set_aside.is_some_and(|aside| aside.exists()));
+        assert!(opened.view.get(Keyspace::Record, b"key").unwrap().is_none());
+        drop(opened.view);
         assert!(SledView::open(&path, 1 << 20).unwrap().set_aside.is_none());
     }
 }

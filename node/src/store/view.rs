@@ -172,6 +172,9 @@ pub trait View: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// What it holds contradicts itself: it is made again at its next opening.
+    fn distrust(&self) {}
+
     /// Visits the keys that begin with `prefix`, in order.
     ///
     /// # Errors

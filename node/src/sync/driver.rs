@@ -42,6 +42,10 @@ pub(super) struct Connection {
     pub(super) rpc: Option<Rpc<Channel>>,
     /// Lets the reader go on behind the welcome.
     pub(super) admit: Option<oneshot::Sender<()>>,
+    /// The hub answers heartbeats.
+    pub(super) answers: bool,
+    /// The head the last heartbeat's checkpoint was of.
+    pub(super) beaten: Option<Head>,
     pub(super) task: tokio::task::JoinHandle<()>,
 }
 
@@ -148,6 +152,12 @@ impl Driver {
                 }
                 let skew = (self.client.clock)().0.cast_signed() - welcome.clock_millis.cast_signed();
                 self.status.send_modify(|status| status.skew_millis = Some(skew));
+                if let Some(keys) = &welcome.receipt_keys {
+                    self.take_receipt_keys(keys);
+                }
+                if let Some(connection) = &mut self.connection {
+                    connection.answers = welcome.answers_heartbeats;
+                }
                 if let Some(receipt) = &welcome.receipt {
                     self.keep_receipt(receipt);
                 }
@@ -184,6 +194,10 @@ impl Driver {
                 self.take_catalogue(catalogue);
                 Some(Event::Heard)
             }
+            Message::ReceiptKeys(keys) => {
+                self.take_receipt_keys(&keys);
+                Some(Event::Heard)
+            }
             Message::Erasure(erasure) => {
                 self.take_erasure(&erasure);
                 Some(Event::Heard)
@@ -203,6 +217,7 @@ impl Driver {
             }
             // The reader has taken it in.
             Message::Feed(_) => Some(Event::Heard),
+            Message::Alive(_) => Some(Event::Heard),
             Message::Reconcile(asked) => {
                 if let Some(up) = self.up() {
                     self.reconciler.hear(asked, self.machine.acknowledged(), up);
@@ -235,20 +250,7 @@ impl Driver {
                 self.connection = None;
             }
             Action::Hello(head) => self.send(self.hello(head)),
-            Action::Heartbeat => {
-                let head = *self.client.head.borrow();
-                if let Ok(checkpoint) = self.client.builder.checkpoint(head.size) {
-                    let clock_millis = (self.client.clock)().0;
-                    let room = Room::of(&self.client.data);
-                    let heartbeat = wire::Heartbeat {
-                        checkpoint,
-                        clock_millis,
-                        disk_free_bytes: room.map_or(0, |room| room.free_bytes),
-                        disk_total_bytes: room.map_or(0, |room| room.total_bytes),
-                    };
-                    self.send(wire::up::Message::Heartbeat(heartbeat));
-                }
-            }
+            Action::Heartbeat => self.heartbeat(),
             Action::ProveFork { size } => {
                 if let Ok(checkpoint) = self.client.builder.checkpoint(size) {
                     self.send(wire::up::Message::Prefix(wire::Prefix { checkpoint }));
@@ -290,6 +292,7 @@ impl Driver {
             log_key: log_key.into(),
             log_key_proof: log_key_proof.into(),
             authority: identity.authority(),
+            receipt_keys_seen: u32::try_from(identity.receipt_keys().len()).unwrap_or(u32::MAX),
             ledger_seen: self.seen().map_or(0, |(seen, _)| seen.size),
             ..wire::Hello::default()
         };
@@ -302,6 +305,26 @@ impl Driver {
     pub(super) fn send(&self, message: wire::up::Message) {
         if let Some(up) = self.up() {
             let _ = up.try_send(wire::Up { message: Some(message) });
+        }
+    }
+
+    /// Says that all is well, and how long the log is; a checkpoint the hub has from this stream is not said again.
+    fn heartbeat(&mut self) {
+        let head = *self.client.head.borrow();
+        let Some(connection) = &mut self.connection else { return };
+        let known = connection.answers && connection.beaten == Some(head);
+        let checkpoint = if known { Ok(String::new()) } else { self.client.builder.checkpoint(head.size) };
+        let (Ok(checkpoint), Some(up)) = (checkpoint, &connection.up) else { return };
+        let room = Room::of(&self.client.data);
+        let heartbeat = wire::Heartbeat {
+            checkpoint,
+            clock_millis: (self.client.clock)().0,
+            disk_free_bytes: room.map_or(0, |room| room.free_bytes),
+            disk_total_bytes: room.map_or(0, |room| room.total_bytes),
+        };
+        // What does not fit was not said.
+        if up.try_send(wire::Up { message: Some(wire::up::Message::Heartbeat(heartbeat)) }).is_ok() {
+            connection.beaten = Some(head);
         }
     }
 
@@ -332,7 +355,8 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(left) }).await;
         });
-        self.connection = Some(Connection { up: None, rpc: None, admit: Some(admit), task });
+        self.connection =
+            Some(Connection { up: None, rpc: None, admit: Some(admit), answers: false, beaten: None, task });
     }
 
     /// Sends what this log holds of former replicas of the unit, then lets the welcome count: what the unit writes now

@@ -319,6 +319,8 @@ impl Lines {
         if bytes.last().is_some_and(|last| *last != b'\n') {
             file.write_all(b"\n").map_err(fault)?;
         }
+        // What is synced in it must be found under its name.
+        crate::folder::keep_name(&path).map_err(fault)?;
         Ok(Self { path, file })
     }
 

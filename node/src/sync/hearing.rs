@@ -12,7 +12,7 @@ use super::driver::{Driver, renew_and_say};
 use super::stream::prove;
 use super::{
     Event, LedgerFault, NoticeLine, Promised, ReceiptLine, RefusalLine, Roots as _, Welcomed, judge,
-    verify_proof, verify_receipt,
+    shown_keys, verify_proof, verify_receipt,
 };
 use crate::erasing::{self};
 use crate::published::Taken;
@@ -144,6 +144,26 @@ impl Driver {
         self.status.send_modify(|status| status.alarm = Some(alarm));
     }
 
+    /// Keeps the further keys of receipts that the ledger names; what was known stays otherwise.
+    pub(super) fn take_receipt_keys(&self, came: &wire::ReceiptKeys) {
+        let identity = &self.client.identity;
+        let shown = shown_keys(came, &identity.ledger(), &identity.cosigner_name());
+        let kept = shown
+            .map_err(|error| error.to_string())
+            .and_then(|keys| identity.name_receipt_keys(keys).map_err(|error| error.to_string()));
+        match kept {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("the province's receipts have another key, its ledger says"),
+            Err(error) => {
+                tracing::error!(error, "what came as keys of receipts is refused");
+                let alarm = format!(
+                    "tỉnh gửi khóa biên nhận không có trong sổ cái, không nhận: gọi tỉnh · keys of receipts that are not in the ledger were refused: call the province ({error})"
+                );
+                self.status.send_modify(|status| status.alarm = Some(alarm));
+            }
+        }
+    }
+
     /// Keeps a receipt whose cosignature holds over our own checkpoint of that size; others are not believed.
     pub(super) fn keep_receipt(&self, receipt: &wire::Receipt) -> bool {
         let client = &self.client;
@@ -151,7 +171,7 @@ impl Driver {
             return true;
         }
         let name = client.identity.cosigner_name();
-        let cosigner = (name.as_str(), client.identity.cosigner_key());
+        let cosigner = (name.as_str(), client.identity.cosigner_key(&receipt.cosignature));
         let verified = verify_receipt(receipt, &client.builder, client.identity.origin(), cosigner);
         let checkpoint = match verified {
             Ok(Some(checkpoint)) => checkpoint,

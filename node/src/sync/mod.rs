@@ -10,6 +10,7 @@ mod hearing;
 mod ledger;
 mod machine;
 mod proof;
+mod receipt_keys;
 mod reconcile;
 mod stream;
 mod witness;
@@ -21,5 +22,6 @@ pub use evidence::{Evidence, EvidenceError, NoticeLine, ProofLine, ReceiptLine, 
 pub use ledger::{LedgerFault, SUCCESSION, Welcomed, judge};
 pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
 pub use proof::{Promised, ProofFault, verify_proof, verify_receipt};
+pub use receipt_keys::{ReceiptKeyFault, shown_keys};
 pub use stream::{FENCED, REFUSAL, UNKNOWN};
 pub use witness::{QuorumFault, RoundFault, Witness};

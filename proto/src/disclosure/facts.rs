@@ -9,6 +9,7 @@ use crate::event::{Acceptance, Event};
 use crate::hash::Digest;
 use crate::ids::{Dot, ReplicaId, Sequence, UnitCode};
 use crate::note::Note;
+use crate::receipt_key::{RECEIPT_KEY, ReceiptKey, ReceiptKeys};
 use crate::roll;
 use crate::succession::Succession;
 use crate::time::UnixMillis;
@@ -75,6 +76,8 @@ pub(super) struct Facts {
     pub(super) proposed: Option<(String, Terms)>,
     pub(super) approved: Option<String>,
     pub(super) roll: Roll,
+    /// The keys of receipts that followed the first.
+    pub(super) receipt_keys: ReceiptKeys,
     /// What orders took of an entry: the order's number, and the commitments.
     pub(super) erased: BTreeMap<Dot, Vec<(String, BTreeSet<Digest>)>>,
 }
@@ -124,6 +127,12 @@ impl Facts {
                 self.approved = Some(event.actor.clone());
             }
             event::ROLL => self.note_roll(entry, event)?,
+            // One that was to begin in the past, or does not follow the last, names none.
+            RECEIPT_KEY => {
+                if let Some(key) = ReceiptKey::of(event) {
+                    self.receipt_keys.take(key);
+                }
+            }
             erasure::event::ERASURE => {
                 let order = text(event, "order")?;
                 for erased in erasure::entries_of(event)? {

@@ -18,7 +18,7 @@ pub use line::{
     Proof, Shown, Since,
 };
 pub use notice::{ErasureNotice, NOTICE_FORM};
-pub use receipt::{DeliveryReceipt, RECEIPT};
+pub use receipt::{BadSigner, DeliveryReceipt, RECEIPT, RECEIPT_FORM, ReceiptFile, ReceiptSigner};
 pub use report::{Disclosed, LogReport, Refused, Report, Told, TypeCount};
 pub use trust::{Believed, Cosigned, Trust, TrustError};
 pub use verify::{Progress, Verification};

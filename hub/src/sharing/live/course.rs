@@ -121,7 +121,13 @@ impl Course {
         let sink = Sink::new(BufWriter::new(file));
         let mut writing = Writing { hub: &hub, grant: &grant, cut, sink, tell: &tell };
         let mut given = tokio::task::block_in_place(|| {
-            let plan = self.plan()?;
+            let mut plan = self.plan()?;
+            if self.came_back(&plan)? {
+                // No line of a delivery says so: all is given anew.
+                self.given = Given::default();
+                self.touch_all()?;
+                plan = self.plan()?;
+            }
             writing.going_on(&self.given, plan)
         })?;
         (given.told, given.judged) = (self.told, self.judged);
@@ -305,6 +311,25 @@ impl Course {
         drop(scope);
         self.touched = kept;
         Ok(!self.touched.is_empty())
+    }
+
+    /// Whether the grant means a record again that it meant no longer, without anything to be shown of it since.
+    fn came_back(&self, plan: &Plan) -> Result<bool, SharingError> {
+        if self.given.since.is_nothing() {
+            return Ok(false);
+        }
+        let was_shown =
+            |dot: Dot| self.given.logs.get(&dot.replica).is_some_and(|log| log.shown.has(dot.sequence.0));
+        for (number, id) in plan.shown.iter().filter(|meant| !self.given.meant.contains(*meant)) {
+            let Some(share) = self.grant.terms.shares.get(usize::from(*number)) else { continue };
+            let history = self.hub.dataset.history(&share.record_type, *id)?;
+            let mut dots =
+                history.iter().filter(|past| !past.kept_out).map(|past| past.source.dot).peekable();
+            if dots.peek().is_some() && dots.all(was_shown) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn plan(&self) -> Result<Plan, SharingError> {

@@ -116,8 +116,11 @@ fn sharing(Pieces { text, count, maybe, time, .. }: &Pieces) -> Named {
         "types": list(text.clone()), "proposed": done, "approved": or_null(done.clone()),
         "revoked": or_null(done), "deliveries": count, "last_delivery": maybe, "last_access": or_null(count.clone()),
         "receipt": or_null(object(json!({ "access": count, "replica": text, "at": time }))),
+        "bundle_receipts": list(object(json!({ "access": count, "at": time }))),
     });
-    let agency = json!({ "code": text, "name": text, "contact": text, "key": maybe, "at": time });
+    let agency = json!({
+        "code": text, "name": text, "contact": text, "key": maybe, "signer": maybe, "at": time,
+    });
     vec![
         ("Agency", object(agency)),
         ("GrantLine", object(line.clone())),

@@ -239,8 +239,13 @@ pub(in super::super) async fn grant(view: View, Path(number): Path<String>) -> R
                         Some(receipt) => {
                             (view.t("đã ký nhận một lần trước, ", "signed for an earlier one, ")) (view.time(Some(receipt.at)))
                         }
-                        None => (view.t("chưa có (chỉ máy nhận trực tuyến mới ký)", "none (only a live view is signed for)"))
+                        None => (view.t("chưa có cho dữ liệu trực tuyến", "none for a live view"))
                     }
+                }
+                dt { (view.t("Biên nhận gói", "Receipts for bundles")) }
+                dd {
+                    (view.number(u64::try_from(grant.bundle_receipts.len()).unwrap_or(u64::MAX))) " "
+                    (view.time(grant.bundle_receipts.values().max().copied()))
                 }
             }
         }

@@ -81,7 +81,7 @@ impl Verification<'_> {
             );
         }
         if let Some(receipt) = &log.receipt
-            && !self.trust.cosigned(head, receipt)
+            && !self.progress.facts.receipt_keys.hold(receipt, head, || self.trust.cosigned(head, receipt))
         {
             return Err(named.with("biên nhận của tỉnh không đúng", "the province's receipt does not hold"));
         }

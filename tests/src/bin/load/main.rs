@@ -5,12 +5,8 @@
 //! the loopback device's: run it in a network namespace of its own (`unshare -n`) for a clean figure.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod corpus;
-mod machine;
-
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -23,11 +19,10 @@ use lienthong_node::capture::Language;
 use lienthong_node::control::Connection;
 use lienthong_node::intake::Intake;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
-use lienthong_proto::catalogue::{Catalogue, UnitKind};
 use lienthong_proto::rules::UnitScope;
+use lienthong_tests::corpus::{self, TYPE};
+use lienthong_tests::machine::{self, Peak, Percentiles, round};
 use serde_json::{Value as Json, json};
-
-use machine::Percentiles;
 
 /// The allocator of every program of the system.
 #[global_allocator]
@@ -81,7 +76,6 @@ struct Writer {
     json: bool,
 }
 
-const TYPE: &str = "rec";
 /// Writers at once: one for each core.
 const WRITERS: usize = 2;
 /// A measurement that takes longer has stalled.
@@ -193,13 +187,9 @@ impl Bench {
     async fn prepare(options: Options, folder: PathBuf) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let catalogue = folder.join("catalogue");
-        corpus::write_catalogue(&catalogue)?;
-        let communes = Catalogue::embedded()?
-            .units()
-            .iter()
-            .filter(|unit| matches!(unit.kind, UnitKind::Commune | UnitKind::Ward));
-        let units: Vec<_> = communes.map(|unit| unit.code.clone()).take(options.units).collect();
-        ensure!(units.len() == options.units, "--units: 1…{}", units.len());
+        corpus::write_catalogue(&catalogue, options.units)?;
+        let communes = corpus::communes(&*corpus::catalogue(options.units)?);
+        let units: Vec<_> = communes.into_iter().take(options.units).collect();
         let data = folder.join("hub");
         std::fs::create_dir(&data)?;
         let domain = "load.lienthong.vn".to_owned();
@@ -480,38 +470,4 @@ fn put(values: Vec<Json>) -> NodeRequest {
         author: "load".to_owned(),
         english: true,
     })
-}
-
-/// The highest memory of processes while it watches.
-struct Peak {
-    done: Arc<AtomicBool>,
-    watcher: std::thread::JoinHandle<f64>,
-}
-
-impl Peak {
-    fn watch(pids: Vec<u32>) -> Self {
-        let done = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&done);
-        let watcher = std::thread::spawn(move || {
-            let mut peak = 0.0f64;
-            loop {
-                peak = peak.max(machine::pss_mib(&pids));
-                if stop.load(Ordering::Relaxed) {
-                    return peak;
-                }
-                std::thread::park_timeout(Duration::from_millis(500));
-            }
-        });
-        Self { done, watcher }
-    }
-
-    fn end(self) -> f64 {
-        self.done.store(true, Ordering::Relaxed);
-        self.watcher.thread().unpark();
-        self.watcher.join().unwrap_or(0.0)
-    }
-}
-
-fn round(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

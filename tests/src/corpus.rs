@@ -1,14 +1,21 @@
-//! What is written: records of one made-up type, from files or from a seed.
+//! What is measured with: records of one made-up type, from files or from a seed, and the units they are of.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use lienthong_proto::catalogue::{Catalogue, UnitKind};
+use lienthong_proto::ids::UnitCode;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value as Json, json};
 
+/// The name of the record type.
+pub const TYPE: &str = "rec";
+
 /// The record type of the corpus, as a catalogue file: every value of a record is a field.
-pub(crate) const TYPE_FILE: &str = r#"name = "rec"
+const TYPE_FILE: &str = r#"name = "rec"
 label = { vi = "Bản ghi đo tải", en = "Load record" }
 key = { fields = ["id"], scope = "province" }
 
@@ -38,26 +45,81 @@ const FIELDS: [(&str, &str); 14] = [
     ("ghi_chu", "text"),
 ];
 
-/// The type's file in a catalogue folder below `folder`.
-pub(crate) fn write_catalogue(folder: &Path) -> anyhow::Result<()> {
+/// Units of the country's list, each with what a unit of a province has: more than any province has.
+const COUNTRY: &str = "units/viet_nam.csv";
+/// The units of the province.
+const PROVINCE: &str = "units/hung_yen.csv";
+
+/// The catalogue files that the corpus adds to those of the program, or has in their place: its type and, where the
+/// province has fewer than `units` communes, those of the country as if they were one province's.
+///
+/// # Errors
+/// If the country has fewer.
+pub fn files(units: usize) -> anyhow::Result<BTreeMap<String, String>> {
     let mut text = TYPE_FILE.to_owned();
     for (name, kind) in FIELDS {
         text.push_str(&format!(
             "\n[[field]]\nname = \"{name}\"\nlabel = {{ vi = \"{name}\", en = \"{name}\" }}\ntype = \"{kind}\"\nclass = \"C1\"\n"
         ));
     }
-    std::fs::create_dir_all(folder.join("records"))?;
-    std::fs::write(folder.join("records/rec.toml"), text)?;
+    let mut files = BTreeMap::from([("records/rec.toml".to_owned(), text)]);
+    if units > communes(Catalogue::embedded()?).len() {
+        let embedded = Catalogue::embedded_files();
+        let country = embedded.get(COUNTRY).context("no list of the country")?;
+        let province = embedded.get(PROVINCE).context("no list of the province")?;
+        let own = province.lines().take(2);
+        let others = country.lines().skip(1).filter_map(|line| {
+            let mut cells = line.split(',');
+            let (code, name, kind) = (cells.next()?, cells.next()?, cells.next()?);
+            let kind = if kind == "phường" { kind } else { "xã" };
+            Some(format!("{code},{kind},{name},,"))
+        });
+        let lines: Vec<String> = own.map(str::to_owned).chain(others).collect();
+        ensure!(lines.len() >= units + 2, "there are {} communes", lines.len().saturating_sub(2));
+        files.insert(PROVINCE.to_owned(), lines.join("\n") + "\n");
+    }
+    Ok(files)
+}
+
+/// The program's catalogue with those files.
+///
+/// # Errors
+/// As [`files`].
+pub fn catalogue(units: usize) -> anyhow::Result<Arc<Catalogue>> {
+    Ok(Arc::new(Catalogue::with_overrides(files(units)?)?))
+}
+
+/// The communes and wards of a catalogue, in the order of their codes.
+#[must_use]
+pub fn communes(catalogue: &Catalogue) -> Vec<UnitCode> {
+    let commune = |kind: UnitKind| matches!(kind, UnitKind::Commune | UnitKind::Ward);
+    catalogue.units().iter().filter(|unit| commune(unit.kind)).map(|unit| unit.code.clone()).collect()
+}
+
+/// Writes those files into a catalogue folder.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write_catalogue(folder: &Path, units: usize) -> anyhow::Result<()> {
+    for (name, text) in files(units)? {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().context("a folder")?)?;
+        std::fs::write(path, text)?;
+    }
     Ok(())
 }
 
 /// How many of all records are one site's.
-pub(crate) fn share(records: usize, sites: usize, site: usize) -> usize {
+#[must_use]
+pub fn share(records: usize, sites: usize, site: usize) -> usize {
     records / sites + usize::from(site < records % sites)
 }
 
 /// Writes what would be made of a seed as the files of a corpus.
-pub(crate) fn write(folder: &Path, sites: usize, total: usize, seed: u64) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write(folder: &Path, sites: usize, total: usize, seed: u64) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     for site in 0..sites {
         let lines: Vec<String> = records(None, site, share(total, sites, site), seed)?
@@ -70,19 +132,43 @@ pub(crate) fn write(folder: &Path, sites: usize, total: usize, seed: u64) -> any
 }
 
 /// The records of one site: its file of a corpus, or made from the seed.
-pub(crate) fn records(
-    corpus: Option<&Path>,
-    site: usize,
-    count: usize,
-    seed: u64,
-) -> anyhow::Result<Vec<Json>> {
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn records(corpus: Option<&Path>, site: usize, count: usize, seed: u64) -> anyhow::Result<Vec<Json>> {
     let Some(folder) = corpus else {
-        let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(site as u64));
-        return Ok((0..count).map(|number| record(&mut random, site, number)).collect());
+        return Ok(Made::of(site, seed).take(count).collect());
     };
     let path = folder.join(format!("site-{site}.ndjson"));
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     text.lines().take(count).map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// The records of one site as they are made from a seed, one after the other and without an end.
+#[derive(Debug)]
+pub struct Made {
+    random: StdRng,
+    site: usize,
+    number: usize,
+}
+
+impl Made {
+    /// Those of a site.
+    #[must_use]
+    pub fn of(site: usize, seed: u64) -> Self {
+        let random = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(site as u64));
+        Self { random, site, number: 0 }
+    }
+}
+
+impl Iterator for Made {
+    type Item = Json;
+
+    fn next(&mut self) -> Option<Json> {
+        let made = record(&mut self.random, self.site, self.number);
+        self.number += 1;
+        Some(made)
+    }
 }
 
 const WORDS: [&str; 40] = [

@@ -1,0 +1,77 @@
+//! The long run of power cuts under real programs.
+//!
+//! `cargo run --release -p lienthong-tests --bin power -- cuts --points 500 --out FILE`. With other words it is the hub's
+//! program, which it tests.
+#![allow(clippy::print_stdout, reason = "what it finds is its output")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use lienthong_tests::power::cuts;
+
+/// The allocator of every program of the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What is done to real programs.
+#[derive(Debug, Parser)]
+struct Options {
+    #[command(subcommand)]
+    drill: Drill,
+    /// Where the choices come from; drawn if not said
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+    /// Where the outcome is written
+    #[arg(long, global = true)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Drill {
+    /// Cuts the power at acknowledgements
+    Cuts {
+        /// How many
+        #[arg(long, default_value_t = 500)]
+        points: usize,
+    },
+}
+
+const DRILLS: [&str; 1] = ["cuts"];
+
+fn main() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    if std::env::args().nth(1).is_none_or(|word| !DRILLS.contains(&word.as_str()) && !word.starts_with('-')) {
+        return Ok(runtime.block_on(Box::pin(lienthong_hub::cli::program(std::env::args_os()))));
+    }
+    let options = Options::parse();
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let line: Vec<String> = std::env::args().skip(1).collect();
+    let mut said = format!("power {}\nseed {seed}\n", line.join(" "));
+    let begun = Instant::now();
+    let program = std::env::current_exe()?;
+    let outcome = runtime.block_on(Box::pin(run(&program, &options.drill, seed)));
+    let failed = outcome.is_err();
+    match outcome {
+        Ok(found) => writeln!(said, "{found}")?,
+        Err(error) => writeln!(said, "FAILED: {error:#}")?,
+    }
+    let build = if cfg!(debug_assertions) { "without optimisation" } else { "release" };
+    writeln!(said, "{} s, {build}", begun.elapsed().as_secs())?;
+    print!("{said}");
+    if let Some(out) = &options.out {
+        std::fs::write(out, said)?;
+    }
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+async fn run(program: &Path, drill: &Drill, seed: u64) -> anyhow::Result<String> {
+    Ok(match drill {
+        Drill::Cuts { points } => {
+            let options = cuts::Options { points: *points, starts_every: 10, seed, unsynced: None };
+            format!("{:#?}", Box::pin(cuts::power_cuts(program, &options)).await?)
+        }
+    })
+}
