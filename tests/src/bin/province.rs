@@ -1,15 +1,18 @@
 //! Runs the province over a simulated network, from seeds: many, or one again with everything that happens in it.
+//!
+//! Each seed is run in a process of its own, in which whatever the system is asked for is answered alike each time.
 
 #![allow(clippy::print_stdout, reason = "what it finds is its output")]
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, ensure};
 use clap::Parser;
-use lienthong_tests::province::{Report, Scale, Template, run, steady};
+use lienthong_tests::province::{Report, Scale, Steady, is_steady, run};
 
 /// Runs the province over a simulated network, with the product's own TLS and gRPC.
 #[derive(Debug, Parser)]
@@ -29,37 +32,24 @@ struct Args {
     /// Print everything that happens in it.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Print each seed's hashes: of everything that happened, and of every byte on the lines.
+    /// Run each seed in a second process, too: everything must be the same.
     #[arg(long)]
-    hashes: bool,
-    /// Threads, each with runs of its own.
+    twice: bool,
+    /// Seeds at once.
     #[arg(long, default_value_t = 1)]
-    threads: u64,
+    jobs: u64,
 }
 
 #[derive(Default)]
 struct Sum {
     runs: u64,
+    nodes: usize,
     acknowledged: u64,
     ledger: u64,
-    latest_seconds: u64,
+    in_step_millis: u64,
     slowest_seconds: f64,
-    counts: BTreeMap<&'static str, u64>,
-    hashes: BTreeMap<u64, String>,
+    counts: BTreeMap<String, u64>,
     failed: Vec<u64>,
-}
-
-/// A run in a thread of its own: what the thread is asked for begins anew.
-fn one(template: &Template, seed: u64, args: &Args) -> (anyhow::Result<Report>, Vec<String>, f64) {
-    let scale = if args.whole { Scale::Whole } else { Scale::Few };
-    let mut trace = Vec::new();
-    let begun = Instant::now();
-    let outcome = std::thread::scope(|scope| {
-        let traced = args.trace.then_some(&mut trace);
-        let thread = scope.spawn(move || run(template, seed, scale, traced));
-        thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("seed {seed}: the product panicked")))
-    });
-    (outcome, trace, begun.elapsed().as_secs_f64())
 }
 
 impl Sum {
@@ -68,21 +58,57 @@ impl Sum {
         self.slowest_seconds = self.slowest_seconds.max(seconds);
         match outcome {
             Ok(report) => {
+                println!("seed {seed}: {} {} in {seconds:.1} s", report.digest, report.wire);
+                self.nodes += report.nodes;
                 self.acknowledged += report.acknowledged;
                 self.ledger += report.ledger;
-                self.latest_seconds = self.latest_seconds.max(report.in_step.as_secs());
-                let hashes = format!("{} {}", hex::encode(report.digest), hex::encode(report.wire));
-                self.hashes.insert(seed, hashes);
+                self.in_step_millis = self.in_step_millis.max(report.in_step_millis);
                 for (what, count) in report.counts {
                     *self.counts.entry(what).or_default() += count;
                 }
             }
             Err(error) => {
-                println!("{error:#}");
+                println!("seed {seed} failed: {error:#}");
                 self.failed.push(seed);
             }
         }
     }
+}
+
+/// This program again, for one seed.
+fn again(steady: &Steady, args: &Args, seed: u64) -> anyhow::Result<Command> {
+    let mut program = steady.again()?;
+    program.args(["--seed", &seed.to_string()]);
+    for (name, given) in [("--whole", args.whole), ("--trace", args.trace)] {
+        if given {
+            program.arg(name);
+        }
+    }
+    Ok(program)
+}
+
+/// A seed in a process of its own, or in two.
+fn seed(steady: &Steady, args: &Args, seed: u64) -> anyhow::Result<Report> {
+    let once = || {
+        let output = again(steady, args, seed)?.output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Report>(&output.stdout).context("it says nothing")
+    };
+    let report = once()?;
+    if args.twice {
+        let second = once()?;
+        ensure!(report == second, "not the same in a second process: {report:?}, {second:?}");
+    }
+    Ok(report)
+}
+
+/// In the process of one seed: runs it, and says how it went.
+fn here(args: &Args) -> anyhow::Result<ExitCode> {
+    let scale = if args.whole { Scale::Whole } else { Scale::Few };
+    let seed = args.seed.context("a process runs one seed")?;
+    let report = run(seed, scale, args.trace.then_some(&mut |line: &str| println!("{line}")))?;
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn code(well: bool) -> ExitCode {
@@ -90,53 +116,46 @@ fn code(well: bool) -> ExitCode {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    if !steady::is_steady() {
-        let ended = steady::again(std::env::args_os().skip(1))?;
-        return Ok(code(ended.success()));
-    }
     let args = Args::parse();
-    // In a thread of its own, too.
-    let template = std::thread::spawn(Template::make).join();
-    let template = template.map_err(|_| anyhow::anyhow!("no hub can be made"))??;
-    if let Some(seed) = args.seed {
-        let (outcome, trace, seconds) = one(&template, seed, &args);
-        trace.iter().for_each(|line| println!("{line}"));
-        let report = outcome?;
-        println!("seed {seed}: {} in {seconds:.2} s {report:?}", hex::encode(report.digest));
-        return Ok(ExitCode::SUCCESS);
+    if is_steady() {
+        return here(&args);
+    }
+    let steady = Steady::build()?;
+    if let (Some(seed), true) = (args.seed, args.trace) {
+        return Ok(code(again(&steady, &args, seed)?.status()?.success()));
     }
     let begun = Instant::now();
-    let (next, end) = (AtomicU64::new(args.from), args.from + args.seeds);
-    let sum = Mutex::new(Sum::default());
+    let (from, seeds) = args.seed.map_or((args.from, args.seeds), |seed| (seed, 1));
+    let (next, sum) = (AtomicU64::new(0), Mutex::new(Sum::default()));
     std::thread::scope(|scope| {
-        for _ in 0..args.threads.max(1) {
+        for _ in 0..args.jobs.max(1) {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= seeds {
                         return;
                     }
-                    let (outcome, _, seconds) = one(&template, seed, &args);
+                    let (seed_begun, number) = (Instant::now(), from + number);
+                    let outcome = seed(&steady, &args, number);
                     if let Ok(mut sum) = sum.lock() {
-                        sum.add(seed, outcome, seconds);
+                        sum.add(number, outcome, seed_begun.elapsed().as_secs_f64());
                     }
                 }
             });
         }
     });
     let sum = sum.into_inner().map_err(|_| anyhow::anyhow!("a thread failed"))?;
-    if args.hashes {
-        sum.hashes.iter().for_each(|(seed, hash)| println!("hash {seed} {hash}"));
-    }
+    let processes = if args.twice { "each in two processes" } else { "each in one process" };
     println!(
-        "{} runs in {:.1} s, the slowest in {:.2} s; {} writes acknowledged, {} entries of ledgers, in step after at \
-         most {} simulated seconds",
+        "{} seeds, {processes}, in {:.0} s, the slowest in {:.1} s; {} nodes, {} writes acknowledged, {} entries of \
+         ledgers, in step after at most {:.1} simulated seconds",
         sum.runs,
         begun.elapsed().as_secs_f64(),
         sum.slowest_seconds,
+        sum.nodes,
         sum.acknowledged,
         sum.ledger,
-        sum.latest_seconds
+        Duration::from_millis(sum.in_step_millis).as_secs_f64()
     );
     println!("{:?}", sum.counts);
     println!("failed: {:?}", sum.failed);

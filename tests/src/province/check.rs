@@ -19,9 +19,6 @@ use super::place::note;
 use super::world::World;
 use crate::simulation::marks;
 
-/// The one field of the ledger that says something of TLS: those keys are others in each process.
-const TLS_KEY: &str = "tls_key_hash";
-
 /// What the ledger says.
 #[derive(Default)]
 struct Told {
@@ -64,7 +61,7 @@ impl Told {
             EntryKind::Event => {
                 let Event { kind, at, actor, fields } = Event::of(entry)?;
                 let mut said = String::new();
-                for (name, value) in fields.iter().filter(|(name, _)| *name != TLS_KEY) {
+                for (name, value) in &fields {
                     let _ = write!(said, " {name}={value:?}");
                 }
                 note("event", format_args!("{place} {kind} {} {actor}{said}", at.0));

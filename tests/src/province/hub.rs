@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lienthong_hub::accept::AcceptLimits;
 use lienthong_hub::app::Hub;
 use lienthong_hub::ingest::Committer;
 use lienthong_hub::pki::Role;
@@ -61,7 +62,8 @@ pub(super) async fn host(place: Rc<HubPlace>) -> turmoil::Result {
     let (hub, writer) = Hub::without_threads(&place.data, catalogue()?, over, clock)?;
     note("hub up", format_args!("{}", hub.head().size));
     place.running.replace(Some(Arc::clone(&hub)));
-    hub.serve(Door(TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?)).await?;
+    let door = Door(TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?);
+    hub.serve(door, AcceptLimits::default()).await?;
     tokio::task::spawn_local(people(Rc::clone(&place), Arc::clone(&hub)));
     tokio::spawn(rounds(Arc::clone(&hub)));
     write(&place, &hub, writer).await

@@ -14,27 +14,25 @@
 //! node that is reached has everything it acknowledged at the hub, and the records of its unit as the hub has them.
 //!
 //! Each run keeps a diary: dials, lines, acknowledgements, receipts, phases, cuts, heads, and every entry of the ledger,
-//! each with its time and place. Its hash is equal in every process that is [steady]; TLS keys alone differ.
+//! each with its time and place. Its hash is equal in every process that is [steady], and so is that of every byte on the lines.
 
 mod check;
 mod hub;
 mod node;
 mod place;
 mod plan;
-pub mod steady;
+mod steady;
 mod wire;
 mod world;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use lienthong_hub::pki::{InitOptions, init};
-use lienthong_proto::hash::Digest;
+use serde::{Deserialize, Serialize};
 
 use plan::Plan;
 pub use plan::Scale;
+pub use steady::{Steady, is_steady};
 use world::World;
 
 use crate::simulation::Random;
@@ -42,36 +40,15 @@ use crate::simulation::Random;
 /// When every run begins, seconds since 1970: November 2026.
 pub(crate) const BEGIN_SECONDS: u64 = 1_795_000_000;
 
-/// A hub's folder before anybody is enrolled; each run begins with a copy.
-pub struct Template(tempfile::TempDir);
-
-impl Template {
-    /// Makes one.
-    ///
-    /// # Errors
-    /// If it cannot be made.
-    pub fn make() -> anyhow::Result<Self> {
-        let folder = crate::simulation::folder()?;
-        let names = vec![place::HUB.to_owned()];
-        let options = InitOptions { province: "33".parse()?, domain: "hungyen.example".to_owned(), names };
-        init(folder.path(), &options)?;
-        Ok(Self(folder))
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-}
-
 /// How a run went.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Of its diary.
-    pub digest: Digest,
-    /// Of every byte that passed the nodes' ends of their lines.
-    pub wire: Digest,
+    /// The hash of its diary.
+    pub digest: String,
+    /// The hash of every byte that passed the nodes' ends of their lines.
+    pub wire: String,
     /// How often what happened.
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<String, u64>,
     /// Nodes.
     pub nodes: usize,
     /// Writes users were told are durable.
@@ -79,36 +56,33 @@ pub struct Report {
     /// Entries of the ledger.
     pub ledger: u64,
     /// From all being well again to everybody being in step, by the simulated clock.
-    pub in_step: Duration,
+    pub in_step_millis: u64,
 }
 
-/// Runs a seed; what happened comes back by `trace`, if wanted.
+/// Runs a seed, once in a process; each line of its diary goes to `trace`, if wanted.
 ///
 /// # Errors
 /// What the product broke.
-pub fn run(
-    template: &Template,
-    seed: u64,
-    scale: Scale,
-    trace: Option<&mut Vec<String>>,
-) -> anyhow::Result<Report> {
+pub fn run(seed: u64, scale: Scale, trace: Option<&mut dyn FnMut(&str)>) -> anyhow::Result<Report> {
     place::begin(trace.is_some());
-    let outcome = simulate(template, seed, scale);
-    let mut diary = place::end();
-    if let (Some(trace), Some(lines)) = (trace, diary.lines.take()) {
-        *trace = lines;
+    let outcome = simulate(seed, scale);
+    let diary = place::end();
+    if let Some(trace) = trace {
+        diary.lines.iter().flatten().for_each(|line| trace(line));
     }
-    let (nodes, ledger, acknowledged, in_step) = outcome.with_context(|| format!("seed {seed}"))?;
-    let (digest, wire, counts) = (diary.digest, diary.wire, diary.counts);
-    Ok(Report { digest, wire, counts, nodes, acknowledged, ledger, in_step })
+    let (digest, wire) = (hex::encode(diary.digest), hex::encode(diary.wire));
+    let counts = diary.counts.into_iter().map(|(what, count)| (what.to_owned(), count)).collect();
+    let report = outcome.with_context(|| format!("seed {seed}"))?;
+    Ok(Report { digest, wire, counts, ..report })
 }
 
-fn simulate(template: &Template, seed: u64, scale: Scale) -> anyhow::Result<(usize, u64, u64, Duration)> {
+fn simulate(seed: u64, scale: Scale) -> anyhow::Result<Report> {
     let mut random = Random::of(seed);
     let plan = Plan::of(&mut random, scale);
-    let mut world = World::of(template, plan, &mut random)?;
+    let mut world = World::of(plan, &mut random)?;
     let in_step = world.run()?;
     let ledger = world.check()?;
     let acknowledged = world.nodes.iter().map(|node| node.acknowledged.borrow().len() as u64).sum();
-    Ok((world.nodes.len(), ledger, acknowledged, in_step))
+    let (nodes, in_step_millis) = (world.nodes.len(), u64::try_from(in_step.as_millis())?);
+    Ok(Report { nodes, acknowledged, ledger, in_step_millis, ..Report::default() })
 }

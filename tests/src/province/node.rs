@@ -221,7 +221,8 @@ fn start(place: &NodePlace, way: Way) -> anyhow::Result<(Running, Writer)> {
         quality: Keeper::open(replica.dataset().clone(), Arc::clone(&catalogue), clock)?,
         captures: Arc::default(),
         job: job(),
-        data: data.clone(),
+        // No disk to say anything of: how full it is is not the simulation's.
+        data: data.join("no-disk"),
         head: replica.head(),
         shelf: Shelf::of(data),
         superseded: CancellationToken::new(),

@@ -1,21 +1,20 @@
-//! A process in which what the system is asked for has the same answers each time: random bytes, and the date.
+//! Processes in which what the system is asked for has the same answers each time: random bytes, and the date.
 //!
 //! The order in which tasks that are ready have their turn, and in which hash maps are gone through, comes of random
 //! bytes of the system's; nothing in safe Rust can give others. So the program is run again with a few lines of C loaded
-//! before the C library, compiled where it runs by the compiler that built the rest.
+//! before the C library, compiled where it runs by the compiler that also links programs here.
 
-use std::ffi::OsString;
-use std::process::{Command, ExitStatus};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
 use super::BEGIN_SECONDS;
 
-/// Marks the process that runs so, with what it answers by.
+/// Marks the process that runs so.
 const STEADY: &str = "LIENTHONG_STEADY";
 /// All the processor has, but for the instruction that gives random numbers.
 const NO_RDRAND: &str = "~0x4000000000000000";
-const SOURCE: &str = include_str!("steady.c");
 
 /// Whether this process is one.
 #[must_use]
@@ -23,21 +22,39 @@ pub fn is_steady() -> bool {
     std::env::var_os(STEADY).is_some()
 }
 
-/// Runs this program again as such a process, with these arguments.
-///
-/// # Errors
-/// If there is no C compiler, or the program does not start.
-pub fn again(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitStatus> {
-    let folder = tempfile::tempdir()?;
-    let (source, library) = (folder.path().join("steady.c"), folder.path().join("steady.so"));
-    std::fs::write(&source, SOURCE)?;
-    let begin = format!("-DBEGIN={BEGIN_SECONDS}");
-    let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    compiler.args(["-shared", "-fPIC", "-O2", &begin, "-o"]).arg(&library).arg(&source);
-    ensure!(compiler.status().context("no C compiler (cc, or $CC)")?.success(), "steady.c does not compile");
-    let mut program = Command::new(std::env::current_exe()?);
-    program.args(args).env(STEADY, "1").env("LD_PRELOAD", &library);
-    // The cryptography asks the processor beside the system, unless it believes that it has no instruction for that.
-    program.env("OPENSSL_ia32cap", NO_RDRAND);
-    Ok(program.status()?)
+/// What makes processes so.
+#[derive(Debug)]
+pub struct Steady(tempfile::TempDir);
+
+impl Steady {
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// If there is no C compiler.
+    pub fn build() -> anyhow::Result<Self> {
+        let steady = Self(tempfile::tempdir()?);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("preload/steady.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O2", &format!("-DBEGIN={BEGIN_SECONDS}"), "-o"]);
+        let output = compiler.arg(steady.library()).arg(source).output();
+        let output = output.context("a C compiler, cc, is needed")?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(steady)
+    }
+
+    fn library(&self) -> std::path::PathBuf {
+        self.0.path().join("steady.so")
+    }
+
+    /// This program once more, as such a process.
+    ///
+    /// # Errors
+    /// If it is not known where this program is.
+    pub fn again(&self) -> anyhow::Result<Command> {
+        let mut program = Command::new(std::env::current_exe()?);
+        program.env(STEADY, "1").env("LD_PRELOAD", self.library());
+        // The cryptography asks the processor beside the system, unless it believes that it has no instruction for that.
+        program.env("OPENSSL_ia32cap", NO_RDRAND);
+        Ok(program)
+    }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
 use lienthong_hub::app::Hub;
+use lienthong_hub::pki::{InitOptions, init};
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::UnitCode;
 use turmoil::{Builder, Sim};
 
-use super::Template;
 use super::hub::{self, HubPlace};
 use super::node::{self, NodePlace, Running, catalogue};
 use super::place::{HUB, count, note, panics, set_elapsed};
@@ -50,10 +50,11 @@ impl World {
     ///
     /// # Errors
     /// If its folders cannot be made.
-    pub(super) fn of(template: &Template, plan: Plan, random: &mut Random) -> anyhow::Result<Self> {
+    pub(super) fn of(plan: Plan, random: &mut Random) -> anyhow::Result<Self> {
         let folder = crate::simulation::folder()?;
         let data = folder.path().join("hub");
-        crate::copy_folder(template.folder(), &data)?;
+        let names = vec![HUB.to_owned()];
+        init(&data, &InitOptions { province: "33".parse()?, domain: "hungyen.example".to_owned(), names })?;
         let catalogue = catalogue()?;
         let of_kind = |unit: &&lienthong_proto::catalogue::Unit| unit.kind != UnitKind::Province;
         let mut units: Vec<UnitCode> =
@@ -66,6 +67,7 @@ impl World {
             .tick_duration(plan.tick)
             .min_message_latency(plan.latency.0)
             .max_message_latency(plan.latency.1)
+            .tcp_capacity(1_024)
             .simulation_duration(Duration::from_secs(24 * 3_600));
         let hub = Rc::new(HubPlace {
             data,
