@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::certified::{Certified, KEY, next_key, settle};
 use super::renew::{Renewal, renewal_message};
 use super::trusted::Trusted;
-use super::{Proxy, Way, read_private, write_private};
+use super::{Way, read_private, write_private};
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -189,16 +189,10 @@ impl NodeIdentity {
         }))
     }
 
-    /// The same identity, which reaches the hub by a proxy from now on, if one is given.
+    /// The same identity, which reaches the hub this way from now on: by a proxy, if one is given.
     #[must_use]
-    pub fn through(self, proxy: Option<&Proxy>) -> Self {
-        self.by(proxy.into())
-    }
-
-    /// The same identity, which reaches the hub this way from now on.
-    #[must_use]
-    pub fn by(self, way: Way) -> Self {
-        Self { way, ..self }
+    pub fn through(self, way: impl Into<Way>) -> Self {
+        Self { way: way.into(), ..self }
     }
 
     /// How the hub is reached.

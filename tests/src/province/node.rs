@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::erasing::Erasures;
-use lienthong_node::identity::{NodeIdentity, Way, enrol_by};
+use lienthong_node::identity::{NodeIdentity, Way, enrol_through};
 use lienthong_node::log::{self, Disk, HashFile};
 use lienthong_node::observe::{Beat, Job, JobSpec, Jobs};
 use lienthong_node::published::Shelf;
@@ -25,6 +25,7 @@ use lienthong_node::sync::{
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::value::Value;
 use parking_lot::RwLock;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -170,7 +171,7 @@ async fn enrol(place: &NodePlace, hub: &HubPlace, way: &Way) -> turmoil::Result 
     while NodeIdentity::load(&place.data)?.is_none() {
         if let Some(token) = hub.token(&place.unit)? {
             let address = format!("{HUB}:{PORT}");
-            let enrolled = enrol_by(&place.data, (&address, way), &token).await;
+            let enrolled = enrol_through(&place.data, (&address, way.clone()), &token).await;
             note("enrolled", format_args!("{} {}", place.who, enrolled.is_ok()));
         }
         sleep(SECOND).await;
@@ -186,7 +187,7 @@ fn job() -> Arc<Job> {
 /// Opens its log, with everything else made of it again, and begins to synchronise.
 fn start(place: &NodePlace, way: Way) -> anyhow::Result<(Running, Writer)> {
     let (data, catalogue) = (&place.data, catalogue()?);
-    let identity = NodeIdentity::load(data)?.context("it is not enrolled")?.by(way);
+    let identity = NodeIdentity::load(data)?.context("it is not enrolled")?.through(way);
     let dir = log_dir(data);
     let opened = log::open(&dir, identity.replica(), Disk::real())?;
     let hashes = HashFile::open(&dir, opened.writer.next_sequence().0)?;
@@ -259,6 +260,14 @@ fn drafts(place: &NodePlace) -> Vec<Draft> {
     let known: Vec<_> = place.acknowledged.borrow().iter().map(|written| written.record).collect();
     let random = &mut *place.random.borrow_mut();
     // A sheet, now and then: a batch that is not small.
-    let count = if random.chance(50) { 40 } else { 1 + random.below(3) };
-    (0..count).map(|_| draft(&place.unit, &known, random)).collect()
+    let count = if random.chance(50) { 30 } else { 1 + random.below(3) };
+    (0..count).map(|_| person(place.who, draft(&place.unit, &known, random), random)).collect()
+}
+
+/// Mostly one of the unit's own people; else one that others write of, too.
+fn person(who: usize, mut draft: Draft, random: &mut Random) -> Draft {
+    if let (Some(Value::Text(number)), true) = (draft.values.get_mut("so_cccd"), random.chance(800)) {
+        number.replace_range(5..10, &format!("{:05}", who + 1));
+    }
+    draft
 }

@@ -78,7 +78,7 @@ impl Plan {
         let least = 1 + random.below(40);
         let spread = if random.chance(150) { 800 } else { 200 };
         let largest = least + 10 + random.below(spread);
-        let harm = millis(20_000 + random.below(if whole { 5_000 } else { 40_000 }));
+        let harm = millis(15_000 + random.below(if whole { 5_000 } else { 30_000 }));
         // 64 kbit/s, or somewhat more: a mountain's.
         let width = |random: &mut Random| random.chance(150).then(|| 8_000 + random.below(30_000));
         let mut plan = Self {
@@ -89,7 +89,7 @@ impl Plan {
             tick: millis(if whole { 20 } else { 10 }),
             commit: millis(20 + random.below(60)),
             harm,
-            rest_millis: if whole { 20_000 } else { 500 + random.below(5_000) },
+            rest_millis: if whole { 40_000 } else { 2_000 + random.below(6_000) },
             blows: Vec::new(),
         };
         for _ in 0..random.below(nodes as u64 * 2) {
