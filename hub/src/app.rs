@@ -250,13 +250,16 @@ fn sent(
     Ok(Some((number, bundle)))
 }
 
+/// A ledger, and what was erased of it.
+type OpenedLedger = Result<(ledger::Opened, Erasures), StartError>;
+
 /// Opens the ledger once everything it orders to be erased is gone from it.
 fn open_erased(
     data: &Path,
     author: &Author,
     catalogue: &Arc<Catalogue>,
     options: &LedgerOptions,
-) -> Result<(ledger::Opened, Erasures), StartError> {
+) -> OpenedLedger {
     let mut remarks = Vec::new();
     loop {
         let tell = |at, of| tracing::info!(at, of, "erasing: segments of the log looked through");
@@ -285,7 +288,7 @@ impl Hub {
     ) -> Result<Arc<Self>, StartError> {
         let ledger =
             |author: &Author, catalogue: &Arc<Catalogue>| open_erased(data, author, catalogue, options);
-        let (hub, committer) = Self::put_together(data, catalogue, &ledger, clock)?;
+        let (hub, committer) = Self::put_together(data, catalogue, ledger, clock)?;
         let io = |what: &str| {
             let what = what.to_owned();
             move |source| StartError::Io { what, source }
@@ -312,13 +315,13 @@ impl Hub {
             let opened = ledger::open_over(data, author.clone(), Arc::clone(catalogue), (&view, options))?;
             Ok((opened, Erasures::open(data)?))
         };
-        Self::put_together(data, catalogue, &ledger, clock)
+        Self::put_together(data, catalogue, ledger, clock)
     }
 
     fn put_together(
         data: &Path,
         catalogue: Arc<Catalogue>,
-        ledger: &dyn Fn(&Author, &Arc<Catalogue>) -> Result<(ledger::Opened, Erasures), StartError>,
+        ledger: impl FnOnce(&Author, &Arc<Catalogue>) -> OpenedLedger,
         clock: fn() -> UnixMillis,
     ) -> Result<(Arc<Self>, Committer), StartError> {
         let secrets = HubSecrets::load(data)?;

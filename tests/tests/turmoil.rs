@@ -8,8 +8,7 @@ fn province(args: &[&str]) {
     let program =
         Command::new(env!("CARGO_BIN_EXE_province")).args(["--twice", "--jobs", "2"]).args(args).output();
     let program = program.unwrap();
-    let (said, errors) =
-        (String::from_utf8_lossy(&program.stdout), String::from_utf8_lossy(&program.stderr));
+    let (said, errors) = (String::from_utf8_lossy(&program.stdout), String::from_utf8_lossy(&program.stderr));
     assert!(program.status.success(), "{said}{errors}");
 }
 

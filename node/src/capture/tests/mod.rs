@@ -150,9 +150,11 @@ fn broken_files_are_refused_whole() {
     assert_eq!(class("a.xlsx", b"%PDF-1.7 x"), "FILE_TYPE");
     assert_eq!(class("a.xls", &[0xd0, 0xcf, 0x11, 0xe0, 0xa1]), "FILE_CORRUPT");
     assert_eq!(class("a.xls", b"<html><table><tr><td>x</td></tr></table></html>"), "FILE_TYPE");
-    for (member, size, byte) in
-        [("xl/workbook.xml", 40 << 20, b'<'), ("xl/workbook.xml", 70_000, b'a'), ("xl/media/1.png", 40 << 20, 0)]
-    {
+    for (member, size, byte) in [
+        ("xl/workbook.xml", 40 << 20, b'<'),
+        ("xl/workbook.xml", 70_000, b'a'),
+        ("xl/media/1.png", 40 << 20, 0),
+    ] {
         assert_eq!(class("a.xlsx", &zipped(member, size, byte)), "FILE_TOO_LARGE", "{member} {size}");
     }
     assert_eq!(class("a.csv", b"So CCCD,Ho ten\n033,\xff\n"), "ENCODING");
