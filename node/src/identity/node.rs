@@ -20,7 +20,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::certified::{Certified, KEY, next_key, settle};
 use super::renew::{Renewal, renewal_message};
 use super::trusted::Trusted;
-use super::{Proxy, read_private, write_private};
+use super::{Way, read_private, write_private};
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub struct NodeIdentity {
     known: RwLock<Known>,
     recovery_key: [u8; 32],
     cosigner_key: [u8; 32],
-    proxy: Option<Proxy>,
+    way: Way,
 }
 
 /// The ledger known, how it came to be, and which further keys of receipts it names.
@@ -215,20 +215,20 @@ impl NodeIdentity {
             data: data.to_owned(),
             cosigner_key: key(&profile.cosigner_key)?,
             profile,
-            proxy: None,
+            way: Way::Straight,
         }))
     }
 
-    /// The same identity, which reaches the hub by a proxy from now on, if one is given.
+    /// The same identity, which reaches the hub this way from now on: by a proxy, if one is given.
     #[must_use]
-    pub fn through(self, proxy: Option<&Proxy>) -> Self {
-        Self { proxy: proxy.cloned(), ..self }
+    pub fn through(self, way: impl Into<Way>) -> Self {
+        Self { way: way.into(), ..self }
     }
 
-    /// The proxy by which the hub is reached, if by one.
+    /// How the hub is reached.
     #[must_use]
-    pub fn proxy(&self) -> Option<&Proxy> {
-        self.proxy.as_ref()
+    pub fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Keeps a fresh identity; the profile last, so that a crash leaves none rather than half of one.
