@@ -142,7 +142,7 @@ mod tests {
             assert!(held.changed.is_empty() && lines.starts_with(&said(&held)), "cut at {length}");
             Lines::open(path.clone()).unwrap().append(&lines[2], false).unwrap();
             assert_eq!(
-                (said(&read()).last(), read().damaged.len()),
+                (said(&read()).last(), read().changed.len()),
                 (lines.last(), 0),
                 "goes on after {length}"
             );
