@@ -40,7 +40,8 @@
 //! Not found by a hundred seeds: a batch with a gap, or whose root is not the one signed, and a log that came back shorter
 //! than it had said (other checks stand behind each); a piece of the feed that moves the cursor too far when it is full,
 //! which no piece here is; leaves of an earlier try that a recovery does not know again, as long as it knows what it
-//! wrote.
+//! wrote. Not tried long enough: a ledger that is followed unproven, or shorter than before; a witness that forgets; a batch
+//! judged without its group; an answer before the ledger is synced.
 
 mod check;
 mod conflict;
