@@ -1,11 +1,11 @@
 //! The accept loop: handshakes apart from each other, bounded in number and time.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, provider};
+use lienthong_node::identity::{ALPN_ENROL, ALPN_SYNC, Line, provider};
 use lienthong_proto::ids::ReplicaId;
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
@@ -96,6 +96,27 @@ impl TlsConfigs {
     }
 }
 
+/// Where lines come in: by TCP, or from a simulated network.
+pub trait Listener: Send + 'static {
+    /// What a line is before TLS.
+    type Line: Line + 'static;
+
+    /// The next line, and from where.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Line, SocketAddr)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Line = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (tcp, address) = Self::accept(self).await?;
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%address, %error, "what is small may wait on this line");
+        }
+        Ok((tcp, address))
+    }
+}
+
 /// Finished connections, by what they are for.
 pub struct Incoming {
     /// With a client certificate.
@@ -107,7 +128,7 @@ pub struct Incoming {
 /// Accepts until `stop`.
 #[must_use]
 pub fn accept(
-    listener: TcpListener,
+    mut listener: impl Listener,
     tls: TlsConfigs,
     limits: AcceptLimits,
     meters: Arc<Meters>,
@@ -134,7 +155,7 @@ pub fn accept(
                 () = stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let (tcp, address) = match accepted {
+            let (line, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: give others time to close theirs.
@@ -154,7 +175,7 @@ pub fn accept(
             let (door, meters) = (Arc::clone(&door), Arc::clone(&meters));
             tokio::spawn(async move {
                 let greeted =
-                    tokio::time::timeout(door.limits.handshake_timeout, door.greet(tcp, source)).await;
+                    tokio::time::timeout(door.limits.handshake_timeout, door.greet(line, source)).await;
                 drop(begun);
                 match greeted {
                     Ok(Ok(Greeted::Seated { stream, identity, seat })) => {
@@ -199,7 +220,7 @@ struct Door {
 /// How a handshake ended.
 enum Greeted {
     Seated {
-        stream: Box<TlsStream<TcpStream>>,
+        stream: Box<dyn Line>,
         identity: Option<PeerIdentity>,
         seat: Held,
     },
@@ -208,10 +229,9 @@ enum Greeted {
 }
 
 impl Door {
-    async fn greet(&self, tcp: TcpStream, source: IpAddr) -> io::Result<Greeted> {
-        tcp.set_nodelay(true)?;
+    async fn greet(&self, line: impl Line + 'static, source: IpAddr) -> io::Result<Greeted> {
         // Who says nothing takes no place from those who do.
-        let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
+        let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), line).await?;
         let stopped = || io::Error::other("the door is closed");
         // And who stops half way takes one from its own address first.
         let _own = self.of_address.take(source).await.ok_or_else(stopped)?;
@@ -241,7 +261,7 @@ impl Door {
     }
 }
 
-fn agreed(stream: &TlsStream<TcpStream>) -> io::Result<()> {
+fn agreed<L>(stream: &TlsStream<L>) -> io::Result<()> {
     let protocol = stream.get_ref().1.alpn_protocol();
     protocol.map(|_| ()).ok_or_else(|| io::Error::other("no protocol was agreed on"))
 }

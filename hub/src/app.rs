@@ -14,10 +14,11 @@ use lienthong_node::log::{Disk, HashFile, LogReader};
 use lienthong_node::observe::Job;
 use lienthong_node::published::{Shelf, ShelfError};
 use lienthong_node::quality::{Keeper, Pace, QualityError};
-use lienthong_node::replica::{Author, Head};
+use lienthong_node::replica::{Author, Head, JournalOptions};
 use lienthong_node::resealer::Resealer;
 use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
 use lienthong_node::rpc::sync::sync_server::SyncServer;
+use lienthong_node::store::View;
 use lienthong_proto::catalogue::{Bundle, Catalogue};
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
 use lienthong_proto::cosignature::cosign;
@@ -36,7 +37,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{AcceptLimits, TlsConfigs, TlsError, accept};
+use crate::accept::{AcceptLimits, Listener, TlsConfigs, TlsError, accept};
 use crate::accounts::{AccountError, Accounts, ApiTokens};
 use crate::alerts::Alerts;
 use crate::erasing::{CatchUpError, catch_up};
@@ -249,13 +250,16 @@ fn sent(
     Ok(Some((number, bundle)))
 }
 
+/// A ledger, and what was erased of it.
+type OpenedLedger = Result<(ledger::Opened, Erasures), StartError>;
+
 /// Opens the ledger once everything it orders to be erased is gone from it.
 fn open_erased(
     data: &Path,
     author: &Author,
     catalogue: &Arc<Catalogue>,
     options: &LedgerOptions,
-) -> Result<(ledger::Opened, Erasures), StartError> {
+) -> OpenedLedger {
     let mut remarks = Vec::new();
     loop {
         let tell = |at, of| tracing::info!(at, of, "erasing: segments of the log looked through");
@@ -282,6 +286,44 @@ impl Hub {
         options: &LedgerOptions,
         clock: fn() -> UnixMillis,
     ) -> Result<Arc<Self>, StartError> {
+        let ledger =
+            |author: &Author, catalogue: &Arc<Catalogue>| open_erased(data, author, catalogue, options);
+        let (hub, committer) = Self::put_together(data, catalogue, ledger, clock)?;
+        let io = |what: &str| {
+            let what = what.to_owned();
+            move |source| StartError::Io { what, source }
+        };
+        committer.start(&hub.committer).map_err(io("the ledger's thread"))?;
+        hub.quality
+            .start(hub.stop.clone(), Pace::Prompt, hub.observed.jobs.register(jobs::QUALITY))
+            .map_err(io("the thread for quality"))?;
+        Ok(hub)
+    }
+
+    /// As [`Hub::open`], with this view in the place of its own and without threads: the ledger is written by the turns of
+    /// the committer, and quality is judged when it is settled. Nothing is erased from what is there.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn without_threads(
+        data: &Path,
+        catalogue: Arc<Catalogue>,
+        (view, options): (Arc<dyn View>, JournalOptions),
+        clock: fn() -> UnixMillis,
+    ) -> Result<(Arc<Self>, Committer), StartError> {
+        let ledger = |author: &Author, catalogue: &Arc<Catalogue>| {
+            let opened = ledger::open_over(data, author.clone(), Arc::clone(catalogue), (&view, options))?;
+            Ok((opened, Erasures::open(data)?))
+        };
+        Self::put_together(data, catalogue, ledger, clock)
+    }
+
+    fn put_together(
+        data: &Path,
+        catalogue: Arc<Catalogue>,
+        ledger: impl FnOnce(&Author, &Arc<Catalogue>) -> OpenedLedger,
+        clock: fn() -> UnixMillis,
+    ) -> Result<(Arc<Self>, Committer), StartError> {
         let secrets = HubSecrets::load(data)?;
         let lock = DataLock::take(data, "lienthong-hub")?;
         let registry = Registry::open(&secrets)?;
@@ -297,7 +339,7 @@ impl Hub {
             unit: secrets.profile.province.clone(),
             provincial_key: Arc::clone(&secrets.provincial_key),
         };
-        let (opened, erasures) = open_erased(data, &author, &catalogue, options)?;
+        let (opened, erasures) = ledger(&author, &catalogue)?;
         let superseded = CancellationToken::new();
         // A publishing that was cut short: the ledger has it, or it never was.
         if Shelf::of(data).settle(opened.books.catalogue)? {
@@ -317,20 +359,16 @@ impl Hub {
         let rounds = Rounds::open(data, (&ledger.0, ledger.1), &opened.books.witnesses);
         let observed = Observed::new(clock);
         let counted = (Arc::clone(&observed.meters), observed.jobs.register(jobs::COMMITTER));
-        let (committer, _thread) =
-            Committer::start(opened.journal, opened.books, opened.feed, clock, counted)
-                .map_err(|source| StartError::Io { what: "the ledger's thread".to_owned(), source })?;
+        let (committer, writer) =
+            Committer::without_threads(opened.journal, opened.books, opened.feed, clock, counted);
         let quality = Keeper::open_telling(dataset.clone(), Arc::clone(&catalogue), clock)?;
         // A rule that does not compile is said at the start, not when it is first needed.
         quality.book()?;
         let sent = sent(data, &secrets, &catalogue, reorganised)?;
         let stop = CancellationToken::new();
-        quality
-            .start(stop.clone(), Pace::Prompt, observed.jobs.register(jobs::QUALITY))
-            .map_err(|source| StartError::Io { what: "the thread for quality".to_owned(), source })?;
         let resealer = Resealer::new(data, reader.clone(), Arc::clone(dataset.view()));
         let heartbeating = observed.jobs.register(jobs::HEARTBEATS);
-        Ok(Arc::new(Self {
+        let hub = Arc::new(Self {
             data: data.to_owned(),
             secrets,
             registry,
@@ -376,7 +414,8 @@ impl Hub {
             batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
             _lock: lock,
-        }))
+        });
+        Ok((hub, writer))
     }
 
     /// The time.
@@ -526,6 +565,19 @@ impl Hub {
         tokio::spawn(Arc::clone(self).keep_certified());
         tokio::spawn(Arc::clone(self).keep_witnessed());
         tokio::spawn(Arc::clone(self).keep_erased());
+        self.serve(listener, limits).await?;
+        Ok(address)
+    }
+
+    /// Serves nodes on the lines that come in, within those bounds, until stopped.
+    ///
+    /// # Errors
+    /// [`StartError`] if TLS cannot be set up.
+    pub async fn serve(
+        self: &Arc<Self>,
+        listener: impl Listener,
+        limits: AcceptLimits,
+    ) -> Result<(), StartError> {
         let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
         let incoming = accept(listener, tls, limits, Arc::clone(&self.observed.meters), self.stop.clone());
         let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
@@ -576,7 +628,7 @@ impl Hub {
                 tracing::error!(%error, "the enrolment server ended");
             }
         });
-        Ok(address)
+        Ok(())
     }
 
     /// Writes the heartbeats that are new.

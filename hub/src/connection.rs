@@ -6,11 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use lienthong_node::identity::Line;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
@@ -36,7 +35,7 @@ pub(crate) type Held = Box<dyn Send + Sync>;
 
 /// A finished connection.
 pub struct HubStream {
-    inner: Box<TlsStream<TcpStream>>,
+    inner: Box<dyn Line>,
     peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Until when it must have begun to speak, and how much of that is still to come.
@@ -47,7 +46,7 @@ pub struct HubStream {
 impl HubStream {
     /// Of a handshake that is done; it must begin to speak within `patience`.
     pub(crate) fn new(
-        inner: Box<TlsStream<TcpStream>>,
+        inner: Box<dyn Line>,
         peer: Peer,
         patience: Duration,
         held: (Held, OwnedSemaphorePermit, OpenConnection),

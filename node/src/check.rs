@@ -92,6 +92,7 @@ pub fn check_against(
         }
     }
     judge.granted(data, keys);
+    judge.evidence(data);
     let root = hex::encode(judge.frontier.root());
     let replicas = judge.replicas();
     let exit = u8::from(!judge.faults.is_empty());
@@ -101,6 +102,18 @@ pub fn check_against(
 }
 
 impl Judge<'_> {
+    /// Each line of what the hub gave in return says what was written.
+    fn evidence(&mut self, data: &Path) {
+        let Some(damaged) = evidence(data).map(|evidence| evidence.damaged()) else { return };
+        match damaged {
+            Ok(damaged) => {
+                let changed = damaged.changed.iter();
+                changed.for_each(|(name, line)| self.fault(format!("{name}: line {line} was changed")));
+            }
+            Err(error) => self.fault(error.to_string()),
+        }
+    }
+
     /// At an agency's node: each delivery it holds goes on from the one before, and proves what it did.
     fn granted(&mut self, data: &Path, keys: &KeyRing) {
         let Ok(Some(identity)) = NodeIdentity::load(data) else { return };
@@ -111,12 +124,14 @@ impl Judge<'_> {
     }
 }
 
+/// What the hub gave in return, as a node keeps it; nothing at a hub.
+fn evidence(data: &Path) -> Option<Evidence> {
+    data.join("receipts.jsonl").exists().then(|| Evidence::open(data, None).ok()).flatten()
+}
+
 /// Sizes and roots the hub has confirmed.
 fn receipts(data: &Path) -> BTreeMap<u64, Digest> {
-    if !data.join("receipts.jsonl").exists() {
-        return BTreeMap::new();
-    }
-    let receipts = Evidence::open(data, None).and_then(|evidence| evidence.receipts()).unwrap_or_default();
+    let receipts = evidence(data).and_then(|evidence| evidence.receipts().ok()).unwrap_or_default();
     let parsed = receipts.iter().filter_map(|receipt| Checkpoint::parse_body(&receipt.checkpoint).ok());
     parsed.map(|checkpoint| (checkpoint.size, checkpoint.root)).collect()
 }

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod app;
+pub mod aside;
 pub mod ask;
 pub mod at_rest;
 pub mod backup;

@@ -41,10 +41,10 @@ pub struct Listing {
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::Args)]
 pub struct Page {
-    /// How many at most
+    /// Nhiều nhất bao nhiêu · how many at most
     #[arg(long)]
     pub limit: Option<usize>,
-    /// After this item, as `next` of the page before said
+    /// Sau mục này, như `next` của trang trước đã ghi · after this item, as `next` of the page before said
     #[arg(long)]
     pub after: Option<String>,
 }

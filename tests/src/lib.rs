@@ -16,6 +16,7 @@ pub mod planted;
 pub mod power;
 pub mod processes;
 pub mod programs;
+pub mod province;
 pub mod proxy;
 pub mod sharing;
 pub mod simulation;

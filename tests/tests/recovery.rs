@@ -270,6 +270,19 @@ async fn p6_a_recovery_cut_off_anywhere_is_taken_up_where_it_stands() {
         assert!(!next.exists());
     }
 
+    // A key that the disk has changed is never used, and a token is all it needs.
+    for key in ["log.seed", "provincial.key"] {
+        let changed = set(key);
+        flip(&changed.join("identity").join(key), 2);
+        let refused = Node::open(&changed, catalogue().unwrap(), system_clock).unwrap_err();
+        assert!(refused.to_string().contains(&format!("{key} was changed")), "{refused}");
+        let fresh = token(&hub, UNIT).unwrap();
+        let report = replace(&changed, None, Some(&fresh), catalogue().unwrap(), system_clock).await.unwrap();
+        assert_eq!((report.refilled, report.rewritten), (1, 1), "{key}");
+        let node = Node::open(&changed, catalogue().unwrap(), system_clock).unwrap();
+        assert_eq!(node.replica.dataset().totals().records, 2, "{key}");
+    }
+
     // Mended in place, and cut off between the damaged log's going and the mended one's coming.
     let half = set("half");
     std::fs::rename(half.join("log"), half.join("log.recovering")).unwrap();

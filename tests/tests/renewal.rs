@@ -190,6 +190,12 @@ async fn p7_a_certificate_that_ended_is_renewed_by_the_log_key_once_it_is_approv
 
     // Another unit's log key speaks for this one's replica.
     std::fs::copy(other.join("identity/log.seed"), copies[0].join("identity/log.seed")).unwrap();
+    let said = NodeIdentity::load(&copies[0]).unwrap_err().to_string();
+    assert!(said.contains("log.seed was changed"), "{said}");
+    let profile = copies[0].join("identity/profile.json");
+    let mut unsaid: serde_json::Value = serde_json::from_slice(&std::fs::read(&profile).unwrap()).unwrap();
+    unsaid["sums"] = serde_json::json!({});
+    std::fs::write(&profile, unsaid.to_string()).unwrap();
     assert!(refused(&copies[0]).await.contains("log key"));
     // An approval is a unit's own.
     approve(&hub, OTHER).await;

@@ -16,6 +16,7 @@ use lienthong_node::replica::{
 use lienthong_node::store::MemoryView;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::root_at;
+use lienthong_tests::power::damage::damage;
 use lienthong_tests::simulation::folder;
 use lienthong_tests::{catalogue, copy_folder, member};
 use rand::rngs::StdRng;
@@ -23,7 +24,6 @@ use rand::{Rng as _, SeedableRng as _};
 
 const REPLICA: ReplicaId = ReplicaId([7; 16]);
 const UNIT: &str = "11953";
-const PAGE: usize = 4_096;
 
 fn opened(dir: &Path, disk: Disk, view: MemoryView) -> Result<(Replica, Writer), JournalError> {
     let log = log::open(dir, REPLICA, disk).unwrap();
@@ -102,24 +102,6 @@ fn payloads(reader: &log::LogReader) -> Vec<Vec<u8>> {
     reader.clone().scan(Sequence(0)).map(|frame| frame.unwrap().1.payload.to_vec()).collect()
 }
 
-fn damaged(bytes: &mut Vec<u8>, random: &mut StdRng) {
-    let at = random.random_range(0..bytes.len());
-    let page = at / PAGE * PAGE;
-    match random.random_range(0..4) {
-        0 => bytes[at] ^= 1 << random.random_range(0..8),
-        1 => bytes.iter_mut().skip(page).take(PAGE).for_each(|byte| *byte = 0),
-        2 => bytes.truncate(at),
-        _ => {
-            let other = random.random_range(0..bytes.len()) / PAGE * PAGE;
-            for offset in 0..PAGE {
-                if page.max(other) + offset < bytes.len() {
-                    bytes.swap(page + offset, other + offset);
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn t11_t12_a_damaged_file_is_noticed_or_harmless() {
     let (dir, mut random) = (folder().unwrap(), StdRng::seed_from_u64(11));
@@ -140,7 +122,7 @@ fn t11_t12_a_damaged_file_is_noticed_or_harmless() {
         copy_folder(&whole, &copy).unwrap();
         let path = copy.join(if random.random_bool(0.7) { "00000000.seg" } else { "anchor" });
         let mut bytes = std::fs::read(&path).unwrap();
-        damaged(&mut bytes, &mut random);
+        damage(&mut bytes, &mut random);
         std::fs::write(&path, bytes).unwrap();
         match log::open(&copy, REPLICA, Disk::real()) {
             Err(OpenError::Damaged(_)) => noticed += 1,

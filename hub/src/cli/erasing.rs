@@ -37,26 +37,26 @@ pub enum EraseAction {
     },
     /// Từ chối, hoặc rút lại, khi chưa duyệt · refuse one, or take it back, before it is approved
     Refuse {
-        /// Its number
+        /// Số thứ tự · its number
         number: u64,
-        /// Why
+        /// Lý do · why
         #[arg(long)]
         reason: String,
     },
     /// Thông báo có chữ ký cho cơ quan đã nhận gói, niêm phong bằng khóa của họ · the signed notice to an agency that was handed a bundle, sealed to its key
     Notice {
-        /// Its number
+        /// Số thứ tự · its number
         number: u64,
-        /// The grant's number
+        /// Số giấy cấp quyền · the grant's number
         #[arg(long)]
         grant: u64,
-        /// The file to write; nothing may be there yet
+        /// Tệp sẽ ghi; chưa được có sẵn · the file to write; nothing may be there yet
         #[arg(long)]
         out: PathBuf,
     },
     /// Danh sách xóa có chữ ký: để cạnh bản sao lưu, ghi lại sau mỗi lệnh; `restore` cần nó · the signed list to be kept beside the backups, written anew after each order; `restore` asks for it
     Export {
-        /// The file to write, or to write anew
+        /// Tệp sẽ ghi, hoặc ghi lại · the file to write, or to write anew
         #[arg(long)]
         out: PathBuf,
     },

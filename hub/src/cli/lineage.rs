@@ -69,12 +69,12 @@ impl Kind {
 /// `unit add`.
 #[derive(Debug, Args)]
 pub struct AddUnit {
-    /// Its code
+    /// Mã · its code
     pub unit: UnitCode,
-    /// Its name without the kind
+    /// Tên, không kèm loại đơn vị · its name without the kind
     #[arg(long)]
     pub name: String,
-    /// What it is
+    /// Loại đơn vị · what it is
     #[arg(long, value_enum, default_value = "commune")]
     pub kind: Kind,
     #[command(flatten)]
@@ -84,13 +84,13 @@ pub struct AddUnit {
 /// `unit merge`.
 #[derive(Debug, Args)]
 pub struct MergeUnits {
-    /// The units that end
+    /// Các đơn vị chấm dứt · the units that end
     #[arg(required = true)]
     pub units: Vec<UnitCode>,
     /// Đơn vị kế thừa: CODE, hoặc CODE=TÊN nếu lập mới hay đổi tên · the successor; CODE=NAME makes or renames it
     #[arg(long, value_parser = named)]
     pub to: Named,
-    /// What a new successor is; otherwise what the first unit was
+    /// Đơn vị kế thừa mới là xã hay phường; bỏ trống thì như đơn vị đầu · what a new successor is; otherwise what the first unit was
     #[arg(long, value_enum)]
     pub kind: Option<Kind>,
     #[command(flatten)]
@@ -100,7 +100,7 @@ pub struct MergeUnits {
 /// `unit split`.
 #[derive(Debug, Args)]
 pub struct SplitUnit {
-    /// The unit that is split
+    /// Đơn vị bị chia · the unit that is split
     pub unit: UnitCode,
     /// Đơn vị nhận: CODE hoặc CODE=TÊN; nêu nhiều lần · a unit it goes into, made if named; may be given again
     #[arg(long, value_parser = named, required = true)]
@@ -114,7 +114,7 @@ pub struct SplitUnit {
     /// Tệp CSV: loại,mã hoặc khóa,đơn vị · CSV file: type,id or natural key,unit
     #[arg(long, value_name = "FILE")]
     pub map: Option<PathBuf>,
-    /// What new units are; otherwise what the unit was
+    /// Đơn vị mới là xã hay phường; bỏ trống thì như đơn vị cũ · what new units are; otherwise what the unit was
     #[arg(long, value_enum)]
     pub kind: Option<Kind>,
     #[command(flatten)]
@@ -124,9 +124,9 @@ pub struct SplitUnit {
 /// `unit rename`.
 #[derive(Debug, Args)]
 pub struct RenameUnit {
-    /// The unit
+    /// Đơn vị · the unit
     pub unit: UnitCode,
-    /// Its new name without the kind
+    /// Tên mới, không kèm loại đơn vị · its new name without the kind
     #[arg(long)]
     pub name: String,
     #[command(flatten)]
@@ -136,7 +136,7 @@ pub struct RenameUnit {
 /// `unit dissolve`.
 #[derive(Debug, Args)]
 pub struct DissolveUnit {
-    /// The unit
+    /// Đơn vị · the unit
     pub unit: UnitCode,
     /// Đơn vị nhận bản ghi, không nêu thì là tỉnh · who takes its records, the province otherwise
     #[arg(long)]
@@ -169,7 +169,7 @@ pub struct LineageCommand {
 /// What of the steps.
 #[derive(Debug, Subcommand)]
 pub enum LineageAction {
-    /// All of them, undone ones among them
+    /// Tất cả, cả các bước đã hủy · all of them, undone ones among them
     List {
         /// Which
         #[command(flatten)]

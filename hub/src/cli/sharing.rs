@@ -17,12 +17,12 @@ use crate::sharing::{TEMPLATES, template};
 pub enum AgencyAction {
     /// Khai một cơ quan, hoặc sửa điều đã khai · name an agency, or say something of it anew
     Add {
-        /// Its code, e.g. TTT
+        /// Mã, ví dụ TTT · its code, e.g. TTT
         code: UnitCode,
-        /// Its name
+        /// Tên · its name
         #[arg(long)]
         name: Option<String>,
-        /// Whom to call there
+        /// Người cần gọi ở đó · whom to call there
         #[arg(long)]
         contact: Option<String>,
         /// Khóa công khai cơ quan tạo bằng `lienthong-node key pair`; đọc lại qua điện thoại · the public key it made; read it back by telephone
@@ -31,12 +31,12 @@ pub enum AgencyAction {
     },
     /// Khai khóa ký biên nhận gói của cơ quan (`key pair` in ra); đọc lại qua điện thoại · whom its receipts for bundles are signed by (`key pair` prints it); read it back by telephone
     Signer {
-        /// Its code
+        /// Mã · its code
         code: UnitCode,
-        /// ed25519:…
+        /// Khóa công khai, ed25519:… · ed25519:…
         signer: ReceiptSigner,
     },
-    /// All
+    /// Tất cả · all
     List {
         /// Which
         #[command(flatten)]
@@ -67,7 +67,7 @@ impl ReceiptAction {
 pub enum GrantAction {
     /// Mẫu theo cơ quan nhận; không nêu tên thì liệt kê · a template by receiver; without a name, their names
     Template {
-        /// Which
+        /// Mục nào · which
         name: Option<String>,
     },
     /// Đề nghị · propose one
@@ -77,26 +77,26 @@ pub enum GrantAction {
     },
     /// Duyệt (tài khoản khác người đề nghị) · approve one (another account than the proposer's)
     Approve {
-        /// Its number
+        /// Số thứ tự · its number
         number: u64,
     },
     /// Thu hồi, hoặc từ chối đề nghị · take one back, or refuse it
     Revoke {
-        /// Its number
+        /// Số thứ tự · its number
         number: u64,
-        /// Why
+        /// Lý do · why
         #[arg(long)]
         reason: String,
     },
-    /// All
+    /// Tất cả · all
     List {
         /// Which
         #[command(flatten)]
         page: Page,
     },
-    /// One, whole
+    /// Một mục, đầy đủ · one, whole
     Show {
-        /// Its number
+        /// Số thứ tự · its number
         number: u64,
     },
 }

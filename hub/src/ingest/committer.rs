@@ -78,24 +78,17 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// Starts the writer over an opened journal and the books replayed with it; it counts, and tells of its rounds.
+    /// Starts the writer in a thread of its own; `handle` is its.
     ///
     /// # Errors
     /// The operating system's, if it has no thread to give.
-    pub fn start(
-        journal: Journal,
-        books: Books,
-        feed: FeedIndex,
-        clock: fn() -> UnixMillis,
-        counted: (Arc<Meters>, Arc<Job>),
-    ) -> std::io::Result<(CommitterHandle, JoinHandle<()>)> {
-        let (handle, committer) = Self::without_threads(journal, books, feed, clock, counted);
+    pub fn start(self, handle: &CommitterHandle) -> std::io::Result<JoinHandle<()>> {
         settler(handle.commands.downgrade(), || Command::Settle)?;
-        let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run())?;
-        Ok((handle, thread))
+        std::thread::Builder::new().name("committer".into()).spawn(move || self.run())
     }
 
-    /// As [`Committer::start`], without threads: nothing happens but by [`Committer::turn`].
+    /// The writer over an opened journal and the books replayed with it; it counts, and tells of its rounds. Until it is
+    /// started nothing happens but by [`Committer::turn`].
     pub fn without_threads(
         journal: Journal,
         mut books: Books,

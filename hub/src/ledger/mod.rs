@@ -16,7 +16,7 @@ pub use books::{Books, HeldReplica, ImportLine, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
 pub use course::{Touched, day_of};
 pub use erasing::{ErasureOrder, Orders};
-pub use open::{LedgerError, LedgerOptions, Opened, assemble, open};
+pub use open::{LedgerError, LedgerOptions, Opened, assemble, open, open_over};
 pub use readings::{Reading, Readings};
 pub use receipt_keys::NamedKeys;
 pub use sharing::{AGENCY, Agency, Done, Grant, GrantState, Sharing};

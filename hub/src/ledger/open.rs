@@ -133,6 +133,22 @@ fn try_open(
     Ok(opened)
 }
 
+/// Opens the ledger in `data` over another view than its own: what that lacks comes from the log.
+///
+/// # Errors
+/// [`LedgerError`].
+pub fn open_over(
+    data: &Path,
+    author: Author,
+    catalogue: Arc<Catalogue>,
+    (view, options): (&Arc<dyn View>, JournalOptions),
+) -> Result<Opened, LedgerError> {
+    let dir = log_dir(data);
+    let log = log::open(&dir, author.replica, Disk::real())?;
+    let hashes = HashFile::open(&dir, log.writer.next_sequence().0).map_err(LedgerError::Hashes)?;
+    assemble((log, hashes, Arc::clone(view)), author, catalogue, options)
+}
+
 /// Puts a ledger together from its opened log, its leaf hashes and its view.
 ///
 /// # Errors

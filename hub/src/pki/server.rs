@@ -8,12 +8,14 @@ use lienthong_node::identity::{provider, write_private};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::authorities::issuer_of;
 use super::issue::{Issuer, day};
 use super::{HubProfile, HubSecrets, IssueError, SealError, SecretsError};
 
@@ -81,7 +83,7 @@ impl ServerCertificate {
         let kept = secrets.server_key().map_err(ServerCertificateError::from);
         let kept = kept.and_then(|key| certified(secrets, secrets.server.clone(), key));
         let current = match kept {
-            Ok(kept) if !is_due(&kept, now) && is_of(&kept, &secrets.root()) => kept,
+            Ok(kept) if !is_due(&kept, now) && is_of(&kept, secrets.root(), now) => kept,
             _ => issue(secrets, issuer, &names, now)?,
         };
         Ok(Self { current: ArcSwap::from_pointee(current), names: Mutex::new(names) })
@@ -206,9 +208,20 @@ fn ends(key: &CertifiedKey) -> Option<UnixMillis> {
     Some(UnixMillis(seconds.saturating_mul(1_000)))
 }
 
-/// Whether it is that authority's: a crash may have fallen between retiring one and this.
-fn is_of(key: &CertifiedKey, root: &CertificateDer<'_>) -> bool {
-    key.cert.first().is_some_and(|own| issuer_of(own) == issuer_of(root))
+/// Whether it is that authority's and whole, as a node would see it: a crash may have fallen between retiring one and this.
+fn is_of(key: &CertifiedKey, root: CertificateDer<'static>, now: UnixMillis) -> bool {
+    let mut roots = RootCertStore::empty();
+    let verifier = roots
+        .add(root)
+        .ok()
+        .and_then(|()| WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok());
+    let (Some(verifier), Some(own), Ok(name)) =
+        (verifier, key.cert.first(), ServerName::try_from("localhost"))
+    else {
+        return false;
+    };
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(now.seconds()));
+    verifier.verify_server_cert(own, &[], &name, &[], at).is_ok()
 }
 
 fn is_due(key: &CertifiedKey, now: UnixMillis) -> bool {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use lienthong_node::aside::aside;
 use lienthong_node::dataset::Payload;
 use lienthong_node::rpc::sync::sync_server::Sync;
 use lienthong_proto::entry::Entry;
@@ -124,7 +125,7 @@ impl Sync for SyncService {
         let enrolled = self.authorise(&request, "Prove")?;
         let index = request.into_inner().ledger_index;
         let hub = Arc::clone(&self.hub);
-        let proven = tokio::task::spawn_blocking(move || prove(&hub, &enrolled, index)).await;
+        let proven = aside(move || prove(&hub, &enrolled, index)).await;
         proven.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
     }
 

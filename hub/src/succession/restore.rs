@@ -10,6 +10,7 @@ use lienthong_node::at_rest::KeyRing;
 use lienthong_node::backup::{BackupError, FileEntry, Identity, Manifest, Target};
 use lienthong_node::erasing::Kept;
 use lienthong_node::identity::write_private;
+use lienthong_node::lock::{DataLock, LockError};
 use lienthong_node::log;
 use lienthong_node::published::{Shelf, in_force};
 use lienthong_node::replica::{Author, JournalError};
@@ -39,7 +40,7 @@ use crate::witness::{WITNESSED, witnessed_head};
 const SEALED: [&str; 4] = ["registry.sealed", "accounts.sealed", "contacts.sealed", AUTHORITIES];
 /// The statement, to be copied off the machine: it serves a further restore if this hub is lost before its backup.
 const NOTE: &str = "succession.note";
-/// While it stands, the folder is not finished.
+/// Stands in a folder that is being made: what an attempt leaves may be cleared away.
 const UNFINISHED: &str = "unfinished";
 
 /// How a hub is made again.
@@ -96,6 +97,9 @@ pub enum RestoreError {
         "bản sao lưu và bộ khôi phục không cùng một máy chủ: {0} · the backup and the recovery kit are of two hubs: {0}"
     )]
     OtherHub(String),
+    /// Another attempt goes on.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Something is there.
     #[error("{0} đã có dữ liệu: chọn thư mục mới · holds something already: choose a new folder")]
     Occupied(String),
@@ -454,6 +458,7 @@ fn finish(part: &Path, mut opened: ledger::Opened) -> Result<(), RestoreError> {
 struct Place {
     data: PathBuf,
     part: PathBuf,
+    _lock: DataLock,
 }
 
 impl Place {
@@ -464,29 +469,39 @@ impl Place {
         }
         let name = data.file_name().ok_or_else(|| occupied(data))?;
         let part = data.with_file_name(format!("{}.restoring", name.to_string_lossy()));
-        if part.exists() {
-            // Only what an attempt of before has left is cleared away.
-            if !part.join(UNFINISHED).exists() {
-                return Err(occupied(&part));
-            }
-            std::fs::remove_dir_all(&part).map_err(io(&part))?;
-        }
         DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(io(&part))?;
         let mark = part.join(UNFINISHED);
-        write_private(&mark, b"").map_err(io(&mark))?;
-        Ok(Self { data: data.to_owned(), part })
+        // Only what an attempt of before has left is cleared away.
+        if !mark.exists() {
+            if std::fs::read_dir(&part).map_err(io(&part))?.next().is_some() {
+                return Err(occupied(&part));
+            }
+            File::create_new(&mark).map_err(io(&mark))?;
+        }
+        let lock = DataLock::take(&part, "lienthong-hub restore")?;
+        for left in std::fs::read_dir(&part).map_err(io(&part))? {
+            let left = left.map_err(io(&part))?;
+            let is_folder = left.file_type().map_err(io(&part))?.is_dir();
+            match left.file_name().to_str() {
+                Some(UNFINISHED | "lock") => Ok(()),
+                _ if is_folder => std::fs::remove_dir_all(left.path()),
+                _ => std::fs::remove_file(left.path()),
+            }
+            .map_err(io(&left.path()))?;
+        }
+        Ok(Self { data: data.to_owned(), part, _lock: lock })
     }
 
     /// Puts what was made in its place, or clears it away.
     fn settle<T>(&self, made: Result<T, RestoreError>) -> Result<T, RestoreError> {
         let settled = made.and_then(|made| {
-            let mark = self.part.join(UNFINISHED);
-            std::fs::remove_file(&mark).map_err(io(&mark))?;
             File::open(&self.part).and_then(|dir| dir.sync_all()).map_err(io(&self.part))?;
             std::fs::rename(&self.part, &self.data).map_err(io(&self.data))?;
             let parent = self.data.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = parent.unwrap_or(Path::new("."));
             File::open(parent).and_then(|dir| dir.sync_all()).map_err(io(parent))?;
+            // It says so only while it stands beside its place: whoever is cut off here has a whole hub.
+            let _ = std::fs::remove_file(self.data.join(UNFINISHED));
             Ok(made)
         });
         if settled.is_err() {

@@ -76,7 +76,7 @@ pub enum Command {
     Recover(Recover),
     /// Chạy và đồng bộ liên tục · run and keep in step
     Run {
-        /// Folder with catalogue files over the built-in ones
+        /// Thư mục tệp danh mục thay cho danh mục có sẵn · folder with catalogue files over the built-in ones
         #[arg(long, env = "LIENTHONG_CATALOGUE")]
         catalogue: Option<PathBuf>,
         /// Thư mục nhận tệp, mặc định DATA/inbox · the watched folder, DATA/inbox by default
@@ -113,7 +113,7 @@ pub enum Command {
     Status,
     /// Đồng bộ ngay · synchronise now
     Sync {
-        /// Ends when everything is acknowledged (always so)
+        /// Kết thúc khi tỉnh đã nhận hết (luôn như vậy) · ends when everything is acknowledged (always so)
         #[arg(long)]
         once: bool,
         /// Proxy
@@ -125,7 +125,7 @@ pub enum Command {
     Records(RecordsCommand),
     /// Lỗi dữ liệu cần sửa và điểm chất lượng · what is wrong with the records, and the score
     Defects {
-        /// Only of this type
+        /// Chỉ loại này · only of this type
         #[arg(long = "type")]
         record_type: Option<String>,
         /// Which
@@ -183,16 +183,16 @@ pub enum Command {
 /// What of the API's tokens.
 #[derive(Debug, Subcommand)]
 pub enum ApiTokenAction {
-    /// A new one, shown once
+    /// Tạo mới, chỉ hiện một lần · a new one, shown once
     Create {
-        /// The program it is for, as the records it writes will name it
+        /// Chương trình dùng mã này, ghi tên trong bản ghi nó tạo · the program it is for, as the records it writes will name it
         name: String,
     },
-    /// All of them
+    /// Tất cả · all of them
     List,
-    /// End one, at once
+    /// Thu hồi một mã, ngay lập tức · end one, at once
     Revoke {
-        /// Its name
+        /// Tên · its name
         name: String,
     },
 }
@@ -210,19 +210,19 @@ impl ApiTokenAction {
 /// What of officers.
 #[derive(Debug, Subcommand)]
 pub enum OfficerAction {
-    /// Let one in, with a password
+    /// Cho một người vào, có mật khẩu · let one in, with a password
     Add {
-        /// As the records they write will name them
+        /// Tên ghi trong bản ghi người này tạo · as the records they write will name them
         name: String,
         /// Tệp chứa mật khẩu (chmod 600); không có thì hỏi · file with the password; asked for otherwise
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// All of them
+    /// Tất cả · all of them
     List,
-    /// Let one in no more, at once
+    /// Không cho vào nữa, ngay lập tức · let one in no more, at once
     Remove {
-        /// Who
+        /// Ai · who
         name: String,
     },
 }
@@ -243,7 +243,7 @@ impl OfficerAction {
 /// What of the quarantine.
 #[derive(Debug, Subcommand)]
 pub enum QuarantineAction {
-    /// All of it
+    /// Tất cả · all of it
     List {
         /// Which
         #[command(flatten)]
@@ -254,15 +254,15 @@ pub enum QuarantineAction {
 /// What of the log.
 #[derive(Debug, Subcommand)]
 pub enum LogAction {
-    /// The signed checkpoint of now
+    /// Điểm chốt có chữ ký lúc này · the signed checkpoint of now
     Checkpoint,
-    /// Whether it is whole
+    /// Kiểm tra có nguyên vẹn không · whether it is whole
     Verify,
     /// Ký ngay số lượng thay đổi từng loại (mỗi ngày tự ký một lần) · sign now for how many changes of each type it has (once a day by itself)
     Tally,
-    /// The province's receipts
+    /// Các biên nhận của tỉnh · the province's receipts
     Receipts {
-        /// From this day on, yyyy-mm-dd
+        /// Từ ngày này, yyyy-mm-dd · from this day on, yyyy-mm-dd
         #[arg(long)]
         since: Option<String>,
         /// Which

@@ -15,10 +15,10 @@ use crate::verify::policy;
 /// What to enrol with.
 #[derive(Debug, Clone, Args)]
 pub struct Enrol {
-    /// host:port
+    /// Máy:cổng của tỉnh · host:port
     #[arg(long)]
     hub: String,
-    /// The token's line
+    /// Dòng mã ghi danh · the token's line
     #[arg(long)]
     token: String,
     /// Máy của cơ quan: chính sách tin cậy, nhận qua đường khác với mã này · at an agency: the trust policy, got by another way than the token

@@ -37,16 +37,16 @@ pub enum ExportFormat {
 /// The shared dataset of a type.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Export {
-    /// Record type
+    /// Loại bản ghi · record type
     #[arg(long = "type")]
     pub record_type: String,
-    /// How it is written
+    /// Định dạng · how it is written
     #[arg(long, value_enum, default_value_t)]
     pub format: ExportFormat,
-    /// To which file; standard output otherwise
+    /// Ghi ra tệp nào; bỏ trống thì ra đầu ra chuẩn · to which file; standard output otherwise
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Only this unit's
+    /// Chỉ của đơn vị này · only this unit's
     #[arg(long)]
     pub unit: Option<UnitCode>,
     /// Theo các đơn vị của ngày này (chỉ ở máy tỉnh) · by the units of this day, 2026-06-30 (at the hub only)

@@ -117,7 +117,7 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 68] = [
+const LABELS: [(&str, &str, &str); 69] = [
     ("url", "Mở trang", "Open"),
     (
         "certificate_sha256",
@@ -155,6 +155,7 @@ const LABELS: [(&str, &str, &str); 68] = [
     ("province", "Tỉnh", "Province"),
     ("replica", "Bản sao", "Replica"),
     ("replicas", "Bản sao", "Replicas"),
+    ("damaged_lines", "Dòng bị hỏng, không hiện (chạy check)", "Damaged lines, not shown (run check)"),
     ("recovery_kit", "Bộ khôi phục (cất ngoài máy này)", "Recovery kit (keep it off this machine)"),
     ("recovery_passphrase", "Mật khẩu bộ khôi phục (chép ra giấy)", "Its passphrase (write it on paper)"),
     ("administrator", "Người quản trị đầu tiên", "First administrator"),

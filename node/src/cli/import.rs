@@ -20,12 +20,12 @@ use crate::service::RecordsRequest;
 /// A file to take in.
 #[derive(Debug, Clone, Args)]
 pub struct Import {
-    /// The file
+    /// Tệp · the file
     pub file: PathBuf,
-    /// Record type
+    /// Loại bản ghi · record type
     #[arg(long = "type")]
     pub record_type: String,
-    /// Writes nothing
+    /// Không ghi gì · writes nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Chép lại trang tính, thêm cột nói mỗi dòng sai gì · the sheet again, with a column of what is wrong

@@ -54,12 +54,12 @@ impl KeyArguments {
 pub enum KeyAction {
     /// Tạo khóa mới trong tệp mới (chmod 600) · make a new key in a new file
     New {
-        /// Which
+        /// Mục nào · which
         file: PathBuf,
     },
     /// Tạo cặp khóa cho bản sao lưu hoặc cơ quan: khóa riêng vào tệp mới (cất nơi khác), in ra người nhận và khóa ký biên nhận · make a pair for backups or an agency: the private half into a new file, to be kept elsewhere; the recipient and the signer of receipts are printed
     Pair {
-        /// Which
+        /// Mục nào · which
         file: PathBuf,
     },
     /// Đổi khóa không phải dừng: khóa đầu tiên mã hóa từ nay, phần cũ được mã hóa lại dần · change the key while it runs: the first key encrypts from now on, the rest is encrypted again in the background

@@ -25,19 +25,19 @@ pub enum RecordsCommand {
     Import(Import),
     /// Tạo tệp mẫu XLSX · make a workbook to fill in
     Template {
-        /// Record type
+        /// Loại bản ghi · record type
         #[arg(long = "type")]
         record_type: String,
-        /// The workbook
+        /// Tệp bảng tính · the workbook
         #[arg(long)]
         out: PathBuf,
     },
     /// Ghi một hoặc nhiều bản ghi JSON · write one or more JSON records
     Put {
-        /// Record type
+        /// Loại bản ghi · record type
         #[arg(long = "type")]
         record_type: String,
-        /// File, or - for standard input
+        /// Tệp, hoặc - là đầu vào chuẩn · file, or - for standard input
         file: String,
     },
     /// Bản ghi · records
@@ -53,71 +53,71 @@ pub enum RecordsCommand {
 /// What of records.
 #[derive(Debug, Subcommand)]
 pub enum RecordAction {
-    /// One, by id or natural key
+    /// Một bản ghi, theo mã định danh hoặc khóa tự nhiên · one, by id or natural key
     Get {
-        /// Record type
+        /// Loại bản ghi · record type
         record_type: String,
-        /// Id or natural key
+        /// Mã định danh hoặc khóa tự nhiên · id or natural key
         id: String,
-        /// The unit whose numbers are meant, where keys are a unit's own
+        /// Đơn vị cấp các số này, khi khóa là của riêng từng đơn vị · the unit whose numbers are meant, where keys are a unit's own
         #[arg(long)]
         unit: Option<UnitCode>,
     },
-    /// A page of them
+    /// Một trang danh sách · a page of them
     List {
-        /// Record type
+        /// Loại bản ghi · record type
         record_type: String,
-        /// Words, marks and case aside
+        /// Các từ cần tìm, không kể dấu và chữ hoa · words, marks and case aside
         #[arg(long)]
         search: Option<String>,
-        /// Only this unit's
+        /// Chỉ của đơn vị này · only this unit's
         #[arg(long)]
         unit: Option<UnitCode>,
         /// Theo các đơn vị của ngày này (chỉ ở máy tỉnh) · by the units of this day (at the hub only)
         #[arg(long, value_name = "DATE", value_parser = day, requires = "unit")]
         tree: Option<i32>,
-        /// How many
+        /// Bao nhiêu · how many
         #[arg(long)]
         limit: Option<usize>,
-        /// After this id
+        /// Sau mã này · after this id
         #[arg(long)]
         after: Option<RecordId>,
-        /// Withdrawn ones too
+        /// Cả bản ghi đã rút · withdrawn ones too
         #[arg(long)]
         all: bool,
     },
     /// Thu hồi: rút khỏi dữ liệu dùng chung, giữ lịch sử · take out of the shared dataset, history kept
     Withdraw {
-        /// Record type
+        /// Loại bản ghi · record type
         record_type: String,
-        /// Id or natural key
+        /// Mã định danh hoặc khóa tự nhiên · id or natural key
         id: String,
-        /// Why: one line
+        /// Lý do, một dòng · why: one line
         #[arg(long)]
         reason: String,
-        /// The unit whose numbers are meant
+        /// Đơn vị cấp các số này · the unit whose numbers are meant
         #[arg(long)]
         unit: Option<UnitCode>,
     },
     /// Vì sao một trường có giá trị đang hiện · why a field shows what it shows
     Why {
-        /// Record type
+        /// Loại bản ghi · record type
         record_type: String,
-        /// Id or natural key
+        /// Mã định danh hoặc khóa tự nhiên · id or natural key
         id: String,
-        /// The field's name
+        /// Tên trường · the field's name
         field: String,
-        /// The unit whose numbers are meant
+        /// Đơn vị cấp các số này · the unit whose numbers are meant
         #[arg(long)]
         unit: Option<UnitCode>,
     },
-    /// Every write of one, with what became of it
+    /// Mọi lần ghi của một bản ghi và kết quả · every write of one, with what became of it
     History {
-        /// Record type
+        /// Loại bản ghi · record type
         record_type: String,
-        /// Id or natural key
+        /// Mã định danh hoặc khóa tự nhiên · id or natural key
         id: String,
-        /// The unit whose numbers are meant
+        /// Đơn vị cấp các số này · the unit whose numbers are meant
         #[arg(long)]
         unit: Option<UnitCode>,
     },

@@ -18,10 +18,10 @@ use crate::recover::{self, RECOVERING, RecoverError};
 /// What to recover with.
 #[derive(Debug, Clone, Args)]
 pub struct Recover {
-    /// host:port, if this folder was never enrolled
+    /// Máy:cổng, nếu thư mục này chưa từng ghi danh · host:port, if this folder was never enrolled
     #[arg(long)]
     hub: Option<String>,
-    /// A new token's line; without it a damaged log is mended in place, or, once the province has approved it, the old certificate serves
+    /// Dòng mã mới; không có thì sửa nhật ký hỏng tại chỗ, hoặc dùng giấy chứng nhận cũ khi tỉnh đã duyệt · a new token's line; without it a damaged log is mended in place, or, once the province has approved it, the old certificate serves
     #[arg(long)]
     token: Option<String>,
     /// Bản sao lưu của máy cũ, cho thư mục mới · a backup of the old machine, for a new folder

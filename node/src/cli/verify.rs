@@ -33,7 +33,7 @@ pub struct Verify {
     /// Ghi bảng dữ liệu lập lại từ gói vào thư mục này, mỗi loại một tệp · write the records made again from the bundle into this folder, a file for each type
     #[arg(long, value_name = "DIR")]
     pub export: Option<PathBuf>,
-    /// How they are written
+    /// Định dạng · how they are written
     #[arg(long, value_enum, default_value_t)]
     pub format: ExportFormat,
 }

@@ -9,11 +9,10 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{NodeIdentity, Proxy};
+use super::{NodeIdentity, Way};
 
 /// The protocol of synchronisation: a client certificate is demanded.
 pub const ALPN_SYNC: &[u8] = b"h2";
@@ -60,7 +59,7 @@ pub fn spki_hash(certificate: &CertificateDer<'_>) -> Option<Digest> {
 /// [`DialError`] saying what fails and where.
 pub async fn connect(identity: &NodeIdentity) -> Result<Channel, DialError> {
     let config = hub_config(identity)?;
-    dial(&identity.profile().hub, identity.proxy(), Arc::new(config)).await
+    dial(&identity.profile().hub, identity.way(), Arc::new(config)).await
 }
 
 /// TLS to the hub with the node's certificate: the pinned root and nothing else is trusted.
@@ -105,12 +104,8 @@ pub(crate) fn hub_name(address: &str) -> Result<ServerName<'static>, DialError> 
     ServerName::try_from(host.to_owned()).map_err(|_| bad())
 }
 
-/// Dials `host:port`, by a proxy if there is one, with a TLS configuration.
-pub(crate) async fn dial(
-    address: &str,
-    proxy: Option<&Proxy>,
-    config: Arc<ClientConfig>,
-) -> Result<Channel, DialError> {
+/// Dials `host:port` that way, with a TLS configuration.
+pub(crate) async fn dial(address: &str, way: &Way, config: Arc<ClientConfig>) -> Result<Channel, DialError> {
     let bad = || DialError::Address(address.to_owned());
     let name = hub_name(address)?;
     let endpoint = Endpoint::from_shared(format!("https://{address}"))
@@ -121,17 +116,12 @@ pub(crate) async fn dial(
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(false);
     let connector = tokio_rustls::TlsConnector::from(config);
-    let (target, proxy) = (address.to_owned(), proxy.cloned());
+    let (target, way) = (address.to_owned(), way.clone());
     let service = tower::service_fn(move |_: Uri| {
         let (connector, name, target) = (connector.clone(), name.clone(), target.clone());
-        let proxy = proxy.clone();
+        let way = way.clone();
         async move {
-            let tcp = match proxy {
-                Some(proxy) => proxy.connect(&target).await.map_err(std::io::Error::other)?,
-                None => TcpStream::connect(&target).await?,
-            };
-            tcp.set_nodelay(true)?;
-            let tls = connector.connect(name, tcp).await?;
+            let tls = connector.connect(name, way.open(&target).await?).await?;
             if tls.get_ref().1.alpn_protocol().is_none() {
                 return Err(std::io::Error::other("the other side does not speak this protocol"));
             }

@@ -1,5 +1,6 @@
 //! Enrolment: a one-time token becomes keys and a certificate.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use tonic::transport::Channel;
 
 use super::dial::{client_builder, connect, dial};
 use super::node::province_of;
-use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Proxy, Token, provider, spki_hash};
+use super::{ALPN_ENROL, DialError, IdentityError, NodeIdentity, Profile, Token, Way, provider, spki_hash};
 use super::{read_private, write_private};
 use crate::rpc::enrol::enrolment_client::EnrolmentClient;
 
@@ -59,22 +60,22 @@ pub fn proof_message(token_id: &[u8], replica: &ReplicaId, csr: &[u8]) -> Vec<u8
 /// [`EnrolError`]; no identity was kept then. Where the answer was lost, the same token goes on: the keys it was used with
 /// are kept until it comes.
 pub async fn enrol(data: &Path, hub: &str, token: &Token) -> Result<Profile, EnrolError> {
-    enrol_through(data, (hub, None), token).await
+    enrol_through(data, (hub, Way::Straight), token).await
 }
 
-/// As [`enrol`], by a proxy if there is one.
+/// As [`enrol`], by a proxy if there is one, or whatever way.
 ///
 /// # Errors
 /// As [`enrol`].
 pub async fn enrol_through(
     data: &Path,
-    (hub, proxy): (&str, Option<&Proxy>),
+    (hub, way): (&str, impl Into<Way>),
     token: &Token,
 ) -> Result<Profile, EnrolError> {
     if let Some(known) = NodeIdentity::load(data)? {
         return Err(EnrolError::AlreadyEnrolled(known.unit().to_string()));
     }
-    let channel = dial(hub, proxy, Arc::new(enrol_config(token)?)).await?;
+    let channel = dial(hub, &way.into(), Arc::new(enrol_config(token)?)).await?;
     let fresh = Fresh::for_token(data, token)?;
     let reply = fresh.ask(channel, Some(token)).await?;
     if sha256(&[&reply.ledger_key]) != token.ledger {
@@ -254,6 +255,7 @@ fn checked(hub: &str, replica: ReplicaId, reply: &wire::EnrolReply) -> Result<Pr
         root: hex::encode(&reply.root),
         authority: reply.authority.clone(),
         successions: Vec::new(),
+        sums: BTreeMap::new(),
     };
     if !reply.authority.is_empty() {
         let recovery = reply.recovery_key.as_ref().try_into().unwrap_or_default();

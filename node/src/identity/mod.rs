@@ -10,6 +10,7 @@ mod proxy;
 mod renew;
 mod token;
 mod trusted;
+mod way;
 
 pub use dial::{ALPN_ENROL, ALPN_SYNC, DialError, connect, provider, spki_hash};
 pub(crate) use dial::{hub_config, hub_name};
@@ -23,3 +24,4 @@ pub use renew::{
     RenewError, ask_authority, is_ended, is_untrusted, renew, renew_by_log_key, renewal_message,
 };
 pub use token::{Token, TokenSyntax};
+pub use way::{Line, Opener, Opening, Way};

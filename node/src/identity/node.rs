@@ -1,11 +1,12 @@
 //! The node's identity on disk.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lienthong_proto::authority::AuthorityError;
 use lienthong_proto::checkpoint::Origin;
-use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey};
+use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey, sha256};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::receipt_key::{Asked, ReceiptKey, ReceiptKeys, receipt_seconds};
 use lienthong_proto::succession::{self, Ledger, SuccessionError};
@@ -19,7 +20,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::certified::{Certified, KEY, next_key, settle};
 use super::renew::{Renewal, renewal_message};
 use super::trusted::Trusted;
-use super::{Proxy, read_private, write_private};
+use super::{Way, read_private, write_private};
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub struct Profile {
     /// The further keys of receipts that the ledger known names: each as text, and its first second.
     #[serde(default)]
     pub receipt_keys: Vec<(String, u64)>,
+    /// SHA-256, hex, of the files beside this one that stay as enrolment made them; an earlier version kept none.
+    #[serde(default)]
+    pub sums: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for Profile {
@@ -114,7 +118,7 @@ pub struct NodeIdentity {
     known: RwLock<Known>,
     recovery_key: [u8; 32],
     cosigner_key: [u8; 32],
-    proxy: Option<Proxy>,
+    way: Way,
 }
 
 /// The ledger known, how it came to be, and which further keys of receipts it names.
@@ -131,31 +135,57 @@ impl std::fmt::Debug for NodeIdentity {
     }
 }
 
+/// The seed of the log key.
+const SEED: &str = "log.seed";
+/// The key of record ids.
+const PROVINCIAL: &str = "provincial.key";
+
 fn folder(data: &Path) -> PathBuf {
     data.join("identity")
 }
 
 impl NodeIdentity {
+    /// What enrolment settled for a data folder, whatever became of its keys; nothing if it is not enrolled.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if it cannot be read.
+    pub fn profile_of(data: &Path) -> Result<Option<Profile>, IdentityError> {
+        let path = folder(data).join("profile.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let name = path.display().to_string();
+        let bytes = read_private(&path).map_err(|source| IdentityError::Io { path: name.clone(), source })?;
+        let malformed =
+            |error: serde_json::Error| IdentityError::Malformed { path: name, reason: error.to_string() };
+        serde_json::from_slice(&bytes).map(Some).map_err(malformed)
+    }
+
     /// The identity of a data folder, if it is enrolled.
     ///
     /// # Errors
     /// [`IdentityError`] if it is there and not usable.
     pub fn load(data: &Path) -> Result<Option<Self>, IdentityError> {
         let dir = folder(data);
-        let profile_path = dir.join("profile.json");
-        if !profile_path.exists() {
-            return Ok(None);
-        }
+        let Some(profile) = Self::profile_of(data)? else { return Ok(None) };
         let read = |name: &str| {
             let path = dir.join(name);
             read_private(&path)
                 .map_err(|source| IdentityError::Io { path: path.display().to_string(), source })
         };
         let malformed = |reason: String| IdentityError::Malformed { path: dir.display().to_string(), reason };
-        let profile: Profile =
-            serde_json::from_slice(&read("profile.json")?).map_err(|error| malformed(error.to_string()))?;
+        // By another provincial key every new record would be another than the same record elsewhere.
+        let unchanged = |name: &str| {
+            let bytes = read(name)?;
+            match profile.sums.get(name) {
+                Some(sum) if *sum != hex::encode(sha256(&[&bytes])) => {
+                    Err(malformed(format!("{name} was changed")))
+                }
+                _ => Ok(bytes),
+            }
+        };
         let seed: [u8; 32] =
-            read("log.seed")?.try_into().map_err(|_| malformed("log.seed is not 32 bytes".to_owned()))?;
+            unchanged(SEED)?.try_into().map_err(|_| malformed("log.seed is not 32 bytes".to_owned()))?;
         let der = |text: &String| hex::decode(text).map(CertificateDer::from);
         let chain = profile.chain.iter().map(der).collect::<Result<_, _>>();
         let chain = chain.map_err(|error| malformed(error.to_string()))?;
@@ -180,25 +210,25 @@ impl NodeIdentity {
             known: RwLock::new(Known { ledger, successions: profile.successions.clone(), receipt_keys }),
             recovery_key,
             log_key: Arc::new(SigningKey::from_seed(&seed)?),
-            provincial_key: read("provincial.key")?.into(),
+            provincial_key: unchanged(PROVINCIAL)?.into(),
             certified: RwLock::new(Certified::load(&dir, chain)?),
             data: data.to_owned(),
             cosigner_key: key(&profile.cosigner_key)?,
             profile,
-            proxy: None,
+            way: Way::Straight,
         }))
     }
 
-    /// The same identity, which reaches the hub by a proxy from now on, if one is given.
+    /// The same identity, which reaches the hub this way from now on: by a proxy, if one is given.
     #[must_use]
-    pub fn through(self, proxy: Option<&Proxy>) -> Self {
-        Self { proxy: proxy.cloned(), ..self }
+    pub fn through(self, way: impl Into<Way>) -> Self {
+        Self { way: way.into(), ..self }
     }
 
-    /// The proxy by which the hub is reached, if by one.
+    /// How the hub is reached.
     #[must_use]
-    pub fn proxy(&self) -> Option<&Proxy> {
-        self.proxy.as_ref()
+    pub fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Keeps a fresh identity; the profile last, so that a crash leaves none rather than half of one.
@@ -215,17 +245,14 @@ impl NodeIdentity {
         let dir = folder(data);
         let io = |path: &Path, source| IdentityError::Io { path: path.display().to_string(), source };
         crate::folder::make(&dir).map_err(|source| io(&dir, source))?;
-        let profile_json = serde_json::to_vec_pretty(profile).map_err(|error| IdentityError::Malformed {
+        let stay = [(SEED, &seed[..]), (PROVINCIAL, provincial_key)];
+        let sums = stay.map(|(name, bytes)| (name.to_owned(), hex::encode(sha256(&[bytes]))));
+        let profile = Profile { sums: BTreeMap::from(sums), ..profile.clone() };
+        let profile_json = serde_json::to_vec_pretty(&profile).map_err(|error| IdentityError::Malformed {
             path: "profile.json".into(),
             reason: error.to_string(),
         })?;
-        let files = [
-            ("log.seed", &seed[..]),
-            (KEY, tls_key),
-            ("provincial.key", provincial_key),
-            ("profile.json", &profile_json),
-        ];
-        for (name, bytes) in files {
+        for (name, bytes) in stay.into_iter().chain([(KEY, tls_key), ("profile.json", &profile_json)]) {
             let path = dir.join(name);
             write_private(&path, bytes).map_err(|source| io(&path, source))?;
         }

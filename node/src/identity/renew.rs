@@ -82,7 +82,7 @@ pub fn is_untrusted(reason: &str) -> bool {
 /// [`RenewError`].
 pub async fn ask_authority(identity: &NodeIdentity) -> Result<bool, RenewError> {
     let config = anybody().map_err(|error| DialError::Own(error.to_string()))?;
-    let channel = dial(&identity.profile().hub, identity.proxy(), Arc::new(config)).await?;
+    let channel = dial(&identity.profile().hub, identity.way(), Arc::new(config)).await?;
     let mut request = tonic::Request::new(enrol::AuthorityRequest {});
     request.set_timeout(RENEW_TIMEOUT);
     let note = EnrolmentClient::new(channel).authority(request).await?.into_inner().note;
@@ -110,7 +110,7 @@ pub async fn renew_by_log_key(identity: &NodeIdentity) -> Result<(), RenewError>
         client_builder().map_err(own)?.with_root_certificates(roots(identity)?).with_no_client_auth();
     config.alpn_protocols = vec![ALPN_ENROL.to_vec()];
     config.resumption = Resumption::disabled();
-    let channel = dial(&identity.profile().hub, identity.proxy(), Arc::new(config)).await?;
+    let channel = dial(&identity.profile().hub, identity.way(), Arc::new(config)).await?;
     let Renewal { csr, proof } = identity.renewal()?;
     let mut request = tonic::Request::new(enrol::RenewRequest {
         replica: identity.replica().0.to_vec().into(),

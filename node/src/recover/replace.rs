@@ -75,27 +75,27 @@ pub async fn replace_through(
     let mine = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(data, mine).map_err(io(data))?;
     let (mark, next) = (data.join(RECOVERING), data.join(NEXT));
-    let old = NodeIdentity::load(data)?.map(|old| old.through(proxy));
+    let there = NodeIdentity::profile_of(data)?;
     let marked = marked(&mark)?;
     // The identity there is the new one already, if it is another than the one to be recovered.
-    let begun = marked.is_some() && old.as_ref().is_some_and(|there| marked != Some(Some(there.replica())));
+    let begun = marked.is_some() && there.as_ref().is_some_and(|there| marked != Some(Some(there.replica)));
     if !begun {
         if NodeIdentity::load(&next)?.is_none() {
             crate::folder::make(&next).map_err(io(&next))?;
-            match (token, &old) {
-                (Some(token), _) => {
-                    let address = hub.or_else(|| old.as_ref().map(|old| old.profile().hub.as_str()));
-                    let address = address.ok_or(RecoverError::NoIdentity)?;
-                    enrol_through(&next, (address, proxy), token).await?;
-                }
-                (None, Some(old)) => drop(enrol_again(old).await?.keep(&next)?),
-                (None, None) => return Err(RecoverError::NoIdentity),
+            // By a token it needs none of the keys of before: they may be what is damaged.
+            if let Some(token) = token {
+                let address = hub.or_else(|| there.as_ref().map(|there| there.hub.as_str()));
+                let address = address.ok_or(RecoverError::NoIdentity)?;
+                enrol_through(&next, (address, proxy), token).await?;
+            } else {
+                let old = NodeIdentity::load(data)?.ok_or(RecoverError::NoIdentity)?.through(proxy);
+                enrol_again(&old).await?.keep(&next)?;
             }
         }
-        match &old {
-            Some(old) => {
-                write_private(&mark, old.replica().to_string().as_bytes()).map_err(io(&mark))?;
-                retire(data, old.replica())?;
+        match &there {
+            Some(there) => {
+                write_private(&mark, there.replica.to_string().as_bytes()).map_err(io(&mark))?;
+                retire(data, there.replica)?;
             }
             // What to recover from was laid out by a backup, or there is nothing.
             None if marked.is_none() => write_private(&mark, b"").map_err(io(&mark))?,

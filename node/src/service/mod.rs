@@ -253,9 +253,18 @@ impl Node {
                 let receipts = self.evidence.receipts().map_err(Answer::failed)?;
                 let wanted = receipts.iter().filter(|receipt| receipt.at >= since.0);
                 let items = wanted.map(|receipt| json!(receipt)).collect();
-                Ok(Answer::done(page.of(items, |item| item["size"].to_string(), numbered)))
+                Ok(self.told(page.of(items, |item| item["size"].to_string(), numbered)))
             }
         }
+    }
+
+    /// A list of what the hub has told; lines that were damaged are not shown, but that there are such is.
+    fn told(&self, mut body: Json) -> Answer {
+        let damaged = self.evidence.damaged().map_or(1, |damaged| damaged.changed.len() + damaged.unwritten);
+        if let (1.., Some(fields)) = (damaged, body.as_object_mut()) {
+            fields.insert("damaged_lines".to_owned(), damaged.into());
+        }
+        Answer::done(body)
     }
 
     /// What is wrong with this unit's records, and which it should have and has not.
@@ -300,7 +309,7 @@ impl Node {
     fn notices(&self, page: &Page, wanted: &dyn Fn(&NoticeLine) -> bool) -> Result<Answer, Answer> {
         let notices = self.evidence.notices().map_err(Answer::failed)?;
         let items = notices.iter().filter(|notice| wanted(notice)).map(|notice| json!(notice)).collect();
-        Ok(Answer::done(page.of(items, |item| item["number"].to_string(), numbered)))
+        Ok(self.told(page.of(items, |item| item["number"].to_string(), numbered)))
     }
 
     /// What the hub keeps apart and has not released.

@@ -15,6 +15,7 @@ use super::calls::renew;
 use super::reconcile::Reconciler;
 use super::stream::{Before, Report, What, connect, hand_over, read_down};
 use super::{Action, Event, Machine, Phase, SyncClient, SyncStatus};
+use crate::aside::aside;
 use crate::identity::NodeIdentity;
 use crate::observe::Room;
 use crate::recover::former_batches;
@@ -393,7 +394,7 @@ impl Driver {
         tokio::spawn(async move {
             let made = match here {
                 Some(made) => Ok(made),
-                None => tokio::task::spawn_blocking(move || builder.batch(from)).await,
+                None => aside(move || builder.batch(from)).await,
             };
             let reason = match made {
                 Ok(Ok(batch)) => {

@@ -1,8 +1,7 @@
 //! What the hub gave in return, kept beside the log: receipts, their proofs and notices, one JSON line each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use lienthong_proto::checkpoint::Checkpoint;
@@ -10,6 +9,8 @@ use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::note::Note;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+
+use super::lines::Lines;
 
 /// Proof of timely submission: the hub's dated cosignature over our checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,17 +124,14 @@ pub struct RefusalLine {
     pub roll: Option<(String, Vec<String>)>,
 }
 
+const RECEIPTS: &str = "receipts.jsonl";
+const PROOFS: &str = "proofs.jsonl";
+const NOTICES: &str = "notices.jsonl";
 const REFUSALS: &str = "refusals.jsonl";
 const REFUSALS_MAX: usize = 100;
 
 /// The ledger's highest checkpoint seen.
 const SEEN: &str = "ledger.checkpoint";
-
-#[derive(Debug)]
-struct Lines {
-    path: PathBuf,
-    file: File,
-}
 
 impl Evidence {
     /// Opens the evidence of a data folder, of which `ledger` is the one known now; a line cut by a crash is dropped
@@ -142,9 +140,9 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] if the files cannot be opened.
     pub fn open(data: &Path, ledger: Option<ReplicaId>) -> Result<Self, EvidenceError> {
-        let receipts = Lines::open(data.join("receipts.jsonl"))?;
-        let proofs = Lines::open(data.join("proofs.jsonl"))?;
-        let notices = Lines::open(data.join("notices.jsonl"))?;
+        let receipts = opened(data, RECEIPTS)?;
+        let proofs = opened(data, PROOFS)?;
+        let notices = opened(data, NOTICES)?;
         let evidence = Self {
             data: data.to_owned(),
             receipts: Mutex::new(receipts),
@@ -161,9 +159,9 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] if the files cannot be read.
     pub fn turn_to(&self, ledger: Option<ReplicaId>) -> Result<(), EvidenceError> {
-        let proofs: Vec<ProofLine> = self.proofs.lock().read()?;
-        let receipts: Vec<ReceiptLine> = self.receipts.lock().read()?;
-        let notices: Vec<NoticeLine> = self.notices.lock().read()?;
+        let proofs: Vec<ProofLine> = sound(&self.proofs.lock())?;
+        let receipts: Vec<ReceiptLine> = sound(&self.receipts.lock())?;
+        let notices: Vec<NoticeLine> = sound(&self.notices.lock())?;
         let mut of = OfLedger { ledger, ..OfLedger::default() };
         of.last_proven = proofs.iter().rfind(|proof| proof.ledger == ledger).map(|proof| proof.ledger_index);
         of.last_receipt = receipts.into_iter().rfind(|receipt| receipt.ledger == ledger);
@@ -200,7 +198,7 @@ impl Evidence {
     pub fn keep_proof(&self, mut proof: ProofLine) -> Result<(), EvidenceError> {
         let mut of = self.of.lock();
         proof.ledger = of.ledger;
-        self.proofs.lock().append(&proof, true)?;
+        add(&mut self.proofs.lock(), &proof, true)?;
         of.last_proven = Some(proof.ledger_index);
         Ok(())
     }
@@ -218,7 +216,7 @@ impl Evidence {
     pub fn keep_receipt(&self, mut receipt: ReceiptLine) -> Result<(), EvidenceError> {
         let mut of = self.of.lock();
         receipt.ledger = of.ledger;
-        self.receipts.lock().append(&receipt, false)?;
+        add(&mut self.receipts.lock(), &receipt, false)?;
         of.last_receipt = Some(receipt);
         Ok(())
     }
@@ -235,7 +233,7 @@ impl Evidence {
         let told = (notice.at, notice.kind.clone(), notice.sequence, notice.reason.clone());
         if !of.told_before.contains(&told) {
             notice.ledger = of.ledger;
-            self.notices.lock().append(&notice, true)?;
+            add(&mut self.notices.lock(), &notice, true)?;
         }
         of.notice_cursor = notice.number + 1;
         Ok(())
@@ -268,13 +266,13 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] if it cannot be written.
     pub fn keep_refusal(&self, refusal: &RefusalLine) -> Result<(), EvidenceError> {
-        let mut lines = Lines::open(self.data.join(REFUSALS))?;
-        let kept: Vec<RefusalLine> = lines.read()?;
+        let mut lines = opened(&self.data, REFUSALS)?;
+        let kept: Vec<RefusalLine> = sound(&lines)?;
         let same = |last: &RefusalLine| (&last.known, &last.shown) == (&refusal.known, &refusal.shown);
         if kept.len() >= REFUSALS_MAX || kept.last().is_some_and(same) {
             return Ok(());
         }
-        lines.append(refusal, true)
+        add(&mut lines, refusal, true)
     }
 
     /// The ledgers that were refused, oldest first, with both checkpoints.
@@ -282,7 +280,7 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] if the file cannot be read.
     pub fn refusals(&self) -> Result<Vec<RefusalLine>, EvidenceError> {
-        Lines::open(self.data.join(REFUSALS))?.read()
+        sound(&opened(&self.data, REFUSALS)?)
     }
 
     /// All notices, oldest first.
@@ -290,7 +288,7 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] if the file cannot be read.
     pub fn notices(&self) -> Result<Vec<NoticeLine>, EvidenceError> {
-        self.notices.lock().read()
+        sound(&self.notices.lock())
     }
 
     /// All receipts, oldest first, each with whether an acceptance was proven whose root covers it.
@@ -298,50 +296,68 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] if a file cannot be read.
     pub fn receipts(&self) -> Result<Vec<ReceiptLine>, EvidenceError> {
-        let proofs: Vec<ProofLine> = self.proofs.lock().read()?;
+        let proofs: Vec<ProofLine> = sound(&self.proofs.lock())?;
         let proven: BTreeMap<_, u64> =
             proofs.into_iter().map(|proof| (proof.ledger, proof.ledger_index)).collect();
-        let mut receipts: Vec<ReceiptLine> = self.receipts.lock().read()?;
+        let mut receipts: Vec<ReceiptLine> = sound(&self.receipts.lock())?;
         for receipt in &mut receipts {
             receipt.proven =
                 proven.get(&receipt.ledger).is_some_and(|proven| receipt.ledger_index <= *proven);
         }
         Ok(receipts)
     }
+
+    /// What the lists do not show, because it does not say any more what was written.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] if a file cannot be read.
+    pub fn damaged(&self) -> Result<Damaged, EvidenceError> {
+        let refusals = opened(&self.data, REFUSALS)?;
+        let mut damaged = Damaged::default();
+        damaged.note::<ReceiptLine>(RECEIPTS, &self.receipts.lock())?;
+        damaged.note::<ProofLine>(PROOFS, &self.proofs.lock())?;
+        damaged.note::<NoticeLine>(NOTICES, &self.notices.lock())?;
+        damaged.note::<RefusalLine>(REFUSALS, &refusals)?;
+        Ok(damaged)
+    }
 }
 
-impl Lines {
-    fn open(path: PathBuf) -> Result<Self, EvidenceError> {
-        let fault = |source| EvidenceError { path: path.display().to_string(), source };
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).append(true).read(true).open(&path).map_err(fault)?;
-        let bytes = std::fs::read(&path).map_err(fault)?;
-        if bytes.last().is_some_and(|last| *last != b'\n') {
-            file.write_all(b"\n").map_err(fault)?;
-        }
-        // What is synced in it must be found under its name.
-        crate::folder::keep_name(&path).map_err(fault)?;
-        Ok(Self { path, file })
-    }
+/// Lines of the lists that cannot be shown.
+#[derive(Debug, Default)]
+pub struct Damaged {
+    /// File and line of those the disk has changed.
+    pub changed: Vec<(&'static str, u64)>,
+    /// How many a power cut left unwritten, or the disk zeroed.
+    pub unwritten: usize,
+}
 
-    fn append<T: Serialize>(&mut self, line: &T, sync: bool) -> Result<(), EvidenceError> {
-        let path = self.path.display().to_string();
-        let fault = |source| EvidenceError { path: path.clone(), source };
-        let mut text = serde_json::to_vec(line).map_err(|error| fault(error.into()))?;
-        text.push(b'\n');
-        self.file.write_all(&text).map_err(fault)?;
-        if sync { self.file.sync_data().map_err(fault) } else { Ok(()) }
+impl Damaged {
+    fn note<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+        list: &Lines,
+    ) -> Result<(), EvidenceError> {
+        let held = list.read::<T>().map_err(fault(list.path()))?;
+        self.changed.extend(held.changed.into_iter().map(|line| (name, line)));
+        self.unwritten += held.unwritten;
+        Ok(())
     }
+}
 
-    fn read<T: for<'de> Deserialize<'de>>(&self) -> Result<Vec<T>, EvidenceError> {
-        let fault = |source| EvidenceError { path: self.path.display().to_string(), source };
-        let file = File::open(&self.path).map_err(fault)?;
-        let mut lines = Vec::new();
-        for line in BufReader::new(file).lines() {
-            if let Ok(parsed) = serde_json::from_str(&line.map_err(fault)?) {
-                lines.push(parsed);
-            }
-        }
-        Ok(lines)
-    }
+fn fault(path: &Path) -> impl FnOnce(io::Error) -> EvidenceError {
+    move |source| EvidenceError { path: path.display().to_string(), source }
+}
+
+fn opened(data: &Path, name: &str) -> Result<Lines, EvidenceError> {
+    let path = data.join(name);
+    Lines::open(path.clone()).map_err(fault(&path))
+}
+
+fn add<T: Serialize>(list: &mut Lines, line: &T, sync: bool) -> Result<(), EvidenceError> {
+    let added = list.append(line, sync);
+    added.map_err(fault(list.path()))
+}
+
+fn sound<T: for<'de> Deserialize<'de>>(list: &Lines) -> Result<Vec<T>, EvidenceError> {
+    list.read().map(|held| held.lines).map_err(fault(list.path()))
 }

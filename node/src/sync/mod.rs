@@ -8,6 +8,7 @@ mod driver;
 mod evidence;
 mod hearing;
 mod ledger;
+mod lines;
 mod machine;
 mod proof;
 mod receipt_keys;

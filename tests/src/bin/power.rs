@@ -1,7 +1,7 @@
-//! The long run of power cuts under real programs.
+//! The long runs of what is done to real programs: power cuts, kills, damaged files, full disks.
 //!
-//! `cargo run --release -p lienthong-tests --bin power -- cuts --points 500 --out FILE`. With other words it is the hub's
-//! program, which it tests.
+//! `cargo run --release -p lienthong-tests --bin power -- cuts --points 500 --out tests/reports/cuts.txt`; `kills --rounds
+//! 1000`, `damage --trials 4000` and `stages` likewise. With other words it is the hub's program, which it tests.
 #![allow(clippy::print_stdout, reason = "what it finds is its output")]
 
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use lienthong_tests::power::cuts;
+use lienthong_tests::power::{cuts, damage, kills, stages};
 
 /// The allocator of every program of the system.
 #[global_allocator]
@@ -37,9 +37,27 @@ enum Drill {
         #[arg(long, default_value_t = 500)]
         points: usize,
     },
+    /// Damages files of copied folders
+    Damage {
+        /// How many copies
+        #[arg(long, default_value_t = 4_000)]
+        trials: usize,
+    },
+    /// Kills and fills up the disk at the changes that steps make
+    Stages {
+        /// At how many changes of each step
+        #[arg(long, default_value_t = 100)]
+        of_each: usize,
+    },
+    /// Kills hubs and nodes under load
+    Kills {
+        /// How often
+        #[arg(long, default_value_t = 1_000)]
+        rounds: u32,
+    },
 }
 
-const DRILLS: [&str; 1] = ["cuts"];
+const DRILLS: [&str; 4] = ["cuts", "damage", "kills", "stages"];
 
 fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -73,5 +91,12 @@ async fn run(program: &Path, drill: &Drill, seed: u64) -> anyhow::Result<String>
             let options = cuts::Options { points: *points, starts_every: 10, seed, unsynced: None };
             format!("{:#?}", Box::pin(cuts::power_cuts(program, &options)).await?)
         }
+        Drill::Damage { trials } => {
+            format!("{:#?}", Box::pin(damage::damaged(program, *trials, seed)).await?)
+        }
+        Drill::Stages { of_each } => {
+            format!("{:#?}", Box::pin(stages::at_each_stage(program, *of_each, seed)).await?)
+        }
+        Drill::Kills { rounds } => format!("{:#?}", Box::pin(kills::kill(program, *rounds, seed)).await?),
     })
 }

@@ -1,16 +1,21 @@
-//! Power cuts under real programs, judged by `check`.
+//! Tier C of the faults: real programs, power cuts, damaged files, full disks and kills, judged by `check`.
 //!
 //! A program runs with `tests/preload/recorder.c` between it and its files ([`Recorder`]), which writes down what it did
 //! to its data folder; from that, [`Image`] makes what a power cut at any instant leaves. [`cuts`] does so at instants
-//! at which something was acknowledged; the long run is a command of the program `power`.
+//! at which something was acknowledged, [`damage`] turns bits, [`stages`] fills the disk or kills at each change of a
+//! step, [`kills`] kills at any instant. The long runs are commands of the program `power`, whose last output is in
+//! `tests/reports`.
 #![allow(
     clippy::indexing_slicing,
     reason = "a JSON document answers every index, with null for what it has not"
 )]
 
 pub mod cuts;
+pub mod damage;
 mod image;
 mod journal;
+pub mod kills;
+pub mod stages;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +38,8 @@ pub struct Recorder {
 #[derive(Debug, Clone)]
 pub struct Recording {
     /// The data folder.
+    pub data: PathBuf,
+    /// What is recorded: the data folder, or the one around it.
     pub folder: PathBuf,
     /// Where it is written down.
     pub journal: PathBuf,
@@ -75,7 +82,7 @@ impl Recorder {
     pub async fn once(&self, recording: &Recording, arguments: &[&str]) -> anyhow::Result<(Json, i32)> {
         let line = self.arguments(recording, arguments);
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        once(Path::new("/usr/bin/env"), &line, &recording.folder).await
+        once(Path::new("/usr/bin/env"), &line, &recording.data).await
     }
 
     /// Starts a program that is recorded.
@@ -85,7 +92,7 @@ impl Recorder {
     pub async fn start(&self, recording: &Recording, arguments: &[&str]) -> anyhow::Result<Daemon> {
         let line = self.arguments(recording, arguments);
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        Daemon::start(Path::new("/usr/bin/env"), &line, &recording.folder).await
+        Daemon::start(Path::new("/usr/bin/env"), &line, &recording.data).await
     }
 }
 
@@ -93,7 +100,18 @@ impl Recording {
     /// Of the folder `dir/name`.
     #[must_use]
     pub fn of(dir: &Path, name: &str) -> Self {
-        Self { folder: dir.join(name), journal: dir.join(format!("{name}.journal")), faults: Vec::new() }
+        let (folder, journal) = (dir.join(name), dir.join(format!("{name}.journal")));
+        Self { data: folder.clone(), folder, journal, faults: Vec::new() }
+    }
+
+    /// Of the folder `dir/name/data`, with what is made beside it.
+    ///
+    /// # Errors
+    /// If `dir/name` cannot be made.
+    pub fn around(dir: &Path, name: &str) -> std::io::Result<Self> {
+        let of = Self::of(dir, name);
+        std::fs::create_dir(&of.folder)?;
+        Ok(Self { data: of.folder.join("data"), ..of })
     }
 
     /// The last thing the program sent over its control socket: the answer that its one asker has just got.

@@ -342,7 +342,11 @@ fn registers(dataset: &Dataset, record: RecordId) -> anyhow::Result<Vec<String>>
     Ok(shown.collect())
 }
 
-fn marks(dataset: &Dataset, unit: &UnitCode) -> anyhow::Result<BTreeMap<RecordId, Mark>> {
+/// The marks of a unit's records.
+///
+/// # Errors
+/// If they cannot be read.
+pub(crate) fn marks(dataset: &Dataset, unit: &UnitCode) -> anyhow::Result<BTreeMap<RecordId, Mark>> {
     let mut marks = BTreeMap::new();
     for record_type in dataset.types()? {
         for (record, state) in dataset.page(&record_type, None, usize::MAX)? {

@@ -66,10 +66,13 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 use lienthong_proto::hash::Digest;
 
+pub(crate) use check::marks;
 pub use conflict::conflict;
 pub use faults::Faults;
 use node::Fate;
 pub use parts::folder;
+pub(crate) use random::Random;
+pub(crate) use work::draft;
 use world::World;
 
 /// How a schedule went.

@@ -24,7 +24,7 @@ fn text(text: &str) -> Value {
 }
 
 /// What a unit states next; `known` are records it wrote of.
-pub(super) fn draft(unit: &UnitCode, known: &[RecordId], random: &mut Random) -> Draft {
+pub(crate) fn draft(unit: &UnitCode, known: &[RecordId], random: &mut Random) -> Draft {
     let person = random.below(PEOPLE);
     let mut values = BTreeMap::new();
     for field in FIELDS {

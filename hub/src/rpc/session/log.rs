@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lienthong_node::aside::aside;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::wire::sync as wire;
 use tonic::Status;
@@ -31,9 +32,8 @@ impl Session {
         let verified = if envelope.packed.len() <= SMALL_BATCH_BYTES {
             verify(&held, &envelope)
         } else {
-            tokio::task::spawn_blocking(move || verify(&held, &envelope))
-                .await
-                .map_err(|error| Status::internal(error.to_string()))?
+            let verified = aside(move || verify(&held, &envelope)).await;
+            verified.map_err(|error| Status::internal(error.to_string()))?
         };
         let verified = match verified {
             Ok(verified) => verified,
@@ -134,7 +134,7 @@ impl Session {
         };
         if self.hub.heartbeats.heard(self.enrolled.replica, &signed, reached, self.hub.now()) {
             let hub = Arc::clone(&self.hub);
-            tokio::task::spawn_blocking(move || hub.keep_heartbeats());
+            tokio::spawn(aside(move || hub.keep_heartbeats()));
         }
         self.hub.live.announced(
             self.enrolled.replica,

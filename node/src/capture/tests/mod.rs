@@ -135,9 +135,9 @@ fn a_sheet_that_claims_to_be_huge_is_read() {
     assert_eq!(take("a.xlsx", &book.save_to_buffer().unwrap()).1.len(), 1);
 }
 
-fn zipped(size: usize, byte: u8) -> Vec<u8> {
+fn zipped(name: &str, size: usize, byte: u8) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    archive.start_file("xl/workbook.xml", zip::write::SimpleFileOptions::default()).unwrap();
+    archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
     archive.write_all(&vec![byte; size]).unwrap();
     archive.finish().unwrap().into_inner()
 }
@@ -150,8 +150,13 @@ fn broken_files_are_refused_whole() {
     assert_eq!(class("a.xlsx", b"%PDF-1.7 x"), "FILE_TYPE");
     assert_eq!(class("a.xls", &[0xd0, 0xcf, 0x11, 0xe0, 0xa1]), "FILE_CORRUPT");
     assert_eq!(class("a.xls", b"<html><table><tr><td>x</td></tr></table></html>"), "FILE_TYPE");
-    assert_eq!(class("a.xlsx", &zipped(40 << 20, b'<')), "FILE_TOO_LARGE");
-    assert_eq!(class("a.xlsx", &zipped(70_000, b'a')), "FILE_TOO_LARGE");
+    for (member, size, byte) in [
+        ("xl/workbook.xml", 40 << 20, b'<'),
+        ("xl/workbook.xml", 70_000, b'a'),
+        ("xl/media/1.png", 40 << 20, 0),
+    ] {
+        assert_eq!(class("a.xlsx", &zipped(member, size, byte)), "FILE_TOO_LARGE", "{member} {size}");
+    }
     assert_eq!(class("a.csv", b"So CCCD,Ho ten\n033,\xff\n"), "ENCODING");
     assert_eq!(class("a.csv", "Họ tên,Ngày sinh\nA,B\n".as_bytes()), "COLUMN_MISSING");
 }

@@ -1,0 +1,16 @@
+//! Work that would hold a thread of the runtime up: done aside, where there is another thread.
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::{JoinError, spawn_blocking};
+
+/// Does `work` in a thread for such work. A runtime of one thread does it in its turn: there everything happens in one
+/// order, which a simulation counts on.
+///
+/// # Errors
+/// [`JoinError`] if the work panicked, or the runtime ends.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => Ok(work()),
+        _ => spawn_blocking(work).await,
+    }
+}
