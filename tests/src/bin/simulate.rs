@@ -80,6 +80,8 @@ impl Sum {
         let each = seconds * 1_000.0 * f64::from(u32::try_from(args.threads).unwrap_or(1))
             / f64::from(u32::try_from(self.schedules.max(1)).unwrap_or(u32::MAX));
         let mut text = String::new();
+        let given: Vec<String> = std::env::args().skip(1).collect();
+        let _ = writeln!(text, "command          simulate {}", given.join(" "));
         let _ = writeln!(
             text,
             "seeds            {} from {} on, of {} wanted",

@@ -33,14 +33,16 @@
 //! | a node is not told what was decided of its changes | 100096 |
 //! | a start does not replay what the view lacks | 100002 |
 //! | numbers of records begin anew after a start | 100001 |
+//! | the hub answers before its ledger is synced | 100035 |
 //! | what only a fenced log had is not written again | 100004 |
 //! | a recovery that was cut short writes again what it has written again | 100031 |
 //! | what was released as a proposal is taken back as a value that counts | 100109 |
 //!
-//! Not found by a hundred seeds: a batch with a gap, or whose root is not the one signed, and a log that came back shorter
-//! than it had said (other checks stand behind each); a piece of the feed that moves the cursor too far when it is full,
-//! which no piece here is; leaves of an earlier try that a recovery does not know again, as long as it knows what it
-//! wrote.
+//! Not found by a hundred seeds: a batch with a gap, or whose root is not the one signed, a log that came back shorter than
+//! it had said, a ledger that is followed though it became shorter (other checks stand behind each); a piece of the feed
+//! that moves the cursor too far when it is full, which no piece here is; leaves of an earlier try that a recovery does not
+//! know again, as long as it knows what it wrote. Not tried long enough: a ledger that is followed unproven; a witness that
+//! forgets; a batch judged without its group.
 
 mod check;
 mod conflict;
