@@ -40,26 +40,39 @@ fn found(names: &[&str]) -> Option<PathBuf> {
     names.iter().find_map(|name| places.iter().map(|place| place.join(name)).find(|file| file.is_file()))
 }
 
+/// The port a driver listens on; nothing if it ended before.
+async fn port_of(driver: &mut Child) -> Option<u16> {
+    let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
+    while let Some(line) = said.next_line().await.unwrap() {
+        if let Some((_, port)) = line.split_once("started successfully on port ") {
+            return Some(port.trim_end_matches('.').parse().unwrap());
+        }
+    }
+    None
+}
+
 impl Browser {
     /// Opens a window, if this machine has a browser.
     pub async fn open(window: Window) -> Option<Self> {
         let browser = found(&["chromium", "chromium-browser", "google-chrome"])?;
         let driver = found(&["chromedriver"])?;
-        let mut driver = Command::new(driver)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = said.next_line().await.unwrap().unwrap();
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').parse().unwrap();
+        // It takes one port at two addresses, and ends where another process has it at one of them.
+        let mut started = None;
+        for _ in 0..10 {
+            let mut driver = Command::new(&driver)
+                .arg("--port=0")
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+                .unwrap();
+            started = port_of(&mut driver).await.map(|port| (driver, port));
+            if started.is_some() {
+                break;
             }
-        };
+        }
+        let (driver, port) = started.unwrap();
         let size = format!("--window-size={},{}", window.width, window.height);
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &size];
         let wanted = json!({
