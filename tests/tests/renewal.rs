@@ -351,6 +351,17 @@ async fn p7_the_hubs_certificate_is_issued_anew_without_a_restart() {
     let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
     let fourth = shown(&hub, &address, "hub.example").await.unwrap();
     assert!(fourth != second && fourth != third);
+    hub.close().await;
+    drop(hub);
+
+    // The disk turned a bit of its signature: no node would take it.
+    let mut changed = fourth.to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    std::fs::write(data.join("secrets/server.der"), &changed).unwrap();
+    let hub = reopened(|| Ok(Hub::open(&data, catalogue()?, &LedgerOptions::default(), later)?));
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let fifth = shown(&hub, &address, "hub.example").await.unwrap();
+    assert!(fifth != fourth && fifth.as_ref() != changed);
     retarget(&folder, &address).unwrap();
     let node = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
     node.start_sync(brisk());

@@ -16,7 +16,7 @@ const SUM_BYTES: usize = SUM.len() + 8 + 2;
 pub(super) struct Lines {
     path: PathBuf,
     file: File,
-    /// Where the last line begins, if it was cut off.
+    /// Where the last line begins, if it was cut off: the next one takes its place.
     cut: Option<u64>,
 }
 
@@ -57,7 +57,12 @@ impl Lines {
         if let Some(whole) = self.cut.take() {
             self.file.set_len(whole)?;
         }
-        self.file.write_all(text.as_bytes())?;
+        let before = self.file.metadata()?.len();
+        if let Err(error) = self.file.write_all(text.as_bytes()) {
+            // What a full disk took of it is no line.
+            self.cut = Some(before);
+            return Err(error);
+        }
         if sync { self.file.sync_data() } else { Ok(()) }
     }
 
