@@ -1,6 +1,7 @@
 //! Measuring an archive by inflating it through a counter: declared sizes may lie.
 
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
+use std::sync::mpsc::sync_channel;
 
 use memchr::memchr;
 
@@ -17,6 +18,12 @@ const STRINGS_MAX: u32 = 4_000_000;
 /// Each merged range is held while its sheet is read.
 const MERGES_MAX: u64 = 200_000;
 const MEMBERS_MAX: usize = 10_000;
+/// A member of more packed bytes is inflated beside what is done with it.
+const SHORT_MAX: u64 = 128 << 10;
+/// Bytes inflated at a time.
+const PIECE: usize = 128 << 10;
+/// Pieces that may wait for what is done with them.
+const PIECES_WAITING: usize = 4;
 /// The names of tags that count are shorter.
 const TAG_NAME_MAX: usize = 24;
 
@@ -34,14 +41,13 @@ pub(crate) struct Measured {
 }
 
 /// Refuses an archive that is broken, unsafe or inflates beyond the limits.
-pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<Measured, FileRefusal> {
+pub(crate) fn measure<R: Read + Seek + Send>(file: R, packed: u64) -> Result<Measured, FileRefusal> {
     let mut archive = zip::ZipArchive::new(file).map_err(corrupt)?;
     if archive.len() > MEMBERS_MAX {
         return Err(FileRefusal::TooLarge(format!("{} members", archive.len())));
     }
     let mut measured = Measured::default();
     let (mut total, mut workbook) = (0_u64, None);
-    let mut buffer = vec![0_u8; 64 << 10];
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).map_err(corrupt)?;
         let name = member.name().map_err(corrupt)?.into_owned();
@@ -62,21 +68,16 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<Measured, 
         let strings = lower.ends_with("sharedstrings.xml");
         let markup = lower.ends_with(".xml") || lower.ends_with(".rels");
         let (mut size, mut gauge) = (0_u64, CellGauge::default());
-        loop {
-            let read = member.read(&mut buffer).map_err(|error| FileRefusal::Corrupt(error.to_string()))?;
-            if read == 0 {
-                break;
-            }
-            size += read as u64;
-            total += read as u64;
+        let is_short = member.compressed_size() <= SHORT_MAX;
+        inflate(&mut member, is_short, &mut |piece| {
+            size += piece.len() as u64;
+            total += piece.len() as u64;
             let too_dense = total > RATIO_FROM && total / RATIO_MAX > packed;
             if total > INFLATED_MAX || too_dense || (strings && size > SHARED_STRINGS_MAX) {
                 return Err(FileRefusal::TooLarge(format!("{name} inflates beyond the limit")));
             }
-            if markup {
-                gauge.feed(buffer.get(..read).unwrap_or_default(), &name)?;
-            }
-        }
+            if markup { gauge.feed(piece, &name) } else { Ok(()) }
+        })?;
         if lower.starts_with("xl/worksheets/") || lower == "content.xml" {
             measured.rows += gauge.rows;
             measured.merges += gauge.merges;
@@ -88,6 +89,41 @@ pub(crate) fn measure<R: Read + Seek>(file: R, packed: u64) -> Result<Measured, 
     }
     measured.ods = workbook.ok_or_else(|| FileRefusal::Type("an archive, but no workbook".to_owned()))?;
     Ok(measured)
+}
+
+/// Hands a member's bytes on, piece by piece, until told to stop.
+fn inflate(
+    member: &mut (impl Read + Send),
+    is_short: bool,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), FileRefusal>,
+) -> Result<(), FileRefusal> {
+    let broken = |error: io::Error| FileRefusal::Corrupt(error.to_string());
+    if is_short {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let read = member.read(&mut buffer).map_err(broken)?;
+            if read == 0 {
+                return Ok(());
+            }
+            take(buffer.get(..read).unwrap_or_default())?;
+        }
+    }
+    std::thread::scope(|scope| {
+        let (pieces, inflated) = sync_channel(PIECES_WAITING);
+        scope.spawn(move || {
+            loop {
+                let mut piece = vec![0; PIECE];
+                let read = member.read(&mut piece);
+                piece.truncate(*read.as_ref().unwrap_or(&0));
+                let is_last = piece.is_empty();
+                if pieces.send(read.map(|_| piece)).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        // Leaving the loop drops the receiver, and that stops the thread.
+        inflated.into_iter().try_for_each(|piece| take(&piece.map_err(broken)?))
+    })
 }
 
 fn corrupt(error: zip::result::ZipError) -> FileRefusal {

@@ -1,9 +1,7 @@
 //! The way of the published state to the view.
 
-use std::sync::Arc;
-
-use super::table::{Pasts, Stored};
-use super::{Dataset, DatasetError, Key};
+use super::table::Pasts;
+use super::{Dataset, DatasetError};
 use crate::store::Batch;
 
 /// The published state as it stood at one size of the log, on its way to the view. Until it is there,
@@ -13,7 +11,6 @@ use crate::store::Batch;
 pub struct Flush {
     pub(super) dataset: Dataset,
     pub(super) batch: Batch,
-    pub(super) taken: Vec<(Key, Arc<Stored>)>,
     pub(super) past: Pasts,
 }
 
@@ -23,9 +20,9 @@ impl Flush {
     /// # Errors
     /// [`DatasetError`] if the view refuses; what waits stays waiting.
     pub fn commit(self) -> Result<(), DatasetError> {
-        let Self { dataset, batch, taken, past } = self;
+        let Self { dataset, batch, past } = self;
         dataset.view().commit(batch)?;
-        dataset.flushed(taken, &past);
+        dataset.flushed(&past);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds as _};
 use std::sync::Arc;
 
 use lienthong_proto::bytes::{Malformed, Reader, Writer as Bytes};
@@ -104,7 +104,9 @@ impl Touched {
 
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    overlay: BTreeMap<Key, Arc<Stored>>,
+    overlay: HashMap<Key, Arc<Stored>>,
+    /// What stood there when the flush that goes on was begun, or of one that failed.
+    leaving: Arc<HashMap<Key, Arc<Stored>>>,
     /// Changes without live values that the view does not have yet, and those it has and should not.
     pub(super) past: Pasts,
     totals: Totals,
@@ -134,6 +136,18 @@ pub(super) struct Inner {
 #[derive(Debug, Clone)]
 pub struct Dataset {
     pub(super) inner: Arc<Inner>,
+}
+
+impl Published {
+    /// What waits of a record, if anything does.
+    fn waiting(&self, key: &Key) -> Option<&Arc<Stored>> {
+        self.overlay.get(key).or_else(|| self.leaving.get(key))
+    }
+
+    /// Everything that waits, in no order; of a record changed meanwhile what it was comes before what it is.
+    fn all_waiting(&self) -> impl Iterator<Item = (&Key, &Arc<Stored>)> {
+        self.leaving.iter().chain(&self.overlay)
+    }
 }
 
 impl Dataset {
@@ -185,13 +199,14 @@ impl Dataset {
     /// How many records wait for the view.
     #[must_use]
     pub fn unflushed(&self) -> usize {
-        self.inner.published.read().overlay.len()
+        let published = self.inner.published.read();
+        published.overlay.len() + published.leaving.len()
     }
 
     /// Whether a record waits for the view.
     #[must_use]
     pub fn is_waiting(&self, record_type: &str, id: RecordId) -> bool {
-        self.key(record_type, id).is_some_and(|key| self.inner.published.read().overlay.contains_key(&key))
+        self.key(record_type, id).is_some_and(|key| self.inner.published.read().waiting(&key).is_some())
     }
 
     /// A record's state as readers see it.
@@ -254,12 +269,12 @@ impl Dataset {
     }
 
     pub(super) fn published_state(&self, key: &Key) -> Result<Option<Arc<Stored>>, DatasetError> {
-        if let Some(state) = self.inner.published.read().overlay.get(key) {
-            return Ok(Some(Arc::clone(state)));
-        }
-        // What is no longer in the overlay was noted as known before it went to the view.
+        // What is published was noted as known before.
         if !self.inner.known.may_hold(key) {
             return Ok(None);
+        }
+        if let Some(state) = self.inner.published.read().waiting(key) {
+            return Ok(Some(Arc::clone(state)));
         }
         let Some(bytes) = self.inner.view.get(Keyspace::Record, key)? else { return Ok(None) };
         let state = RecordState::decode(&bytes, &self.inner.words)?;
@@ -323,6 +338,7 @@ impl Dataset {
         for (key, touched) in taken.0.drain() {
             let Some(after) = touched.after else { continue };
             count(&mut published.totals, touched.before.as_deref(), &after);
+            self.inner.known.insert(&key);
             published.overlay.insert(key, after);
         }
         drop(published);
@@ -374,14 +390,21 @@ impl Dataset {
     /// The writer's: takes what [`Dataset::flush`] brings to the view; `applied` is the log's size at which
     /// it was published.
     pub fn begin_flush(&self, applied: u64, mut batch: Batch) -> Flush {
-        let (taken, past): (Vec<(Key, Arc<Stored>)>, _) = {
-            let published = self.inner.published.read();
+        let (leaving, past) = {
+            let mut published = self.inner.published.write();
             batch.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
-            let records = published.overlay.iter().map(|(key, state)| (*key, Arc::clone(state)));
-            (records.collect(), published.past.clone())
+            let overlay = std::mem::take(&mut published.overlay);
+            if published.leaving.is_empty() {
+                published.leaving = Arc::new(overlay);
+            } else {
+                // The flush before failed.
+                Arc::make_mut(&mut published.leaving).extend(overlay);
+            }
+            (Arc::clone(&published.leaving), published.past.clone())
         };
-        for (key, state) in &taken {
-            self.inner.known.insert(key);
+        let mut sorted: Vec<(&Key, &Arc<Stored>)> = leaving.iter().collect();
+        sorted.sort_unstable_by_key(|(key, _)| *key);
+        for (key, state) in sorted {
             batch.put(Keyspace::Record, key, &state.bytes);
         }
         for ((key, dot), past) in &past {
@@ -399,18 +422,16 @@ impl Dataset {
         }
         self.inner.words.store(&mut batch);
         batch.set_applied(applied);
-        Flush { dataset: self.clone(), batch, taken, past }
+        Flush { dataset: self.clone(), batch, past }
     }
 
-    /// What the view now has need not be held in memory, unless it has changed since.
-    pub(super) fn flushed(&self, taken: Vec<(Key, Arc<Stored>)>, past: &Pasts) {
+    /// What was leaving the view now has: it need not be held in memory.
+    pub(super) fn flushed(&self, past: &Pasts) {
         let mut published = self.inner.published.write();
         published.past.retain(|place, now| past.get(place) != Some(now));
-        for (key, state) in taken {
-            if published.overlay.get(&key).is_some_and(|now| Arc::ptr_eq(now, &state)) {
-                published.overlay.remove(&key);
-            }
-        }
+        let left = std::mem::take(&mut published.leaving);
+        drop(published);
+        drop(left);
     }
 
     /// A record as people read it.
@@ -448,9 +469,10 @@ impl Dataset {
         let end = Bound::Included(key(number, RecordId([0xff; 16])));
         // What waits for the view is taken first: a flush between the two looks moves records from one to
         // the other, and must not let them fall between.
-        let waiting: Vec<(Key, Arc<Stored>)> = {
+        let waiting: BTreeMap<Key, Arc<Stored>> = {
             let published = self.inner.published.read();
-            published.overlay.range((low, end)).map(|(key, stored)| (*key, Arc::clone(stored))).collect()
+            let within = published.all_waiting().filter(|(key, _)| (low, end).contains(*key));
+            within.map(|(key, stored)| (*key, Arc::clone(stored))).collect()
         };
         let mut page: BTreeMap<Key, Arc<RecordState>> = BTreeMap::new();
         let mut fault = None;
@@ -496,7 +518,7 @@ impl Dataset {
         let number = |key: &[u8]| key.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes));
         // Memory first: a flush between the two looks only moves records from one to the other.
         let mut numbers: BTreeSet<u32> =
-            self.inner.published.read().overlay.keys().filter_map(|key| number(key)).collect();
+            self.inner.published.read().all_waiting().filter_map(|(key, _)| number(key)).collect();
         let mut next = Some(0u32);
         while let Some(from) = next {
             let mut found = None;

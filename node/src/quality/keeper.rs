@@ -1,6 +1,6 @@
 //! Judges what changed, and everything whose defects that changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,20 +9,17 @@ use std::time::{Duration, Instant};
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::catalogue::{Catalogue, CatalogueError, Dimension};
 use lienthong_proto::ids::{RecordId, UnitCode};
-use lienthong_proto::quality::{
-    Defect, Expect, Index as _, Judgement, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Totals,
-    Upkeep, Waiver,
-};
+use lienthong_proto::quality::{Defect, RuleBook, RuleIndex, Score, Silence, Sorted, Totals, Waiver};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Waivers;
-use super::course::judged;
-use super::index::{ViewIndex, crowd, note, plain};
-use super::kept::{JUDGEMENT_BYTES_MAX, Kept};
+use super::index::ViewIndex;
+use super::kept::Kept;
 use super::outbox::Outbox;
+use super::pass::{Pass, kept_in, sums_key, sums_of};
 use super::written::written;
 use crate::dataset::{Dataset, DatasetError, Key};
 use crate::log::ReadError;
@@ -30,7 +27,7 @@ use crate::observe::Job;
 use crate::store::{Batch, Keyspace, ViewError};
 
 /// Records dealt with between two looks at whether to stop.
-const STEP: usize = 256;
+const STEP: usize = 64;
 /// Rules that nobody needed for so long are compiled again when they are.
 const BOOK_IDLE: Duration = Duration::from_secs(30);
 /// What a gentle keeper's thread asks of the scheduler: everything else goes first.
@@ -39,10 +36,6 @@ const NICE: i32 = 15;
 const QUIET: Duration = Duration::from_secs(2);
 /// A step is made at least so often, however much is written.
 const BUSY: Duration = Duration::from_secs(10);
-/// A crowd of more that are counted is not gone through where one more of them cannot matter.
-const CROWD: usize = 4_096;
-/// So many are counted to see whether one more can matter to a crowd.
-const CROWD_COUNTED: u64 = CROWD as u64 + 2;
 /// How long an answer is held back until everything is judged.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The fingerprint of the rules, then the log's size that was gone through.
@@ -101,9 +94,9 @@ pub struct Keeper {
     /// What units are told; only the province tells.
     pub(super) outbox: Option<Outbox>,
     /// Records that hand others over, or that such wait for, as they were judged; only the province acts on them.
-    handing: watch::Sender<BTreeSet<(String, RecordId)>>,
+    pub(super) handing: watch::Sender<BTreeSet<(String, RecordId)>>,
     /// What handovers wait for.
-    awaited: Mutex<BTreeSet<RecordId>>,
+    pub(super) awaited: Mutex<BTreeSet<RecordId>>,
 }
 
 impl Keeper {
@@ -195,7 +188,9 @@ impl Keeper {
             keys.iter().for_each(|key| batch.delete(keyspace, key));
             view.commit(batch)?;
         }
-        self.put_cursor(0)
+        let mut batch = Batch::default();
+        self.put_cursor(0, &mut batch);
+        Ok(view.commit(batch)?)
     }
 
     /// Up to where the log was gone through.
@@ -205,11 +200,10 @@ impl Keeper {
         Ok(number.unwrap_or(0))
     }
 
-    fn put_cursor(&self, cursor: u64) -> Result<(), QualityError> {
-        let mut batch = Batch::default();
+    /// The log was gone through up to here.
+    pub(super) fn put_cursor(&self, cursor: u64, batch: &mut Batch) {
         let fingerprint = RuleBook::fingerprint_of(&self.catalogue);
         batch.put(Keyspace::Meta, CURSOR, &[&fingerprint[..], &cursor.to_be_bytes()].concat());
-        Ok(self.dataset.view().commit(batch)?)
     }
 
     /// How many entries of the log were not gone through yet, of those the view has.
@@ -300,7 +294,9 @@ impl Keeper {
     /// [`QualityError`] if something cannot be read or written.
     pub fn refresh(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
         let _turn = self.turn.lock();
-        self.deal_with(record_type, id)
+        let mut pass = Pass::over(self);
+        pass.deal_with(record_type, id)?;
+        pass.commit(None)
     }
 
     /// Deals with everything the view has that was not dealt with.
@@ -355,11 +351,11 @@ impl Keeper {
         let end = cursor + self.behind()?;
         if cursor < end {
             let (written, next) = written(&self.dataset, cursor, end, limit)?;
+            let mut pass = Pass::over(self);
             for (record_type, id) in self.referring(&written)?.iter().chain(&written) {
-                self.deal_with(record_type, *id)?;
+                pass.deal_with(record_type, *id)?;
             }
-            // Only now: after a stop the same records are judged once more, to the same end.
-            self.put_cursor(next)?;
+            pass.commit(Some(next))?;
             return Ok(written.len().max(1));
         }
         drop(turn);
@@ -369,10 +365,12 @@ impl Keeper {
     fn deal_with_due(&self, limit: usize) -> Result<usize, QualityError> {
         let _turn = self.turn.lock();
         let due = self.due(limit)?;
+        let mut pass = Pass::over(self);
         for key in &due {
             let (record_type, id) = self.dataset.named(key)?;
-            self.deal_with(&record_type, id)?;
+            pass.deal_with(&record_type, id)?;
         }
+        pass.commit(None)?;
         Ok(due.len())
     }
 
@@ -395,8 +393,7 @@ impl Keeper {
     /// # Errors
     /// [`QualityError`] if it cannot be read.
     pub fn kept(&self, key: &Key) -> Result<Option<Kept>, QualityError> {
-        let bytes = self.dataset.view().get(Keyspace::Judgement, key)?;
-        Ok(bytes.map(|bytes| Kept::decode(&bytes)).transpose()?)
+        kept_in(self.dataset.view().as_ref(), key)
     }
 
     /// The records judged since they were last taken that hand others over, or were awaited.
@@ -421,117 +418,15 @@ impl Keeper {
         self.awaited.lock().insert(id);
     }
 
-    fn deal_with(&self, record_type: &str, id: RecordId) -> Result<(), QualityError> {
-        let awaited = self.outbox.is_some() && self.awaited.lock().remove(&id);
-        if awaited || self.outbox.is_some() && self.catalogue.hands_over(record_type) {
-            self.handing.send_if_modified(|waiting| waiting.insert((record_type.to_owned(), id)));
-        }
-        let Some(key) = &self.dataset.key(record_type, id) else { return Ok(()) };
-        let subject = judged(&self.dataset, &self.catalogue, record_type, id)?;
-        let before = self.kept(key)?;
-        let book = &*self.book()?;
-        let mut judgement = subject.as_ref().map(|subject| book.judge(subject, self.today()));
-        if judgement.as_mut().is_some_and(|judgement| judgement.bound(JUDGEMENT_BYTES_MAX)) {
-            tracing::warn!(record_type, "more is wrong with a record than is kept of it");
-        }
-        let former = before.as_ref().map(|kept| &kept.judgement);
-        let upkeep = Upkeep::between(former, judgement.as_ref());
-        let own =
-            judgement.as_ref().map_or_else(Vec::new, |judgement| judgement.published().copied().collect());
-        let index = ViewIndex { view: self.dataset.view().as_ref(), own: Some((*key, own)) };
-        let mut batch = Batch::default();
-        note(key, &upkeep, (former, judgement.as_ref()), &mut batch);
-        let mut sums = Sums { keeper: self, sums: BTreeMap::new() };
-        let again = |judgement: &Judgement| {
-            judgement.judge_again.map(|day| [&day.to_be_bytes()[..], &key[..]].concat())
-        };
-        if let Some(kept) = &before {
-            again(&kept.judgement).iter().for_each(|place| batch.delete(Keyspace::Again, place));
-            sums.of(key, &kept.unit)?.remove(kept.standing());
-        }
-        if let (Some(subject), Some(judgement)) = (subject, judgement) {
-            again(&judgement).iter().for_each(|place| batch.put(Keyspace::Again, place, &[]));
-            let cross = judgement.assess(book, &index)?;
-            let kept = Kept::new(subject.unit, judgement, cross);
-            sums.of(key, &kept.unit)?.add(kept.standing());
-            batch.put(Keyspace::Judgement, key, &kept.encode());
-            self.tell(key, record_type, Some(&kept), &mut batch)?;
-        } else {
-            batch.delete(Keyspace::Judgement, key);
-            self.tell(key, record_type, None, &mut batch)?;
-        }
-        for (other, mut kept) in self.touched(key, &upkeep, &index)? {
-            sums.of(&other, &kept.unit)?.remove(kept.standing());
-            let cross = kept.judgement.assess(book, &index)?;
-            kept = Kept::new(kept.unit, kept.judgement, cross);
-            sums.of(&other, &kept.unit)?.add(kept.standing());
-            batch.put(Keyspace::Judgement, &other, &kept.encode());
-            let (record_type, _) = self.dataset.named(&other)?;
-            self.tell(&other, &record_type, Some(&kept), &mut batch)?;
-        }
-        sums.put(&mut batch);
-        self.dataset.view().commit(batch)?;
-        self.announce();
-        Ok(())
-    }
-
-    /// The other records to which the marks that come and go make a difference.
-    fn touched(
-        &self,
-        key: &Key,
-        upkeep: &Upkeep,
-        index: &ViewIndex<'_>,
-    ) -> Result<BTreeMap<Key, Kept>, QualityError> {
-        let mut touched = BTreeMap::new();
-        let came = upkeep.published.iter().map(|mark| (mark, true));
-        for (mark, came) in came.chain(upkeep.withdrawn.iter().map(|mark| (mark, false))) {
-            let mut others = BTreeSet::new();
-            // Beyond what these tell apart nothing need be counted: one more of a crowd is nothing to any of it.
-            let few = Expect::Unique.count_max() + 1;
-            let after = index.count(mark, few)?;
-            let before = if came { after.saturating_sub(1) } else { after + 1 };
-            if [Expect::Unique, Expect::Present].into_iter().any(|plain| plain.tells_apart(before, after)) {
-                crowd(index.view, &plain(mark), key, usize::MAX, &mut others)?;
-            }
-            let counted = others.len();
-            let whole = crowd(index.view, mark, key, counted.saturating_add(CROWD), &mut others)?;
-            if others.is_empty() {
-                continue;
-            }
-            let after = if others.len() > counted { index.count(mark, CROWD_COUNTED)? } else { after };
-            let before = if came { after.saturating_sub(1) } else { after + 1 };
-            if !whole && before.min(after) > CROWD as u64 {
-                continue;
-            }
-            for other in others {
-                if touched.contains_key(&other) {
-                    continue;
-                }
-                let Some(kept) = self.kept(&other)? else { continue };
-                let asks =
-                    |probe: &Probe| probe.marks.contains(mark) && probe.expect.tells_apart(before, after);
-                if kept.judgement.probes.iter().any(asks) {
-                    touched.insert(other, kept);
-                }
-            }
-        }
-        Ok(touched)
-    }
-
     /// The sums over a unit's records of a type.
     ///
     /// # Errors
     /// [`QualityError`] if they cannot be read.
     pub fn totals(&self, record_type: &str, unit: &UnitCode) -> Result<Totals, QualityError> {
         match self.dataset.key(record_type, RecordId([0; 16])) {
-            Some(key) => self.sums_of(&sums_key(&key, unit)),
+            Some(key) => sums_of(self.dataset.view().as_ref(), &sums_key(&key, unit)),
             None => Ok(Totals::default()),
         }
-    }
-
-    fn sums_of(&self, place: &[u8]) -> Result<Totals, QualityError> {
-        let bytes = self.dataset.view().get(Keyspace::Quality, place)?;
-        Ok(bytes.map(|bytes| Totals::decode(&bytes)).transpose()?.unwrap_or_default())
     }
 
     /// A unit's score in one type on a day.
@@ -682,38 +577,5 @@ impl Keeper {
             None if unit.is_some() => Vec::new(),
             None => book.gaps(&index, as_of)?,
         })
-    }
-}
-
-/// Type number, unit.
-fn sums_key(key: &Key, unit: &UnitCode) -> Vec<u8> {
-    let (number, _) = key.split_at(4);
-    [number, unit.as_str().as_bytes()].concat()
-}
-
-/// Sums as they stand while one change is dealt with.
-struct Sums<'a> {
-    keeper: &'a Keeper,
-    sums: BTreeMap<Vec<u8>, Totals>,
-}
-
-impl Sums<'_> {
-    fn of(&mut self, key: &Key, unit: &UnitCode) -> Result<&mut Totals, QualityError> {
-        let place = sums_key(key, unit);
-        let known = match self.sums.remove(&place) {
-            Some(known) => known,
-            None => self.keeper.sums_of(&place)?,
-        };
-        Ok(self.sums.entry(place).or_insert(known))
-    }
-
-    fn put(self, batch: &mut Batch) {
-        for (place, totals) in self.sums {
-            if totals.is_empty() {
-                batch.delete(Keyspace::Quality, &place);
-            } else {
-                batch.put(Keyspace::Quality, &place, &totals.encode());
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ mod keeper;
 mod kept;
 mod outbox;
 mod overall;
+mod pass;
 mod referring;
 mod regrouped;
 mod report;

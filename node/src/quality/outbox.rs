@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::kept::Kept;
 use super::{Keeper, QualityError};
 use crate::dataset::{Dataset, Key};
-use crate::store::{Batch, Keyspace};
+use crate::store::{Batch, Keyspace, View};
 
 /// Under which numbers are given away: a random epoch, then the next number.
 const TELLING: &[u8] = b"telling";
@@ -115,18 +115,19 @@ impl Keeper {
         Some(unit.subscribe())
     }
 
-    /// Puts a record into its unit's outbox, if what is to be told of it has changed.
+    /// Puts a record into its unit's outbox, if what is to be told of it has changed since what `view` has of it.
     pub(super) fn tell(
         &self,
         key: &Key,
         record_type: &str,
         kept: Option<&Kept>,
+        view: &dyn View,
         batch: &mut Batch,
     ) -> Result<(), QualityError> {
         let (Some(outbox), Some(record)) = (&self.outbox, key.get(4..).and_then(RecordId::from_slice)) else {
             return Ok(());
         };
-        let before = self.dataset().view().get(Keyspace::Told, key)?;
+        let before = view.get(Keyspace::Told, key)?;
         let before = before.as_deref().map(ToldAt::decode).transpose()?;
         let told = self.told(record_type, record, kept)?;
         let hash = sha256(&[&told.encode()]);

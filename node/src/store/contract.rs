@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use proptest::prelude::*;
 
-use super::{Batch, Keyspace, MemoryView, SledView, View, ViewError};
+use super::{Batch, Keyspace, MemoryView, SledView, StagedView, View, ViewError};
 use crate::at_rest::KeyRing;
 
 fn engines() -> Vec<(Box<dyn View>, Option<tempfile::TempDir>)> {
@@ -280,4 +280,72 @@ proptest! {
             prop_assert_eq!(all(view.as_ref(), Keyspace::Index, b""), model.into_iter().collect::<Vec<_>>());
         }
     }
+
+    /// What is staged is read as if it were committed, in whatever order the view below tells its keys; a flush changes
+    /// nothing that is read, and a stop of the scan is heeded.
+    #[test]
+    fn writes_that_are_staged_are_read_as_if_they_were_committed(
+        batches in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec((0u8..12, prop::option::of(any::<u8>())), 0..8)), 1..10),
+        from in 0u8..12, visits in 1usize..6,
+    ) {
+        for (view, _dir) in engines() {
+            let (staged, model) = (StagedView::over(view.as_ref()), MemoryView::default());
+            for (flush, writes) in &batches {
+                let mut batch = Batch::default();
+                for (key, value) in writes {
+                    for keyspace in [Keyspace::Index, Keyspace::Mark] {
+                        // A sealed view tells a mark's keys by their first sixteen bytes, in an order of its own.
+                        let key = [&[7; 16][..], &[*key; 20]].concat();
+                        match value {
+                            Some(value) => batch.put(keyspace, &key, &[*value]),
+                            None => batch.delete(keyspace, &key),
+                        }
+                    }
+                }
+                staged.commit(batch.clone()).unwrap();
+                model.commit(batch).unwrap();
+                for keyspace in [Keyspace::Index, Keyspace::Mark] {
+                    let (mut found, expected) = (all(&staged, keyspace, &[7]), all(&model, keyspace, &[7]));
+                    if keyspace == Keyspace::Mark {
+                        found.sort();
+                    }
+                    prop_assert_eq!(&found, &expected);
+                    let first = [&[7; 16][..], &[from; 20]].concat();
+                    prop_assert_eq!(staged.get(keyspace, &first).unwrap(), model.get(keyspace, &first).unwrap());
+                    let mut some = Vec::new();
+                    staged.scan(keyspace, Bound::Excluded(&first), &[7; 16], &mut |key, _| {
+                        some.push(key.to_vec());
+                        some.len() < visits
+                    }).unwrap();
+                    let later = expected.iter().map(|(key, _)| key).filter(|key| **key > first);
+                    let later: Vec<_> = later.cloned().collect();
+                    prop_assert_eq!(some.len(), later.len().min(visits));
+                    prop_assert!(some.iter().all(|key| later.contains(key)));
+                    if keyspace == Keyspace::Index {
+                        prop_assert_eq!(&some, &later[..some.len()]);
+                    }
+                }
+                if *flush {
+                    staged.flush(Batch::default()).unwrap();
+                    prop_assert_eq!(staged.staged(), 0);
+                }
+            }
+            staged.flush(Batch::default()).unwrap();
+            prop_assert_eq!(all(view.as_ref(), Keyspace::Index, b""), all(&model, Keyspace::Index, b""));
+        }
+    }
+}
+
+/// What a flush could not bring down is staged still.
+#[test]
+fn a_flush_that_fails_loses_nothing() {
+    let view = MemoryView::failing_after(0);
+    let staged = StagedView::over(&view);
+    let mut batch = Batch::default();
+    batch.put(Keyspace::Meta, b"k", b"1");
+    staged.commit(batch).unwrap();
+    assert!(staged.flush(Batch::default()).is_err());
+    assert_eq!(staged.get(Keyspace::Meta, b"k").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(view.get(Keyspace::Meta, b"k").unwrap(), None);
 }

@@ -3,10 +3,12 @@
 mod cover;
 mod memory;
 mod sled_view;
+mod staged;
 mod view;
 
 pub use memory::MemoryView;
 pub use sled_view::{SledView, ViewOpened};
+pub use staged::StagedView;
 pub use view::{Batch, Keyspace, View, ViewError, Visit};
 
 #[cfg(test)]

@@ -97,7 +97,10 @@ pub async fn power_cuts(program: &Path, options: &Options) -> anyhow::Result<Rep
     let mut random = StdRng::seed_from_u64(options.seed);
     let mut run = Box::pin(record(program, dir.path(), options, &mut random)).await?;
     let mut report = Report::default();
-    for (number, point) in std::mem::take(&mut run.points).into_iter().enumerate() {
+    let points = std::mem::take(&mut run.points);
+    let all = points.len();
+    for (number, point) in points.into_iter().enumerate() {
+        super::progress(number, all);
         run.hub.until(point.nanos)?;
         run.node.until(point.nanos)?;
         // The strict rule alone every second time.

@@ -156,6 +156,7 @@ pub async fn damaged(program: &Path, trials: usize, seed: u64) -> anyhow::Result
                 "{what}: unnoticed"
             );
             report.trials += 1;
+            super::progress(report.trials, trials);
         }
         std::fs::remove_dir_all(&folder)?;
     }

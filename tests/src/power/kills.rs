@@ -125,7 +125,8 @@ async fn province(
         nodes.push(place.node(&hub, unit, unit).await?);
         writers.push(tokio::spawn(write(place.path(unit), number, Arc::clone(&stop))));
     }
-    for _ in 0..rounds {
+    for round in 0..rounds {
+        super::progress(round as usize, rounds as usize);
         // The instant is the stimulus, not something waited for.
         tokio::time::sleep(Duration::from_micros(random.random_range(0..150_000))).await;
         let (hub_dies, node_dies) =

@@ -47,6 +47,14 @@ pub struct Recording {
     pub faults: Vec<String>,
 }
 
+/// Says on standard error how far a long run has come, a hundred times in all.
+#[allow(clippy::print_stderr, reason = "whoever started it waits for long")]
+fn progress(done: usize, of: usize) {
+    if of >= 100 && done.is_multiple_of(of / 100) {
+        eprintln!("{done} of {of}");
+    }
+}
+
 impl Recorder {
     /// Builds the library in a folder, with the compiler that also links programs here.
     ///

@@ -76,6 +76,7 @@ pub async fn at_each_stage(program: &Path, of_each: usize, seed: u64) -> anyhow:
         let mut counts = [0; 2];
         for (fault, count) in [Fault::Die, Fault::Full].into_iter().zip(&mut counts) {
             for at in (0..changes).choose_multiple(&mut random, of_each) {
+                super::progress(*count, of_each);
                 let failed = Box::pin(step.fails(program, &recorder, dir.path(), fault, at)).await;
                 failed
                     .with_context(|| format!("seed {seed}: {}, {fault:?} at {at} of {changes}", step.name))?;

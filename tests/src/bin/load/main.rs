@@ -108,13 +108,13 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
     }
 }
 
-/// Commits records one by one, each durable before the next.
+/// Commits records one by one, each durable before the next, then judges them, as a node does while the line is down.
 async fn write(writer: Writer) -> anyhow::Result<()> {
     let catalogue = lienthong_node::published::in_force(&writer.data, Some(&writer.catalogue))?;
     let records = corpus::records(writer.corpus.as_deref(), writer.site, writer.count, writer.seed)?;
     let node = Node::open(&writer.data, Arc::clone(&catalogue), system_clock)?;
     let worker = Arc::clone(&node);
-    let took = tokio::task::spawn_blocking(move || -> anyhow::Result<Vec<f64>> {
+    let (took, judged) = tokio::task::spawn_blocking(move || -> anyhow::Result<(Vec<f64>, f64)> {
         let declared = catalogue.record_type(TYPE).context("no such type")?;
         let mut took = Vec::with_capacity(records.len());
         for record in records {
@@ -132,11 +132,14 @@ async fn write(writer: Writer) -> anyhow::Result<()> {
             took.push(begun.elapsed().as_secs_f64() * 1_000.0);
             ensure!(taken.report.created == 1, "{:?}", taken.report);
         }
-        Ok(took)
+        worker.replica.flush_blocking();
+        let begun = Instant::now();
+        worker.quality.settle()?;
+        Ok((took, begun.elapsed().as_secs_f64() * 1_000.0))
     })
     .await??;
     node.close().await;
-    println!("{}", json!({ "written": took.len(), "commit_ms": Percentiles::of(took) }));
+    println!("{}", json!({ "written": took.len(), "commit_ms": Percentiles::of(took), "judged_ms": judged }));
     Ok(())
 }
 
@@ -159,7 +162,9 @@ async fn measure(options: Options) -> anyhow::Result<()> {
     bench.catch_up().await?;
     if !bench.options.catch_up_only {
         bench.one_change().await?;
-        bench.idle().await?;
+        // What changed is witnessed within a minute: that is not idling yet.
+        bench.minute("minute-behind-a-change").await?;
+        bench.minute("idle-60s").await?;
         bench.steady().await?;
         bench.recovery().await?;
     }
@@ -183,7 +188,7 @@ impl Bench {
         println!("{text}");
     }
 
-    /// Enrols every node, then writes every record with the hub away.
+    /// Enrols every node, then writes and judges every record with the hub away.
     async fn prepare(options: Options, folder: PathBuf) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let catalogue = folder.join("catalogue");
@@ -252,15 +257,18 @@ impl Bench {
                 Ok(said)
             });
         }
-        let mut medians = Vec::new();
+        let (mut medians, mut judged) = (Vec::new(), 0.0);
         while let Some(done) = writers.join_next().await {
             let said = done??;
             self.total += said["written"].as_u64().unwrap_or(0);
             medians.push(said["commit_ms"]["p50"].as_f64().unwrap_or(0.0));
+            judged += said["judged_ms"].as_f64().unwrap_or(0.0);
         }
         let wall = begun.elapsed().as_secs_f64();
         let line = json!({ "what": "commit", "n": self.total, "wall_s": round(wall), "commit_ms_p50": Percentiles::of(medians).p50 });
         self.emit(line);
+        let each = judged * 1_000.0 / self.total.max(1) as f64;
+        self.emit(json!({ "what": "judge", "n": self.total, "us_per_rec": round(each) }));
         Ok(())
     }
 
@@ -361,7 +369,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn idle(&self) -> anyhow::Result<()> {
+    async fn minute(&self, what: &str) -> anyhow::Result<()> {
         let before = machine::wire_bytes();
         let cpu = machine::cpu_seconds(&[self.hub_pids(), self.node_pids()].concat());
         tokio::time::sleep(Duration::from_secs(60)).await;
@@ -369,7 +377,7 @@ impl Bench {
         let cpu = machine::cpu_seconds(&[self.hub_pids(), self.node_pids()].concat()) - cpu;
         let memory = machine::pss_mib(&self.node_pids()) / self.nodes.len().max(1) as f64;
         self.emit(json!({
-            "what": "idle-60s", "wire_per_site_per_min": bytes, "cpu_per_min": round(cpu), "src_pss_mb": round(memory),
+            "what": what, "wire_per_site_per_min": bytes, "cpu_per_min": round(cpu), "src_pss_mb": round(memory),
         }));
         Ok(())
     }
