@@ -141,7 +141,7 @@ async fn an_identity_that_is_damaged_is_named() {
         let certificate = document["chain"][0].as_str().unwrap().to_owned();
         // In its signature, which ends it.
         let (kept, last) = certificate.split_at(certificate.len() - 12);
-        let other = if last.starts_with('A') { "B" } else { "A" };
+        let other = if last.starts_with('0') { "1" } else { "0" };
         document["chain"][0] = format!("{kept}{other}{}", &last[1..]).into();
         document.to_string()
     };
