@@ -29,7 +29,9 @@ impl Config {
     pub fn read(path: Option<&Path>, keys: &[&str]) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
         let failed = |faults: Vec<String>| ConfigError { path: path.display().to_string(), faults };
-        let text = std::fs::read_to_string(path).map_err(|error| failed(vec![error.to_string()]))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            failed(vec![format!("không đọc được tệp cấu hình / the settings file cannot be read: {error}")])
+        })?;
         let table: toml::Table =
             text.parse().map_err(|error: toml::de::Error| failed(vec![error.to_string()]))?;
         let (mut values, mut faults) = (BTreeMap::new(), Vec::new());

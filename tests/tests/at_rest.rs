@@ -332,6 +332,8 @@ async fn a_wrong_key_does_not_start_and_says_so() {
         put(&node, record).await;
     }
     in_step(&node).await.unwrap();
+    // The key may be a credential of the service alone: what it has opened is not said to be shut.
+    assert_eq!(examined(&sealed, &[]).await, "ok");
     node.stop().await.unwrap();
     hub.stop().await.unwrap();
     let open = sealed.place.path("open.key");
@@ -377,12 +379,18 @@ async fn a_wrong_key_does_not_start_and_says_so() {
     let command = format!("cat {}", sealed.node_key.display());
     let check = ["as-node", "check", "--at-rest-key-command", &command];
     sealed.place.done(&check, "node").await.unwrap();
-    let doctor = ["as-node", "doctor", "--at-rest-key-command", &command];
-    let (found, _) = once(program(), &doctor, &sealed.place.path("node")).await.unwrap();
-    let about = found["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "at_rest");
-    assert_eq!(about.unwrap()["grade"], "ok");
+    assert_eq!(examined(&sealed, &["--at-rest-key-command", &command]).await, "ok");
+    assert_eq!(examined(&sealed, &[]).await, "fault", "nobody has it open");
 
     damage(&sealed).await;
+}
+
+/// What `doctor` says of the node's store.
+async fn examined(sealed: &Sealed, arguments: &[&str]) -> String {
+    let doctor = [&["as-node", "doctor"][..], arguments].concat();
+    let (found, _) = once(program(), &doctor, &sealed.place.path("node")).await.unwrap();
+    let about = found["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "at_rest");
+    about.unwrap()["grade"].as_str().unwrap().to_owned()
 }
 
 /// A flipped byte of a sealed segment is damage, and said; an unfinished tail is cut.

@@ -116,6 +116,83 @@ fn packages_ship_files_that_are_there_and_every_unit() {
     }
 }
 
+/// Goal: an image can be built, and what it starts exists. Method: every path the file names, everything a program takes
+/// in at its building, and both command lines.
+#[test]
+fn the_images_have_what_they_are_built_of() {
+    let file = text("deploy/container/Containerfile");
+    let copied: Vec<&str> = file
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|line| !line.starts_with("--from"))
+        .flat_map(|line| line.split_whitespace().rev().skip(1).collect::<Vec<_>>())
+        .collect();
+    for path in &copied {
+        assert!(root().join(path).exists(), "{path}");
+    }
+    let workspace: toml::Table = text("Cargo.toml").parse().unwrap();
+    let members = workspace["workspace"]["members"].as_array().unwrap().iter().filter_map(|m| m.as_str());
+    for needed in members.chain(["Cargo.toml", "Cargo.lock", ".cargo"]) {
+        assert!(copied.contains(&needed), "{needed} is not copied: {copied:?}");
+    }
+    let mut sources = Vec::new();
+    for folder in ["proto", "node", "hub"] {
+        sources_of(&root().join(folder), &mut sources);
+    }
+    let mut taken_in = 0;
+    for source in sources {
+        let code = std::fs::read_to_string(&source).unwrap();
+        for named in code.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let path = source.parent().unwrap().join(named).canonicalize().unwrap();
+            let held = copied.iter().any(|copy| path.starts_with(root().join(copy).canonicalize().unwrap()));
+            assert!(held, "{}: {named} is not copied", source.display());
+            taken_in += 1;
+        }
+    }
+    assert!(taken_in > 0);
+    for line in ["/usr/bin/lienthong-node run", "/usr/bin/lienthong-hub serve --listen 0.0.0.0:7443"] {
+        parsed(line).unwrap();
+        let words: Vec<String> = line.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+        let (program, arguments) = words.split_first().unwrap();
+        assert!(file.contains(&format!("ENTRYPOINT [{program}]\nCMD [{}]", arguments.join(", "))), "{line}");
+    }
+}
+
+fn sources_of(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources_of(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Goal: what the compose file mounts is there, and what is mounted is what its reader takes.
+#[test]
+fn the_compose_file_mounts_what_is_there() {
+    let compose = text("deploy/compose.yaml");
+    let mounted = compose.lines().filter_map(|line| line.trim().strip_prefix("- ./")?.split(':').next());
+    let mounted: Vec<&str> = mounted.collect();
+    assert_eq!(mounted.len(), 4, "{mounted:?}");
+    for path in mounted {
+        assert!(root().join("deploy").join(path).exists(), "{path}");
+    }
+    let file = text("deploy/container/Containerfile");
+    for target in compose.lines().filter_map(|line| line.trim().strip_prefix("target: ")) {
+        assert!(file.contains(&format!(" AS {target}\n")), "{target}");
+    }
+    // Beside the rules stands their test, which is none.
+    let rules = "/etc/prometheus/rules/";
+    let prometheus = text("deploy/container/prometheus.yml");
+    let named = prometheus.lines().find_map(|line| line.strip_prefix("rule_files: ")).unwrap();
+    let named: Vec<&str> = named.split('"').filter_map(|part| part.strip_prefix(rules)).collect();
+    assert_eq!(named, ["alerts.yml"]);
+    assert!(compose.contains(&format!("- ./prometheus:{}:ro", rules.trim_end_matches('/'))));
+    assert!(root().join("deploy/prometheus/alerts.yml").is_file());
+}
+
 /// Command lines of OPERATIONS.md, prompts and remarks aside; those with an ellipsis are not whole.
 fn operations_commands(operations: &str) -> Vec<String> {
     let as_user = |line: &str| match line.strip_prefix("sudo -u ") {

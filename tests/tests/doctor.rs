@@ -129,6 +129,47 @@ async fn trouble_in_the_folder_is_named() {
     assert!(patient.troubles().await.is_empty(), "everything was mended");
 }
 
+/// Goal: an identity that is damaged is said to be, and not taken for a bad line or a new machine. Method: each of its
+/// files turned, emptied or taken away, and put back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_is_damaged_is_named() {
+    let patient = Patient::well().await;
+    let at = |name: &str| patient.folder.join("identity").join(name);
+    let profile = std::fs::read_to_string(at("profile.json")).unwrap();
+    let turned = {
+        let mut document: Json = serde_json::from_str(&profile).unwrap();
+        let certificate = document["chain"][0].as_str().unwrap().to_owned();
+        // In its signature, which ends it.
+        let (kept, last) = certificate.split_at(certificate.len() - 12);
+        let other = if last.starts_with('0') { "1" } else { "0" };
+        document["chain"][0] = format!("{kept}{other}{}", &last[1..]).into();
+        document.to_string()
+    };
+    for (name, bytes, check) in [
+        ("profile.json", Some(turned.as_str()), "certificate"),
+        ("profile.json", Some(""), "identity"),
+        ("profile.json", None, "identity"),
+        ("tls.key", Some(""), "certificate"),
+        ("tls.key", None, "identity"),
+        ("log.seed", Some("x"), "identity"),
+    ] {
+        let whole = std::fs::read(at(name)).unwrap();
+        match bytes {
+            Some(bytes) => std::fs::write(at(name), bytes).unwrap(),
+            None => std::fs::remove_file(at(name)).unwrap(),
+        }
+        let found = patient.examine().await;
+        let faults: Vec<&str> = found.iter().filter(|f| f.grade == Grade::Fault).map(|f| f.check).collect();
+        let usual = |check: &str| patient.usual.contains(&(check, Grade::Fault));
+        assert_eq!(faults.into_iter().filter(|f| !usual(f)).collect::<Vec<_>>(), [check], "{name} {bytes:?}");
+        let next = found.iter().find(|f| f.check == check).and_then(|f| f.next.clone()).unwrap();
+        assert!(next.vi.contains("recover") && next.en.contains("recover"), "{name} {bytes:?}: {next:?}");
+        std::fs::write(at(name), whole).unwrap();
+        mode(&at(name), 0o600);
+    }
+    assert!(patient.troubles().await.is_empty(), "everything was mended");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_lost_its_end_is_named_and_left_as_it_is() {
     let patient = Patient::well().await;
@@ -190,6 +231,9 @@ async fn a_clock_that_is_wrong_is_named_once() {
     assert_eq!(patient.new_troubles(with(ahead)).await, [("clock", Grade::Fault)]);
     let ended: fn() -> UnixMillis = || UnixMillis(system_clock().0 + 400 * 24 * 3_600_000);
     assert_eq!(patient.new_troubles(with(ended)).await, [("certificate", Grade::Fault)]);
+    let found = with(ended).examine().await;
+    let next = found.into_iter().find(|f| f.check == "certificate").and_then(|f| f.next).unwrap();
+    assert!(next.vi.contains("unit approve-renewal") && next.en.contains("this clock"), "{next:?}");
     let unborn: fn() -> UnixMillis = || UnixMillis(0);
     assert_eq!(patient.new_troubles(with(unborn)).await, [("certificate", Grade::Fault)]);
 }

@@ -336,6 +336,7 @@ async fn p8_a_question_that_is_not_understood_is_refused_by_name() {
         ("/quality/99999", "unknown"),
         ("/conflicts/0123", "unknown"),
         ("/quarantine/999.0", "unknown"),
+        ("/grants/999", "unknown"),
     ] {
         let reply = client.get(path).await;
         assert_eq!((reply.status, problem(&reply).as_str()), (404, kind), "{path}");

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Finding, Text};
+use serde_json::Value as Json;
+
+use super::{Daemon, Finding, Text};
 use crate::at_rest::{KeySource, MasterKey};
 use crate::log;
 use crate::replica::log_dir;
@@ -21,15 +23,20 @@ pub enum AtRest {
 }
 
 impl AtRest {
-    /// Asks the source for its keys, and looks what the log needs; nothing is changed.
+    /// Asks the source for its keys, and looks what the log needs; nothing is changed. Where none is named, a daemon that
+    /// has opened the store is believed: its key is a credential that nobody else sees.
     #[must_use]
-    pub fn observe(data: &Path, source: &KeySource) -> Self {
+    pub fn observe(data: &Path, source: &KeySource, daemon: &Daemon) -> Self {
         let keys = match source.load() {
             Ok(keys) => keys,
             Err(error) => return Self::NoKey(error.to_string()),
         };
+        let opened = daemon.status().and_then(|status| status.pointer("/at_rest/key")).and_then(Json::as_str);
         match (log::needed_key(&log_dir(data), &keys), keys.current().map(MasterKey::id)) {
-            (Some(needed), _) => Self::OtherKey(needed.to_string()),
+            (Some(needed), None) => {
+                opened.map_or_else(|| Self::OtherKey(needed.to_string()), |key| Self::Key(key.to_owned()))
+            }
+            (Some(needed), Some(_)) => Self::OtherKey(needed.to_string()),
             (None, Some(key)) => Self::Key(key.to_string()),
             (None, None) => Self::Plain,
         }

@@ -51,7 +51,7 @@ impl LogEnd {
             Self::Damaged(where_) => Finding::fault(
                 LOG,
                 Text::new("nhật ký bị hỏng", "the log is damaged"),
-                Text::of(where_),
+                Text::new(format!("chỗ hỏng: {where_}"), where_),
                 Text::new(
                     "dừng dịch vụ, `lienthong-node check`, rồi `lienthong-node recover`; kiểm tra đĩa (`smartctl -a`)",
                     "stop the service, `lienthong-node check`, then `lienthong-node recover`; test the disk (`smartctl -a`)",

@@ -34,6 +34,8 @@ pub struct Folder {
     pub owner: u32,
     /// Who looks.
     pub caller: u32,
+    /// Whether the caller may look into it.
+    pub readable: bool,
     /// Whether the caller may write into it; otherwise why not.
     pub writable: Result<(), String>,
     /// Something in it that is not its owner's.
@@ -58,6 +60,7 @@ impl Place {
             mode: about.mode() & 0o777,
             owner: about.uid(),
             caller: rustix::process::geteuid().as_raw(),
+            readable: rustix::fs::access(path, Access::READ_OK | Access::EXEC_OK).is_ok(),
             writable: access.map_err(|errno| std::io::Error::from(errno).to_string()),
             stranger: stranger(path, about.uid()),
             free_bytes: room.map(|room| room.f_bavail.saturating_mul(room.f_frsize)),
@@ -69,6 +72,12 @@ impl Place {
     #[must_use]
     pub fn is_folder(&self) -> bool {
         matches!(self, Self::Folder(_))
+    }
+
+    /// Whether it is a folder into which the caller may not look.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Folder(Folder { readable: false, .. }))
     }
 
     /// What that comes to.
@@ -270,9 +279,9 @@ fn stranger(path: &Path, owner: u32) -> Option<PathBuf> {
             .map(|entry| entry.path())
             .collect::<Vec<_>>()
     };
-    // What people lay into the watched folder is theirs.
-    let inner =
-        entries(path).into_iter().filter(|entry| entry.file_name().is_none_or(|name| name != "inbox"));
+    // What people lay into the watched folder is theirs; a disk of its own has a folder of root's for what a repair finds.
+    let own = |entry: &PathBuf| entry.file_name().is_none_or(|name| name != "inbox" && name != "lost+found");
+    let inner = entries(path).into_iter().filter(own);
     let mut looked = 0;
     for entry in inner {
         let below = if entry.is_dir() { entries(&entry) } else { Vec::new() };
@@ -290,6 +299,7 @@ fn stranger(path: &Path, owner: u32) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Grade;
     use super::*;
@@ -299,6 +309,7 @@ mod tests {
             mode: 0o700,
             owner: 1_000,
             caller: 1_000,
+            readable: true,
             writable: Ok(()),
             stranger: None,
             free_bytes: Some(10 * FREE_BYTES_LOW),
@@ -309,6 +320,18 @@ mod tests {
     fn faults(folder: Folder) -> Vec<(&'static str, Grade)> {
         let found = Place::Folder(folder).judge(Path::new("/srv/x"));
         found.into_iter().map(|f| (f.check, f.grade)).filter(|(_, grade)| *grade != Grade::Ok).collect()
+    }
+
+    #[test]
+    fn what_others_may_own_is_no_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        let another = rustix::process::geteuid().as_raw() + 1;
+        for fine in ["inbox", "lost+found"] {
+            std::fs::create_dir(dir.path().join(fine)).unwrap();
+        }
+        assert_eq!(stranger(dir.path(), another), None);
+        std::fs::create_dir(dir.path().join("log")).unwrap();
+        assert_eq!(stranger(dir.path(), another), Some(dir.path().join("log")));
     }
 
     #[test]

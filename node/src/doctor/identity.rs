@@ -4,9 +4,10 @@ use std::path::Path;
 
 use lienthong_proto::time::UnixMillis;
 
-use super::{Finding, Text};
-use crate::identity::{IdentityError, NodeIdentity};
+use super::{Finding, Grade, Text};
+use crate::identity::{IdentityError, NodeIdentity, own_pair};
 use crate::recover;
+use crate::replica::log_dir;
 
 /// It renews by itself a month after it was issued: one with so few days left was not.
 const DAYS_LOW: u64 = 60;
@@ -17,6 +18,8 @@ const DAY_MILLIS: u64 = 24 * 3_600 * 1_000;
 pub enum Known {
     /// It was never enrolled.
     Unenrolled,
+    /// It was, as its log shows, and what enrolment settled is gone.
+    Lost,
     /// It does not open.
     Unreadable(String),
     /// It is enrolled.
@@ -25,6 +28,8 @@ pub enum Known {
         unit: String,
         /// From when and until when the certificate is good.
         validity: Option<(UnixMillis, UnixMillis)>,
+        /// Why its certificate or key is of no use, though the time is within those.
+        flaw: Option<String>,
     },
 }
 
@@ -42,13 +47,19 @@ pub struct Identity {
 impl Identity {
     /// Looks at what [`NodeIdentity::load`] said of a folder, and at the marks beside it.
     #[must_use]
-    pub fn observe(data: &Path, loaded: &Result<Option<NodeIdentity>, IdentityError>) -> Self {
+    pub fn observe(
+        data: &Path,
+        loaded: &Result<Option<NodeIdentity>, IdentityError>,
+        now: UnixMillis,
+    ) -> Self {
         let known = match loaded {
+            Ok(None) if log_dir(data).exists() => Known::Lost,
             Ok(None) => Known::Unenrolled,
             Err(error) => Known::Unreadable(error.to_string()),
             Ok(Some(identity)) => Known::Enrolled {
                 unit: format!("{} ({})", identity.profile().unit_name, identity.unit()),
                 validity: identity.validity(),
+                flaw: own_pair(identity, now).err().map(|error| error.to_string()),
             },
         };
         let recovering = data.join(recover::RECOVERING).exists() || recover::is_half_mended(data);
@@ -69,18 +80,32 @@ impl Identity {
                     "ask the province for a token, then `lienthong-node enrol --hub HOST:7443 --token TOKEN`; to try the line first: `doctor --hub HOST:7443`",
                 ),
             )),
+            Known::Lost => found.push(Finding::fault(
+                IDENTITY,
+                Text::new("mất tệp ghi danh identity/profile.json", "identity/profile.json, of enrolment, is gone"),
+                Text::new(
+                    "nhật ký còn đó: máy đã từng ghi danh; có người xóa tệp, hoặc đĩa hỏng",
+                    "the log is there: it was enrolled; somebody deleted the file, or the disk is failing",
+                ),
+                Text::new(
+                    "chép lại tệp đó nếu còn; không thì xin tỉnh mã mới (`token create`), rồi `lienthong-node recover --hub MÁY:7443 --token MÃ`",
+                    "put the file back if it is somewhere; otherwise ask the province for a token (`token create`), then `lienthong-node recover --hub HOST:7443 --token TOKEN`",
+                ),
+            )),
             Known::Unreadable(error) => found.push(Finding::fault(
                 IDENTITY,
                 Text::new("không đọc được khóa của máy", "the node's keys cannot be read"),
                 Text::of(error),
                 Text::new(
-                    "sửa quyền tệp như trên; nếu tệp hỏng: xin mã mới, `lienthong-node recover --token MÃ`",
-                    "mend the file's rights as said; if it is damaged: ask for a new token, `lienthong-node recover --token TOKEN`",
+                    "không được phép đọc, hoặc người khác đọc được: sửa quyền tệp đó; tệp mất hoặc hỏng: xin tỉnh mã mới, `lienthong-node recover --token MÃ`",
+                    "not permitted, or readable by others: mend that file's rights; gone or damaged: ask the province for a token, `lienthong-node recover --token TOKEN`",
                 ),
             )),
-            Known::Enrolled { unit, validity } => {
+            Known::Enrolled { unit, validity, flaw } => {
                 found.push(Finding::ok(IDENTITY, Text::new(format!("đơn vị {unit}"), format!("unit {unit}"))));
-                found.push(certificate(*validity, now));
+                let judged = certificate(*validity, now);
+                let serves = judged.grade < Grade::Fault;
+                found.push(flaw.as_ref().filter(|_| serves).map_or(judged, |flaw| flawed(flaw)));
             }
         }
         found.extend(self.recovery());
@@ -120,17 +145,34 @@ const IDENTITY: &str = "identity";
 const CERTIFICATE: &str = "certificate";
 const RECOVERY: &str = "recovery";
 
-fn certificate(validity: Option<(UnixMillis, UnixMillis)>, now: UnixMillis) -> Finding {
-    let renew = Text::new(
+/// A pair that is of no use.
+fn flawed(flaw: &str) -> Finding {
+    Finding::fault(
+        CERTIFICATE,
+        Text::new(
+            "giấy chứng nhận hoặc khóa TLS của máy bị hỏng",
+            "the node's certificate or its TLS key is damaged",
+        ),
+        Text::of(flaw),
+        another(),
+    )
+}
+
+/// How to come by another certificate.
+fn another() -> Text {
+    Text::new(
         "xin tỉnh mã mới (`token create`), rồi `lienthong-node recover --token MÃ`: dữ liệu giữ nguyên",
         "ask the province for a token (`token create`), then `lienthong-node recover --token TOKEN`: the records stay",
-    );
+    )
+}
+
+fn certificate(validity: Option<(UnixMillis, UnixMillis)>, now: UnixMillis) -> Finding {
     let Some((from, until)) = validity else {
         return Finding::fault(
             CERTIFICATE,
             Text::new("không đọc được giấy chứng nhận", "the certificate cannot be read"),
             Text::new("tệp hỏng", "the file is damaged"),
-            renew,
+            another(),
         );
     };
     if now < from {
@@ -162,7 +204,16 @@ fn certificate(validity: Option<(UnixMillis, UnixMillis)>, now: UnixMillis) -> F
                 "máy không nối với tỉnh quá lâu, hoặc đồng hồ sai",
                 "the node was not connected for too long, or this clock is wrong",
             ),
-            renew,
+            Text::new(
+                format!(
+                    "xem giờ máy ({}) có đúng không; đúng thì nhờ tỉnh duyệt: `lienthong-hub unit approve-renewal MÃ-ĐƠN-VỊ`; dịch vụ đang chạy thì tự gia hạn, dữ liệu giữ nguyên",
+                    now.rfc3339()
+                ),
+                format!(
+                    "is this clock ({}) right? then have the province approve: `lienthong-hub unit approve-renewal UNIT`; the running service renews by itself, the records stay",
+                    now.rfc3339()
+                ),
+            ),
         );
     }
     if days < DAYS_LOW {
@@ -188,7 +239,6 @@ pub(super) fn set_the_clock() -> Text {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Grade;
     use super::*;
 
     fn troubles(identity: &Identity, now: u64) -> Vec<(&'static str, Grade)> {
@@ -198,7 +248,7 @@ mod tests {
 
     fn enrolled() -> Identity {
         let validity = Some((UnixMillis(100 * DAY_MILLIS), UnixMillis(465 * DAY_MILLIS)));
-        let known = Known::Enrolled { unit: "Phố Hiến (11953)".to_owned(), validity };
+        let known = Known::Enrolled { unit: "Phố Hiến (11953)".to_owned(), validity, flaw: None };
         Identity { known, recovering: false, regressed: false }
     }
 
@@ -213,6 +263,8 @@ mod tests {
         assert_eq!(troubles(&Identity { regressed: true, ..enrolled() }, 101), [(RECOVERY, Grade::Fault)]);
         let unenrolled = Identity { known: Known::Unenrolled, ..enrolled() };
         assert_eq!(troubles(&unenrolled, 101), [(IDENTITY, Grade::Warning)]);
+        let lost = Identity { known: Known::Lost, ..enrolled() };
+        assert_eq!(troubles(&lost, 101), [(IDENTITY, Grade::Fault)]);
         let damaged = Identity { known: Known::Unreadable("log.seed".to_owned()), ..enrolled() };
         assert_eq!(troubles(&damaged, 101), [(IDENTITY, Grade::Fault)]);
     }

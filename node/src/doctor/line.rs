@@ -26,8 +26,8 @@ pub struct Line {
     pub proxy: Option<String>,
     /// A proxy the environment names for other programs.
     pub environment_proxy: Option<String>,
-    /// Whether the name of the first stop is known: an error otherwise.
-    pub name: Result<(), String>,
+    /// Which address the first stop's name has: an error if it has none.
+    pub name: Result<String, String>,
     /// Whether a connection opens.
     pub port: Option<Result<(), PortFault>>,
     /// Whether the pinned root vouches for who answers.
@@ -134,9 +134,11 @@ fn environment_proxy() -> Option<String> {
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(|_| name.to_owned()))
 }
 
-async fn named(address: &str) -> Result<(), String> {
+async fn named(address: &str) -> Result<String, String> {
     match tokio::time::timeout(STEP_TIMEOUT, lookup_host(address)).await {
-        Ok(Ok(mut found)) => found.next().map(|_| ()).ok_or_else(|| "no address".to_owned()),
+        Ok(Ok(mut found)) => {
+            found.next().map(|at| at.ip().to_string()).ok_or_else(|| "no address".to_owned())
+        }
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("no answer".to_owned()),
     }

@@ -55,9 +55,14 @@ impl Examination {
         let data = self.data.as_path();
         let place = Place::observe(data);
         let mut found = place.judge(data);
+        // What is in a closed folder is not seen, and so nothing can be said of it.
+        if place.is_closed() {
+            return found;
+        }
         let loaded = NodeIdentity::load(data);
-        let identity = Identity::observe(data, &loaded);
-        let own = identity.judge((self.clock)());
+        let now = (self.clock)();
+        let identity = Identity::observe(data, &loaded, now);
+        let own = identity.judge(now);
         // The hub cannot be asked with a certificate that is not good.
         let good = own.iter().all(|finding| finding.check != "certificate" || finding.grade < Grade::Fault);
         let loaded = loaded.ok().flatten().map(|identity| identity.through(self.proxy.as_ref()));
@@ -70,7 +75,7 @@ impl Examination {
             let daemon = Daemon::observe(data).await;
             found.push(daemon.judge(serves));
             found.push(LogEnd::observe(data, identity.replica()).judge());
-            found.extend(AtRest::observe(data, &self.keys).judge());
+            found.extend(AtRest::observe(data, &self.keys, &daemon).judge());
             found.push(Watched::observe(&self.watched(&daemon)).judge());
         }
         found

@@ -42,20 +42,38 @@ impl Line {
     fn name(&self) -> Finding {
         let first = self.first();
         match &self.name {
-            Ok(()) => {
-                Finding::ok(NAME, Text::new(format!("tìm thấy {first}"), format!("{first} has an address")))
-            }
+            Ok(address) => Finding::ok(
+                NAME,
+                Text::new(
+                    format!("{first} có địa chỉ {address}"),
+                    format!("{first} has the address {address}"),
+                ),
+            ),
             Err(error) => Finding::fault(
                 NAME,
                 Text::new(
                     format!("không tìm thấy tên máy {first}"),
                     format!("the name {first} is not known"),
                 ),
-                Text::of(error),
                 Text::new(
-                    "kiểm tra cáp mạng và DNS (`resolvectl query TÊN`); gõ sai tên thì ghi danh lại; hoặc thêm tên vào /etc/hosts",
-                    "check the cable and DNS (`resolvectl query NAME`); if the name is misspelt, enrol by the right one; or add it to /etc/hosts",
+                    format!("DNS không trả lời địa chỉ: {error}"),
+                    format!("DNS gives no address: {error}"),
                 ),
+                self.name_next(),
+            ),
+        }
+    }
+
+    fn name_next(&self) -> Text {
+        match (&self.proxy, &self.environment_proxy) {
+            (Some(_), _) => Text::new(
+                "kiểm tra cáp mạng và DNS (`getent hosts TÊN`); gõ sai tên proxy thì sửa khóa proxy (LIENTHONG_PROXY)",
+                "check the cable and DNS (`getent hosts NAME`); if the proxy's name is misspelt, mend the key proxy (LIENTHONG_PROXY)",
+            ),
+            (None, Some(variable)) => uses_a_proxy(variable),
+            (None, None) => Text::new(
+                "kiểm tra cáp mạng và DNS (`getent hosts TÊN`); gõ sai tên thì ghi danh lại; hoặc thêm tên vào /etc/hosts",
+                "check the cable and DNS (`getent hosts NAME`); if the name is misspelt, enrol by the right one; or add it to /etc/hosts",
             ),
         }
     }
@@ -80,29 +98,32 @@ impl Line {
 
     fn direct_fault(&self, fault: &PortFault) -> Finding {
         let hub = &self.hub;
-        let what =
-            Text::new(format!("không mở được kết nối tới {hub}"), format!("no connection to {hub} opens"));
+        let at = self.name.as_ref().map(|address| format!(" ({address})")).unwrap_or_default();
+        let what = Text::new(
+            format!("không mở được kết nối tới {hub}{at}"),
+            format!("no connection to {hub}{at} opens"),
+        );
         let why = match fault {
             PortFault::Refused => Text::new(
                 "máy đó từ chối: chương trình của tỉnh không chạy, hoặc sai cổng",
                 "that machine refuses: the hub does not run, or the port is wrong",
             ),
-            PortFault::Unreachable(error) => Text::of(error),
+            PortFault::Unreachable(error) => Text::new(
+                format!("không có đường mạng tới đó: {error}"),
+                format!("there is no way to it: {error}"),
+            ),
             _ => Text::new(
                 "không ai trả lời: thường là tường lửa chặn cổng này",
                 "nobody answers: mostly a firewall that blocks this port",
             ),
         };
-        let next = match &self.environment_proxy {
-            Some(variable) => Text::new(
-                format!(
-                    "máy có {variable}: cơ quan dùng proxy; đặt khóa proxy = \"http://máy:cổng\" (hoặc LIENTHONG_PROXY)"
-                ),
-                format!(
-                    "{variable} is set here: the office uses a proxy; set the key proxy = \"http://host:port\" (or LIENTHONG_PROXY)"
-                ),
+        let next = match (&self.environment_proxy, fault) {
+            (Some(variable), _) => uses_a_proxy(variable),
+            (None, PortFault::Unreachable(_)) => Text::new(
+                "kiểm tra cáp, Wi-Fi, địa chỉ của máy này (`ip -br addr`) và đường ra (`ip route`); hỏi tỉnh địa chỉ trên có đúng không",
+                "check the cable, Wi-Fi, this machine's address (`ip -br addr`) and its way out (`ip route`); ask the province whether the address above is right",
             ),
-            None => Text::new(
+            (None, _) => Text::new(
                 "hỏi tỉnh máy chủ có đang chạy không; nhờ quản trị mạng mở cổng này chiều ra, hoặc cho địa chỉ proxy (khóa proxy)",
                 "ask the province whether the hub runs; have the network people open this port outwards, or name a proxy (key proxy)",
             ),
@@ -169,6 +190,17 @@ impl Line {
     }
 }
 
+fn uses_a_proxy(variable: &str) -> Text {
+    Text::new(
+        format!(
+            "máy có {variable}: cơ quan dùng proxy; đặt khóa proxy = \"http://máy:cổng\" (hoặc LIENTHONG_PROXY)"
+        ),
+        format!(
+            "{variable} is set here: the office uses a proxy; set the key proxy = \"http://host:port\" (or LIENTHONG_PROXY)"
+        ),
+    )
+}
+
 fn proxy_fault(fault: &PortFault, told: Text) -> Finding {
     let what = Text::new("không qua được proxy", "the proxy does not let this through");
     let next = match fault {
@@ -226,12 +258,12 @@ impl Said {
     fn clock(&self) -> Option<Finding> {
         let (here, there) = (self.own_clock, self.hub_clock?);
         let apart = here.since(there).max(there.since(here));
-        let minutes = apart.div_ceil(60_000);
         let behind = here < there;
-        let (vi, en) = if behind { ("chậm", "behind") } else { ("nhanh", "ahead") };
+        let (vi, en) = if behind { ("chậm", "behind") } else { ("nhanh", "ahead of") };
+        let by = span(apart);
         let what = Text::new(
-            format!("đồng hồ {vi} {minutes} phút so với tỉnh"),
-            format!("this clock is {minutes} minutes {en} of the hub's"),
+            format!("đồng hồ {vi} {} so với tỉnh ({})", by.vi, here.rfc3339()),
+            format!("this clock is {} {en} the hub's ({})", by.en, here.rfc3339()),
         );
         Some(match apart {
             0..=SKEW_MILLIS_FINE => Finding::ok(CLOCK, Text::new("đồng hồ đúng", "the clock is right")),
@@ -254,6 +286,16 @@ impl Said {
     }
 }
 
+/// How long, in the unit people would name.
+fn span(millis: u64) -> Text {
+    let minutes = millis.saturating_add(30_000) / 60_000;
+    match minutes {
+        0..120 => Text::new(format!("{minutes} phút"), format!("{minutes} minutes")),
+        120..2_880 => Text::new(format!("{} giờ", minutes / 60), format!("{} hours", minutes / 60)),
+        _ => Text::new(format!("{} ngày", minutes / 1_440), format!("{} days", minutes / 1_440)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use lienthong_proto::time::UnixMillis;
@@ -267,7 +309,7 @@ mod tests {
             hub: "hub.example:7443".to_owned(),
             proxy: None,
             environment_proxy: None,
-            name: Ok(()),
+            name: Ok("192.0.2.1".to_owned()),
             port: Some(Ok(())),
             tls: Some(Ok(())),
             said: Some(Said { refusal: None, hub_clock: Some(now), own_clock: now }),
@@ -304,6 +346,31 @@ mod tests {
         let line = Line { environment_proxy: Some("HTTPS_PROXY".to_owned()), ..at_port(PortFault::Silent) };
         let found = line.judge(false).into_iter().find(|f| f.check == PORT);
         assert!(found.and_then(|f| f.next).is_some_and(|next| next.en.contains("HTTPS_PROXY")));
+    }
+
+    /// Goal: who mends a line is told where to look: at the proxy's name, the cable, or what the name leads to.
+    #[test]
+    fn what_to_do_fits_the_trouble() {
+        let next = |line: Line| line.judge(false).into_iter().find_map(|f| f.next).map(|next| next.en);
+        let nameless = Line { name: Err("x".to_owned()), port: None, tls: None, said: None, ..fine() };
+        let misspelt = next(nameless.clone());
+        assert!(misspelt.is_some_and(|text| text.contains("enrol by the right one")));
+        let proxy = Line { proxy: Some("proxy.example:3128".to_owned()), ..nameless.clone() };
+        assert!(next(proxy).is_some_and(|text| text.contains("LIENTHONG_PROXY")));
+        let office = Line { environment_proxy: Some("HTTPS_PROXY".to_owned()), ..nameless };
+        assert!(next(office).is_some_and(|text| text.contains("HTTPS_PROXY")));
+        let no_way = at_port(PortFault::Unreachable("No route to host".to_owned()));
+        assert!(no_way.judge(false).iter().any(|f| f.what.en.contains("192.0.2.1")));
+        assert!(next(no_way).is_some_and(|text| text.contains("the cable")));
+    }
+
+    #[test]
+    fn a_span_is_told_in_the_unit_people_name() {
+        let told = |minutes: u64| span(minutes * 60_000).en;
+        assert_eq!(
+            [told(5), told(119), told(121), told(4_321)],
+            ["5 minutes", "119 minutes", "2 hours", "3 days"]
+        );
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use lienthong_proto::hash::{Digest, sha256};
+use lienthong_proto::time::UnixMillis;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tonic::transport::{Channel, Endpoint, Uri};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -91,6 +93,25 @@ pub(super) fn roots(identity: &NodeIdentity) -> Result<RootCertStore, DialError>
         roots.add(root).map_err(|error| DialError::Own(error.to_string()))?;
     }
     Ok(roots)
+}
+
+/// Whether the node's own key and certificate are of one another, and whole by the root's signature at that time. A root
+/// that is not trusted any more is no flaw of theirs.
+///
+/// # Errors
+/// [`DialError::Own`].
+pub(crate) fn own_pair(identity: &NodeIdentity, now: UnixMillis) -> Result<(), DialError> {
+    let own = |reason: String| DialError::Own(reason);
+    hub_config(identity)?;
+    let (chain, _) = identity.certified().map_err(|reason| own(reason.to_owned()))?;
+    let (own_certificate, between) = chain.split_first().ok_or_else(|| own("there is none".to_owned()))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(identity)?), provider());
+    let verifier = verifier.build().map_err(|error| own(error.to_string()))?;
+    let now = UnixTime::since_unix_epoch(Duration::from_millis(now.0));
+    match verifier.verify_client_cert(own_certificate, between, now) {
+        Ok(_) | Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(()),
+        Err(error) => Err(own(error.to_string())),
+    }
 }
 
 /// The name a hub's certificate must bear, of the address it is dialled by.

@@ -13,7 +13,7 @@ mod trusted;
 mod way;
 
 pub use dial::{ALPN_ENROL, ALPN_SYNC, DialError, connect, provider, spki_hash};
-pub(crate) use dial::{hub_config, hub_name};
+pub(crate) use dial::{hub_config, hub_name, own_pair};
 pub use enrol::{EnrolError, Enrolment, enrol, enrol_again, enrol_through, proof_message};
 pub use files::{read_private, read_secret, write_private};
 pub(crate) use list::PrivateList;

@@ -88,7 +88,7 @@ pub enum IdentityError {
         source: std::io::Error,
     },
     /// A file does not hold what it should.
-    #[error("{path} không còn đúng nội dung · does not hold what it should: {reason}")]
+    #[error("{path} không còn đúng nội dung: {reason} · {path} does not hold what it should: {reason}")]
     Malformed {
         /// Which.
         path: String,

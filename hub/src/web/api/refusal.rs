@@ -37,7 +37,7 @@ pub(super) fn refusal(answer: &Answer) -> Problem {
         "TYPE_UNKNOWN" => Kind::TYPE_UNKNOWN,
         "RECORD_UNKNOWN" => Kind::RECORD_UNKNOWN,
         "UNIT_UNKNOWN" | "REPLICA_UNKNOWN" | "CONFLICT_UNKNOWN" | "NOT_QUARANTINED" | "TOKEN_UNKNOWN"
-        | "WAIVER_UNKNOWN" | "ALERT_UNKNOWN" | "COLUMN_UNKNOWN" => Kind::UNKNOWN,
+        | "WAIVER_UNKNOWN" | "ALERT_UNKNOWN" | "COLUMN_UNKNOWN" | "GRANT_UNKNOWN" => Kind::UNKNOWN,
         "TOKEN_FOREIGN" => Kind::FORBIDDEN,
         _ => Kind::REFUSED,
     };
