@@ -32,11 +32,13 @@ pub struct Proxy {
 pub enum ProxySetting {
     /// The address.
     #[error(
-        "{0:?}: proxy phải có dạng http://máy:cổng, không kèm mật khẩu · a proxy is http://host:port, without a password in it"
+        "{0:?} (khóa proxy, LIENTHONG_PROXY, --proxy): proxy phải có dạng http://máy:cổng, không kèm mật khẩu · {0:?} (key proxy, LIENTHONG_PROXY, --proxy): a proxy is http://host:port, without a password in it"
     )]
     Address(String),
     /// The file of credentials.
-    #[error("{path}: {source}")]
+    #[error(
+        "{path}: không đọc được tệp mật khẩu của proxy · {path}: the proxy's credentials file cannot be read"
+    )]
     File {
         /// Which.
         path: String,
