@@ -86,25 +86,41 @@ impl Intake {
         SignedCheckpoint::verify(note.as_bytes(), &self.held.origin, self.held.key)
     }
 
-    /// Compares what the log's owner signed with what is held; whether it is just that, held or verified.
+    /// Compares what the log's owner signed with what is held.
     ///
     /// # Errors
-    /// [`Contradiction`] if the owner's log has another root at the same size. A smaller size may be an old
-    /// connection's late word.
+    /// [`Contradiction`] if the owner's log has another root at the same size.
     pub fn compared(
         &self,
         signed: &SignedCheckpoint,
         held: Option<&HeldReplica>,
-    ) -> Result<bool, Contradiction> {
+    ) -> Result<Compared, Contradiction> {
         let Checkpoint { size, root, .. } = signed.checkpoint();
         // What was verified is held as soon as it is on the disk.
         let verified = self.held.frontier.size() == *size && self.held.frontier.root() == *root;
-        let Some(held) = held.filter(|held| held.frontier.size() == *size) else { return Ok(verified) };
-        if held.root == *root {
-            return Ok(true);
+        match held {
+            Some(held) if held.frontier.size() == *size && held.root != *root => {
+                Err(Contradiction { held: held.checkpoint.clone(), shown: signed.note().to_string() })
+            }
+            Some(held) if held.frontier.size() == *size => Ok(Compared::Reached),
+            // Before what it signs here everything it had sent here was read.
+            Some(held) if held.frontier.size() > *size => Ok(Compared::Overtaken),
+            _ if verified => Ok(Compared::Reached),
+            _ => Ok(Compared::Ahead),
         }
-        Err(Contradiction { held: held.checkpoint.clone(), shown: signed.note().to_string() })
     }
+}
+
+/// How what a log's owner signed stands to what is held of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// It is just what is held, or verified and about to be.
+    Reached,
+    /// There is more than is held.
+    Ahead,
+    /// More is held than it has: it came by another connection, of the same machine or of a copy of it. Which of them,
+    /// its next greeting shows.
+    Overtaken,
 }
 
 impl VerifyError {

@@ -23,7 +23,7 @@ pub use admit::{Admission, admit_late};
 pub use committer::{Committer, QUARANTINE_MAX};
 pub use decide::{Answered, Decided, Decision};
 pub use handle::{Accepted, CommitError, CommitterHandle, PendingAnswer};
-pub use intake::{Contradiction, Intake, Whose};
+pub use intake::{Compared, Contradiction, Intake, Whose};
 pub use judge::{Former, Judge, Judgement};
 pub use obstacle::Obstacle;
 pub use readings::{note_own_readings, note_readings, reading_begins};

@@ -8,8 +8,8 @@ use futures::FutureExt as _;
 use lienthong_hub::feed::FeedReader;
 use lienthong_hub::heartbeats::Heartbeats;
 use lienthong_hub::ingest::{
-    Accepted, CommitError, Committer, CommitterHandle, Contradiction, Envelope, Intake, VerifyError, Whose,
-    verify,
+    Accepted, CommitError, Committer, CommitterHandle, Compared, Contradiction, Envelope, Intake,
+    VerifyError, Whose, verify,
 };
 use lienthong_hub::ledger::{HeldReplica, assemble};
 use lienthong_hub::observe::Meters;
@@ -358,7 +358,9 @@ impl Hub {
         let Ok(signed) = intake.signed(&heartbeat.checkpoint) else { return vec![Said::Ended] };
         let held = life.committer.books().read().replicas.get(&session.replica).cloned();
         match intake.compared(&signed, held.as_ref()) {
-            Ok(reached) => {
+            Ok(Compared::Overtaken) => vec![Said::Ended],
+            Ok(compared) => {
+                let reached = compared == Compared::Reached;
                 life.heartbeats.heard(session.replica, &signed, reached, clock());
                 Vec::new()
             }

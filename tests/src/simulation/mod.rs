@@ -69,6 +69,7 @@ use lienthong_proto::hash::Digest;
 pub(crate) use check::marks;
 pub use conflict::conflict;
 pub use faults::Faults;
+use hub::Standing;
 use node::Fate;
 pub use parts::folder;
 pub(crate) use random::Random;
@@ -218,7 +219,15 @@ impl World {
     }
 
     fn is_done(&self, node: &node::Node) -> bool {
-        node.fate != Fate::Serving || node.is_in_step()
+        node.fate != Fate::Serving || node.is_in_step() && !self.is_overtaken(node)
+    }
+
+    /// Whether another machine with its log has said more than it has, and neither it nor the hub has found out yet.
+    fn is_overtaken(&self, node: &node::Node) -> bool {
+        let (replica, Some(life)) = (node.identity.replica, &self.hub.life) else { return false };
+        let held =
+            life.committer.books().read().replicas.get(&replica).map_or(0, |held| held.frontier.size());
+        self.standing(replica) == Some(Standing::Active) && node.head().is_some_and(|head| head.size < held)
     }
 
     fn deliver_all(&mut self) -> anyhow::Result<()> {

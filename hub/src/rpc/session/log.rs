@@ -8,7 +8,7 @@ use lienthong_proto::wire::sync as wire;
 use tonic::Status;
 
 use super::{End, Session, refused};
-use crate::ingest::{Accepted, CommitError, Contradiction, Envelope, VerifyError, verify};
+use crate::ingest::{Accepted, CommitError, Compared, Contradiction, Envelope, VerifyError, verify};
 use crate::observe::Arrival;
 use crate::pki::Refusal;
 
@@ -129,7 +129,10 @@ impl Session {
         let held_size = held.as_ref().map_or(0, |held| held.frontier.size());
         let Some(intake) = &self.intake else { return Err(End::Gone) };
         let reached = match intake.compared(&signed, held.as_ref()) {
-            Ok(reached) => reached,
+            Ok(Compared::Overtaken) => {
+                return Err(Status::aborted("more of this log came by another connection: dial again").into());
+            }
+            Ok(compared) => compared == Compared::Reached,
             Err(contradiction) => return self.fence(&contradiction).await,
         };
         if self.hub.heartbeats.heard(self.enrolled.replica, &signed, reached, self.hub.now()) {
