@@ -210,8 +210,18 @@ impl World {
         let late: Vec<_> =
             self.nodes.iter().filter(|node| !self.is_done(node)).map(|node| node.fate).collect();
         ensure!(late.is_empty(), "not in step after {ROUNDS_MAX} rounds: {late:?}");
-        ensure!(self.is_witnessed(), "the ledger is not witnessed after {ROUNDS_MAX} rounds");
+        ensure!(
+            self.is_witnessed(),
+            "the ledger is not witnessed after {ROUNDS_MAX} rounds: {:?}",
+            self.withheld()
+        );
         anyhow::bail!("something never ends: {before:?}")
+    }
+
+    /// What keeps nodes from cosigning, as they say it.
+    fn withheld(&self) -> Vec<Option<String>> {
+        let alarm = |node: &node::Node| node.life.as_ref()?.witness.alarm(node.machine.now(self.now));
+        self.nodes.iter().map(alarm).collect()
     }
 
     fn in_step(&self) -> bool {
