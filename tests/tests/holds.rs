@@ -287,3 +287,32 @@ async fn p6_a_log_that_was_rolled_back_is_told_by_its_own_heartbeat() {
         hub.close().await;
     }
 }
+
+/// Goal (P6): of two machines with one replica's log the one that says nothing new finds out too, while both are
+/// connected: its heartbeat tells of less than is held, it has to dial again, and there it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_of_two_copies_the_silent_one_is_told_by_its_heartbeat() {
+    let province = Province::set().await.unwrap();
+    let (hub, peer) = (Arc::clone(&province.hub), Peer::enrolled(&province).await);
+    let (silent, mut told) = peer.greeted(3).await;
+    silent.send(peer.heartbeat(3)).await.unwrap();
+    until(&hub, "announced", |holds| holds["size"] == 3).await;
+    let (other, _down) = peer.greeted(5).await;
+    other.send(peer.batch(5, "một")).await.unwrap();
+    until(&hub, "held", |holds| holds["complete"] == true).await;
+    silent.send(peer.heartbeat(3)).await.unwrap();
+    let ended = async {
+        loop {
+            if let Err(status) = told.message().await {
+                break status;
+            }
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
+    assert_eq!(ended.code(), tonic::Code::Aborted, "{ended:?}");
+    assert_ne!(status(&hub)["state"], "stopped", "which of them is the copy is not known yet");
+    let (_up, down) = peer.greeted(3).await;
+    assert!(tokio::time::timeout(Duration::from_secs(30), drained(down)).await.unwrap());
+    until(&hub, "rolled back", |holds| holds["state"] == "rolled_back").await;
+    hub.close().await;
+}

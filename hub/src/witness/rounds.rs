@@ -223,7 +223,10 @@ impl Rounds {
     fn archive(&self, inner: &Inner) -> io::Result<()> {
         let Some(round) = inner.round.as_ref().filter(|_| !inner.lines.is_empty()) else { return Ok(()) };
         let note = full(round, &inner.lines).ok_or(io::ErrorKind::InvalidData)?;
-        if inner.witnessed.as_ref().is_some_and(|witnessed| witnessed.checkpoint == round.checkpoint) {
+        // A round may be of what was witnessed before a restart, and not have come so far: that is not written over.
+        let is_latest =
+            inner.witnessed.as_ref().is_some_and(|witnessed| witnessed.checkpoint == round.checkpoint);
+        if is_latest && quorum_at(round, &note).is_some() {
             self.keep(&note)?;
         }
         self.history.add(round.at, &note)
@@ -265,16 +268,14 @@ impl Rounds {
         if skew > SKEW_MILLIS {
             return Ok(Heard::Skewed);
         }
-        let Some((policy_index, policy)) = round.policy.as_ref().filter(|(_, policy)| policy.names(verifier))
-        else {
+        let named = |(_, policy): &&(u64, Policy)| policy.names(verifier);
+        let Some((policy_index, _)) = round.policy.as_ref().filter(named) else {
             inner.beside.insert(replica, time);
             return Ok(Heard::Beside);
         };
         inner.lines.insert(verifier.name().to_owned(), (time, signature));
         let Some(note) = full(&round, &inner.lines) else { return Err(BadCosignature) };
-        let judged = Note::parse(note.as_bytes()).and_then(|note| policy.judge(&note));
-        let Ok((_, Some(at))) = judged else { return Ok(Heard::Counted) };
-        let at = UnixMillis(at.saturating_mul(1_000));
+        let Some(at) = quorum_at(&round, &note) else { return Ok(Heard::Counted) };
         let known = inner.witnessed.as_ref().is_some_and(|known| known.checkpoint == round.checkpoint);
         let stale = inner.witnessed.as_ref().is_some_and(|known| now.since(known.at) > REFRESH_MILLIS);
         if (!known || stale)
@@ -303,6 +304,13 @@ pub fn witnessed_head(kept: &[u8], origin: &str, key: [u8; 32]) -> Option<TreeHe
     let signed = SignedCheckpoint::verify(note.as_bytes(), origin, key).ok()?;
     let Checkpoint { size, root, .. } = *signed.checkpoint();
     Some(TreeHead { size, root })
+}
+
+/// The time that a quorum of a round's witnesses has reached by the lines of its note, if a quorum has signed it.
+fn quorum_at(round: &Round, note: &str) -> Option<UnixMillis> {
+    let (_, policy) = round.policy.as_ref()?;
+    let (_, at) = policy.judge(&Note::parse(note.as_bytes()).ok()?).ok()?;
+    Some(UnixMillis(at?.saturating_mul(1_000)))
 }
 
 /// The round's note with the lines of its witnesses, in the policy's order.
