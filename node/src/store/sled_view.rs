@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 
@@ -24,6 +25,9 @@ const WRAPPED: [u8; 1] = [0xFF];
 
 /// What sled says where another has the folder; it has no name for it.
 const LOCKED: &str = "could not acquire lock";
+
+/// One that was closed holds its folder until the last write of its threads is done: so long that is waited for.
+const LETS_GO: Duration = Duration::from_secs(2);
 
 /// How many replaced values are freed by one look: the epochs' bags hold 64, and more than one goes at a time.
 const REPLACED_AT_A_TIME: usize = 64;
@@ -188,12 +192,20 @@ fn aside(dir: &Path) -> Result<PathBuf, ViewError> {
 fn try_open(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<Found, ViewError> {
     remove_stray_snapshots(dir);
     let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(1_000));
-    // sled 0.34 panics on some damage at open (issue 1387).
-    let tree = match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(tree)) => tree,
-        Ok(Err(error)) if error.to_string().contains(LOCKED) => return Err(ViewError::Held),
-        Ok(Err(error)) => return Err(ViewError::Engine(error.to_string())),
-        Err(_) => return Err(ViewError::Engine("sled panicked at open".to_owned())),
+    let begun = Instant::now();
+    let tree = loop {
+        // sled 0.34 panics on some damage at open (issue 1387).
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(Ok(tree)) => break tree,
+            Ok(Err(error)) if error.to_string().contains(LOCKED) => {
+                if begun.elapsed() >= LETS_GO {
+                    return Err(ViewError::Held);
+                }
+                std::thread::sleep(LETS_GO / 100);
+            }
+            Ok(Err(error)) => return Err(ViewError::Engine(error.to_string())),
+            Err(_) => return Err(ViewError::Engine("sled panicked at open".to_owned())),
+        }
     };
     contained(|| {
         let wrapped = tree.get(WRAPPED).map_err(engine)?;
