@@ -103,10 +103,12 @@ impl Intake {
                 Err(Contradiction { held: held.checkpoint.clone(), shown: signed.note().to_string() })
             }
             Some(held) if held.frontier.size() == *size => Ok(Compared::Reached),
-            // Before what it signs here everything it had sent here was read.
-            Some(held) if held.frontier.size() > *size => Ok(Compared::Overtaken),
+            // A batch may have overtaken what was signed before it; more than came here came elsewhere.
+            Some(held) if held.frontier.size() > self.held.frontier.size().max(*size) => {
+                Ok(Compared::Overtaken)
+            }
             _ if verified => Ok(Compared::Reached),
-            _ => Ok(Compared::Ahead),
+            _ => Ok(Compared::Apart),
         }
     }
 }
@@ -116,8 +118,8 @@ impl Intake {
 pub enum Compared {
     /// It is just what is held, or verified and about to be.
     Reached,
-    /// There is more than is held.
-    Ahead,
+    /// There is more than is held, or it is a word from before a batch.
+    Apart,
     /// More is held than it has: it came by another connection, of the same machine or of a copy of it. Which of them,
     /// its next greeting shows.
     Overtaken,
