@@ -144,6 +144,48 @@ async fn p6_more_than_half_of_the_witnesses_the_ledger_names_cosign_each_round()
     hub.close().await;
 }
 
+/// Goal: a hub that lost what was witnessed is not left without its witnesses for good: who was shown it gives it back,
+/// and goes on cosigning. Method: the file is gone, then damaged, while the hub is down.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_what_was_witnessed_comes_back_from_its_witnesses() {
+    let province = Province::set().await.unwrap();
+    let nodes = nodes(&province).await;
+    let first = round(&province.hub).await;
+    for node in &nodes {
+        node.close().await;
+    }
+    drop(nodes);
+    // A welcome shows it to them.
+    let Province { dir, mut hub, address } = province;
+    let open = |unit: &&str| {
+        let node = reopened(|| Ok(Node::open(&dir.path().join(unit), catalogue()?, system_clock)?));
+        node.start_sync(brisk());
+        node
+    };
+    let nodes: Vec<Arc<Node>> = UNITS.iter().map(open).collect();
+    let shown = |unit: &&str| {
+        let kept = std::fs::read_to_string(dir.path().join(unit).join("identity/witness.json")).unwrap();
+        !kept.contains("\"witnessed\":null")
+    };
+    eventually("all were shown it", || UNITS.iter().all(|unit| shown(unit))).await;
+    for damage in [None, Some("{\"note\":")] {
+        let data = hub.data.clone();
+        hub.close().await;
+        drop(hub);
+        let path = data.join("witness/witnessed.json");
+        match damage {
+            None => std::fs::remove_file(&path).unwrap(),
+            Some(text) => std::fs::write(&path, text).unwrap(),
+        }
+        hub = reopened(|| open_hub(&data));
+        assert!(hub.witnessed().is_none());
+        hub.listen(&address).await.unwrap();
+        assert!(round(&hub).await.size >= first.size);
+        eventually("nobody withholds", || nodes.iter().all(|node| alarm(node).is_none())).await;
+    }
+    hub.close().await;
+}
+
 /// Two hubs of one ledger: a copy of the folder, each gone on its own way.
 struct Forked {
     province: Province,

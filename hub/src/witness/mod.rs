@@ -72,6 +72,14 @@ impl Hub {
         Some(self.now().since(since))
     }
 
+    /// As [`Rounds::bring_back`].
+    #[must_use]
+    pub fn bring_back(&self, note: &str) -> bool {
+        let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+        let ledger = (self.secrets.ledger_origin(), self.secrets.ledger_public());
+        self.rounds.bring_back(note, (&ledger.0, ledger.1), &witnesses, self.hashes.as_ref())
+    }
+
     /// What people see of it.
     #[must_use]
     pub fn witnessing_json(&self) -> Json {

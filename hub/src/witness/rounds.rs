@@ -8,6 +8,7 @@ use std::sync::Arc;
 use lienthong_node::identity::write_private;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::merkle::{Hashes, root_at};
 use lienthong_proto::note::{Note, Signature, Verifier};
 use lienthong_proto::succession::TreeHead;
 use lienthong_proto::time::UnixMillis;
@@ -127,27 +128,28 @@ impl Rounds {
     #[must_use]
     pub fn open(data: &Path, (origin, key): (&str, [u8; 32]), witnesses: &Witnesses) -> Self {
         let dir = data.join("witness");
-        let witnessed =
-            match std::fs::read(dir.join(FILE)).map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
-                Ok(Ok(kept)) => {
-                    let witnessed = Witnessed::of(&kept.note, origin, key, witnesses);
-                    if witnessed.is_none() {
-                        tracing::error!(
-                            "{FILE} shows no quorum of this ledger: what was witnessed is asked for again"
-                        );
-                    }
-                    witnessed
+        let witnessed = match std::fs::read(dir.join(FILE))
+            .map(|bytes| serde_json::from_slice::<Kept>(&bytes))
+        {
+            Ok(Ok(kept)) => {
+                let witnessed = Witnessed::of(&kept.note, origin, key, witnesses);
+                if witnessed.is_none() {
+                    tracing::error!(
+                        "{FILE} shows no quorum of this ledger: what was witnessed comes back from the witnesses"
+                    );
                 }
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "{FILE} is not readable: what was witnessed is asked for again");
-                    None
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => {
-                    tracing::error!(%error, "{FILE} cannot be read: what was witnessed is asked for again");
-                    None
-                }
-            };
+                witnessed
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "{FILE} is not readable: what was witnessed comes back from the witnesses");
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::error!(%error, "{FILE} cannot be read: what was witnessed comes back from the witnesses");
+                None
+            }
+        };
         let (reached, _) = watch::channel(witnessed.as_ref().map_or(0, |known| known.checkpoint.size));
         let inner = Inner { witnessed: witnessed.map(Arc::new), ..Inner::default() };
         let history = History::of(&dir);
@@ -245,6 +247,35 @@ impl Rounds {
         write_private(&self.dir.join(FILE), &serde_json::to_vec(&Kept { note: note.to_owned() })?)
     }
 
+    /// A note that a witness holds and this hub lost: taken if it shows more than what is known, by a quorum of the policy
+    /// that stands in the ledger, and of just this ledger. Whether at least as much is known now.
+    #[must_use]
+    pub fn bring_back(
+        &self,
+        note: &str,
+        (origin, key): (&str, [u8; 32]),
+        witnesses: &Witnesses,
+        hashes: &dyn Hashes,
+    ) -> bool {
+        let Some(brought) = Witnessed::of(note, origin, key, witnesses) else { return false };
+        let mut inner = self.inner.lock();
+        let size = brought.checkpoint.size;
+        if inner.witnessed.as_ref().is_some_and(|known| known.checkpoint.size >= size) {
+            return true;
+        }
+        if root_at(hashes, size) != Some(brought.checkpoint.root) {
+            tracing::error!(size, "a witness holds a checkpoint that this ledger does not come to");
+            return false;
+        }
+        tracing::warn!(size, "what was witnessed came back from a witness");
+        if let Err(error) = self.keep(note) {
+            tracing::error!(%error, "what was witnessed cannot be kept");
+        }
+        self.reached.send_replace(size);
+        inner.witnessed = Some(Arc::new(brought));
+        true
+    }
+
     /// A replica's cosignature of a round of `size` entries, by the key the ledger names.
     ///
     /// # Errors
@@ -322,4 +353,124 @@ fn full(round: &Round, lines: &BTreeMap<String, (u64, Signature)>) -> Option<Str
         }
     }
     Some(note.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use lienthong_proto::cosignature::cosign;
+    use lienthong_proto::hash::{Digest, Signer as _, SigningKey};
+    use lienthong_proto::merkle::{Frontier, leaf_hash};
+    use lienthong_proto::note::Algorithm;
+
+    use super::*;
+
+    const ORIGIN: &str = "hungyen.example/lienthong/33/hub";
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    /// A ledger whose first entry names three witnesses, two of which are a quorum.
+    struct Ledger {
+        leaves: Vec<Digest>,
+        key: SigningKey,
+        witnesses: Vec<(ReplicaId, Verifier, SigningKey)>,
+        known: Witnesses,
+    }
+
+    impl Hashes for Ledger {
+        fn leaf(&self, index: u64) -> Option<Digest> {
+            self.leaves.get(usize::try_from(index).ok()?).copied()
+        }
+
+        fn tile(&self, _level: u8, _index: u64) -> Option<Digest> {
+            None
+        }
+    }
+
+    impl Ledger {
+        fn new(seed: u8) -> Self {
+            let witness = |number: u8| {
+                let key = SigningKey::from_seed(&[number; 32]).unwrap();
+                let name = format!("{ORIGIN}/{number}/witness");
+                let verifier = Verifier::new(&name, Algorithm::Cosignature, key.public_key()).unwrap();
+                (ReplicaId([number; 16]), verifier, key)
+            };
+            let witnesses: Vec<_> = (1..=3).map(witness).collect();
+            let policy = Policy::new(witnesses.iter().map(|(_, verifier, _)| verifier.clone()).collect());
+            let known = Witnesses { policies: [(0, policy.unwrap())].into(), ..Witnesses::default() };
+            let leaves = (0..20).map(|index| leaf_hash(&[index, seed])).collect();
+            Self { leaves, key: SigningKey::from_seed(&[9; 32]).unwrap(), witnesses, known }
+        }
+
+        fn round(&self, size: u64) -> Round {
+            let mut frontier = Frontier::new();
+            self.leaves.iter().take(usize::try_from(size).unwrap()).for_each(|leaf| frontier.push(*leaf));
+            let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: frontier.root() };
+            let note = checkpoint.sign(&self.key).unwrap().to_string();
+            let policy = self.known.policy_at(size).map(|(place, policy)| (place, policy.clone()));
+            Round { checkpoint, note, at: NOW, policy }
+        }
+
+        fn open(&self, data: &Path) -> Rounds {
+            Rounds::open(data, (ORIGIN, self.key.public_key()), &self.known)
+        }
+
+        fn cosigned_by(&self, rounds: &Rounds, which: &[usize]) {
+            let round = rounds.current().unwrap();
+            for (replica, verifier, key) in which.iter().map(|index| &self.witnesses[*index]) {
+                let line = cosign(&round.checkpoint, NOW.0 / 1_000, verifier.name(), key).unwrap();
+                let heard = rounds.hear((*replica, verifier), (round.checkpoint.size, &line), NOW);
+                assert_eq!(heard, Ok(Heard::Counted));
+            }
+        }
+
+        fn brought(&self, rounds: &Rounds, note: &str) -> bool {
+            rounds.bring_back(note, (ORIGIN, self.key.public_key()), &self.known, self)
+        }
+
+        /// What a quorum of `which` makes of a round of `size` entries.
+        fn note(&self, size: u64, which: &[usize]) -> String {
+            let dir = tempfile::tempdir().unwrap();
+            let rounds = self.open(dir.path());
+            rounds.close(self.round(size)).unwrap();
+            self.cosigned_by(&rounds, which);
+            let inner = rounds.inner.lock();
+            full(inner.round.as_ref().unwrap(), &inner.lines).unwrap()
+        }
+    }
+
+    /// The same checkpoint is asked for again after a restart; stopped before a quorum has come again, it is still
+    /// witnessed.
+    #[test]
+    fn p6_a_round_without_a_quorum_never_takes_the_place_of_one_with() {
+        let (dir, ledger) = (tempfile::tempdir().unwrap(), Ledger::new(0));
+        let rounds = ledger.open(dir.path());
+        rounds.close(ledger.round(5)).unwrap();
+        ledger.cosigned_by(&rounds, &[0, 1]);
+        rounds.end().unwrap();
+        let witnessed = ledger.open(dir.path()).witnessed().unwrap();
+        let again = ledger.open(dir.path());
+        again.close(ledger.round(5)).unwrap();
+        ledger.cosigned_by(&again, &[2]);
+        again.end().unwrap();
+        assert_eq!(ledger.open(dir.path()).witnessed(), Some(witnessed));
+    }
+
+    /// What came back is there at once and after the next start; what is less, or no quorum's, or another tree's, is not
+    /// taken.
+    #[test]
+    fn p6_only_what_a_quorum_saw_of_this_ledger_comes_back() {
+        let (dir, ledger) = (tempfile::tempdir().unwrap(), Ledger::new(0));
+        let rounds = ledger.open(dir.path());
+        for bad in [ledger.note(5, &[0]), Ledger::new(1).note(5, &[0, 1]), String::new(), "x".repeat(9_000)] {
+            assert!(!ledger.brought(&rounds, &bad));
+            assert!(rounds.witnessed().is_none());
+        }
+        let note = ledger.note(5, &[0, 2]);
+        assert!(ledger.brought(&rounds, &note));
+        assert_eq!(*rounds.reached().borrow(), 5);
+        assert!(ledger.brought(&rounds, &ledger.note(4, &[0, 1])), "more is known already");
+        for rounds in [rounds, ledger.open(dir.path())] {
+            assert_eq!(rounds.witnessed().unwrap().note, note);
+        }
+    }
 }

@@ -372,7 +372,11 @@ impl Witness {
             *self.withheld.lock() = judged.err().map(|fault| fault.to_string());
         }
         let false_roll = self.kept.lock().false_roll.is_some();
-        if self.withheld.lock().is_some() || false_roll || round.more_rolls {
+        if self.withheld.lock().is_some() {
+            let witnessed = self.kept.lock().witnessed.clone().map_or_else(String::new, |(note, _)| note);
+            return Ok((wire::Cosigned { witnessed, ..silent(reached) }, Some(checkpoint)));
+        }
+        if false_roll || round.more_rolls {
             return Ok((silent(reached), Some(checkpoint)));
         }
         let text = round.checkpoint.clone();

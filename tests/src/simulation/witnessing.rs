@@ -34,6 +34,8 @@ pub(super) struct Asking {
     policy_seen: u64,
     witnessed_seen: u64,
     asked: Option<(UnixMillis, u64)>,
+    /// It gave back what the hub had lost.
+    brought: bool,
 }
 
 fn checkpoint_of(note: &str) -> Option<Checkpoint> {
@@ -113,7 +115,14 @@ impl Hub {
             self.log(WITNESS, fields);
         }
         let (policy_seen, witnessed_seen) = (hello.policy_seen, hello.witnessed_seen);
-        Some(Asking { verifier, seen: self.head()?.size, policy_seen, witnessed_seen, asked: None })
+        Some(Asking {
+            verifier,
+            seen: self.head()?.size,
+            policy_seen,
+            witnessed_seen,
+            asked: None,
+            brought: false,
+        })
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -179,6 +188,13 @@ impl Hub {
         said: &wire::Cosigned,
     ) -> bool {
         let (Some(head), Some(life)) = (self.head(), &self.life) else { return false };
+        if !said.witnessed.is_empty() && !asking.brought {
+            let Some(books) = self.witnesses() else { return false };
+            let ledger = (self.identity.origin(), self.identity.public());
+            asking.brought =
+                life.rounds.bring_back(&said.witnessed, (&ledger.0, ledger.1), &books, life.hashes.as_ref());
+            asking.witnessed_seen = 0;
+        }
         if said.line.is_empty() {
             asking.seen = if said.seen <= head.size { said.seen } else { asking.seen };
             return true;
