@@ -1,4 +1,4 @@
-//! All records: the published state, the writer's pending state, and what waits for the view.
+//! All records: the published state, and the writer's pending state.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
@@ -65,7 +65,7 @@ pub type Key = [u8; 20];
 /// A record's state as it stands in memory until the view has it: encoded, and its owner for the counts.
 #[derive(Debug)]
 pub(super) struct Stored {
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     owner: Option<UnitCode>,
     withdrawn: bool,
 }
@@ -104,12 +104,12 @@ impl Touched {
 
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    overlay: HashMap<Key, Arc<Stored>>,
+    pub(super) overlay: HashMap<Key, Arc<Stored>>,
     /// What stood there when the flush that goes on was begun, or of one that failed.
-    leaving: Arc<HashMap<Key, Arc<Stored>>>,
+    pub(super) leaving: Arc<HashMap<Key, Arc<Stored>>>,
     /// Changes without live values that the view does not have yet, and those it has and should not.
     pub(super) past: Pasts,
-    totals: Totals,
+    pub(super) totals: Totals,
     /// Record key, then path.
     conflicts: BTreeSet<(Key, String)>,
 }
@@ -119,7 +119,7 @@ pub(super) struct Pending {
     pub(super) records: HashMap<Key, Touched>,
     pub(super) past: Pasts,
     pub(super) contested: Vec<(Key, String)>,
-    settled: Vec<(Key, String, bool)>,
+    pub(super) settled: Vec<(Key, String, bool)>,
 }
 
 #[derive(Debug)]
@@ -136,18 +136,6 @@ pub(super) struct Inner {
 #[derive(Debug, Clone)]
 pub struct Dataset {
     pub(super) inner: Arc<Inner>,
-}
-
-impl Published {
-    /// What waits of a record, if anything does.
-    fn waiting(&self, key: &Key) -> Option<&Arc<Stored>> {
-        self.overlay.get(key).or_else(|| self.leaving.get(key))
-    }
-
-    /// Everything that waits, in no order; of a record changed meanwhile what it was comes before what it is.
-    fn all_waiting(&self) -> impl Iterator<Item = (&Key, &Arc<Stored>)> {
-        self.leaving.iter().chain(&self.overlay)
-    }
 }
 
 impl Dataset {
@@ -194,19 +182,6 @@ impl Dataset {
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.inner.published.read().totals.clone()
-    }
-
-    /// How many records wait for the view.
-    #[must_use]
-    pub fn unflushed(&self) -> usize {
-        let published = self.inner.published.read();
-        published.overlay.len() + published.leaving.len()
-    }
-
-    /// Whether a record waits for the view.
-    #[must_use]
-    pub fn is_waiting(&self, record_type: &str, id: RecordId) -> bool {
-        self.key(record_type, id).is_some_and(|key| self.inner.published.read().waiting(&key).is_some())
     }
 
     /// A record's state as readers see it.
@@ -376,62 +351,6 @@ impl Dataset {
         }
         published.totals.conflicts_open = published.conflicts.len() as u64;
         Ok(())
-    }
-
-    /// The writer's: brings everything published to the view, with `extra` and the applied sequence in
-    /// the same all-or-nothing batch.
-    ///
-    /// # Errors
-    /// [`DatasetError`] if the view refuses; what waits stays waiting.
-    pub fn flush(&self, applied: u64, extra: Batch) -> Result<(), DatasetError> {
-        self.begin_flush(applied, extra).commit()
-    }
-
-    /// The writer's: takes what [`Dataset::flush`] brings to the view; `applied` is the log's size at which
-    /// it was published.
-    pub fn begin_flush(&self, applied: u64, mut batch: Batch) -> Flush {
-        let (leaving, past) = {
-            let mut published = self.inner.published.write();
-            batch.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
-            let overlay = std::mem::take(&mut published.overlay);
-            if published.leaving.is_empty() {
-                published.leaving = Arc::new(overlay);
-            } else {
-                // The flush before failed.
-                Arc::make_mut(&mut published.leaving).extend(overlay);
-            }
-            (Arc::clone(&published.leaving), published.past.clone())
-        };
-        let mut sorted: Vec<(&Key, &Arc<Stored>)> = leaving.iter().collect();
-        sorted.sort_unstable_by_key(|(key, _)| *key);
-        for (key, state) in sorted {
-            batch.put(Keyspace::Record, key, &state.bytes);
-        }
-        for ((key, dot), past) in &past {
-            past::put(key, dot, past.as_ref(), &self.inner.words, &mut batch);
-        }
-        let settled = std::mem::take(&mut self.inner.pending.lock().settled);
-        for (key, path, open) in &settled {
-            let mut name = key.to_vec();
-            name.extend_from_slice(path.as_bytes());
-            if *open {
-                batch.put(Keyspace::Conflict, &name, &[]);
-            } else {
-                batch.delete(Keyspace::Conflict, &name);
-            }
-        }
-        self.inner.words.store(&mut batch);
-        batch.set_applied(applied);
-        Flush { dataset: self.clone(), batch, past }
-    }
-
-    /// What was leaving the view now has: it need not be held in memory.
-    pub(super) fn flushed(&self, past: &Pasts) {
-        let mut published = self.inner.published.write();
-        published.past.retain(|place, now| past.get(place) != Some(now));
-        let left = std::mem::take(&mut published.leaving);
-        drop(published);
-        drop(left);
     }
 
     /// A record as people read it.
@@ -657,7 +576,7 @@ fn merged(mut state: RecordState, change: &Change, source: Source, words: &Dicti
     (Stored::of(&state, words), merged)
 }
 
-const TOTALS: &[u8] = b"totals";
+pub(super) const TOTALS: &[u8] = b"totals";
 
 pub(super) fn key(number: u32, id: RecordId) -> Key {
     let mut key = [0; 20];
@@ -698,7 +617,7 @@ fn count(totals: &mut Totals, before: Option<&Stored>, after: &Stored) {
     }
 }
 
-fn encode_totals(totals: &Totals) -> Vec<u8> {
+pub(super) fn encode_totals(totals: &Totals) -> Vec<u8> {
     let mut out = Bytes::default();
     out.u64(totals.records);
     out.u64(totals.conflicts_open);
