@@ -117,7 +117,7 @@ pub(super) fn localised(text: &str, tongue: Tongue) -> &str {
 }
 
 /// Names people see instead of a document's keys.
-const LABELS: [(&str, &str, &str); 69] = [
+const LABELS: &[(&str, &str, &str)] = &[
     ("url", "Mở trang", "Open"),
     (
         "certificate_sha256",
@@ -191,6 +191,47 @@ const LABELS: [(&str, &str, &str); 69] = [
     ("author", "Người ghi", "Author"),
     ("created_at", "Lập lúc", "Created"),
     ("revoked_at", "Thu hồi lúc", "Revoked"),
+    ("certificate_until", "Chứng thư dùng đến", "Certificate good until"),
+    ("alarm", "Báo động", "Alarm"),
+    ("catalogue", "Danh mục", "Catalogue"),
+    ("refused", "Không nhận", "Refused"),
+    ("erased", "Xóa theo lệnh", "Erased by order"),
+    ("orders", "Số lệnh", "Orders"),
+    ("sheets", "Bảng tính còn giữ giá trị đã xóa", "Sheets that still hold what was erased"),
+    ("inbox", "Thư mục theo dõi", "Watched folder"),
+    ("waiting", "Đang chờ", "Waiting"),
+    ("granted", "Được chia sẻ", "Granted"),
+    ("at_rest", "Mã hóa kho", "Encryption of the store"),
+    ("jobs", "Việc chạy nền", "Background jobs"),
+    ("last_progress", "Tiến triển lần cuối", "Last progress"),
+    ("rhythm_seconds", "Nhịp (giây)", "Rhythm (seconds)"),
+    ("failures", "Số lần lỗi", "Failures"),
+    ("vi", "Làm gì", "What it does"),
+    ("en", "Làm gì", "What it does"),
+    ("enrolled_at", "Ghi danh lúc", "Enrolled"),
+    ("lag", "Chậm (mục)", "Behind (entries)"),
+    ("lag_seconds", "Chậm (giây)", "Behind (seconds)"),
+    ("successors", "Được kế tục bởi", "Succeeded by"),
+];
+
+/// What the states of things are called.
+const STATES: &[(&str, &str, &str)] = &[
+    ("online", "đang nối với tỉnh", "online"),
+    ("offline", "không nối được", "offline"),
+    ("silent", "im lặng", "silent"),
+    ("never", "chưa ghi danh", "never enrolled"),
+    ("unenrolled", "chưa ghi danh", "not enrolled"),
+    ("regressed", "nhật ký lùi: cần khôi phục", "regressed: recover it"),
+    ("stopped", "đã dừng nhận ghi", "stopped: takes no writes"),
+    ("revoked", "đã thu hồi", "revoked"),
+    ("fenced", "bị chặn", "fenced"),
+    ("active", "đang dùng", "active"),
+    ("proposed", "chờ duyệt", "proposed"),
+    ("coming", "chưa đến ngày", "not begun yet"),
+    ("expired", "hết hạn", "expired"),
+    ("working", "đang làm", "working"),
+    ("idle", "đang nghỉ", "idle"),
+    ("stalled", "bị kẹt", "stalled"),
 ];
 
 fn label(key: &str, tongue: Tongue) -> String {
@@ -232,7 +273,7 @@ fn lines(body: &Json, tongue: Tongue, depth: usize, text: &mut String) {
                 }
             }
             value => {
-                let _ = writeln!(text, "{indent}{label}: {}", cell(value, tongue));
+                let _ = writeln!(text, "{indent}{label}: {}", told(key, value, tongue));
             }
         }
     }
@@ -242,11 +283,22 @@ fn cell(value: &Json, tongue: Tongue) -> String {
     match value {
         Json::Null => String::new(),
         Json::String(text) => localised(text, tongue).replace('\n', " "),
-        Json::Array(items) if items.iter().all(|item| !item.is_object()) => {
-            items.iter().map(|item| cell(item, tongue)).collect::<Vec<_>>().join(", ")
+        Json::Array(items) => items.iter().map(|item| cell(item, tongue)).collect::<Vec<_>>().join(", "),
+        Json::Object(fields) => {
+            let said = fields.iter().filter(|(_, value)| !value.is_null());
+            let said =
+                said.map(|(key, value)| format!("{}: {}", label(key, tongue), told(key, value, tongue)));
+            said.collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }
+}
+
+/// What a key's value is called: a state has a name in each language.
+fn told(key: &str, value: &Json, tongue: Tongue) -> String {
+    let state = value.as_str().filter(|_| key == "state");
+    let known = state.and_then(|state| STATES.iter().find(|(name, _, _)| *name == state));
+    known.map_or_else(|| cell(value, tongue), |(_, vi, en)| tongue.pick(vi, en).to_owned())
 }
 
 fn list_text(items: &[Json], tongue: Tongue) -> String {
@@ -269,7 +321,7 @@ fn list_text(items: &[Json], tongue: Tongue) -> String {
     keys.retain(|key| !empty(key));
     let mut rows = vec![keys.iter().map(|key| label(key, tongue)).collect::<Vec<_>>()];
     let value = |item: &serde_json::Map<String, Json>, key: &String| {
-        item.get(key).map(|value| cell(value, tongue)).unwrap_or_default()
+        item.get(key).map(|value| told(key, value, tongue)).unwrap_or_default()
     };
     rows.extend(flat.iter().map(|item| keys.iter().map(|key| value(item, key)).collect()));
     table(&rows)
@@ -440,4 +492,33 @@ fn import_text(body: &Json, tongue: Tongue) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_in_one_language_and_has_no_document_in_it() {
+        let body = json!({
+            "state": "offline", "certificate_until": "2027-11-27T00:00:00Z",
+            "replicas": [{ "state": "fenced", "ended": { "state": "revoked", "at": "x" }, "reason": "mất máy · lost" }],
+            "jobs": [{ "state": "idle", "vi": "ghi", "en": "writes" }],
+        });
+        let vi = body_text(&body, Tongue::Vi);
+        for said in
+            ["Trạng thái: không nối được", "Chứng thư dùng đến: 2027", "bị chặn", "Lý do", "mất máy", "ghi"]
+        {
+            assert!(vi.contains(said), "{said}\n{vi}");
+        }
+        let en = body_text(&body, Tongue::En);
+        for said in ["State: offline", "Certificate good until: 2027", "fenced", "lost", "writes"] {
+            assert!(en.contains(said), "{said}\n{en}");
+        }
+        for text in [vi, en] {
+            assert!(!text.contains(['{', '"', '·']), "{text}");
+        }
+    }
 }
