@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lienthong_proto::catalogue::Catalogue;
+use lienthong_proto::ids::Sequence;
 use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::{Mutex, RwLock};
@@ -257,6 +258,15 @@ impl Node {
         witness.turn_to(&identity.ledger(), clock()).map_err(io("the witness's key"))?;
         let view = Arc::clone(replica.dataset().view());
         let resealer = Resealer::new(data, replica.reader().clone(), view);
+        let evidence = Evidence::open(data, identity.ledger_mark())?;
+        let superseded = CancellationToken::new();
+        // What the catalogue of then did not know to be forbidden, this one may.
+        let told = evidence.notices()?;
+        let told = told.iter().filter(|notice| notice.drops()).map(|notice| Sequence(notice.sequence));
+        let log = (replica.reader(), identity.replica());
+        if erasing::drop_forbidden(data, log, &catalogue, told)? {
+            superseded.cancel();
+        }
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;
         let identity = Arc::new(identity);
         let auditor = identity.profile().role == AUDITOR;
@@ -264,7 +274,7 @@ impl Node {
         let granted = auditor.then(views).transpose()?;
         Ok(Arc::new(Self {
             data: data.to_owned(),
-            evidence: Arc::new(Evidence::open(data, identity.ledger_mark())?),
+            evidence: Arc::new(evidence),
             granted,
             identity,
             witness: Arc::new(witness),
@@ -282,7 +292,7 @@ impl Node {
             resealer,
             serving: Arc::default(),
             stop: CancellationToken::new(),
-            superseded: CancellationToken::new(),
+            superseded,
             clock,
             regressed: Arc::new(AtomicBool::new(regressed)),
             sync: Mutex::new(None),

@@ -211,7 +211,11 @@ pub fn encode_entries(entries: &[Erased]) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn decode_entries(bytes: &[u8]) -> Result<Vec<Erased>, Malformed> {
+/// Reads what [`encode_entries`] wrote.
+///
+/// # Errors
+/// [`Malformed`] for other bytes.
+pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Erased>, Malformed> {
     let mut input = Reader::new(bytes);
     let mut entries: Vec<Erased> = Vec::new();
     while !input.is_empty() {

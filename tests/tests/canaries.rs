@@ -116,6 +116,46 @@ async fn t46_t47_canaries_are_nowhere_they_may_not_be() {
     }
 }
 
+/// Goal: what a node has in its log all the same, as one with an older catalogue may, is dropped by the hub, and then goes
+/// from the node's log too; its proofs hold, and the node goes on. Method: a change of the forbidden kind, written past the
+/// doors.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_what_the_hub_drops_leaves_the_nodes_log_too() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let folder = dir.path().join("node");
+    let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
+    let text = |text: &str| Value::Text(text.to_owned());
+    let values = [("ma_don", "X9"), ("nguoi_gui", FORBIDDEN[0]), ("noi_dung", KEPT[1])];
+    let letter = Draft {
+        record_type: "don_thu".to_owned(),
+        owner: UNIT.parse().unwrap(),
+        values: values.map(|(name, value)| (name.to_owned(), text(value))).into(),
+        intent: Intent::Assert,
+        author: "lan".to_owned(),
+    };
+    assert!(node.write(vec![letter]).await[0].is_ok());
+    assert!(has(&in_clear(node.replica.reader()), FORBIDDEN[0]));
+    node.start_sync(brisk());
+    tokio::time::timeout(Duration::from_secs(60), node.superseded.cancelled()).await.unwrap();
+    let root = node.replica.head().borrow().root;
+    node.close().await;
+    drop(node);
+    let node = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
+    assert_eq!(node.replica.head().borrow().root, root, "every proof holds");
+    assert!(!node.superseded.is_cancelled(), "once is enough");
+    node.start_sync(brisk());
+    node.write(vec![lienthong_tests::member(UNIT, "033070000001", "Nguyễn Văn An").unwrap()]).await;
+    acknowledged(&node).await.unwrap();
+    hub.committer.flush().await;
+    let logs = [in_clear(node.replica.reader()), in_clear(&hub.reader)];
+    node.close().await;
+    hub.close().await;
+    for word in [FORBIDDEN[0], KEPT[1]] {
+        assert!(logs.iter().all(|log| !has(log, word)), "{word} is in a log");
+        walk(dir.path(), &mut |path, bytes| assert!(!has(bytes, word), "{word} is in {}", path.display()));
+    }
+}
+
 /// A province at whose every door canaries are given.
 struct Coop {
     shared: Shared,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lienthong_node::dataset::{Dataset, DatasetError, EntryAt, Record, RecordState, Source};
 use lienthong_node::log::FramePosition;
 use lienthong_node::replica::{Fed, feed_taken};
-use lienthong_proto::catalogue::{Catalogue, Class, KeyScope};
+use lienthong_proto::catalogue::{Catalogue, KeyScope};
 use lienthong_proto::change::{Change, path, record_id};
 use lienthong_proto::event::Event;
 use lienthong_proto::feed::FeedCursor;
@@ -13,6 +13,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits;
 use lienthong_proto::lineage::Lineage;
 use lienthong_proto::merging::{is_the_provinces, separated_id};
+use lienthong_proto::rules::may_not_enter;
 use lienthong_proto::text;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
@@ -118,11 +119,7 @@ impl<'a> Judge<'a> {
         let Some(declared) = self.catalogue.record_type(&change.record_type) else {
             return quarantined(QuarantineReason::TypeUnknown);
         };
-        let forbidden = change.writes.iter().any(|write| {
-            let class = declared.field(&write.path).map(|field| field.class);
-            class == Some(Class::C4) || is_classified(&write.path, &write.value)
-        });
-        if forbidden {
+        if may_not_enter(declared, &change.writes) {
             return quarantined(QuarantineReason::Forbidden);
         }
         if !self.unit.is_province() && change.writes.iter().any(|write| is_the_provinces(&write.path)) {
@@ -340,9 +337,4 @@ fn other_identity(guard: &[String], record: &Record, change: &Change) -> bool {
             _ => false,
         }
     })
-}
-
-/// Whether a value marks its record as secret (mật and above).
-fn is_classified(name: &str, value: &Value) -> bool {
-    name == "do_mat" && matches!(value, Value::Code(code) if code != "THUONG")
 }

@@ -16,6 +16,12 @@ pub fn beyond(reader: &LogReader, replica: ReplicaId, erasure: &Erasure) -> Opti
 }
 
 fn within(reader: &LogReader, dot: Dot, erasure: &Erasure) -> Option<bool> {
+    let bytes = own_entry(reader, dot)?;
+    Entry::decode(&bytes).ok().map(|entry| !erasure.goes_beyond(&entry))
+}
+
+/// An entry of a log's own, if it is there and can be read.
+pub(super) fn own_entry(reader: &LogReader, dot: Dot) -> Option<Vec<u8>> {
     let (_, frame) = reader.clone().scan(dot.sequence).next()?.ok()?;
     let plain;
     let entries = match Payload::parse(&frame.payload).ok()? {
@@ -25,6 +31,6 @@ fn within(reader: &LogReader, dot: Dot, erasure: &Erasure) -> Option<bool> {
             batch::entries(&plain).ok()?
         }
     };
-    let mut decoded = entries.into_iter().filter_map(|bytes| Entry::decode(bytes).ok());
-    decoded.find(|entry| entry.header.dot == dot).map(|entry| !erasure.goes_beyond(&entry))
+    let found = |bytes: &&[u8]| Entry::decode(bytes).is_ok_and(|entry| entry.header.dot == dot);
+    entries.into_iter().find(found).map(<[u8]>::to_vec)
 }

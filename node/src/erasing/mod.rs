@@ -6,6 +6,7 @@
 //! anywhere leaves the list as it was, and the next opening does it from the beginning.
 
 mod beyond;
+mod dropped;
 mod imports;
 mod list;
 mod settle;
@@ -19,6 +20,7 @@ use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
 
 pub use beyond::beyond;
+pub use dropped::drop_forbidden;
 pub use imports::sheets_in;
 pub use list::{Erasures, Kept, ListError, Taken, Unproven, verified};
 pub use settle::{SettleError, Settled, settle};
@@ -46,3 +48,5 @@ pub fn erased_json(erasure: &Erasure) -> Json {
 
 /// The list's file in a data folder.
 pub const LIST: &str = "erasures.json";
+/// What goes without an order: the province dropped it, and this node's catalogue says the same.
+const DROPPED: &str = "dropped.json";

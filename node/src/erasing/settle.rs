@@ -8,6 +8,7 @@ use lienthong_proto::batch::BatchError;
 use lienthong_proto::erasure::ErasedSet;
 use lienthong_proto::ids::ReplicaId;
 
+use super::dropped::Dropped;
 use super::imports::imports;
 use super::{Erasures, ListError};
 use crate::at_rest::KeyRing;
@@ -82,24 +83,25 @@ pub fn settle(
     disk: &Disk,
     tell: &dyn Fn(usize, usize),
 ) -> Result<Option<Settled>, SettleError> {
-    let mut list = Erasures::open(data)?;
-    if !list.is_pending() {
+    let (mut list, mut dropped) = (Erasures::open(data)?, Dropped::open(data)?);
+    if !list.is_pending() && !dropped.is_pending() {
         return Ok(None);
     }
     tracing::warn!(erasures = list.len(), "an erasure is carried out before anything is served");
+    let mut set = list.set().clone();
+    set.add(dropped.entries());
     let mut settled = Settled::default();
     let dir = log_dir(data);
     if dir.exists() {
         // An unfinished write is cut first; who writes comes later.
         let reader = log::open_sealed(&dir, replica, Disk::real(), keys)?.reader;
         list.note_imports(|erasure| imports(&reader, replica, erasure))?;
-        settled.frames += rewrite(&dir, &reader, list.set(), disk, tell)?;
+        settled.frames += rewrite(&dir, &reader, &set, disk, tell)?;
     }
     for (dir, replica) in archives(data).map_err(io(data))? {
         let reader = log::open_read_only(&dir, replica, keys);
-        let rewritten = reader
-            .map_err(SettleError::from)
-            .and_then(|reader| rewrite(&dir, &reader, list.set(), disk, tell));
+        let rewritten =
+            reader.map_err(SettleError::from).and_then(|reader| rewrite(&dir, &reader, &set, disk, tell));
         match rewritten {
             Ok(frames) => settled.frames += frames,
             // What is damaged cannot be rewritten, and may hold anything.
@@ -120,6 +122,7 @@ pub fn settle(
     }
     disk.permit().map_err(io(data))?;
     list.settled()?;
+    dropped.settled()?;
     Ok(Some(settled))
 }
 

@@ -187,3 +187,62 @@ fn p6_what_goes_beyond_its_order_is_noticed() {
     missing.entries[0].dot.sequence = Sequence(9_000);
     assert!(beyond(&reader, REPLICA, &missing).is_some());
 }
+
+/// What the province dropped goes from the log and the view, and only where this node's own catalogue says that it may not
+/// be there.
+#[test]
+fn p9_what_the_hub_dropped_goes_from_here_too_but_not_by_its_word_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    let letter = |sequence: u64, field: &str| {
+        let write = |path: &str, text: &str| Write {
+            path: path.to_owned(),
+            value: Value::Text(text.to_owned()),
+            context: Context::default(),
+        };
+        let change = Change {
+            dot: Dot { replica: REPLICA, sequence: Sequence(sequence) },
+            record: RECORD,
+            record_type: "don_thu".into(),
+            year: 2026,
+            number: sequence,
+            meta: Meta { hlc: Hlc(7), author: "lan".into(), catalogue: [1; 8] },
+            origin: None,
+            writes: vec![write("ma_don", "X1"), write(field, CANARY)],
+        };
+        change.encode(&[8; 16]).unwrap()
+    };
+    let keys = KeyRing::default();
+    let mut writer = log::open_sealed(&log_dir(data), REPLICA, Disk::real(), &keys).unwrap().writer;
+    for entry in [letter(0, "nguoi_gui"), letter(1, "noi_dung")] {
+        let payload = Payload::Entry(&entry);
+        writer.append_parts(1, &[&payload.prefix(), &entry]).unwrap();
+    }
+    writer.sync().unwrap();
+    drop(writer);
+    std::fs::create_dir_all(data.join("view")).unwrap();
+    let catalogue = lienthong_proto::catalogue::Catalogue::embedded().unwrap();
+    let look = || {
+        let reader = log::open_read_only(&log_dir(data), REPLICA, &keys).unwrap();
+        drop_forbidden(data, (&reader, REPLICA), catalogue, [0, 1, 7].map(Sequence)).unwrap()
+    };
+    assert!(look(), "the sender's name is news");
+    assert!(!look(), "it waits already");
+    let settled = settle(data, REPLICA, &keys, &Disk::real(), &|_, _| {}).unwrap().unwrap();
+    assert_eq!(settled.frames, 1);
+    assert!(!look() && settle(data, REPLICA, &keys, &Disk::real(), &|_, _| {}).unwrap().is_none());
+    let reader = log::open_read_only(&log_dir(data), REPLICA, &keys).unwrap();
+    let held: Vec<bool> = [0, 1]
+        .map(|place| beyond::own_entry(&reader, Dot { replica: REPLICA, sequence: Sequence(place) }).unwrap())
+        .iter()
+        .map(|entry| entry.windows(CANARY.len()).any(|bytes| bytes == CANARY.as_bytes()))
+        .collect();
+    assert_eq!(held, [false, true], "what may be there stays, whatever the hub says");
+    assert_eq!(Entry::decode(&letter(0, "nguoi_gui")).unwrap().leaf_hash(), {
+        let entry = beyond::own_entry(&reader, Dot { replica: REPLICA, sequence: Sequence(0) }).unwrap();
+        Entry::decode(&entry).unwrap().leaf_hash()
+    });
+    std::fs::write(data.join(DROPPED), b"{").unwrap();
+    let refused = settle(data, REPLICA, &keys, &Disk::real(), &|_, _| {}).unwrap_err();
+    assert!(matches!(refused, SettleError::List(ListError::Malformed(_))));
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::note::Note;
+use lienthong_proto::verdict::QuarantineReason;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,14 @@ pub struct NoticeLine {
     /// The ledger it speaks of; nothing for the one of enrolment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<ReplicaId>,
+}
+
+impl NoticeLine {
+    /// Whether it says that the hub dropped what a change states, because that may not enter the system.
+    #[must_use]
+    pub fn drops(&self) -> bool {
+        self.kind == "QUARANTINED" && self.reason == QuarantineReason::Forbidden.code()
+    }
 }
 
 /// Why evidence cannot be kept.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lienthong_proto::catalogue::Bundle;
 use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::ids::Sequence;
 use lienthong_proto::quality::Told;
 use lienthong_proto::wire::sync as wire;
 
@@ -232,6 +233,21 @@ impl Driver {
         self.client.quality.hear(&telling).map_err(|error| error.to_string())
     }
 
+    /// What the province dropped of an own change goes from here too; noted before the notice is taken.
+    fn drop_forbidden(&self, notice: &NoticeLine) -> Result<(), erasing::ListError> {
+        let client = &self.client;
+        if !notice.drops() {
+            return Ok(());
+        }
+        let log = (client.replica.reader(), client.identity.replica());
+        let place = [Sequence(notice.sequence)];
+        if erasing::drop_forbidden(&client.data, log, client.replica.catalogue(), place)? {
+            tracing::warn!("what may not enter the system is dropped from this log too");
+            client.superseded.cancel();
+        }
+        Ok(())
+    }
+
     pub(super) fn keep_notice(&self, notice: wire::Notice) {
         let line = NoticeLine {
             ledger: None,
@@ -244,7 +260,8 @@ impl Driver {
             vi: notice.vi,
             en: notice.en,
         };
-        match self.client.evidence.keep_notice(line) {
+        let noted = self.drop_forbidden(&line).map_err(|error| error.to_string());
+        match noted.and_then(|()| self.client.evidence.keep_notice(line).map_err(|error| error.to_string())) {
             Ok(()) => {
                 let cursor = self.client.evidence.notice_cursor();
                 // A full queue loses only the acknowledgement: the hub then sends the notice again.

@@ -6,6 +6,7 @@
 mod cell;
 mod citizen;
 mod dates;
+mod entering;
 mod field;
 mod forms;
 mod numbers;
@@ -18,6 +19,7 @@ mod units;
 pub use cell::{Finding, RawCell, RowJudgement};
 pub use citizen::{CitizenFault, CitizenNumber};
 pub use dates::{DateFault, day_of_serial, parse_date};
+pub use entering::may_not_enter;
 pub use forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 pub use numbers::{parse_integer, parse_money};
 pub use row::{JudgeContext, UnitScope, judge_row};
