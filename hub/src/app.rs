@@ -1,10 +1,8 @@
 //! The hub put together, and what ends with it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use lienthong_node::control::Serving;
 use lienthong_node::dataset::Dataset;
@@ -16,8 +14,6 @@ use lienthong_node::published::{Shelf, ShelfError};
 use lienthong_node::quality::{Keeper, Pace, QualityError};
 use lienthong_node::replica::{Author, Head, JournalOptions};
 use lienthong_node::resealer::Resealer;
-use lienthong_node::rpc::enrol::enrolment_server::EnrolmentServer;
-use lienthong_node::rpc::sync::sync_server::SyncServer;
 use lienthong_node::store::View;
 use lienthong_proto::catalogue::{Bundle, Catalogue};
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError};
@@ -25,19 +21,16 @@ use lienthong_proto::cosignature::cosign;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::{ReplicaId, Sequence};
-use lienthong_proto::limits;
 use lienthong_proto::note::NoteError;
 use lienthong_proto::receipt_key::Asked;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
 use parking_lot::RwLock;
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{AcceptLimits, Listener, TlsConfigs, TlsError, accept};
+use crate::accept::TlsError;
 use crate::accounts::{AccountError, Accounts, ApiTokens};
 use crate::alerts::Alerts;
 use crate::erasing::{CatchUpError, catch_up};
@@ -51,19 +44,11 @@ use crate::pki::{
     ServerCertificate, ServerCertificateError, TokenError, Tokens,
 };
 use crate::reconcile::Desk;
-use crate::rpc::{EnrolmentService, SyncService};
 use crate::sharing::Subscribers;
 use crate::witness::{Refusals, Rounds};
 
 /// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
 const BATCHES_AT_ONCE: usize = 32;
-/// Streams a connection may have reset, or make the hub reset, before it is ended.
-const RESETS_MAX: usize = 64;
-/// Of a call's head; ours are below 1 KiB.
-const HEADER_BYTES_MAX: u32 = 16 * 1024;
-/// A call of enrolment takes no longer, and its connection twice that.
-const ENROLMENT_TIME: Duration = Duration::from_secs(30);
-
 /// Why a hub does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -534,101 +519,6 @@ impl Hub {
     /// A place for one more batch in memory.
     pub async fn budget(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.batches).acquire_owned().await.ok()
-    }
-
-    /// Listens for nodes on `listen` until stopped; returns the address taken.
-    ///
-    /// # Errors
-    /// [`StartError`] if the address is not to be had.
-    pub async fn listen(self: &Arc<Self>, listen: &str) -> Result<SocketAddr, StartError> {
-        self.listen_within(listen, AcceptLimits::default()).await
-    }
-
-    /// As [`Hub::listen`], with other bounds than the usual.
-    ///
-    /// # Errors
-    /// As [`Hub::listen`].
-    pub async fn listen_within(
-        self: &Arc<Self>,
-        listen: &str,
-        limits: AcceptLimits,
-    ) -> Result<SocketAddr, StartError> {
-        let io = |source| StartError::Io { what: format!("listening on {listen}"), source };
-        let listener = TcpListener::bind(listen).await.map_err(io)?;
-        let address = listener.local_addr().map_err(io)?;
-        self.addresses.write().insert("nodes".to_owned(), address.to_string());
-        // One that was cut short, or a ledger that was begun anew.
-        if let Err(error) = self.name_receipt_key("hub").await {
-            tracing::error!(%error, "the key of receipts is not in the ledger; receipts go on by the one before");
-        }
-        tokio::spawn(Arc::clone(self).keep_handing_over());
-        tokio::spawn(Arc::clone(self).keep_certified());
-        tokio::spawn(Arc::clone(self).keep_witnessed());
-        tokio::spawn(Arc::clone(self).keep_erased());
-        self.serve(listener, limits).await?;
-        Ok(address)
-    }
-
-    /// Serves nodes on the lines that come in, within those bounds, until stopped.
-    ///
-    /// # Errors
-    /// [`StartError`] if TLS cannot be set up.
-    pub async fn serve(
-        self: &Arc<Self>,
-        listener: impl Listener,
-        limits: AcceptLimits,
-    ) -> Result<(), StartError> {
-        let tls = TlsConfigs::new(&self.secrets, &self.server_certificate)?;
-        let incoming = accept(listener, tls, limits, Arc::clone(&self.observed.meters), self.stop.clone());
-        let sync = SyncServer::new(SyncService::new(Arc::clone(self)))
-            .max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
-        let enrol = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
-            .max_decoding_message_size(64 * 1024);
-        // By its old certificate a unit goes on as a new replica, once that was approved.
-        let again = EnrolmentServer::new(EnrolmentService::new(Arc::clone(self)))
-            .max_decoding_message_size(64 * 1024);
-        let builder = || {
-            tonic::transport::Server::builder()
-                .max_concurrent_streams(Some(32))
-                // Left alone, tonic sets none for those the peer provokes (CVE-2025-8671).
-                .http2_max_local_error_reset_streams(Some(RESETS_MAX))
-                .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
-                .http2_max_header_list_size(Some(HEADER_BYTES_MAX))
-                .http2_keepalive_interval(Some(Duration::from_secs(60)))
-                .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-                .initial_stream_window_size(Some(512 * 1024))
-                .initial_connection_window_size(Some(1024 * 1024))
-        };
-        let health = self.health().await;
-        let stop = self.stop.clone();
-        let server = builder()
-            .add_service(health)
-            .add_service(sync)
-            .add_service(again)
-            .serve_with_incoming_shutdown(ReceiverStream::new(incoming.sync), async move {
-                stop.cancelled().await
-            });
-        let stop = self.stop.clone();
-        let enrolment = builder()
-            .timeout(ENROLMENT_TIME)
-            // Then it is closed, whatever goes on: enrolling takes two short calls.
-            .max_connection_age(ENROLMENT_TIME)
-            .max_connection_age_grace(ENROLMENT_TIME)
-            .add_service(enrol)
-            .serve_with_incoming_shutdown(ReceiverStream::new(incoming.enrol), async move {
-                stop.cancelled().await
-            });
-        tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the synchronisation server ended");
-            }
-        });
-        tokio::spawn(async move {
-            if let Err(error) = enrolment.await {
-                tracing::error!(%error, "the enrolment server ended");
-            }
-        });
-        Ok(())
     }
 
     /// Writes the heartbeats that are new.

@@ -18,6 +18,7 @@ pub mod holds;
 pub mod ingest;
 pub mod ledger;
 pub mod lineage;
+mod listening;
 pub mod live;
 pub mod observe;
 pub mod pki;

@@ -46,11 +46,12 @@ use crate::service::{
 };
 use crate::succession::{RestoreOptions, rebuild, restore};
 
-/// The whole program over its arguments.
-pub async fn program(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+/// The whole program over its arguments, on threads of its own.
+#[must_use]
+pub fn program(arguments: Vec<std::ffi::OsString>) -> std::process::ExitCode {
     let cli = Cli::parse_from(arguments);
     let tongue = Tongue::of(cli.lang.as_deref());
-    match Box::pin(run(cli)).await {
+    match lienthong_node::cli::on_threads(Box::pin(run(cli))) {
         Ok(exit) => exit.into(),
         Err(error) => {
             lienthong_node::cli::complain(&error, tongue);
@@ -64,7 +65,7 @@ async fn as_node(arguments: &[std::ffi::OsString]) -> u8 {
     let program = std::iter::once(std::ffi::OsString::from("lienthong-node"));
     let cli = lienthong_node::cli::Cli::parse_from(program.chain(arguments.iter().cloned()));
     let tongue = Tongue::of(cli.lang.as_deref());
-    let ran = Box::pin(lienthong_node::cli::run(cli)).await;
+    let ran = lienthong_node::cli::run(cli).await;
     ran.unwrap_or_else(|error| {
         lienthong_node::cli::complain(&error, tongue);
         1

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures::future::BoxFuture;
 
 use args::QuarantineAction;
 pub use args::{ApiTokenAction, Cli, Command, KEYS};
@@ -43,11 +44,38 @@ use crate::service::Request;
 use crate::sync::Settings;
 use crate::web::{self, Officers, Page, PageRequest, WebAddress, WebLimits};
 
+/// The whole program over its arguments, on threads of its own.
+#[must_use]
+pub fn program(arguments: Vec<std::ffi::OsString>) -> std::process::ExitCode {
+    let cli = Cli::parse_from(arguments);
+    let tongue = Tongue::of(cli.lang.as_deref());
+    match on_threads(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain(&error, tongue);
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a program's work on as many threads as there are processors.
+///
+/// # Errors
+/// The work's, or the operating system's if it has no thread to give.
+pub fn on_threads(work: BoxFuture<'_, anyhow::Result<u8>>) -> anyhow::Result<u8> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
 /// Runs a command; returns the exit code.
 ///
 /// # Errors
 /// What went wrong, for people.
-pub async fn run(cli: Cli) -> anyhow::Result<u8> {
+// Boxed here, it is compiled once, and not again in each program that calls it.
+pub fn run(cli: Cli) -> BoxFuture<'static, anyhow::Result<u8>> {
+    Box::pin(command(cli))
+}
+
+async fn command(cli: Cli) -> anyhow::Result<u8> {
     let config = Config::read(cli.config.as_deref(), &KEYS)?;
     let (format, filter) = (cli.log_format.as_deref(), cli.log_filter.as_deref());
     traces(format.or(config.text("log_format")), filter.or(config.text("log_filter")))?;

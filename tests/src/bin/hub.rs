@@ -4,7 +4,6 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> std::process::ExitCode {
-    Box::pin(lienthong_hub::cli::program(std::env::args_os())).await
+fn main() -> std::process::ExitCode {
+    lienthong_hub::cli::program(std::env::args_os().collect())
 }

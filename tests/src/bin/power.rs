@@ -60,10 +60,10 @@ enum Drill {
 const DRILLS: [&str; 4] = ["cuts", "damage", "kills", "stages"];
 
 fn main() -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Runtime::new()?;
     if std::env::args().nth(1).is_none_or(|word| !DRILLS.contains(&word.as_str()) && !word.starts_with('-')) {
-        return Ok(runtime.block_on(Box::pin(lienthong_hub::cli::program(std::env::args_os()))));
+        return Ok(lienthong_hub::cli::program(std::env::args_os().collect()));
     }
+    let runtime = tokio::runtime::Runtime::new()?;
     let options = Options::parse();
     let seed = options.seed.unwrap_or_else(rand::random);
     let line: Vec<String> = std::env::args().skip(1).collect();

@@ -32,17 +32,13 @@ pub struct Country {
 }
 
 /// Runs this very program as the hub, if its first argument says so.
-///
-/// # Errors
-/// If no runtime can be had.
-fn run_as_hub() -> anyhow::Result<Option<std::process::ExitCode>> {
+fn run_as_hub() -> Option<std::process::ExitCode> {
     let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     if arguments.get(1).is_none_or(|argument| argument != "as-hub") {
-        return Ok(None);
+        return None;
     }
     arguments.remove(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(Some(runtime.block_on(Box::pin(lienthong_hub::cli::program(arguments)))))
+    Some(lienthong_hub::cli::program(arguments))
 }
 
 /// Runs a measuring program, whose own copy is the hub; interrupted, it leaves as it does at its end: the folder and the
@@ -53,7 +49,7 @@ fn run_as_hub() -> anyhow::Result<Option<std::process::ExitCode>> {
 pub fn program<W: Future<Output = anyhow::Result<()>>>(
     work: impl FnOnce() -> W,
 ) -> anyhow::Result<std::process::ExitCode> {
-    if let Some(code) = run_as_hub()? {
+    if let Some(code) = run_as_hub() {
         return Ok(code);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -85,15 +85,15 @@ const STEADY: usize = 600;
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
     let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match arguments.get(1).and_then(|argument| argument.to_str()) {
         Some("as-hub") => {
             arguments.remove(1);
-            Ok(runtime.block_on(Box::pin(lienthong_hub::cli::program(arguments))))
+            Ok(lienthong_hub::cli::program(arguments))
         }
         Some("as-writer") => {
             arguments.remove(1);
-            runtime.block_on(write(Writer::parse_from(arguments)))?;
+            runtime()?.block_on(write(Writer::parse_from(arguments)))?;
             Ok(std::process::ExitCode::SUCCESS)
         }
         _ => {
@@ -102,7 +102,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
                 corpus::write(folder, options.units, options.records, options.seed)?;
                 return Ok(std::process::ExitCode::SUCCESS);
             }
-            runtime.block_on(Box::pin(measure(options)))?;
+            runtime()?.block_on(Box::pin(measure(options)))?;
             Ok(std::process::ExitCode::SUCCESS)
         }
     }
