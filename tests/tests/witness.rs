@@ -163,11 +163,11 @@ async fn p6_what_was_witnessed_comes_back_from_its_witnesses() {
         node
     };
     let nodes: Vec<Arc<Node>> = UNITS.iter().map(open).collect();
-    let shown = |unit: &&str| {
+    let shown = |unit: &str| {
         let kept = std::fs::read_to_string(dir.path().join(unit).join("identity/witness.json")).unwrap();
         !kept.contains("\"witnessed\":null")
     };
-    eventually("all were shown it", || UNITS.iter().all(|unit| shown(unit))).await;
+    eventually("all were shown it", || UNITS.into_iter().all(shown)).await;
     for damage in [None, Some("{\"note\":")] {
         let data = hub.data.clone();
         hub.close().await;

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use futures::future::BoxFuture;
+use clap::Parser as _;
+use futures::future::LocalBoxFuture;
 
 use args::QuarantineAction;
 pub use args::{ApiTokenAction, Cli, Command, KEYS};
@@ -62,7 +63,7 @@ pub fn program(arguments: Vec<std::ffi::OsString>) -> std::process::ExitCode {
 ///
 /// # Errors
 /// The work's, or the operating system's if it has no thread to give.
-pub fn on_threads(work: BoxFuture<'_, anyhow::Result<u8>>) -> anyhow::Result<u8> {
+pub fn on_threads(work: LocalBoxFuture<'_, anyhow::Result<u8>>) -> anyhow::Result<u8> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
@@ -71,7 +72,7 @@ pub fn on_threads(work: BoxFuture<'_, anyhow::Result<u8>>) -> anyhow::Result<u8>
 /// # Errors
 /// What went wrong, for people.
 // Boxed here, it is compiled once, and not again in each program that calls it.
-pub fn run(cli: Cli) -> BoxFuture<'static, anyhow::Result<u8>> {
+pub fn run(cli: Cli) -> LocalBoxFuture<'static, anyhow::Result<u8>> {
     Box::pin(command(cli))
 }
 

@@ -13,11 +13,11 @@ use lienthong_proto::ids::{Dot, RecordId, ReplicaId, UnitCode};
 use parking_lot::{Mutex, RwLock};
 
 use super::known::Known;
-use super::past::{self, Past};
+use super::past::Past;
 use super::record::{Record, RecordError};
-use super::{Dictionary, EntryError, EntrySource, Flush, Merged, RecordState, Source};
+use super::{Dictionary, EntryError, EntrySource, Merged, RecordState, Source};
 use crate::log::LogReader;
-use crate::store::{Batch, Keyspace, View, ViewError};
+use crate::store::{Keyspace, View, ViewError};
 
 /// How often one record may lead to the next.
 pub const LED_MAX: usize = 16;
