@@ -32,8 +32,8 @@ pub(super) struct Asking {
     /// The place of the last roll it has judged, plus one.
     rolls_seen: u64,
     shown_at: UnixMillis,
-    /// Whether what it was asked last showed what was witnessed.
-    shown: bool,
+    /// When the round was closed at which it gave back what it knows to be witnessed.
+    brought: Option<UnixMillis>,
     /// When the round was closed that it was asked for, and from where that and the rolls were shown.
     asked: Option<(UnixMillis, u64, u64)>,
 }
@@ -71,7 +71,7 @@ impl Asking {
             witnessed_seen: if own { hello.witnessed_seen } else { 0 },
             rolls_seen: if own { hello.rolls_seen } else { 0 },
             shown_at: hub.now(),
-            shown: false,
+            brought: None,
             asked: None,
         };
         Ok(Some((asking, introduced)))
@@ -115,7 +115,6 @@ impl Asking {
         let head = Head { size: round.checkpoint.size, root: round.checkpoint.root };
         let due = now.since(self.shown_at) >= SHOWN_MILLIS;
         let witnessed = due.then(|| hub.witnessed_for(head, self.witnessed_seen, self.policy_seen)).flatten();
-        self.shown = witnessed.is_some();
         if let Some(witnessed) = &witnessed {
             (self.policy_seen, self.shown_at) = (witnessed.policy_index + 1, now);
             self.witnessed_seen = hub.witnessed().map_or(0, |witnessed| witnessed.checkpoint.size);
@@ -134,9 +133,10 @@ impl Asking {
         // Nobody has judged more than there is.
         let judged = said.rolls_seen > self.rolls_seen && said.rolls_seen <= hub.head().size;
         self.rolls_seen = if judged { said.rolls_seen } else { self.rolls_seen };
-        if !said.witnessed.is_empty() && !self.shown && hub.bring_back(&said.witnessed) {
-            // It is shown what it misses, with the same round.
-            (self.shown_at, self.asked) = (UnixMillis(0), None);
+        let round = hub.rounds.current().map(|round| round.at);
+        if !said.witnessed.is_empty() && self.brought != round && hub.bring_back(&said.witnessed) {
+            // It is shown what it misses, with the same round; once.
+            (self.shown_at, self.asked, self.brought) = (UnixMillis(0), None, round);
             self.seen = said.seen.min(hub.head().size);
             return Ok(true);
         }
