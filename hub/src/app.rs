@@ -47,11 +47,8 @@ use crate::reconcile::Desk;
 use crate::sharing::Subscribers;
 use crate::witness::{Refusals, Rounds};
 
-/// Batches verified or waiting for the disk at once, for each processor: one is opened to at most 1 MiB, and takes several
-/// of memory once it is read.
-const BATCHES_FOR_EACH: usize = 4;
-/// The fewest and the most of them.
-const BATCHES_AT_ONCE: (usize, usize) = (8, 32);
+/// Batches verified or waiting for the disk at once: each holds at most 1 MiB opened.
+const BATCHES_AT_ONCE: usize = 32;
 
 /// Why a hub does not start.
 #[derive(Debug, thiserror::Error)]
@@ -239,12 +236,6 @@ fn sent(
     Ok(Some((number, bundle)))
 }
 
-fn batches_at_once() -> usize {
-    let (fewest, most) = BATCHES_AT_ONCE;
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    (BATCHES_FOR_EACH * processors).clamp(fewest, most)
-}
-
 /// A ledger, and what was erased of it.
 type OpenedLedger = Result<(ledger::Opened, Erasures), StartError>;
 
@@ -406,7 +397,7 @@ impl Hub {
             catalogue_folder: std::sync::OnceLock::new(),
             addresses: RwLock::default(),
             heartbeating,
-            batches: Arc::new(Semaphore::new(batches_at_once())),
+            batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE)),
             clock,
             _lock: lock,
         });
