@@ -6,9 +6,6 @@ use std::thread::Builder;
 use crate::dataset::{DatasetError, Flush};
 use crate::store::ViewError;
 
-/// How much the view's thread gives way to others; 19 at most.
-const NICE: i32 = 10;
-
 /// Commits one flush after the other.
 pub(super) enum Behind {
     /// In a thread of its own.
@@ -34,10 +31,6 @@ impl Behind {
         let (flushes, queue) = sync_channel::<Flush>(1);
         let (commit, committed) = sync_channel(1);
         Builder::new().name("view".into()).spawn(move || {
-            // Who waits for an answer goes first; what waits for the view is bounded by the writer.
-            if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-                tracing::debug!(%error, "the view is written at the usual priority");
-            }
             for flush in queue {
                 if commit.send(flush.commit()).is_err() {
                     return;

@@ -101,7 +101,7 @@ const GROUP_MAX: usize = 4_096;
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// While the state is brought to the view, so many times the records that begin it may wait.
-const UNFLUSHED_FOLD: usize = 8;
+const UNFLUSHED_FOLD: usize = 2;
 
 /// A running replica.
 #[derive(Clone)]
