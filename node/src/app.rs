@@ -260,11 +260,11 @@ impl Node {
         let resealer = Resealer::new(data, replica.reader().clone(), view);
         let evidence = Evidence::open(data, identity.ledger_mark())?;
         let superseded = CancellationToken::new();
-        // What the catalogue of then did not know to be forbidden, this one may.
+        // What the program of then did not know to be forbidden, this one may.
         let told = evidence.notices()?;
         let told = told.iter().filter(|notice| notice.drops()).map(|notice| Sequence(notice.sequence));
         let log = (replica.reader(), identity.replica());
-        if erasing::drop_forbidden(data, log, &catalogue, told)? {
+        if erasing::drop_forbidden(data, log, told)? {
             superseded.cancel();
         }
         let quality = Keeper::open(replica.dataset().clone(), catalogue, clock)?;

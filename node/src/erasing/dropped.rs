@@ -1,5 +1,6 @@
-//! What may not be in any log: the province dropped it from a change of this node's, and said so. Where this node's own
-//! catalogue says the same it goes from here too, as if by an order. A hub's word alone takes nothing away.
+//! What may not be in any log: the province dropped it from a change of this node's, and said so. Where the catalogue
+//! built into this program says the same it goes from here too, as if by an order. Nothing goes by the hub's word, nor by
+//! a catalogue the hub has published: with both it could empty a log.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::identity::write_private;
 use crate::log::LogReader;
 
 /// The file.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
     /// What goes, as an erasure's event names it, base64.
@@ -106,10 +107,10 @@ impl Dropped {
 pub fn drop_forbidden(
     data: &Path,
     (reader, replica): (&LogReader, ReplicaId),
-    catalogue: &Catalogue,
     places: impl IntoIterator<Item = Sequence>,
 ) -> Result<bool, ListError> {
     let (mut dropped, mut news) = (None, false);
+    let Ok(catalogue) = Catalogue::embedded() else { return Ok(false) };
     for sequence in places {
         let Some(erased) = forbidden(reader, catalogue, Dot { replica, sequence }) else { continue };
         let list = match &mut dropped {

@@ -241,7 +241,7 @@ impl Driver {
         }
         let log = (client.replica.reader(), client.identity.replica());
         let place = [Sequence(notice.sequence)];
-        if erasing::drop_forbidden(&client.data, log, client.replica.catalogue(), place)? {
+        if erasing::drop_forbidden(&client.data, log, place)? {
             tracing::warn!("what may not enter the system is dropped from this log too");
             client.superseded.cancel();
         }
