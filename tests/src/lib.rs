@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod sharing;
 pub mod simulation;
 pub mod stage;
+pub mod tap;
 pub mod visitor;
 
 use std::collections::BTreeMap;

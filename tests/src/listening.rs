@@ -1,24 +1,25 @@
-//! An agency's node of our own making: it has the agency's keys, and writes down every byte it is told, as it leaves TLS.
+//! An agency's node of our own making: it has the agency's keys, and every byte it is told is written down.
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a test that cannot hear has failed")]
 
 use std::path::Path;
 use std::time::Duration;
 
-use lienthong_node::identity::{self, NodeIdentity};
+use lienthong_node::identity::NodeIdentity;
 use lienthong_node::rpc::sync::sync_client::SyncClient;
 use lienthong_proto::disclosure::{DeliveryReceipt, Line};
 use lienthong_proto::wire::sync as wire;
-use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
+
+use crate::tap::Tap;
 
 /// A stream of an agency's views.
 pub struct Listener {
     identity: NodeIdentity,
     up: mpsc::Sender<wire::Taken>,
     down: Streaming<wire::Granted>,
-    /// Every message that came, encoded.
-    pub heard: Vec<u8>,
+    /// What came over its connection.
+    pub tap: Tap,
 }
 
 impl Listener {
@@ -28,14 +29,15 @@ impl Listener {
     /// The hub's refusal.
     pub async fn dial(folder: &Path, views: Vec<wire::ViewHeld>) -> Result<Self, Status> {
         let identity = NodeIdentity::load(folder).unwrap().unwrap();
-        let channel = identity::connect(&identity).await.unwrap();
+        let tap = Tap::default();
+        let channel = tap.channel(folder).await;
         let (up, outgoing) = mpsc::channel(4);
         let ledger = identity.ledger().origin.replica().0.to_vec().into();
         let held = wire::taken::Message::Held(wire::ViewsHeld { protocol: 1, ledger, views });
         up.send(wire::Taken { message: Some(held) }).await.unwrap();
         let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
         let down = SyncClient::new(channel).subscribe(outgoing).await?.into_inner();
-        Ok(Self { identity, up, down, heard: Vec::new() })
+        Ok(Self { identity, up, down, tap })
     }
 
     /// The next message.
@@ -45,7 +47,6 @@ impl Listener {
     pub async fn next(&mut self) -> Result<wire::granted::Message, Status> {
         let next = tokio::time::timeout(Duration::from_secs(60), self.down.message()).await.unwrap()?;
         let granted = next.ok_or_else(|| Status::ok("the stream ended"))?;
-        self.heard.extend(granted.encode_to_vec());
         Ok(granted.message.unwrap())
     }
 

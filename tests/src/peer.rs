@@ -14,6 +14,7 @@ use lienthong_proto::time::Hlc;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::mpsc;
+use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 /// A node of our own making: it says what we want, properly signed or not.
@@ -38,7 +39,10 @@ impl Peer {
 
     /// Opens a stream, without a word.
     pub async fn dial(&self, queue: usize) -> Stream {
-        let channel = identity::connect(&self.identity).await.unwrap();
+        Self::dial_by(identity::connect(&self.identity).await.unwrap(), queue).await
+    }
+
+    async fn dial_by(channel: Channel, queue: usize) -> Stream {
         let (up, outgoing) = mpsc::channel(queue);
         let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
         let down = SyncClient::new(channel).exchange(outgoing).await.unwrap().into_inner();
@@ -47,7 +51,15 @@ impl Peer {
 
     /// Dials and greets, with the log as long as it will ever be said to be.
     pub async fn greeted(&self, queue: usize) -> Stream {
-        let (up, mut down) = self.dial(queue).await;
+        self.greets(self.dial(queue).await).await
+    }
+
+    /// The same by a channel that is there.
+    pub async fn greeted_by(&self, channel: Channel, queue: usize) -> Stream {
+        self.greets(Self::dial_by(channel, queue).await).await
+    }
+
+    async fn greets(&self, (up, mut down): Stream) -> Stream {
         up.send(say(wire::up::Message::Hello(self.hello()))).await.unwrap();
         let welcome = down.message().await.unwrap().unwrap();
         assert!(matches!(welcome.message, Some(wire::down::Message::Welcome(_))));

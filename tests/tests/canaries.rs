@@ -18,9 +18,11 @@ use lienthong_node::service::{RecordsRequest, Request};
 use lienthong_node::web::{Page as OfficersPage, PageRequest, WebLimits};
 use lienthong_proto::catalogue::{Catalogue, Class, FieldKind, RecordType};
 use lienthong_proto::value::Value;
+use lienthong_proto::wire::sync::granted::Message;
 use lienthong_tests::asking::{at_hub, at_node, import};
 use lienthong_tests::aviary::{Aviary, Canary, Lot, Row};
 use lienthong_tests::canary::{in_clear, legible, unwrapped, walk};
+use lienthong_tests::listening::Listener;
 use lienthong_tests::sharing::{HERE, Shared, THERE, ask, opened, who};
 use lienthong_tests::visitor::{Browser, encoded};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, reopened};
@@ -557,6 +559,14 @@ async fn shared_as_granted(coop: &Coop) {
         let found = in_lines(coop, bytes);
         coop.aviary.only(&path.display().to_string(), &found, under(Class::C1));
     });
+    // And what went over the line, to one that has nothing yet.
+    let mut listener = Listener::dial(&folder, Vec::new()).await.unwrap();
+    let (grant, lines) = listener.delivery().await.unwrap();
+    listener.sign(grant, &lines).await;
+    while !matches!(listener.next().await.unwrap(), Message::CaughtUp(_)) {}
+    let found = in_lines(coop, &listener.tap.heard());
+    coop.aviary.only("the line", &found, under(Class::C1));
+    assert!(found.len() > 200, "the line has what it may: {}", found.len());
 }
 
 /// What stands in the lines of a bundle or delivery, entries opened.
