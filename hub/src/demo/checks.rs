@@ -5,6 +5,7 @@ use std::io::BufRead as _;
 
 use anyhow::Context as _;
 use lienthong_node::cli::{Export, ExportFormat, Tongue};
+use lienthong_node::control::Answer;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::checkpoint::SignedCheckpoint;
@@ -80,25 +81,14 @@ impl Stage {
 
     /// The hub's records by citizen number, as it exports them.
     async fn hub_records(&self) -> anyhow::Result<BTreeMap<String, Json>> {
-        let export = Export {
-            record_type: super::TYPE.to_owned(),
-            format: ExportFormat::Jsonl,
-            // Everything that was accepted, whatever is wrong with it.
-            all: true,
-            ..Export::default()
-        };
-        let mut lines = Vec::new();
-        let ask = async |request| self.hub.ask(&HubRequest::Records(request)).await;
-        let answer = export.write_to(&mut lines, Catalogue::embedded()?, ask).await?;
-        anyhow::ensure!(answer.exit == 0, "{}", answer.body);
-        let mut records = BTreeMap::new();
-        for line in lines.lines() {
-            let line = line?;
-            let record: Json = serde_json::from_str(&line)?;
-            let number = record["fields"]["so_cccd"].as_str().unwrap_or_default().to_owned();
-            records.insert(number, record);
-        }
-        Ok(records)
+        let number = |record: &Json| record["fields"]["so_cccd"].as_str().unwrap_or_default().to_owned();
+        let records = self.at_province(true).await?;
+        Ok(records.into_iter().map(|record| (number(&record), record)).collect())
+    }
+
+    /// The hub's records; `all`: also those that a grave defect keeps out of the shared dataset.
+    pub(super) async fn at_province(&self, all: bool) -> anyhow::Result<Vec<Json>> {
+        exported(all, async |request| self.hub.ask(&HubRequest::Records(request)).await).await
     }
 
     fn record_checks(&self, records: &BTreeMap<String, Json>, tongue: Tongue) -> Vec<Check> {
@@ -202,4 +192,17 @@ impl Stage {
         let found = verified.map_or_else(|error| error.to_string(), |()| "verified".to_owned());
         Ok(Check::new(name, "verified", found))
     }
+}
+
+/// The records somebody has, as they are exported.
+pub(super) async fn exported(
+    all: bool,
+    ask: impl AsyncFn(RecordsRequest) -> anyhow::Result<Answer>,
+) -> anyhow::Result<Vec<Json>> {
+    let export =
+        Export { record_type: super::TYPE.to_owned(), format: ExportFormat::Jsonl, all, ..Export::default() };
+    let mut lines = Vec::new();
+    let answer = export.write_to(&mut lines, Catalogue::embedded()?, ask).await?;
+    anyhow::ensure!(answer.exit == 0, "{}", answer.body);
+    lines.lines().map(|line| Ok(serde_json::from_str(&line?)?)).collect()
 }

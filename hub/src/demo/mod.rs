@@ -4,6 +4,7 @@
 mod checks;
 mod decide;
 mod line;
+mod live;
 mod people;
 mod processes;
 mod share;
@@ -120,8 +121,8 @@ async fn perform(options: &DemoOptions, folder: &Path, tongue: Tongue) -> anyhow
             println!(
                 "{}",
                 tongue.pick(
-                    "một cơ quan nhận phần được cấp trong một tệp niêm phong, tự kiểm không cần mạng",
-                    "one agency got its part in a sealed file, and checked it offline"
+                    "một cơ quan nhận phần được cấp: trong một tệp niêm phong, tự kiểm không cần mạng, và trên máy riêng, từng thay đổi một, đến khi quyền bị thu hồi",
+                    "one agency got its part: in a sealed file, checked offline, and at its own node, change by change, until the grant was revoked"
                 )
             );
         }

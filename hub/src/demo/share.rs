@@ -56,6 +56,7 @@ impl Stage {
             "1 · false",
             format!("{code} · {}", refused["valid"]),
         ));
+        checks.extend(self.live(AGENCY, number, &policy).await?);
         Ok(checks)
     }
 
@@ -81,7 +82,11 @@ impl Stage {
         Ok(number)
     }
 
-    async fn share(&self, request: SharingRequest, credentials: Option<Credentials>) -> anyhow::Result<Json> {
+    pub(super) async fn share(
+        &self,
+        request: SharingRequest,
+        credentials: Option<Credentials>,
+    ) -> anyhow::Result<Json> {
         let asked = Asked { credentials, request: Request::Sharing(request) };
         let answer = self.hub.ask(&asked).await?;
         ensure!(answer.exit == 0, "{}", answer.body);
