@@ -29,6 +29,21 @@ pub struct CatalogueError {
     pub reason: String,
 }
 
+/// The checks a field may name, and of which values.
+const CHECKS: [(&str, &[FieldKind]); 11] = [
+    ("person_name", &[FieldKind::Text]),
+    ("cccd", &[FieldKind::Text]),
+    ("phone", &[FieldKind::Text]),
+    ("party_card", &[FieldKind::Text]),
+    ("sha256", &[FieldKind::Text]),
+    ("document_number", &[FieldKind::Text]),
+    ("letter", &[FieldKind::Text, FieldKind::LongText]),
+    ("positive", &[FieldKind::Integer, FieldKind::Money]),
+    ("year", &[FieldKind::Integer]),
+    ("past_date", &[FieldKind::Date]),
+    ("birth_date", &[FieldKind::Date]),
+];
+
 static EMBEDDED: LazyLock<Result<Catalogue, CatalogueError>> =
     LazyLock::new(|| Catalogue::load(Catalogue::embedded_files()));
 
@@ -187,6 +202,17 @@ impl Catalogue {
             return Err(format!(
                 "trường {name} cần một loại bản ghi đã có ở `target` · field {name} needs a known record type in `target`"
             ));
+        }
+        if let Some(check) = &field.check {
+            let of = CHECKS.iter().find(|(known, _)| known == check).map(|(_, kinds)| *kinds);
+            let kinds = of.ok_or_else(|| {
+                format!("trường {name}: không có cách kiểm tra {check:?} · field {name}: there is no check {check:?}")
+            })?;
+            if !kinds.contains(&kind) {
+                return Err(format!(
+                    "trường {name}: {check} không dùng cho loại giá trị này · field {name}: {check} is no check of its type"
+                ));
+            }
         }
         if field.kind == FieldKind::List && field.of.is_none() {
             return Err(format!("danh sách {name} cần `of` · list {name} needs `of`"));
@@ -466,6 +492,7 @@ mod tests {
                 for header in field.aliases.iter().chain([&field.name, &field.label.vi]) {
                     let folded = crate::text::fold(header);
                     let before = seen.insert(folded, field.name.clone());
+                    assert!(!crate::rules::names_unit(record_type, header), "{}: {header}", record_type.name);
                     assert!(before.is_none_or(|b| b == field.name), "{}: {header}", record_type.name);
                 }
             }
@@ -486,6 +513,8 @@ mod tests {
             format!("{head}{key}{field}type = \"text\"\n{field}type = \"text\"\n"),
             format!("{head}key = {{ fields = [\"b\"], scope = \"unit\" }}\n{field}type = \"text\"\n"),
             format!("{head}{key}{field}type = \"nonsense\"\n"),
+            format!("{head}{key}{field}type = \"text\"\ncheck = \"phones\"\n"),
+            format!("{head}{key}{field}type = \"text\"\ncheck = \"positive\"\n"),
         ];
         for text in cases {
             assert_eq!(faulty("records/x.toml", &text).file, "records/x.toml");

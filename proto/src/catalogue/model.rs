@@ -117,7 +117,8 @@ pub struct Field {
     /// Derived, never captured.
     #[serde(default)]
     pub computed: bool,
-    /// A further check of its cells, e.g. `cccd`, `person_name`, `phone`, `past_date`.
+    /// A further check of its cells: `person_name`, `cccd`, `phone`, `party_card`, `sha256`, `document_number` or
+    /// `letter` of text, `positive` or `year` of numbers, `past_date` or `birth_date` of dates. Others are refused.
     #[serde(default)]
     pub check: Option<String>,
     /// Who may see it.

@@ -1,5 +1,6 @@
 //! Dates in every form of DOMAIN 2.4; nothing ambiguous is guessed.
 
+use super::RawCell;
 use crate::value::days_of;
 
 /// Why text is no date.
@@ -22,7 +23,7 @@ pub enum DateFault {
 
 fn civil(year: i16, month: i8, day: i8) -> Option<i32> {
     let date = jiff::civil::Date::new(year, month, day).ok()?;
-    (1_800..=2_200).contains(&year).then(|| days_of(date))
+    YEARS.contains(&year).then(|| days_of(date))
 }
 
 /// The day a spreadsheet's serial number means; the day 60 that never was is refused.
@@ -41,6 +42,40 @@ pub fn day_of_serial(days: f64, epoch_1904: bool) -> Option<i32> {
         // Before the leap day of 1900 that never was, serials are one behind.
         1..60 => Some(whole - 25_568),
         _ => Some(whole - 25_569),
+    }
+}
+
+/// Years that a date may be of; a number of these in place of a date is only a year.
+const YEARS: std::ops::RangeInclusive<i16> = 1_800..=2_200;
+
+/// Whether it is a year and nothing more.
+pub(super) fn is_year(text: &str) -> bool {
+    text.len() == 4 && text.parse().is_ok_and(|year| YEARS.contains(&year))
+}
+
+impl RawCell {
+    /// What a number of a workbook means in a column of dates though nothing gives it the form of one: a day,
+    /// counted as the workbook counts them. A number that can be a year, or is less, stays a number.
+    #[must_use]
+    pub fn counted_in_days(self, epoch_1904: bool) -> Self {
+        match self {
+            Self::Number(days) if days > f64::from(*YEARS.end()) => Self::Serial { days, epoch_1904 },
+            other => other,
+        }
+    }
+}
+
+/// An ISO instant's day: of 2026-11-23T08:00:00 what stands before the time.
+fn without_time(text: &str) -> &str {
+    let is_time = |rest: &str| {
+        rest.contains(':')
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z'))
+    };
+    let iso = text.bytes().take(4).filter(u8::is_ascii_digit).count() == 4;
+    match text.split_once(['T', ' ']) {
+        Some((day, time)) if iso && is_time(time) => day,
+        _ => text,
     }
 }
 
@@ -67,17 +102,15 @@ pub fn parse_date(text: &str) -> Result<i32, DateFault> {
         let year = year.iter().fold(0, |year, digit| year * 10 + i16::from(digit - b'0'));
         return of_parts(two(d1, d2), two(m1, m2), year);
     }
+    let text = without_time(text);
     let folded = crate::text::fold(text);
     let folded = folded.strip_prefix("ngay ").unwrap_or(&folded);
     let plain = folded.replace(" thang ", " ").replace(" nam ", " ");
     let parts: Vec<&str> = plain.split(' ').collect();
     let number = |text: &str| text.parse::<i16>().ok().filter(|n| *n >= 0);
-    // An ISO instant keeps its day: 2026-11-23T00:00:00.
-    if let [year, month, rest, ..] = parts.as_slice()
+    if let [year, month, day] = parts.as_slice()
         && year.len() == 4
-        && (parts.len() == 3 || text.contains('T') || text.contains(':'))
     {
-        let day = rest.get(..2).filter(|_| rest.len() > 2).unwrap_or(rest);
         let small = |text: &str| number(text).and_then(|n| i8::try_from(n).ok());
         let (Some(year), Some(month), Some(day)) = (number(year), small(month), small(day)) else {
             return Err(DateFault::Invalid);

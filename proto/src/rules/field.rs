@@ -2,20 +2,27 @@
 
 use std::borrow::Cow;
 
-use super::dates::{DateFault, day_of_serial, parse_date};
-use super::forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
+use super::dates::{DateFault, day_of_serial, is_year, parse_date};
+use super::forms::{
+    is_document_number, is_in_range, is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max,
+};
 use super::row::Row;
 use super::sender::names_a_sender;
 use super::units::parse_unit;
 use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
 use crate::catalogue::{Field, FieldKind};
+use crate::ids::RecordId;
 use crate::text;
 use crate::value::Value;
 
 impl Row<'_> {
     pub(super) fn value(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
         // In a yes-or-no column `không` and `x` are answers.
-        let nothing = if field.kind == FieldKind::Boolean { cell.is_blank() } else { is_nothing(cell) };
+        let nothing = match field.kind {
+            FieldKind::Boolean => cell.is_blank(),
+            FieldKind::List => members(cell).iter().all(is_nothing),
+            _ => is_nothing(cell),
+        };
         if nothing {
             if field.required {
                 let (vi, en) = (&field.label.vi, &field.label.en);
@@ -37,15 +44,8 @@ impl Row<'_> {
 
     fn list(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
         let kind = field.member_kind();
-        let cells: Vec<RawCell> = match cell {
-            RawCell::List(cells) => cells.clone(),
-            RawCell::Text(text) => {
-                text.split([';', '\n']).map(|part| RawCell::Text(part.to_owned())).collect()
-            }
-            other => vec![other.clone()],
-        };
         let mut values = Vec::new();
-        for cell in cells.iter().filter(|cell| !is_nothing(cell)) {
+        for cell in members(cell).iter().filter(|cell| !is_nothing(cell)) {
             values.push(self.single(field, kind, name, cell)?);
         }
         values.sort_unstable();
@@ -101,20 +101,15 @@ impl Row<'_> {
             RawCell::Empty => return None,
         };
         match kind {
-            FieldKind::Text | FieldKind::LongText | FieldKind::Reference => {
-                self.text(field, kind, name, cell, text)
-            }
+            FieldKind::Reference => self.reference(field, name, cell, text),
+            FieldKind::Text | FieldKind::LongText => self.text(field, kind, name, cell, text),
             FieldKind::Integer => {
-                let parsed =
-                    parse_integer(&text).filter(|n| field.check.as_deref() != Some("positive") || *n >= 0);
-                let parsed =
-                    parsed.filter(|n| field.check.as_deref() != Some("year") || (1_945..=2_200).contains(n));
-                self.number(name, &text, parsed.map(Value::Integer))
+                let parsed = self.number(name, &text, parse_integer(&text))?;
+                self.ranged(field, name, &text, parsed).map(Value::Integer)
             }
             FieldKind::Money => {
-                let parsed =
-                    parse_money(&text).filter(|n| field.check.as_deref() != Some("positive") || *n >= 0);
-                self.number(name, &text, parsed.map(Value::Money))
+                let parsed = self.number(name, &text, parse_money(&text))?;
+                self.ranged(field, name, &text, parsed).map(Value::Money)
             }
             FieldKind::Decimal => self.number(name, &text, decimal(&text).map(Value::Decimal)),
             FieldKind::Date => self.date(field, name, cell, &text),
@@ -141,7 +136,21 @@ impl Row<'_> {
         }
     }
 
-    fn number(&mut self, name: &str, text: &str, parsed: Option<Value>) -> Option<Value> {
+    fn ranged(&mut self, field: &Field, name: &str, text: &str, number: i64) -> Option<i64> {
+        if is_in_range(field.check.as_deref(), number) {
+            return Some(number);
+        }
+        self.error(
+            "NUM_RANGE",
+            name,
+            text,
+            "số ngoài khoảng cho phép (số âm, hoặc năm không hợp lý): ghi lại số",
+            "the number is out of range (negative, or no likely year): write it again",
+        );
+        None
+    }
+
+    fn number<T>(&mut self, name: &str, text: &str, parsed: Option<T>) -> Option<T> {
         if parsed.is_none() {
             self.error(
                 "NUM_INVALID",
@@ -152,6 +161,37 @@ impl Row<'_> {
             );
         }
         parsed
+    }
+
+    /// What leads to a person by the citizen number is read as the number itself is.
+    fn reference(&mut self, field: &Field, name: &str, cell: &RawCell, text: String) -> Option<Value> {
+        let target = field.target.as_deref().and_then(|target| self.context.catalogue.record_type(target));
+        let key = target.and_then(|target| match target.key.fields.as_slice() {
+            [key] => target.field(key),
+            _ => None,
+        });
+        let by_number = key.is_some_and(|key| key.check.as_deref() == Some("cccd"));
+        if !by_number || text.parse::<RecordId>().is_ok() {
+            return self.text(field, FieldKind::Reference, name, cell, text);
+        }
+        match CitizenNumber::parse(&text) {
+            Ok(number) if number.padded => {
+                self.unsure_number(name, &text);
+                None
+            }
+            _ => self.citizen(name, cell, &text),
+        }
+    }
+
+    /// A lost zero is put back only where the person's birth date and sex stand beside it and confirm it.
+    pub(super) fn unsure_number(&mut self, column: &str, text: &str) {
+        self.error(
+            "CCCD_FORMAT",
+            column,
+            text,
+            "số CCCD thiếu chữ số, không có ngày sinh và giới tính để đối chiếu: ghi đủ 12 số, để ô dạng văn bản",
+            "digits are missing, and no birth date and sex to check them by: write all 12, keep the cell as text",
+        );
     }
 
     fn text(
@@ -184,6 +224,14 @@ impl Row<'_> {
                     name,
                     "số thẻ thường có 8 hoặc 12 chữ số: kiểm tra lại",
                     "a card number usually has 8 or 12 digits: check it",
+                );
+            }
+            Some("document_number") if !is_document_number(&text) => {
+                self.warn(
+                    "DOCUMENT_NUMBER",
+                    name,
+                    "số văn bản thường ghi số-loại/cơ quan, ví dụ 12-TB/UBKTTU: kiểm tra lại",
+                    "a document's number is usually number-kind/body, e.g. 12-TB/UBKTTU: check it",
                 );
             }
             Some("letter") if names_a_sender(&text) => {
@@ -240,6 +288,7 @@ impl Row<'_> {
         match CitizenNumber::parse(text) {
             Ok(number) if !lossy => {
                 if number.padded {
+                    self.padded = true;
                     self.warn(
                         "CCCD_PADDED",
                         column,
@@ -306,7 +355,6 @@ impl Row<'_> {
     fn date(&mut self, field: &Field, name: &str, cell: &RawCell, text: &str) -> Option<Value> {
         let parsed = match cell {
             RawCell::Serial { .. } => day_of_number(cell).ok_or(DateFault::Invalid),
-            RawCell::Number(days) if *days > SERIAL_FROM => day_of_number(cell).ok_or(DateFault::Invalid),
             _ => parse_date(text),
         };
         let days = match parsed {
@@ -324,6 +372,16 @@ impl Row<'_> {
                     text,
                     "tháng không hợp lệ; nếu ghi tháng trước ngày, hãy ghi lại ngày/tháng/năm",
                     "no such month; if month stands first, write day/month/year",
+                );
+                return None;
+            }
+            Err(_) if is_year(text) => {
+                self.error(
+                    "DATE_INVALID",
+                    name,
+                    text,
+                    "chỉ có năm: ghi đủ ngày/tháng/năm, ví dụ 05/01/1980",
+                    "only a year: write day/month/year, e.g. 05/01/1980",
                 );
                 return None;
             }
@@ -409,15 +467,20 @@ impl Row<'_> {
     }
 }
 
-/// A bare number beyond this in a date column is a serial that lost its format.
-const SERIAL_FROM: f64 = 366.0;
-
 /// The day that a spreadsheet's number means, if it is one.
 fn day_of_number(cell: &RawCell) -> Option<i32> {
     match cell {
         RawCell::Serial { days, epoch_1904 } => day_of_serial(*days, *epoch_1904),
-        RawCell::Number(days) if *days > SERIAL_FROM => day_of_serial(*days, false),
         _ => None,
+    }
+}
+
+/// What a list's cell holds: of text what semicolons and line breaks set apart.
+fn members(cell: &RawCell) -> Vec<RawCell> {
+    match cell {
+        RawCell::List(cells) => cells.clone(),
+        RawCell::Text(text) => text.split([';', '\n']).map(|part| RawCell::Text(part.to_owned())).collect(),
+        other => vec![other.clone()],
     }
 }
 

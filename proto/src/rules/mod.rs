@@ -24,4 +24,4 @@ pub use forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_cha
 pub use numbers::{parse_integer, parse_money};
 pub use row::{JudgeContext, UnitScope, judge_row};
 pub use sender::names_a_sender;
-pub use units::unit_fault;
+pub use units::{UNIT_NAME, names_unit, unit_fault};

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::field::is_nothing;
-use super::units::name_mismatch;
+use super::units::{UNIT_NAME, name_mismatch};
 use super::{CitizenFault, CitizenNumber, Finding, RawCell, RowJudgement};
 use crate::catalogue::{Catalogue, Class, Field, RecordType};
 use crate::ids::UnitCode;
-use crate::value::{Value, civil};
+use crate::value::{Value, civil, days_of};
 
 /// Whose rows are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,11 @@ pub struct JudgeContext<'a> {
     pub scope: UnitScope,
 }
 
-/// Days of 18 years, leap days included.
-const ADULT_DAYS: i32 = 6_574;
+/// The day somebody born that day is 18: who was born on 29 February is so on the 28th of a year without it.
+fn adult_on(born: i32) -> Option<i32> {
+    let day = civil(born)?.checked_add(jiff::Span::new().years(18)).ok()?;
+    Some(days_of(day))
+}
 
 /// Judges one row. A field that is absent from `cells` has no column and is not judged; an empty cell of a
 /// required field is `REQ_MISSING`.
@@ -40,8 +43,14 @@ pub fn judge_row(
     cells: &[(String, RawCell)],
     context: &JudgeContext<'_>,
 ) -> RowJudgement {
-    let mut row =
-        Row { record_type, context, out: RowJudgement::default(), items: BTreeMap::new(), two_digit: None };
+    let mut row = Row {
+        record_type,
+        context,
+        out: RowJudgement::default(),
+        items: BTreeMap::new(),
+        two_digit: None,
+        padded: false,
+    };
     let mut place = 0;
     for (name, cell) in cells {
         if let Some(found) = field_near(&record_type.fields, place, name)
@@ -90,6 +99,8 @@ pub(super) struct Row<'a> {
     items: BTreeMap<&'a str, BTreeMap<&'a str, Value>>,
     /// A birth date whose year has two digits: only the citizen number can tell the century.
     pub(super) two_digit: Option<(String, i8, i8, i16)>,
+    /// Zeros were put before the person's citizen number: it is accepted only if every check passes.
+    pub(super) padded: bool,
 }
 
 impl<'a> Row<'a> {
@@ -178,6 +189,12 @@ impl<'a> Row<'a> {
             Some(Value::Code(code)) => Some(code == "NU"),
             _ => None,
         };
+        if self.padded && (born.is_none() || female.is_none()) {
+            self.out.values.remove(&cccd.name);
+            self.out.warnings.retain(|found| found.rule != "CCCD_PADDED");
+            self.unsure_number(&cccd.name, number.digits.trim_start_matches('0'));
+            return;
+        }
         match number.fits(born.map(jiff::civil::Date::year), female) {
             Ok(()) => {}
             Err(CitizenFault::BirthYear) => {
@@ -210,7 +227,7 @@ impl<'a> Row<'a> {
         if let [year] = fitting.as_slice()
             && let Ok(date) = jiff::civil::Date::new(*year, month, day)
         {
-            self.out.values.insert(column, Value::Date(crate::value::days_of(date)));
+            self.out.values.insert(column, Value::Date(days_of(date)));
             return;
         }
         let shown = format!("{day}/{month}/{year:02}");
@@ -233,7 +250,7 @@ impl<'a> Row<'a> {
                     "ngày vào Đảng trước ngày sinh: kiểm tra cả hai ô",
                     "joined before birth: check both cells",
                 );
-            } else if joined - born < ADULT_DAYS {
+            } else if adult_on(born).is_some_and(|adult| joined < adult) {
                 // Before 1976 members of 17 were lawful: said, not refused.
                 if joined >= 2_191 {
                     self.error(
@@ -286,26 +303,28 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// A unit's name is held against the code beside it, or against the unit that a row without a code is taken for.
+    fn unit_name(&mut self, field: &str, stated: Option<&UnitCode>, cells: &[(String, RawCell)]) {
+        let Some((_, cell)) = cells.iter().find(|(name, _)| name == UNIT_NAME) else { return };
+        // With a code that means nothing there is nothing to compare.
+        let refused = self.out.errors.iter().any(|found| found.column.as_deref() == Some(field));
+        if refused || self.record_type.owner_field() != Some(field) {
+            return;
+        }
+        let (UnitScope::Own(own) | UnitScope::Any(own)) = &self.context.scope;
+        let RawCell::Text(name) = cell else { return };
+        let unit = (field, stated.unwrap_or(own));
+        self.out.errors.extend(name_mismatch(self.context.catalogue, unit, stated.is_some(), name));
+    }
+
     fn unit(&mut self, cells: &[(String, RawCell)]) {
         let field = self.record_type.unit_field.as_deref();
         let stated = field.and_then(|field| match self.out.values.get(field) {
             Some(Value::Unit(unit)) => Some(unit.clone()),
             _ => None,
         });
-        if let Some(unit) = &stated {
-            let name = cells.iter().find(|(name, _)| name == "ten_xa");
-            if let Some((column, RawCell::Text(text))) = name
-                && name_mismatch(self.context.catalogue, unit, text)
-            {
-                let title = self.context.catalogue.units().title(unit);
-                self.error(
-                    "CODE_NAME_MISMATCH",
-                    column,
-                    text,
-                    format!("mã {unit} là {title}: mã và tên không khớp"),
-                    format!("{unit} is {title}: code and name disagree"),
-                );
-            }
+        if let Some(field) = field {
+            self.unit_name(field, stated.as_ref(), cells);
         }
         // Of a handover each side states its half.
         let receives = |own: &UnitCode| {

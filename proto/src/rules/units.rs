@@ -1,10 +1,29 @@
 //! Commune codes: a code means nothing without its system's date (DOMAIN 3.6).
 
-use crate::catalogue::{Catalogue, Unit, Units};
+use crate::catalogue::{Catalogue, FieldKind, RecordType, Unit, Units};
 use crate::ids::UnitCode;
-use crate::text::{fold, fold_name};
+use crate::text::{self, fold, fold_name};
 
 use super::Finding;
+
+/// What people write before a unit's name, folded; no unit's own name begins so.
+const KINDS: [&str; 6] = ["dang uy ", "dang bo ", "xa ", "phuong ", "x ", "p "];
+const NAME_SHOWN_CHARS_MAX: usize = 80;
+
+/// The cell that names a row's unit beside its code: no field, only held against the code.
+pub const UNIT_NAME: &str = "ten_xa";
+
+/// Headers of that cell, folded.
+const UNIT_NAME_HEADERS: [&str; 5] =
+    ["ten xa", "xa phuong", "ten xa phuong", "ten dvhc", "ten don vi hanh chinh"];
+
+/// Whether a column of this title names the unit whose code stands in the type's unit field. A type with a second
+/// field of a unit has no such column: nobody knows which of the two it names.
+#[must_use]
+pub fn names_unit(record_type: &RecordType, title: &str) -> bool {
+    let units = record_type.fields.iter().filter(|field| field.kind == FieldKind::Unit).count();
+    units == 1 && record_type.owner_field().is_some() && UNIT_NAME_HEADERS.contains(&fold(title).as_str())
+}
 
 /// The unit a cell means: its code, or its name where that is clear.
 pub(super) fn parse_unit(catalogue: &Catalogue, column: &str, text: &str) -> Result<UnitCode, Finding> {
@@ -66,10 +85,63 @@ fn by_name<'a>(catalogue: &'a Catalogue, text: &str) -> Option<&'a Unit> {
     found.next().is_none().then_some(first)
 }
 
-/// Whether a name cell beside the code speaks of another unit.
-pub(super) fn name_mismatch(catalogue: &Catalogue, code: &UnitCode, name: &str) -> bool {
-    let Some(unit) = catalogue.units().get(code) else { return false };
-    let folded = fold(name);
-    let bare = ["xa ", "phuong "].iter().find_map(|kind| folded.strip_prefix(kind)).unwrap_or(&folded);
-    !bare.is_empty() && fold(&unit.name) != bare
+/// What is wrong with a unit's name beside its code: the name is another unit's. `stated` says that the row has the
+/// code; without it the row is taken for `unit`.
+pub(super) fn name_mismatch(
+    catalogue: &Catalogue,
+    (column, unit): (&str, &UnitCode),
+    stated: bool,
+    name: &str,
+) -> Option<Finding> {
+    let units = catalogue.units();
+    let base = unit.as_str().split('.').next().unwrap_or_default();
+    let known = base.parse().ok().and_then(|base| units.get(&base))?;
+    if text::is_placeholder(name) || bare(name) == bare(&known.name) {
+        return None;
+    }
+    let title = units.title(&known.code);
+    let shown: String = name.chars().take(NAME_SHOWN_CHARS_MAX).collect();
+    let found = if stated {
+        let (vi, en) = succession(units, &known.code);
+        Finding::new(
+            "CODE_NAME_MISMATCH",
+            Some(column),
+            format!("mã {unit} là {title}, cột tên lại ghi “{shown}”: kiểm tra cả hai ô{vi}"),
+            format!("{unit} is {title}, and the name beside it is “{shown}”: check both cells{en}"),
+        )
+    } else {
+        Finding::new(
+            "CODE_NAME_MISMATCH",
+            Some(column),
+            format!(
+                "dòng không có mã, cột tên ghi “{shown}”, không phải {title}: ghi mã 5 số của xã, phường"
+            ),
+            format!("no code, and the name “{shown}” is not {title}: write the commune's 5-digit code"),
+        )
+    };
+    Some(found.with_value(&shown))
+}
+
+/// Of a code that other communes had before 1/7/2025, what it has become.
+fn succession(units: &Units, code: &UnitCode) -> (String, String) {
+    let now = units.by_old_code(code.as_str());
+    if now.iter().all(|unit| unit.code == *code) {
+        return Default::default();
+    }
+    let names =
+        now.iter().map(|unit| format!("{} ({})", unit.name, unit.code)).collect::<Vec<_>>().join(", ");
+    (
+        format!("; nếu là mã trước 1/7/2025 thì mã mới: {names}"),
+        format!("; if it is a code of before 1/7/2025, it is now: {names}"),
+    )
+}
+
+/// A unit's name without its kind and its province, folded.
+fn bare(name: &str) -> String {
+    let folded = fold(name.split(',').next().unwrap_or_default());
+    let mut rest = folded.as_str();
+    while let Some(shorter) = KINDS.iter().find_map(|kind| rest.strip_prefix(kind)) {
+        rest = shorter;
+    }
+    rest.to_owned()
 }
