@@ -1,6 +1,6 @@
 //! The cases of conflict between two machines of one unit that were both away: what is shown, what is open, what stands.
 //! The other cases: X01–X03 and X26 `handover.rs`, X04–X06 `duplicates.rs`, X10 and X24 (what is locked stays) `course.rs`, X11,
-//! X13–X17 and X25 `bodies.rs`, X19 `lineage.rs`, X20 `proto/src/rules/tests.rs`, X21 `hostile.rs`, X22 `recovery.rs`, X23
+//! X13–X17 and X25 `bodies.rs`, X19 `lineage.rs`, X20 `proto/src/rules/tests.rs` and, in files, `node/src/intake/tests.rs`, X21 `hostile.rs`, X22 `recovery.rs`, X23
 //! `withdraw.rs`, X28 `versions.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

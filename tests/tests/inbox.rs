@@ -63,18 +63,22 @@ async fn emptied(folder: &Path, data: &Path) {
 }
 
 fn imports(node: &Node) -> anyhow::Result<usize> {
+    Ok(import_events(node)?.len())
+}
+
+fn import_events(node: &Node) -> anyhow::Result<Vec<Event>> {
     let entries = node.replica.dataset().entries();
-    let mut count = 0;
+    let mut events = Vec::new();
     for frame in entries.log().clone().scan(Sequence(0)) {
         let (position, _) = frame?;
         for index in 0..entries.count(position)? {
             let at = lienthong_node::dataset::EntryAt { frame: position, index };
             let bytes = entries.entry(at)?;
             let event = Entry::decode(&bytes).and_then(|entry| Event::of(&entry));
-            count += usize::from(event.is_ok_and(|event| event.kind == "import"));
+            events.extend(event.ok().filter(|event| event.kind == "import"));
         }
     }
-    Ok(count)
+    Ok(events)
 }
 
 async fn open_node(dir: &Path) -> anyhow::Result<(Province, Arc<Node>, PathBuf)> {
@@ -104,7 +108,8 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     std::fs::write(inbox.join("c.csv"), format!("{HEAD}{}", member(3))).unwrap();
     std::fs::write(inbox.join("d.csv"), "Cột lạ,Cột khác\n1,2\n").unwrap();
     std::fs::write(inbox.join("dang_vienn/e.csv"), &good).unwrap();
-    std::fs::write(typed.join("f.csv"), format!("{HEAD}{}", member(4).replace("Nam", "Khác"))).unwrap();
+    std::fs::write(typed.join("f.csv"), format!("{HEAD}{}Tổng cộng: 1\n", member(4).replace("Nam", "Khác")))
+        .unwrap();
     let letter = "Mã đơn,Ngày nhận,Loại đơn,Người gửi,Đối tượng,Nội dung tóm tắt,Lĩnh vực,Mã xã/phường,Thẩm quyền,Cơ quan giải quyết,Tình trạng\n\
                   D1,1/2/2026,Tố cáo,Trần Thị Kín,Ông A,Tóm tắt,Đất đai,11953,CUA_TA,UBKT,MOI\n";
     std::fs::write(inbox.join("don_thu/g.csv"), letter).unwrap();
@@ -128,6 +133,11 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
         assert!(!bytes.windows("Kín".len()).any(|piece| piece == "Kín".as_bytes()));
     }
     // Once more: nothing is written, nothing is logged, and it is said.
+    // The province is told how many rows were passed over as no records.
+    let skipped = |event: &Event| event.fields["skipped"].to_text();
+    let told: Vec<String> = import_events(&node).unwrap().iter().map(skipped).collect();
+    assert_eq!(told.iter().filter(|count| *count == "1").count(), 1, "{told:?}");
+    assert!(told.iter().all(|count| count == "0" || count == "1"), "{told:?}");
     let (size, logged) = (node.replica.head().borrow().size, imports(&node).unwrap());
     std::fs::write(typed.join("b.csv"), &good).unwrap();
     emptied(&inbox, &data).await;

@@ -33,6 +33,30 @@ fn refused(data: &Path, arguments: &[&str], vi: &str, en: &str) {
     assert!(in_en.contains(en) && !in_en.contains(vi), "{in_en}");
 }
 
+/// The commune's name is held against its code, and what was passed over is named.
+fn names_and_rows_passed_over(data: &Path, dir: &Path) {
+    let file = dir.join("named.csv").display().to_string();
+    let rows = "Họ và tên,Số CCCD,Mã xã,Xã/phường\n\
+        Nguyễn Văn Chi,033075001236,11953,Phố Hiến\n\
+        Nguyễn Văn Dân,033075001237,11953,Hồng Châu\n\
+        Tổng cộng: 2\n";
+    std::fs::write(&file, rows).unwrap();
+    let import = ["import", &file, "--type", "dang_vien"];
+    let report = node(data, "vi", &[&import[..], &["--json"]].concat());
+    let report: Json = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(
+        (&report["created"], &report["rejected"], &report["skipped"]),
+        (&1.into(), &1.into(), &1.into()),
+        "{report}"
+    );
+    let error = &report["errors"][0];
+    assert_eq!((&error["row"], &error["rule"]), (&3.into(), &"CODE_NAME_MISMATCH".into()));
+    assert_eq!(report["skipped_rows"][0]["row"], 4);
+    assert!(!report["warnings"].to_string().contains("COLUMN_UNKNOWN"), "{report}");
+    let text = said(&node(data, "vi", &import));
+    assert!(text.contains("Bỏ qua 1 dòng không phải bản ghi (tổng, ghi chú, tiêu đề nhóm): 4"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p8_wrong_input_is_said_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -91,6 +115,7 @@ async fn p8_wrong_input_is_said_and_loses_nothing() {
         report["warnings"].as_array().unwrap().iter().find(|warning| warning["rule"] == "COLUMN_UNKNOWN");
     assert!(near.unwrap()["message"].as_str().unwrap().contains("Chức vụ"), "{report}");
 
+    names_and_rows_passed_over(&data, dir.path());
     refused(
         &data,
         &["import", &csv, "--type", "dang_vienn"],

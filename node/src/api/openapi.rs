@@ -153,7 +153,7 @@ fn schemas(catalogue: &Catalogue) -> Map<String, Json> {
         object(json!({ "row": count, "column": maybe, "value": maybe, "rule": text, "message": text }));
     let imported = json!({
         "file": text, "type": text, "rows": count, "created": count, "updated": count, "unchanged": count,
-        "duplicates": count, "rejected": count, "errors": list(finding.clone()), "warnings": list(finding),
+        "duplicates": count, "rejected": count, "skipped": count, "errors": list(finding.clone()), "warnings": list(finding),
     });
     let withdraw = json!({ "reason": { "type": "string", "minLength": 1, "maxLength": REASON_CHARS_MAX } });
     let status = json!({

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use super::header::{self, Header, Scouted};
 use super::report::REPORT_TITLE;
 use super::source::{Book, Row, RowSink, Spans};
-use super::{FileRefusal, ImportReport, Language, RawCell, RowOutcome, RowStatus};
+use super::{FileRefusal, ImportReport, Language, RawCell, RowOutcome, RowStatus, SkippedRow};
 
 /// What a sheet without a name is called.
 const SHEET: &str = "Dữ liệu";
@@ -55,8 +55,11 @@ impl Annotations {
             .insert((sheet, u32::try_from(row.row).unwrap_or(u32::MAX)), (row.status, text, row.withheld));
     }
 
-    /// Notes what an import's answer says of the file as a whole.
+    /// Notes what an import's answer says of the file as a whole, and which rows were passed over.
     pub fn note_file(&mut self, answer: &Json) {
+        let skipped = answer.get("skipped_rows").cloned().unwrap_or_default();
+        let skipped: Vec<SkippedRow> = serde_json::from_value(skipped).unwrap_or_default();
+        self.note_skipped(&skipped);
         let lists = ["errors", "warnings"].map(|list| answer.get(list).and_then(Json::as_array));
         for found in lists.into_iter().flatten().flatten() {
             if found.get("row").and_then(Json::as_u64) == Some(0)
@@ -69,8 +72,16 @@ impl Annotations {
 
     /// The same of a report.
     pub fn note_report(&mut self, report: &ImportReport) {
+        self.note_skipped(&report.skipped_rows);
         let of_file = report.errors.iter().chain(&report.warnings).filter(|found| found.row == 0);
         self.file.extend(of_file.map(|found| found.message.clone()));
+    }
+
+    fn note_skipped(&mut self, rows: &[SkippedRow]) {
+        for SkippedRow { sheet, row } in rows {
+            let (sheet, status) = (sheet.clone(), Some(RowStatus::Skipped));
+            self.note(&RowOutcome { sheet, row: *row, status, text: String::new(), withheld: false });
+        }
     }
 
     /// Notes something about the file as a whole.
@@ -214,6 +225,13 @@ impl Style {
                     "REJECTED"
                 }
             }
+            Some(RowStatus::Skipped) => {
+                if vi {
+                    "Bỏ qua: không phải bản ghi"
+                } else {
+                    "Passed over: no record"
+                }
+            }
             None => {
                 if vi {
                     "Chưa ghi"
@@ -327,7 +345,9 @@ impl Copy<'_> {
             }
             // What stood beside the table makes room for the new column.
             let makes_room = self.header.reports.is_empty() && *column >= added;
-            self.cell(line, narrow(column + u32::from(makes_room)), cell)?;
+            let day =
+                matches!(cell, RawCell::Number(_) if below).then(|| self.header.read(*column, cell.clone()));
+            self.cell(line, narrow(column + u32::from(makes_room)), day.as_ref().unwrap_or(cell))?;
         }
         if let Some((text, format)) = said.next() {
             self.sheet.write_string_with_format(line, narrow(added), text, format)?;

@@ -1,15 +1,10 @@
-//! Which column is which field.
-//!
-//! A header cell names a field by its label, one of its aliases or its name, case, diacritics and signs
-//! aside ([`fold`]). The header may stand anywhere in a sheet's first 30 rows, below titles. It may have two
-//! levels (“Ngày tháng năm” over “Sinh” and “Vào Đảng”): then a column's title is both levels joined, or the
-//! lower, or the upper alone, whichever names a field. Of all sheets that can be seen, those are read whose
-//! header has every key column and at least half the fields of the best one.
+//! Which column is which field, as the module above tells it.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use lienthong_proto::catalogue::{Class, Field, RecordType};
+use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
+use lienthong_proto::rules::{UNIT_NAME, names_unit};
 use lienthong_proto::text::{Lettering, LetteringCensus, fold};
 
 use super::cell::finding;
@@ -30,8 +25,12 @@ pub(crate) struct Header {
     pub(crate) row: u64,
     /// The last column with a title.
     pub(crate) last: u32,
-    /// Field name by column.
+    /// Field name by column; of the column that names a row's unit [`UNIT_NAME`].
     pub(crate) columns: BTreeMap<u32, String>,
+    /// Columns of dates.
+    dates: Vec<u32>,
+    /// Of a workbook in which a number can be a day: whether it counts them from 1904.
+    epoch_1904: Option<bool>,
     /// No required column is missing.
     pub(crate) complete: bool,
     /// Columns of class C4: never read.
@@ -49,6 +48,16 @@ pub(crate) struct Header {
     /// A field with two columns.
     twice: Option<String>,
     warnings: Vec<Finding>,
+}
+
+impl Header {
+    /// A cell of a column: a number in a column of dates is a day as the workbook counts them.
+    pub(crate) fn read(&self, column: u32, cell: RawCell) -> RawCell {
+        match self.epoch_1904 {
+            Some(epoch_1904) if self.dates.contains(&column) => cell.counted_in_days(epoch_1904),
+            _ => cell,
+        }
+    }
 }
 
 /// How a file is to be read.
@@ -85,6 +94,7 @@ pub(crate) struct Scouted {
     hidden: Vec<String>,
     lettering: Lettering,
     macros: bool,
+    epoch_1904: Option<bool>,
 }
 
 impl Scouted {
@@ -115,7 +125,7 @@ impl Scouted {
         let lettering = if ours { Lettering::Unicode } else { lettering(source, &census)? };
         let rows = sheets.iter_mut().flat_map(|(_, rows, _)| rows);
         rows.for_each(|row| read_letters(lettering, row));
-        Ok(Self { sheets, hidden, lettering, macros: source.macros })
+        Ok(Self { sheets, hidden, lettering, macros: source.macros, epoch_1904: book.epoch_1904() })
     }
 
     /// The texts of the rows a header may stand in.
@@ -130,6 +140,7 @@ impl Scouted {
         let found =
             self.sheets.iter().filter_map(|(sheet, rows, merges)| best(record_type, sheet, rows, merges));
         layout.choose(record_type, found.collect())?;
+        layout.sheets.iter_mut().for_each(|header| header.epoch_1904 = self.epoch_1904);
         layout.say(self.macros, &self.hidden);
         Ok(layout)
     }
@@ -242,10 +253,21 @@ fn two_levels(record_type: &RecordType, upper: &Row, lower: &Row, merges: &[Merg
     };
     let columns = upper.cells.iter().chain(&lower.cells).map(|(column, _)| *column);
     let columns: std::collections::BTreeSet<u32> = columns.collect();
+    // Below one title with the unit's code stands the unit's name, not somebody's native place.
+    let beside_code = |column: u32, title: &String| {
+        [column.checked_sub(1), column.checked_add(1)].into_iter().flatten().any(|beside| {
+            let code = at(lower, beside).and_then(|text| field_of(record_type, &text));
+            code.is_some_and(|field| record_type.owner_field() == Some(&field.name))
+                && group(beside).as_ref() == Some(title)
+        })
+    };
     let title = |column: u32| match (group(column), at(lower, column)) {
         (Some(group), Some(lower)) => {
             let joined = format!("{group} {lower}");
             // A group's title alone names only the column it stands over.
+            if names_unit(record_type, &lower) && beside_code(column, &group) {
+                return Some(lower);
+            }
             let candidates = [Some(joined.clone()), Some(lower), at(upper, column)];
             let named = candidates.into_iter().flatten().find(|text| field_of(record_type, text).is_some());
             Some(named.unwrap_or(joined))
@@ -267,6 +289,11 @@ fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: 
             continue;
         }
         let Some(field) = field_of(record_type, title) else {
+            let named = header.columns.values().any(|name| name == UNIT_NAME);
+            if !named && names_unit(record_type, title) {
+                header.columns.insert(*column, UNIT_NAME.to_owned());
+                continue;
+            }
             if fold(title) == fold(REPORT_TITLE) {
                 header.reports.push(*column);
             }
@@ -285,6 +312,9 @@ fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: 
             header.warnings.push(omitted(field));
             header.omitted.push(*column);
         } else {
+            if field.member_kind() == FieldKind::Date {
+                header.dates.push(*column);
+            }
             header.columns.insert(*column, field.name.clone());
         }
     }

@@ -5,11 +5,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::{Class, FieldKind, RecordType};
+use lienthong_proto::rules::{UNIT_NAME, names_unit};
 use serde_json::{Map, Value};
 
 use super::cell::finding;
 use super::doubles::Doubles;
-use super::{CapturedRow, FileSummary, Finding, Judge, RawCell, RowJudgement, Verdict, header, jsonl};
+use super::{
+    CapturedRow, FileSummary, Finding, Judge, RawCell, RowJudgement, SKIPPED_LISTED_MAX, SkippedRow, Verdict,
+    header, jsonl,
+};
 
 /// Names of unknown keys remembered: a hostile file may name a new one on every line.
 const NAMES_MAX: usize = 1_000;
@@ -25,8 +29,19 @@ pub(super) struct Judged {
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) skipped: u64,
+    pub(super) skipped_rows: Vec<SkippedRow>,
     pub(super) warnings: Vec<Finding>,
     pub(super) omitted: bool,
+}
+
+impl Told {
+    /// Notes a row that is no record.
+    pub(super) fn skip(&mut self, sheet: Option<Arc<str>>, row: u64) {
+        self.skipped += 1;
+        if self.skipped_rows.len() < SKIPPED_LISTED_MAX {
+            self.skipped_rows.push(SkippedRow { sheet, row });
+        }
+    }
 }
 
 /// Judges rows and hands them on.
@@ -127,6 +142,11 @@ impl<'a> Judging<'a> {
                 *twice = Some(field.name.clone());
             }
             Some(field) => cells.push((field.name.clone(), jsonl::raw(value))),
+            None if names_unit(self.record_type, name)
+                && !cells.iter().any(|(other, _)| other == UNIT_NAME) =>
+            {
+                cells.push((UNIT_NAME.to_owned(), jsonl::raw(value)));
+            }
             None if self.said.len() < NAMES_MAX => {
                 self.say_once(name, header::unknown(self.record_type, name));
             }
@@ -154,8 +174,8 @@ impl<'a> Judging<'a> {
         for warning in &warnings {
             self.count(&warning.rule);
         }
-        let Told { skipped, omitted, .. } = self.told;
-        FileSummary { sha256, skipped, omitted, warnings, ..self.summary }
+        let Told { skipped, skipped_rows, omitted, .. } = self.told;
+        FileSummary { sha256, skipped, skipped_rows, omitted, warnings, ..self.summary }
     }
 
     /// Tells a double, counts, and hands the row on.

@@ -4,7 +4,49 @@
 //! need too much memory ([`open`]); then the headers of its sheets are found, the letters of legacy fonts are
 //! turned into Unicode, and its rows flow through a [`Judge`] to the caller ([`read`]).
 //!
-//! How a column finds its field is told in `header.rs`: by label, alias or name, folded, on one level or two.
+//! # Which column is which field
+//!
+//! A header cell names a field by its Vietnamese or English label, one of its aliases, or its name (`so_cccd`). Case,
+//! diacritics, signs and blanks do not count ([`fold`](lienthong_proto::text::fold)): “HỌ TÊN”, “ho ten” and
+//! “Họ tên *” are one. The aliases stand with each field in `proto/catalogue/records/*.toml`; of members, the type
+//! most sheets are of:
+//!
+//! | field | also known as |
+//! |---|---|
+//! | `ho_ten` | Họ và tên, Họ tên, Họ tên khai sinh |
+//! | `ngay_sinh` | Ngày sinh, Ngày tháng năm sinh, NTNS, Sinh ngày |
+//! | `gioi_tinh` | Giới tính, GT |
+//! | `so_cccd` | Số CCCD, CCCD, Số căn cước, Số định danh cá nhân, Số CCCD/CMND |
+//! | `so_the_dang` | Số thẻ đảng viên, Số TĐV |
+//! | `ngay_vao_dang` | Ngày vào Đảng, Ngày kết nạp |
+//! | `ngay_chinh_thuc` | Ngày chính thức, Ngày CT |
+//! | `chi_bo` | Chi bộ, Chi bộ sinh hoạt |
+//! | `ma_xa` | Mã xã/phường, Mã xã, Mã ĐVHC |
+//! | `dien_thoai` | Điện thoại, SĐT, Số điện thoại |
+//!
+//! A column “Xã/phường”, “Tên xã”, “Tên xã/phường” or “Tên ĐVHC” is no field: it is held against the row's unit code,
+//! and a row whose name is another commune's is rejected (`CODE_NAME_MISMATCH`), since 84 of the 104 codes belonged to
+//! another commune before. In a type with two units there is no such column.
+//!
+//! The header may stand below titles, and may have two levels:
+//!
+//! ```text
+//!  Số CCCD │  Ngày tháng năm   │    Nơi sinh hoạt
+//!          │  Sinh  │ Vào Đảng │ Mã xã │ Xã/phường
+//! ```
+//!
+//! Then a column's title is both levels joined (“Ngày tháng năm Sinh” is an alias of `ngay_sinh`), or the lower alone
+//! (“Mã xã”), or the upper where it stands over the column itself (“Số CCCD”), whichever names a field. What one cell
+//! spans, merged or followed by blanks, it says of each column below it.
+//!
+//! Limits: the header's first row is one of a sheet's first 30; a row holds at most 512 cells. Every column of the key
+//! must be there, or the file is refused (`COLUMN_MISSING`); another required column that is missing is said once. Two
+//! columns of one field refuse the file. Of all sheets that can be seen, those are read that have the key columns and
+//! at least half as many fields as the best one; a hidden sheet is said and not read. A column that names nothing is
+//! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
+//!
+//! Below the header, rows that number the columns, totals, notes, signatures and groups are no records. They are
+//! counted and named ([`ImportReport::skipped_rows`]), so that none is missed.
 
 mod annotate;
 mod archive;
@@ -37,5 +79,8 @@ pub(crate) use header::field_of;
 pub(crate) use jsonl::raw as raw_cell;
 pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values, read_while};
 pub use refusal::FileRefusal;
-pub use report::{FINDINGS_MAX, ImportReport, Language, ReportedFinding, RowOutcome, RowStatus};
+pub use report::{
+    FINDINGS_MAX, ImportReport, Language, ReportedFinding, RowOutcome, RowStatus, SKIPPED_LISTED_MAX,
+    SkippedRow,
+};
 pub use source::{Format, Source, hash, open};

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::judging::Judging;
 use super::reading::{Fed, Reading};
 use super::table::Table;
-use super::{FileRefusal, Finding, Judge, RowJudgement, Source};
+use super::{FileRefusal, Finding, Judge, RowJudgement, SkippedRow, Source};
 
 /// What may wait between the threads.
 const FED_WAITING: usize = 8;
@@ -59,6 +59,8 @@ pub struct FileSummary {
     pub rejected: u64,
     /// Totals, notes, groups and other rows that are no records.
     pub skipped: u64,
+    /// Which those are, at most [`SKIPPED_LISTED_MAX`](super::SKIPPED_LISTED_MAX).
+    pub skipped_rows: Vec<SkippedRow>,
     /// Findings by reason class.
     pub classes: BTreeMap<String, u64>,
     /// What to say about the file as a whole.

@@ -13,6 +13,9 @@ pub(crate) const REPORT_TITLE: &str = "Kết quả nhập Liên Thông";
 /// The most findings a list holds; the rest is counted.
 pub const FINDINGS_MAX: usize = 10_000;
 
+/// The most rows passed over that are listed; all are counted.
+pub const SKIPPED_LISTED_MAX: usize = 1_000;
+
 /// The language of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
@@ -66,6 +69,8 @@ pub enum RowStatus {
     Duplicate,
     /// Not taken.
     Rejected,
+    /// Passed over: no record.
+    Skipped,
 }
 
 /// What became of a row, and what to say of it.
@@ -125,6 +130,16 @@ fn duplicate(of: u64) -> Label {
     Label { vi: format!("Trùng với dòng {of}; đã bỏ"), en: format!("equal to row {of}; dropped") }
 }
 
+/// A row that is no record: a total, a note, a group's title.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRow {
+    /// Its sheet, where the file has several that are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Arc<str>>,
+    /// As the spreadsheet shows it.
+    pub row: u64,
+}
+
 /// What an import did. `rows` = created + updated + unchanged + duplicates + rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ImportReport {
@@ -145,6 +160,12 @@ pub struct ImportReport {
     pub duplicates: u64,
     /// Rows with errors.
     pub rejected: u64,
+    /// Rows passed over as no records; they are not among `rows`.
+    #[serde(default)]
+    pub skipped: u64,
+    /// Which, as far as they are listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_rows: Vec<SkippedRow>,
     /// Why rows were rejected.
     pub errors: Vec<ReportedFinding>,
     /// What else to look at.
@@ -204,6 +225,8 @@ impl ImportReport {
 
     /// Notes what was said about the file as a whole.
     pub fn note_file(&mut self, summary: &FileSummary) {
+        self.skipped = summary.skipped;
+        self.skipped_rows.clone_from(&summary.skipped_rows);
         for warning in &summary.warnings {
             self.warning(None, 0, warning.clone());
         }

@@ -220,6 +220,16 @@ impl<'a> Book<'a> {
         })
     }
 
+    /// Of a workbook in which a number can be a day: whether it counts them from 1904.
+    pub(crate) fn epoch_1904(&self) -> Option<bool> {
+        match self {
+            Self::Xlsx(book) => Some(book.has_1904_epoch()),
+            Self::Xls(book) => Some(book.has_1904_epoch()),
+            // Dates of an open document are written out; what counts its days is nowhere in a number.
+            Self::Ods(_) | Self::Text(_) => None,
+        }
+    }
+
     pub(crate) fn merges(&mut self, sheet: &str) -> Result<Vec<Merge>, FileRefusal> {
         match self {
             Self::Xlsx(book) => xlsx::merges(book, sheet),

@@ -86,7 +86,7 @@ impl Table {
         }
         header::read_letters(self.lettering, &mut row);
         if self.is_no_record(&row) {
-            judging.told.skipped += 1;
+            judging.told.skip(self.sheet.clone(), row.number);
             return ControlFlow::Continue(());
         }
         self.spans.fill(&mut row);
@@ -97,7 +97,9 @@ impl Table {
         let mut read = row.cells.into_iter().peekable();
         for (column, (_, place)) in self.header.columns.keys().zip(&mut self.cells) {
             while read.next_if(|(at, _)| at < column).is_some() {}
-            *place = read.next_if(|(at, _)| at == column).map_or(RawCell::Empty, |(_, cell)| cell);
+            *place = read
+                .next_if(|(at, _)| at == column)
+                .map_or(RawCell::Empty, |(at, cell)| self.header.read(at, cell));
         }
         let mut judgement = if exported {
             let stated: Vec<_> = self.cells.iter().filter(|(_, cell)| !cell.is_blank()).cloned().collect();

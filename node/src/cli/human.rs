@@ -475,6 +475,7 @@ fn import_text(body: &Json, tongue: Tongue) -> String {
         "{rows} rows: {created} new, {updated} updated, {unchanged} unchanged, {duplicates} duplicate, {rejected} rejected"
     );
     let mut out = format!("{}\n", tongue.pick(&vi, &en));
+    out.push_str(&skipped_text(body, tongue));
     for (list, mark) in [("errors", "✗"), ("warnings", "!")] {
         let found = body.get(list).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         for finding in found.iter().take(50) {
@@ -492,6 +493,28 @@ fn import_text(body: &Json, tongue: Tongue) -> String {
         }
     }
     out
+}
+
+/// Which rows were passed over, so that none is missed.
+fn skipped_text(body: &Json, tongue: Tongue) -> String {
+    let count = body.get("skipped").and_then(Json::as_u64).unwrap_or(0);
+    if count == 0 {
+        return String::new();
+    }
+    let listed = body.get("skipped_rows").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let place = |skipped: &Json| {
+        let row = skipped.get("row").and_then(Json::as_u64).unwrap_or(0);
+        match skipped.get("sheet").and_then(Json::as_str) {
+            Some(sheet) => format!("{sheet} {row}"),
+            None => row.to_string(),
+        }
+    };
+    let places = listed.iter().take(50).map(place).collect::<Vec<_>>().join(", ");
+    let more = if count > 50 { ", …" } else { "" };
+    let vi =
+        format!("Bỏ qua {count} dòng không phải bản ghi (tổng, ghi chú, tiêu đề nhóm): {places}{more}\n");
+    let en = format!("{count} rows passed over as no records (totals, notes, groups): {places}{more}\n");
+    tongue.pick(&vi, &en).to_owned()
 }
 
 #[cfg(test)]

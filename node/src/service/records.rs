@@ -462,6 +462,7 @@ fn import_event(taken: &Taken, actor: &str, at: UnixMillis) -> Option<Event> {
         ("unchanged", number(report.unchanged)),
         ("duplicates", number(report.duplicates)),
         ("rejected", number(report.rejected)),
+        ("skipped", number(report.skipped)),
         ("reasons", Value::Text(reasons.join(","))),
     ];
     let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -133,6 +133,7 @@ fn counts(view: &View, outcome: &Outcome) -> Markup {
         ("unchanged", "Không đổi", "Unchanged"),
         ("duplicates", "Trùng", "Duplicates"),
         ("rejected", "Không nhận", "Rejected"),
+        ("skipped", "Bỏ qua (dòng tổng, ghi chú…)", "Passed over (totals, notes …)"),
     ];
     html! {
         ul.scores {

@@ -303,6 +303,7 @@ fn a_report_is_the_officers_own_sheet_and_can_be_taken_in_again() {
         outcome.status = outcome.status.or(Some(RowStatus::Created));
         annotations.note(&outcome);
     }
+    annotations.note_file(&serde_json::json!({ "skipped_rows": [{ "row": 5 }, { "row": 10 }] }));
     annotate(&path, &record_type(), &annotations, &out, Language::Vi).unwrap();
     let bytes = std::fs::read(&out).unwrap();
     let (summary, rows, raw) = take("r.xlsx", &bytes);
@@ -311,6 +312,7 @@ fn a_report_is_the_officers_own_sheet_and_can_be_taken_in_again() {
     assert!(!format!("{raw:?}").contains("kín"));
     let strings = shared_strings(&bytes);
     assert!(strings.contains("BỊ LOẠI: Số CCCD: Trùng khóa với dòng 6") && strings.contains("Đã nhập mới"));
+    assert!(strings.contains("Bỏ qua: không phải bản ghi"));
     assert!(!strings.contains("kín"), "a C4 cell is not copied");
     // Reported once more, the column stands where it stood.
     annotate(&out, &record_type(), &annotations, &path, Language::Vi).unwrap();

@@ -189,7 +189,29 @@ fn a_row_without_key_is_rejected_unless_it_is_a_total() {
     let text =
         "Họ tên,Ngày sinh,Số CCCD\nCông A,1/1/1980,\nCộng,2,\nCo\u{323}\u{302}ng nhóm,2,\nTổng cộng:,,13\n";
     let (summary, rows, _) = take("a.csv", text.as_bytes());
-    assert_eq!((rows.len(), rows[0].verdict, summary.unwrap().skipped), (1, Verdict::Rejected, 3));
+    assert_eq!((rows.len(), rows[0].verdict), (1, Verdict::Rejected));
+    let summary = summary.unwrap();
+    let skipped: Vec<u64> = summary.skipped_rows.iter().map(|skipped| skipped.row).collect();
+    assert_eq!((summary.skipped, skipped), (3, vec![3, 4, 5]));
+}
+
+/// Goal: no row vanishes: one that could be a record's is named too. Method: a row with one cell that is no key; then
+/// more such rows than are listed.
+#[test]
+fn a_row_that_is_passed_over_is_named_in_the_report() {
+    let text = "Họ tên,Ngày sinh,Số CCCD\nNguyễn Văn A,1/1/1980,033\nTrần B\n,,034\n";
+    let (summary, rows, _) = take("a.csv", text.as_bytes());
+    assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [2, 4]);
+    let mut report = ImportReport::new("a.csv", "dang_vien", Language::Vi);
+    rows.iter().for_each(|row| report.note(row));
+    report.note_file(&summary.unwrap());
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!((&json["rows"], &json["skipped"]), (&2.into(), &1.into()));
+    assert_eq!(json["skipped_rows"], serde_json::json!([{ "row": 3 }]));
+    let mut many = String::from("Họ tên,Số CCCD\n");
+    (0..SKIPPED_LISTED_MAX + 5).for_each(|_| many.push_str("nhóm\n"));
+    let summary = take("a.csv", many.as_bytes()).0.unwrap();
+    assert_eq!((summary.skipped, summary.skipped_rows.len()), (1_005, SKIPPED_LISTED_MAX));
 }
 
 #[test]
@@ -236,5 +258,24 @@ proptest! {
         for (name, content) in [("a.csv", &bytes), ("a.jsonl", &bytes), ("a.xlsx", &book)] {
             let _ = take(name, content);
         }
+    }
+}
+
+/// Goal: what the module's documentation says of headers is so. Method: its own table, title by title.
+#[test]
+fn the_headers_that_are_documented_name_their_fields() {
+    let catalogue = lienthong_proto::catalogue::Catalogue::embedded().unwrap();
+    let members = catalogue.record_type("dang_vien").unwrap();
+    let rows = include_str!("../mod.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+    let mut told = 0;
+    for (field, titles) in rows.filter_map(|row| row.strip_suffix(" |")?.split_once("` | ")) {
+        for title in titles.split(", ") {
+            assert_eq!(field_of(members, title).map(|field| field.name.as_str()), Some(field), "{title}");
+            told += 1;
+        }
+    }
+    assert!(told > 25, "{told}");
+    for title in ["Xã/phường", "Tên xã", "Tên xã/phường", "Tên ĐVHC"] {
+        assert!(lienthong_proto::rules::names_unit(members, title), "{title}");
     }
 }
