@@ -41,7 +41,7 @@ fn names_and_rows_passed_over(data: &Path, dir: &Path) {
         Nguyễn Văn Dân,033075001237,11953,Hồng Châu\n\
         Tổng cộng: 2\n";
     std::fs::write(&file, rows).unwrap();
-    let import = ["import", &file, "--type", "dang_vien"];
+    let import = ["import", &file, "--type", "dang_vien", "--dry-run"];
     let report = node(data, "vi", &[&import[..], &["--json"]].concat());
     let report: Json = serde_json::from_slice(&report.stdout).unwrap();
     assert_eq!(
