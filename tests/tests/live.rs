@@ -3,11 +3,13 @@
 
 use lienthong_hub::pki::Role;
 use lienthong_hub::service::{NewWaiver, Request, SharingRequest, Transfer};
+use lienthong_node::cli::{Export, ExportFormat};
+use lienthong_node::records::Listing;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::value::Value;
 use lienthong_tests::asking::{self, at_hub, at_node};
-use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, day, grant, sheet, who};
-use lienthong_tests::{acknowledged, brisk, make_node, member};
+use lienthong_tests::sharing::{HEAD, HERE, MEMBERS, Shared, THERE, ask, day, grant, sheet, who};
+use lienthong_tests::{acknowledged, brisk, catalogue, make_node, member};
 use serde_json::Value as Json;
 
 /// Goal: a change at a commune comes to the agency's node by itself, proven and signed for by both; a withdrawal too;
@@ -198,4 +200,94 @@ async fn an_agency_enrols_under_a_grant_in_force() {
     agency.close().await;
     let grants = at_node(&shared.node, NodeRequest::Grants { page: Default::default() }).await;
     assert_eq!(grants["rule"], "AGENCY");
+}
+
+/// A sheet of so many members, each of a chi bộ of its own.
+fn many(count: u32) -> String {
+    let row = |n: u32| {
+        let day = lienthong_proto::value::date_text(1_826 + i32::try_from(n % 360).unwrap());
+        format!(
+            "Nguyễn Văn An,{day},Nam,033075{:06},01/02/2000,Chi bộ {n},{HERE},CHIBO,CHINH_THUC,\n",
+            900_000 + n
+        )
+    };
+    (100..100 + count).map(row).fold(HEAD.to_owned(), |text, row| text + &row)
+}
+
+/// Goal: an agency's lists and exports have every record that is not withdrawn, in every format, however its pages fall.
+/// Method: two grants, one of more records than a page of an export has, some of which are withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_withdrawn_cuts_no_list_or_export_short() {
+    let shared = Shared::set().await;
+    let dir = shared.province.dir.path();
+    assert_eq!(asking::import(&shared.node, dir, "dang_vien", &many(518)).await["created"], 518);
+    acknowledged(&shared.node).await.unwrap();
+    shared.granted(&format!("{MEMBERS}units = ['{HERE}']\n")).await;
+    let one = "[[share.only]]\nfield = 'chi_bo'\nis = ['Chi bộ 1']\n";
+    shared.granted(&format!("{MEMBERS}{one}")).await;
+    let agency = shared.agency("agency").await;
+    let listed = async |listing: Listing| {
+        let record_type = "dang_vien".to_owned();
+        at_node(&agency, NodeRequest::Records(RecordsRequest::List { record_type, listing })).await
+    };
+    let all = async |after: Option<String>| {
+        let after = after.map(|after| after.parse().unwrap());
+        listed(Listing { all: true, limit: Some(1_000), after, ..Listing::default() }).await
+    };
+    let count = |body: &Json| body["items"].as_array().map_or(0, Vec::len);
+    asking::until("all of it", async || all(None).await, |body| count(body) == 521).await;
+    for n in (100..130).map(|n| 900_000 + n) {
+        let withdraw = RecordsRequest::Withdraw {
+            record_type: "dang_vien".to_owned(),
+            id: format!("033075{n}"),
+            unit: None,
+            reason: who("nhập nhầm"),
+            author: who("lan"),
+        };
+        let withdrawn = at_node(&shared.node, NodeRequest::Records(withdraw)).await;
+        assert_eq!(withdrawn["changed"], true, "{withdrawn:#}");
+    }
+    let gone = |body: &Json| {
+        let items = body["items"].as_array().unwrap();
+        items.iter().filter(|item| !item["withdrawn"].is_null()).count()
+    };
+    asking::until("what was withdrawn", async || all(None).await, |body| gone(body) == 30).await;
+
+    let mut ids = std::collections::BTreeSet::new();
+    let (mut after, mut pages) = (None, 0);
+    loop {
+        let body = listed(Listing { limit: Some(7), after, ..Listing::default() }).await;
+        let items = body["items"].as_array().unwrap();
+        assert!(gone(&body) == 0 && (items.len() == 7 || body["next"].is_null()), "{body:#}");
+        ids.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        pages += 1;
+        match body["next"].as_str() {
+            Some(next) => after = Some(next.parse().unwrap()),
+            None => break,
+        }
+    }
+    assert_eq!((ids.len(), pages), (491, 71));
+
+    let exported = async |format: ExportFormat| {
+        let export = Export { record_type: "dang_vien".to_owned(), format, ..Export::default() };
+        let mut bytes = Vec::new();
+        let ask = async |request| {
+            let request = NodeRequest::Records(request);
+            Ok(std::sync::Arc::clone(&agency).execute(request, std::sync::Arc::new(|_| {})).await)
+        };
+        let answer = export.write_to(&mut bytes, &catalogue().unwrap(), ask).await.unwrap();
+        assert_eq!((answer.exit, &answer.body["records"]), (0, &491.into()), "{}", answer.body);
+        bytes
+    };
+    let text = String::from_utf8(exported(ExportFormat::Jsonl).await).unwrap();
+    let id = |line: &str| serde_json::from_str::<Json>(line).unwrap()["id"].as_str().unwrap().to_owned();
+    assert_eq!(text.lines().map(id).collect::<std::collections::BTreeSet<_>>(), ids);
+    let text = String::from_utf8(exported(ExportFormat::Csv).await).unwrap();
+    assert!(text.lines().count() == 492 && ids.iter().all(|id| text.contains(id)));
+    let book = std::io::Cursor::new(exported(ExportFormat::Xlsx).await);
+    let mut book: calamine::Xlsx<_> = calamine::Reader::new(book).unwrap();
+    let range = calamine::Reader::worksheet_range_at(&mut book, 0).unwrap().unwrap();
+    let cells: std::collections::BTreeSet<String> = range.rows().map(|row| row[0].to_string()).collect();
+    assert!(range.rows().count() >= 492 && ids.is_subset(&cells));
+    agency.close().await;
 }

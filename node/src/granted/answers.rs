@@ -68,12 +68,10 @@ impl Views {
         let inner = self.inner.lock();
         let mut items: Vec<(RecordId, Json)> = Vec::new();
         for (number, known) in &inner.grants {
-            let page = known.view.tables.page(catalogue, record_type, listing.after, limit + 1);
+            let page = known.view.tables.page(catalogue, record_type, listing, limit + 1);
             items.extend(page.into_iter().filter_map(|(id, mut record)| {
-                // One that was withdrawn is no part of the shared dataset.
-                let shown = listing.all || record.get("withdrawn").is_none_or(Json::is_null);
                 record.as_object_mut()?.insert("grant".to_owned(), (*number).into());
-                shown.then_some((id, record))
+                Some((id, record))
             }));
         }
         items.sort_by_key(|(id, _)| *id);

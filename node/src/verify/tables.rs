@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::dataset::{EntryAt, Record, RecordState, Source};
 use crate::log::FramePosition;
+use crate::records::Listing;
 
 /// What is known of a record.
 #[derive(Debug, Default)]
@@ -82,19 +83,21 @@ impl Tables {
         tables
     }
 
-    /// The records of a type behind `after`, at most `limit`, those that left aside.
+    /// The records of a type behind `listing.after`, at most `limit`: those that left aside, and those that were
+    /// withdrawn too unless `listing.all` wants them. Only what is listed counts against the limit.
     #[must_use]
     pub fn page(
         &self,
         catalogue: &Catalogue,
         record_type: &str,
-        after: Option<RecordId>,
+        listing: &Listing,
         limit: usize,
     ) -> Vec<(RecordId, Json)> {
+        let after = listing.after;
         let first = (record_type.to_owned(), after.unwrap_or(RecordId([0; 16])));
         let found = self.0.range(first..).take_while(|((found, _), _)| found == record_type);
         let found = found.filter(|((_, id), record)| record.left.is_none() && Some(*id) != after);
-        let shown = found.take(limit);
+        let shown = found.filter(|(_, record)| listing.all || !record.state.standing().withdrawn).take(limit);
         shown.map(|((_, id), record)| (*id, record.to_json(catalogue, record_type, *id))).collect()
     }
 
