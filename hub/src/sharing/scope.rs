@@ -143,8 +143,8 @@ impl<'a> Scope<'a> {
                 erased: 0,
             }));
         };
-        let hidden =
-            change.writes.iter().filter(|write| !share.opens(&write.path) && !share.refers(&write.path));
+        let opens = self.opener(share);
+        let hidden = change.writes.iter().filter(|write| !opens(&write.path) && !share.refers(&write.path));
         let withheld: BTreeSet<&str> = hidden
             .filter_map(|write| write.path.split('/').next())
             .filter(|name| !name.starts_with('_'))
@@ -154,13 +154,19 @@ impl<'a> Scope<'a> {
             bare.filter(|part| erased.contains(&part.commitment())).count()
         });
         Ok(Some(Shown {
-            entry: Bytes(entry.redact(|path| share.opens(path))),
+            entry: Bytes(entry.redact(opens)),
             leaf,
             record: Some(self.pseudonym(&change.record_type, change.record)),
             withheld: withheld.into_iter().map(str::to_owned).collect(),
             refers: self.referred(share, &change.writes),
             erased: u32::try_from(gone).unwrap_or(u32::MAX),
         }))
+    }
+
+    /// What a share opens; items whose key it hides stay shut, whatever an older grant says.
+    fn opener<'s>(&self, share: &'s Share) -> impl Fn(&str) -> bool + use<'s, 'a> {
+        let declared = self.hub.catalogue.record_type(&share.record_type);
+        move |path| share.opens(path) && declared.is_none_or(|declared| share.shows_key_of(declared, path))
     }
 
     fn share_of(&self, entry: &Entry<'_>) -> Option<(usize, &'a Share)> {

@@ -179,6 +179,16 @@ pub enum GrantError {
         "{0}: mức trần chỉ đến C2; trường C3 phải ghi tên từng trường theo văn bản yêu cầu · {0}: a ceiling goes up to C2; a C3 field is named one by one, by signed request"
     )]
     Ceiling(String),
+    /// What an item is known by would stay hidden, and its mark be told.
+    #[error(
+        "{0}: các mục {1} mang dấu vết của {2}: hãy cấp cả {2}, hoặc không cấp gì của {1} · {0}: items of {1} carry a mark made of {2}: grant {2} as well, or nothing of {1}"
+    )]
+    ItemKey(String, String, String),
+    /// A condition on what names another record.
+    #[error(
+        "trường {1} của {0} trỏ tới bản ghi khác: không dùng làm điều kiện được, vì phải ghi mã nội bộ vào giấy; hãy chọn trường khác · field {1} of {0} names another record: it cannot be a condition, which would put an internal id into the terms; choose another field"
+    )]
+    Reference(String, String),
     /// Nothing of it would be opened.
     #[error("loại {0} không mở trường nào · type {0} opens no field")]
     Nothing(String),
@@ -278,11 +288,18 @@ impl ShareFile {
         if share.fields.is_empty() {
             return Err(GrantError::Nothing(name.clone()));
         }
+        for items in declared.fields.iter().filter(|field| share.opens_any_of(field)) {
+            let mut keys = items.item_key.iter().map(|key| format!("{}/{key}", items.name));
+            if let Some(hidden) = keys.find(|path| !share.fields.contains(path)) {
+                return Err(GrantError::ItemKey(name.clone(), items.name.clone(), hidden));
+            }
+        }
         for condition in &share.only {
-            let known =
-                declared.fields.iter().any(|field| field.name == condition.field && field.class < Class::C4);
-            if !known {
-                return Err(GrantError::Field(name.clone(), condition.field.clone()));
+            let mut fields = declared.fields.iter();
+            let known = fields.find(|field| field.name == condition.field && field.class < Class::C4);
+            let missing = || GrantError::Field(name.clone(), condition.field.clone());
+            if known.ok_or_else(missing)?.member_kind() == FieldKind::Reference {
+                return Err(GrantError::Reference(name.clone(), condition.field.clone()));
             }
             if condition.is.is_empty() && condition.from.is_none() && condition.until.is_none() {
                 return Err(GrantError::Extent("only"));
@@ -313,9 +330,27 @@ impl Share {
         if references { &mut self.references } else { &mut self.fields }.insert(path);
     }
 
+    fn opens_any_of(&self, items: &Field) -> bool {
+        let mut granted = self.fields.iter().chain(&self.references);
+        granted.any(|path| path.split_once('/').is_some_and(|(head, _)| head == items.name))
+    }
+
+    /// Whether an item's path may be seen: the items' key is in it, hashed, and what it is made of can be guessed. Of what
+    /// is no item, always.
+    #[must_use]
+    pub fn shows_key_of(&self, declared: &RecordType, wanted: &str) -> bool {
+        let Some((head, _)) = wanted.split_once('/').filter(|_| !wanted.starts_with('_')) else {
+            return true;
+        };
+        let items = declared.fields.iter().find(|field| field.name == head);
+        let key = items.map_or(&[][..], |items| &items.item_key);
+        key.iter().all(|key| self.fields.contains(&format!("{head}/{key}")))
+    }
+
     /// Whether a change's register or fact of this path leaves with the change.
     ///
-    /// The record's id, what leads to other records by their ids, and reasons in free words never do.
+    /// The record's id, what leads to other records by their ids, and reasons in free words never do, but for the reason of a
+    /// withdrawal: it stands in one value with what the withdrawal had seen, without which nobody can tell what it took.
     #[must_use]
     pub fn opens(&self, wanted: &str) -> bool {
         if wanted.starts_with('_') {

@@ -44,6 +44,9 @@ fn what_cannot_be_is_refused() {
     assert!(matches!(error("[[share]]\ntype = 'don_thu'\nfields = ['nguoi_gui']\n"), GrantError::Never(..)));
     assert!(matches!(error("[[share]]\ntype = 'don_thu'\nfields = ['x']\n"), GrantError::Field(..)));
     assert!(matches!(error("[[share]]\ntype = 'don_thu'\n"), GrantError::Nothing(_)));
+    let case =
+        "[[share]]\ntype = 'dau_hieu'\nceiling = 'C1'\n[[share.only]]\nfield = 'cuoc_id'\nis = ['x']\n";
+    assert!(matches!(error(case), GrantError::Reference(_, field) if field == "cuoc_id"));
     let twice = "[[share]]\ntype = 'don_thu'\nceiling = 'C1'\n".repeat(2);
     assert!(matches!(error(&twice), GrantError::Type(_)));
     assert!(matches!(error("colour = 1\n"), GrantError::Form(_)));
@@ -54,6 +57,30 @@ fn what_cannot_be_is_refused() {
     assert_eq!(terms(&format!("{long}{share}")), Err(GrantError::Days));
     let nameless = HEAD.replace("đối chiếu", " ");
     assert_eq!(terms(&format!("{nameless}{share}")), Err(GrantError::Extent("purpose")));
+}
+
+/// Goal: nothing of an item is opened whose key is not: its path has the key's hash, which a name can be guessed from.
+#[test]
+fn an_item_is_opened_with_its_key_or_not_at_all() {
+    let team = |fields: &str| shares(&format!("[[share]]\ntype = 'cuoc_kiem_tra'\nfields = [{fields}]\n"));
+    let refused = team("'ma_cuoc', 'thanh_vien_doan/vai_tro'").unwrap_err();
+    assert!(
+        matches!(&refused, GrantError::ItemKey(_, items, key) if items == "thanh_vien_doan" && key == "thanh_vien_doan/thanh_vien")
+    );
+    let training = "[[share]]\ntype = 'can_bo'\nfields = ['boi_duong/khoa']\n";
+    assert!(matches!(shares(training), Err(GrantError::ItemKey(..))), "half of a key is none");
+    let with_key = team("'thanh_vien_doan/vai_tro', 'thanh_vien_doan/thanh_vien'").unwrap();
+    let share = with_key.share("cuoc_kiem_tra").unwrap();
+    assert!(share.opens("thanh_vien_doan/1/vai_tro") && !share.opens("thanh_vien_doan/1/tu"));
+    // Terms of before that was refused.
+    let declared = Catalogue::embedded().unwrap().record_type("cuoc_kiem_tra").unwrap();
+    assert!(share.shows_key_of(declared, "thanh_vien_doan/1/vai_tro"));
+    let mut older = share.clone();
+    older.fields.remove("thanh_vien_doan/thanh_vien");
+    for path in ["thanh_vien_doan/1/vai_tro", "thanh_vien_doan/1/_gone"] {
+        assert!(older.opens(path) && !older.shows_key_of(declared, path), "{path}");
+    }
+    assert!(older.shows_key_of(declared, "ma_cuoc") && older.shows_key_of(declared, "_type"));
 }
 
 #[test]
