@@ -36,6 +36,9 @@ const FORBIDDEN: [&str; 4] = ["CANARYSENDERONE", "CANARYPHONETWO", "CANARYSENDER
 /// What is stored and shown to who may see it, and told to nobody else.
 const KEPT: [&str; 3] = ["CANARYSUBJECT", "CANARYBODY", "CANARYNUMBER"];
 
+/// The reason of a withdrawal: in the logs; with the record where that was shared before, and nowhere else.
+const REASON: &str = "CANARYREASON";
+
 /// Everything the programs say of themselves, traces at their most talkative.
 #[derive(Clone, Default)]
 struct Said(Arc<Mutex<Vec<u8>>>);
@@ -376,6 +379,22 @@ impl Coop {
         node
     }
 
+    /// One is taken back before anything is shared: its reason concerns no agency.
+    async fn withdrawn(&self) {
+        let listing = Listing { limit: Some(1), ..Listing::default() };
+        let list = RecordsRequest::List { record_type: "dang_vien".to_owned(), listing };
+        let first = at_node(&self.shared.node, Request::Records(list)).await["items"][0]["id"].clone();
+        let withdraw = RecordsRequest::Withdraw {
+            record_type: "dang_vien".to_owned(),
+            id: first.as_str().unwrap().to_owned(),
+            unit: None,
+            reason: REASON.to_owned(),
+            author: who("lan"),
+        };
+        let withdrawn = at_node(&self.shared.node, Request::Records(withdraw)).await;
+        assert_eq!(withdrawn["withdrawn"]["reason"], REASON, "{withdrawn:#}");
+    }
+
     /// A grant of every type up to a class.
     async fn granted(&self, ceiling: Class) -> u64 {
         let share =
@@ -469,6 +488,7 @@ async fn t46_t47_t48_each_field_has_a_canary_that_is_only_where_it_may_be() {
     coop.by_inbox().await;
     let smuggler = coop.smuggled().await;
     coop.looked_for().await;
+    coop.withdrawn().await;
     let node = Arc::clone(&coop.shared.node);
     let hub = Arc::clone(coop.shared.hub());
     at_node(&node, Request::LogTally { actor: who("lan") }).await;
@@ -486,6 +506,8 @@ async fn t46_t47_t48_each_field_has_a_canary_that_is_only_where_it_may_be() {
     coop.aviary.only("the ledger", &at_province, Canary::may_be_stored);
     let answered = coop.aviary.found_in(&coop.answers);
     coop.aviary.only("answers", &answered, Canary::may_be_told);
+    assert!(has(&in_clear(node.replica.reader()), REASON) && has(&in_clear(&hub.reader), REASON));
+    assert!(!has(watched(&hub, &node).as_bytes(), REASON));
     coop.aviary.only("what is watched", &coop.aviary.found_in(watched(&hub, &node).as_bytes()), |_| false);
 
     shared_as_granted(&coop).await;
@@ -511,6 +533,7 @@ async fn t46_t47_t48_each_field_has_a_canary_that_is_only_where_it_may_be() {
     let kept = |canary: &Canary| ["page", "inbox"].contains(&canary.door) && canary.may_be_told();
     coop.only_below(&node.data, |canary| canary.may_be_stored() || kept(canary));
     coop.only_below(&coop.shared.path("inbox"), kept);
+    assert!(!has(&said.0.lock(), REASON));
     for bytes in unwrapped(&said.0.lock()) {
         coop.aviary.only("traces", &coop.aviary.found_in(&bytes), |_| false);
     }
@@ -528,7 +551,9 @@ async fn shared_as_granted(coop: &Coop) {
     let bundle = shared.bundle(grant, "bundle").await;
     let sealed = std::fs::read(&bundle).unwrap();
     coop.aviary.only("a sealed bundle", &coop.aviary.found_in(&sealed), |_| false);
-    let found = in_lines(coop, opened(&bundle, &shared.identity).as_bytes());
+    let lines = opened(&bundle, &shared.identity);
+    assert!(!in_clear_lines(lines.as_bytes()).iter().any(|bytes| has(bytes, REASON)));
+    let found = in_lines(coop, lines.as_bytes());
     coop.aviary.only("the bundle", &found, under(Class::C2));
     assert!(found.len() > 300, "the bundle shows what it may: {}", found.len());
     let verified = shared.verified(&bundle).await.unwrap();
@@ -556,6 +581,7 @@ async fn shared_as_granted(coop: &Coop) {
     agency.close().await;
     let folder = shared.path("agency");
     walk(&folder, &mut |path, bytes| {
+        assert!(!in_clear_lines(bytes).iter().any(|bytes| has(bytes, REASON)), "{}", path.display());
         let found = in_lines(coop, bytes);
         coop.aviary.only(&path.display().to_string(), &found, under(Class::C1));
     });
@@ -567,6 +593,11 @@ async fn shared_as_granted(coop: &Coop) {
     let found = in_lines(coop, &listener.tap.heard());
     coop.aviary.only("the line", &found, under(Class::C1));
     assert!(found.len() > 200, "the line has what it may: {}", found.len());
+}
+
+/// The bytes of the lines of a bundle or delivery, as they are and decoded.
+fn in_clear_lines(lines: &[u8]) -> Vec<Vec<u8>> {
+    unwrapped(lines).into_iter().flat_map(|bytes| [legible(&bytes), bytes]).collect()
 }
 
 /// What stands in the lines of a bundle or delivery, entries opened.

@@ -375,3 +375,39 @@ async fn p11_a_withdrawal_that_claims_the_future_is_kept_apart() {
     assert_eq!(judge(saw(own, 0)), Judgement::Verdict(Verdict::Applied));
     assert_eq!(judge(Value::Null), Judgement::Verdict(Verdict::Applied));
 }
+
+/// Goal: a reason goes where the record was shared: one that names somebody is warned of, one that is marked classified is
+/// not taken at all, at the node and at the province.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_is_looked_through_like_the_text_of_a_letter() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let node = make_node(&hub, &address, &dir.path().join("node"), UNIT).await.unwrap();
+    node.start_sync(brisk());
+    let people = (1..=4).map(|number| person(number, "Nguyễn Văn An")).collect();
+    assert_eq!(at_node(&node, put(people)).await.body["created"], 4);
+    acknowledged(&node).await.unwrap();
+    let quiet = at_node(&node, withdraw("033075000001", "nhập nhầm")).await;
+    assert_eq!((quiet.exit, quiet.body.get("warnings")), (0, None), "{}", quiet.body);
+    for (id, reason) in
+        [("033075000002", "theo người tố cáo Trần Văn Tố"), ("033075000003", "đã gọi 0912 345 678")]
+    {
+        let told = at_node(&node, withdraw(id, reason)).await;
+        assert_eq!(
+            (told.exit, &told.body["warnings"][0]["rule"]),
+            (0, &json!("SENDER_LIKE")),
+            "{}",
+            told.body
+        );
+    }
+    let marked = "theo công văn số 12 (Mật)";
+    let size = node.replica.head().borrow().size;
+    let refused = at_node(&node, withdraw("033075000004", marked)).await;
+    assert_eq!((refused.exit, &refused.body["rule"]), (1, &json!("CLASSIFIED")), "{}", refused.body);
+    assert_eq!(node.replica.head().borrow().size, size, "nothing of it is kept");
+    let size = hub.head().size;
+    let refused = at_hub(&hub, withdraw("033075000004", marked)).await;
+    assert_eq!((refused.exit, &refused.body["rule"]), (1, &json!("CLASSIFIED")), "{}", refused.body);
+    assert_eq!(hub.head().size, size);
+    node.close().await;
+    hub.close().await;
+}

@@ -101,7 +101,8 @@ pub fn record_schemas(catalogue: &Catalogue) -> Map<String, Json> {
         "sources": list(object(json!({ "replica": id, "sequence": count }))),
     });
     let withdrawn = json!({ "reason": text, "at": time, "author": text, "unit": text });
-    let more = json!({ "withdrawn": object(withdrawn), "merged_into": id, "merged": list(id.clone()) });
+    let warned = list(object(json!({ "rule": text, "message": text })));
+    let more = json!({ "withdrawn": object(withdrawn), "warnings": warned, "merged_into": id, "merged": list(id.clone()) });
     let record = with(object(record), more);
     let severity = json!({ "type": "string", "enum": ["error", "warning"] });
     let defect = object(json!({

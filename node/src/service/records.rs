@@ -8,7 +8,7 @@ use lienthong_proto::catalogue::{Catalogue, RecordType};
 use lienthong_proto::change::path;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
-use lienthong_proto::rules::UnitScope;
+use lienthong_proto::rules::{UnitScope, is_marked_classified, names_a_sender};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::WithdrawalError;
@@ -27,6 +27,9 @@ use crate::observe::Captures;
 use crate::quality::{Keeper, defect_json, waiver_json};
 use crate::records::{Listing, Records};
 use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written, preview};
+
+/// What is said of a withdrawal whose reason looks like somebody.
+const REASON_TELLS: &str = "lý do có vẻ nêu người gửi đơn (họ tên, điện thoại hoặc số CCCD), mà lý do đi theo bản ghi tới cơ quan được chia sẻ: báo tỉnh, và lần sau ghi lý do không nêu ai · the reason seems to name the sender (name, phone or citizen number), and it goes with a shared record to agencies: tell the province, and name nobody in reasons";
 
 /// What a replica can be asked of its records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -278,6 +281,13 @@ impl RecordsService<'_> {
         reason: String,
         author: String,
     ) -> Result<Answer, Answer> {
+        if is_marked_classified(&reason) {
+            return Err(Answer::refused(
+                "CLASSIFIED",
+                "lý do mang dấu độ mật: ghi lý do không có nội dung mật, chỉ nêu số văn bản · the reason carries a secrecy mark: give one without classified content, only the document's number",
+            ));
+        }
+        let tells = names_a_sender(&reason);
         let records = self.of(unit);
         let record = records.get(declared, id).map_err(Answer::failed)?.ok_or_else(missing)?;
         self.owned(&record)?;
@@ -306,6 +316,12 @@ impl RecordsService<'_> {
         let mut body = record.ok_or_else(missing)?.to_json();
         if let Some(fields) = body.as_object_mut() {
             fields.insert("changed".to_owned(), (written.outcome != Outcome::Unchanged).into());
+            if tells {
+                fields.insert(
+                    "warnings".to_owned(),
+                    json!([{ "rule": "SENDER_LIKE", "message": REASON_TELLS }]),
+                );
+            }
         }
         Ok(Answer::done(body))
     }

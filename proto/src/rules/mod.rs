@@ -11,6 +11,7 @@ mod field;
 mod forms;
 mod numbers;
 mod row;
+mod secrecy;
 mod sender;
 #[cfg(test)]
 mod tests;
@@ -23,5 +24,6 @@ pub use entering::may_not_enter;
 pub use forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 pub use numbers::{parse_integer, parse_money};
 pub use row::{JudgeContext, UnitScope, judge_row};
+pub use secrecy::is_marked_classified;
 pub use sender::names_a_sender;
 pub use units::{UNIT_NAME, names_unit, unit_fault};

@@ -1,0 +1,37 @@
+//! Marks of secrecy in free words: what is classified does not enter the system.
+
+/// What stands alone where a paper is marked.
+const MARKS: [&str; 5] = ["mật", "tối mật", "tuyệt mật", "văn bản mật", "tài liệu mật"];
+/// What is a mark wherever it stands.
+const ANYWHERE: [&str; 2] = ["tối mật", "tuyệt mật"];
+
+/// Whether a text says of itself that it is classified: by a mark that stands alone, between brackets or behind a colon, or
+/// by a higher one anywhere. The word within others (“bí mật”, “bảo mật”) is none.
+#[must_use]
+pub fn is_marked_classified(text: &str) -> bool {
+    let text = crate::text::normalise(text).to_lowercase();
+    let mut parts = text.split(|c: char| !c.is_alphanumeric() && c != ' ').map(str::trim);
+    parts.any(|part| MARKS.contains(&part) || ANYWHERE.iter().any(|mark| part.contains(mark)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_marked_classified;
+
+    #[test]
+    fn marks_are_found_and_ordinary_words_are_none() {
+        for text in [
+            "Mật",
+            "theo công văn 12 (MẬT)",
+            "độ mật: Tối mật",
+            "bản tuyệt mật số 3",
+            "nhập nhầm – tài liệu mật",
+        ] {
+            assert!(is_marked_classified(text), "{text}");
+        }
+        for text in ["lộ bí mật công tác", "nhập nhầm, mất hồ sơ", "yêu cầu bảo mật", "mật độ dân cư", ""]
+        {
+            assert!(!is_marked_classified(text), "{text}");
+        }
+    }
+}
