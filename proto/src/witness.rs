@@ -19,6 +19,8 @@ pub const WITNESS: &str = "witness";
 pub const POLICY: &str = "witness_policy";
 /// Witnesses a policy may name: with the ledger's own line, a note has 16.
 pub const WITNESSES_MAX: usize = 15;
+/// A policy of fewer is said to be weak: a few who agree could sign two ledgers.
+pub const WITNESSES_FEW: usize = 5;
 /// A checkpoint that was witnessed longer ago is not fresh.
 pub const FRESH_MILLIS: u64 = 24 * 3_600 * 1_000;
 

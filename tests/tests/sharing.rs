@@ -283,3 +283,48 @@ async fn p9_grants_are_proposed_approved_and_handed_over_at_the_pages() {
     assert_eq!(operator.fill(&grant_page, &bundle, &[]).await.status, 422);
     assert_eq!(operator.get("/sharing/grants/999999").await.status, 404);
 }
+
+/// Goal: before anybody outside the hub witnesses its ledger nothing is handed over under the hub's own signature, whatever
+/// is granted; once somebody does, it is, and that so few do is said to whoever takes the policy. Method: a commune that is
+/// enrolled and has not connected yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_witness_nothing_is_handed_over() {
+    let province = Province::set().await.unwrap();
+    let (hub, dir) = (Arc::clone(&province.hub), province.dir.path().to_owned());
+    let node = make_node(&hub, &province.address, &dir.join("here"), HERE).await.unwrap();
+    let (identity, _) = Identity::generate().unwrap();
+    let agency = SharingRequest::AgencyAdd {
+        code: "TTT".parse().unwrap(),
+        name: None,
+        contact: None,
+        key: Some(identity.recipient().to_string()),
+        actor: who("minh"),
+    };
+    ask(&hub, agency).await;
+    let propose = SharingRequest::GrantPropose { text: grant(MEMBERS), actor: who("minh") };
+    let grant = ask(&hub, propose).await["number"].as_u64().unwrap();
+    ask(&hub, SharingRequest::GrantApprove { number: grant, actor: who("hoa") }).await;
+    let bundle = async |name: &str| {
+        let out = dir.join(name);
+        let answer = ask(&hub, SharingRequest::Bundle { grant, out: out.clone(), actor: who("minh") }).await;
+        (answer, out.exists())
+    };
+    let (refused, there) = bundle("early").await;
+    assert!(refused["error"].as_str().unwrap().contains("too few witnesses") && !there, "{refused:#}");
+    let policy = ask(&hub, SharingRequest::LedgerPolicy).await;
+    assert!(policy["policy"].as_str().unwrap().contains("\n# chưa có nhân chứng"), "{policy:#}");
+    node.start_sync(brisk());
+    let named = async || bundle("later").await.0;
+    asking::until("there is a witness", named, |answer| answer["access"].is_u64()).await;
+    let policy = ask(&hub, SharingRequest::LedgerPolicy).await;
+    let weak: Vec<&str> = policy["weak"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert!(
+        weak.len() == 2 && weak[0].contains("only 1 witnesses") && weak[1].contains("from outside"),
+        "{weak:?}"
+    );
+    let text = policy["policy"].as_str().unwrap();
+    assert!(weak.iter().all(|weak| text.contains(&format!("\n# {weak}"))), "{text}");
+    Trust::parse(text).unwrap();
+    node.close().await;
+    hub.close().await;
+}

@@ -14,12 +14,14 @@ use lienthong_proto::receipt_key::ReceiptKey;
 use lienthong_proto::text::normalise;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
+use lienthong_proto::witness::WITNESSES_FEW;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::waivers::reason_of;
 use crate::app::Hub;
 use crate::ledger::{AGENCY, Agency, Done, Grant, GrantState};
+use crate::pki::Role;
 
 /// Characters of an agency's name or contact.
 const NAME_MAX: usize = 200;
@@ -204,7 +206,10 @@ impl Hub {
             SharingRequest::ReceiptAdd { text, actor } => self.receipt_add(&text, &actor).await,
             SharingRequest::LedgerPolicy => {
                 let policy = self.policy().map_err(Answer::failed)?.to_text();
-                Ok(Answer::done(json!({ "policy": policy + &self.receipt_spans() })))
+                let weak = self.weak_policy();
+                let remark = weak.iter().map(|weak| format!("# {weak}\n")).collect::<String>();
+                let policy = policy + &self.receipt_spans() + &remark;
+                Ok(Answer::done(json!({ "policy": policy, "weak": weak })))
             }
         }
     }
@@ -228,6 +233,28 @@ impl Hub {
         Ok(further.fold(trust, |trust, (number, key): (u32, _)| {
             trust.with_cosigner(&format!("receipts-{number}"), key.verifier.clone())
         }))
+    }
+
+    /// Why the witnesses in force prove less than they should, as `vi · en`; a remark of the policy, so that its reader is told
+    /// too.
+    fn weak_policy(&self) -> Vec<String> {
+        let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+        let Some((_, policy)) = witnesses.policy_at(u64::MAX) else {
+            return vec![
+                "chưa có nhân chứng: chưa giao được gì · there is no witness yet: nothing is handed over"
+                    .to_owned(),
+            ];
+        };
+        let counted = policy.witnesses();
+        let agencies = self.registry.list().into_iter().filter(|enrolled| enrolled.role == Role::Auditor);
+        let keys: Vec<_> = agencies.filter_map(|agency| witnesses.keys.get(&agency.replica)).collect();
+        let outside = counted.iter().any(|witness| keys.iter().any(|key| key.verifier == *witness));
+        let few = (counted.len() < WITNESSES_FEW).then(|| {
+            let number = counted.len();
+            format!("chỉ có {number} nhân chứng: nên có ít nhất {WITNESSES_FEW} · only {number} witnesses: there should be at least {WITNESSES_FEW}")
+        });
+        let within = (!outside).then(|| "không có nhân chứng nào ngoài các đơn vị của tỉnh: nên có máy của một cơ quan nhận dữ liệu · no witness from outside the province's own units: a receiving agency's node should be one".to_owned());
+        few.into_iter().chain(within).collect()
     }
 
     /// For people: the span of each further key of receipts, as remarks of a policy. A verifier reads it in the ledger.

@@ -193,13 +193,12 @@ impl Hub {
     }
 
     /// The checkpoint a bundle stands under: witnessed. One is asked for now; where too few witnesses answer, the last
-    /// one does, if it is of the last day. A ledger that never had a witness stands under its own signature alone.
+    /// one does, if it is of the last day. Under a ledger that has no witness yet nothing is handed over.
     pub(super) async fn cut(&self) -> Result<Cut, SharingError> {
         let wanted = self.head().size;
         let closed = self.close_round().await.map_err(|error| SharingError::Round(error.to_string()))?;
         if self.committer.books().read().witnesses.policies.is_empty() {
-            let head = self.head();
-            return Ok(Cut { head, note: self.ledger_checkpoint_at(head)? });
+            return Err(SharingError::Unwitnessed);
         }
         if closed.is_some_and(|checkpoint| checkpoint.size >= wanted) {
             let mut reached = self.rounds.reached();
