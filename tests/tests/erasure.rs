@@ -470,6 +470,7 @@ async fn t49_bundles_hold_and_receivers_are_told() {
             assert_eq!(second["valid"], true, "{second:#}");
         }
     }
+    bundle_in_words(&place, &after, &policy, &key);
     let number = place.done(&["erase", "list"], "hub").await.unwrap()["items"][0]["number"].to_string();
     place.done(&["erase", "notice", &number, "--grant", &grant, "--out", &notice], "hub").await.unwrap();
     let arguments = verify(&notice);
@@ -477,8 +478,94 @@ async fn t49_bundles_hold_and_receivers_are_told() {
     let told = place.done(&arguments, "agency").await.unwrap();
     assert_eq!((&told["notice"]["order"], &told["notice"]["fields"]), (&json!("12/QĐ"), &json!(["ho_ten"])));
     assert!(!told.to_string().contains("033070000001"), "{told:#}");
+    assert_eq!(told["anchored"], true);
+    for (lang, trust, wanted) in [
+        ("vi", Some(&policy), ["✓ Thông báo xóa theo lệnh 12/QĐ", "do sổ cái của tỉnh ký"]),
+        ("en", Some(&policy), ["✓ A notice of erasure by order 12/QĐ", "signed by the province's ledger"]),
+        ("vi", None, ["~ Thông báo xóa theo lệnh 12/QĐ", "chưa neo vào chính sách tin cậy"]),
+        ("en", None, ["~ A notice of erasure by order 12/QĐ", "not anchored in a trust policy"]),
+    ] {
+        let said = words_of(&place, &notice, (trust.map(String::as_str), &key), lang, &[]);
+        assert!(wanted.iter().all(|wanted| said.contains(wanted)) && said.contains("ho_ten"), "{said}");
+    }
     let listed = place.done(&["erase", "list"], "hub").await.unwrap();
     assert_eq!(listed["items"][0]["notices"][0]["grant"].to_string(), grant);
+}
+
+/// What `verify` says to people, at the machine of a node that is enrolled.
+fn words_of(
+    place: &HubPlace,
+    file: &str,
+    (trust, key): (Option<&str>, &str),
+    lang: &str,
+    more: &[&str],
+) -> String {
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(["as-node", "verify", file, "--key", key, "--lang", lang]).args(more);
+    command.args(trust.into_iter().flat_map(|trust| ["--trust", trust]));
+    let output = command.arg("--data").arg(place.path("node")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What is said of a bundle in either language: with a policy that it holds, without one that it is consistent and not
+/// anchored, and never more; its tables in each format.
+fn bundle_in_words(place: &HubPlace, bundle: &str, policy: &str, key: &str) {
+    for (lang, trust, first, said, never) in [
+        ("vi", Some(policy), "✓ Gói hợp lệ: ", ["nhân chứng đã ký: ", "bị xóa theo lệnh 12/QĐ"], "chưa neo"),
+        (
+            "en",
+            Some(policy),
+            "✓ The bundle holds: ",
+            ["cosigned by: ", "erased by order 12/QĐ"],
+            "not anchored",
+        ),
+        ("vi", None, "~ Gói nhất quán, chưa neo: ", ["Nhân chứng không được xét", "--trust"], "✓"),
+        (
+            "en",
+            None,
+            "~ The bundle is consistent, not anchored: ",
+            ["Witnesses were not looked at", "--trust"],
+            "✓",
+        ),
+    ] {
+        let text = words_of(place, bundle, (trust, key), lang, &[]);
+        assert!(text.starts_with(first) && said.iter().all(|said| text.contains(said)), "{text}");
+        assert!(!text.contains(never), "{text}");
+        // Who wrote how much of it, what is only counted, what is withheld, and what rests on the hub's word.
+        let rest: [&str; 4] = match lang {
+            "vi" => ["thay đổi, mở ", "chỉ đếm ", "trường không được cấp", "Theo lời máy chủ tỉnh"],
+            _ => ["changes, ", "only counted", "fields that are not granted", "By the hub's word"],
+        };
+        assert!(rest.iter().all(|said| text.contains(said)), "{text}");
+    }
+    let mut ids: Vec<std::collections::BTreeSet<String>> = Vec::new();
+    for format in ["jsonl", "csv", "xlsx"] {
+        let folder = place.path(&format!("tables-{format}"));
+        let more = ["--export", folder.to_str().unwrap(), "--format", format];
+        let text = words_of(place, bundle, (Some(policy), key), "en", &more);
+        let path = folder.join(format!("dang_vien.{format}"));
+        assert!(text.contains(path.to_str().unwrap()), "{text}");
+        ids.push(match format {
+            "jsonl" => {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let id = |line: &str| {
+                    serde_json::from_str::<Json>(line).unwrap()["id"].as_str().unwrap().to_owned()
+                };
+                text.lines().map(id).collect()
+            }
+            "csv" => {
+                let text = std::fs::read_to_string(&path).unwrap();
+                text.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+            }
+            _ => {
+                let mut book: calamine::Xlsx<_> = calamine::open_workbook(&path).unwrap();
+                let range = calamine::Reader::worksheet_range_at(&mut book, 0).unwrap().unwrap();
+                range.rows().map(|row| row[0].to_string()).filter(|cell| cell.len() == 32).collect()
+            }
+        });
+    }
+    assert!(!ids[0].is_empty() && ids.iter().all(|found| *found == ids[0]), "{ids:?}");
 }
 
 /// An order about the first member, as the file's text.

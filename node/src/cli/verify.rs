@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::disclosure::{ErasureNotice, Trust};
+use lienthong_proto::disclosure::Trust;
 use lienthong_proto::note::{Algorithm, Verifier};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::backup::Identity;
 use crate::control::Answer;
 use crate::export::WholeFile;
 use crate::identity::NodeIdentity;
-use crate::verify::{Verified, VerifyError, notice, policy, said, verify};
+use crate::verify::{Anchor, Verified, VerifyError, notice, policy, said, said_of_notice, verify};
 
 /// A bundle, and whom to believe.
 #[derive(Debug, Clone, Args)]
@@ -43,9 +43,19 @@ impl Verify {
     pub(super) fn run(&self, data: &Path, json: bool, tongue: Tongue) -> anyhow::Result<Answer> {
         let catalogue = Catalogue::embedded()?;
         let trust = trusted(data, self.trust.as_deref())?;
+        let anchor = if self.trust.is_some() { Anchor::Policy } else { Anchor::Enrolment };
+        let anchored = anchor == Anchor::Policy;
         let identity = self.key.as_deref().map(Identity::read).transpose().context("--key")?;
         match notice(&self.bundle, identity.as_ref(), &trust) {
-            Ok(Some(notice)) => return Ok(said_notice(&notice, json, tongue)),
+            Ok(Some(notice)) => {
+                if json {
+                    return Ok(Answer::done(
+                        json!({ "valid": true, "anchored": anchored, "notice": notice }),
+                    ));
+                }
+                say(&said_of_notice(&notice, anchor, tongue));
+                return Ok(Answer::done(serde_json::Value::Null));
+            }
             Ok(None) => {}
             Err(error) => {
                 return Ok(Answer { body: json!({ "valid": false, "error": error.to_string() }), exit: 1 });
@@ -61,10 +71,10 @@ impl Verify {
                         .map(|(name, records)| (name.clone(), records.len().into()))
                         .collect();
                     return Ok(Answer::done(
-                        json!({ "valid": true, "report": verified.report, "records": counts, "files": files }),
+                        json!({ "valid": true, "anchored": anchored, "report": verified.report, "records": counts, "files": files }),
                     ));
                 }
-                say(&said(&verified, catalogue, tongue));
+                say(&said(&verified, anchor, catalogue, tongue));
                 for file in files {
                     say(&format!("  → {}\n", file.display()));
                 }
@@ -109,25 +119,6 @@ impl Verify {
         }
         Ok(files)
     }
-}
-
-/// What a receiver is to do about a notice.
-fn said_notice(notice: &ErasureNotice, json: bool, tongue: Tongue) -> Answer {
-    if json {
-        return Answer::done(json!({ "valid": true, "notice": notice }));
-    }
-    let ErasureNotice { order, issuer, date, record_type, record, grant, fields, whole, .. } = notice;
-    let fields = fields.join(", ");
-    let (all_vi, all_en) = if *whole { ("toàn bộ bản ghi", "the whole record") } else { ("", "") };
-    say(tongue.pick(
-        &format!(
-            "✓ Thông báo xóa theo lệnh {order} ({issuer}, {date}), do sổ cái của tỉnh ký.\n  Trong các gói đã nhận theo giấy {grant}: bản ghi {record} loại {record_type}, xóa {all_vi}{fields}.\n  Hãy xóa ở nơi đang giữ.\n"
-        ),
-        &format!(
-            "✓ A notice of erasure by order {order} ({issuer}, {date}), signed by the province's ledger.\n  In the bundles received under grant {grant}: record {record} of type {record_type}, erase {all_en}{fields}.\n  Erase it wherever you keep it.\n"
-        ),
-    ));
-    Answer::done(serde_json::Value::Null)
 }
 
 /// What is answered of a bundle that does not hold.

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 pub use notice::notice;
 pub use tables::Tables;
-pub use words::said;
+pub use words::{Anchor, said, said_of_notice};
 
 use crate::backup::Identity;
 use crate::sealed::{SealedError, SealedReader};

@@ -3,27 +3,43 @@
 use std::fmt::Write as _;
 
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::disclosure::{LogReport, Report};
+use lienthong_proto::disclosure::{ErasureNotice, LogReport, Report};
 use lienthong_proto::time::UnixMillis;
 use serde_json::Value as Json;
 
 use super::Verified;
 use crate::cli::Tongue;
 
+/// Whom a bundle was checked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// A trust policy that was given.
+    Policy,
+    /// The ledger the machine is enrolled with, and nothing else: what holds is consistent, not anchored.
+    Enrolment,
+}
+
 /// The words for people.
 #[must_use]
-pub fn said(verified: &Verified, catalogue: &Catalogue, tongue: Tongue) -> String {
+pub fn said(verified: &Verified, anchor: Anchor, catalogue: &Catalogue, tongue: Tongue) -> String {
     let Verified { report, records } = verified;
     let mut out = String::new();
     let mut say = |vi: String, en: String| {
         let _ = writeln!(out, "{}", tongue.pick(&vi, &en));
     };
-    say(
-        "✓ Gói hợp lệ: mọi mục dẫn đến chữ ký của đơn vị đã ghi, sổ cái của tỉnh và chính sách tin cậy.".to_owned(),
-        "✓ The bundle holds: everything in it leads to the signature of the unit that wrote it, the province's ledger and the trust policy.".to_owned(),
-    );
+    let (vi, en) = match anchor {
+        Anchor::Policy => (
+            "✓ Gói hợp lệ: mọi mục dẫn đến chữ ký của đơn vị đã ghi, sổ cái của tỉnh và chính sách tin cậy.",
+            "✓ The bundle holds: everything in it leads to the signature of the unit that wrote it, the province's ledger and the trust policy.",
+        ),
+        Anchor::Enrolment => (
+            "~ Gói nhất quán, chưa neo: mọi mục dẫn đến chữ ký của đơn vị đã ghi và sổ cái mà máy này đã ghi danh; không có chính sách tin cậy nên chưa chứng minh được đó là sổ cái mà những người khác cũng thấy. Hãy lấy chính sách qua đường khác và kiểm lại với --trust.",
+            "~ The bundle is consistent, not anchored: everything in it leads to the signature of the unit that wrote it and the ledger this machine is enrolled with; without a trust policy it is not shown that this is the ledger others see. Get the policy by another way and check again with --trust.",
+        ),
+    };
+    say(vi.to_owned(), en.to_owned());
     granted(report, &mut say);
-    witnessed(report, &mut say);
+    witnessed(report, anchor, &mut say);
     for log in &report.logs {
         of_log(log, catalogue, &mut say);
     }
@@ -64,6 +80,29 @@ pub fn said(verified: &Verified, catalogue: &Catalogue, tongue: Tongue) -> Strin
     out
 }
 
+/// What a receiver is to do about a notice.
+#[must_use]
+pub fn said_of_notice(notice: &ErasureNotice, anchor: Anchor, tongue: Tongue) -> String {
+    let ErasureNotice { order, issuer, date, record_type, record, grant, fields, whole, .. } = notice;
+    let fields = fields.join(", ");
+    let (all_vi, all_en) = if *whole { ("toàn bộ bản ghi", "the whole record") } else { ("", "") };
+    let (mark, by_vi, by_en) = match anchor {
+        Anchor::Policy => ("✓", "sổ cái của tỉnh", "the province's ledger"),
+        Anchor::Enrolment => (
+            "~",
+            "sổ cái mà máy này đã ghi danh (chưa neo vào chính sách tin cậy)",
+            "the ledger this machine is enrolled with (not anchored in a trust policy)",
+        ),
+    };
+    let vi = format!(
+        "{mark} Thông báo xóa theo lệnh {order} ({issuer}, {date}), do {by_vi} ký.\n  Trong các gói đã nhận theo giấy {grant}: bản ghi {record} loại {record_type}, xóa {all_vi}{fields}.\n  Hãy xóa ở nơi đang giữ.\n"
+    );
+    let en = format!(
+        "{mark} A notice of erasure by order {order} ({issuer}, {date}), signed by {by_en}.\n  In the bundles received under grant {grant}: record {record} of type {record_type}, erase {all_en}{fields}.\n  Erase it wherever you keep it.\n"
+    );
+    tongue.pick(&vi, &en).to_owned()
+}
+
 fn granted(report: &Report, say: &mut dyn FnMut(String, String)) {
     let Report { terms, grant, proposed_by, approved_by, accessed_at, access, .. } = report;
     say(
@@ -84,8 +123,18 @@ fn granted(report: &Report, say: &mut dyn FnMut(String, String)) {
     );
 }
 
-fn witnessed(report: &Report, say: &mut dyn FnMut(String, String)) {
+fn witnessed(report: &Report, anchor: Anchor, say: &mut dyn FnMut(String, String)) {
     let Report { ledger, size, witnesses, .. } = report;
+    if anchor == Anchor::Enrolment {
+        return say(
+            format!(
+                "• Sổ cái {ledger} đến mục {size}. Nhân chứng không được xét, vì không có chính sách tin cậy."
+            ),
+            format!(
+                "• The ledger {ledger} up to entry {size}. Witnesses were not looked at: there is no trust policy."
+            ),
+        );
+    }
     if !report.witnessed {
         return say(
             format!(
