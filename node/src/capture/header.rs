@@ -418,8 +418,14 @@ pub(crate) fn omitted(field: &Field) -> Finding {
     finding(
         "C4_OMITTED",
         Some(&field.name),
-        format!("Cột “{}” không được đưa vào hệ thống; đã bỏ qua", field.label.vi),
-        format!("the column “{}” does not enter the system; it was left out", field.label.en),
+        format!(
+            "Cột “{}” không được đưa vào hệ thống; đã bỏ qua: giữ trong sổ, hồ sơ giấy của đơn vị; ở đây chỉ cần số vào sổ, với đơn thư thêm đơn có ẩn danh hay không",
+            field.label.vi
+        ),
+        format!(
+            "the column “{}” does not enter the system; it was left out: keep it in the unit’s paper register; here its number there is enough, and of a letter whether it is anonymous",
+            field.label.en
+        ),
     )
 }
 

@@ -447,8 +447,8 @@ impl Row<'_> {
                     "CLASSIFIED",
                     name,
                     "",
-                    "bản ghi có độ mật không được đưa vào hệ thống này",
-                    "a classified record may not enter this system",
+                    "bản ghi có độ mật không được đưa vào hệ thống này: lưu theo chế độ văn bản mật của đơn vị; ở đây chỉ ghi số vào sổ và phần không mật, độ mật “Thường”",
+                    "a classified record may not enter this system: keep it as classified papers are kept; here only its number in the register and what is not classified are entered, as “Thường”",
                 );
                 return None;
             }

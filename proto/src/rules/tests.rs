@@ -351,6 +351,9 @@ fn a_sender_is_never_read_and_a_classified_row_leaves_nothing() {
     assert!(!row.values.contains_key("nguoi_gui"));
     let row = judged("don_thu", &[("noi_dung", "bí mật lớn"), ("do_mat", "Mật")]);
     assert_eq!(rules(&row), ["CLASSIFIED"]);
+    let said = &row.errors[0].message;
+    assert!(said.vi.contains("chỉ ghi số vào sổ và phần không mật"), "{said:?}");
+    assert!(said.en.contains("only its number in the register and what is not classified"), "{said:?}");
     assert!(row.values.is_empty());
     assert!(row.errors.iter().all(|found| found.value.is_none()));
 }

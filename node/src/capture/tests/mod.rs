@@ -126,6 +126,18 @@ fn a_workbook_with_titles_odd_headers_and_totals_gives_its_rows() {
 }
 
 #[test]
+fn of_what_stays_out_it_is_said_what_to_keep_instead() {
+    let letter = lienthong_proto::catalogue::Catalogue::embedded().unwrap().record_type("don_thu").unwrap();
+    let said = super::header::omitted(letter.field("nguoi_gui").unwrap()).message;
+    assert!(
+        said.vi.contains("sổ, hồ sơ giấy") && said.vi.contains("số vào sổ") && said.vi.contains("ẩn danh")
+    );
+    assert!(
+        said.en.contains("paper register") && said.en.contains("number") && said.en.contains("anonymous")
+    );
+}
+
+#[test]
 fn a_sheet_that_claims_to_be_huge_is_read() {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
