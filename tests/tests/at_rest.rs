@@ -440,11 +440,12 @@ async fn a_backup_is_encrypted_to_a_recipient_and_opened_by_nobody_else() {
     let backup = place.path("backup");
     let (folder, node_folder) = (backup.to_str().unwrap(), place.path("node-backup"));
     // One that was plain before is encrypted as a whole, and nothing plain is left of it.
-    place.done(&["backup", folder], "hub").await.unwrap();
+    let plain = place.done(&["backup", folder], "hub").await.unwrap();
+    assert!(plain["warning"].as_str().unwrap().contains("not encrypted"), "{plain}");
     assert!(!in_clear(&backup).is_empty());
     let backing = ["backup", folder, "--to", &to];
     let first = place.done(&backing, "hub").await.unwrap();
-    assert_eq!(first["copied"], first["bytes"], "{first}");
+    assert_eq!((&first["copied"], first.get("warning")), (&first["bytes"], None), "{first}");
     assert_eq!(in_clear(&backup), Vec::<String>::new());
     let before = objects(&backup).len();
     let second = place.done(&backing, "hub").await.unwrap();
@@ -495,4 +496,43 @@ async fn a_backup_is_encrypted_to_a_recipient_and_opened_by_nobody_else() {
     place.done(&recover, "node-2").await.unwrap();
     place.done(&["as-node", "check"], "node-2").await.unwrap();
     hub.stop().await.unwrap();
+}
+
+/// Goal: the key that systemd gives the service as a credential is the store's; one that is empty is none; one that others
+/// could read, or a setting beside it, goes before nothing: the setting goes first. Method: real processes with the folder
+/// that systemd names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_of_the_service_is_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let sealed = Sealed::set(dir.path()).await;
+    let mut hub = sealed.hub().await;
+    sealed.enrol(&hub).await;
+    let mut node = sealed.node().await;
+    put(&node, &telling()[0]).await;
+    in_step(&node).await.unwrap();
+    node.stop().await.unwrap();
+    hub.stop().await.unwrap();
+    let credentials = sealed.place.path("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    let given = credentials.join(lienthong_node::at_rest::CREDENTIAL);
+    let check = |key: Option<&Path>| {
+        let mut command = std::process::Command::new(program());
+        command.args(["as-node", "check", "--json", "--lang", "en", "--data"]).arg(sealed.place.path("node"));
+        command.env("CREDENTIALS_DIRECTORY", &credentials);
+        command.args(key.into_iter().flat_map(|key| ["--at-rest-key-file", key.to_str().unwrap()]));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code().unwrap(), said)
+    };
+    let (code, said) = check(None);
+    assert!(code == 1 && said.contains("key"), "{said}");
+    keep(&given, &[""]);
+    assert_eq!(check(None).0, 1, "an empty one is none");
+    std::fs::copy(&sealed.node_key, &given).unwrap();
+    let (code, said) = check(None);
+    assert_eq!(code, 0, "{said}");
+    keep(&given, &[&KeyRing::generate()]);
+    assert_eq!(check(None).0, 1, "it is read, and it is another");
+    let (code, said) = check(Some(&sealed.node_key));
+    assert_eq!(code, 0, "a file that is named goes before it: {said}");
 }

@@ -37,7 +37,12 @@ pub struct Report {
     pub bytes: u64,
     /// Bytes copied now; the rest was there.
     pub copied: u64,
+    /// What whoever keeps it should know, as `vi · en`: that it is not encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<&'static str>,
 }
+
+const PLAIN: &str = "bản sao lưu không mã hóa: ai có đĩa này cũng đọc được mọi bản ghi chưa mã hóa ở kho; hãy đặt --to NGƯỜI_NHẬN (`key pair`) · the backup is not encrypted: whoever has this disk can read every record that the store has in clear; give --to RECIPIENT (`key pair`)";
 
 /// A folder with a backup, or for one.
 #[derive(Debug, Clone)]
@@ -146,6 +151,7 @@ impl Target {
             files: manifest.files.len(),
             bytes: manifest.files.iter().map(|file| file.bytes).sum(),
             copied,
+            warning: self.recipient.is_none().then_some(PLAIN),
         })
     }
 

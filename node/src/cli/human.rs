@@ -125,6 +125,7 @@ const LABELS: &[(&str, &str, &str)] = &[
         "The certificate's SHA-256 (compare it in the browser)",
     ),
     ("backup", "Bản sao lưu", "Backup"),
+    ("warning", "Lưu ý", "Warning"),
     ("size", "Số mục", "Entries"),
     ("files", "Số tệp", "Files"),
     ("bytes", "Dung lượng (byte)", "Bytes"),
