@@ -1,6 +1,8 @@
 //! Sharing: a grant by two persons, a bundle that proves itself to its agency alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::sync::Arc;
+
 use lienthong_hub::accounts::AccountRole;
 use lienthong_hub::app::Hub;
 use lienthong_hub::ingest::{CommitError, Delivery};
