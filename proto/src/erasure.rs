@@ -29,6 +29,8 @@ pub mod event {
     pub const REFUSED: &str = "erasure_refused";
     /// In the ledger: a receiver was given the signed notice.
     pub const NOTICE: &str = "erasure_notice";
+    /// In the ledger: an agency's replica says that what it had of it is gone.
+    pub const TAKEN: &str = "erasure_taken";
     /// In a node's log: it has carried an erasure out.
     pub const DONE: &str = "erased";
 }

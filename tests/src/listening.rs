@@ -33,7 +33,8 @@ impl Listener {
         let channel = tap.channel(folder).await;
         let (up, outgoing) = mpsc::channel(4);
         let ledger = identity.ledger().origin.replica().0.to_vec().into();
-        let held = wire::taken::Message::Held(wire::ViewsHeld { protocol: 1, ledger, views });
+        let held =
+            wire::taken::Message::Held(wire::ViewsHeld { protocol: 1, ledger, views, erasures: false });
         up.send(wire::Taken { message: Some(held) }).await.unwrap();
         let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
         let down = SyncClient::new(channel).subscribe(outgoing).await?.into_inner();

@@ -436,8 +436,68 @@ async fn t49_a_live_view_is_handed_anew_without_what_was_erased() {
     shown(&anew).await;
     assert!(!delivered(live.data(), CANARY));
     assert_eq!(found(live.data(), CANARY), Vec::<String>::new());
+    agency_has_confirmed(&place, true).await;
     let checked = place.done(&["as-node", "check"], "live").await;
     assert!(checked.is_ok(), "{checked:?}");
+}
+
+/// Waits until the one agency has, or has not, said that what it had is gone; the line that says so.
+async fn agency_has_confirmed(place: &HubPlace, wanted: bool) -> Json {
+    let confirmed = |body: &Json| body["items"][0]["agencies"][0]["replicas"][0]["confirmed"] == wanted;
+    let body = until(&place.path("hub"), &listed(), confirmed).await;
+    body["items"][0]["agencies"].clone()
+}
+
+/// Goal: what an order takes goes from an agency's disk also where its grant is over: the view, what was set aside as damaged,
+/// what is left of a former ledger; until the agency has said so the hub lists it, and the agency keeps the signed reason.
+/// Method: real processes; the agency is away while the order is carried out.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_what_a_grant_that_is_over_had_let_out_goes_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = HubPlace::make(PROGRAM, dir.path()).await.unwrap();
+    let unused = place.path("backup");
+    let (mut hub, node) = backed_up(&place, unused.to_str().unwrap()).await;
+    place.done(&["as-node", "log", "tally"], "node").await.unwrap();
+    in_step(&node).await.unwrap();
+    let grant = granted(&place, &hub, place.path("agency.key").to_str().unwrap()).await;
+    let mut live = place.node(&hub, "live", "TTT").await.unwrap();
+    let grants = async || {
+        once(Path::new(PROGRAM), &["as-node", "grants"], &place.path("live")).await.unwrap().0["items"][0]
+            .clone()
+    };
+    asking::until("the view", grants, |line| line["records"]["dang_vien"].is_u64()).await;
+    assert!(delivered(live.data(), CANARY));
+    let revoke = ["grant", "revoke", &grant.to_string(), "--reason", "xong việc"];
+    place.done(&revoke, "hub").await.unwrap();
+    asking::until("it is over", grants, |line| line["state"] == "revoked").await;
+    live.stop().await.unwrap();
+    let all = place.path("live").join("granted");
+    let view = std::fs::read_dir(&all).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+    let view = view.unwrap();
+    let former = all.join(format!("{}-3", "ab".repeat(16)));
+    for aside in [&view.with_extension("damaged"), &former] {
+        std::fs::create_dir(aside).unwrap();
+        for file in std::fs::read_dir(&view).unwrap().map(|file| file.unwrap().path()) {
+            std::fs::copy(&file, aside.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    erase_name(&place, &mut hub).await;
+    let owed = agency_has_confirmed(&place, false).await;
+    assert_eq!((&owed[0]["agency"], &owed[0]["grant"]), (&json!("TTT"), &json!(grant)), "{owed:#}");
+    assert!(delivered(&place.path("live"), CANARY));
+    let mut live = place.run("live").await.unwrap();
+    agency_has_confirmed(&place, true).await;
+    assert!(!delivered(live.data(), CANARY));
+    assert_eq!(found(live.data(), CANARY), Vec::<String>::new());
+    let left: Vec<_> = std::fs::read_dir(&all).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [view], "what was aside is gone");
+    for _ in 0..2 {
+        let line = grants().await;
+        assert_eq!((&line["erased"], &line["records"]), (&json!(["12/QĐ"]), &json!({})), "{line:#}");
+        live.stop().await.unwrap();
+        place.done(&["as-node", "check"], "live").await.unwrap();
+        live = place.run("live").await.unwrap();
+    }
 }
 
 /// Goal: a bundle from before the erasure still verifies; one made after it does, and says by whose order values are

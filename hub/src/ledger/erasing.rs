@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lienthong_node::erasing::{Kept, told};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
+use lienthong_proto::disclosure::Share;
 use lienthong_proto::erasure::{Erasure, Order, event as kind};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
@@ -12,7 +13,7 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 
-use super::Done;
+use super::{Done, Grant};
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct ErasureOrder {
     pub confirmed: BTreeMap<ReplicaId, BTreeMap<String, UnixMillis>>,
     /// Receivers that were given the notice: by grant.
     pub notices: BTreeMap<u64, UnixMillis>,
+    /// Replicas of agencies that say that what they had under a grant is gone, and when.
+    #[serde(default)]
+    pub taken: BTreeMap<u64, BTreeMap<ReplicaId, UnixMillis>>,
 }
 
 impl ErasureOrder {
@@ -44,6 +48,33 @@ impl ErasureOrder {
     pub fn is_confirmed_by(&self, replica: &ReplicaId) -> bool {
         let confirmed = self.confirmed.get(replica);
         self.erasures.keys().all(|id| confirmed.is_some_and(|confirmed| confirmed.contains_key(id)))
+    }
+
+    /// Whether something of it may have been handed over under a grant. What was shown of it then is not known any more:
+    /// a grant that was older than the erasure, of the type, the fields and one of the units, is one.
+    #[must_use]
+    pub fn may_concern(&self, grant: &Grant) -> bool {
+        let Some(share) = grant.terms.share(&self.order.record_type) else { return false };
+        let before = self.erasures.values().any(|place| grant.number < *place);
+        let unit = share.units.is_empty() || self.units.iter().any(|unit| share.covers_unit(unit));
+        grant.deliveries > 0 && before && unit && !self.granted_fields(share).is_some_and(|it| it.is_empty())
+    }
+
+    /// Its fields that a share lets out; nothing where it takes the whole record.
+    #[must_use]
+    pub fn granted_fields(&self, share: &Share) -> Option<Vec<String>> {
+        let fields = &self.order.fields;
+        let named = |path: &String, field: &str| path.split('/').next() == Some(field);
+        let opened =
+            |field: &&String| share.fields.iter().chain(&share.references).any(|path| named(path, field));
+        (!fields.is_empty()).then(|| fields.iter().filter(opened).cloned().collect())
+    }
+
+    /// Whether a replica of an agency still has to say that what it had under a grant is gone.
+    #[must_use]
+    pub fn is_owed(&self, grant: &Grant, replica: &ReplicaId) -> bool {
+        let taken = self.taken.get(&grant.number).and_then(|by| by.get(replica));
+        self.may_concern(grant) && taken.is_none()
     }
 }
 
@@ -105,6 +136,7 @@ impl Orders {
                     units: BTreeSet::new(),
                     confirmed: BTreeMap::new(),
                     notices: BTreeMap::new(),
+                    taken: BTreeMap::new(),
                 };
                 keep(&order, view);
                 Arc::make_mut(&mut self.by_number).insert(place.0, order);
@@ -124,6 +156,8 @@ impl Orders {
                         order.confirmed.entry(replica).or_default().insert(id.clone(), at);
                     }
                     order.erasures.insert(id, place.0);
+                    // Whoever said that all was gone has not said it of this.
+                    order.taken.clear();
                 })
             }
             kind::REFUSED => {
@@ -138,6 +172,16 @@ impl Orders {
                 let Some(grant) = number(event, "grant") else { return false };
                 self.change(event, view, |order| {
                     order.notices.insert(grant, event.at);
+                })
+            }
+            kind::TAKEN => {
+                let replica = match event.fields.get("replica") {
+                    Some(Value::Text(replica)) => replica.parse().ok(),
+                    _ => None,
+                };
+                let Some((grant, replica)) = number(event, "grant").zip(replica) else { return false };
+                self.change(event, view, |order| {
+                    order.taken.entry(grant).or_default().insert(replica, event.at);
                 })
             }
             _ => false,

@@ -51,7 +51,7 @@ pub(super) fn subscribe(
         shut: false,
     };
     let watch = Watch { hub, enrolled, overtaken };
-    tokio::spawn(Subscription { watch, down, up, said: BTreeMap::new() }.run());
+    tokio::spawn(Subscription { watch, down, up, said: BTreeMap::new(), erasures: false }.run());
     gate
 }
 
@@ -123,6 +123,8 @@ struct Subscription {
     up: Streaming<wire::Taken>,
     /// What was last said of each grant's standing.
     said: BTreeMap<u64, &'static str>,
+    /// Whether it takes notices of what was erased.
+    erasures: bool,
 }
 
 /// What can end it while something else is being done.
@@ -183,6 +185,7 @@ impl Subscription {
                         return Err(end(ended(number)));
                     }
                     self.say(&grant, false).await?;
+                    self.tell_erasures(&grant).await?;
                     continue;
                 }
                 let course = match courses.remove(&number) {
@@ -196,6 +199,10 @@ impl Subscription {
                 handed_over |= more;
                 lacking |= !witnessed;
                 self.say(&grant, !witnessed).await?;
+                if witnessed && !more {
+                    // By now it holds what was handed over anew.
+                    self.tell_erasures(&grant).await?;
+                }
             }
             unwitnessed = lacking;
             if handed_over {
@@ -235,6 +242,7 @@ impl Subscription {
         if held.protocol != lienthong_node::sync_protocol() {
             return Err(end(Status::failed_precondition("this protocol version is not spoken here")));
         }
+        self.erasures = held.erasures;
         let own = held.ledger.as_ref() == self.watch.hub.secrets.profile.replica.0;
         let views = held.views.iter().filter(|_| own);
         let since = views.filter_map(|view| {
@@ -324,6 +332,29 @@ impl Subscription {
         ]);
         let logged = self.watch.hub.event(RECEIPT, &self.watch.enrolled.replica.to_string(), fields).await;
         logged.map(drop).map_err(|error| end(failed(&error)))
+    }
+
+    /// Tells of what was erased of what a grant had let out, and waits until the replica says that it is gone.
+    async fn tell_erasures(&mut self, grant: &Grant) -> Result<(), End> {
+        let replica = self.watch.enrolled.replica;
+        if !self.erasures || self.watch.hub.readmits() {
+            return Ok(());
+        }
+        for (order, notice) in self.watch.hub.notices_owed(grant, &replica) {
+            let told = wire::ErasedTold { grant: grant.number, order, notice: notice.into_bytes().into() };
+            self.send(wire::granted::Message::Erased(told)).await?;
+            let said = tokio::time::timeout(RECEIPT_TIMEOUT, self.up.message()).await;
+            let said = said.map_err(|_| end(Status::deadline_exceeded("a notice was not answered")))?;
+            match said.map_err(|_| None)?.and_then(|said| said.message) {
+                Some(wire::taken::Message::Erased(taken))
+                    if (taken.grant, taken.order) == (grant.number, order) => {}
+                Some(_) => return Err(end(Status::failed_precondition("an answer to a notice is due"))),
+                None => return Err(None),
+            }
+            let logged = self.watch.hub.erasure_taken((order, grant), &replica).await;
+            logged.map_err(|error| end(failed(&error)))?;
+        }
+        Ok(())
     }
 
     /// Says where a grant stands, if that was not the last word on it.

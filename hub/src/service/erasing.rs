@@ -382,6 +382,7 @@ impl Hub {
             "approved": known.approved.as_ref().map(done_json),
             "refused": known.refused.as_ref().map(done_json),
             "nodes": nodes,
+            "agencies": self.agencies_line(known),
             "notices": known.notices.iter().map(|(grant, at)| json!({ "grant": grant, "at": at.rfc3339() })).collect::<Vec<_>>(),
         })
     }

@@ -15,6 +15,7 @@ use lienthong_node::erasing::Kept;
 use lienthong_node::sealed::SealedWriter;
 use lienthong_proto::disclosure::ErasureNotice;
 use lienthong_proto::erasure::event;
+use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::merkle::inclusion_proof;
 use lienthong_proto::value::Value;
 use serde_json::json;
@@ -22,6 +23,8 @@ use serde_json::json;
 use super::erasing::refused;
 use crate::app::Hub;
 use crate::erasing::{Exported, entry_at};
+use crate::ingest::CommitError;
+use crate::ledger::{ErasureOrder, Grant};
 use crate::sharing::pseudonym;
 
 impl Hub {
@@ -33,46 +36,14 @@ impl Hub {
         actor: &str,
     ) -> Result<Answer, Answer> {
         let known = self.known_order(number)?;
-        let Some(approved) = &known.approved else {
-            return Err(refused("ERASURE_STATE", "lệnh chưa được duyệt", "the order is not approved"));
-        };
         let granted = self.known_grant(grant)?;
-        let order = &known.order;
-        let Some(share) = granted.terms.share(&order.record_type) else {
-            return Err(refused(
-                "GRANT_SCOPE",
-                "giấy cấp quyền không có loại bản ghi này",
-                "the grant does not give this type of record",
-            ));
-        };
+        let notice = self.notice_of(&known, &granted)?;
         let agency = self.committer.books().read().sharing.agencies.get(&granted.terms.agency).cloned();
         let key = agency.and_then(|agency| agency.key);
         let to: Recipient = key
             .ok_or_else(|| refused("AGENCY_KEY", "cơ quan chưa có khóa", "the agency has no key"))?
             .parse()
             .map_err(|error| Answer::refused("AGENCY_KEY", error))?;
-        let opened = |field: &&String| share.opens(field) || share.refers(field);
-        let notice = ErasureNotice {
-            ledger: self.secrets.ledger_origin(),
-            grant,
-            agency: granted.terms.agency.clone(),
-            order: order.number.clone(),
-            issuer: order.issuer.clone(),
-            date: Value::Date(order.date).to_text(),
-            approved: approved.at.rfc3339(),
-            record_type: order.record_type.clone(),
-            record: pseudonym(self, &granted.terms, &order.record_type, order.record)
-                .map_err(Answer::failed)?,
-            whole: order.fields.is_empty(),
-            fields: order.fields.iter().filter(opened).cloned().collect(),
-        };
-        if !notice.whole && notice.fields.is_empty() {
-            return Err(refused(
-                "GRANT_SCOPE",
-                "giấy cấp quyền không có trường nào bị xóa",
-                "the grant gives none of the fields that were erased",
-            ));
-        }
         let text = notice.sign(self.secrets.ledger_key.as_ref()).map_err(Answer::failed)?;
         let sealed = SealedWriter::new(Vec::new(), to).map_err(Answer::failed)?;
         let sealed = (|mut sealed: SealedWriter<Vec<u8>>| {
@@ -90,6 +61,86 @@ impl Hub {
         let place = self.event(event::NOTICE, actor, fields).await.map_err(Answer::failed)?;
         file.write_all(&sealed).and_then(|()| file.sync_all()).map_err(Answer::failed)?;
         Ok(Answer::done(json!({ "file": out, "order": number, "grant": grant, "ledger_index": place })))
+    }
+
+    fn notice_of(&self, known: &ErasureOrder, granted: &Grant) -> Result<ErasureNotice, Answer> {
+        let Some(approved) = &known.approved else {
+            return Err(refused("ERASURE_STATE", "lệnh chưa được duyệt", "the order is not approved"));
+        };
+        let order = &known.order;
+        let Some(share) = granted.terms.share(&order.record_type) else {
+            return Err(refused(
+                "GRANT_SCOPE",
+                "giấy cấp quyền không có loại bản ghi này",
+                "the grant does not give this type of record",
+            ));
+        };
+        let fields = known.granted_fields(share);
+        if fields.as_ref().is_some_and(Vec::is_empty) {
+            return Err(refused(
+                "GRANT_SCOPE",
+                "giấy cấp quyền không có trường nào bị xóa",
+                "the grant gives none of the fields that were erased",
+            ));
+        }
+        Ok(ErasureNotice {
+            ledger: self.secrets.ledger_origin(),
+            grant: granted.number,
+            agency: granted.terms.agency.clone(),
+            order: order.number.clone(),
+            issuer: order.issuer.clone(),
+            date: Value::Date(order.date).to_text(),
+            approved: approved.at.rfc3339(),
+            record_type: order.record_type.clone(),
+            record: pseudonym(self, &granted.terms, &order.record_type, order.record)
+                .map_err(Answer::failed)?,
+            whole: fields.is_none(),
+            fields: fields.unwrap_or_default(),
+        })
+    }
+
+    /// The notices that a replica of an agency has yet to answer under a grant, signed, by the order's number.
+    pub(crate) fn notices_owed(&self, granted: &Grant, replica: &ReplicaId) -> Vec<(u64, String)> {
+        let orders = Arc::clone(&self.committer.books().read().orders.by_number);
+        let owed = orders.values().filter(|known| known.is_owed(granted, replica));
+        let signed = owed.filter_map(|known| {
+            let notice = self.notice_of(known, granted).ok()?;
+            Some((known.number, notice.sign(self.secrets.ledger_key.as_ref()).ok()?))
+        });
+        signed.collect()
+    }
+
+    /// A replica of an agency says that what it had is gone.
+    pub(crate) async fn erasure_taken(
+        &self,
+        (number, granted): (u64, &Grant),
+        replica: &ReplicaId,
+    ) -> Result<(), CommitError> {
+        let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        let fields = BTreeMap::from([
+            ("proposal".to_owned(), whole(number)),
+            ("grant".to_owned(), whole(granted.number)),
+            ("agency".to_owned(), Value::Unit(granted.terms.agency.clone())),
+            ("replica".to_owned(), Value::Text(replica.to_string())),
+        ]);
+        self.event(event::TAKEN, &replica.to_string(), fields).await.map(drop)
+    }
+
+    /// Whose replicas and which grants something of an order may have reached, and which of them has said that it is gone.
+    pub(super) fn agencies_line(&self, known: &ErasureOrder) -> Vec<serde_json::Value> {
+        let grants = Arc::clone(&self.committer.books().read().sharing.grants);
+        let enrolled = self.registry.list();
+        let line = |grant: &Grant| {
+            let own = enrolled.iter().filter(|node| node.is_active() && node.unit == grant.terms.agency);
+            let replica = |node: &crate::pki::Enrolled| json!({ "replica": node.replica, "confirmed": !known.is_owed(grant, &node.replica) });
+            json!({
+                "agency": grant.terms.agency,
+                "grant": grant.number,
+                "notice": known.notices.get(&grant.number).map(|at| at.rfc3339()),
+                "replicas": own.map(replica).collect::<Vec<_>>(),
+            })
+        };
+        grants.values().filter(|grant| known.may_concern(grant)).map(line).collect()
     }
 
     /// Writes every erasure with its proof to a file: to be kept beside the backups, and written anew after each.

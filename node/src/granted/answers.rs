@@ -107,5 +107,6 @@ fn line(number: u64, known: &Known, anchored: bool) -> Json {
             "at": UnixMillis(receipt.at).rfc3339(),
         })),
         "damaged": known.damaged,
+        "erased": known.erased,
     })
 }

@@ -2,6 +2,7 @@
 //! disk before it is signed for, and is checked again whenever the views are opened.
 
 mod answers;
+mod erased;
 mod kept;
 mod subscriber;
 mod view;

@@ -145,6 +145,15 @@ impl Driver {
                             (status.caught_up + 1, Some(now), None);
                     });
                 }
+                Some(wire::granted::Message::Erased(told)) => {
+                    let erased = tokio::task::block_in_place(|| self.views.erased(told.grant, &told.notice));
+                    erased.map_err(|error| {
+                        tracing::error!(%error, grant = told.grant, "what was erased cannot be removed here");
+                        error.to_string()
+                    })?;
+                    let taken = wire::ErasedTaken { grant: told.grant, order: told.order };
+                    say(wire::taken::Message::Erased(taken)).await?;
+                }
                 // A newer hub may say what this version does not know.
                 None => {}
             }
@@ -161,6 +170,7 @@ impl Driver {
             protocol: crate::sync_protocol(),
             ledger: self.views.ledger().0.to_vec().into(),
             views: self.views.held().into_iter().map(view).collect(),
+            erasures: true,
         }
     }
 

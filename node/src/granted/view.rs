@@ -25,6 +25,9 @@ pub enum TakeError {
     /// It is somebody else's.
     #[error("lần giao của giấy cấp quyền hoặc cơ quan khác · the delivery is of another grant or agency")]
     Other,
+    /// A notice is not signed by the ledger.
+    #[error("{}", lienthong_proto::text::in_both("thông báo không đáng tin", "the notice is not to be believed", &.0.to_string()))]
+    Notice(#[from] lienthong_proto::note::NoteError),
     /// The disk fails.
     #[error("{path}: {source}")]
     Io {
@@ -60,6 +63,10 @@ struct Checked {
 }
 
 impl View {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The view as its folder has it: every delivery is checked again, in order.
     ///
     /// # Errors

@@ -69,21 +69,23 @@ pub(super) struct Known {
     /// What was damaged, until it was sent again.
     pub(super) damaged: Option<String>,
     pub(super) receipt: Option<GrantLine>,
+    /// Orders by which the view was removed.
+    pub(super) erased: Vec<String>,
 }
 
 /// All views.
 #[derive(Debug)]
 pub struct Views {
-    data: PathBuf,
-    keys: KeyRing,
-    identity: Arc<NodeIdentity>,
+    pub(super) data: PathBuf,
+    pub(super) keys: KeyRing,
+    pub(super) identity: Arc<NodeIdentity>,
     pub(super) inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    ledger: ReplicaId,
-    trust: Trust,
+    pub(super) ledger: ReplicaId,
+    pub(super) trust: Trust,
     /// Whether a policy from elsewhere is believed, not just the ledger's own key.
     pub(super) anchored: bool,
     pub(super) grants: BTreeMap<u64, Known>,
@@ -209,7 +211,8 @@ impl Inner {
         let ledger = identity.ledger().origin.replica();
         let mut grants = BTreeMap::new();
         for (number, folder) in folders(data, ledger)? {
-            let mut known = Known { receipt: last_receipt(&folder), ..Known::default() };
+            let (receipt, erased) = (last_receipt(&folder), super::erased::orders(&folder));
+            let mut known = Known { receipt, erased, ..Known::default() };
             if let Some((state, terms)) = standing(&folder) {
                 (known.state, known.terms) = (state, Terms::parse(&terms).ok());
             }
@@ -257,7 +260,7 @@ fn trust_of(data: &Path, identity: &NodeIdentity) -> Result<(Trust, bool), Views
     Ok((Trust::new(log, [], 0), false))
 }
 
-fn folder(data: &Path, ledger: ReplicaId, grant: u64) -> PathBuf {
+pub(super) fn folder(data: &Path, ledger: ReplicaId, grant: u64) -> PathBuf {
     data.join("granted").join(format!("{ledger}-{grant}"))
 }
 

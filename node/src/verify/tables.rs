@@ -101,6 +101,12 @@ impl Tables {
         shown.map(|((_, id), record)| (*id, record.to_json(catalogue, record_type, *id))).collect()
     }
 
+    /// Whether anything is known of a record, also if it left.
+    #[must_use]
+    pub fn has(&self, record_type: &str, id: RecordId) -> bool {
+        self.0.contains_key(&(record_type.to_owned(), id))
+    }
+
     /// One record, also if it left.
     #[must_use]
     pub fn record(&self, catalogue: &Catalogue, record_type: &str, id: RecordId) -> Option<Json> {
