@@ -297,7 +297,7 @@ async fn without_any_witness_nothing_is_handed_over() {
     let (identity, _) = Identity::generate().unwrap();
     let agency = SharingRequest::AgencyAdd {
         code: "TTT".parse().unwrap(),
-        name: None,
+        name: Some(who("Thanh tra tỉnh")),
         contact: None,
         key: Some(identity.recipient().to_string()),
         actor: who("minh"),
