@@ -38,11 +38,32 @@ const SUSPECT: &str = "suspect";
 /// A view kept by sled.
 #[derive(Debug)]
 pub struct SledView {
-    tree: sled::Db,
+    tree: Tree,
     /// Where it is said that the view is damaged; nowhere if it is only looked at.
     suspicion: Option<PathBuf>,
     /// How it is sealed, if it is. A commit holds it until it is done.
     cover: Option<RwLock<Arc<Cover>>>,
+}
+
+/// sled's own, there until it is dropped. It then syncs once more, and panics if the disk does not confirm that.
+#[derive(Debug)]
+struct Tree(Option<sled::Db>);
+
+impl Tree {
+    fn db(&self) -> Result<&sled::Db, ViewError> {
+        self.0.as_ref().ok_or_else(|| ViewError::Engine("closed".to_owned()))
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            tracing::error!(
+                "the disk did not confirm the view's last writes: it is made again from the log if need be"
+            );
+        }
+    }
 }
 
 /// What opening found.
@@ -147,8 +168,8 @@ impl SledView {
     }
 
     fn wrapped(&self, cover: &Cover, keys: &KeyRing) -> Result<(), ViewError> {
-        self.tree.insert(WRAPPED, cover.wrap(keys)?).map_err(engine)?;
-        self.tree.flush().map_err(engine)?;
+        self.tree.db()?.insert(WRAPPED, cover.wrap(keys)?).map_err(engine)?;
+        self.tree.db()?.flush().map_err(engine)?;
         Ok(())
     }
 
@@ -158,7 +179,7 @@ impl SledView {
             return Ok(());
         }
         let new = cover.seal(key, &cover.open(key, sealed)?)?;
-        let _ = self.tree.compare_and_swap(key, Some(sealed), Some(new)).map_err(engine)?;
+        let _ = self.tree.db()?.compare_and_swap(key, Some(sealed), Some(new)).map_err(engine)?;
         Ok(())
     }
 }
@@ -219,7 +240,7 @@ fn try_open(dir: &Path, cache_bytes: u64, keys: &KeyRing) -> Result<Found, ViewE
                 Some(RwLock::new(Arc::new(cover)))
             }
         };
-        Ok(Found::View(SledView { tree, suspicion: Some(suspicion(dir)), cover }))
+        Ok(Found::View(SledView { tree: Tree(Some(tree)), suspicion: Some(suspicion(dir)), cover }))
     })
 }
 
@@ -301,7 +322,7 @@ impl SledView {
         prefix: &[u8],
         visit: &mut Visit<'_>,
     ) -> Result<(), ViewError> {
-        for found in self.tree.scan_prefix(cover.prefix(prefix)?) {
+        for found in self.tree.db()?.scan_prefix(cover.prefix(prefix)?) {
             let (stored, sealed) = found.map_err(engine)?;
             let key = cover.plain(&stored)?;
             let Some((_, bare)) = key.split_first() else { continue };
@@ -324,7 +345,7 @@ impl View for SledView {
                 Some(cover) => cover.key(key)?,
                 None => key,
             };
-            match self.tree.get(&key).map_err(engine)? {
+            match self.tree.db()?.get(&key).map_err(engine)? {
                 Some(sealed) => self.opened(cover.as_deref(), &key, &sealed).map(Some),
                 None => Ok(None),
             }
@@ -345,7 +366,7 @@ impl View for SledView {
                 return self.scan_hidden(cover, from, &full_prefix, visit);
             }
             let low = from.map(|key| full_key(keyspace, key));
-            for found in self.tree.range::<Vec<u8>, _>((low, Bound::Unbounded)) {
+            for found in self.tree.db()?.range::<Vec<u8>, _>((low, Bound::Unbounded)) {
                 let (key, sealed) = found.map_err(engine)?;
                 let in_prefix = key.starts_with(&full_prefix);
                 if !in_prefix && *key > *full_prefix {
@@ -395,7 +416,7 @@ impl View for SledView {
                     None => writes.remove(key),
                 }
             }
-            self.tree.apply_batch(writes).map_err(engine)?;
+            self.tree.db()?.apply_batch(writes).map_err(engine)?;
             drop(cover);
             tidy(replaced);
             Ok(())
@@ -427,7 +448,7 @@ impl View for SledView {
             if !cover.is_mixed() {
                 return Ok(());
             }
-            for (number, found) in (1..).zip(self.tree.iter()) {
+            for (number, found) in (1..).zip(self.tree.db()?.iter()) {
                 let (key, sealed) = found.map_err(engine)?;
                 self.again(&cover, &key, &sealed)?;
                 if number % REPLACED_AT_A_TIME == 0 {
@@ -469,7 +490,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("view");
         let opened = SledView::open(&path, 1 << 20).unwrap().view;
-        opened.tree.insert(full_key(Keyspace::Record, b"key"), b"no envelope").unwrap();
+        opened.tree.db().unwrap().insert(full_key(Keyspace::Record, b"key"), b"no envelope").unwrap();
         drop(opened);
         let looked_at = SledView::inspect(&path, 1 << 20).unwrap();
         assert!(matches!(looked_at.get(Keyspace::Record, b"key"), Err(ViewError::Damaged)));
