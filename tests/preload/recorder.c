@@ -7,6 +7,10 @@
  *   RECORDER_DIE_AT=N      the program is killed instead of its N-th change (from 0); a write leaves half its bytes
  *   RECORDER_FULL_AT=N     from the N-th change on what needs room fails with ENOSPC, the first write having left half ...
  *   RECORDER_ROOM=PATH     ... until this file is there
+ *   RECORDER_FAIL=KIND     calls of a kind fail: `error` any change, with EIO; `sync` a sync, with EIO, and what it should have
+ *                          kept is gone; `full` what needs room, with ENOSPC; `short` a write, which keeps half and says so
+ *   RECORDER_FAIL_AT=N     ... the N-th of them (from 0), once ...
+ *   RECORDER_FAIL_ON=1     ... or each from there on
  *   RECORDER_UNSYNCED=S    files whose name ends so are never synced, though the program is told they are
  */
 #define _GNU_SOURCE
@@ -29,9 +33,9 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int journal = -1;
-static const char *folder, *room, *unsynced;
-static long die_at = -1, full_at = -1, changes;
-static int full;
+static const char *folder, *room, *unsynced, *fail;
+static long die_at = -1, full_at = -1, fail_at = -1, changes, failing;
+static int full, fails_on;
 static uint64_t syncs;
 
 static long number(const char *name) {
@@ -46,6 +50,9 @@ __attribute__((constructor)) static void begin(void) {
     unsynced = getenv("RECORDER_UNSYNCED");
     die_at = number("RECORDER_DIE_AT");
     full_at = number("RECORDER_FULL_AT");
+    fail = getenv("RECORDER_FAIL");
+    fail_at = number("RECORDER_FAIL_AT");
+    fails_on = number("RECORDER_FAIL_ON") == 1;
     if (path && folder)
         journal = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -112,23 +119,49 @@ static int ours(int fd, char *path, struct stat *found) {
     return is;
 }
 
-/* Before each change, under the lock: ends the program, or says that the disk is full. */
-enum { GOES_ON, HALF, FULL };
-static int turn(int needs_room, int *dies) {
+/* What a change is: a write, another that needs room, a sync, or a change of names or to less. */
+enum { WRITES, GROWS, SYNCS, OTHER };
+
+/* Before each change, under the lock: ends the program, or says what is to become of the change. */
+enum { GOES_ON, HALF, FULL, SHORT, BROKEN };
+
+static int meant(int what) {
+    if (!fail)
+        return GOES_ON;
+    if (strcmp(fail, "error") == 0)
+        return BROKEN;
+    if (strcmp(fail, "sync") == 0 && what == SYNCS)
+        return BROKEN;
+    if (strcmp(fail, "full") == 0 && (what == WRITES || what == GROWS))
+        return FULL;
+    if (strcmp(fail, "short") == 0 && what == WRITES)
+        return SHORT;
+    return GOES_ON;
+}
+
+static int turn(int what, const char *path, int *dies) {
     long this = changes++;
     *dies = die_at >= 0 && this == die_at;
     if (*dies)
         return HALF;
-    if (full_at < 0 || this < full_at || !needs_room)
+    int way = meant(what);
+    if (way != GOES_ON && fail_at >= 0) {
+        long nth = failing++;
+        if (nth == fail_at || (fails_on && nth > fail_at)) {
+            record('N', 0, 0, path, 0, 0);
+            return way;
+        }
+    }
+    if (full_at < 0 || this < full_at || (what != WRITES && what != GROWS))
         return GOES_ON;
     if (room && syscall(SYS_faccessat, AT_FDCWD, room, F_OK) == 0)
         return GOES_ON;
     return full++ ? FULL : HALF;
 }
 
-static long refused(void) {
+static long refused(int way) {
     pthread_mutex_unlock(&lock);
-    errno = ENOSPC;
+    errno = way == BROKEN ? EIO : ENOSPC;
     return -1;
 }
 
@@ -160,10 +193,10 @@ static long written(int fd, const void *bytes, size_t length, off_t at) {
         return at < 0 ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, at);
     }
     pthread_mutex_lock(&lock);
-    int dies, way = turn(1, &dies);
-    if (way == FULL || (way == HALF && !dies && length < 2))
-        return refused();
-    if (way == HALF)
+    int dies, way = turn(WRITES, path, &dies);
+    if (way == FULL || way == BROKEN || (way == HALF && !dies && length < 2))
+        return refused(way);
+    if (way == HALF || (way == SHORT && length > 1))
         length /= 2;
     long done = at < 0 ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, at);
     int saved = errno;
@@ -237,11 +270,11 @@ static int sized(int fd, off_t length, int grows_only) {
     if (!ours(fd, path, &found))
         return (int)(grows_only ? syscall(SYS_fallocate, fd, 0, 0, length) : syscall(SYS_ftruncate, fd, length));
     pthread_mutex_lock(&lock);
-    int dies, way = turn(length > found.st_size, &dies);
+    int dies, way = turn(length > found.st_size ? GROWS : OTHER, path, &dies);
     if (dies)
         die();
     if (way != GOES_ON)
-        return (int)refused();
+        return (int)refused(way);
     long done = grows_only ? syscall(SYS_fallocate, fd, 0, 0, length) : syscall(SYS_ftruncate, fd, length);
     int saved = errno;
     if (done == 0 && !(grows_only && length <= found.st_size))
@@ -268,11 +301,11 @@ static int opened(int at, const char *name, int flags, mode_t mode) {
     struct stat before, found;
     int there = fstatat(AT_FDCWD, path, &before, 0) == 0;
     if (!there || ((flags & O_TRUNC) && before.st_size)) {
-        int dies, way = turn(!there, &dies);
+        int dies, way = turn(there ? OTHER : GROWS, path, &dies);
         if (dies)
             die();
         if (way != GOES_ON)
-            return (int)refused();
+            return (int)refused(way);
     }
     int fd = (int)syscall(SYS_openat, at, name, flags, mode);
     int saved = errno;
@@ -307,11 +340,11 @@ OPENS(openat64, at, int at, const char *name)
 /* Changes of names: `what` is done to `path`, `other` is the other name. */
 static int named(char what, const char *path, const char *other, long (*change)(void *), void *given) {
     pthread_mutex_lock(&lock);
-    int dies, way = turn(what == 'D' || what == 'L', &dies);
+    int dies, way = turn(what == 'D' || what == 'L' ? GROWS : OTHER, path, &dies);
     if (dies)
         die();
     if (way != GOES_ON)
-        return (int)refused();
+        return (int)refused(way);
     long done = change(given);
     int saved = errno;
     if (done == 0) {
@@ -376,12 +409,15 @@ static int synced(int fd, long call) {
     if (unsynced && length >= end && strcmp(path + length - end, unsynced) == 0)
         return 0;
     pthread_mutex_lock(&lock);
-    int dies;
-    (void)turn(0, &dies);
+    int dies, way = turn(SYNCS, path, &dies);
     if (dies)
         die();
     uint64_t this = ++syncs;
     record('B', found.st_ino, this, path, 0, 0);
+    if (way == BROKEN) {
+        record('F', found.st_ino, this, path, 0, 0);
+        return (int)refused(way);
+    }
     pthread_mutex_unlock(&lock);
     int done = (int)syscall(call, fd), saved = errno;
     if (done == 0) {

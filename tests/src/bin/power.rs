@@ -1,7 +1,9 @@
-//! The long runs of what is done to real programs: power cuts, kills, damaged files, full disks.
+//! The long runs of what is done to real programs: power cuts, kills, damaged files and backups, full and
+//! failing disks, a lost hub.
 //!
 //! `cargo run --release -p lienthong-tests --bin power -- cuts --points 500 --out tests/reports/cuts.txt`; `kills --rounds
-//! 1000`, `damage --trials 4000` and `stages` likewise. With other words it is the hub's program, which it tests.
+//! 1000`, `calls --points 20`, `damage --trials 4000`, `backups --trials 2000`, `restores --records 1000000` and `stages`
+//! likewise. With other words it is the hub's program, which it tests.
 #![allow(clippy::print_stdout, reason = "what it finds is its output")]
 
 use std::fmt::Write as _;
@@ -10,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use lienthong_tests::power::{cuts, damage, kills, stages};
+use lienthong_tests::power::{backups, calls, cuts, damage, kills, restores, stages};
 
 /// The allocator of every program of the system.
 #[global_allocator]
@@ -31,10 +33,22 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Drill {
+    /// Edits backups, which are then restored
+    Backups {
+        /// How often
+        #[arg(long, default_value_t = 2_000)]
+        trials: usize,
+    },
     /// Cuts the power at acknowledgements
     Cuts {
         /// How many
         #[arg(long, default_value_t = 500)]
+        points: usize,
+    },
+    /// Lets calls on the disk fail, once and from there on
+    Calls {
+        /// At how many calls of each kind, at a hub and at a node
+        #[arg(long, default_value_t = 20)]
         points: usize,
     },
     /// Damages files of copied folders
@@ -42,6 +56,15 @@ enum Drill {
         /// How many copies
         #[arg(long, default_value_t = 4_000)]
         trials: usize,
+        /// In which ways
+        #[arg(long, value_delimiter = ',', default_values = ["flip", "zero", "cut", "swap"])]
+        kinds: Vec<damage::Damage>,
+    },
+    /// Loses a hub and restores it from its backup, with a clock
+    Restores {
+        /// Of how many records
+        #[arg(long, default_value_t = 1_000_000)]
+        records: u32,
     },
     /// Kills and fills up the disk at the changes that steps make
     Stages {
@@ -57,7 +80,7 @@ enum Drill {
     },
 }
 
-const DRILLS: [&str; 4] = ["cuts", "damage", "kills", "stages"];
+const DRILLS: [&str; 7] = ["backups", "calls", "cuts", "damage", "kills", "restores", "stages"];
 
 fn main() -> anyhow::Result<ExitCode> {
     if std::env::args().nth(1).is_none_or(|word| !DRILLS.contains(&word.as_str()) && !word.starts_with('-')) {
@@ -91,8 +114,19 @@ async fn run(program: &Path, drill: &Drill, seed: u64) -> anyhow::Result<String>
             let options = cuts::Options { points: *points, starts_every: 10, seed, unsynced: None };
             format!("{:#?}", Box::pin(cuts::power_cuts(program, &options)).await?)
         }
-        Drill::Damage { trials } => {
-            format!("{:#?}", Box::pin(damage::damaged(program, *trials, seed)).await?)
+        Drill::Backups { trials } => {
+            format!("{:#?}", Box::pin(backups::edited(program, *trials, seed)).await?)
+        }
+        Drill::Calls { points } => {
+            format!("{:#?}", Box::pin(calls::failing_calls(program, *points, seed)).await?)
+        }
+        Drill::Damage { trials, kinds } => {
+            let options = damage::Options { trials: *trials, kinds: kinds.clone(), seed };
+            format!("{:#?}", Box::pin(damage::damaged(program, &options)).await?)
+        }
+        Drill::Restores { records } => {
+            let report = Box::pin(restores::restored(program, *records)).await?;
+            format!("{report:#?}\nwithout a hub for {:.1} s, and the disk", report.away().as_secs_f64())
         }
         Drill::Stages { of_each } => {
             format!("{:#?}", Box::pin(stages::at_each_stage(program, *of_each, seed)).await?)

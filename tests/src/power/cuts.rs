@@ -49,7 +49,7 @@ pub struct Report {
 }
 
 /// Number → name.
-type Values = BTreeMap<String, String>;
+pub(super) type Values = BTreeMap<String, String>;
 
 /// Something that was acknowledged: when, and what had been by then.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ async fn write(daemon: &Daemon, written: &mut Values, first: u32, count: u32) ->
 }
 
 /// A number in letters, for names have no digits.
-fn letters(number: usize) -> String {
+pub(super) fn letters(number: usize) -> String {
     number.to_string().bytes().map(|digit| char::from(b'A' + (digit - b'0'))).collect()
 }
 
@@ -240,7 +240,7 @@ impl Run {
 }
 
 /// Judges one folder, before and after its start; whether what is made from the log was found damaged.
-async fn judge(
+pub(super) async fn judge(
     program: &Path,
     command: &[&str],
     folder: &Path,

@@ -4,6 +4,7 @@
 //! the program starts on it and what it holds is read: it says that something is wrong, or shows just what it showed
 //! before. Where it starts, `check` has the last word. Less, or other, without a word is a failure; only a node's lists of
 //! what the hub has said may lose their end, for they are continued from where they end, or lines they say are damaged.
+//! What was noticed is then mended as the program and its runbook advise ([`super::mending`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,15 +17,16 @@ use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value as Json;
 
+use super::mending::{BACKUP, Mending};
 use crate::copy_folder;
 use crate::processes::{HubPlace, done, in_step, person, put};
 
-const UNITS: [&str; 2] = ["11953", "11977"];
+pub(super) const UNITS: [&str; 2] = ["11953", "11977"];
 const PAGE: usize = 4_096;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was done to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Damage {
     /// One bit turned.
     Flip,
@@ -36,36 +38,49 @@ pub enum Damage {
     Swap,
 }
 
+/// All kinds of it.
+pub const KINDS: [Damage; 4] = [Damage::Flip, Damage::Zero, Damage::Cut, Damage::Swap];
+
 /// Damages a file's bytes somewhere; they may happen to stay the same.
 pub fn damage(bytes: &mut Vec<u8>, random: &mut StdRng) -> Damage {
-    if bytes.is_empty() {
-        return Damage::Cut;
-    }
-    let at = random.random_range(0..bytes.len());
-    let page = at / PAGE * PAGE;
-    match random.random_range(0..4) {
-        0 => {
-            bytes[at] ^= 1 << random.random_range(0..8);
-            Damage::Flip
+    let kind = KINDS[random.random_range(0..KINDS.len())];
+    kind.done(bytes, random);
+    kind
+}
+
+impl Damage {
+    /// Does it somewhere in a file's bytes; they may happen to stay the same.
+    pub fn done(self, bytes: &mut Vec<u8>, random: &mut StdRng) {
+        if bytes.is_empty() {
+            return;
         }
-        1 => {
-            bytes.iter_mut().skip(page).take(PAGE).for_each(|byte| *byte = 0);
-            Damage::Zero
-        }
-        2 => {
-            bytes.truncate(at);
-            Damage::Cut
-        }
-        _ => {
-            let other = random.random_range(0..bytes.len()) / PAGE * PAGE;
-            for offset in 0..PAGE {
-                if page.max(other) + offset < bytes.len() {
-                    bytes.swap(page + offset, other + offset);
+        let at = random.random_range(0..bytes.len());
+        let page = at / PAGE * PAGE;
+        match self {
+            Self::Flip => bytes[at] ^= 1 << random.random_range(0..8),
+            Self::Zero => bytes.iter_mut().skip(page).take(PAGE).for_each(|byte| *byte = 0),
+            Self::Cut => bytes.truncate(at),
+            Self::Swap => {
+                let other = random.random_range(0..bytes.len()) / PAGE * PAGE;
+                for offset in 0..PAGE {
+                    if page.max(other) + offset < bytes.len() {
+                        bytes.swap(page + offset, other + offset);
+                    }
                 }
             }
-            Damage::Swap
         }
     }
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many damaged copies.
+    pub trials: usize,
+    /// In which ways.
+    pub kinds: Vec<Damage>,
+    /// Where the choices come from.
+    pub seed: u64,
 }
 
 /// What came of it, for each part of a folder.
@@ -73,6 +88,8 @@ pub fn damage(bytes: &mut Vec<u8>, random: &mut StdRng) -> Damage {
 pub struct Report {
     /// Damaged copies that were started.
     pub trials: usize,
+    /// How those that said that something is wrong were mended: how often.
+    pub mended: BTreeMap<String, usize>,
     /// By part: how many said so at the start, were noticed by `check`, were mended, or showed all there was.
     pub parts: BTreeMap<String, Found>,
 }
@@ -93,12 +110,13 @@ pub struct Found {
 }
 
 /// A folder that is damaged, and what it shows.
-struct Subject {
-    name: String,
-    command: &'static [&'static str],
-    folder: PathBuf,
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) name: String,
+    pub(super) command: &'static [&'static str],
+    pub(super) folder: PathBuf,
     readings: &'static [&'static [&'static str]],
-    shown: Vec<String>,
+    pub(super) shown: Vec<String>,
     files: Vec<PathBuf>,
 }
 
@@ -122,23 +140,30 @@ const KEYS: [&str; 7] = [
 /// What the hub says again from where a node's list ends; receipts are not even synced, for the last stands for all.
 const SAID: [&[&str]; 2] = [&["notices"], &["log", "receipts", "--limit", "1000"]];
 
+/// The log, which is damaged in the first copies of all, so that no run is without something to mend.
+const LOG: &str = "log/00000000.seg";
+
 /// Damages copies of a hub's and a node's folder, so many of them.
 ///
 /// # Errors
-/// The damage that nobody noticed.
-pub async fn damaged(program: &Path, trials: usize, seed: u64) -> anyhow::Result<Report> {
+/// The damage that nobody noticed, or that cannot be mended.
+pub async fn damaged(program: &Path, options: &Options) -> anyhow::Result<Report> {
+    let (trials, seed) = (options.trials, options.seed);
     let dir = tempfile::tempdir()?;
     let mut random = StdRng::seed_from_u64(seed);
-    let subjects = Box::pin(subjects(program, dir.path())).await?;
+    let (subjects, place) = Box::pin(subjects(program, dir.path())).await?;
+    let mending = Mending::of(place, &subjects)?;
     let mut report = Report::default();
     while report.trials < trials {
         let subject = &subjects[report.trials % subjects.len()];
         let folder = dir.path().join("damaged");
         copy_folder(&subject.folder, &folder)?;
-        let file = subject.file(&mut random)?;
+        let is_first = report.trials < subjects.len();
+        let file = if is_first { PathBuf::from(LOG) } else { subject.file(&mut random)? };
         let before = std::fs::read(folder.join(&file))?;
         let mut bytes = before.clone();
-        let did = damage(&mut bytes, &mut random);
+        let did = *options.kinds.choose(&mut random).context("a kind of damage")?;
+        did.done(&mut bytes, &mut random);
         if bytes != before {
             std::fs::write(folder.join(&file), bytes)?;
             let what = format!(
@@ -149,12 +174,22 @@ pub async fn damaged(program: &Path, trials: usize, seed: u64) -> anyhow::Result
             );
             let part = subject.part(&file);
             let found = report.parts.entry(part).or_default();
-            let before = found.noticed;
+            let before = *found;
             Box::pin(subject.judge(program, &folder, found)).await.with_context(|| what.clone())?;
+            let found = *found;
             ensure!(
-                found.noticed > before || !KEYS.iter().any(|key| file.ends_with(key)),
+                found.noticed > before.noticed || !KEYS.iter().any(|key| file.ends_with(key)),
                 "{what}: unnoticed"
             );
+            if found.noticed > before.noticed {
+                let mended = Box::pin(mending.mend(subject, &folder)).await;
+                let how = mended.with_context(|| format!("{what}: noticed, and not mended"))?;
+                *report.mended.entry(how).or_default() += 1;
+            } else if found.noticed_by_check > before.noticed_by_check {
+                let goes_on = Box::pin(mending.goes_on(subject, &folder)).await;
+                goes_on.with_context(|| format!("{what}: noticed by `check`"))?;
+                *report.mended.entry("a list of the hub's word: nothing to do".to_owned()).or_default() += 1;
+            }
             report.trials += 1;
             super::progress(report.trials, trials);
         }
@@ -164,7 +199,7 @@ pub async fn damaged(program: &Path, trials: usize, seed: u64) -> anyhow::Result
 }
 
 /// A hub and a node as a kill left them, and as a clean stop did.
-async fn subjects(program: &Path, dir: &Path) -> anyhow::Result<Vec<Subject>> {
+async fn subjects(program: &Path, dir: &Path) -> anyhow::Result<(Vec<Subject>, HubPlace)> {
     let place = HubPlace::make(&program.to_string_lossy(), dir).await?;
     let mut hub = place.serve("hub").await?;
     let mut one = place.node(&hub, "one", UNITS[0]).await?;
@@ -179,6 +214,10 @@ async fn subjects(program: &Path, dir: &Path) -> anyhow::Result<Vec<Subject>> {
     put(&two, &[person(UNITS[1], 100, "Lê Thị Bình"), person(UNITS[1], 3, "Nguyễn Văn Ân")]).await?;
     in_step(&two).await?;
     put(&hub, &[person(UNITS[0], 5, "Nguyễn Văn Năm")]).await?;
+    in_step(&one).await?;
+    place.done(&["backup", &dir.join(BACKUP).to_string_lossy()], "hub").await?;
+    // What the backup does not have, and the node sends again.
+    put(&one, &[person(UNITS[0], 60, "Trần Văn Sáu"), person(UNITS[0], 7, "Nguyễn Văn Bảy")]).await?;
     in_step(&one).await?;
     anchored(program, &[], hub.data()).await?;
     anchored(program, &["as-node"], one.data()).await?;
@@ -216,7 +255,7 @@ async fn subjects(program: &Path, dir: &Path) -> anyhow::Result<Vec<Subject>> {
         std::fs::remove_dir_all(&copy)?;
         subjects.push(subject);
     }
-    Ok(subjects)
+    Ok((subjects, place))
 }
 
 /// What was exported, without the defects: a program that was just started is still judging.

@@ -2,7 +2,8 @@
 //!
 //! By the rule that POSIX guarantees and nothing beyond it: bytes and length of a file are there once a sync of the file that
 //! began after they were written has ended; a name, once a sync of its folder has. What was not synced is lost, or, as
-//! disks do, kept in part: any of its pages, and names up to any point.
+//! disks do, kept in part: any of its pages, and names up to any point. What a sync should have kept of a file and failed
+//! is gone, for a later one does not try it again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -164,7 +165,15 @@ impl Image {
                     thing.sync(began);
                 }
             }
-            Did::Sent => {}
+            Did::SyncFailed => {
+                let began = self.syncs.remove(&call.number).context("it never began")?;
+                if let Some(id) = self.by_inode.get(&call.inode)
+                    && let Some(Thing::File { pending, .. }) = self.things.get_mut(*id)
+                {
+                    pending.retain(|(call, _)| *call >= began);
+                }
+            }
+            Did::Failed | Did::Sent => {}
             Did::Mapped => bail!("what is written through memory cannot be recorded"),
         }
         Ok(())

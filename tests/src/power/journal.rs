@@ -25,10 +25,22 @@ pub enum Did {
     SyncBegan,
     /// The sync of that number had done its work.
     SyncEnded,
+    /// The sync of that number failed.
+    SyncFailed,
+    /// A call failed, or did half, because that was wanted.
+    Failed,
     /// Something was sent, over a socket of a family.
     Sent,
     /// A file is written through memory, which nobody sees.
     Mapped,
+}
+
+impl Did {
+    /// Whether it is counted by the library as a change to the disk.
+    #[must_use]
+    pub fn is_change(self) -> bool {
+        !matches!(self, Self::SyncEnded | Self::SyncFailed | Self::Failed | Self::Sent | Self::Mapped)
+    }
 }
 
 /// A socket on this machine, as [`Did::Sent`] names it.
@@ -93,6 +105,8 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Call, usize)>> {
         Some(b'L') => Did::Link,
         Some(b'B') => Did::SyncBegan,
         Some(b'E') => Did::SyncEnded,
+        Some(b'F') => Did::SyncFailed,
+        Some(b'N') => Did::Failed,
         Some(b'S') => Did::Sent,
         Some(b'X') => Did::Mapped,
         other => bail!("{other:?} is no call"),

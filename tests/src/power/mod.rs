@@ -2,19 +2,24 @@
 //!
 //! A program runs with `tests/preload/recorder.c` between it and its files ([`Recorder`]), which writes down what it did
 //! to its data folder; from that, [`Image`] makes what a power cut at any instant leaves. [`cuts`] does so at instants
-//! at which something was acknowledged, [`damage`] turns bits, [`stages`] fills the disk or kills at each change of a
-//! step, [`kills`] kills at any instant. The long runs are commands of the program `power`, whose last output is in
+//! at which something was acknowledged, [`calls`] lets single calls fail, [`damage`] turns bits, [`stages`] fills the disk
+//! or kills at each change of a step, [`kills`] kills at any instant, [`backups`] edits backups, [`restores`]
+//! loses a hub. The long runs are commands of the program `power`, whose last output is in
 //! `tests/reports`.
 #![allow(
     clippy::indexing_slicing,
     reason = "a JSON document answers every index, with null for what it has not"
 )]
 
+pub mod backups;
+pub mod calls;
 pub mod cuts;
 pub mod damage;
 mod image;
 mod journal;
 pub mod kills;
+mod mending;
+pub mod restores;
 pub mod stages;
 
 use std::path::{Path, PathBuf};
