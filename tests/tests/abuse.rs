@@ -6,7 +6,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use lienthong_hub::demo::Daemon;
 use lienthong_node::app::{Node, system_clock};
@@ -17,6 +18,7 @@ use lienthong_proto::wire::sync as wire;
 use lienthong_tests::frames::{
     END_HEADERS, NO_WINDOW, Papers, call, dial, flood, frame, header, kind, message, preface, to_the_end,
 };
+use lienthong_tests::machine::Percentiles;
 use lienthong_tests::peer::{Peer, say};
 use lienthong_tests::processes::HubPlace;
 use lienthong_tests::stage;
@@ -29,6 +31,14 @@ const UNIT: &str = "11953";
 const OTHER: &str = "11977";
 /// What a hub may grow by, whatever comes (SAFETY T29).
 const GROWTH_MAX: u64 = 100 * 1024 * 1024;
+/// A neighbour's writes take less at the 99th percentile, whoever floods. Beside a flood they are slower than the 2 times
+/// that are wanted, by how much is printed; one that waits for longer than this has stalled.
+const P99_MAX_MILLIS: f64 = 2_000.0;
+/// Beside 16 connections that all have just asked for everything.
+const P99_CROWD_MILLIS: f64 = 15_000.0;
+/// Writes of the neighbour at least, for the percentile to be one.
+const WRITES_MIN: usize = 20;
+static DONE: AtomicBool = AtomicBool::new(true);
 /// More than any window may become.
 const WINDOW_MAX: [u8; 4] = [0x7f, 0xff, 0xff, 0xff];
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -68,17 +78,19 @@ impl Stage {
         Self { dir, hub, address, neighbour, hostile }
     }
 
-    /// The neighbour writes, and each write is acknowledged; how long the slowest took.
-    async fn served(&self, from: u32, count: u32) -> Duration {
-        let mut slowest = Duration::ZERO;
-        for serial in from..from + count {
+    /// The neighbour writes, and each write is acknowledged: at least so often, and until something is done; how many
+    /// milliseconds the writes took.
+    async fn served(&self, serial: &mut u32, least: usize, done: &AtomicBool) -> Percentiles {
+        let mut took = Vec::new();
+        while took.len() < least || !done.load(Ordering::Relaxed) {
             let began = Instant::now();
             let draft = member(OTHER, &format!("0330801{serial:05}"), "Trần Thị Hòa").unwrap();
+            *serial += 1;
             assert!(self.neighbour.write(vec![draft]).await[0].is_ok());
             acknowledged(&self.neighbour).await.unwrap();
-            slowest = slowest.max(began.elapsed());
+            took.push(began.elapsed().as_secs_f64() * 1_000.0);
         }
-        slowest
+        Percentiles::of(took)
     }
 
     /// Bytes of memory: now, and at the peak since the start.
@@ -177,27 +189,36 @@ const ATTACKS: [Attack; 11] = [
 
 /// Goal: what HTTP/2 lets a peer do to a server ends its own connection or is worked off, at the door of replicas and at
 /// the one where strangers enrol; the hub grows by a bounded amount, and a neighbour is served all the while. Method: each
-/// attack on four connections at once at each door, again as soon as one is ended, until the neighbour was served.
+/// attack on four connections at once at each door; the neighbour writes until they are over, and each write is timed.
 #[tokio::test(flavor = "multi_thread")]
 async fn t29_floods_of_frames_end_themselves_and_nobody_else() {
     let stage = Stage::set().await;
-    let quiet = stage.served(0, 10).await;
+    let mut serial = 0;
+    let quiet = stage.served(&mut serial, 5 * WRITES_MIN, &DONE).await;
     let (before, _) = stage.memory();
     let stranger = Papers { own: None, ..stage.hostile.clone() };
     let doors = [
         (&stage.hostile, ALPN_SYNC, "/lienthong.sync.v1.Sync/Exchange"),
         (&stranger, ALPN_ENROL, "/lienthong.enrol.v1.Enrolment/Enrol"),
     ];
-    let mut serial = 10;
     for (papers, protocol, path) in doors {
         for (name, rounds, make, expected) in ATTACKS {
             let attackers = (0..4).map(|_| async {
                 let stream = dial(stage.address, papers, protocol).await.unwrap();
                 flood(stream, rounds * times(), |round| make(round, path)).await
             });
-            let (outcomes, slowest) =
-                tokio::join!(futures::future::join_all(attackers), stage.served(serial, 5));
-            serial += 5;
+            let over = AtomicBool::new(false);
+            let attacked = async {
+                let outcomes = futures::future::join_all(attackers).await;
+                over.store(true, Ordering::Relaxed);
+                outcomes
+            };
+            let began = Instant::now();
+            let (outcomes, served) = tokio::join!(attacked, stage.served(&mut serial, WRITES_MIN, &over));
+            assert!(
+                served.p99 <= P99_MAX_MILLIS,
+                "{name} at {path}: the neighbour is not served: {served:?}"
+            );
             for outcome in &outcomes {
                 match expected {
                     Expected::Ended(code) => {
@@ -217,8 +238,14 @@ async fn t29_floods_of_frames_end_themselves_and_nobody_else() {
             let (now, peak) = stage.memory();
             assert!(peak.saturating_sub(before) <= GROWTH_MAX, "{name} at {path}: {before} to {peak}");
             eprintln!(
-                "{name} at {path}: {} of {rounds} rounds, neighbour's slowest write {slowest:?} (quiet {quiet:?}), hub {} MB",
+                "{name} at {path}: {} of {rounds} rounds in {:.1} s; neighbour's writes p50 {} p99 {} ms, {} of them (quiet p50 {} p99 {}), hub {} MB",
                 outcomes[0].rounds,
+                began.elapsed().as_secs_f64(),
+                served.p50,
+                served.p99,
+                served.n,
+                quiet.p50,
+                quiet.p99,
                 now / 1_000_000
             );
         }
@@ -276,11 +303,14 @@ async fn t29_who_reads_nothing_has_little_kept() {
     for _ in 0..24 {
         crowd.push(deaf().await);
     }
-    stage.served(0, 20).await;
+    let served = stage.served(&mut 0, WRITES_MIN, &DONE).await;
+    assert!(served.p99 <= P99_CROWD_MILLIS, "the neighbour is not served: {served:?}");
     let kept = crowd.iter().filter(|stream| stream.is_some()).count();
     assert!((8..=16).contains(&kept), "{kept} connections of one replica");
     let (_, peak) = stage.memory();
-    eprintln!("{kept} connections, each 32 streams that nobody reads: hub {before} to {peak} bytes");
+    eprintln!(
+        "{kept} connections, each 32 streams that nobody reads: hub {before} to {peak} bytes; {served:?}"
+    );
     assert!(peak.saturating_sub(before) <= GROWTH_MAX, "{before} to {peak}");
 }
 
@@ -305,8 +335,11 @@ async fn t29_who_does_not_begin_to_speak_is_sent_away() {
             ends.push(async move { to_the_end(&mut stream).await });
         }
     }
-    let (_, served) = tokio::join!(futures::future::join_all(ends), stage.served(0, 5));
-    eprintln!("the neighbour's slowest write: {served:?}");
+    let mut serial = 0;
+    let (_, served) =
+        tokio::join!(futures::future::join_all(ends), stage.served(&mut serial, WRITES_MIN, &DONE));
+    eprintln!("the neighbour's writes, ms: {served:?}");
+    assert!(served.p99 <= P99_MAX_MILLIS, "the neighbour is not served: {served:?}");
 }
 
 /// Goal: the door of pages and API speaks HTTP/1.1 within bounds, and to one who abuses it at that one's cost only.
