@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p lienthong-tests --bench costs -- [RECORDS]` (50,000 by default; a minute in all). Each line is the
 //! median of three runs: the step, µs a record, records a second, and bytes a record where it leaves bytes behind. The
-//! records are those that `load` measures with; batches hold 512 of them.
+//! records are those that `load` measures with; batches hold 512 of them. `cargo test` runs it once with a few, to see that
+//! it still does.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -41,6 +42,9 @@ use lienthong_tests::{Province, machine, make_hub, make_node, member, token};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUNS: usize = 3;
+const RECORDS: usize = 50_000;
+/// Where nothing is measured, once.
+const RECORDS_TRIED: usize = 600;
 /// Records that the hub lets wait before they go to the view.
 const FLUSHED: usize = 2_048;
 /// Records logged with a sync for each: few, disks are slow.
@@ -304,12 +308,15 @@ fn spelt(number: usize) -> String {
 }
 
 fn main() {
-    let records = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(50_000);
+    // Cargo says so where it is to measure.
+    let measures = std::env::args().any(|word| word == "--bench");
+    let (records, runs) = if measures { (RECORDS, RUNS) } else { (RECORDS_TRIED, 1) };
+    let records = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(records);
     let catalogue = corpus::catalogue(1).unwrap();
     let changes = changes(&catalogue, records);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut book = Book::default();
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         let dir = tempfile::tempdir().unwrap();
         let envelopes = in_memory(&changes, &mut book);
         logged(dir.path(), &envelopes, records, &mut book);
@@ -317,6 +324,6 @@ fn main() {
         runtime.block_on(fed(dir.path(), records, &mut book));
         runtime.block_on(judged(dir.path(), records / 5, &mut book));
     }
-    println!("{records} records, medians of {RUNS} runs");
+    println!("{records} records, medians of {runs} runs");
     book.print();
 }

@@ -52,6 +52,9 @@ struct Options {
     /// Ends after the catch-up
     #[arg(long)]
     catch_up_only: bool,
+    /// Seconds that each of the two idle minutes lasts; what they tell is a minute's all the same
+    #[arg(long, default_value_t = 60)]
+    minute_seconds: u64,
     /// Only write the records as site-N.ndjson files to this folder, for the peers' benches
     #[arg(long, value_name = "DIR")]
     write_corpus: Option<PathBuf>,
@@ -164,7 +167,7 @@ async fn measure(options: Options) -> anyhow::Result<()> {
         bench.one_change().await?;
         // What changed is witnessed within a minute: that is not idling yet.
         bench.minute("minute-behind-a-change").await?;
-        bench.minute("idle-60s").await?;
+        bench.minute(&format!("idle-{}s", bench.options.minute_seconds)).await?;
         bench.steady().await?;
         bench.recovery().await?;
     }
@@ -372,9 +375,11 @@ impl Bench {
     async fn minute(&self, what: &str) -> anyhow::Result<()> {
         let before = machine::wire_bytes();
         let cpu = machine::cpu_seconds(&[self.hub_pids(), self.node_pids()].concat());
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        let bytes = (machine::wire_bytes() - before) / self.options.units as u64;
+        let seconds = self.options.minute_seconds.max(1);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let bytes = (machine::wire_bytes() - before) * 60 / seconds / self.options.units as u64;
         let cpu = machine::cpu_seconds(&[self.hub_pids(), self.node_pids()].concat()) - cpu;
+        let cpu = cpu * 60.0 / seconds as f64;
         let memory = machine::pss_mib(&self.node_pids()) / self.nodes.len().max(1) as f64;
         self.emit(json!({
             "what": what, "wire_per_site_per_min": bytes, "cpu_per_min": round(cpu), "src_pss_mb": round(memory),
