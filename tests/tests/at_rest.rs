@@ -498,9 +498,8 @@ async fn a_backup_is_encrypted_to_a_recipient_and_opened_by_nobody_else() {
     hub.stop().await.unwrap();
 }
 
-/// Goal: the key that systemd gives the service as a credential is the store's; one that is empty is none; one that others
-/// could read, or a setting beside it, goes before nothing: the setting goes first. Method: real processes with the folder
-/// that systemd names.
+/// Goal: the key that systemd gives the service as a credential is the store's; an empty one is none; a file that is named
+/// goes before it. Method: real processes with the folder that systemd names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_of_the_service_is_its_key() {
     let dir = tempfile::tempdir().unwrap();
