@@ -18,6 +18,7 @@ use serde_json::{Value as Json, json};
 use self::trouble::{Grounds, Troubles, stands};
 use crate::app::Hub;
 use crate::holds::Holds;
+use crate::ledger::{ImportLine, RowCounts};
 use crate::pki::{Contact, Enrolled, ReplicaState};
 
 /// A connected node that is silent for longer than three heartbeats is silent.
@@ -44,8 +45,8 @@ pub struct UnitStatus {
     pub lag_seconds: Option<u64>,
     /// When it was last heard.
     pub last_seen: Option<UnixMillis>,
-    /// Its last import: at, rows, rejected.
-    pub last_import: Option<(u64, i64, i64)>,
+    /// Its last import.
+    pub last_import: Option<ImportLine>,
     /// Records it owns.
     pub records: u64,
     /// The units it went into, if it has ended.
@@ -80,9 +81,6 @@ impl UnitStatus {
     }
 
     fn to_json(&self) -> Json {
-        let import = self.last_import.map(
-            |(at, rows, rejected)| json!({ "at": UnixMillis(at).rfc3339(), "rows": rows, "rejected": rejected }),
-        );
         json!({
             "unit": self.unit,
             "name": self.name,
@@ -96,7 +94,7 @@ impl UnitStatus {
             "lag": self.lag,
             "lag_seconds": self.lag_seconds,
             "last_seen": self.last_seen.map(UnixMillis::rfc3339),
-            "last_import": import,
+            "last_import": self.last_import.as_ref().map(ImportLine::to_json),
             "records": self.records,
             "successors": self.successors,
             "quarantined": self.quarantined,
@@ -181,8 +179,9 @@ impl Hub {
             let held = books.replicas.get(&entry.replica);
             let size = held.map_or(0, |held| held.frontier.size());
             status.acknowledged += size;
-            if let Some(import) = held.and_then(|held| held.last_import.as_ref()) {
-                status.last_import = Some((import.at, import.rows, import.rejected));
+            let import = held.and_then(|held| held.imports.last());
+            if import.map(|import| import.at) > status.last_import.as_ref().map(|import| import.at) {
+                status.last_import = import.cloned();
             }
             match &entry.state {
                 ReplicaState::Fenced { .. } => {
@@ -213,8 +212,10 @@ impl Hub {
         }
         status.weight += status.quarantined as u64;
         troubles.quarantine(status.quarantined, grounds.arrived.get(unit).copied().unwrap_or(0));
-        if let Some((_, rows, rejected)) = status.last_import.filter(|(_, _, rejected)| *rejected > 0) {
-            status.weight += u64::try_from(rejected).unwrap_or(0);
+        if let Some(RowCounts { read: rows, rejected, .. }) =
+            status.last_import.as_ref().map(|import| import.rows).filter(|rows| rows.rejected > 0)
+        {
+            status.weight += rejected;
             let vi = format!("lần nhập gần nhất loại {rejected}/{rows} dòng");
             troubles.raise(1, vi, format!("its last import rejected {rejected}/{rows} rows"));
         }

@@ -23,7 +23,9 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{NamedKeys, Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues};
+use super::{
+    ImportLine, Imports, NamedKeys, Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues,
+};
 use crate::ingest::{Content, Decided, separated};
 use crate::witness::Rolls;
 
@@ -42,23 +44,10 @@ pub struct HeldReplica {
     pub ledger_index: u64,
     /// When that was.
     pub at: UnixMillis,
-    /// Its last import.
-    pub last_import: Option<ImportLine>,
+    /// Its last imports.
+    pub imports: Imports,
     /// Up to where it has said it took the feed.
     pub fed: Fed,
-}
-
-/// What a unit's import came to, without values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportLine {
-    /// When, milliseconds.
-    pub at: u64,
-    /// Rows read.
-    pub rows: i64,
-    /// Rows rejected.
-    pub rejected: i64,
-    /// Reason classes with their counts, as `CLASS=n` joined by `,`.
-    pub reasons: String,
 }
 
 /// A change in quarantine.
@@ -162,7 +151,7 @@ impl HeldReplica {
             checkpoint: String::new(),
             ledger_index: 0,
             at: UnixMillis(0),
-            last_import: None,
+            imports: Imports::default(),
             fed: Fed::default(),
         }
     }
@@ -427,7 +416,7 @@ impl Books {
         _unit: &UnitCode,
         acceptance: &Acceptance,
         content: &Content,
-        _index: u16,
+        index: u16,
         view: &mut Batch,
     ) {
         let Content::Event(event) = content else { return };
@@ -437,20 +426,11 @@ impl Books {
         {
             held.fed = held.fed.heard(fed);
         }
-        if event.kind != "import" {
-            return;
-        }
-        let number = |name: &str| match event.fields.get(name) {
-            Some(Value::Integer(number)) => *number,
-            _ => 0,
-        };
-        let reasons = match event.fields.get("reasons") {
-            Some(Value::Text(text)) => text.clone(),
-            _ => String::new(),
-        };
-        if let Some(held) = self.held_mut(acceptance.replica) {
-            let (rows, rejected) = (number("rows"), number("rejected"));
-            held.last_import = Some(ImportLine { at: event.at.0, rows, rejected, reasons });
+        let sequence = acceptance.first.0 + u64::from(index);
+        if let Some(import) = ImportLine::of(event, sequence)
+            && let Some(held) = self.held_mut(acceptance.replica)
+        {
+            held.imports.take_in(import);
         }
     }
 
@@ -581,7 +561,7 @@ fn encode_held(held: &HeldReplica) -> Vec<u8> {
     out.text(&held.checkpoint);
     out.u64(held.ledger_index);
     out.u64(held.at.0);
-    out.framed(&serde_json::to_vec(&held.last_import).unwrap_or_default());
+    out.framed(&held.imports.encode());
     out.framed(&held.fed.encode());
     out.into_bytes()
 }
@@ -595,7 +575,7 @@ fn decode_held(bytes: &[u8]) -> Option<HeldReplica> {
         checkpoint: input.text().ok()?.to_owned(),
         ledger_index: input.u64().ok()?,
         at: UnixMillis(input.u64().ok()?),
-        last_import: serde_json::from_slice(input.framed().ok()?).ok()?,
+        imports: Imports::decode(input.framed().ok()?).ok()?,
         // A view of before has none.
         fed: input.framed().ok().and_then(|bytes| Fed::decode(bytes).ok()).unwrap_or_default(),
     })
@@ -699,6 +679,6 @@ mod tests {
         books.hand_over(&mut readers);
         assert_eq!(seen(&readers), seen(&books));
         assert_eq!((books.quarantined_of(&unit), readers.quarantine.len()), (1, 1));
-        assert!(readers.replicas[&replica(2)].last_import.is_some());
+        assert_eq!(readers.replicas[&replica(2)].imports.last().map(|import| import.rows.read), Some(7));
     }
 }

@@ -1,5 +1,6 @@
 //! Tokens and enrolled units.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use lienthong_node::control::Answer;
@@ -12,7 +13,7 @@ use serde_json::{Value as Json, json};
 use super::waivers::reason_of;
 use super::{list, unit_unknown};
 use crate::app::Hub;
-use crate::ledger::GrantState;
+use crate::ledger::{GrantState, ImportLine};
 use crate::pki::{ContactError, Enrolled, RegistryError, Role, TokenError};
 
 impl Hub {
@@ -166,6 +167,7 @@ impl Hub {
                 "on": date_text(ending.on), "step": ending.step, "successors": tree.successors(unit),
             })),
             "predecessors": tree.predecessors(unit),
+            "imports": self.imports_of(unit).iter().map(ImportLine::to_json).collect::<Vec<Json>>(),
             "replicas": replicas,
             "fingerprint": lienthong_proto::fingerprint::words(&root),
         })))
@@ -173,6 +175,15 @@ impl Hub {
 }
 
 impl Hub {
+    /// The last imports of a unit, the newest first.
+    pub(crate) fn imports_of(&self, unit: &UnitCode) -> Vec<ImportLine> {
+        let books = self.committer.books().read();
+        let held = books.replicas.values().filter(|held| held.unit == *unit);
+        let mut imports: Vec<ImportLine> = held.flat_map(|held| held.imports.iter().cloned()).collect();
+        imports.sort_by_key(|import| Reverse(import.at));
+        imports
+    }
+
     /// A replica with what is held of it, and what it takes to verify that elsewhere.
     fn shown(&self, entry: &Enrolled) -> Json {
         let mut shown = enrolled_json(entry);

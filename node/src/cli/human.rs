@@ -213,6 +213,16 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("lag", "Chậm (mục)", "Behind (entries)"),
     ("lag_seconds", "Chậm (giây)", "Behind (seconds)"),
     ("successors", "Được kế tục bởi", "Succeeded by"),
+    ("last_import", "Lần nhập gần nhất", "Last import"),
+    ("imports", "Các lần nhập gần đây", "Last imports"),
+    ("whole", "Đọc hết tệp", "Read to the end"),
+    ("rows", "Số dòng", "Rows"),
+    ("created", "Mới", "New"),
+    ("updated", "Cập nhật", "Updated"),
+    ("unchanged", "Không đổi", "Unchanged"),
+    ("duplicates", "Trùng", "Duplicate"),
+    ("rejected", "Bị loại", "Rejected"),
+    ("reasons", "Theo lớp lý do", "By reason class"),
 ];
 
 /// What the states of things are called.

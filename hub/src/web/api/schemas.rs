@@ -128,18 +128,22 @@ fn sharing(Pieces { text, count, maybe, time, .. }: &Pieces) -> Named {
     ]
 }
 
-fn units(Pieces { text, count, maybe, time, id, .. }: &Pieces) -> Named {
+fn units(Pieces { text, count, maybe, time, id, flag }: &Pieces) -> Named {
     let holds = object(json!({
         "at": time, "size": count, "checkpoint": text, "complete": { "type": "boolean" },
         "state": { "type": "string", "enum": ["idle", "working", "silent", "rolled_back"] },
     }));
-    let import = object(json!({ "at": time, "rows": count, "rejected": count }));
+    let reasons = json!({ "type": "object", "additionalProperties": count });
+    let import = object(json!({
+        "at": time, "type": text, "sha256": maybe, "whole": flag, "rows": count, "created": count,
+        "updated": count, "unchanged": count, "duplicates": count, "rejected": count, "reasons": reasons,
+    }));
     let disk = object(json!({ "free_bytes": count, "total_bytes": count, "free_percent": count }));
     let status = json!({
         "unit": text, "name": text, "contact": reference("Contact"),
         "state": { "type": "string", "enum": ["online", "silent", "offline", "never", "stopped", "revoked"] },
         "replicas": list(id.clone()), "acknowledged": count, "lag": { "type": ["integer", "null"] },
-        "lag_seconds": { "type": ["integer", "null"] }, "last_seen": maybe, "last_import": or_null(import),
+        "lag_seconds": { "type": ["integer", "null"] }, "last_seen": maybe, "last_import": or_null(import.clone()),
         "records": count, "successors": list(text.clone()), "quarantined": count,
         "defects": { "type": ["integer", "null"] }, "quality": reference("Quality"),
         "holds": or_null(holds.clone()), "disk": or_null(disk), "attention": list(text.clone()),
@@ -153,7 +157,7 @@ fn units(Pieces { text, count, maybe, time, id, .. }: &Pieces) -> Named {
     let shown = json!({ "log_key": maybe, "holds": or_null(holds) });
     let ending = object(json!({ "on": text, "step": count, "successors": list(text.clone()) }));
     let unit = json!({
-        "unit": text, "name": text, "ended": or_null(ending), "predecessors": list(text.clone()),
+        "unit": text, "name": text, "ended": or_null(ending), "predecessors": list(text.clone()), "imports": list(import),
         "replicas": list(with(object(replica.clone()), shown)), "fingerprint": text,
     });
     vec![

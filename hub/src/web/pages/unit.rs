@@ -57,7 +57,7 @@ fn parts(view: &View, unit: &UnitStatus) -> Markup {
             (quality(view, unit))
         }
         (machines(view, unit, &replicas))
-        (imports(view, &replicas))
+        (imports(view, unit))
         (timeline::section(view, &unit.unit, &replicas))
     }
 }
@@ -209,27 +209,59 @@ fn room(view: &View, room: Option<Room>) -> String {
     format!("{} / {} ({} %)", bytes(room.free_bytes), bytes(room.total_bytes), room.free_percent())
 }
 
-fn imports(view: &View, replicas: &[Enrolled]) -> Markup {
-    let books = view.site.hub.committer.books().read();
-    let of = |entry: &Enrolled| books.replicas.get(&entry.replica).and_then(|held| held.last_import.clone());
-    let imports: Vec<ImportLine> = replicas.iter().filter_map(of).collect();
-    drop(books);
+/// Its last imports, the newest first: what kind of file, how many rows, and why some were rejected.
+fn imports(view: &View, unit: &UnitStatus) -> Markup {
+    let imports = view.site.hub.imports_of(&unit.unit);
+    let title = view.t("Các lần nhập gần đây", "Last imports");
     html! {
         section {
-            h2 { (view.t("Lần nhập gần nhất", "Last import")) }
+            h2 { (title) }
             @if imports.is_empty() { p.quiet { (view.t("Chưa nhập tệp nào.", "No file was imported yet.")) } }
-            @for import in &imports {
-                dl.facts {
-                    dt { (view.t("Lúc", "At")) } dd { (view.time(Some(UnixMillis(import.at)))) }
-                    dt { (view.t("Số dòng", "Rows")) } dd { (import.rows) }
-                    dt { (view.t("Bị loại", "Rejected")) } dd { (import.rejected) }
-                    @if !import.reasons.is_empty() {
-                        dt { (view.t("Theo lớp lý do", "By reason class")) }
-                        dd.quiet { (view.t("một dòng có thể có nhiều lý do", "a row may have several")) }
+            @else {
+                p.quiet { (view.t("Một dòng có thể có nhiều lý do.", "A row may have several reasons.")) }
+                div.scroll tabindex="0" role="region" aria-label=(title) {
+                    table.rows {
+                        thead { tr {
+                            th scope="col" { (view.t("Lúc", "At")) }
+                            th scope="col" { (view.t("Loại", "Type")) }
+                            th.figures scope="col" { (view.t("Số dòng", "Rows")) }
+                            th.figures scope="col" { (view.t("Mới", "New")) }
+                            th.figures scope="col" { (view.t("Cập nhật", "Updated")) }
+                            th.figures scope="col" { (view.t("Bị loại", "Rejected")) }
+                            th scope="col" { (view.t("Theo lớp lý do", "By reason class")) }
+                            th scope="col" { (view.t("Mã băm của tệp", "The file's hash")) }
+                        } }
+                        tbody { @for line in &imports { (import(view, line)) } }
                     }
-                    @for (class, count) in import.reasons.split(',').filter_map(|reason| reason.split_once('=')) {
-                        dt.sub { code { (class) } } dd { (count) }
-                    }
+                }
+            }
+        }
+    }
+}
+
+fn import(view: &View, line: &ImportLine) -> Markup {
+    let declared = view.site.hub.catalogue.record_type(&line.record_type);
+    let kind = declared.map_or(line.record_type.clone(), |declared| {
+        view.tongue.language().pick(declared.label.clone()).to_owned()
+    });
+    let rows = &line.rows;
+    html! {
+        tr {
+            td data-label=(view.t("Lúc", "At")) { (view.time(Some(line.at))) }
+            td data-label=(view.t("Loại", "Type")) {
+                @if kind.is_empty() { "–" } @else { (kind) }
+                @if !line.whole { " " span.pill { (view.t("không đọc hết", "not read to the end")) } }
+            }
+            td.figures data-label=(view.t("Số dòng", "Rows")) { (view.number(rows.read)) }
+            td.figures data-label=(view.t("Mới", "New")) { (view.number(rows.created)) }
+            td.figures data-label=(view.t("Cập nhật", "Updated")) { (view.number(rows.updated)) }
+            td.figures data-label=(view.t("Bị loại", "Rejected")) { (view.number(rows.rejected)) }
+            td data-label=(view.t("Theo lớp lý do", "By reason class")) {
+                @for (class, count) in &line.reasons { code { (class) } " " (view.number(*count)) " " }
+            }
+            td data-label=(view.t("Mã băm của tệp", "The file's hash")) {
+                @if let Some(digest) = line.sha256.map(hex::encode) {
+                    code title=(digest) { (digest.get(..12).unwrap_or_default()) "…" }
                 }
             }
         }

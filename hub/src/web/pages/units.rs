@@ -74,7 +74,7 @@ const COLUMNS: [Column<UnitStatus>; 10] = [
         ("Bị loại", "Rejected"),
         true,
         |a, b| rejected(a).cmp(&rejected(b)),
-        |view, unit| figure(view, rejected(unit).and_then(|count| u64::try_from(count).ok())),
+        |view, unit| figure(view, rejected(unit)),
     ),
     column(
         "quarantined",
@@ -110,8 +110,8 @@ fn place(unit: &UnitStatus) -> Option<usize> {
     STATES.iter().position(|(name, ..)| *name == unit.state)
 }
 
-fn rejected(unit: &UnitStatus) -> Option<i64> {
-    unit.last_import.map(|(_, _, rejected)| rejected)
+fn rejected(unit: &UnitStatus) -> Option<u64> {
+    unit.last_import.as_ref().map(|import| import.rows.rejected)
 }
 
 fn total(unit: &UnitStatus) -> Option<u16> {
