@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 
 use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::hash::Digest;
+use lienthong_proto::merkle::EMPTY_ROOT;
 use lienthong_proto::time::UnixMillis;
 use serde_json::{Value as Json, json};
 
@@ -64,16 +66,33 @@ impl Holds {
 }
 
 impl Hub {
+    /// How much of a replica's log is held, and its root.
+    fn held_of(&self, entry: &Enrolled) -> (u64, Digest) {
+        let books = self.committer.books().read();
+        let held = books.replicas.get(&entry.replica);
+        held.map_or((0, EMPTY_ROOT), |held| (held.frontier.size(), held.root))
+    }
+
+    /// Whether what is held of a replica is what it signed last, with a batch or a heartbeat; nothing before it signed
+    /// anything, and while what it signed is on its way. A batch is held only with the root its owner signed.
+    pub(crate) fn alike(&self, entry: &Enrolled) -> Option<bool> {
+        let (held_size, held_root) = self.held_of(entry);
+        let Some(heartbeat) = self.heartbeats.get(entry.replica) else {
+            return (held_size > 0).then_some(true);
+        };
+        match held_size.cmp(&heartbeat.checkpoint.size) {
+            Ordering::Less if self.now().since(heartbeat.at) <= SILENT_MILLIS => None,
+            Ordering::Less => Some(false),
+            Ordering::Equal => Some(held_root == heartbeat.checkpoint.root),
+            Ordering::Greater => Some(true),
+        }
+    }
+
     /// What the hub can say it holds of a replica; nothing before its first heartbeat.
     #[must_use]
     pub fn holds(&self, entry: &Enrolled) -> Option<Holds> {
         let heartbeat = self.heartbeats.get(entry.replica)?;
-        let (held_size, held_root) = {
-            let books = self.committer.books().read();
-            let held = books.replicas.get(&entry.replica);
-            held.map(|held| (held.frontier.size(), held.root))
-        }
-        .unwrap_or((0, lienthong_proto::merkle::EMPTY_ROOT));
+        let (held_size, held_root) = self.held_of(entry);
         let said = &heartbeat.checkpoint;
         // Behind it the log went on: then it was seen, on the way, to be the same up to there.
         let complete = match held_size.cmp(&said.size) {

@@ -11,7 +11,7 @@ use lienthong_node::quality::{Overall, quality_json};
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::lineage::Tree;
-use lienthong_proto::quality::Score;
+use lienthong_proto::quality::{Score, Seen};
 use lienthong_proto::time::UnixMillis;
 use serde_json::{Value as Json, json};
 
@@ -63,6 +63,10 @@ pub struct UnitStatus {
     pub attention_en: Vec<String>,
     /// How good its data is; nothing while it was never enrolled.
     pub score: Score,
+    /// What of that is of no record.
+    pub seen: Seen,
+    /// When it was last heard, by whatever was kept of it.
+    pub heard: Option<UnixMillis>,
     /// Those of its replicas that may call.
     active: Vec<ReplicaId>,
     /// The disk that is fullest among its active machines', by their own word.
@@ -127,13 +131,18 @@ impl Hub {
         });
         let enrolled = |unit: &UnitCode| replicas.get(unit).map_or(&[][..], Vec::as_slice);
         let all: Vec<&UnitCode> = known.chain(ended).collect();
-        let silences = all.iter().map(|unit| ((*unit).clone(), self.silence_of(enrolled(unit).iter())));
+        let seen = |unit: &UnitCode| self.seen_of(unit, enrolled(unit), grounds.differing.contains_key(unit));
+        let seen: BTreeMap<UnitCode, (Seen, Option<UnixMillis>)> =
+            all.iter().map(|unit| ((*unit).clone(), seen(unit))).collect();
+        let known = seen.iter().map(|(unit, (seen, _))| (unit.clone(), *seen)).collect();
         // What cannot be read is shown as not known.
-        let quality = self.quality.overall(&silences.collect(), self.quality.today()).unwrap_or_default();
+        let quality = self.quality.overall(&known, self.quality.today()).unwrap_or_default();
         let status = |unit: &UnitCode| {
             let records = totals.by_unit.get(unit).copied().unwrap_or(0);
             let quality = quality.get(unit).copied().unwrap_or_default();
-            self.unit_status(unit, &tree, enrolled(unit), (records, quality), &grounds)
+            let mut status = self.unit_status(unit, &tree, enrolled(unit), (records, quality), &grounds);
+            (status.seen, status.heard) = seen.get(unit).copied().unwrap_or_default();
+            status
         };
         let mut units: Vec<UnitStatus> = all.into_iter().map(status).collect();
         let rank = |unit: &UnitStatus| std::cmp::Reverse((unit.severity, unit.weight));
@@ -169,6 +178,8 @@ impl Hub {
             attention: Vec::new(),
             attention_en: Vec::new(),
             score: Score::default(),
+            seen: Seen::default(),
+            heard: None,
             active: enrolled.iter().filter(|entry| entry.is_active()).map(|entry| entry.replica).collect(),
             room: None,
             severity: 0,

@@ -258,13 +258,15 @@ async fn figures(hub: &Arc<Hub>) {
     assert_eq!((counted(hub, THERE, day(-1)).await, counted(hub, HERE, day(-1)).await), (1.into(), 4.into()));
     assert_eq!((counted(hub, THERE, day(0)).await, counted(hub, HERE, day(0)).await), (5.into(), Json::Null));
     let unit = |code: &str| Some(code.parse::<UnitCode>().unwrap());
-    let quality = at_hub(hub, Request::Quality { unit: unit(THERE) }).await;
+    let quality = at_hub(hub, Request::Quality { unit: unit(THERE), page: Page::default() }).await;
     assert_eq!(judged(&quality), 5, "{quality:#}");
-    let old = at_hub(hub, Request::Quality { unit: unit(HERE) }).await;
+    let old = at_hub(hub, Request::Quality { unit: unit(HERE), page: Page::default() }).await;
     assert_eq!((judged(&old), &old["tree"], &old["now"]), (4, &today(-1).into(), &json!([THERE])), "{old:#}");
-    let then = at_hub(hub, Request::QualityOn { unit: unit(THERE), tree: day(-1) }).await;
+    let then =
+        at_hub(hub, Request::QualityOn { unit: unit(THERE), tree: day(-1), page: Page::default() }).await;
     assert_eq!(judged(&then), 1, "{then:#}");
-    let gone = at_hub(hub, Request::QualityOn { unit: unit(HERE), tree: day(0) }).await;
+    let gone =
+        at_hub(hub, Request::QualityOn { unit: unit(HERE), tree: day(0), page: Page::default() }).await;
     assert_eq!(gone["rule"], "UNIT_UNKNOWN", "{gone:#}");
 }
 

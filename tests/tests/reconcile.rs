@@ -14,15 +14,18 @@ use lienthong_hub::service::{Asked, Request};
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::control::{Answer, Caller};
 use lienthong_node::identity::{self, NodeIdentity};
+use lienthong_node::records::Page;
 use lienthong_node::replica::{Draft, Intent, key_id};
 use lienthong_node::rpc::sync::sync_client::SyncClient;
 use lienthong_node::store::{Batch, Keyspace, SledView, View as _};
+use lienthong_proto::catalogue::Dimension;
 use lienthong_proto::change::path;
 use lienthong_proto::ids::RecordId;
 use lienthong_proto::merkle::EMPTY_ROOT;
 use lienthong_proto::reconcile::{Answer as Said, Part, Sum};
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
+use lienthong_tests::asking::{at_hub, until};
 use lienthong_tests::{
     Province, acknowledged, brisk, catalogue, make_node, member, open_hub, reopened, retarget, token,
 };
@@ -72,6 +75,23 @@ async fn compared(hub: &Arc<Hub>, repair: bool) -> Answer {
         assert!(Instant::now() < deadline, "{}", answer.body);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// What is said of the unit's quality once all is judged and its node's last word is held, and how many checks across
+/// records it passes of how many; the status of all units says the same.
+async fn unified(hub: &Arc<Hub>) -> (Json, (u64, u64)) {
+    tokio::task::block_in_place(|| hub.quality.settle()).unwrap();
+    let unit = Some(UNIT.parse().unwrap());
+    let ask = async || {
+        at_hub(hub, Request::Quality { unit: unit.clone(), page: Page { limit: Some(1), after: None } }).await
+    };
+    let report = until("its last word", ask, |report| !report["alike"].is_null()).await;
+    let count = &report["counts"]["thong_nhat"];
+    let (good, all) = (count["good"].as_u64().unwrap(), count["all"].as_u64().unwrap());
+    let status = hub.units().into_iter().find(|status| status.unit.as_str() == UNIT).unwrap();
+    let figure = status.score.figure(Dimension::ThongNhat);
+    assert_eq!((figure.good, figure.all), (good, all));
+    (report, (good, all))
 }
 
 /// The ids named, each with whether it is held here and there.
@@ -144,12 +164,22 @@ async fn p7_exactly_what_was_meddled_with_is_named_and_mended() {
     let expected = [(altered.to_string(), true, true), (removed.to_string(), true, false)];
     assert_eq!(named(&found.body), expected.into(), "{}", found.body);
     assert_eq!((found.exit, &found.body["equal"]), (1, &false.into()));
+    let (apart, lost) = unified(&hub).await;
+    assert_eq!(apart["alike"], false);
+    assert!(
+        apart["remarks"].to_string().contains("hub and node do not hold the same"),
+        "{}",
+        apart["remarks"]
+    );
     // Two levels of 256 parts, and two lists.
     let bytes = found.body["bytes"].as_u64().unwrap();
     assert!(bytes < 8 * 1_024, "{bytes} bytes for two of 3,000");
     let size = hub.head().size;
     let mended = compared(&hub, true).await;
     assert_eq!((mended.exit, &mended.body["state"]), (0, &"equal".into()), "{}", mended.body);
+    let (again, whole) = unified(&hub).await;
+    assert_eq!((&again["alike"], &again["remarks"]), (&true.into(), &Json::Array(Vec::new())));
+    assert_eq!((whole.0, whole.1), (lost.0 + 1, lost.1), "one check of those of the unit");
     assert_eq!((&mended.body["repair"]["here"], &mended.body["repair"]["there"]), (&0.into(), &2.into()));
     let event = mended.body["repair"]["events"][0].as_u64().unwrap();
     assert!(event >= size);

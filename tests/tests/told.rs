@@ -103,7 +103,7 @@ async fn a_waived_defect_does_not_count_until_the_waiver_ends() {
     assert_eq!(refused(&at_hub(&hub, Request::WaiverAdd(silent)).await).as_deref(), Some("REASON_FORM"));
     let unit = Some(HERE.parse().unwrap());
     let dung = async |hub: &Arc<Hub>| {
-        let report = at_hub(hub, Request::Quality { unit: unit.clone() }).await;
+        let report = at_hub(hub, Request::Quality { unit: unit.clone(), page: Page::default() }).await;
         (report["counts"]["dung"]["good"].as_u64(), report["counts"]["dung"]["all"].as_u64())
     };
     let before = dung(&hub).await;
@@ -123,7 +123,7 @@ async fn a_waived_defect_does_not_count_until_the_waiver_ends() {
     let record = shown(&node).await;
     let waived = record["defects"].as_array().unwrap().iter().find(|d| d["rule"] == "NAME_INVALID").unwrap();
     assert_eq!(waived["waived"]["reason"], "đã đối chiếu hai người", "{record:#}");
-    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone() }).await;
+    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone(), page: Page::default() }).await;
     let counts_more = |report: &Json| report["counts"]["dung"]["good"].as_u64() > before.0;
     until("waived there", ask, counts_more).await;
     let again = at_hub(&hub, Request::WaiverAdd(waiver(&hub, "NAME_INVALID", 10))).await;
@@ -140,13 +140,13 @@ async fn a_waived_defect_does_not_count_until_the_waiver_ends() {
     let list = at_hub(&hub, Request::WaiverList { unit: unit.clone(), page: Page::default() }).await;
     assert_eq!(list["items"][0]["number"].as_u64(), Some(number), "{list:#}");
     assert_eq!(list["items"][0]["expired"], false);
-    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone() }).await;
+    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone(), page: Page::default() }).await;
     until("waived after the rebuild", ask, counts_more).await;
     let end =
         Request::WaiverEnd { number, reason: "giấy tờ đã có".to_owned(), actor: "lan".to_owned() };
     assert_eq!(at_hub(&hub, end.clone()).await["ended"].as_u64(), Some(number));
     assert_eq!(refused(&at_hub(&hub, end).await).as_deref(), Some("WAIVER_UNKNOWN"), "twice");
-    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone() }).await;
+    let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone(), page: Page::default() }).await;
     until("counts again", ask, |report| report["counts"]["dung"]["good"].as_u64() == before.0).await;
     hub.close().await;
 }

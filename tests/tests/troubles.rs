@@ -18,7 +18,6 @@ use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::change::{Context, Write, record_id};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::merkle::Frontier;
-use lienthong_proto::quality::Silence;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
@@ -311,11 +310,7 @@ async fn the_first_page_lists_just_who_needs_a_person_worst_first_with_why_and_w
     for status in &units {
         let day = quality.today();
         assert_eq!(status.defects, quality.open_defects(&status.unit, day).unwrap());
-        assert_eq!(
-            status.score,
-            quality.unit_score(&status.unit, Silence::Heard, day).unwrap(),
-            "{status:?}"
-        );
+        assert_eq!(status.score, quality.unit_score(&status.unit, status.seen, day).unwrap(), "{status:?}");
     }
     let page = stage.reader().await.get("/").await;
     let listed = needing(&page.body);

@@ -435,8 +435,12 @@ fn request(command: &Command, config: &Config) -> anyhow::Result<Request> {
             actor: author(),
         }),
         Command::Handovers { unit, page } => Request::Handovers { unit: unit.clone(), page: page.clone() },
-        Command::Quality { unit, tree: None } => Request::Quality { unit: unit.clone() },
-        Command::Quality { unit, tree: Some(tree) } => Request::QualityOn { unit: unit.clone(), tree: *tree },
+        Command::Quality { unit, tree: None, page } => {
+            Request::Quality { unit: unit.clone(), page: page.clone() }
+        }
+        Command::Quality { unit, tree: Some(tree), page } => {
+            Request::QualityOn { unit: unit.clone(), tree: *tree, page: page.clone() }
+        }
         Command::Status { tree: Some(tree) } => Request::StatusOn { tree: *tree },
         Command::Reconcile { unit, repair, timeout } => Request::Reconcile {
             unit: unit.clone(),

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use lienthong_node::cli::Tongue;
+use lienthong_node::records::Page;
 use lienthong_proto::catalogue::{Catalogue, Dimension, UnitKind};
 use lienthong_proto::ids::UnitCode;
 use serde_json::{Value as Json, json};
@@ -388,7 +389,7 @@ impl Stage {
     async fn quality(&self) -> anyhow::Result<()> {
         let tongue = self.tongue;
         let Some(node) = self.nodes.first() else { return Ok(()) };
-        let request = Request::Quality { unit: Some(node.unit.clone()) };
+        let request = Request::Quality { unit: Some(node.unit.clone()), page: Page::default() };
         let report = self.hub.ask(&request).await?.body;
         let figures = Dimension::ALL.map(|dimension| {
             let (counts, word) = (&report["counts"][dimension.name()], dimension.label());

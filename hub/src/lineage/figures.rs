@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use lienthong_node::control::Answer;
 use lienthong_node::dataset::DatasetError;
-use lienthong_node::quality::{QualityError, Regrouped, quality_json};
+use lienthong_node::quality::{QualityError, Regrouped, Viewpoint, quality_json, remarks_text};
+use lienthong_node::records::Page;
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::ids::{RecordId, UnitCode};
 use lienthong_proto::lineage::Tree;
@@ -87,7 +88,7 @@ impl Hub {
         for unit in tree.iter().filter(|unit| unit.kind != UnitKind::Agency) {
             let score = self
                 .quality
-                .regrouped_score(&unit.code, self.silence(&unit.code), &sums)
+                .regrouped_score(&unit.code, self.unit_seen(&unit.code).0, &sums)
                 .map_err(Answer::failed)?;
             units.push(json!({
                 "unit": unit.code,
@@ -115,15 +116,17 @@ impl Hub {
     }
 
     /// How good the data of the units of a day is, or of one of them.
-    pub(crate) fn quality_on(&self, unit: Option<&UnitCode>, on: i32) -> Result<Answer, Answer> {
+    pub(crate) fn quality_on(&self, unit: Option<&UnitCode>, on: i32, page: &Page) -> Result<Answer, Answer> {
         let left = self.quality.catch_up().map_err(Answer::failed)?;
         let tree = self.tree_on(on);
         if let Some(unit) = unit {
             self.day_asked(unit, Some(on))?;
-            let report = self.quality.regrouped_report(unit, self.silence(unit), &mut self.home_on(on));
+            let (seen, last) = self.unit_seen(unit);
+            let report = self.quality.regrouped_report(unit, seen, page, &mut self.home_on(on));
             let mut report = report.map_err(Answer::failed)?;
             if let Some(fields) = report.as_object_mut() {
                 fields.insert("name".to_owned(), tree.title(unit).into());
+                fields.insert("remarks".to_owned(), remarks_text(seen, last, Viewpoint::Hub).into());
                 fields.insert("tree".to_owned(), date_text(on).into());
                 fields.insert("now".to_owned(), json!(self.tree().successors(unit)));
                 fields.insert("not_judged_yet".to_owned(), left.into());
@@ -135,7 +138,7 @@ impl Hub {
         for unit in tree.iter().filter(|unit| unit.kind != UnitKind::Agency) {
             let score = self
                 .quality
-                .regrouped_score(&unit.code, self.silence(&unit.code), &sums)
+                .regrouped_score(&unit.code, self.unit_seen(&unit.code).0, &sums)
                 .map_err(Answer::failed)?;
             let total = score.total().and_then(|(_, count)| count.tenths());
             let line = json!({ "unit": unit.code, "name": unit.title(), "quality": quality_json(&score) });

@@ -190,7 +190,7 @@ impl Hub {
             Request::UserList => Ok(self.user_list()),
             Request::ApiTokenList => Ok(self.api_token_list()),
             Request::CertificateShow => Ok(self.certificate_show()),
-            Request::Quality { unit } => self.quality_report(unit.as_ref()),
+            Request::Quality { unit, page } => self.quality_report(unit.as_ref(), &page),
             Request::Defects { record_type, unit, page } => {
                 self.defects(record_type.as_deref(), unit.as_ref(), &page)
             }
@@ -199,7 +199,7 @@ impl Hub {
             Request::Handovers { unit, page } => self.handovers(unit.as_ref(), &page),
             Request::CatalogueShow => self.catalogue_show(),
             Request::CatalogueCheck { files } => self.catalogue_check(files),
-            Request::QualityOn { unit, tree } => self.quality_on(unit.as_ref(), tree),
+            Request::QualityOn { unit, tree, page } => self.quality_on(unit.as_ref(), tree, &page),
             Request::StatusOn { tree } => self.status_on(tree),
             Request::LineageList { page } => Ok(self.lineage_list(&page)),
             Request::DuplicatesList { page } => self.duplicates_list(&page),

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 
 use lienthong_node::control::Answer;
-use lienthong_node::quality::{QualityError, Wanted, quality_json};
+use lienthong_node::quality::{QualityError, Viewpoint, Wanted, quality_json, remarks_text};
 use lienthong_node::records::{Page, numbered};
 use lienthong_node::service::known_type;
 use lienthong_proto::catalogue::{Dimension, UnitKind};
 use lienthong_proto::ids::UnitCode;
-use lienthong_proto::quality::{Score, Silence};
+use lienthong_proto::quality::{Score, Seen, Silence};
 use lienthong_proto::time::UnixMillis;
 use serde_json::json;
 
@@ -17,38 +17,62 @@ use crate::app::Hub;
 use crate::pki::Enrolled;
 
 impl Hub {
-    /// How long a unit has not been heard of; the province itself always is.
-    pub(crate) fn silence(&self, unit: &UnitCode) -> Silence {
-        if unit.is_province() {
-            return Silence::Heard;
-        }
-        let replicas = self.registry.list();
-        self.silence_of(replicas.iter().filter(|entry| entry.unit == *unit))
+    /// When a unit's replicas were last heard, any of them.
+    pub(crate) fn last_heard_of<'a>(
+        &self,
+        enrolled: impl Iterator<Item = &'a Enrolled>,
+    ) -> Option<UnixMillis> {
+        enrolled.filter_map(|entry| self.last_heard(entry.replica)).max()
     }
 
-    /// How long nothing was heard of a unit's replicas.
-    pub(crate) fn silence_of<'a>(&self, enrolled: impl Iterator<Item = &'a Enrolled>) -> Silence {
-        let last: Option<UnixMillis> = enrolled.filter_map(|entry| self.last_heard(entry.replica)).max();
-        Silence::of(last, self.now())
+    /// How a unit stands to the hub, and when it was last heard.
+    pub(crate) fn unit_seen(&self, unit: &UnitCode) -> (Seen, Option<UnixMillis>) {
+        let replicas: Vec<Enrolled> =
+            self.registry.list().into_iter().filter(|entry| entry.unit == *unit).collect();
+        self.seen_of(unit, &replicas, self.observed.meters.differing().contains_key(unit))
+    }
+
+    /// The same of these replicas of a unit, whose node was found to hold other records, or was not.
+    pub(crate) fn seen_of(
+        &self,
+        unit: &UnitCode,
+        enrolled: &[Enrolled],
+        differing: bool,
+    ) -> (Seen, Option<UnixMillis>) {
+        let last = self.last_heard_of(enrolled.iter());
+        let silence = if unit.is_province() { Silence::Heard } else { Silence::of(last, self.now()) };
+        let held: Vec<bool> =
+            enrolled.iter().filter(|entry| entry.is_active()).filter_map(|entry| self.alike(entry)).collect();
+        // One of several that is not held alike is enough.
+        let alike = if differing || held.contains(&false) { Some(false) } else { held.first().copied() };
+        (Seen { silence, alike }, last)
+    }
+
+    /// What lowers a unit's figures and is of no record.
+    fn remarks_of(&self, unit: &UnitCode) -> Vec<String> {
+        let (seen, last) = self.unit_seen(unit);
+        remarks_text(seen, last, Viewpoint::Hub)
     }
 
     /// A unit's score over all types, now.
     pub(crate) fn unit_score(&self, unit: &UnitCode) -> Result<Score, QualityError> {
-        self.quality.unit_score(unit, self.silence(unit), self.quality.today())
+        self.quality.unit_score(unit, self.unit_seen(unit).0, self.quality.today())
     }
 
-    pub(super) fn quality_report(&self, unit: Option<&UnitCode>) -> Result<Answer, Answer> {
+    pub(super) fn quality_report(&self, unit: Option<&UnitCode>, page: &Page) -> Result<Answer, Answer> {
         let left = self.quality.catch_up().map_err(Answer::failed)?;
         if let Some(unit) = unit {
             if let Some(on) = self.day_asked(unit, None)? {
-                return self.quality_on(Some(unit), on);
+                return self.quality_on(Some(unit), on, page);
             }
             if self.tree().get(unit).is_none() {
                 return Err(unit_unknown(unit));
             }
-            let mut report = self.quality.unit_report(unit, self.silence(unit)).map_err(Answer::failed)?;
+            let mut report =
+                self.quality.unit_report(unit, self.unit_seen(unit).0, page).map_err(Answer::failed)?;
             if let Some(fields) = report.as_object_mut() {
                 fields.insert("name".to_owned(), self.tree().title(unit).into());
+                fields.insert("remarks".to_owned(), self.remarks_of(unit).into());
                 fields.insert("not_judged_yet".to_owned(), left.into());
             }
             return Ok(Answer::done(report));
@@ -61,6 +85,7 @@ impl Hub {
                 "unit": unit.code,
                 "name": unit.title(),
                 "quality": quality_json(&score),
+                "remarks": self.remarks_of(&unit.code),
             });
             items.push((total.unwrap_or(u16::MAX), line));
         }

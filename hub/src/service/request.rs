@@ -72,6 +72,9 @@ pub enum Request {
         unit: Option<UnitCode>,
         /// The day, since 1970.
         tree: i32,
+        /// Which of the rows behind one unit's.
+        #[serde(default)]
+        page: Page,
     },
     /// Take a token back.
     TokenRevoke {
@@ -127,6 +130,9 @@ pub enum Request {
     Quality {
         /// Which.
         unit: Option<UnitCode>,
+        /// Which of the rows behind one unit's.
+        #[serde(default)]
+        page: Page,
     },
     /// The records behind a figure, and how often each rule is broken.
     QualityRows {

@@ -444,6 +444,7 @@ fn quality_text(body: &Json, tongue: Tongue) -> String {
             rows.push(vec![word(dimension), figure(body.get("quality"), name), of, text(&count, "formula")]);
         }
         out.push_str(&table(&rows));
+        remarks(body, "", &mut out, tongue);
         for (key, mark) in [("missing", "–"), ("rows", "!"), ("items", "!")] {
             for item in body.get(key).and_then(Json::as_array).into_iter().flatten() {
                 let (record_type, id) = (text(item, "type"), text(item, "id"));
@@ -457,6 +458,9 @@ fn quality_text(body: &Json, tongue: Tongue) -> String {
                     );
                 }
             }
+        }
+        if let Some(next) = body.get("next").and_then(Json::as_str) {
+            let _ = writeln!(out, "{} --after {next}", tongue.pick("… còn nữa:", "… there is more:"));
         }
         return out;
     }
@@ -472,7 +476,17 @@ fn quality_text(body: &Json, tongue: Tongue) -> String {
         rows.push(row);
     }
     out.push_str(&table(&rows));
+    for item in body.get("items").and_then(Json::as_array).into_iter().flatten() {
+        remarks(item, &format!("{}: ", text(item, "name")), &mut out, tongue);
+    }
     out
+}
+
+/// What lowers figures and is of no record.
+fn remarks(body: &Json, whose: &str, out: &mut String, tongue: Tongue) {
+    for remark in body.get("remarks").and_then(Json::as_array).into_iter().flatten() {
+        let _ = writeln!(out, "! {whose}{}", cell(remark, tongue));
+    }
 }
 
 fn import_text(body: &Json, tongue: Tongue) -> String {
@@ -554,5 +568,22 @@ mod tests {
         for text in [vi, en] {
             assert!(!text.contains(['{', '"', '·']), "{text}");
         }
+    }
+
+    #[test]
+    fn figures_are_told_with_what_is_no_records_fault_and_the_way_on() {
+        let count = json!({ "good": 0, "all": 3, "score": 0, "formula": "sống · live" });
+        let unit = json!({
+            "name": "Phố Hiến", "quality": { "song": 0, "total": 0 }, "counts": { "song": count },
+            "remarks": ["im lặng từ 07:05 · silent since 07:05"], "rows": [], "next": "dang_vien/07",
+        });
+        let (vi, en) = (quality_text(&unit, Tongue::Vi), quality_text(&unit, Tongue::En));
+        assert!(
+            vi.contains("! im lặng từ 07:05\n") && vi.contains("còn nữa: --after dang_vien/07\n"),
+            "{vi}"
+        );
+        assert!(en.contains("! silent since 07:05\n") && en.contains("more: --after dang_vien/07\n"), "{en}");
+        let list = quality_text(&json!({ "items": [unit] }), Tongue::Vi);
+        assert!(list.contains("! Phố Hiến: im lặng từ 07:05\n"), "{list}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_proto::catalogue::Dimension;
 use lienthong_proto::ids::{RecordId, UnitCode};
-use lienthong_proto::quality::{Score, Silence, Totals};
+use lienthong_proto::quality::{Score, Seen, Totals};
 
 use super::index::ViewIndex;
 use super::{Keeper, QualityError};
@@ -26,7 +26,7 @@ impl Keeper {
     /// [`QualityError`] if it cannot be read.
     pub fn overall(
         &self,
-        units: &BTreeMap<UnitCode, Silence>,
+        units: &BTreeMap<UnitCode, Seen>,
         as_of: i32,
     ) -> Result<BTreeMap<UnitCode, Overall>, QualityError> {
         let judged = self.cursor()? > 0 || self.behind()? == 0;
@@ -40,6 +40,7 @@ impl Keeper {
                     one.score.tally[Dimension::Du] += book.expected(unit, record_type, &index, as_of)?;
                 }
             }
+            one.score.see(units.get(code).copied().unwrap_or_default());
             let heard = self.heard_defects(code, as_of)?;
             one.defects = one.defects.map(|defects| defects.saturating_add(heard));
         }
@@ -48,7 +49,7 @@ impl Keeper {
 
     fn add_sums(
         &self,
-        units: &BTreeMap<UnitCode, Silence>,
+        units: &BTreeMap<UnitCode, Seen>,
         as_of: i32,
         all: &mut BTreeMap<UnitCode, Overall>,
     ) -> Result<(), QualityError> {
@@ -67,13 +68,13 @@ impl Keeper {
                 true
             })?;
             for (unit, totals) in sums {
-                let (Some(one), Some(silence)) = (all.get_mut(&unit), units.get(&unit)) else { continue };
+                let (Some(one), Some(seen)) = (all.get_mut(&unit), units.get(&unit)) else { continue };
                 let mut totals = totals?;
                 if waived.contains(record_type) {
                     self.waive(record_type, &unit, as_of, &mut totals)?;
                 }
                 if scored.contains(record_type) {
-                    one.score.tally += totals.on(as_of, *silence);
+                    one.score.tally += totals.on(as_of, seen.silence);
                 }
                 let defects = totals.defects_on(as_of);
                 one.defects = one.defects.map(|before| before.saturating_add(defects));

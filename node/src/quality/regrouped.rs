@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_proto::ids::{RecordId, UnitCode};
-use lienthong_proto::quality::{RuleIndex, Score, Silence, Totals};
+use lienthong_proto::quality::{RuleIndex, Score, Seen, Totals};
 use serde_json::Value as Json;
 
 use super::{Keeper, QualityError};
+use crate::records::Page;
 
 /// Whose a record is to count for, given its type, id and owner.
 pub type Home<'a> = dyn FnMut(&str, RecordId, &UnitCode) -> Result<UnitCode, QualityError> + 'a;
@@ -68,13 +69,14 @@ impl Keeper {
     pub fn regrouped_score(
         &self,
         unit: &UnitCode,
-        silence: Silence,
+        seen: Seen,
         sums: &Regrouped,
     ) -> Result<Score, QualityError> {
         let mut score = Score::default();
+        score.see(seen);
         for record_type in self.book()?.record_types() {
             let totals = sums.totals(unit, record_type);
-            score.tally += self.score_over(unit, record_type, &totals, silence, self.today())?.tally;
+            score.tally += self.score_over(unit, record_type, &totals, seen.silence, self.today())?.tally;
         }
         Ok(score)
     }
@@ -86,12 +88,13 @@ impl Keeper {
     pub fn regrouped_report(
         &self,
         unit: &UnitCode,
-        silence: Silence,
+        seen: Seen,
+        page: &Page,
         home: &mut Home<'_>,
     ) -> Result<Json, QualityError> {
         let sums = self.regrouped(home)?;
         let mut totals = |record_type: &str, _| Ok(sums.totals(unit, record_type));
         let mut whose = |record_type: &str, id, owner: &UnitCode| Ok(home(record_type, id, owner)? == *unit);
-        self.report_over(unit, silence, &mut totals, &mut whose)
+        self.report_over(unit, seen, page, &mut totals, &mut whose)
     }
 }

@@ -1,7 +1,7 @@
 //! Scores, defects and probable duplicates as documents.
 
 use lienthong_proto::ids::{RecordId, UnitCode};
-use lienthong_proto::quality::{Reason, RuleBook, Score, Silence, Totals};
+use lienthong_proto::quality::{Reason, RuleBook, Score, Seen, Totals};
 use serde_json::{Value as Json, json};
 
 use super::answers::text;
@@ -11,52 +11,62 @@ use super::{Keeper, QualityError, counts_json, defect_json, quality_json};
 use crate::dataset::Record;
 use crate::records::{LIMIT_MAX, Page};
 
-/// Records shown beside a unit's figures.
+/// Records shown beside a unit's figures, if nobody says.
 const ROWS_SHOWN: usize = 50;
 /// Pairs looked through for one answer.
 const PAIRS_MAX: usize = 100_000;
+
+/// Whether a record is the unit's, given its type, id and owner.
+type Whose<'a> = dyn FnMut(&str, RecordId, &UnitCode) -> Result<bool, QualityError> + 'a;
 
 impl Keeper {
     /// A unit's score over all types on a day.
     ///
     /// # Errors
     /// [`QualityError`] if it cannot be read.
-    pub fn unit_score(&self, unit: &UnitCode, silence: Silence, as_of: i32) -> Result<Score, QualityError> {
-        let mut score = Score::default();
+    pub fn unit_score(
+        &self,
+        unit: &UnitCode,
+        seen: impl Into<Seen>,
+        as_of: i32,
+    ) -> Result<Score, QualityError> {
+        let (mut score, seen) = (Score::default(), seen.into());
         for record_type in self.book()?.record_types() {
-            score.tally += self.score(unit, record_type, silence, as_of)?.tally;
+            score.tally += self.score(unit, record_type, seen.silence, as_of)?.tally;
         }
+        score.see(seen);
         Ok(score)
     }
 
-    /// A unit's figures with the counts and formulas behind them, by type, what is missing, and the first
-    /// records that lose points.
+    /// A unit's figures with the counts and formulas behind them, by type, what is missing, and a page of the
+    /// records that lose points: `next` leads to the others.
     ///
     /// # Errors
     /// [`QualityError`] if something cannot be read.
-    pub fn unit_report(&self, unit: &UnitCode, silence: Silence) -> Result<Json, QualityError> {
+    pub fn unit_report(&self, unit: &UnitCode, seen: Seen, page: &Page) -> Result<Json, QualityError> {
         let mut kept_totals = |record_type: &str, as_of: i32| {
             let mut totals = self.totals(record_type, unit)?;
             self.waive(record_type, unit, as_of, &mut totals)?;
             Ok(totals)
         };
-        self.report_over(unit, silence, &mut kept_totals, &mut |_, _, owner| Ok(owner == unit))
+        self.report_over(unit, seen, page, &mut kept_totals, &mut |_, _, owner| Ok(owner == unit))
     }
 
     /// The same over whatever records `whose` takes for the unit's, with the sums `totals` has of them.
     pub(super) fn report_over(
         &self,
         unit: &UnitCode,
-        silence: Silence,
+        seen: Seen,
+        page: &Page,
         totals: &mut dyn FnMut(&str, i32) -> Result<Totals, QualityError>,
-        whose: &mut dyn FnMut(&str, RecordId, &UnitCode) -> Result<bool, QualityError>,
+        whose: &mut Whose<'_>,
     ) -> Result<Json, QualityError> {
         let (book, as_of) = (&*self.book()?, self.today());
-        let (mut types, mut rows) = (Vec::new(), Vec::new());
+        let (mut types, mut behind) = (Vec::new(), Vec::new());
         let mut whole = Score::default();
         for record_type in book.record_types() {
             let sums = totals(record_type, as_of)?;
-            let score = self.score_over(unit, record_type, &sums, silence, as_of)?;
+            let score = self.score_over(unit, record_type, &sums, seen.silence, as_of)?;
             whole.tally += score.tally;
             let records = sums.records;
             if score.total().is_some() {
@@ -65,32 +75,62 @@ impl Keeper {
                     "quality": quality_json(&score), "counts": counts_json(&score),
                 }));
             }
-            if rows.len() >= ROWS_SHOWN || records == 0 {
-                continue;
+            if records > 0 {
+                behind.push(record_type);
             }
-            let mut fault = None;
-            self.each_defective(record_type, None, as_of, &mut |id, owner, defects| {
-                match whose(record_type, id, owner) {
-                    Ok(true) => {
-                        let defects: Vec<Json> =
-                            defects.iter().map(|defect| defect_json(book, defect)).collect();
-                        rows.push(json!({ "type": record_type, "id": id, "defects": defects }));
-                    }
-                    Ok(false) => {}
-                    Err(error) => fault = Some(error),
-                }
-                fault.is_none() && rows.len() < ROWS_SHOWN
-            })?;
-            fault.map_or(Ok(()), Err)?;
         }
+        whole.see(seen);
         let gaps: Vec<Json> = self.gaps(Some(unit), as_of)?.iter().map(|gap| {
             let rule = book.rule(gap.rule);
             json!({ "type": gap.record_type, "rule": rule.id, "year": gap.year, "message": text(&rule.message) })
         }).collect();
+        let (rows, next) = self.rows_behind(&behind, page, whose)?;
         Ok(json!({
-            "unit": unit, "silence": format!("{silence:?}").to_lowercase(), "quality": quality_json(&whole),
-            "counts": counts_json(&whole), "types": types, "missing": gaps, "rows": rows,
+            "unit": unit, "silence": format!("{:?}", seen.silence).to_lowercase(), "alike": seen.alike,
+            "quality": quality_json(&whole), "counts": counts_json(&whole), "types": types, "missing": gaps,
+            "rows": rows, "next": next,
         }))
+    }
+
+    /// A page of the records of these types that lose points, and after which the next page begins.
+    fn rows_behind(
+        &self,
+        types: &[&str],
+        page: &Page,
+        whose: &mut Whose<'_>,
+    ) -> Result<(Vec<Json>, Option<String>), QualityError> {
+        let (book, as_of) = (&*self.book()?, self.today());
+        let limit = page.limit.unwrap_or(ROWS_SHOWN).clamp(1, LIMIT_MAX);
+        let after = page.after.as_deref().and_then(|after| after.split_once('/'));
+        let mut rows: Vec<Json> = Vec::new();
+        let (mut last, mut next) = (String::new(), None);
+        for record_type in types.iter().copied() {
+            let from = match after {
+                Some((done, _)) if record_type < done => continue,
+                Some((done, id)) if record_type == done => id.parse::<RecordId>().ok(),
+                _ => None,
+            };
+            let mut fault = None;
+            self.each_defective(record_type, from, as_of, &mut |id, owner, defects| {
+                match whose(record_type, id, owner) {
+                    Ok(true) if rows.len() < limit => {
+                        let defects: Vec<Json> =
+                            defects.iter().map(|defect| defect_json(book, defect)).collect();
+                        rows.push(json!({ "type": record_type, "id": id, "defects": defects }));
+                        last = format!("{record_type}/{id}");
+                    }
+                    Ok(true) => next = Some(last.clone()),
+                    Ok(false) => {}
+                    Err(error) => fault = Some(error),
+                }
+                fault.is_none() && next.is_none()
+            })?;
+            fault.map_or(Ok(()), Err)?;
+            if next.is_some() {
+                break;
+            }
+        }
+        Ok((rows, next))
     }
 
     /// A page of the records with defects, of one type or of all, of one unit or of all: `{items, next}`.
@@ -177,7 +217,7 @@ impl Keeper {
 }
 
 /// The score of a pair that is probably one, and its line.
-fn likeness(book: &RuleBook, first: &Record, second: &Record) -> Option<(u8, Json)> {
+pub(super) fn likeness(book: &RuleBook, first: &Record, second: &Record) -> Option<(u8, Json)> {
     let (a, b) = (subject(first)?, subject(second)?);
     let name = &first.record_type;
     let likeness = book.likeness(name, &a.values, &b.values).filter(|likeness| likeness.is_probable())?;

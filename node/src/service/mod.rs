@@ -8,7 +8,7 @@ mod records;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lienthong_proto::quality::Silence;
+use lienthong_proto::quality::{Seen, Silence};
 use lienthong_proto::rules::UnitScope;
 use lienthong_proto::time::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::backup::Recipient;
 use crate::check::check_against;
 use crate::control::{Answer, Tell};
 use crate::published::Shelf;
+use crate::quality::{Viewpoint, remarks_text};
 use crate::records::{Page, Records, numbered};
 use crate::rpc::sync::sync_client::SyncClient;
 use crate::sync::{NoticeLine, Phase};
@@ -275,13 +276,14 @@ impl Node {
         let left = self.quality.catch_up().map_err(Answer::failed)?;
         let unit = self.identity.unit();
         let mut body = self.quality.defect_list(record_type, Some(unit), page).map_err(Answer::failed)?;
-        let silence = self.silence();
-        let report = self.quality.unit_report(unit, silence).map_err(Answer::failed)?;
+        let (seen, last) = self.seen();
+        let report = self.quality.unit_report(unit, seen, &Page::default()).map_err(Answer::failed)?;
         if let Some(fields) = body.as_object_mut() {
             fields.insert("not_judged_yet".to_owned(), left.into());
-            for name in ["quality", "counts", "missing"] {
+            for name in ["quality", "counts", "missing", "silence", "alike"] {
                 fields.insert(name.to_owned(), report.get(name).cloned().unwrap_or_default());
             }
+            fields.insert("remarks".to_owned(), remarks_text(seen, last, Viewpoint::Node).into());
         }
         Ok(Answer::done(body))
     }
@@ -299,11 +301,19 @@ impl Node {
         }
     }
 
-    /// How long the hub has not been heard of.
-    fn silence(&self) -> Silence {
+    /// How this node stands to the hub, and when the hub was heard last. A receipt was held against the own log when
+    /// it came: one for all of it says that both hold the same.
+    fn seen(&self) -> (Seen, Option<UnixMillis>) {
+        let receipt = self.evidence.last_receipt();
         let last = self.sync().and_then(|handle| handle.status().last_sync);
-        let last = last.max(self.evidence.last_receipt().map(|receipt| UnixMillis(receipt.at)));
-        Silence::of(last, self.now())
+        let last = last.max(receipt.as_ref().map(|receipt| UnixMillis(receipt.at)));
+        let size = self.replica.head().borrow().size;
+        let alike = match receipt {
+            _ if self.is_regressed() => Some(false),
+            Some(receipt) if receipt.size == size => Some(true),
+            _ => None,
+        };
+        (Seen { silence: Silence::of(last, self.now()), alike }, last)
     }
 
     fn notices(&self, page: &Page, wanted: &dyn Fn(&NoticeLine) -> bool) -> Result<Answer, Answer> {

@@ -36,6 +36,9 @@ pub(super) async fn defects(view: View, Query(asked): Query<Asked>) -> Result<Ht
         @if not_judged > 0 {
             p.note.wait { (not_judged) " " (view.t("bản ghi chưa được kiểm tra xong.", "records are still being judged.")) }
         }
+        @for remark in answer.get("remarks").and_then(Json::as_array).into_iter().flatten() {
+            p.note.wait { (sentence(view.tongue.half(remark.as_str().unwrap_or_default()))) }
+        }
         (missing(&view, &answer))
         (filter(&view, &asked.record_type))
         @if rows.is_empty() { p.note.good { (view.t("Không có lỗi nào.", "Nothing is wrong.")) } }

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use super::duplicates::MARK_MEMBERS_MAX;
 use super::{
-    Defect, Gap, Index, Judgement, Mark, Pair, Probe, RuleBook, RuleIndex, Score, Silence, Sorted, Standing,
-    Subject, Totals, Upkeep, Waiver, sort_by_waivers,
+    Defect, Gap, Index, Judgement, Mark, Pair, Probe, RuleBook, RuleIndex, Score, Seen, Silence, Sorted,
+    Standing, Subject, Totals, Upkeep, Waiver, sort_by_waivers,
 };
 use crate::catalogue::Dimension;
 use crate::ids::{RecordId, UnitCode};
@@ -250,10 +250,16 @@ impl<'b> MemoryQuality<'b> {
 
     /// A unit's score over all types on a day.
     #[must_use]
-    pub fn unit_score(&self, unit: &UnitCode, silence: Silence, waivers: &[Waiver], as_of: i32) -> Score {
-        let mut score = Score::default();
+    pub fn unit_score(
+        &self,
+        unit: &UnitCode,
+        seen: impl Into<Seen>,
+        waivers: &[Waiver],
+        as_of: i32,
+    ) -> Score {
+        let (mut score, seen) = (Score::default(), seen.into());
         for record_type in self.book.record_types() {
-            score.tally += self.score(unit, record_type, silence, waivers, as_of).tally;
+            score.tally += self.score(unit, record_type, seen.silence, waivers, as_of).tally;
         }
         score
     }
@@ -292,3 +298,4 @@ impl<'b> MemoryQuality<'b> {
         likeness.is_probable().then_some(Pair { first, second, likeness })
     }
 }
+        score.see(seen);

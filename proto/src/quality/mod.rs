@@ -55,7 +55,7 @@ pub use index::{Index, Upkeep};
 pub use judgement::{Deadline, Defect, Judgement, Standing};
 pub use mark::{Expect, Mark, Probe};
 pub use memory::{Held, MemoryQuality};
-pub use score::{Count, Score, Silence, Tally, Totals, formula};
+pub use score::{Count, Score, Seen, Silence, Tally, Totals, formula};
 pub use subject::Subject;
 pub use told::Told;
 pub use waiver::{Sorted, Waiver, sort_by_waivers};

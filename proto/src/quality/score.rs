@@ -254,6 +254,21 @@ impl Silence {
     }
 }
 
+/// What is known of a unit beside its records, on which its score depends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// How long it has not been heard of.
+    pub silence: Silence,
+    /// Whether hub and node were found to hold the same; nothing while that is not known.
+    pub alike: Option<bool>,
+}
+
+impl From<Silence> for Seen {
+    fn from(silence: Silence) -> Self {
+        Self { silence, alike: None }
+    }
+}
+
 /// A score: six figures and the whole, which is the least of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Score {
@@ -268,9 +283,11 @@ impl Score {
         self.tally[dimension]
     }
 
-    /// Counts one check more that is not of a record: whether hub and node hold the same digest (`thong_nhat`).
-    pub fn add_check(&mut self, dimension: Dimension, passed: bool) {
-        self.tally[dimension] += Count { good: u64::from(passed), all: 1 };
+    /// Counts the one check that is of no record: whether hub and node hold the same digest (DOMAIN 2.5).
+    pub fn see(&mut self, seen: Seen) {
+        if let Some(alike) = seen.alike {
+            self.tally[Dimension::ThongNhat] += Count { good: u64::from(alike), all: 1 };
+        }
     }
 
     /// The whole: the word with the least share, and its count. `None` if there is nothing to judge.
@@ -311,8 +328,8 @@ pub fn formula(dimension: Option<Dimension>) -> Label {
              for over 72 hours, amber over 24 hours",
         ),
         Some(Dimension::ThongNhat) => (
-            "thống nhất = số phép đối chiếu đạt ÷ số phép đối chiếu đã làm × 100",
-            "unified = cross-checks passed ÷ cross-checks run × 100",
+            "thống nhất = số phép đối chiếu đạt ÷ số phép đối chiếu đã làm × 100; tỉnh và máy của đơn vị giữ như nhau là một phép",
+            "unified = cross-checks passed ÷ cross-checks run × 100; that hub and node hold the same is one",
         ),
         Some(Dimension::DungChung) => (
             "dùng chung = số bản ghi đưa được vào dữ liệu dùng chung, mã theo danh mục chung ÷ số bản ghi × 100",

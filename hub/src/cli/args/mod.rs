@@ -184,7 +184,7 @@ pub enum Command {
         #[arg(long)]
         unit: Option<UnitCode>,
     },
-    /// Điểm chất lượng theo đơn vị, hoặc của một đơn vị kèm các dòng mất điểm · the units' scores, or one unit's with the rows behind it
+    /// Điểm chất lượng theo đơn vị, hoặc của một đơn vị kèm các dòng mất điểm, từng trang · the units' scores, or one unit's with the rows behind it, page by page
     Quality {
         /// Mục nào · which
         #[arg(long)]
@@ -192,6 +192,9 @@ pub enum Command {
         /// Theo các đơn vị của ngày này · by the units of this day
         #[arg(long, value_name = "DATE", value_parser = lienthong_node::cli::day)]
         tree: Option<i32>,
+        /// Which
+        #[command(flatten)]
+        page: Page,
     },
     /// Máy của đơn vị có giữ đúng những gì tỉnh giữ không; --repair sửa chỗ khác · whether a unit's node holds what the hub holds; --repair mends what differs
     Reconcile {

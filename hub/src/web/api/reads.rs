@@ -1,5 +1,6 @@
 //! What can be read.
 
+use lienthong_node::api::Problem;
 use lienthong_node::records::{Listing, Page};
 use lienthong_node::service::RecordsRequest;
 use lienthong_proto::ids::RecordId;
@@ -27,6 +28,12 @@ const fn list(
 
 fn page(given: &Given) -> Page {
     Page { limit: Some(given.limit()), after: given.text_if("after") }
+}
+
+/// A place in a list of records: `type/id`.
+fn place_of_record(after: Option<&str>) -> Result<(), Problem> {
+    let is_place = |after: &str| after.split_once('/').is_some_and(|(_, id)| id.parse::<RecordId>().is_ok());
+    after.is_none_or(is_place).then_some(()).ok_or_else(|| bad("after"))
 }
 
 /// All of them.
@@ -146,21 +153,23 @@ pub(super) static READS: &[Endpoint] = &[
             &[UNIT, SEARCH],
         ))
         .answer("UnitQuality")
-        .asks("quality", |_| Ok(Request::Quality { unit: None })),
+        .asks("quality", |_| Ok(Request::Quality { unit: None, page: Page::default() })),
     Endpoint::get("/quality/{unit}", "unit_quality", "Chất lượng một đơn vị, với số đếm và công thức · a unit’s quality, with counts and formulas")
         .with(&[UNIT.required()])
+        .query(&[LIMIT_MEMBER, AFTER_MEMBER])
         .answer("QualityReport")
-        .asks("quality", |given| Ok(Request::Quality { unit: Some(given.unit("unit")?) })),
+        .asks("quality", |given| {
+            let unit = given.unit("unit")?;
+            place_of_record(given.text_if("after").as_deref())?;
+            Ok(Request::Quality { unit: Some(unit), page: page(given) })
+        }),
     Endpoint::get("/defects", "defects", "Bản ghi có lỗi, theo loại và id · records with defects, by type and id")
         .query(&[TYPE, UNIT, LIMIT_MEMBER, AFTER_MEMBER])
         .answer("DefectPage")
         .asks("defects", |given| {
             let (record_type, unit, after) =
                 (given.text_if("type"), given.unit_if("unit"), given.text_if("after"));
-            let place = after.iter().all(|after| after.split_once('/').is_some_and(|(_, id)| id.parse::<RecordId>().is_ok()));
-            if !place {
-                return Err(bad("after"));
-            }
+            place_of_record(after.as_deref())?;
             Ok(Request::Defects { record_type, unit, page: page(given) })
         }),
     Endpoint::get("/waivers", "waivers", "Lỗi được chấp nhận đến hạn · defects accepted until a day")

@@ -227,9 +227,13 @@ fn quality(Pieces { text, count, maybe, id, flag, .. }: &Pieces) -> Named {
     let missing =
         json!({ "type": text, "rule": text, "year": { "type": ["integer", "null"] }, "message": text });
     let report = json!({
-        "unit": text, "name": text, "silence": text, "quality": reference("Quality"),
+        "unit": text, "name": text, "silence": { "type": "string", "enum": ["heard", "amber", "silent"] },
+        "alike": { "type": ["boolean", "null"] }, "remarks": list(text.clone()), "quality": reference("Quality"),
         "counts": reference("Counts"), "types": list(object(of_type)), "missing": list(object(missing)),
-        "rows": list(object(row)), "not_judged_yet": count,
+        "rows": list(object(row)), "next": maybe, "not_judged_yet": count,
+    });
+    let of_unit = json!({
+        "unit": text, "name": text, "quality": reference("Quality"), "remarks": list(text.clone()),
     });
     let listed = json!({ "type": text, "id": id, "unit": text, "defects": list(reference("Defect")) });
     let waiver = json!({
@@ -239,7 +243,7 @@ fn quality(Pieces { text, count, maybe, id, flag, .. }: &Pieces) -> Named {
     vec![
         ("Quality", object(figures.into())),
         ("Counts", object(counts.into())),
-        ("UnitQuality", object(json!({ "unit": text, "name": text, "quality": reference("Quality") }))),
+        ("UnitQuality", object(of_unit)),
         ("QualityReport", object(report)),
         ("DefectPage", page(object(listed))),
         ("Waiver", object(waiver)),

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use axum::extract::Query;
 use axum::response::Response;
+use lienthong_node::quality::{Viewpoint, remarks};
 use lienthong_proto::catalogue::Dimension;
-use lienthong_proto::quality::{Count, Tally, formula};
+use lienthong_proto::quality::{Count, Silence, Tally, formula};
 use maud::{Markup, html};
 
 use super::super::format::tenths;
@@ -68,6 +69,24 @@ fn figure(view: &View, unit: &UnitStatus, dimension: &str, count: Count) -> Mark
     }
 }
 
+/// That a figure of "sống" is lowered, or soon will be, by the unit's silence and by no record.
+fn mark(view: &View, unit: &UnitStatus, dimension: Option<Dimension>) -> Markup {
+    let (class, word) = match unit.seen.silence {
+        Silence::Amber => ("poor", view.t("vàng", "amber")),
+        Silence::Silent => ("bad", view.t("im lặng", "silent")),
+        Silence::Heard => return html! {},
+    };
+    let said = || said_of(view, unit).into_iter().next().unwrap_or_default();
+    html! { @if dimension == Some(Dimension::Song) { " " span class={ "pill share " (class) } title=(said()) { (word) } } }
+}
+
+/// What lowers a unit's figures and is of no record, in the reader's language.
+pub(super) fn said_of(view: &View, unit: &UnitStatus) -> Vec<String> {
+    let language = view.tongue.language();
+    let said = remarks(unit.seen, unit.heard, Viewpoint::Hub);
+    said.into_iter().map(|label| language.pick(label)).collect()
+}
+
 const fn of_word<const D: usize>(
     key: &'static str,
     label: (&'static str, &'static str),
@@ -78,8 +97,9 @@ const fn of_word<const D: usize>(
         figures: true,
         order: Some(|a, b| by_share(count_of::<D>(a), count_of::<D>(b))),
         cell: |view, unit| {
-            let dimension = Dimension::ALL.get(D).map_or("", |dimension| dimension.name());
-            figure(view, unit, dimension, count_of::<D>(unit))
+            let dimension = Dimension::ALL.get(D).copied();
+            let name = dimension.map_or("", Dimension::name);
+            html! { (figure(view, unit, name, count_of::<D>(unit))) (mark(view, unit, dimension)) }
         },
     }
 }

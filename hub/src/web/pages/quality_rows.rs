@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use super::super::trouble::Trouble;
 use super::super::view::View;
 use super::super::words;
-use super::quality::{ROUTE, band, share, word};
+use super::quality::{ROUTE, band, said_of, share, word};
 use super::unit::unit_of;
 use crate::service::Request;
 use crate::status::UnitStatus;
@@ -104,6 +104,7 @@ impl Drill<'_> {
                     }
                 }
             }
+            @for remark in said_of(view, unit) { p.attention { (remark) } }
             @if let Some(dimension) = Dimension::ALL.into_iter().find(|dimension| chosen == Some(dimension.name())) {
                 p.quiet { (view.tongue.language().pick(formula(Some(dimension)))) }
             }

@@ -12,6 +12,7 @@ use super::super::format::{self, span, tenths};
 use super::super::trouble::Trouble;
 use super::super::view::View;
 use super::super::words;
+use super::quality::said_of;
 use super::{conflicts, timeline};
 use crate::ledger::ImportLine;
 use crate::pki::{Enrolled, ReplicaState};
@@ -130,6 +131,7 @@ fn quality(view: &View, unit: &UnitStatus) -> Markup {
                 dt { (view.t("Lỗi đang mở", "Open defects")) }
                 dd { (view.link("/quality", &address, &html! { (unit.defects.map_or_else(|| "–".to_owned(), |count| view.number(count))) })) }
             }
+            @for remark in said_of(view, unit) { p.quiet { (remark) } }
         }
     }
 }

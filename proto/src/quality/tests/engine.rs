@@ -100,7 +100,7 @@ fn figures_are_rounded_down_and_the_whole_is_the_least() {
     score.tally[Dimension::Du] = count(99, 100);
     score.tally[Dimension::Song] = count(989, 1_000);
     assert_eq!(score.total(), Some((Dimension::Song, count(989, 1_000))), "compared exactly, not as percent");
-    score.add_check(Dimension::ThongNhat, false);
+    score.see(Seen { silence: Silence::Heard, alike: Some(false) });
     assert_eq!(score.total(), Some((Dimension::ThongNhat, count(0, 1))));
     for dimension in Dimension::ALL {
         assert!(formula(Some(dimension)).vi.contains('÷'));
@@ -120,6 +120,18 @@ fn counts_follow_their_formulas() {
     assert_eq!(of(Dimension::ThongNhat), (2, 3), "conflict, one unit, no expulsion");
     assert_eq!(of(Dimension::DungChung), (0, 1), "an error keeps it out");
     assert_eq!(score.total().unwrap().1.percent(), Some(0));
+}
+
+#[test]
+fn that_hub_and_node_hold_the_same_is_one_check() {
+    let quality = member("");
+    let of = |alike| {
+        let seen = Seen { silence: Silence::Heard, alike };
+        quality.unit_score(&unit(), seen, &[], TODAY).figure(Dimension::ThongNhat)
+    };
+    let Count { good, all } = of(None);
+    assert_eq!(of(Some(true)), Count { good: good + 1, all: all + 1 });
+    assert_eq!(of(Some(false)), Count { good, all: all + 1 });
 }
 
 #[test]

@@ -63,8 +63,11 @@ fn answers(quality: &MemoryQuality<'_>, as_of: i32) -> String {
         out += &format!("{:?}\n", quality.duplicates_of(record));
     }
     for unit in ["11953", "11977", "33-CA"] {
-        for silence in [Silence::Heard, Silence::Silent] {
-            out += &format!("{:?}\n", quality.unit_score(&unit.parse().unwrap(), silence, &[], as_of));
+        for (silence, alike) in
+            [(Silence::Heard, Some(true)), (Silence::Silent, None), (Silence::Amber, Some(false))]
+        {
+            let seen = Seen { silence, alike };
+            out += &format!("{:?}\n", quality.unit_score(&unit.parse().unwrap(), seen, &[], as_of));
         }
     }
     out
