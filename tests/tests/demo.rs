@@ -16,7 +16,12 @@ fn the_demo_holds_and_notices_what_is_dropped_altered_or_doubled() {
     let whole = demo(&[]);
     let said = String::from_utf8_lossy(&whole.stdout).into_owned();
     assert!(whole.status.success(), "{said}{}", String::from_utf8_lossy(&whole.stderr));
-    assert!(said.lines().count() >= 8 && said.lines().all(|line| line.starts_with('✓')), "{said}");
+    let (checks, quality) = said.split_once("\n\n").unwrap();
+    assert!(checks.lines().count() >= 8 && checks.lines().all(|line| line.starts_with('✓')), "{said}");
+    let (score, rows) = quality.split_once('\n').unwrap();
+    assert!(score.starts_with("Quality of ") && score.contains(" = min(right "), "{said}");
+    let is_row = |line: &str| line.starts_with("! ") && line.contains('[') && line.contains(':');
+    assert!(rows.lines().count() >= 1 && rows.lines().all(is_row), "{said}");
     for how in ["drop", "alter", "duplicate"] {
         let broken = demo(&["--break", how]);
         assert_eq!(broken.status.code(), Some(1), "{how}");

@@ -137,6 +137,7 @@ async fn perform(options: &DemoOptions, folder: &Path, tongue: Tongue) -> anyhow
         }
     }
     if options.once {
+        stage.quality().await?;
         return Ok(u8::from(!held));
     }
     stage.invite().await?;
