@@ -49,6 +49,17 @@ async fn proposed(hub: &Arc<Hub>, pairs: usize) {
     until("proposed pairs", ask, |list| list["items"].as_array().unwrap().len() == pairs).await;
 }
 
+/// Waits until so many records are not clean because they are probably another's double.
+async fn not_clean(hub: &Arc<Hub>, records: usize) {
+    let ask =
+        async || at_hub(hub, Request::Defects { record_type: None, unit: None, page: Page::default() }).await;
+    let doubles = |list: &Json| {
+        let rows = list["items"].as_array().unwrap().iter();
+        rows.flat_map(|row| row["defects"].as_array().unwrap()).filter(|d| d["rule"] == "DUPLICATE").count()
+    };
+    until("doubles", ask, |list| doubles(list) == records).await;
+}
+
 fn pairing(first: &str, second: Option<&str>, keep: Option<&str>) -> Pairing {
     Pairing {
         record_type: "dang_vien".to_owned(),
@@ -393,12 +404,15 @@ async fn x06_homonyms_are_told_apart() {
     let Set { province: Province { hub, .. }, .. } = set().await;
     let pair = || pairing(AT_THERE, Some(AT_HERE), None);
     proposed(&hub, 1).await;
+    not_clean(&hub, 2).await;
     let said = at_hub(&hub, Request::DuplicatesSeparate(pair())).await;
     assert_eq!(said["changed"], true, "{said:#}");
     proposed(&hub, 0).await;
+    not_clean(&hub, 0).await;
     assert_eq!(listed(&hub).await, 2);
     assert_eq!(at_hub(&hub, Request::DuplicatesUndo(pair())).await["undone"], "separate");
     proposed(&hub, 1).await;
+    not_clean(&hub, 2).await;
     // Refusals: nothing is written.
     for (request, rule) in [
         (Request::DuplicatesMerge(pairing(AT_HERE, Some(AT_HERE), None)), "RECORD_SAME"),
@@ -414,6 +428,7 @@ async fn x06_homonyms_are_told_apart() {
     proposed(&hub, 1).await;
     at_hub(&hub, merge()).await;
     assert_eq!(at_hub(&hub, merge()).await["rule"], "RECORD_MERGED");
+    not_clean(&hub, 0).await;
 }
 
 /// What refers to a record left out refers to the one that stays, and back when it is undone.

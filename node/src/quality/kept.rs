@@ -1,9 +1,11 @@
 //! What is kept of one record.
 
+use std::collections::BTreeSet;
+
 use lienthong_proto::bytes::{Malformed, Reader, Writer};
 use lienthong_proto::change::path;
-use lienthong_proto::ids::UnitCode;
-use lienthong_proto::quality::{Defect, Judgement, Standing, Subject};
+use lienthong_proto::ids::{RecordId, UnitCode};
+use lienthong_proto::quality::{Defect, Judgement, Standing, Subject, note_duplicate};
 use lienthong_proto::value::Value;
 
 use crate::dataset::Record;
@@ -17,18 +19,35 @@ pub struct Kept {
     pub judgement: Judgement,
     /// Among the others.
     pub cross: Vec<Defect>,
+    /// Those it is probably one with.
+    pub doubles: BTreeSet<RecordId>,
 }
 
 /// Bytes of one judgement: with the defects among the others it stays below what a value of the view holds, 64 KiB.
 pub(super) const JUDGEMENT_BYTES_MAX: usize = 32 * 1024;
-/// Defects among the others: 64 bytes each, amply, for a rule and the name of a field.
+/// Defects among the others: 64 bytes each, amply, for a rule and the name of a field. Beside them there is room for the
+/// doubles, of a letter 8 times 32 at most, 16 bytes each.
 const CROSS_MAX: usize = 384;
 
 impl Kept {
-    /// A judgement with the defects among the others, as many as there is room for.
-    pub(super) fn new(unit: UnitCode, judgement: Judgement, mut cross: Vec<Defect>) -> Self {
+    /// A judgement with the defects among the others, as many as there is room for, and the doubles.
+    pub(super) fn new(
+        unit: UnitCode,
+        judgement: Judgement,
+        mut cross: Vec<Defect>,
+        doubles: BTreeSet<RecordId>,
+    ) -> Self {
         cross.truncate(CROSS_MAX);
-        Self { unit, judgement, cross }
+        note_duplicate(&mut cross, !doubles.is_empty());
+        Self { unit, judgement, cross, doubles }
+    }
+
+    /// The same with another record for a double, or no longer; nothing if that is so already.
+    pub(super) fn doubled(&self, other: RecordId, is_one: bool) -> Option<Self> {
+        let mut kept = self.clone();
+        let news = if is_one { kept.doubles.insert(other) } else { kept.doubles.remove(&other) };
+        note_duplicate(&mut kept.cross, !kept.doubles.is_empty());
+        news.then_some(kept)
     }
 
     /// What it adds to its unit's totals.
@@ -43,6 +62,8 @@ impl Kept {
         out.framed(&self.judgement.encode());
         out.varint(self.cross.len() as u64);
         self.cross.iter().for_each(|defect| defect.encode(&mut out));
+        out.varint(self.doubles.len() as u64);
+        self.doubles.iter().for_each(|other| out.raw(&other.0));
         out.into_bytes()
     }
 
@@ -54,8 +75,12 @@ impl Kept {
         for _ in 0..input.varint()? {
             cross.push(Defect::decode(&mut input)?);
         }
+        let mut doubles = BTreeSet::new();
+        for _ in 0..input.varint()? {
+            doubles.insert(RecordId(input.array()?));
+        }
         input.end()?;
-        Ok(Self { unit, judgement, cross })
+        Ok(Self { unit, judgement, cross, doubles })
     }
 }
 

@@ -8,6 +8,7 @@ use lienthong_proto::quality::{Expect, Index as _, Judgement, Probe, Totals, Upk
 use super::course::judged;
 use super::index::{ViewIndex, crowd, note, plain};
 use super::kept::{JUDGEMENT_BYTES_MAX, Kept};
+use super::report::likeness;
 use super::{Keeper, QualityError};
 use crate::dataset::Key;
 use crate::store::{Batch, Keyspace, StagedView, View};
@@ -87,7 +88,9 @@ impl<'a> Pass<'a> {
         if let (Some(subject), Some(judgement)) = (subject, judgement) {
             again(&judgement).iter().for_each(|place| batch.put(Keyspace::Again, place, &[]));
             let cross = judgement.assess(book, &index)?;
-            let kept = Kept::new(subject.unit, judgement, cross);
+            // Those of before, until they are looked at again.
+            let doubles = before.as_ref().map(|kept| kept.doubles.clone()).unwrap_or_default();
+            let kept = Kept::new(subject.unit, judgement, cross, doubles);
             self.sums.of(view, key, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, key, &kept.encode());
             keeper.tell(key, record_type, Some(&kept), view, &mut batch)?;
@@ -98,17 +101,106 @@ impl<'a> Pass<'a> {
         for (other, mut kept) in touched(key, &upkeep, &index)? {
             self.sums.of(view, &other, &kept.unit)?.remove(kept.standing());
             let cross = kept.judgement.assess(book, &index)?;
-            kept = Kept::new(kept.unit, kept.judgement, cross);
+            kept = Kept::new(kept.unit, kept.judgement, cross, kept.doubles);
             self.sums.of(view, &other, &kept.unit)?.add(kept.standing());
             batch.put(Keyspace::Judgement, &other, &kept.encode());
             let (record_type, _) = keeper.dataset().named(&other)?;
             keeper.tell(&other, &record_type, Some(&kept), view, &mut batch)?;
         }
         view.commit(batch)?;
-        if view.staged() > STAGED_MAX {
+        self.pair_anew(record_type, id, before.as_ref())?;
+        if self.view.staged() > STAGED_MAX {
             self.flush(Batch::default())?;
         }
         Ok(())
+    }
+}
+
+impl Pass<'_> {
+    /// Finds the doubles of a record that came, changed or went, and of those whose place in a crowd that moved.
+    fn pair_anew(
+        &mut self,
+        record_type: &str,
+        id: RecordId,
+        before: Option<&Kept>,
+    ) -> Result<(), QualityError> {
+        let after = self.kept_of(record_type, id)?;
+        let judgements = [before, after.as_ref()].map(|kept| kept.map(|kept| &kept.judgement));
+        if judgements.iter().flatten().all(|judgement| judgement.proposals.is_empty()) {
+            return Ok(());
+        }
+        let [former, present] = judgements;
+        let index = ViewIndex { view: &self.view, own: None };
+        let unsettled = self.keeper.book()?.unsettled(&id, former, present, &index)?;
+        for one in unsettled {
+            let kept = self.kept_of(record_type, one)?;
+            let lost = before.filter(|_| one == id).map(|kept| kept.doubles.clone()).unwrap_or_default();
+            let known = kept.as_ref().map(|kept| kept.doubles.clone()).unwrap_or_default();
+            let now = match &kept {
+                Some(kept) => self.doubles_of(record_type, one, kept)?,
+                None => BTreeSet::new(),
+            };
+            for other in known.union(&lost).filter(|other| !now.contains(*other)) {
+                self.note_double(record_type, *other, one, false)?;
+                self.note_double(record_type, one, *other, false)?;
+            }
+            for other in &now {
+                self.note_double(record_type, *other, one, true)?;
+                self.note_double(record_type, one, *other, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn kept_of(&self, record_type: &str, id: RecordId) -> Result<Option<Kept>, QualityError> {
+        let key = self.keeper.dataset().key(record_type, id);
+        Ok(key.map(|key| kept_in(&self.view, &key)).transpose()?.flatten())
+    }
+
+    /// The records that a record is probably one with, as all of them stand now.
+    fn doubles_of(
+        &self,
+        record_type: &str,
+        id: RecordId,
+        kept: &Kept,
+    ) -> Result<BTreeSet<RecordId>, QualityError> {
+        let (book, dataset, catalogue) =
+            (self.keeper.book()?, self.keeper.dataset(), self.keeper.catalogue());
+        let index = ViewIndex { view: &self.view, own: None };
+        let candidates = book.candidates(&id, &kept.judgement, &index)?;
+        let mut found = BTreeSet::new();
+        let read = |id| dataset.record(catalogue, record_type, id);
+        let Some(record) = (if candidates.is_empty() { None } else { read(id)? }) else { return Ok(found) };
+        for other in candidates {
+            let Some(second) = read(other)? else { continue };
+            if !record.is_apart_from(other)
+                && !second.is_apart_from(id)
+                && likeness(&book, &record, &second).is_some()
+            {
+                found.insert(other);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes down that a record has another for a double, or no longer.
+    fn note_double(
+        &mut self,
+        record_type: &str,
+        id: RecordId,
+        other: RecordId,
+        is_one: bool,
+    ) -> Result<(), QualityError> {
+        let Some(key) = self.keeper.dataset().key(record_type, id) else { return Ok(()) };
+        let Some(before) = kept_in(&self.view, &key)? else { return Ok(()) };
+        let Some(kept) = before.doubled(other, is_one) else { return Ok(()) };
+        let sums = self.sums.of(&self.view, &key, &kept.unit)?;
+        sums.remove(before.standing());
+        sums.add(kept.standing());
+        let mut batch = Batch::default();
+        batch.put(Keyspace::Judgement, &key, &kept.encode());
+        self.keeper.tell(&key, record_type, Some(&kept), &self.view, &mut batch)?;
+        Ok(self.view.commit(batch)?)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::value::{civil, days_of};
 
 /// The engine's own version: it changes whenever equal arguments may give another judgement, or what is kept of
 /// one has another form.
-const ENGINE: &[u8] = b"lienthong quality 4";
+const ENGINE: &[u8] = b"lienthong quality 5";
 
 /// A rule's place in its rule book. It means nothing beside another book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,7 +18,7 @@ macro_rules! builtin {
                     field: None,
                     severity: Severity::$severity,
                     dimension: Dimension::$dimension,
-                    kind: if matches!(Self::$variant, Self::ConflictOpen) { RuleKind::Cross } else { RuleKind::Field },
+                    kind: if matches!(Self::$variant, Self::ConflictOpen | Self::Duplicate) { RuleKind::Cross } else { RuleKind::Field },
                     message: Label { vi: $vi.to_owned(), en: $en.to_owned() },
                 }),*]
             }
@@ -92,6 +92,8 @@ builtin! {
         "có giá trị mâu thuẫn đang chờ quyết định: xem mục mâu thuẫn và chọn giá trị đúng" "values contradict each other: look at the conflicts and choose the right one"
     Stale "STALE" Song Warning
         "quá hạn cập nhật: rà soát, xác nhận lại hoặc cập nhật bản ghi" "not confirmed within its cycle: review it, confirm or update it"
+    Duplicate "DUPLICATE" Sach Warning
+        "có thể trùng với bản ghi khác: xem mục bản ghi có thể trùng, là một thì gộp, không phải thì ghi là khác nhau" "probably the same as another record: look at the probable duplicates, merge the two if they are one, or keep them apart"
 }
 
 impl Builtin {

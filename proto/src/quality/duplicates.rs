@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::builtin::Builtin;
 use super::shingles::{resemblance_percent, shingles};
-use super::{Index, Judgement, RuleBook};
+use super::{Defect, Index, Judgement, Mark, RuleBook};
 use crate::catalogue::{Comparison, Evidence};
 use crate::ids::RecordId;
 use crate::rules::CitizenNumber;
@@ -55,6 +56,14 @@ pub struct Pair {
     pub likeness: Likeness,
 }
 
+impl Pair {
+    /// Which of the two is not this one.
+    #[must_use]
+    pub fn other(&self, one: RecordId) -> RecordId {
+        if self.first == one { self.second } else { self.first }
+    }
+}
+
 impl Likeness {
     /// From this score on a pair is listed; below, it is two records that happen to agree.
     pub const SCORE_MIN: u8 = 50;
@@ -104,6 +113,44 @@ impl RuleBook {
         }
         found.remove(id);
         Ok(found.into_iter().collect())
+    }
+}
+
+impl RuleBook {
+    /// The records whose pairs may be others after a record's judgement changed: itself, and of each crowd that it came
+    /// into or left the one at the border of those that are compared.
+    ///
+    /// # Errors
+    /// What the index, which has the change already, answers with.
+    pub fn unsettled<I: Index>(
+        &self,
+        id: &RecordId,
+        before: Option<&Judgement>,
+        after: Option<&Judgement>,
+        index: &I,
+    ) -> Result<BTreeSet<RecordId>, I::Error> {
+        let proposed = |judgement: Option<&Judgement>| -> BTreeSet<Mark> {
+            judgement.into_iter().flat_map(|judgement| &judgement.proposals).copied().collect()
+        };
+        let mut found = BTreeSet::from([*id]);
+        for mark in proposed(before).symmetric_difference(&proposed(after)) {
+            let members = index.members(mark, MARK_MEMBERS_MAX + 1)?;
+            let border = members.iter().skip(MARK_MEMBERS_MAX - 1);
+            // Behind the border nobody moves it.
+            found.extend(border.filter(|_| members.get(MARK_MEMBERS_MAX - 1).is_some_and(|last| id <= last)));
+        }
+        Ok(found)
+    }
+}
+
+/// Writes among a record's defects among the others whether it is probably another's double (`sach`).
+pub fn note_duplicate(cross: &mut Vec<Defect>, is_one: bool) {
+    let rule = Builtin::Duplicate;
+    cross.retain(|defect| defect.rule != rule.index());
+    if is_one {
+        let (severity, dimension) = (rule.severity(), rule.dimension());
+        cross.push(Defect { rule: rule.index(), field: None, severity, dimension });
+        cross.sort_unstable();
     }
 }
 

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use super::duplicates::MARK_MEMBERS_MAX;
 use super::{
     Defect, Gap, Index, Judgement, Mark, Pair, Probe, RuleBook, RuleIndex, Score, Seen, Silence, Sorted,
-    Standing, Subject, Totals, Upkeep, Waiver, sort_by_waivers,
+    Standing, Subject, Totals, Upkeep, Waiver, note_duplicate, sort_by_waivers,
 };
 use crate::catalogue::Dimension;
 use crate::ids::{RecordId, UnitCode};
@@ -36,6 +36,8 @@ pub struct Held {
     pub judgement: Judgement,
     /// Among the others.
     pub cross: Vec<Defect>,
+    /// Those it is probably one with.
+    pub doubles: BTreeSet<RecordId>,
 }
 
 impl Index for Marks {
@@ -111,11 +113,11 @@ impl<'b> MemoryQuality<'b> {
     }
 
     fn replace(&mut self, id: RecordId, new: Option<(Subject, Judgement)>) -> BTreeSet<RecordId> {
-        let before = self.records.get(&id);
-        let upkeep =
-            Upkeep::between(before.map(|held| &held.judgement), new.as_ref().map(|(_, judgement)| judgement));
-        if let Some(held) = self.records.remove(&id) {
-            self.uncount(&held);
+        let former = self.records.get(&id).map(|held| &held.judgement);
+        let upkeep = Upkeep::between(former, new.as_ref().map(|(_, judgement)| judgement));
+        let before = self.records.remove(&id);
+        if let Some(held) = &before {
+            self.uncount(held);
             if let Some(day) = held.judgement.judge_again {
                 self.again.remove(&(day, id));
             }
@@ -129,7 +131,7 @@ impl<'b> MemoryQuality<'b> {
                 self.again.insert((day, id));
             }
             let cross = self.assess(&judgement);
-            let held = Held { subject, judgement, cross };
+            let held = Held { subject, judgement, cross, doubles: BTreeSet::new() };
             self.count(&held);
             self.records.insert(id, held);
         }
@@ -138,11 +140,46 @@ impl<'b> MemoryQuality<'b> {
             if let Some(mut held) = self.records.remove(other) {
                 self.uncount(&held);
                 held.cross = self.assess(&held.judgement);
+                note_duplicate(&mut held.cross, !held.doubles.is_empty());
                 self.count(&held);
                 self.records.insert(*other, held);
             }
         }
+        self.pair_anew(id, before.as_ref());
         others
+    }
+
+    /// Finds the doubles of a record that came, changed or went, and of those whose place in a crowd that moved.
+    fn pair_anew(&mut self, id: RecordId, before: Option<&Held>) {
+        let after = self.records.get(&id).map(|held| &held.judgement);
+        let unsettled = self.book.unsettled(&id, before.map(|held| &held.judgement), after, &self.published);
+        for one in unsettled.unwrap_or_else(|never| match never {}) {
+            let known = self.records.get(&one).map(|held| held.doubles.clone()).unwrap_or_default();
+            let lost = before.filter(|_| one == id).map(|held| held.doubles.clone()).unwrap_or_default();
+            let now: BTreeSet<RecordId> =
+                self.duplicates_of(&one).iter().map(|pair| pair.other(one)).collect();
+            for other in known.union(&lost).filter(|other| !now.contains(*other)) {
+                self.note_double(*other, one, false);
+                self.note_double(one, *other, false);
+            }
+            for other in &now {
+                self.note_double(*other, one, true);
+                self.note_double(one, *other, true);
+            }
+        }
+    }
+
+    fn note_double(&mut self, record: RecordId, other: RecordId, is_one: bool) {
+        let Some(mut held) = self.records.remove(&record) else { return };
+        self.uncount(&held);
+        if is_one {
+            held.doubles.insert(other);
+        } else {
+            held.doubles.remove(&other);
+        }
+        note_duplicate(&mut held.cross, !held.doubles.is_empty());
+        self.count(&held);
+        self.records.insert(record, held);
     }
 
     /// The other records that must be assessed again after a change.
@@ -261,6 +298,7 @@ impl<'b> MemoryQuality<'b> {
         for record_type in self.book.record_types() {
             score.tally += self.score(unit, record_type, seen.silence, waivers, as_of).tally;
         }
+        score.see(seen);
         score
     }
 
@@ -298,4 +336,3 @@ impl<'b> MemoryQuality<'b> {
         likeness.is_probable().then_some(Pair { first, second, likeness })
     }
 }
-        score.see(seen);

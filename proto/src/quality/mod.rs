@@ -50,7 +50,7 @@ mod waiver;
 mod written;
 
 pub use book::{Gap, RuleBook, RuleIndex, RuleInfo, RuleKind};
-pub use duplicates::{Agreement, Likeness, Pair, Reason};
+pub use duplicates::{Agreement, Likeness, Pair, Reason, note_duplicate};
 pub use index::{Index, Upkeep};
 pub use judgement::{Deadline, Defect, Judgement, Standing};
 pub use mark::{Expect, Mark, Probe};

@@ -96,3 +96,47 @@ fn a_crowd_of_one_name_is_compared_within_bounds() {
     assert!(quality.duplicates().len() <= 32 * 31 / 2);
     assert!(quality.duplicates_of(&id(199)).is_empty(), "beyond the first of a mark nobody is compared");
 }
+
+fn clean(quality: &MemoryQuality<'_>) -> (u64, u64) {
+    let score = quality.unit_score(&UNIT.parse().unwrap(), Silence::Heard, &[], TODAY);
+    let count = score.figure(crate::catalogue::Dimension::Sach);
+    (count.good, count.all)
+}
+
+/// Goal: who is probably another's double is not clean, and is again once one of the two is mended or gone.
+#[test]
+fn probable_duplicates_are_not_clean_until_one_is_mended() {
+    let phone = "dien_thoai=0912345678|ngay_sinh=1980-05-01|so_cccd=033180000132";
+    let mut quality = MemoryQuality::new(&BOOK, TODAY);
+    quality.apply(member(1, "dien_thoai=0912345678"));
+    assert_eq!(clean(&quality), (1, 1));
+    quality.apply(member(2, phone));
+    assert_eq!(clean(&quality), (0, 2), "proposed by name and telephone");
+    assert!(broken(&quality, &id(1), TODAY).contains(&"DUPLICATE".to_owned()));
+    // No mark of either changes, only what speaks for and against.
+    quality.apply(member(2, &format!("{phone}|gioi_tinh=NAM|ngay_vao_dang=2015-01-01|chi_bo=")));
+    assert_eq!(clean(&quality), (2, 2));
+    quality.apply(member(2, phone));
+    assert_eq!(clean(&quality), (0, 2));
+    quality.remove(&id(2));
+    assert_eq!(clean(&quality), (1, 1));
+}
+
+/// Goal: of a crowd that is compared only in part the same ones are, in whatever order they came and went.
+#[test]
+fn a_crowd_comes_to_the_same_doubles_in_any_order() {
+    let one = |number: u8| member(number, &format!("so_cccd=0331801{number:05}"));
+    let held = |numbers: &[u8], gone: &[u8]| {
+        let mut quality = MemoryQuality::new(&BOOK, TODAY);
+        numbers.iter().for_each(|number| drop(quality.apply(one(*number))));
+        gone.iter().for_each(|number| drop(quality.remove(&id(*number))));
+        let doubles: Vec<_> = quality.records().map(|(id, held)| (*id, held.doubles.clone())).collect();
+        (doubles, format!("{:?}", quality.totals()))
+    };
+    let up: Vec<u8> = (0..40).collect();
+    let down: Vec<u8> = (0..40).rev().collect();
+    let all = held(&up, &[]);
+    assert_eq!(held(&down, &[]), all);
+    assert!(all.0[31].1.len() == 31 && all.0[32].1.is_empty(), "{:?}", all.0);
+    assert_eq!(held(&up, &[3, 35, 7]), held(&down, &[7, 3, 35]));
+}

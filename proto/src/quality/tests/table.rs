@@ -286,6 +286,18 @@ const CROSS: &[Case] = &[
         &["+to_chuc_dang #90: ten=Chi bộ thôn 1|ma_cha=DU02"],
     ),
     ("TCD_SO_DV", 2, &["#2: so_dang_vien=4"], &["#32: tinh_trang=DU_BI"]),
+    (
+        "DUPLICATE",
+        1,
+        &["+dang_vien #90: ho_ten=Nguyễn Thị Hòa|ngay_sinh=1980-01-05|gioi_tinh=NU|so_cccd=033180000132"],
+        &["+dang_vien #90: ho_ten=Nguyễn Thị Hòa|ngay_sinh=1980-01-05|gioi_tinh=NAM|so_cccd=033080099999"],
+    ),
+    (
+        "DUPLICATE",
+        31,
+        &["#1: ho_ten=Trần Văn Bình|so_the_dang=01234568|gioi_tinh=NAM|so_cccd=033075000465"],
+        &["#1: ho_ten=Trần Văn Bình"],
+    ),
     ("CB_DANG_VIEN", 3, &["#3: dang_vien_id=#99"], &[]),
     ("CB_CON_SH", 3, &["#1: tinh_trang=KHAI_TRU"], &[]),
     (
