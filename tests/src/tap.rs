@@ -1,5 +1,10 @@
 //! A connection to the hub whose every byte is written down as it leaves TLS, so as the hub gave it to TLS.
-#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a test that cannot hear has failed")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot hear has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::io;

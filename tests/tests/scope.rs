@@ -1,5 +1,5 @@
 //! T44: what leaves under a grant is what the grant says, field by field, held against a second reading of the rules.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
