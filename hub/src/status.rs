@@ -109,6 +109,7 @@ impl UnitStatus {
                 "free_bytes": room.free_bytes, "total_bytes": room.total_bytes, "free_percent": room.free_percent(),
             })),
             "attention": self.attention,
+            "attention_en": self.attention_en,
         })
     }
 }

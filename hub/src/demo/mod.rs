@@ -223,7 +223,7 @@ impl Stage {
         let expected: usize = self.sheets.iter().map(|sheet| sheet.good().count()).sum();
         let say = |text: &str| eprintln!("· {text}");
         say(tongue.pick("các xã nhập bảng tính của mình", "the communes import their spreadsheets"));
-        let imports: Vec<_> = self.nodes.iter().map(|node| import(&self.program, node)).collect();
+        let imports: Vec<_> = self.nodes.iter().map(|node| import(&self.program, node, tongue)).collect();
         let imports = tokio::spawn(futures::future::join_all(imports));
         self.cut_at_percent = self.until_half(expected as u64).await?;
         self.line.cut();
@@ -246,7 +246,7 @@ impl Stage {
         }
         // The officer of the commune that crashed drops the same sheet again.
         if let Some(node) = self.nodes.get(victim) {
-            let (unit, answer) = import(&self.program, node).await;
+            let (unit, answer) = import(&self.program, node, tongue).await;
             self.reports.insert(unit, answer?.0);
         }
         let took = self.hub.restart().await?;
@@ -358,7 +358,7 @@ impl Stage {
             if !self.nodes.iter().any(|node| unit["unit"] == *node.unit.as_str()) {
                 continue;
             }
-            let why: Vec<&str> = unit["attention"]
+            let why: Vec<&str> = unit[tongue.pick("attention", "attention_en")]
                 .as_array()
                 .map(|list| list.iter().filter_map(Json::as_str).collect())
                 .unwrap_or_default();
@@ -446,11 +446,20 @@ impl Stage {
 
 type Imported = (UnitCode, anyhow::Result<(Json, i32)>);
 
-fn import(program: &Path, node: &DemoNode) -> impl Future<Output = Imported> + Send + 'static {
+fn import(
+    program: &Path,
+    node: &DemoNode,
+    tongue: Tongue,
+) -> impl Future<Output = Imported> + Send + 'static {
     let program = program.to_owned();
     let (unit, data, sheet) = (node.unit.clone(), node.data.clone(), node.sheet.display().to_string());
     async move {
-        let done = once(&program, &["as-node", "import", &sheet, "--type", TYPE], &data).await;
+        let done = once(
+            &program,
+            &["as-node", "import", &sheet, "--type", TYPE, "--lang", tongue.pick("vi", "en")],
+            &data,
+        )
+        .await;
         (unit, done)
     }
 }

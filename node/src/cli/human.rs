@@ -402,7 +402,8 @@ fn province_text(body: &Json, tongue: Tongue) -> String {
     ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for unit in enrolled {
-        let keys = ["name", "state", "records", "lag", "last_seen", "attention"];
+        let attention = tongue.pick("attention", "attention_en");
+        let keys = ["name", "state", "records", "lag", "last_seen", attention];
         rows.push(keys.map(|key| text(unit, key)).to_vec());
     }
     out.push_str(&table(&rows));

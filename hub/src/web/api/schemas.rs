@@ -146,7 +146,7 @@ fn units(Pieces { text, count, maybe, time, id, flag }: &Pieces) -> Named {
         "lag_seconds": { "type": ["integer", "null"] }, "last_seen": maybe, "last_import": or_null(import.clone()),
         "records": count, "successors": list(text.clone()), "quarantined": count,
         "defects": { "type": ["integer", "null"] }, "quality": reference("Quality"),
-        "holds": or_null(holds.clone()), "disk": or_null(disk), "attention": list(text.clone()),
+        "holds": or_null(holds.clone()), "disk": or_null(disk), "attention": list(text.clone()), "attention_en": list(text.clone()),
     });
     let state = json!({ "state": { "type": "string", "enum": ["active", "revoked", "fenced"] } });
     let ended = json!({ "at": count, "reason": text, "proofs": list(text.clone()) });
