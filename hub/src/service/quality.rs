@@ -27,8 +27,7 @@ impl Hub {
 
     /// How a unit stands to the hub, and when it was last heard.
     pub(crate) fn unit_seen(&self, unit: &UnitCode) -> (Seen, Option<UnixMillis>) {
-        let replicas: Vec<Enrolled> =
-            self.registry.list().into_iter().filter(|entry| entry.unit == *unit).collect();
+        let replicas = self.registry.of_unit(unit);
         self.seen_of(unit, &replicas, self.observed.meters.differing().contains_key(unit))
     }
 
