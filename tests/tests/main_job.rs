@@ -3,11 +3,13 @@
 
 use lienthong_hub::pki::Role;
 use lienthong_node::app::{Node, system_clock};
-use lienthong_node::identity::{EnrolError, Token, enrol};
+use lienthong_node::identity::{EnrolError, NodeIdentity, Token, connect, enrol};
 use lienthong_node::replica::Outcome;
+use lienthong_node::rpc::sync::sync_client::SyncClient;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::QuarantineReason;
+use lienthong_proto::wire::sync as wire;
 use lienthong_tests::{
     Province, acknowledged, brisk, catalogue, copy_folder, make_node, member, open_hub, reopened, retarget,
     token,
@@ -181,6 +183,10 @@ async fn p9_tokens_and_revocation() {
     tokio::time::timeout(std::time::Duration::from_secs(30), told).await.unwrap().unwrap();
     node.write(vec![member(UNIT, "033070000002", "Nguyễn Văn Bình").unwrap()]).await;
     assert_eq!(hub.dataset.totals().records, 1);
+    // One that goes on as if it had not been told is let in to nothing.
+    let mut rpc = SyncClient::new(connect(&NodeIdentity::load(&one).unwrap().unwrap()).await.unwrap());
+    let refused = rpc.prove(wire::ProveRequest { ledger_index: 0 }).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
 }
 
 /// Goal: a copy of a node's folder run beside it is recognised; both proofs are kept.
