@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::checks::{Check, exported};
 use super::{CONVERGE_MAX, Daemon, DemoNode, Stage, TYPE, address, once};
 use crate::pki::Role;
-use crate::service::{Request, SharingRequest};
+use crate::service::SharingRequest;
 
 /// What the commune changes before the agency's eyes: a field it may see.
 const SEEN: (&str, &str) = ("chi_bo", "Chi bộ vừa đổi tên");
@@ -60,17 +60,10 @@ impl Stage {
     }
 
     async fn subscribed(&self, agency: &str, policy: &str) -> anyhow::Result<Daemon> {
-        let request = Request::TokenCreate {
-            unit: agency.parse()?,
-            role: Role::Auditor,
-            ttl_seconds: 600,
-            actor: "demo".to_owned(),
-        };
-        let token = self.hub.ask(&request).await?.body;
-        let token = token["token"].as_str().context("no token")?;
+        let token = self.token(agency.parse()?, Role::Auditor).await?;
         let data = self.folder.join(format!("node-{agency}"));
         let hub = address(&self.hub.status().await?)?.to_string();
-        let arguments = ["as-node", "enrol", "--hub", &hub, "--token", token, "--trust", policy];
+        let arguments = ["as-node", "enrol", "--hub", &hub, "--token", &token, "--trust", policy];
         let (enrolled, code) = once(&self.program, &arguments, &data).await?;
         ensure!(code == 0, "{agency}: {enrolled}");
         Daemon::start(&self.program, &["as-node", "run"], &data).await

@@ -198,19 +198,20 @@ impl Stage {
         Ok(stage)
     }
 
+    /// A token for a unit's machine.
+    async fn token(&self, unit: UnitCode, role: Role) -> anyhow::Result<String> {
+        let actor = "demo".to_owned();
+        let request = Request::TokenCreate { unit, role, ttl_seconds: 600, actor };
+        let created = self.hub.ask(&request).await?.body;
+        Ok(created["token"].as_str().context("no token")?.to_owned())
+    }
+
     async fn enrol(&self, unit: &UnitCode, name: String, sheet: PathBuf) -> anyhow::Result<DemoNode> {
-        let request = Request::TokenCreate {
-            unit: unit.clone(),
-            role: Role::Commune,
-            ttl_seconds: 600,
-            actor: "demo".to_owned(),
-        };
-        let token = self.hub.ask(&request).await?.body;
-        let token = token["token"].as_str().context("no token")?;
+        let token = self.token(unit.clone(), Role::Commune).await?;
         let data = self.folder.join(format!("node-{unit}"));
         let dialled = self.line.address.to_string();
         let (enrolled, code) =
-            once(&self.program, &["as-node", "enrol", "--hub", &dialled, "--token", token], &data).await?;
+            once(&self.program, &["as-node", "enrol", "--hub", &dialled, "--token", &token], &data).await?;
         ensure!(code == 0, "{unit}: {enrolled}");
         let replica = enrolled["replica"].as_str().context("no replica")?.to_owned();
         let daemon = Daemon::start(&self.program, &["as-node", "run"], &data).await?;
