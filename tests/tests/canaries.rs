@@ -142,8 +142,9 @@ async fn p9_what_the_hub_drops_leaves_the_nodes_log_too() {
     assert!(has(&in_clear(node.replica.reader()), FORBIDDEN[0]));
     node.start_sync(brisk());
     tokio::time::timeout(Duration::from_secs(60), node.superseded.cancelled()).await.unwrap();
-    let root = node.replica.head().borrow().root;
+    // The feed goes on into the log until the node is closed.
     node.close().await;
+    let root = node.replica.head().borrow().root;
     drop(node);
     let node = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
     assert_eq!(node.replica.head().borrow().root, root, "every proof holds");
