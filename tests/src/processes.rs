@@ -70,13 +70,17 @@ pub async fn until(daemon: &Daemon, what: &str, wanted: impl Fn(&Json) -> bool) 
 /// Waits until a node is in step, with everything acknowledged.
 ///
 /// # Errors
-/// If that takes too long.
+/// If for too long no more is acknowledged.
 pub async fn in_step(node: &Daemon) -> anyhow::Result<Json> {
-    let deadline = Instant::now() + PATIENCE;
+    let (mut deadline, mut known) = (Instant::now() + PATIENCE, None);
     loop {
         let status = node.ask(&json!({ "command": "sync" })).await?.body;
         if status["state"] == "online" && status["pending"] == 0 {
             return Ok(status);
+        }
+        let acknowledged = status["acknowledged"].as_u64();
+        if acknowledged > known {
+            (deadline, known) = (Instant::now() + PATIENCE, acknowledged);
         }
         if Instant::now() > deadline {
             bail!("not in step: {status}");

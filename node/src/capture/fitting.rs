@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Catalogue, Class, RecordType};
 
-use super::header::{Scouted, field_of};
+use super::header::{Headings, Scouted, field_of};
 use super::source::Book;
 use super::{FileRefusal, Format, Source, jsonl};
 
@@ -56,8 +56,9 @@ pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
         let scouted = Book::open(source).and_then(|mut book| Scouted::of(source, &mut book));
         scouted.map(|scouted| scouted.texts().map(str::to_owned).collect()).unwrap_or_default()
     };
+    let headings: Vec<Headings<'_>> = catalogue.record_types().map(Headings::of).collect();
     let secret = |title: &String| {
-        let mut fields = catalogue.record_types().filter_map(|declared| field_of(declared, title));
+        let mut fields = headings.iter().filter_map(|headings| headings.field(title));
         fields.any(|field| field.class == Class::C4)
     };
     titles.iter().any(secret)

@@ -1,6 +1,6 @@
 //! Which column is which field, as the module above tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
@@ -71,15 +71,41 @@ pub(crate) struct Layout {
 
 /// The captured field a header names, of the record or of one of its items, compared folded.
 pub(crate) fn field_of<'a>(record_type: &'a RecordType, header: &str) -> Option<&'a Field> {
-    let own = || record_type.fields.iter().filter(|field| !field.computed && field.fields.is_empty());
-    let of_items =
-        || record_type.fields.iter().flat_map(|field| &field.fields).filter(|field| !field.computed);
     // Programs use the names themselves: nothing has to be folded for them.
-    if let Some(field) = own().chain(of_items()).find(|field| field.name == header) {
-        return Some(field);
+    let named = captured(record_type).find(|field| field.name == header);
+    named.or_else(|| {
+        let folded = fold(header);
+        captured(record_type).find(|field| names(field).any(|name| fold(name) == folded))
+    })
+}
+
+fn captured(record_type: &RecordType) -> impl Iterator<Item = &Field> {
+    let own = record_type.fields.iter().filter(|field| field.fields.is_empty());
+    let of_items = record_type.fields.iter().flat_map(|field| &field.fields);
+    own.chain(of_items).filter(|field| !field.computed)
+}
+
+/// [`field_of`] for one who asks it of every cell that may be a header: each name is folded once.
+pub(crate) struct Headings<'a> {
+    record_type: &'a RecordType,
+    by_name: HashMap<String, &'a Field>,
+}
+
+impl<'a> Headings<'a> {
+    pub(crate) fn of(record_type: &'a RecordType) -> Self {
+        let mut by_name = HashMap::new();
+        for field in captured(record_type) {
+            for name in names(field) {
+                by_name.entry(fold(name)).or_insert(field);
+            }
+        }
+        Self { record_type, by_name }
     }
-    let folded = fold(header);
-    own().chain(of_items()).find(|field| names(field).any(|name| fold(name) == folded))
+
+    pub(crate) fn field(&self, header: &str) -> Option<&'a Field> {
+        let named = captured(self.record_type).find(|field| field.name == header);
+        named.or_else(|| self.by_name.get(&fold(header)).copied())
+    }
 }
 
 fn names(field: &Field) -> impl Iterator<Item = &str> {
@@ -137,8 +163,9 @@ impl Scouted {
     /// How it is to be read as a type.
     pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
         let mut layout = Layout { lettering: self.lettering, ..Layout::default() };
+        let headings = Headings::of(record_type);
         let found =
-            self.sheets.iter().filter_map(|(sheet, rows, merges)| best(record_type, sheet, rows, merges));
+            self.sheets.iter().filter_map(|(sheet, rows, merges)| best(&headings, sheet, rows, merges));
         layout.choose(record_type, found.collect())?;
         layout.sheets.iter_mut().for_each(|header| header.epoch_1904 = self.epoch_1904);
         layout.say(self.macros, &self.hidden);
@@ -204,13 +231,13 @@ fn titles(row: &Row) -> Vec<(u32, String)> {
 type Titles = (u64, Vec<(u32, String)>);
 
 /// The header that names the most fields: of one row, or of two where that names more.
-fn best(record_type: &RecordType, sheet: &str, rows: &[Row], merges: &[Merge]) -> Option<Header> {
+fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) -> Option<Header> {
     let mut best: Option<(usize, Titles)> = None;
     let mut offer = |titles: Titles| {
         let mut fields: Vec<&str> = titles
             .1
             .iter()
-            .filter_map(|(_, title)| field_of(record_type, title).map(|field| field.name.as_str()))
+            .filter_map(|(_, title)| headings.field(title).map(|field| field.name.as_str()))
             .collect();
         fields.sort_unstable();
         fields.dedup();
@@ -221,14 +248,15 @@ fn best(record_type: &RecordType, sheet: &str, rows: &[Row], merges: &[Merge]) -
     for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN) {
         offer((row.number, titles(row)));
         if let Some(below) = rows.get(place + 1).filter(|below| below.number == row.number + 1) {
-            offer((below.number, two_levels(record_type, row, below, merges)));
+            offer((below.number, two_levels(headings, row, below, merges)));
         }
     }
-    best.map(|(_, titles)| assign(record_type, sheet, titles, merges))
+    best.map(|(_, titles)| assign(headings, sheet, titles, merges))
 }
 
 /// Each column's title of two rows: the joined, the lower or the upper text, whichever names a field.
-fn two_levels(record_type: &RecordType, upper: &Row, lower: &Row, merges: &[Merge]) -> Vec<(u32, String)> {
+fn two_levels(headings: &Headings<'_>, upper: &Row, lower: &Row, merges: &[Merge]) -> Vec<(u32, String)> {
+    let record_type = headings.record_type;
     let at = |row: &Row, column: u32| {
         let cell = row.cells.iter().find(|(at, _)| *at == column)?;
         text(&cell.1).map(str::to_owned)
@@ -256,7 +284,7 @@ fn two_levels(record_type: &RecordType, upper: &Row, lower: &Row, merges: &[Merg
     // Below one title with the unit's code stands the unit's name, not somebody's native place.
     let beside_code = |column: u32, title: &String| {
         [column.checked_sub(1), column.checked_add(1)].into_iter().flatten().any(|beside| {
-            let code = at(lower, beside).and_then(|text| field_of(record_type, &text));
+            let code = at(lower, beside).and_then(|text| headings.field(&text));
             code.is_some_and(|field| record_type.owner_field() == Some(&field.name))
                 && group(beside).as_ref() == Some(title)
         })
@@ -269,7 +297,7 @@ fn two_levels(record_type: &RecordType, upper: &Row, lower: &Row, merges: &[Merg
                 return Some(lower);
             }
             let candidates = [Some(joined.clone()), Some(lower), at(upper, column)];
-            let named = candidates.into_iter().flatten().find(|text| field_of(record_type, text).is_some());
+            let named = candidates.into_iter().flatten().find(|text| headings.field(text).is_some());
             Some(named.unwrap_or(joined))
         }
         (_, Some(lower)) => Some(lower),
@@ -278,7 +306,8 @@ fn two_levels(record_type: &RecordType, upper: &Row, lower: &Row, merges: &[Merg
     columns.into_iter().filter_map(|column| Some((column, title(column)?))).collect()
 }
 
-fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: &[Merge]) -> Header {
+fn assign(headings: &Headings<'_>, sheet: &str, (row, titles): Titles, merges: &[Merge]) -> Header {
+    let record_type = headings.record_type;
     let last = titles.iter().map(|(column, _)| *column).max().unwrap_or(0);
     let mut header = Header { sheet: sheet.to_owned(), row, last, ..Header::default() };
     let mut seen: Vec<&str> = Vec::new();
@@ -288,7 +317,7 @@ fn assign(record_type: &RecordType, sheet: &str, (row, titles): Titles, merges: 
         if header.exported.is_some_and(|id| *column == id || *column == id + 1) {
             continue;
         }
-        let Some(field) = field_of(record_type, title) else {
+        let Some(field) = headings.field(title) else {
             let named = header.columns.values().any(|name| name == UNIT_NAME);
             if !named && names_unit(record_type, title) {
                 header.columns.insert(*column, UNIT_NAME.to_owned());

@@ -7,6 +7,7 @@
 //! half was done is only gone on with.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use lienthong_hub::demo::Daemon;
@@ -25,8 +26,10 @@ const UNIT: &str = "11953";
 const PROVINCE: u32 = 500_000;
 /// How often each of the two is written at.
 const ROUNDS: u32 = 12;
-/// Waiting for both to be in step, as often as that again.
-const WAITS_MAX: u32 = 400;
+/// Waiting for both to be in step, as often as that, with a write at each between.
+const WAITS_MAX: u32 = 60;
+const LOOKS: u32 = 40;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const STOPPED: &str = "no longer takes writes";
 
 /// How a call fails.
@@ -250,8 +253,7 @@ async fn run(
             says_so(&recorded, on_hub).await?;
             break;
         }
-        let status = node.status().await;
-        if status.is_ok_and(|status| status["pending"] == 0) {
+        if settles(node).await {
             break;
         }
         waits += 1;
@@ -260,6 +262,18 @@ async fn run(
     recorded.kill().await?;
     other.kill().await?;
     Ok(true)
+}
+
+/// Whether everything is acknowledged a little later: with each further write it has to come into step again, which a
+/// slow disk may not see between two of them.
+async fn settles(node: &Daemon) -> bool {
+    for _ in 0..LOOKS {
+        if node.status().await.is_ok_and(|status| status["pending"] == 0) {
+            return true;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    false
 }
 
 /// A program that takes no more writes says so when it is asked how it is.
