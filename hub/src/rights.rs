@@ -129,6 +129,8 @@ pub const REQUESTS: &[(&str, Right)] = &[
     ("grant_revoke", Right::Operate),
     ("grant_list", Right::Read),
     ("grant_show", Right::Read),
+    ("grant_notice", Right::Operate),
+    ("grant_notice, dry", Right::Read),
     ("bundle", Right::Operate),
     ("receipt_add", Right::Operate),
     ("erase_propose", Right::Operate),

@@ -99,6 +99,14 @@ pub enum GrantAction {
         /// Số thứ tự · its number
         number: u64,
     },
+    /// Bản ghi đã giao mà nay đã thu hồi, chuyển đi hoặc sửa: đếm, hoặc ghi thông báo niêm phong cho cơ quan · of what was handed over, what is withdrawn, moved or changed since: counted, or a notice sealed to the agency
+    Notice {
+        /// Số thứ tự · its number
+        number: u64,
+        /// Ghi thông báo vào tệp mới này · write the notice to this new file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 impl AgencyAction {
@@ -145,6 +153,11 @@ impl GrantAction {
             }
             Self::List { page } => SharingRequest::GrantList { page: page.clone() },
             Self::Show { number } => SharingRequest::GrantShow { number: *number },
+            Self::Notice { number, out } => SharingRequest::GrantNotice {
+                number: *number,
+                out: out.as_deref().map(std::path::absolute).transpose()?,
+                actor: author(),
+            },
         }))
     }
 }

@@ -64,6 +64,9 @@ pub struct Grant {
     /// The ledger's entry that logs it.
     #[serde(default)]
     pub last_access: Option<u64>,
+    /// The agency was told what of it is no longer so.
+    #[serde(default)]
+    pub last_notice: Option<UnixMillis>,
     /// The last delivery the agency has signed for.
     #[serde(default)]
     pub receipt: Option<Receipt>,
@@ -185,6 +188,7 @@ impl Sharing {
                     deliveries: 0,
                     last_delivery: None,
                     last_access: None,
+                    last_notice: None,
                     receipt: None,
                     bundle_receipts: BTreeMap::new(),
                 };
@@ -202,6 +206,7 @@ impl Sharing {
                 grant.last_delivery = Some(event.at);
                 grant.last_access = Some(place.0);
             }),
+            kind::CHANGE_NOTICE => self.change(event, view, |grant| grant.last_notice = Some(event.at)),
             RECEIPT => self.change(event, view, |grant| {
                 let Some(Value::Integer(access)) = event.fields.get("access") else { return };
                 if event.fields.contains_key("signer") {

@@ -55,6 +55,7 @@ pub const COMMANDS: &[(&str, Doing)] = &[
     ("export", Requests(&["records"])),
     ("grant approve", Requests(&["grant_approve"])),
     ("grant list", Requests(&["grant_list"])),
+    ("grant notice", Requests(&["grant_notice", "grant_notice, dry"])),
     ("grant propose", Requests(&["grant_propose"])),
     ("grant revoke", Requests(&["grant_revoke"])),
     ("grant show", Requests(&["grant_show"])),

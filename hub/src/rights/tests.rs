@@ -87,6 +87,8 @@ const WHO_MAY_REQUEST: &str = "
     O..A grant_revoke
     OSPA grant_list
     OSPA grant_show
+    O..A grant_notice
+    OSPA grant_notice, dry
     O..A bundle
     O..A receipt_add
     O..A erase_propose

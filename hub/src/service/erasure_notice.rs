@@ -15,7 +15,7 @@ use lienthong_node::erasing::Kept;
 use lienthong_node::sealed::SealedWriter;
 use lienthong_proto::disclosure::ErasureNotice;
 use lienthong_proto::erasure::event;
-use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merkle::inclusion_proof;
 use lienthong_proto::value::Value;
 use serde_json::json;
@@ -38,13 +38,31 @@ impl Hub {
         let known = self.known_order(number)?;
         let granted = self.known_grant(grant)?;
         let notice = self.notice_of(&known, &granted)?;
-        let agency = self.committer.books().read().sharing.agencies.get(&granted.terms.agency).cloned();
-        let key = agency.and_then(|agency| agency.key);
+        let text = notice.sign(self.secrets.ledger_key.as_ref()).map_err(Answer::failed)?;
+        let fields = BTreeMap::from([
+            ("proposal".to_owned(), Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
+            ("grant".to_owned(), Value::Integer(i64::try_from(grant).unwrap_or(i64::MAX))),
+            ("agency".to_owned(), Value::Unit(granted.terms.agency.clone())),
+        ]);
+        let place =
+            self.hand_notice(&text, out, &granted.terms.agency, (event::NOTICE, fields, actor)).await?;
+        Ok(Answer::done(json!({ "file": out, "order": number, "grant": grant, "ledger_index": place })))
+    }
+
+    /// Writes a notice to `out`, sealed to its agency; the event that says so is in the ledger before its first byte is there.
+    pub(super) async fn hand_notice(
+        &self,
+        text: &str,
+        out: &Path,
+        agency: &UnitCode,
+        (kind, fields, actor): (&str, BTreeMap<String, Value>, &str),
+    ) -> Result<Sequence, Answer> {
+        let known = self.committer.books().read().sharing.agencies.get(agency).cloned();
+        let key = known.and_then(|agency| agency.key);
         let to: Recipient = key
             .ok_or_else(|| refused("AGENCY_KEY", "cơ quan chưa có khóa", "the agency has no key"))?
             .parse()
             .map_err(|error| Answer::refused("AGENCY_KEY", error))?;
-        let text = notice.sign(self.secrets.ledger_key.as_ref()).map_err(Answer::failed)?;
         let sealed = SealedWriter::new(Vec::new(), to).map_err(Answer::failed)?;
         let sealed = (|mut sealed: SealedWriter<Vec<u8>>| {
             sealed.write_all(text.as_bytes())?;
@@ -52,15 +70,9 @@ impl Hub {
         })(sealed)
         .map_err(Answer::failed)?;
         let mut file = new_file(out)?;
-        let fields = BTreeMap::from([
-            ("proposal".to_owned(), Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
-            ("grant".to_owned(), Value::Integer(i64::try_from(grant).unwrap_or(i64::MAX))),
-            ("agency".to_owned(), Value::Unit(granted.terms.agency.clone())),
-        ]);
-        // In the ledger before its first byte is there.
-        let place = self.event(event::NOTICE, actor, fields).await.map_err(Answer::failed)?;
+        let place = self.event(kind, actor, fields).await.map_err(Answer::failed)?;
         file.write_all(&sealed).and_then(|()| file.sync_all()).map_err(Answer::failed)?;
-        Ok(Answer::done(json!({ "file": out, "order": number, "grant": grant, "ledger_index": place })))
+        Ok(place)
     }
 
     fn notice_of(&self, known: &ErasureOrder, granted: &Grant) -> Result<ErasureNotice, Answer> {

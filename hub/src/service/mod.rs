@@ -4,6 +4,7 @@ mod api_tokens;
 mod authority;
 mod catalogue;
 mod certificate;
+mod change_notice;
 mod decisions;
 mod duplicates;
 mod erasing;

@@ -83,6 +83,15 @@ pub enum SharingRequest {
         /// Which.
         number: u64,
     },
+    /// Say what became, since the last delivery under a grant, of what it handed over.
+    GrantNotice {
+        /// Which.
+        number: u64,
+        /// Where its notice is written: an absolute path where nothing is yet; without one it is only counted.
+        out: Option<PathBuf>,
+        /// Who.
+        actor: String,
+    },
     /// Write what a grant gives to a file.
     Bundle {
         /// Under which.
@@ -124,6 +133,8 @@ impl SharingRequest {
             Self::GrantRevoke { .. } => "grant_revoke",
             Self::GrantList { .. } => "grant_list",
             Self::GrantShow { .. } => "grant_show",
+            Self::GrantNotice { out: Some(_), .. } => "grant_notice",
+            Self::GrantNotice { .. } => "grant_notice, dry",
             Self::Bundle { .. } => "bundle",
             Self::AgencySigner { .. } => "agency_signer",
             Self::ReceiptAdd { .. } => "receipt_add",
@@ -140,6 +151,7 @@ impl SharingRequest {
             | Self::GrantPropose { actor, .. }
             | Self::GrantApprove { actor, .. }
             | Self::GrantRevoke { actor, .. }
+            | Self::GrantNotice { actor, .. }
             | Self::Bundle { actor, .. } => name.clone_into(actor),
             Self::AgencyList { .. }
             | Self::GrantList { .. }
@@ -193,6 +205,9 @@ impl Hub {
                 Ok(Answer::done(page.of(items, |item| item["number"].to_string(), numbered)))
             }
             SharingRequest::GrantShow { number } => self.grant_show(number),
+            SharingRequest::GrantNotice { number, out, actor } => {
+                self.grant_notice(number, out.as_deref(), &actor).await
+            }
             SharingRequest::Bundle { grant, out, actor } => {
                 if !out.is_absolute() {
                     return Err(Answer::failed("cần đường dẫn đầy đủ · an absolute path is needed"));
@@ -301,6 +316,7 @@ impl Hub {
             "deliveries": grant.deliveries,
             "last_delivery": grant.last_delivery.map(UnixMillis::rfc3339),
             "last_access": grant.last_access,
+            "last_notice": grant.last_notice.map(UnixMillis::rfc3339),
             "receipt": grant.receipt.as_ref().map(|receipt| json!({
                 "access": receipt.access, "replica": receipt.replica, "at": receipt.at.rfc3339(),
             })),

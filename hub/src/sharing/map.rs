@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use lienthong_node::dataset::Payload;
+use lienthong_node::dataset::{EntryAt, Payload};
 use lienthong_node::log::{FramePosition, LogReader};
+use lienthong_node::store::Keyspace;
 use lienthong_proto::batch;
 use lienthong_proto::disclosure::event;
 use lienthong_proto::entry::{Entry, EntryKind};
@@ -15,6 +16,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 
 use super::SharingError;
+use crate::app::Hub;
 use crate::ledger::READMISSION;
 
 /// A batch of a replica.
@@ -140,4 +142,21 @@ pub(super) fn each(
         }
     }
     Ok(())
+}
+
+/// The bytes of a change that a batch of its replica brought, wherever it stands.
+pub(super) fn entry_of(hub: &Hub, dot: Dot) -> Result<Option<Vec<u8>>, SharingError> {
+    let mut found = None;
+    hub.dataset.view().scan_prefix(Keyspace::Index, &dot.replica.0, &mut |key, at| {
+        let first = key.get(16..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let before = first.is_some_and(|first| first <= dot.sequence.0);
+        if before {
+            found = first.zip(at.try_into().ok().map(u64::from_be_bytes));
+        }
+        before
+    })?;
+    let Some((first, at)) = found else { return Ok(None) };
+    let index = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
+    let place = EntryAt { frame: FramePosition::unpack(at), index };
+    Ok(Some(hub.dataset.entries().entry(place)?.to_vec()))
 }

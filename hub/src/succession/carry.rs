@@ -221,7 +221,9 @@ impl Carrier<'_> {
         let moved = match event.kind.as_str() {
             "release" => Some("ledger_index"),
             "waiver_end" => Some("number"),
-            event::GRANT_APPROVED | event::GRANT_REVOKED | event::ACCESS => Some("grant"),
+            event::GRANT_APPROVED | event::GRANT_REVOKED | event::ACCESS | event::CHANGE_NOTICE => {
+                Some("grant")
+            }
             erasure::ERASURE | erasure::REFUSED | erasure::NOTICE => Some("proposal"),
             _ => None,
         };

@@ -114,6 +114,7 @@ pub(super) fn event(kind: &str, tongue: Tongue) -> &str {
         "separation" => ("tách hai người trùng số", "two persons told apart"),
         "release" => ("cho nhập thay đổi đang chờ", "released from quarantine"),
         "readmission" => ("tiếp nhận lại", "readmitted"),
+        "change_notice" => ("báo cơ quan điều đã đổi", "an agency told what changed"),
         "acceptance" => ("nhận dữ liệu", "data accepted"),
         other => return other,
     };

@@ -53,7 +53,7 @@ impl Verify {
                         json!({ "valid": true, "anchored": anchored, "notice": notice }),
                     ));
                 }
-                say(&said_of_notice(&notice, anchor, tongue));
+                say(&said_of_notice(&notice, anchor, catalogue, tongue));
                 return Ok(Answer::done(serde_json::Value::Null));
             }
             Ok(None) => {}

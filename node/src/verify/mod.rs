@@ -13,7 +13,7 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::disclosure::{LINE_BYTES_MAX, Refused, Report, Trust, TrustError, Verification};
 use serde_json::Value as Json;
 
-pub use notice::notice;
+pub use notice::{Notice, notice};
 pub use tables::Tables;
 pub use words::{Anchor, said, said_of_notice};
 

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use lienthong_proto::catalogue::Catalogue;
-use lienthong_proto::disclosure::{ErasureNotice, LogReport, Report};
+use lienthong_proto::disclosure::{Became, ChangeNotice, ChangedRecord, ErasureNotice, LogReport, Report};
 use lienthong_proto::time::UnixMillis;
 use serde_json::Value as Json;
 
-use super::Verified;
+use super::{Notice, Verified};
 use crate::cli::Tongue;
 
 /// Whom a bundle was checked by.
@@ -82,25 +82,71 @@ pub fn said(verified: &Verified, anchor: Anchor, catalogue: &Catalogue, tongue: 
 
 /// What a receiver is to do about a notice.
 #[must_use]
-pub fn said_of_notice(notice: &ErasureNotice, anchor: Anchor, tongue: Tongue) -> String {
+pub fn said_of_notice(notice: &Notice, anchor: Anchor, catalogue: &Catalogue, tongue: Tongue) -> String {
+    let (mark, by) = match anchor {
+        Anchor::Policy => ("✓", tongue.pick("sổ cái của tỉnh", "the province's ledger")),
+        Anchor::Enrolment => (
+            "~",
+            tongue.pick(
+                "sổ cái mà máy này đã ghi danh (chưa neo vào chính sách tin cậy)",
+                "the ledger this machine is enrolled with (not anchored in a trust policy)",
+            ),
+        ),
+    };
+    match notice {
+        Notice::Erased(notice) => said_of_erasure(notice, (mark, by), tongue),
+        Notice::Changed(notice) => said_of_changes(notice, (mark, by), catalogue, tongue),
+    }
+}
+
+fn said_of_erasure(notice: &ErasureNotice, (mark, by): (&str, &str), tongue: Tongue) -> String {
     let ErasureNotice { order, issuer, date, record_type, record, grant, fields, whole, .. } = notice;
     let fields = fields.join(", ");
     let (all_vi, all_en) = if *whole { ("toàn bộ bản ghi", "the whole record") } else { ("", "") };
-    let (mark, by_vi, by_en) = match anchor {
-        Anchor::Policy => ("✓", "sổ cái của tỉnh", "the province's ledger"),
-        Anchor::Enrolment => (
-            "~",
-            "sổ cái mà máy này đã ghi danh (chưa neo vào chính sách tin cậy)",
-            "the ledger this machine is enrolled with (not anchored in a trust policy)",
-        ),
-    };
     let vi = format!(
-        "{mark} Thông báo xóa theo lệnh {order} ({issuer}, {date}), do {by_vi} ký.\n  Trong các gói đã nhận theo giấy {grant}: bản ghi {record} loại {record_type}, xóa {all_vi}{fields}.\n  Hãy xóa ở nơi đang giữ.\n"
+        "{mark} Thông báo xóa theo lệnh {order} ({issuer}, {date}), do {by} ký.\n  Trong các gói đã nhận theo giấy {grant}: bản ghi {record} loại {record_type}, xóa {all_vi}{fields}.\n  Hãy xóa ở nơi đang giữ.\n"
     );
     let en = format!(
-        "{mark} A notice of erasure by order {order} ({issuer}, {date}), signed by {by_en}.\n  In the bundles received under grant {grant}: record {record} of type {record_type}, erase {all_en}{fields}.\n  Erase it wherever you keep it.\n"
+        "{mark} A notice of erasure by order {order} ({issuer}, {date}), signed by {by}.\n  In the bundles received under grant {grant}: record {record} of type {record_type}, erase {all_en}{fields}.\n  Erase it wherever you keep it.\n"
     );
     tongue.pick(&vi, &en).to_owned()
+}
+
+fn said_of_changes(
+    notice: &ChangeNotice,
+    (mark, by): (&str, &str),
+    catalogue: &Catalogue,
+    tongue: Tongue,
+) -> String {
+    let ChangeNotice { grant, at, since, until, records, .. } = notice;
+    let count = records.len();
+    let vi = format!(
+        "{mark} Thông báo thay đổi lúc {at}, do {by} ký.\n  Trong những gì đã nhận theo giấy {grant} (sổ cái đến mục {since}): {count} bản ghi nay không còn như lúc giao (sổ cái đến mục {until}).\n  Giá trị mới không có trong thông báo; đừng dùng giá trị cũ, cần thì đề nghị cấp lại.\n"
+    );
+    let en = format!(
+        "{mark} A notice of changes of {at}, signed by {by}.\n  Of what was received under grant {grant} (the ledger before entry {since}), {count} records are no longer as they were (the ledger before entry {until}).\n  Their new values are not in it: do not rely on the old ones, and ask for a new grant where you need them.\n"
+    );
+    let mut out = tongue.pick(&vi, &en).to_owned();
+    for ChangedRecord { record_type, record, became, fields } in records {
+        let declared = catalogue.record_type(record_type);
+        let label = |name: &String| {
+            let field = declared.and_then(|declared| declared.field(name));
+            field.map_or(name.as_str(), |field| tongue.pick(&field.label.vi, &field.label.en)).to_owned()
+        };
+        let title = declared.map_or(record_type.as_str(), |it| tongue.pick(&it.label.vi, &it.label.en));
+        let what = match became {
+            Became::Withdrawn => tongue.pick("đã thu hồi", "withdrawn").to_owned(),
+            Became::Left => tongue
+                .pick("nay thuộc đơn vị ngoài phạm vi giấy", "now of a unit the grant does not mean")
+                .to_owned(),
+            Became::Changed => {
+                let fields = fields.iter().map(label).collect::<Vec<_>>().join(", ");
+                format!("{}: {fields}", tongue.pick("đã sửa", "changed"))
+            }
+        };
+        out.push_str(&format!("  • {title} {record}: {what}\n"));
+    }
+    out
 }
 
 fn granted(report: &Report, say: &mut dyn FnMut(String, String)) {

@@ -26,6 +26,8 @@ pub mod event {
     pub const GRANT_REVOKED: &str = "grant_revoked";
     /// Something was handed over: `grant`, `agency`, `cut`, `digest`.
     pub const ACCESS: &str = "access";
+    /// The agency is told what of that is no longer so: `grant`, `agency`, `since`, `until`, `records`.
+    pub const CHANGE_NOTICE: &str = "change_notice";
     /// Which replicas each unit has: `part`, `parts`, and `unit/<code>`, a list of `<replica>:<size>`.
     pub const ROLL: &str = "roll";
     /// In any replica's log: how many changes of each type stand before it, `count/<type>`.

@@ -17,7 +17,7 @@ pub use line::{
     Access, Again, BUNDLE_VERSION, Bytes, End, Hash, Head, LINE_BYTES_MAX, Left, LeftWhy, Line, LogHead,
     Proof, Shown, Since,
 };
-pub use notice::{ErasureNotice, NOTICE_FORM};
+pub use notice::{Became, CHANGES_FORM, ChangeNotice, ChangedRecord, ErasureNotice, NOTICE_FORM};
 pub use receipt::{BadSigner, DeliveryReceipt, RECEIPT, RECEIPT_FORM, ReceiptFile, ReceiptSigner};
 pub use report::{Disclosed, LogReport, Refused, Report, Told, TypeCount};
 pub use trust::{Believed, Cosigned, Trust, TrustError};

@@ -6,10 +6,8 @@ use std::io::{BufWriter, Seek as _, Write as _};
 use std::sync::Arc;
 
 use lienthong_node::control::Tell;
-use lienthong_node::dataset::{EntryAt, Payload};
-use lienthong_node::log::FramePosition;
+use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
-use lienthong_node::store::Keyspace;
 use lienthong_proto::batch;
 use lienthong_proto::change::Change;
 use lienthong_proto::disclosure::{DeliveryReceipt, Hash, LeftWhy, Since};
@@ -20,7 +18,7 @@ use lienthong_proto::ids::{Dot, RecordId, ReplicaId, UnitCode};
 
 use super::super::SharingError;
 use super::super::bundle::{Writing, at};
-use super::super::map::{each, released};
+use super::super::map::{each, entry_of, released};
 use super::super::scope::Scope;
 use super::super::sink::Sink;
 use super::given::Given;
@@ -227,20 +225,7 @@ impl Course {
 
     /// A change that was released from quarantine touches its record, wherever it stands.
     fn touch_released(&mut self, dot: Dot, place: u64) -> Result<(), SharingError> {
-        let view = self.hub.dataset.view();
-        let mut found = None;
-        view.scan_prefix(Keyspace::Index, &dot.replica.0, &mut |key, at| {
-            let first = key.get(16..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-            let before = first.is_some_and(|first| first <= dot.sequence.0);
-            if before {
-                found = first.zip(at.try_into().ok().map(u64::from_be_bytes));
-            }
-            before
-        })?;
-        let Some((first, at)) = found else { return Ok(()) };
-        let index = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
-        let place_of = EntryAt { frame: FramePosition::unpack(at), index };
-        let entry = self.hub.dataset.entries().entry(place_of)?;
+        let Some(entry) = entry_of(&self.hub, dot)? else { return Ok(()) };
         self.touch(&Entry::decode(&entry)?, place);
         Ok(())
     }

@@ -1,0 +1,178 @@
+//! What became, since the last delivery under a grant, of the records it handed over: for whoever holds it when nothing
+//! more is handed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lienthong_node::dataset::{EntryAt, Payload};
+use lienthong_proto::batch;
+use lienthong_proto::change::{Change, path};
+use lienthong_proto::disclosure::{Became, ChangedRecord, Share};
+use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{Dot, RecordId, Sequence};
+use lienthong_proto::value::Value;
+
+use super::SharingError;
+use super::map::{each, entry_of, released};
+use super::scope::pseudonym;
+use crate::app::Hub;
+use crate::ledger::{CARRIED, Grant};
+
+/// What became of what a grant handed over.
+pub(crate) struct Changed {
+    /// The last delivery shows the ledger before this entry.
+    pub(crate) since: u64,
+    /// Looked at before this entry.
+    pub(crate) until: u64,
+    /// The records, by type and pseudonym.
+    pub(crate) records: Vec<ChangedRecord>,
+}
+
+/// Looks for what was handed over under a grant and is no longer so; nothing if nothing was ever handed over.
+///
+/// A record counts as handed over if the grant's units and years mean what was said of it before the last delivery: what the
+/// grant's conditions looked at may be another by now, and a pseudonym tells nobody anything of a record it was not given.
+///
+/// # Errors
+/// [`SharingError`] if the ledger or a record cannot be read.
+pub(crate) fn changed_since(hub: &Hub, grant: &Grant) -> Result<Option<Changed>, SharingError> {
+    let Some(access) = grant.last_access else { return Ok(None) };
+    let (since, until) = (shown_before(hub, access)?, hub.head().size);
+    let late = Late::of(hub, (since, until), grant)?;
+    let mut records = Vec::new();
+    for (number, id) in &late.touched {
+        let Some(share) = grant.terms.shares.get(*number) else { continue };
+        let Some((became, fields)) = late.became(hub, share, *id, since)? else { continue };
+        let record_type = share.record_type.clone();
+        let record = pseudonym(hub, &grant.terms, &record_type, *id)?;
+        records.push(ChangedRecord { record_type, record, became, fields: fields.into_iter().collect() });
+    }
+    records.sort_by(|a, b| (&a.record_type, a.record).cmp(&(&b.record_type, b.record)));
+    Ok(Some(Changed { since, until, records }))
+}
+
+/// Up to where a delivery shows the ledger. What a former ledger said of one that stands in this one is a place in that: there
+/// the delivery's own place counts.
+fn shown_before(hub: &Hub, access: u64) -> Result<u64, SharingError> {
+    let mut cut = access;
+    each(&hub.reader, (access, access + 1), &mut |_, entry, _| {
+        let event = Event::of(entry).ok().filter(|event| !event.fields.contains_key(CARRIED));
+        if let Some(Value::Integer(shown)) = event.and_then(|event| event.fields.get("cut").cloned()) {
+            cut = u64::try_from(shown).unwrap_or(access);
+        }
+        Ok(())
+    })?;
+    Ok(cut)
+}
+
+/// What the ledger says from one place to before another.
+#[derive(Default)]
+struct Late {
+    /// Records of granted types that were written, by the share's place in the grant.
+    touched: BTreeSet<(usize, RecordId)>,
+    /// Changes released from quarantine: only then did they come into the dataset.
+    released: BTreeMap<Dot, u64>,
+}
+
+impl Late {
+    fn of(hub: &Hub, range: (u64, u64), grant: &Grant) -> Result<Self, SharingError> {
+        let mut late = Self::default();
+        each(&hub.reader, range, &mut |place, entry, frame| {
+            match entry.header.kind {
+                EntryKind::Change => late.touch(entry, grant),
+                EntryKind::Acceptance => {
+                    if let Payload::Accepted { packed, .. } =
+                        Payload::parse(&hub.reader.frame(frame)?.payload)?
+                    {
+                        let plain = batch::unpack(packed)?;
+                        for bytes in batch::entries(&plain)? {
+                            late.touch(&Entry::decode(bytes)?, grant);
+                        }
+                    }
+                }
+                EntryKind::Event => {
+                    let event = Event::of(entry).ok().filter(|event| event.kind == "release");
+                    late.released.extend(event.as_ref().and_then(released).map(|dot| (dot, place)));
+                }
+            }
+            Ok(())
+        })?;
+        for dot in late.released.keys().copied().collect::<Vec<_>>() {
+            if let Some(bytes) = entry_of(hub, dot)? {
+                late.touch(&Entry::decode(&bytes)?, grant);
+            }
+        }
+        Ok(late)
+    }
+
+    fn touch(&mut self, entry: &Entry<'_>, grant: &Grant) {
+        if entry.header.kind != EntryKind::Change {
+            return;
+        }
+        let Ok(change) = Change::of(entry) else { return };
+        let shares = grant.terms.shares.iter().enumerate();
+        for (number, _) in shares.filter(|(_, share)| share.record_type == change.record_type) {
+            self.touched.insert((number, change.record));
+        }
+    }
+
+    /// What became of a record, and which granted fields of it were written; nothing if it was not handed over, or is as it was.
+    fn became(
+        &self,
+        hub: &Hub,
+        share: &Share,
+        id: RecordId,
+        since: u64,
+    ) -> Result<Option<(Became, BTreeSet<String>)>, SharingError> {
+        let Some(state) = hub.dataset.state(&share.record_type, id)? else { return Ok(None) };
+        let declared = hub.catalogue.record_type(&share.record_type);
+        let opens = |path: &str| {
+            !path.starts_with('_')
+                && (share.opens(path) && declared.is_none_or(|declared| share.shows_key_of(declared, path))
+                    || share.refers(path))
+        };
+        let (mut shown, mut withdrawn, mut fields) = (false, false, BTreeSet::new());
+        let is_in = state.owner().is_some_and(|owner| share.covers_unit(owner));
+        let mut was_in = is_in;
+        for past in hub.dataset.history(&share.record_type, id)?.iter().filter(|past| !past.kept_out) {
+            let dot = past.source.dot;
+            let place = match self.released.get(&dot) {
+                Some(place) => *place,
+                None => place_of(hub, past.source.at)?,
+            };
+            let bytes = hub.dataset.entries().entry(past.source.at)?;
+            let change = Change::of(&Entry::decode(&bytes)?)?;
+            if place < since {
+                shown |= share.covers_year(change.year);
+                was_in |= change.unit().is_some_and(|unit| share.covers_unit(unit));
+                continue;
+            }
+            for write in &change.writes {
+                withdrawn |= write.path == path::WITHDRAWN;
+                if opens(&write.path) {
+                    fields.extend(write.path.split('/').next().map(str::to_owned));
+                }
+            }
+        }
+        if !shown || !was_in {
+            return Ok(None);
+        }
+        Ok(match (state.standing().withdrawn, withdrawn) {
+            (true, true) => Some((Became::Withdrawn, fields)),
+            // It was before, and was handed to nobody.
+            (true, false) => None,
+            (false, _) if !is_in => Some((Became::Left, BTreeSet::new())),
+            (false, _) if fields.is_empty() => None,
+            (false, _) => Some((Became::Changed, fields)),
+        })
+    }
+}
+
+/// The ledger's entry by which a change came.
+fn place_of(hub: &Hub, at: EntryAt) -> Result<u64, SharingError> {
+    let frame = hub.reader.frame(at.frame)?;
+    Ok(match Payload::parse(&frame.payload)? {
+        Payload::Batch(_) => Sequence(frame.first.0 + u64::from(at.index)).0,
+        Payload::Accepted { .. } | Payload::Entry(_) => frame.first.0,
+    })
+}
