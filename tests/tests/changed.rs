@@ -11,7 +11,8 @@ use lienthong_node::replica::{Draft, Intent};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_node::verify::{Anchor, Notice, notice, said_of_notice};
 use lienthong_proto::change::path;
-use lienthong_proto::disclosure::{Became, ChangeNotice};
+use lienthong_proto::disclosure::{Became, ChangeNotice, ErasureNotice};
+use lienthong_proto::hash::SigningKey;
 use lienthong_proto::value::Value;
 use lienthong_tests::asking::{at_node, import};
 use lienthong_tests::sharing::{HERE, Shared, THERE, ask, opened, sheet, who};
@@ -155,4 +156,55 @@ async fn p9_who_was_handed_something_is_told_what_of_it_is_no_longer_so() {
     assert!(place >= told["until"].as_u64().unwrap(), "{told:#}");
     let node = Arc::clone(&shared.node);
     node.close().await;
+}
+
+/// Goal: a notice of erasure takes something from an agency only if its ledger signed it, for this agency and this grant.
+/// Method: an agency whose grant is over is told of an erasure by others, of others, and at last by the ledger.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_a_notice_of_erasure_that_is_not_the_ledgers_takes_nothing() {
+    let shared = Shared::set().await;
+    let number = shared.granted(GRANTED).await;
+    let agency = shared.agency("agency").await;
+    let members = shared.shows(&agency, "both members", |members| members.len() == 2).await;
+    let revoke =
+        SharingRequest::GrantRevoke { number, reason: "hết việc".to_owned(), actor: who("minh") };
+    ask(shared.hub(), revoke).await;
+    shared.grant_at(&agency, "it is over", |line| line["state"] == "revoked").await;
+    let notice = ErasureNotice {
+        ledger: shared.hub().secrets.ledger_origin(),
+        grant: number,
+        agency: "TTT".parse().unwrap(),
+        order: "12/QĐ".to_owned(),
+        issuer: "UBKT".to_owned(),
+        date: "2026-11-20".to_owned(),
+        approved: "2026-11-21T00:00:00Z".to_owned(),
+        record_type: "dang_vien".to_owned(),
+        record: members[0]["id"].as_str().unwrap().parse().unwrap(),
+        whole: false,
+        fields: vec!["ho_ten".to_owned()],
+    };
+    let (ledger, other) =
+        (shared.hub().secrets.ledger_key.as_ref(), SigningKey::from_seed(&[7; 32]).unwrap());
+    let by_other = notice.sign(&other).unwrap();
+    let altered = notice.sign(ledger).unwrap().replace("12/QĐ", "13/QĐ");
+    let of_agency = ErasureNotice { agency: "KTNN".parse().unwrap(), ..notice.clone() };
+    let of_grant = ErasureNotice { grant: number + 1, ..notice.clone() };
+    let of_ledger = ErasureNotice { ledger: "kiemtra.vn/33/33/07".to_owned(), ..notice.clone() };
+    let views = agency.granted.as_ref().unwrap();
+    for (what, text) in [
+        ("nothing", String::new()),
+        ("another key", by_other),
+        ("another text", altered),
+        ("another agency", of_agency.sign(ledger).unwrap()),
+        ("another grant", of_grant.sign(ledger).unwrap()),
+        ("another ledger", of_ledger.sign(ledger).unwrap()),
+    ] {
+        assert!(views.erased(number, text.as_bytes()).is_err(), "{what}");
+        let line = shared.grant_at(&agency, what, |_| true).await;
+        assert_eq!(line["records"]["dang_vien"], 2, "{what}: {line:#}");
+    }
+    views.erased(number, notice.sign(ledger).unwrap().as_bytes()).unwrap();
+    let line = shared.grant_at(&agency, "gone", |_| true).await;
+    assert_eq!((&line["erased"], &line["records"]), (&json!(["12/QĐ"]), &json!({})), "{line:#}");
+    agency.close().await;
 }
