@@ -149,6 +149,96 @@ async fn p9_the_page_opens_once_by_its_link_and_shows_nothing_otherwise() {
     assert_eq!(browser.get("/").await.status, 403, "signed out");
 }
 
+/// Who may do what at the page, by route: whom nobody knows, whose cookie is made up or was signed out, and who came by a link.
+const WHO_MAY: &str = "
+    officer GET /
+    officer GET /state
+    officer GET /live
+    officer GET /receipt
+    officer GET /import
+    officer POST /import
+    officer GET /import/{id}
+    officer POST /import/{id}
+    officer GET /import/{id}/report.xlsx
+    officer GET /templates/{type}
+    officer GET /defects
+    officer GET /records
+    officer GET /records/{type}/{id}
+    officer GET /records/{type}/{id}/edit
+    officer POST /records/{type}/{id}/edit
+    officer POST /records/{type}/{id}/withdraw
+    officer GET /notices
+    anybody GET /open
+    anybody GET /sign-in
+    anybody POST /sign-in
+    officer POST /sign-out
+    anybody POST /language
+    anybody GET /page.css
+    anybody GET /page.js
+    anybody GET /icon.svg
+";
+
+/// Goal: each route of the page is in the table of who may, and is just for them; one without a row is for nobody. Method: the list
+/// the router is made of; every method at each of its paths, by three who are nobody and one who is an officer.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_every_route_of_the_page_is_for_just_those_who_may() {
+    let stage = Stage::set("127.0.0.1:0").await;
+    stage.put("Nguyễn Văn An", "Bí thư").await;
+    let rows: Vec<(&str, &str, &str)> = WHO_MAY
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[0], words[1], words[2])
+        })
+        .collect();
+    let listed: Vec<(&str, &str)> = rows.iter().map(|(_, method, path)| (*method, *path)).collect();
+    assert_eq!(listed, web::ROUTES, "a route without a row, or a row without a route");
+    let record = stage.record().await["id"].as_str().unwrap().to_owned();
+    let real = |path: &str| path.replace("{type}", "dang_vien").replace("{id}", &record);
+    let officer = stage.browser().await;
+    let mut gone = stage.browser().await;
+    assert_eq!(gone.post("/sign-out", &[]).await.status, 303);
+    gone.csrf = officer.csrf.clone();
+    let stranger = Browser::new(stage.address);
+    let made_up = Browser {
+        cookies: vec![format!("lienthong-{}={}", stage.address.port(), "0".repeat(64))],
+        ..stranger.clone()
+    };
+    let size = stage.log_size();
+    let ask = async |browser: &Browser, method: &str, path: &str| {
+        let head = format!(
+            "{method} {} HTTP/1.1\r\nHost: {}\r\nOrigin: http://{}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+            real(path),
+            stage.address,
+            stage.address
+        );
+        // A form that nothing is wrong with, but for its token.
+        browser.raw(&head, b"csrf=0&reason=nham").await
+    };
+    for (who, method, path) in &rows {
+        for nobody in [&stranger, &made_up, &gone] {
+            let reply = ask(nobody, method, path).await;
+            let told = reply.status == 403 && reply.text().contains("lienthong-node open");
+            assert_eq!(told, *who == "officer", "{who} {method} {path}: {}", reply.status);
+            assert!(!reply.text().contains("Nguyễn"), "{method} {path}");
+        }
+        // Of the other methods nobody has any.
+        for other in ["GET", "POST", "PUT", "DELETE", "PATCH"]
+            .into_iter()
+            .filter(|other| !listed.contains(&(other, path)))
+        {
+            let status = ask(&stranger, other, path).await.status;
+            assert!([403, 404, 405].contains(&status), "{other} {path}: {status}");
+        }
+        if *method == "POST" && *who == "officer" {
+            let status = ask(&officer, method, path).await.status;
+            assert!([400, 403].contains(&status), "without the form's token: {path}: {status}");
+        }
+    }
+    assert_eq!(stage.log_size(), size, "nothing was written");
+}
+
 /// Goal: a web page elsewhere in the officer's browser changes nothing, on loopback too. Method: the same good request
 /// with a wrong host, origin, site or token; the log does not grow.
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ pub(super) const SCRIPT: &str = "/page.js";
 pub(super) const ICON: &str = "/icon.svg";
 
 /// What needs no session: nothing of it says anything of a record.
-const OPEN_TO_ALL: [&str; 6] = [OPEN, SIGN_IN, LANGUAGE, STYLE, SCRIPT, ICON];
+pub(super) const OPEN_TO_ALL: [&str; 6] = [OPEN, SIGN_IN, LANGUAGE, STYLE, SCRIPT, ICON];
 /// What never changes while the program runs.
 const ASSETS: [&str; 3] = [STYLE, SCRIPT, ICON];
 

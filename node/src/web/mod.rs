@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use axum::{Router, middleware};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -264,31 +264,74 @@ pub async fn serve(node: &Arc<Node>, page: &Arc<Page>, listen: WebAddress) -> Re
     Ok(address)
 }
 
-fn router(web: Arc<Web>) -> Router {
+/// Every method of every path: the router is made of them. Who is nobody we know reaches only those that
+/// [`OPEN_TO_ALL`](guard::OPEN_TO_ALL) names.
+pub const ROUTES: [(&str, &str); 25] = [
+    ("GET", "/"),
+    ("GET", "/state"),
+    ("GET", "/live"),
+    ("GET", "/receipt"),
+    ("GET", "/import"),
+    ("POST", "/import"),
+    ("GET", "/import/{id}"),
+    ("POST", "/import/{id}"),
+    ("GET", "/import/{id}/report.xlsx"),
+    ("GET", "/templates/{type}"),
+    ("GET", "/defects"),
+    ("GET", "/records"),
+    ("GET", "/records/{type}/{id}"),
+    ("GET", "/records/{type}/{id}/edit"),
+    ("POST", "/records/{type}/{id}/edit"),
+    ("POST", "/records/{type}/{id}/withdraw"),
+    ("GET", "/notices"),
+    ("GET", guard::OPEN),
+    ("GET", guard::SIGN_IN),
+    ("POST", guard::SIGN_IN),
+    ("POST", "/sign-out"),
+    ("POST", guard::LANGUAGE),
+    ("GET", guard::STYLE),
+    ("GET", guard::SCRIPT),
+    ("GET", guard::ICON),
+];
+
+/// What answers at a route; nowhere if it is none of [`ROUTES`].
+fn handler(route: (&str, &str)) -> MethodRouter<Arc<Web>> {
     let asset =
         |kind: &'static str, text: &'static str| get(move || async move { ([(CONTENT_TYPE, kind)], text) });
-    Router::new()
-        .route("/", get(start::start))
-        .route("/state", get(start::state))
-        .route("/live", get(live::live))
-        .route("/receipt", get(receipt::receipt))
-        .route("/import", get(import::choose).post(import::receive).layer(DefaultBodyLimit::disable()))
-        .route("/import/{id}", get(import::show).post(import::take))
-        .route("/import/{id}/report.xlsx", get(import::report))
-        .route("/templates/{type}", get(templates::template))
-        .route("/defects", get(defects::defects))
-        .route("/records", get(records::records))
-        .route("/records/{type}/{id}", get(record::record))
-        .route("/records/{type}/{id}/edit", get(edit::edit).post(edit::save))
-        .route("/records/{type}/{id}/withdraw", post(record::withdraw))
-        .route("/notices", get(notices::notices))
-        .route(guard::OPEN, get(entrance::open))
-        .route(guard::SIGN_IN, get(entrance::sign_in).post(entrance::signed_in))
-        .route("/sign-out", post(entrance::sign_out))
-        .route(guard::LANGUAGE, post(entrance::language))
-        .route(guard::STYLE, asset("text/css; charset=utf-8", include_str!("page.css")))
-        .route(guard::SCRIPT, asset("text/javascript; charset=utf-8", include_str!("page.js")))
-        .route(guard::ICON, asset("image/svg+xml", include_str!("icon.svg")))
+    match route {
+        ("GET", "/") => get(start::start),
+        ("GET", "/state") => get(start::state),
+        ("GET", "/live") => get(live::live),
+        ("GET", "/receipt") => get(receipt::receipt),
+        ("GET", "/import") => get(import::choose),
+        ("POST", "/import") => post(import::receive).layer(DefaultBodyLimit::disable()),
+        ("GET", "/import/{id}") => get(import::show),
+        ("POST", "/import/{id}") => post(import::take),
+        ("GET", "/import/{id}/report.xlsx") => get(import::report),
+        ("GET", "/templates/{type}") => get(templates::template),
+        ("GET", "/defects") => get(defects::defects),
+        ("GET", "/records") => get(records::records),
+        ("GET", "/records/{type}/{id}") => get(record::record),
+        ("GET", "/records/{type}/{id}/edit") => get(edit::edit),
+        ("POST", "/records/{type}/{id}/edit") => post(edit::save),
+        ("POST", "/records/{type}/{id}/withdraw") => post(record::withdraw),
+        ("GET", "/notices") => get(notices::notices),
+        ("GET", guard::OPEN) => get(entrance::open),
+        ("GET", guard::SIGN_IN) => get(entrance::sign_in),
+        ("POST", guard::SIGN_IN) => post(entrance::signed_in),
+        ("POST", "/sign-out") => post(entrance::sign_out),
+        ("POST", guard::LANGUAGE) => post(entrance::language),
+        ("GET", guard::STYLE) => asset("text/css; charset=utf-8", include_str!("page.css")),
+        ("GET", guard::SCRIPT) => asset("text/javascript; charset=utf-8", include_str!("page.js")),
+        ("GET", guard::ICON) => asset("image/svg+xml", include_str!("icon.svg")),
+        _ => any(refusal::nowhere),
+    }
+}
+
+fn router(web: Arc<Web>) -> Router {
+    let router =
+        ROUTES.into_iter().fold(Router::new(), |router, route| router.route(route.1, handler(route)));
+    router
         .fallback(refusal::nowhere)
         .method_not_allowed_fallback(refusal::nowhere)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
