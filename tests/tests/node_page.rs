@@ -220,7 +220,7 @@ async fn p9_every_route_of_the_page_is_for_just_those_who_may() {
         for nobody in [&stranger, &made_up, &gone] {
             let reply = ask(nobody, method, path).await;
             let told = reply.status == 403 && reply.text().contains("lienthong-node open");
-            assert_eq!(told, *who == "officer", "{who} {method} {path}: {}", reply.status);
+            assert!(told || *who == "anybody", "{who} {method} {path}: {}", reply.status);
             assert!(!reply.text().contains("Nguyễn"), "{method} {path}");
         }
         // Of the other methods nobody has any.
