@@ -227,6 +227,134 @@ async fn a_hub_that_leaves_something_out_is_found() {
     }
 }
 
+/// Edited bundles in each run of the tests; the environment says otherwise.
+const PACKS: usize = 150;
+
+/// What a hub may try with the lines of a bundle, before it logs and signs them like any other; `wide` are those of a bundle that
+/// gives more. What was done.
+fn edited(lines: &mut Vec<Line>, wide: &[Line], random: &mut rand::rngs::StdRng) -> &'static str {
+    let at = |random: &mut rand::rngs::StdRng, wanted: fn(&Line) -> bool, lines: &[Line]| {
+        let places: Vec<usize> = (1..lines.len()).filter(|at| wanted(&lines[*at])).collect();
+        places[random.random_range(0..places.len())]
+    };
+    let of_record = |line: &Line| matches!(line, Line::Entry(shown) if shown.record.is_some());
+    let of_log = |line: &Line| matches!(line, Line::Log(log) if log.accepted.is_some());
+    match random.random_range(0..9) {
+        0 => {
+            lines.remove(at(random, |_| true, lines));
+            "a line is dropped"
+        }
+        1 => {
+            let place = at(random, |_| true, lines);
+            lines.insert(place, lines[place].clone());
+            "a line stands twice"
+        }
+        2 => {
+            let place = at(random, of_record, lines);
+            let other = if place + 1 < lines.len() { place + 1 } else { place - 1 };
+            lines.swap(place, other);
+            "two lines are in another order"
+        }
+        3 => {
+            let place = at(random, of_record, lines);
+            let Line::Entry(shown) = &mut lines[place] else { unreachable!() };
+            let same = |line: &&Line| matches!(line, Line::Entry(other) if other.leaf == shown.leaf);
+            let Some(Line::Entry(other)) = wide.iter().find(same) else { unreachable!() };
+            shown.entry = other.entry.clone();
+            "a change shows more than is granted"
+        }
+        4 => {
+            let place = at(random, of_record, lines);
+            let foreign: Vec<&Line> = wide.iter().filter(|line| of_record(line)).collect();
+            lines.insert(place, foreign[random.random_range(0..foreign.len())].clone());
+            "a change of another bundle is put in"
+        }
+        5 => {
+            let Line::Head(head) = &mut lines[0] else { unreachable!() };
+            let share = &mut head.terms.shares[0];
+            match random.random_range(0..3) {
+                0 => drop(share.units.insert(THERE.parse().unwrap())),
+                1 => drop(share.years.insert(2020)),
+                _ => drop(share.fields.insert("so_cccd".to_owned())),
+            }
+            "the terms are others"
+        }
+        6 => {
+            let place = at(random, of_log, lines);
+            let Line::Log(log) = &mut lines[place] else { unreachable!() };
+            if random.random_bool(0.5) {
+                log.size -= 1
+            } else {
+                log.size += 1
+            }
+            "a log is of another size"
+        }
+        7 => {
+            let place = at(random, of_record, lines);
+            let Line::Entry(shown) = &mut lines[place] else { unreachable!() };
+            let byte = random.random_range(0..shown.entry.0.len());
+            shown.entry.0[byte] ^= 1 << random.random_range(0..8);
+            "a bit of a change is another"
+        }
+        _ => {
+            let place = at(random, of_record, lines);
+            let Line::Entry(shown) = &mut lines[place] else { unreachable!() };
+            shown.erased += 1;
+            "something is said to be erased"
+        }
+    }
+}
+
+/// Goal (T39, T41): whatever a hub drops, doubles, adds, opens, moves or claims in a bundle, signed and logged like any other, both
+/// verifiers refuse it, and both accept the honest ones. Method: edits drawn at random on the bundle of two communes.
+#[tokio::test(flavor = "multi_thread")]
+async fn t39_t41_edited_bundles_are_refused_and_honest_ones_accepted_by_both_verifiers() {
+    let shared = Shared::set().await;
+    let hub = shared.hub();
+    let there = make_node(hub, &shared.province.address, &shared.path("there"), THERE).await.unwrap();
+    there.start_sync(brisk());
+    there.write(vec![member(THERE, "033070000009", "Trần Thị Bình").unwrap()]).await;
+    at_node(&there, NodeRequest::LogTally { actor: "lan".to_owned() }).await;
+    acknowledged(&there).await.unwrap();
+    let narrow = shared.granted(&format!("{MEMBERS}units = ['11953']\n")).await;
+    let fields = "[[share]]\ntype = 'dang_vien'\nfields = ['ho_ten', 'chi_bo', 'ma_xa', 'gioi_tinh']\n";
+    let wide = shared.granted(fields).await;
+    let folder = shared.province.dir.path();
+    let lines = async |grant: u64, name: &str| {
+        let text = opened(&shared.bundle(grant, name).await, &shared.identity);
+        let mut lines: Vec<Line> = text.lines().map(|line| Line::parse(line).unwrap()).collect();
+        lines.truncate(lines.len() - 2);
+        lines
+    };
+    let (content, wide) = (lines(narrow, "narrow").await, lines(wide, "wide").await);
+    let Line::Log(ledger) = &content[1] else { panic!() };
+    let (cut, trust) = (ledger.size, shared.trust().await);
+    let packs = std::env::var("LIENTHONG_PACKS").map_or(PACKS, |count| count.parse().unwrap());
+    let seed = rand::rng().random();
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let (mut kept, policy) = (Vec::new(), folder.join("policy"));
+    std::fs::write(&policy, trust.to_text()).unwrap();
+    for number in 0..packs {
+        let mut forged = content.clone();
+        let honest = number % 2 == 0;
+        let what = if honest { "nothing" } else { edited(&mut forged, &wide, &mut random) };
+        let text = handed_over(hub, narrow, forged, cut).await;
+        let judged = checked(&text, &trust, folder);
+        assert_eq!(judged.is_ok(), honest, "seed {seed}, pack {number}: {what}: {judged:?}");
+        let path = folder.join(format!("pack.{number}"));
+        std::fs::write(&path, &text).unwrap();
+        kept.push((path, honest, what));
+    }
+    for some in kept.chunks(500) {
+        let paths: Vec<PathBuf> = some.iter().map(|(path, ..)| path.clone()).collect();
+        let answers = second_opinion(&paths, &policy, None).unwrap_or_default();
+        for ((path, honest, what), answer) in some.iter().zip(answers) {
+            assert_eq!(answer["valid"], *honest, "seed {seed}: {path:?}: {what}: {answer}");
+        }
+    }
+    there.close().await;
+}
+
 /// Whom its hub says to believe, whoever witnessed: this is about receipts.
 async fn unwitnessed(shared: &Shared) -> Trust {
     let text = shared.trust().await.to_text();
