@@ -17,13 +17,7 @@ use crate::value::Value;
 
 impl Row<'_> {
     pub(super) fn value(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
-        // In a yes-or-no column `không` and `x` are answers.
-        let nothing = match field.kind {
-            FieldKind::Boolean => cell.is_blank(),
-            FieldKind::List => members(cell).iter().all(is_nothing),
-            _ => is_nothing(cell),
-        };
-        if nothing {
+        if self.says_nothing(field, cell) {
             if field.required {
                 let (vi, en) = (&field.label.vi, &field.label.en);
                 self.error(
@@ -42,11 +36,37 @@ impl Row<'_> {
         self.single(field, field.kind, name, cell)
     }
 
+    /// Whether a cell only says that there is nothing: of a list, that each of its members does.
+    pub(super) fn says_nothing(&self, field: &Field, cell: &RawCell) -> bool {
+        match field.kind {
+            FieldKind::List => members(cell).iter().all(|member| self.is_nothing(field, member)),
+            _ => self.is_nothing(field, cell),
+        }
+    }
+
+    /// The same of one value: where `không`, `x` or `chưa có` is an answer that the column knows, it says that.
+    fn is_nothing(&self, field: &Field, cell: &RawCell) -> bool {
+        let RawCell::Text(text) = cell else { return cell.is_blank() };
+        if !text::is_placeholder(text) {
+            return false;
+        }
+        match field.member_kind() {
+            FieldKind::Boolean => yes_or_no(text).is_none(),
+            FieldKind::Code => {
+                let list = field.codes.as_deref().and_then(|codes| self.context.catalogue.code_list(codes));
+                list.is_none_or(|list| list.resolve(text).is_none())
+            }
+            _ => true,
+        }
+    }
+
     fn list(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
         let kind = field.member_kind();
         let mut values = Vec::new();
-        for cell in members(cell).iter().filter(|cell| !is_nothing(cell)) {
-            values.push(self.single(field, kind, name, cell)?);
+        for cell in &members(cell) {
+            if !self.is_nothing(field, cell) {
+                values.push(self.single(field, kind, name, cell)?);
+            }
         }
         values.sort_unstable();
         values.dedup();
@@ -429,14 +449,11 @@ impl Row<'_> {
     }
 
     fn boolean(&mut self, name: &str, text: &str) -> Option<Value> {
-        match text::fold(text).as_str() {
-            "co" | "x" | "true" | "1" | "yes" | "dung" | "v" => Some(Value::Boolean(true)),
-            "khong" | "false" | "0" | "no" | "sai" => Some(Value::Boolean(false)),
-            _ => {
-                self.error("ENUM_UNKNOWN", name, text, "ghi “có” hoặc “không”", "write yes or no");
-                None
-            }
+        let answer = yes_or_no(text);
+        if answer.is_none() {
+            self.error("ENUM_UNKNOWN", name, text, "ghi “có” hoặc “không”", "write yes or no");
         }
+        answer.map(Value::Boolean)
     }
 
     fn code(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {
@@ -484,10 +501,11 @@ fn members(cell: &RawCell) -> Vec<RawCell> {
     }
 }
 
-pub(super) fn is_nothing(cell: &RawCell) -> bool {
-    match cell {
-        RawCell::Text(text) => text::is_placeholder(text),
-        other => other.is_blank(),
+fn yes_or_no(text: &str) -> Option<bool> {
+    match text::fold(text).as_str() {
+        "co" | "x" | "true" | "1" | "yes" | "dung" | "v" => Some(true),
+        "khong" | "false" | "0" | "no" | "sai" => Some(false),
+        _ => None,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::field::is_nothing;
 use super::units::{UNIT_NAME, name_mismatch};
 use super::{CitizenFault, CitizenNumber, Finding, RawCell, RowJudgement};
 use crate::catalogue::{Catalogue, Class, Field, RecordType};
@@ -137,7 +136,7 @@ impl<'a> Row<'a> {
             return;
         }
         // A row without an item leaves all its columns blank: required only once one of them is filled.
-        if is_nothing(cell) {
+        if self.says_nothing(field, cell) {
             return;
         }
         if let Some(value) = self.value(field, &field.name, cell) {

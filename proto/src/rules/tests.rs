@@ -324,6 +324,27 @@ fn a_mobile_of_before_2018_is_dialled_as_today() {
     }
 }
 
+/// Goal: a word that a column offers is an answer, though elsewhere it only says that there is nothing.
+#[test]
+fn what_a_column_offers_is_an_answer_and_nothing_else_is_one() {
+    let table: [(&str, &str, &str, Option<&str>); 8] = [
+        ("can_bo", "ly_luan_ct", "Chưa có", Some("CHUA")),
+        ("can_bo", "chuc_danh", "Chưa có", None),
+        ("ket_luan", "do_mat", "không", Some("THUONG")),
+        ("dang_vien", "dien_ke_khai", "không", Some("false")),
+        ("dang_vien", "dien_ke_khai", "x", Some("true")),
+        ("dang_vien", "dien_ke_khai", "-", None),
+        ("dang_vien", "dien_ke_khai", "chưa có", None),
+        ("dang_vien", "chuc_vu", "không", None),
+    ];
+    for (record_type, field, text, answer) in table {
+        let row = judged(record_type, &[(field, text)]);
+        let value = row.values.get(field).map(Value::to_text);
+        assert_eq!(value.as_deref(), answer, "{field}: {text}");
+        assert!(rules(&row).iter().all(|rule| *rule == "REQ_MISSING"), "{field}: {text}: {row:?}");
+    }
+}
+
 #[test]
 fn amounts_are_read_in_every_form_and_mixed_separators_are_not() {
     let table = [
