@@ -1,4 +1,5 @@
 //! The watched folder: every file ends in one place, with its report, once.
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -197,5 +198,80 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     std::fs::write(inbox.join("dang_vien/b.csv"), format!("{HEAD}{}", member(2))).unwrap();
     emptied(&inbox, &data).await;
     assert_eq!((imports(&node).unwrap(), node.replica.dataset().totals().records), (2, 2));
+    node.close().await;
+}
+
+/// Waits until the status is as wanted.
+async fn until(node: &Node, what: &str, wanted: impl Fn(&InboxStatus) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = node.inbox_status().unwrap();
+        if wanted(&status) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {status:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The texts of the first sheet of a report, by the name of its file without the stamp.
+fn report(folder: &Path, name: &str) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let path = entries.filter(|path| path.to_string_lossy().ends_with(&format!(" {name}.bao-cao.xlsx")));
+    let path = path.last().unwrap_or_else(|| panic!("no report of {name} in {:?}", names(folder)));
+    let mut book: calamine::Xlsx<_> = calamine::open_workbook(path).unwrap();
+    let range = calamine::Reader::worksheet_range_at(&mut book, 0).unwrap().unwrap();
+    range.used_cells().map(|(_, _, cell)| format!("{cell}\n")).collect()
+}
+
+/// Goal: a file that can be of several types is rejected, and its report names them. The folder may be taken away and
+/// come back, as a share does: meanwhile that is said, then what was begun is finished with its report, and what lies
+/// there anew is taken. Method: the folder above it is renamed, once with a file begun and once without.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_goes_away_is_waited_for_and_an_unclear_file_names_its_types() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_province, node, data) = open_node(dir.path()).await.unwrap();
+    let (share, away) = (dir.path().join("share"), dir.path().join("away"));
+    let inbox = share.join("inbox");
+    std::fs::create_dir_all(inbox.join("dang_vien")).unwrap();
+    std::fs::create_dir_all(data.join("inbox.work")).unwrap();
+    let (good, bad) = (member(1), member(2).replace("Nam", "Khác"));
+    let text = format!("{HEAD}{good}{bad}");
+    let (file, copy) = (inbox.join("dang_vien/a.csv"), data.join("inbox.work/file.csv"));
+    let sha256 = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()));
+    std::fs::write(&file, &text).unwrap();
+    std::fs::write(&copy, &text).unwrap();
+    let claim = serde_json::json!({
+        "path": &file, "sha256": sha256, "copy": &copy, "log_size": 0, "at": system_clock().0,
+    });
+    std::fs::write(data.join("inbox.work/claim.json"), claim.to_string()).unwrap();
+    // Away with a file begun: it is there again, untouched.
+    std::fs::rename(&inbox, &away).unwrap();
+    std::fs::write(&inbox, "no folder").unwrap();
+    node.start_inbox(&inbox).unwrap();
+    until(&node, "away", |status| status.fault.is_some()).await;
+    assert!(data.join("inbox.work/claim.json").exists());
+    std::fs::remove_file(&inbox).unwrap();
+    std::fs::rename(&away, &inbox).unwrap();
+    emptied(&inbox, &data).await;
+    until(&node, "back", |status| status.fault.is_none()).await;
+    let said = report(&inbox.join("done"), "a.csv");
+    assert!(said.contains("Đã nhập mới") && said.contains("BỊ LOẠI: Giới tính"), "{said}");
+    assert_eq!((imports(&node).unwrap(), node.replica.dataset().totals().records), (1, 1));
+
+    // Away while nothing is begun: no folder is made in its place.
+    std::fs::rename(&share, &away).unwrap();
+    until(&node, "away again", |status| status.fault.is_some()).await;
+    assert!(!share.exists());
+    std::fs::write(away.join("inbox/b.csv"), format!("{HEAD}{}", member(3))).unwrap();
+    std::fs::write(away.join("inbox/c.csv"), "Cơ quan,Tổ chức,Văn bản,Ngày\nA,B,C,1/2/2026\n").unwrap();
+    std::fs::rename(&away, &share).unwrap();
+    emptied(&inbox, &data).await;
+    until(&node, "back again", |status| status.fault.is_none() && status.waiting == 0).await;
+    assert_eq!(node.replica.dataset().totals().records, 2);
+    let said = report(&inbox.join("rejected"), "c.csv");
+    assert!(said.contains("có thể thuộc nhiều loại: quan_triet, tham_muu, thong_tin_phoi_hop;"), "{said}");
+    assert!(said.contains("đặt tệp vào thư mục con mang tên loại"), "{said}");
+    assert_eq!(names(&inbox.join("rejected")), ["c.csv", "c.csv.bao-cao.xlsx"]);
     node.close().await;
 }

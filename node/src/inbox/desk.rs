@@ -17,7 +17,7 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{DONE, REJECTED};
+use super::{DONE, REJECTED, make};
 use crate::app::Node;
 use crate::capture::{self, Annotations, FileRefusal, ImportReport, Language};
 use crate::dataset::EntryAt;
@@ -148,6 +148,8 @@ impl Desk {
     /// Everything after the claim. What was logged already is only previewed, for its report.
     fn work_on(&mut self, node: &Node, claim: &Claim, logged: bool) -> io::Result<bool> {
         if !claim.copy.exists() || !claim.path.exists() {
+            // A share that is away tells nothing of the file: it is waited for, so that the report is laid down.
+            std::fs::read_dir(&self.folder)?;
             // It was moved aside already, or taken away by someone.
             return self.forget(claim).map(|()| true);
         }
@@ -163,7 +165,7 @@ impl Desk {
             );
         }
         let folder = self.folder.join(if outcome.taken { DONE } else { REJECTED });
-        std::fs::create_dir_all(&folder)?;
+        make(&folder)?;
         let (aside, report) = names(&folder, claim)?;
         self.report(node, claim, &outcome, &report)?;
         if outcome.forbidden {

@@ -80,6 +80,9 @@ impl Inbox {
 /// The operating system's, if the data folder or the thread refuses; a share that is away is waited for.
 pub(crate) fn start(node: &Arc<Node>, folder: &Path) -> std::io::Result<Inbox> {
     let desk = Desk::open(folder, &node.data)?;
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        tracing::warn!(%error, "the inbox is not there; it is waited for");
+    }
     let status = InboxStatus { folder: folder.to_owned(), ..InboxStatus::default() };
     let status = Arc::new(Mutex::new(status));
     let (node, shown) = (Arc::clone(node), Arc::clone(&status));
@@ -133,9 +136,17 @@ fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>, job: &Job) {
     }
 }
 
+/// Makes a folder that is not there, and none above it: nothing may take the place of a share that is away.
+fn make(folder: &Path) -> std::io::Result<()> {
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The files of the folder and of its folders named after types.
 fn list(folder: &Path) -> std::io::Result<Vec<Seen>> {
-    std::fs::create_dir_all(folder)?;
+    make(folder)?;
     let mut seen = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(inner) = folders.pop() {
