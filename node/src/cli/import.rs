@@ -109,8 +109,8 @@ impl Progress {
     }
 
     fn show(&mut self, done: u64, of: u64) {
-        let (rows, left) = (self.tongue.pick("dòng", "rows"), self.tongue.pick("còn", "left"));
         if std::io::stderr().is_terminal() {
+            let (rows, left) = (self.tongue.pick("dòng", "rows"), self.tongue.pick("còn", "left"));
             let bar = self.bar.get_or_insert_with(|| {
                 let bar = ProgressBar::with_draw_target(Some(of.max(done)), ProgressDrawTarget::stderr());
                 let template = format!("{{bar:30}} {{pos}}/{{len}} {rows}, {{per_sec}}, {left} {{eta}}");
@@ -121,18 +121,49 @@ impl Progress {
             });
             bar.set_length(of.max(done));
             bar.set_position(done);
-        } else if self.said.elapsed() >= LINE_EVERY {
-            self.said = Instant::now();
-            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-            let rate = done as f64 / self.began.elapsed().as_secs_f64();
-            let of = if of > done { format!("/{of}") } else { String::new() };
-            eprintln!("{done}{of} {rows}, {rate:.0} {rows}/s");
+        } else if let Some(line) = self.line(done, of, Instant::now()) {
+            eprintln!("{line}");
         }
+    }
+
+    /// The plain line, if one is due.
+    fn line(&mut self, done: u64, of: u64, now: Instant) -> Option<String> {
+        if now.duration_since(self.said) < LINE_EVERY {
+            return None;
+        }
+        self.said = now;
+        let rows = self.tongue.pick("dòng", "rows");
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = done as f64 / now.duration_since(self.began).as_secs_f64();
+        let of = if of > done { format!("/{of}") } else { String::new() };
+        Some(format!("{done}{of} {rows}, {rate:.0} {rows}/s"))
     }
 
     fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: where nobody watches a bar, a line is written now and then and no more often: rows, of how many, how fast.
+    #[test]
+    fn a_line_is_due_every_ten_seconds() {
+        let mut progress = Progress::new(Tongue::Vi);
+        let at = |progress: &Progress, seconds: u64| progress.began + Duration::from_secs(seconds);
+        let lines: Vec<Option<String>> = [(2_048, 1), (4_096, 9), (6_000, 10), (9_000, 19), (12_000, 20)]
+            .into_iter()
+            .map(|(done, seconds)| {
+                let now = at(&progress, seconds);
+                progress.line(done, 10_000, now)
+            })
+            .collect();
+        let expected =
+            [None, None, Some("6000/10000 dòng, 600 dòng/s"), None, Some("12000 dòng, 600 dòng/s")];
+        assert_eq!(lines.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
     }
 }
