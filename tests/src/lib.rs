@@ -11,6 +11,9 @@ pub mod frames;
 pub mod fuzz;
 pub mod listening;
 pub mod machine;
+#[path = "../../node/src/capture/tests/made.rs"]
+pub mod made;
+pub mod office;
 pub mod peer;
 pub mod planted;
 pub mod power;
@@ -19,6 +22,7 @@ pub mod programs;
 pub mod province;
 pub mod proxy;
 pub mod sharing;
+pub mod sheets;
 pub mod simulation;
 pub mod stage;
 pub mod tap;

@@ -10,6 +10,7 @@ use lienthong_proto::text::{Lettering, LetteringCensus, fold};
 use super::cell::finding;
 use super::report::REPORT_TITLE;
 use super::source::{Book, Merge, Row, RowSink};
+use super::template::LISTS;
 use super::{FileRefusal, Finding, RawCell, Source};
 use crate::export::is_own_header;
 
@@ -137,7 +138,10 @@ impl Scouted {
                 continue;
             }
             if sheet.hidden {
-                hidden.push(sheet.name);
+                // The lists that our own templates choose from are nobody's records.
+                if sheet.name != LISTS {
+                    hidden.push(sheet.name);
+                }
                 continue;
             }
             let merges = if source.merges { book.merges(&sheet.name)? } else { Vec::new() };

@@ -135,7 +135,12 @@ impl Table {
             }
         }
         let RawCell::Text(text) = cell else { return false };
-        if row.cells.iter().any(|(column, _)| column != first && is_key(column)) {
+        let signed = is_signature(text);
+        let is_named = |(column, cell): &(u32, RawCell)| {
+            // Beside who made a list stands who signs it, perhaps below the key's title.
+            column != first && is_key(column) && !(signed && is_words(cell))
+        };
+        if row.cells.iter().any(is_named) {
             return false;
         }
         let lower = text.trim().to_lowercase();
@@ -148,7 +153,7 @@ impl Table {
             return matches!(text.trim_end_matches(':'), "cong" | "tong cong" | "tong so");
         }
         let alone = row.cells.len() == 1 && self.header.columns.len() > 1;
-        alone || total || starts(&["tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "ky ten"])
+        alone || total || signed || starts(&["tong cong", "tong so", "ghi chu"])
     }
 }
 
@@ -159,6 +164,19 @@ fn restore(cell: &mut RawCell) {
     {
         text.remove(0);
     }
+}
+
+/// What stands above the names at a list's end.
+fn is_signature(text: &str) -> bool {
+    // Only letters that fold to n or k begin one: most cells need no folding.
+    let first = text.chars().find(|c| c.is_alphanumeric());
+    first.is_some_and(|c| matches!(c, 'n' | 'N' | 'k' | 'K'))
+        && ["nguoi lap", "noi nhan", "ky ten"].iter().any(|words| fold(text).starts_with(words))
+}
+
+/// A text without a digit: no number that names a record.
+fn is_words(cell: &RawCell) -> bool {
+    matches!(cell, RawCell::Text(text) if !text.contains(|c: char| c.is_numeric()))
 }
 
 /// What only a total's row says.

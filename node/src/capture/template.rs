@@ -13,7 +13,7 @@ use crate::export::sheet_fields;
 /// Rows prepared for typing.
 const ROWS: u32 = 5_000;
 /// The hidden sheet with the code lists.
-const LISTS: &str = "Danh mục";
+pub(super) const LISTS: &str = "Danh mục";
 const INPUT: &str = "Nhập liệu";
 /// What a message beside a cell can hold.
 const MESSAGE_CHARS_MAX: usize = 250;

@@ -8,6 +8,7 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 
 use super::{Bound, Target};
+use crate::made::{self, Biff};
 
 /// Reading a workbook takes a buffer for each archive member, tables of strings and styles, and a thread.
 const BOUND: Bound = Bound { each: 1_024, base: 8 << 20 };
@@ -209,34 +210,14 @@ fn documents() -> Vec<Vec<u8>> {
 
 /// A workbook of before 2007, record by record.
 fn old_workbooks() -> Vec<Vec<u8>> {
-    fn record(out: &mut Vec<u8>, kind: u16, data: &[u8]) {
-        out.extend_from_slice(&kind.to_le_bytes());
-        out.extend_from_slice(&(data.len() as u16).to_le_bytes());
-        out.extend_from_slice(data);
-    }
-    let little =
-        |numbers: &[u16]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
-    let mut book = Vec::new();
-    record(&mut book, 0x0809, &[0, 6, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    record(&mut book, 0x0042, &[0xb0, 0x04]);
-    record(&mut book, 0x00E0, &[0; 20]);
-    let sheet_at = book.len() + 4 + 12 + 4;
-    record(&mut book, 0x0085, &[&(sheet_at as u32).to_le_bytes(), &[0, 0, 4, 0], &b"Danh"[..]].concat());
-    record(&mut book, 0x000A, &[]);
-    assert_eq!(book.len(), sheet_at);
-    record(&mut book, 0x0809, &[0, 6, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let mut sheet = Biff::default();
     let rows = [["Họ và tên", "Số CCCD", "Mã xã"], ["Nguyễn Văn An", "033075000001", "11953"]];
     for (row, cells) in (0..).zip(rows) {
         for (column, text) in (0..).zip(cells) {
-            let units: Vec<u16> = text.encode_utf16().collect();
-            let head = little(&[row, column, 0, units.len() as u16]);
-            record(&mut book, 0x0204, &[&head[..], &[1], &little(&units)].concat());
+            sheet.text(row, column, text);
         }
     }
-    record(&mut book, 0x0203, &[&little(&[1, 3, 0])[..], &29_222f64.to_le_bytes()].concat());
-    record(&mut book, 0x00E5, &little(&[1, 0, 1, 0, 2]));
-    record(&mut book, 0x000A, &[]);
-    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
-    file.create_stream("/Workbook").unwrap().write_all(&book).unwrap();
-    vec![file.into_inner().into_inner()]
+    sheet.number(1, 3, 0, 29_222.0);
+    sheet.merge((0, 2), (1, 2));
+    vec![made::xls(&[("Danh", sheet)])]
 }
