@@ -136,7 +136,7 @@ impl Records<'_> {
 
     /// What a reader may mean: a text that could be an id can be a key all the same.
     fn meant(&self, record_type: &RecordType, text: &str) -> [RecordId; 2] {
-        let as_id = meant_id(self.provincial_key, record_type, self.unit, text);
+        let as_id = meant_id(self.catalogue, self.provincial_key, record_type, self.unit, text);
         [as_id, key_id(self.provincial_key, record_type, self.unit, text)]
     }
 

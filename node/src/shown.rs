@@ -136,7 +136,7 @@ pub fn record_path(record_type: &str, id: &str) -> String {
 /// The fields a list shows of a type: its key, what identifies people, then the first others.
 #[must_use]
 pub fn columns(declared: &RecordType, most: usize) -> Vec<&Field> {
-    let fields = || declared.fields.iter().filter(|field| field.class != Class::C4 && !field.computed);
+    let fields = || declared.fields.iter().filter(|field| field.class != Class::C4);
     let first =
         |field: &&Field| declared.key.fields.contains(&field.name) || declared.guard.contains(&field.name);
     let fit = |field: &&Field| {

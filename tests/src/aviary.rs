@@ -42,8 +42,6 @@ pub struct Canary {
     pub kind: FieldKind,
     /// Who may see it.
     pub class: Class,
-    /// Whether it is derived, never captured.
-    pub computed: bool,
     /// As it stands in texts, in small letters.
     forms: Vec<String>,
 }
@@ -52,10 +50,7 @@ impl Canary {
     /// Whether it may be stored at all.
     #[must_use]
     pub fn may_be_stored(&self) -> bool {
-        self.lot == Lot::Good
-            && self.class < Class::C4
-            && !self.computed
-            && self.kind != FieldKind::Attachment
+        self.lot == Lot::Good && self.class < Class::C4 && self.kind != FieldKind::Attachment
     }
 
     /// Whether it may be told to whoever brings it, and stay in the files that are that person's own.
@@ -247,7 +242,6 @@ impl Aviary {
             path: path.to_owned(),
             kind: field.member_kind(),
             class: field.class,
-            computed: field.computed,
             forms,
         });
     }

@@ -62,7 +62,7 @@ async fn p6_a_fenced_replica_goes_on_as_a_new_one_with_what_the_hub_lacked() {
     node.start_sync(brisk());
     acknowledged(&node).await.unwrap();
     assert_eq!(hub.dataset.totals().records, 3);
-    let id = lienthong_node::replica::meant_id(
+    let id = lienthong_node::replica::key_id(
         &hub.secrets.provincial_key,
         hub.catalogue.record_type("dang_vien").unwrap(),
         &UNIT.parse().unwrap(),

@@ -1,7 +1,7 @@
 //! Which records a unit reads that are not its own: those that keep what it has where it was (X03), without what only
 //! their owner and those above it may see.
 
-use lienthong_node::replica::{key_id, meant_id};
+use lienthong_node::replica::key_id;
 use lienthong_proto::catalogue::{Catalogue, Class, Held, RecordType};
 use lienthong_proto::change::path;
 use lienthong_proto::ids::{RecordId, UnitCode};
@@ -49,7 +49,7 @@ pub fn named(provincial_key: &[u8], target: &RecordType, unit: &UnitCode, value:
         Value::Reference(id) => vec![*id],
         Value::Text(text) => {
             let as_key = key_id(provincial_key, target, unit, text);
-            let as_id = meant_id(provincial_key, target, unit, text);
+            let as_id = text.parse().unwrap_or(as_key);
             if as_id == as_key { vec![as_key] } else { vec![as_id, as_key] }
         }
         _ => Vec::new(),

@@ -188,7 +188,13 @@ impl Hub {
             let found = records.get(declared, &line.id)?;
             let record = match &found {
                 Some(record) => record.id,
-                None => meant_id(&self.secrets.provincial_key, declared, &from, &line.id),
+                None => meant_id(
+                    self.records().catalogue,
+                    &self.secrets.provincial_key,
+                    declared,
+                    &from,
+                    &line.id,
+                ),
             };
             match found.as_ref().map(|record| record.owner.as_ref()) {
                 Some(owner) if owner == Some(&from) => {}

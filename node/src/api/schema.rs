@@ -55,7 +55,6 @@ fn field_json(field: &Field) -> Json {
         "label": field.label,
         "type": field.kind,
         "required": field.required,
-        "computed": field.computed,
         "class": field.class,
         "policy": field.policy,
         "of": field.of,
@@ -74,9 +73,9 @@ fn field_json(field: &Field) -> Json {
 /// The schema of what a program sends for one record: an object of its fields, an item's fields beside them.
 pub(super) fn input(catalogue: &Catalogue, declared: &RecordType) -> Json {
     let mut properties = Map::new();
-    for field in declared.fields.iter().filter(|field| !field.computed).filter(is_told) {
+    for field in declared.fields.iter().filter(is_told) {
         if field.kind == FieldKind::Items {
-            for part in field.fields.iter().filter(|part| !part.computed).filter(is_told) {
+            for part in field.fields.iter().filter(is_told) {
                 properties.insert(part.name.clone(), sent(catalogue, part));
             }
         } else {

@@ -31,7 +31,7 @@ pub fn fitting(source: &Source, catalogue: &Catalogue) -> Result<Vec<String>, Fi
                 .filter_map(|key| field_of(declared, key).map(|field| field.name.as_str()))
                 .collect();
             if declared.key.fields.iter().all(|key| named.contains(&key.as_str())) {
-                let required = declared.fields.iter().filter(|field| field.required && !field.computed);
+                let required = declared.fields.iter().filter(|field| field.required);
                 note(declared, required.clone().all(|field| named.contains(&field.name.as_str())));
             }
         }

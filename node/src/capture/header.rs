@@ -83,7 +83,7 @@ pub(crate) fn field_of<'a>(record_type: &'a RecordType, header: &str) -> Option<
 fn captured(record_type: &RecordType) -> impl Iterator<Item = &Field> {
     let own = record_type.fields.iter().filter(|field| field.fields.is_empty());
     let of_items = record_type.fields.iter().flat_map(|field| &field.fields);
-    own.chain(of_items).filter(|field| !field.computed)
+    own.chain(of_items)
 }
 
 /// [`field_of`] for one who asks it of every cell that may be a header: each name is folded once.
@@ -355,7 +355,7 @@ fn assign(headings: &Headings<'_>, sheet: &str, (row, titles): Titles, merges: &
     header.complete = true;
     header.missing = record_type.key.fields.iter().filter(|name| !has(name)).cloned().collect();
     header.fields = seen.len();
-    for field in record_type.fields.iter().filter(|field| field.required && !field.computed) {
+    for field in record_type.fields.iter().filter(|field| field.required) {
         if field.fields.is_empty() && !has(&field.name) {
             header.complete = false;
             header.warnings.push(finding(
@@ -470,7 +470,7 @@ pub(crate) fn unknown(record_type: &RecordType, title: &str) -> Option<Finding> 
         return None;
     }
     let mut nearest: Option<(f64, &Field)> = None;
-    for field in record_type.fields.iter().filter(|field| !field.computed) {
+    for field in &record_type.fields {
         let likeness =
             names(field).map(|name| strsim::jaro_winkler(&fold(name), &folded)).fold(0.0, f64::max);
         if likeness > 0.8 && nearest.is_none_or(|(other, _)| likeness > other) {

@@ -19,13 +19,13 @@ pub enum Headers {
     LabelsEn,
 }
 
-/// The fields that are columns of a sheet: the record's own, then those of one item of it. Neither what is
-/// computed, nor what no cell holds, nor anything of class C4.
+/// The fields that are columns of a sheet: the record's own, then those of one item of it. Neither what no
+/// cell holds, nor anything of class C4.
 pub fn sheet_fields(record_type: &RecordType) -> impl Iterator<Item = &Field> {
     let own = record_type.fields.iter().filter(|field| field.fields.is_empty());
     let of_items = record_type.fields.iter().filter(|field| field.class != Class::C4);
     own.chain(of_items.flat_map(|field| &field.fields))
-        .filter(|field| !field.computed && field.class != Class::C4 && field.kind != FieldKind::Attachment)
+        .filter(|field| field.class != Class::C4 && field.kind != FieldKind::Attachment)
 }
 
 /// Whether a header's first titles say that the sheet is one of our exports.

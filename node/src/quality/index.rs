@@ -3,22 +3,24 @@
 use std::collections::BTreeSet;
 
 use lienthong_proto::ids::RecordId;
-use lienthong_proto::quality::{Expect, Index, Judgement, Mark, Probe, Upkeep};
+use lienthong_proto::quality::{Expect, Index, Judgement, Mark, Probe, RuleIndex, Upkeep};
 
+use super::QualityError;
+use super::pass::kept_in;
 use crate::dataset::Key;
 use crate::store::{Batch, Keyspace, View, ViewError};
 
 /// Who publishes which mark, as the view has it but for one record, of which it is known better.
 pub(super) struct ViewIndex<'a> {
     pub(super) view: &'a dyn View,
-    /// The record being written, and the marks it will publish.
-    pub(super) own: Option<(Key, Vec<Mark>)>,
+    /// The record being written, and how it was judged if it is still there.
+    pub(super) own: Option<(Key, Option<&'a Judgement>)>,
 }
 
 impl ViewIndex<'_> {
     fn visit(&self, mark: &Mark, visit: &mut dyn FnMut(&Key) -> bool) -> Result<(), ViewError> {
-        if let Some((key, marks)) = &self.own
-            && marks.contains(mark)
+        if let Some((key, Some(judgement))) = &self.own
+            && judgement.published().any(|own| own == mark)
             && !visit(key)
         {
             return Ok(());
@@ -29,9 +31,9 @@ impl ViewIndex<'_> {
 }
 
 impl Index for ViewIndex<'_> {
-    type Error = ViewError;
+    type Error = QualityError;
 
-    fn count(&self, mark: &Mark, enough: u64) -> Result<u64, ViewError> {
+    fn count(&self, mark: &Mark, enough: u64) -> Result<u64, QualityError> {
         let mut count = 0;
         self.visit(mark, &mut |_| {
             count += 1;
@@ -40,7 +42,7 @@ impl Index for ViewIndex<'_> {
         Ok(count)
     }
 
-    fn members(&self, mark: &Mark, limit: usize) -> Result<Vec<RecordId>, ViewError> {
+    fn members(&self, mark: &Mark, limit: usize) -> Result<Vec<RecordId>, QualityError> {
         let mut members = Vec::new();
         self.visit(mark, &mut |key| {
             members.extend(key.get(4..).and_then(RecordId::from_slice));
@@ -48,6 +50,23 @@ impl Index for ViewIndex<'_> {
         })?;
         members.sort_unstable();
         Ok(members)
+    }
+
+    fn leading(&self, mark: &Mark, rule: RuleIndex) -> Result<Vec<(RecordId, Mark)>, QualityError> {
+        let mut keys = Vec::new();
+        self.visit(mark, &mut |key| {
+            keys.push(*key);
+            true
+        })?;
+        let mut leading = Vec::new();
+        for key in keys {
+            let end = match &self.own {
+                Some((own, judgement)) if *own == key => judgement.and_then(|own| own.leads(mark, rule)),
+                _ => kept_in(self.view, &key)?.and_then(|kept| kept.judgement.leads(mark, rule)),
+            };
+            leading.extend(key.get(4..).and_then(RecordId::from_slice).zip(end));
+        }
+        Ok(leading)
     }
 }
 
@@ -125,8 +144,12 @@ pub(super) fn note(
 fn probed(judgement: Option<&Judgement>) -> BTreeSet<Mark> {
     let place = |probe: &Probe, mark: &Mark| match probe.expect {
         Expect::Unique | Expect::Present => plain(mark),
-        Expect::AtLeast(_) | Expect::AtMost(_) | Expect::Exactly(_) | Expect::Alike => *mark,
+        Expect::AtLeast(_) | Expect::AtMost(_) | Expect::Exactly(_) | Expect::Alike | Expect::Acyclic => {
+            *mark
+        }
     };
     let probes = judgement.into_iter().flat_map(|judgement| &judgement.probes);
+    // Where chains lead is followed from their records.
+    let probes = probes.filter(|probe| probe.expect != Expect::Acyclic);
     probes.flat_map(|probe| probe.marks.iter().map(move |mark| place(probe, mark))).collect()
 }

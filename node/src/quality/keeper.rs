@@ -171,7 +171,7 @@ impl Keeper {
         i32::try_from((self.clock)().seconds() / 86_400).unwrap_or(i32::MAX)
     }
 
-    fn begin_anew(&self) -> Result<(), QualityError> {
+    pub(super) fn begin_anew(&self) -> Result<(), QualityError> {
         let view = self.dataset.view();
         let mut keyspaces =
             vec![Keyspace::Judgement, Keyspace::Mark, Keyspace::Probe, Keyspace::Again, Keyspace::Quality];

@@ -73,9 +73,8 @@ impl<'a> Pass<'a> {
         }
         let former = before.as_ref().map(|kept| &kept.judgement);
         let upkeep = Upkeep::between(former, judgement.as_ref());
-        let own =
-            judgement.as_ref().map_or_else(Vec::new, |judgement| judgement.published().copied().collect());
-        let index = ViewIndex { view, own: Some((*key, own)) };
+        let own = judgement.clone();
+        let index = ViewIndex { view, own: Some((*key, own.as_ref())) };
         let mut batch = Batch::default();
         note(key, &upkeep, (former, judgement.as_ref()), &mut batch);
         let again = |judgement: &Judgement| {
@@ -98,7 +97,16 @@ impl<'a> Pass<'a> {
             batch.delete(Keyspace::Judgement, key);
             keeper.tell(key, record_type, None, view, &mut batch)?;
         }
-        for (other, mut kept) in touched(key, &upkeep, &index)? {
+        let mut others = touched(key, &upkeep, &index)?;
+        // A chain stays within its type.
+        for other in Judgement::chained(&id, former, own.as_ref(), &index)? {
+            if let Some(other) = keeper.dataset().key(record_type, other)
+                && let Some(kept) = kept_in(view, &other)?
+            {
+                others.insert(other, kept);
+            }
+        }
+        for (other, mut kept) in others {
             self.sums.of(view, &other, &kept.unit)?.remove(kept.standing());
             let cross = kept.judgement.assess(book, &index)?;
             kept = Kept::new(kept.unit, kept.judgement, cross, kept.doubles);

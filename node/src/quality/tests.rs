@@ -281,6 +281,48 @@ fn a_crowd_that_refers_to_one_is_judged_again_when_it_comes() {
     assert_eq!(missing(&keeper), 0);
 }
 
+/// Goal: those on a circle of organisations are found when its last link is written, and none once it is opened, as judged
+/// from scratch.
+#[test]
+fn a_circle_of_organisations_is_kept_up() {
+    let mut bench = Bench::new(Arc::new(MemoryView::default())).unwrap();
+    let keeper = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
+    let mut circle = |links: &[(&str, &str)]| {
+        for (code, parent) in links {
+            let text = |text: &str| Value::Text(text.to_owned());
+            let draft = Draft {
+                record_type: "to_chuc_dang".to_owned(),
+                owner: UNITS[0].parse().unwrap(),
+                values: BTreeMap::from([("ma".to_owned(), text(code)), ("ma_cha".to_owned(), text(parent))]),
+                intent: Intent::Assert,
+                author: "test".to_owned(),
+            };
+            bench.journal.stage(draft, clock()).unwrap();
+        }
+        bench.journal.commit().unwrap();
+        bench.journal.flush().unwrap();
+        let scratch = Keeper::open(bench.dataset.clone(), Arc::clone(&bench.catalogue), clock).unwrap();
+        let found = |keeper: &Keeper| {
+            keeper.settle().unwrap();
+            let (book, mut found) = (keeper.book().unwrap(), 0);
+            keeper
+                .each_defective("to_chuc_dang", None, keeper.today(), &mut |_, _, defects| {
+                    found += u32::from(defects.iter().any(|it| book.rule(it.rule).id == "TCD_VONG"));
+                    true
+                })
+                .unwrap();
+            found
+        };
+        let kept = found(&keeper);
+        scratch.begin_anew().unwrap();
+        assert_eq!(found(&scratch), kept);
+        kept
+    };
+    assert_eq!(circle(&[("CB01", "CB02"), ("CB02", "CB03"), ("CB04", "CB01")]), 0);
+    assert_eq!(circle(&[("CB03", "CB01")]), 3);
+    assert_eq!(circle(&[("CB02", "DU01")]), 0);
+}
+
 /// Goal: of many units that listen only the one that is told something hears that there is news.
 #[test]
 fn news_of_one_unit_wake_no_other() {

@@ -9,6 +9,7 @@ use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
 use lienthong_proto::limits::RECORD_WEIGHT_MAX;
 use lienthong_proto::merge::Candidate;
 use lienthong_proto::merging::separated_id;
+use lienthong_proto::rules::{CitizenNumber, parse_date};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::{Withdrawal, WithdrawalError};
 
@@ -416,10 +417,55 @@ fn identify(
     Ok(record_id(provincial_key, &declared.name, unit, &key))
 }
 
-/// The id a reader means by `text`: 32 hexadecimal digits, or the natural key, its parts set apart by `|`.
+/// The id a reader means by `text`: 32 hexadecimal digits, or the natural key, its parts set apart by `|`. A part is
+/// written as in a sheet: what refers by its own key, codes by their labels, days in any form.
 #[must_use]
-pub fn meant_id(provincial_key: &[u8], declared: &RecordType, owner: &UnitCode, text: &str) -> RecordId {
-    text.parse().unwrap_or_else(|_| key_id(provincial_key, declared, owner, text))
+pub fn meant_id(
+    catalogue: &Catalogue,
+    provincial_key: &[u8],
+    declared: &RecordType,
+    owner: &UnitCode,
+    text: &str,
+) -> RecordId {
+    if let Ok(id) = text.parse() {
+        return id;
+    }
+    let mut fields = declared.key.fields.iter().map(|name| declared.field(name));
+    let part = |text: &str| match fields.next().flatten() {
+        Some(field) => key_part(catalogue, provincial_key, (field, owner), text.trim()),
+        None => text.trim().to_owned(),
+    };
+    let parts: Vec<String> = text.split('|').map(part).collect();
+    key_id(provincial_key, declared, owner, &parts.join("|"))
+}
+
+/// A part of a key as the record holds it.
+fn key_part(
+    catalogue: &Catalogue,
+    provincial_key: &[u8],
+    (field, owner): (&Field, &UnitCode),
+    text: &str,
+) -> String {
+    let value = match field.kind {
+        FieldKind::Reference => {
+            let target = field.target.as_deref().and_then(|target| catalogue.record_type(target));
+            // A key of several parts within a key cannot be told from the parts around it.
+            target
+                .filter(|target| target.key.fields.len() == 1)
+                .map(|target| Value::Reference(meant_id(catalogue, provincial_key, target, owner, text)))
+        }
+        FieldKind::Code => {
+            let list = field.codes.as_deref().and_then(|list| catalogue.code_list(list));
+            list.and_then(|list| list.resolve(text)).map(|code| Value::Code(code.code.clone()))
+        }
+        FieldKind::Date => parse_date(text).ok().map(Value::Date),
+        _ if field.check.as_deref() == Some("cccd") => {
+            let number = CitizenNumber::parse(text).ok().filter(|number| !number.padded);
+            number.map(|number| Value::Text(number.digits))
+        }
+        _ => None,
+    };
+    value.map_or_else(|| text.to_owned(), |value| value.to_text())
 }
 
 /// The id of the record with this natural key, its parts set apart by `|`.
@@ -444,7 +490,7 @@ fn resolve_references(
     }
     let resolve = |target: &RecordType, value: &mut Value| {
         if let Value::Text(text) = value {
-            *value = Value::Reference(meant_id(provincial_key, target, owner, text));
+            *value = Value::Reference(meant_id(catalogue, provincial_key, target, owner, text));
         }
     };
     for (path, value) in values {

@@ -204,7 +204,7 @@ fn has(record: &Record, path: &str) -> bool {
 pub fn is_editable(declared: &RecordType, field: &Field) -> bool {
     let fixed =
         declared.key.fields.contains(&field.name) || declared.owner_field() == Some(field.name.as_str());
-    !fixed && !field.computed && field.class != Class::C4 && field.kind != FieldKind::Attachment
+    !fixed && field.class != Class::C4 && field.kind != FieldKind::Attachment
 }
 
 fn known_fields(declared: &RecordType, fields: &Map<String, Json>) -> Result<(), Answer> {

@@ -135,7 +135,7 @@ fn items(view: &View, before: &Before<'_>, shown: &Shown, parent: &Field) -> Mar
 
 fn is_typed(field: &Field) -> bool {
     use lienthong_proto::catalogue::Class;
-    !field.computed && field.class != Class::C4 && field.kind != FieldKind::Attachment
+    field.class != Class::C4 && field.kind != FieldKind::Attachment
 }
 
 fn labelled(view: &View, field: &Field, name: &str, texts: &[String], faults: &[String]) -> Markup {

@@ -63,6 +63,13 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
                 .to_owned(),
         );
     }
+    let alike = matches!(rule.cross, Some(Cross::Unique { .. } | Cross::Similar { .. }));
+    if rule.at_import.is_some() && !alike {
+        return Err(
+            "`at_import` đi với `unique` hay `similar` · `at_import` goes with `unique` or `similar`"
+                .to_owned(),
+        );
+    }
     let mut scope = &declared.fields;
     if let Some(each) = &rule.each {
         let items = plain(declared, each)?;
@@ -76,7 +83,7 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
     let known = |name: &String| {
         scope
             .iter()
-            .find(|field| field.name == *name)
+            .find(|field| field.name == name.strip_suffix("__year").unwrap_or(name))
             .ok_or_else(|| format!("không có trường {name} · there is no field {name}"))
     };
     if let Some(field) = &rule.field {
@@ -93,6 +100,7 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
             by.iter().try_for_each(|name| known(name).map(|_| ()))
         }
         Cross::Agrees { by, field } => by.iter().chain([field]).try_for_each(|name| known(name).map(|_| ())),
+        Cross::Acyclic { by, to } => [by, to].into_iter().try_for_each(|name| known(name).map(|_| ())),
         Cross::Ranks { by, order } => {
             by.iter().try_for_each(|name| known(name).map(|_| ()))?;
             check_order(catalogue, declared, order)
@@ -105,8 +113,13 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
                 Err(format!("{field} không phải tham chiếu · {field} is no reference"))
             }
         }
-        Cross::Exists(matching) | Cross::Absent(matching) => check_matching(catalogue, declared, matching),
+        Cross::Absent(matching) => check_matching(catalogue, declared, matching),
+        Cross::Exists(matching) => {
+            single(matching)?;
+            check_matching(catalogue, declared, matching)
+        }
         Cross::Counts(matching) => {
+            single(matching)?;
             known(matching.equals.as_ref().ok_or("`counts` cần `equals` · `counts` needs `equals`")?)?;
             check_matching(catalogue, declared, matching)
         }
@@ -137,6 +150,14 @@ fn check_order(catalogue: &Catalogue, declared: &RecordType, order: &[String]) -
     Ok(())
 }
 
+/// What all items say is looked for only to see that it is not there.
+fn single(matching: &Matching) -> Result<(), String> {
+    match matching.by.values().flat_map(|mine| mine.names()).find(|name| name.contains('/')) {
+        Some(path) => Err(format!("{path} đi với `absent` · {path} goes with `absent`")),
+        None => Ok(()),
+    }
+}
+
 fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching) -> Result<(), String> {
     let Some(theirs) = catalogue.record_type(&matching.of) else {
         return Err(format!("không có loại bản ghi {0} · there is no record type {0}", matching.of));
@@ -146,8 +167,25 @@ fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching)
             plain(theirs, their_field)?;
         }
         for name in my_fields.names().iter().filter(|name| *name != "_id") {
-            plain(mine, name)?;
+            match name.split_once('/') {
+                Some((items, subfield)) => {
+                    let subfields = &plain(mine, items)?.fields;
+                    if matching.or_unit || !subfields.iter().any(|field| field.name == subfield) {
+                        return Err(format!("không có mục {name} · there are no items {name}"));
+                    }
+                }
+                None => {
+                    plain(mine, name)?;
+                }
+            }
         }
+    }
+    if let Some(preceding) = &matching.preceding {
+        if matching.recent.is_some() {
+            return Err("chỉ `recent` hoặc `preceding` · only one of `recent` and `preceding`".to_owned());
+        }
+        plain(theirs, &preceding.field)?;
+        plain(mine, &preceding.field)?;
     }
     matching.recent.as_ref().map_or(Ok(()), |field| plain(theirs, field).map(|_| ()))
 }

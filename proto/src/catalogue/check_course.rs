@@ -71,7 +71,7 @@ fn check_reopening(declared: &RecordType, course: &Course) -> Result<(), String>
     if !matches!(reason.kind, FieldKind::Text | FieldKind::LongText) {
         return Err(format!("lý do {0} không phải văn bản · the reason {0} is no text", reason.name));
     }
-    if reason.computed || reason.class == Class::C4 {
+    if reason.class == Class::C4 {
         return Err(format!(
             "lý do {0} không bao giờ được lưu · the reason {0} is never stored",
             reason.name

@@ -30,7 +30,7 @@ pub struct CatalogueError {
 }
 
 /// The checks a field may name, and of which values.
-const CHECKS: [(&str, &[FieldKind]); 11] = [
+const CHECKS: [(&str, &[FieldKind]); 12] = [
     ("person_name", &[FieldKind::Text]),
     ("cccd", &[FieldKind::Text]),
     ("phone", &[FieldKind::Text]),
@@ -38,6 +38,7 @@ const CHECKS: [(&str, &[FieldKind]); 11] = [
     ("sha256", &[FieldKind::Text]),
     ("document_number", &[FieldKind::Text]),
     ("letter", &[FieldKind::Text, FieldKind::LongText]),
+    ("anonymous", &[FieldKind::Boolean]),
     ("positive", &[FieldKind::Integer, FieldKind::Money]),
     ("year", &[FieldKind::Integer]),
     ("past_date", &[FieldKind::Date]),

@@ -114,11 +114,9 @@ pub struct Field {
     /// A record without it is not complete.
     #[serde(default)]
     pub required: bool,
-    /// Derived, never captured.
-    #[serde(default)]
-    pub computed: bool,
     /// A further check of its cells: `person_name`, `cccd`, `phone`, `party_card`, `sha256`, `document_number` or
-    /// `letter` of text, `positive` or `year` of numbers, `past_date` or `birth_date` of dates. Others are refused.
+    /// `letter` of text, `positive` or `year` of numbers, `past_date` or `birth_date` of dates, `anonymous` of yes and
+    /// no. Others are refused.
     #[serde(default)]
     pub check: Option<String>,
     /// Who may see it.

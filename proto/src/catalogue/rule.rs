@@ -34,6 +34,9 @@ pub struct Rule {
     /// The field to blame; otherwise the first that the condition names.
     #[serde(default)]
     pub field: Option<String>,
+    /// The reason class under which it is said of a row already as it comes in; of `unique` and `similar` only.
+    #[serde(default)]
+    pub at_import: Option<String>,
     /// What is wrong when it fails, and what to do.
     pub message: Label,
 }
@@ -49,6 +52,9 @@ pub struct Late {
     pub days: u32,
 }
 
+/// Steps of a chain that is followed to see whether it comes back: more than any organisation has above it.
+pub const CHAIN_MAX: usize = 16;
+
 /// A check across records. Text is compared by its name fold; a record that lacks a compared field is
 /// not judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +62,7 @@ pub struct Late {
 pub enum Cross {
     /// No other record (for which `when` holds too) has the same values in these fields.
     Unique {
-        /// The fields.
+        /// The fields; `x__year` is the year that field `x` speaks of.
         by: Vec<String>,
         /// Only among the records of the same unit.
         #[serde(default)]
@@ -90,6 +96,14 @@ pub enum Cross {
     Counts(Matching),
     /// Only one unit claims the record.
     OneUnit {},
+    /// No chain of records, each leading from one field's value to the record that has it in another, comes back to
+    /// where it began within [`CHAIN_MAX`] steps.
+    Acyclic {
+        /// The field that says where a record stands.
+        by: String,
+        /// The field that says where it leads.
+        to: String,
+    },
     /// No other record's text is much like this one's.
     Similar {
         /// The text fields.
@@ -103,7 +117,8 @@ pub enum Cross {
 pub struct Matching {
     /// Their type.
     pub of: String,
-    /// Their field → this record's field, or a choice of several; `_id` is this record itself.
+    /// Their field → this record's field, or a choice of several; `_id` is this record itself, `items/subfield` stands
+    /// for what all items say there (of `absent` only).
     pub by: BTreeMap<String, OneOrMore>,
     /// They count only where this CEL condition over their fields holds.
     #[serde(default)]
@@ -111,6 +126,9 @@ pub struct Matching {
     /// Only records of the same unit.
     #[serde(default)]
     pub in_unit: bool,
+    /// Only records of the years before this one's.
+    #[serde(default)]
+    pub preceding: Option<Preceding>,
     /// Their date, year or text field whose year must be this or last year.
     #[serde(default)]
     pub recent: Option<String>,
@@ -123,6 +141,16 @@ pub struct Matching {
     /// For `counts`: the field with the number.
     #[serde(default)]
     pub equals: Option<String>,
+}
+
+/// The years before the one that a record speaks of, itself not among them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preceding {
+    /// The date, year or text field that tells the year, theirs and this record's.
+    pub field: String,
+    /// How many.
+    pub years: u8,
 }
 
 /// One name, or a choice of several.

@@ -58,6 +58,17 @@ pub struct RuleInfo {
     pub message: Label,
 }
 
+/// A rule about records alike that is said of a row as it comes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// The reason class.
+    pub class: Arc<str>,
+    /// The rule, which says what to do.
+    pub rule: RuleIndex,
+    /// A record that publishes one of these is like it.
+    pub marks: Vec<Mark>,
+}
+
 /// A record that a unit should have and has not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
@@ -171,6 +182,13 @@ impl RuleBook {
         self.types
             .get(&subject.record_type)
             .map_or_else(Judgement::default, |plan| Sheet::judge(self, plan, subject, today))
+    }
+
+    /// Where a row that comes in meets records like it: in the index, and at the same marks of other rows.
+    #[must_use]
+    pub fn meetings(&self, subject: &Subject, today: i32) -> Vec<Meeting> {
+        let plan = self.types.get(&subject.record_type);
+        plan.map_or_else(Vec::new, |plan| Sheet::meetings(self, plan, subject, today))
     }
 
     /// The records that the province's units should have on a day and have not, by unit.

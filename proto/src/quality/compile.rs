@@ -136,7 +136,13 @@ impl<'a> Compiler<'a> {
         }
         let Some(cross) = &rule.cross else { return Err("không xét gì · judges nothing".to_owned()) };
         let look = self.look(declared, rule, cross)?;
-        self.plan(&declared.name)?.probes.push(ProbePlan { rule: index, dimension, when, look });
+        self.plan(&declared.name)?.probes.push(ProbePlan {
+            rule: index,
+            dimension,
+            when,
+            look,
+            at_import: rule.at_import.as_deref().map(Arc::from),
+        });
         Ok(())
     }
 
@@ -161,6 +167,11 @@ impl<'a> Compiler<'a> {
                 let name = format!("ranks|{}|{by_names}|{order_names}|{when}", declared.name);
                 let order = order.iter().map(|field| self.order(declared, field)).collect();
                 Look::Ranks { index: MarkIndex::named(&name), by: by.clone(), order }
+            }
+            Cross::Acyclic { by, to } => {
+                let when = rule.when.as_deref().unwrap_or_default();
+                let index = MarkIndex::named(&format!("acyclic|{}|{by}|{to}|{when}", declared.name));
+                Look::Acyclic { index, by: vec![by.clone()], to: vec![to.clone()] }
             }
             Cross::Similar { by } => {
                 let when = rule.when.as_deref().unwrap_or_default();
@@ -203,12 +214,14 @@ impl<'a> Compiler<'a> {
             fields.push("_unit".to_owned());
         }
         let having = matching.having.clone().unwrap_or_default();
-        let year = matching.recent.clone();
+        let preceding = matching.preceding.as_ref();
+        let year = matching.recent.clone().or_else(|| preceding.map(|years| years.field.clone()));
+        let preceding = preceding.map(|years| (years.field.clone(), years.years));
         let name = format!("{}|{having}|{}", fields.join(","), year.as_deref().unwrap_or_default());
         let index = MarkIndex::named(&format!("match|{theirs}|{name}"));
         self.publish(theirs, name, index, fields, year, matching.having.as_deref())?;
         let (in_unit, or_unit, recent) = (matching.in_unit, matching.or_unit, matching.recent.is_some());
-        Ok(MatchPlan { index, choices, in_unit, recent, or_unit, expect })
+        Ok(MatchPlan { index, choices, in_unit, recent, preceding, or_unit, expect })
     }
 
     /// The index in which the records of a type are found by their id.
@@ -267,7 +280,7 @@ impl<'a> Compiler<'a> {
             },
         })?;
         let look = Look::Referred { index: self.identity(target)?, field: field.name.clone() };
-        let probe = ProbePlan { rule, dimension: Dimension::ThongNhat, when: None, look };
+        let probe = ProbePlan { rule, dimension: Dimension::ThongNhat, when: None, look, at_import: None };
         self.plan(&declared.name)?.probes.push(probe);
         Ok(())
     }
@@ -359,6 +372,7 @@ fn field_of(cross: &Cross) -> Option<String> {
         Cross::Unique { by, .. } | Cross::Similar { by } => by.last().cloned(),
         Cross::Resolves { field } | Cross::Agrees { field, .. } => Some(field.clone()),
         Cross::Ranks { order, .. } => order.first().cloned(),
+        Cross::Acyclic { to, .. } => Some(to.clone()),
         Cross::Exists(matching) | Cross::Absent(matching) | Cross::Counts(matching) => {
             let mut mine = matching.by.values().flat_map(|mine| mine.names());
             matching.equals.clone().or_else(|| mine.find(|name| *name != "_id").cloned())
@@ -396,7 +410,7 @@ fn plans_of(catalogue: &Catalogue, fields: &[Field]) -> BTreeMap<String, FieldPl
             chars_max: text_chars_max(field, kind),
             fields: plans_of(catalogue, &field.fields),
             names: field.fields.iter().map(|field| field.name.clone()).collect(),
-            required: field.required && !field.computed && field.class != Class::C4,
+            required: field.required && field.class != Class::C4,
             field: field.clone(),
         };
         (field.name.clone(), plan)

@@ -2,8 +2,8 @@
 //!
 //! Every declared field is bound, absent ones as null; dates are days since 1970, instants milliseconds, codes,
 //! units and decimals text, references hexadecimal text; items are lists of maps. `today` and `this_year` are
-//! bound too; `x__year` is the year that field `x` speaks of, `x__start` the first day of it. In a rule over
-//! each item, the item's subfields come before the record's fields.
+//! bound too; `x__year` is the year that field `x` speaks of, `x__start` the first day of it, `x__adult` the day on which
+//! somebody born on `x` is 18. In a rule over each item, the item's subfields come before the record's fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use cel::context::VariableResolver;
 use cel::{Context, Env, Program};
 
 use super::plain::{Plain, Term};
+use crate::rules::adult_on;
 use crate::value::{Value, civil, days_of};
 
 /// Characters of a condition.
@@ -143,9 +144,9 @@ fn is_clock(name: &str) -> bool {
     matches!(name, "today" | "this_year")
 }
 
-/// The field behind `x__year` and `x__start`.
+/// The field behind `x__year`, `x__start` and `x__adult`.
 fn base(name: &str) -> &str {
-    name.strip_suffix("__year").or_else(|| name.strip_suffix("__start")).unwrap_or(name)
+    ["__year", "__start", "__adult"].into_iter().find_map(|of| name.strip_suffix(of)).unwrap_or(name)
 }
 
 /// The variables that `exists`, `all` and their kin bind.
@@ -187,6 +188,13 @@ impl Scope<'_> {
             "today" => return Some(Some(i64::from(self.today))),
             "this_year" => return Some(Some(i64::from(self.this_year))),
             _ => {}
+        }
+        if let Some(born) = name.strip_suffix("__adult") {
+            let adult = match self.value(born) {
+                Some(Value::Date(day)) => adult_on(*day),
+                _ => None,
+            };
+            return Some(adult.map(i64::from));
         }
         let year = self.value(base(name)).and_then(year_of);
         if name.ends_with("__year") {

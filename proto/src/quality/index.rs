@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Judgement, Mark};
+use super::{Judgement, Mark, RuleIndex};
 use crate::ids::RecordId;
 
 /// Who publishes which mark.
@@ -21,6 +21,12 @@ pub trait Index {
     /// # Errors
     /// The keeper's own.
     fn members(&self, mark: &Mark, limit: usize) -> Result<Vec<RecordId>, Self::Error>;
+
+    /// The records that publish the mark, and where each leads by a rule that follows chains.
+    ///
+    /// # Errors
+    /// The keeper's own.
+    fn leading(&self, mark: &Mark, rule: RuleIndex) -> Result<Vec<(RecordId, Mark)>, Self::Error>;
 }
 
 /// What a keeper must change when a record's judgement changes: which marks and probes of it to add and to

@@ -6,9 +6,8 @@ use super::builtin::Builtin;
 use super::course::{Fault, Faults, faults};
 use super::expression::{Expression, Item, Items, Outcome, Scope, year_of};
 use super::fields::fault_of;
-use super::mark::{Mark, MarkIndex, Probe, Tuple};
+use super::mark::{MarkIndex, Probe, Tuple};
 use super::plan::*;
-use super::shingles::{bands, shingles};
 use super::{Deadline, Defect, Expect, Judgement, RuleBook, RuleIndex, Subject};
 use crate::catalogue::{Class, Dimension, FieldKind};
 use crate::rules::{CitizenFault, CitizenNumber};
@@ -17,16 +16,16 @@ use crate::value::{Value, civil, days_of};
 
 /// One judgement in the making.
 pub(super) struct Sheet<'a> {
-    book: &'a RuleBook,
+    pub(super) book: &'a RuleBook,
     plan: &'a TypePlan,
-    subject: &'a Subject,
+    pub(super) subject: &'a Subject,
     today: i32,
-    this_year: i16,
-    items: BTreeMap<&'a str, Items<'a>>,
+    pub(super) this_year: i16,
+    pub(super) items: BTreeMap<&'a str, Items<'a>>,
     /// Folded values, each made once.
     folded: BTreeMap<(&'a str, bool), Option<String>>,
     id: String,
-    out: Judgement,
+    pub(super) out: Judgement,
 }
 
 impl<'a> Sheet<'a> {
@@ -36,17 +35,7 @@ impl<'a> Sheet<'a> {
         subject: &'a Subject,
         today: i32,
     ) -> Judgement {
-        let mut sheet = Self {
-            book,
-            plan,
-            subject,
-            today,
-            this_year: civil(today).map_or(0, jiff::civil::Date::year),
-            items: BTreeMap::new(),
-            folded: BTreeMap::new(),
-            id: subject.id.to_string(),
-            out: Judgement::default(),
-        };
+        let mut sheet = Self::blank(book, plan, subject, today);
         sheet.sort_items();
         sheet.values();
         sheet.person();
@@ -71,7 +60,21 @@ impl<'a> Sheet<'a> {
         out
     }
 
-    fn sort_items(&mut self) {
+    pub(super) fn blank(book: &'a RuleBook, plan: &'a TypePlan, subject: &'a Subject, today: i32) -> Self {
+        Self {
+            book,
+            plan,
+            subject,
+            today,
+            this_year: civil(today).map_or(0, jiff::civil::Date::year),
+            items: BTreeMap::new(),
+            folded: BTreeMap::new(),
+            id: subject.id.to_string(),
+            out: Judgement::default(),
+        }
+    }
+
+    pub(super) fn sort_items(&mut self) {
         for (name, field) in &self.plan.fields {
             if field.field.kind == FieldKind::Items {
                 self.items.insert(name, Items::new());
@@ -129,7 +132,7 @@ impl<'a> Sheet<'a> {
         self.out.judge_again = Some(self.out.judge_again.map_or(day, |known| known.min(day)));
     }
 
-    fn again_next_year(&mut self) {
+    pub(super) fn again_next_year(&mut self) {
         if let Ok(date) = jiff::civil::Date::new(self.this_year.saturating_add(1), 1, 1) {
             self.again_on(days_of(date));
         }
@@ -372,7 +375,7 @@ impl<'a> Sheet<'a> {
         outcome
     }
 
-    fn holds(&mut self, condition: Option<&Expression>) -> bool {
+    pub(super) fn holds(&mut self, condition: Option<&Expression>) -> bool {
         condition.is_none_or(|condition| self.outcome(condition, None) == Outcome::Holds)
     }
 
@@ -390,7 +393,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// What a value meets others by; `None` for what is absent. `bare` leaves all marks out.
-    fn key(&mut self, name: &'a str, bare: bool) -> Option<&str> {
+    pub(super) fn key(&mut self, name: &'a str, bare: bool) -> Option<&str> {
         match name {
             "_id" => return Some(&self.id),
             "_unit" => return Some(self.subject.unit.as_str()),
@@ -398,11 +401,15 @@ impl<'a> Sheet<'a> {
         }
         let subject = self.subject;
         let folded = self.folded.entry((name, bare));
-        folded.or_insert_with(|| subject.value(name).and_then(|value| key_text(value, bare))).as_deref()
+        let text = || match name.strip_suffix("__year") {
+            Some(field) => subject.value(field).and_then(year_of).map(|year| year.to_string()),
+            None => subject.value(name).and_then(|value| key_text(value, bare)),
+        };
+        folded.or_insert_with(text).as_deref()
     }
 
     /// The tuple of some values; `None` if one is absent.
-    fn tuple(&mut self, index: MarkIndex, names: &'a [String], bare: bool) -> Option<Tuple> {
+    pub(super) fn tuple(&mut self, index: MarkIndex, names: &'a [String], bare: bool) -> Option<Tuple> {
         let mut tuple = index.tuple();
         for name in names {
             tuple.add(self.key(name, bare)?);
@@ -431,120 +438,17 @@ impl<'a> Sheet<'a> {
             if !self.holds(probe.when.as_ref()) {
                 continue;
             }
-            let found = match &probe.look {
-                Look::Unique { index, by, in_unit } => {
-                    let Some(mut tuple) = self.tuple(*index, by, false) else { continue };
-                    if *in_unit {
-                        tuple.add(self.subject.unit.as_str());
-                    }
-                    let mark = tuple.mark();
-                    self.out.marks.push(mark);
-                    Some((vec![mark], Expect::Unique))
-                }
-                Look::Agrees { shared, index, by, field } => {
-                    let Some(with) = self.tuple(*shared, by, false) else { continue };
-                    let Some(mut agreed) = self.tuple(*index, by, false) else { continue };
-                    let Some(value) = self.key(field, false).map(str::to_owned) else { continue };
-                    agreed.add(&value);
-                    let marks = vec![with.mark(), agreed.mark()];
-                    self.out.marks.extend(&marks);
-                    Some((marks, Expect::Alike))
-                }
-                Look::Ranks { index, by, order } => {
-                    let ranks = self.ranks(order);
-                    let mut marks = Vec::with_capacity(ranks.len());
-                    for rank in ranks {
-                        let Some(mut tuple) = self.tuple(*index, by, false) else { break };
-                        tuple.add(&rank);
-                        marks.push(tuple.mark());
-                    }
-                    // The last is its own; to those below it says that it is there.
-                    let Some(own) = marks.pop() else { continue };
-                    self.out.marks.extend(&marks);
-                    Some((vec![own], Expect::AtMost(0)))
-                }
-                Look::Similar { index, by } => {
-                    let marks = self.band_marks(*index, by);
-                    self.out.marks.extend(&marks);
-                    (!marks.is_empty()).then_some((marks, Expect::Unique))
-                }
-                Look::Referred { index, field } => {
-                    let ids = match self.subject.value(field) {
-                        Some(Value::Reference(id)) => vec![id.to_string()],
-                        Some(Value::List(values)) => values.iter().map(Value::to_text).collect(),
-                        _ => continue,
-                    };
-                    let marks: Vec<Mark> = ids.iter().map(|id| index.mark([id.as_str()])).collect();
-                    (!marks.is_empty()).then_some((marks, Expect::Present))
-                }
-                Look::Matching(matching) => self.matching(matching),
-            };
-            let Some((mut marks, expect)) = found else { continue };
-            marks.sort_unstable();
-            marks.dedup();
+            let Some((mut marks, expect)) = self.look(&probe.look) else { continue };
+            // Of a chain the first is where it stands, the second where it leads.
+            if expect != Expect::Acyclic {
+                marks.sort_unstable();
+                marks.dedup();
+            }
             if matches!(probe.dimension, Dimension::Du | Dimension::ThongNhat) {
                 self.count(probe.dimension);
             }
             self.out.probes.push(Probe { rule: probe.rule, marks, expect });
         }
-    }
-
-    /// Every rank up to its own, from the lowest on.
-    fn ranks(&self, order: &[OrderPlan]) -> Vec<String> {
-        let place = |plan: &OrderPlan| match self.subject.value(&plan.field) {
-            Some(Value::Code(code)) => {
-                plan.codes.iter().position(|known| known == code).map_or(0, |at| at + 1)
-            }
-            _ => 0,
-        };
-        // As digits of one number, the weightiest first.
-        let own = order.iter().fold(0, |number, plan| number * (plan.codes.len() + 1) + place(plan));
-        (0..=own).map(|rank| rank.to_string()).collect()
-    }
-
-    fn matching(&mut self, matching: &'a MatchPlan) -> Option<(Vec<Mark>, Expect)> {
-        let expect = match &matching.expect {
-            MatchExpect::Fixed(expect) => *expect,
-            MatchExpect::Field(field) => match self.subject.value(field) {
-                Some(Value::Integer(number)) => Expect::Exactly(u32::try_from(*number).unwrap_or(u32::MAX)),
-                _ => return None,
-            },
-        };
-        let mut tuples: Vec<Vec<String>> = vec![Vec::new()];
-        for choice in &matching.choices {
-            let mut longer = Vec::new();
-            for name in choice {
-                let Some(key) = self.key(name, false).map(str::to_owned) else { continue };
-                if matching.or_unit && self.book.is_unit(&key) {
-                    return None;
-                }
-                longer.extend(
-                    tuples.iter().map(|tuple| [tuple.as_slice(), std::slice::from_ref(&key)].concat()),
-                );
-            }
-            tuples = longer;
-        }
-        if tuples.is_empty() {
-            return None;
-        }
-        if matching.in_unit {
-            let unit = self.subject.unit.to_string();
-            tuples.iter_mut().for_each(|tuple| tuple.push(unit.clone()));
-        }
-        if matching.recent {
-            self.again_next_year();
-            let years = [self.this_year.saturating_sub(1), self.this_year].map(|year| year.to_string());
-            let with = |tuple: &Vec<String>| years.clone().map(|year| [tuple.as_slice(), &[year]].concat());
-            tuples = tuples.iter().flat_map(with).collect();
-        }
-        let mark = |tuple: &Vec<String>| matching.index.mark(tuple.iter().map(String::as_str));
-        Some((tuples.iter().map(mark).collect(), expect))
-    }
-
-    fn band_marks(&self, index: MarkIndex, by: &[String]) -> Vec<Mark> {
-        let texts = by.iter().filter_map(|name| self.subject.value(name)).map(Value::to_text);
-        let text = texts.collect::<Vec<_>>().join(" ");
-        bands(&shingles(&text)).iter().map(|band| index.mark([band.as_str()])).collect()
     }
 
     fn propose(&mut self) {
@@ -562,7 +466,7 @@ impl<'a> Sheet<'a> {
 }
 
 /// A value as records meet by it.
-fn key_text(value: &Value, bare: bool) -> Option<String> {
+pub(super) fn key_text(value: &Value, bare: bool) -> Option<String> {
     let text = match value {
         Value::Null => return None,
         // Numbers fold to themselves.

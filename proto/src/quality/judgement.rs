@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::mark::{decode_marks, encode_marks};
-use super::{Count, Index, Mark, Probe, RuleIndex, Tally};
+use super::{Count, Expect, Index, Mark, Probe, RuleIndex, Tally};
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::catalogue::{Dimension, Severity};
+use crate::catalogue::{CHAIN_MAX, Dimension, Severity};
+use crate::ids::RecordId;
 
 /// A rule that a record breaks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,10 +104,15 @@ impl Judgement {
         let mut counts = Vec::new();
         for probe in &self.probes {
             counts.clear();
-            for mark in &probe.marks {
-                counts.push(index.count(mark, probe.expect.count_max())?);
-            }
-            if !probe.expect.is_met(&counts) {
+            let is_met = if let (Expect::Acyclic, [own, next]) = (probe.expect, probe.marks.as_slice()) {
+                !chain(index, probe.rule, *next, *own)?.1
+            } else {
+                for mark in &probe.marks {
+                    counts.push(index.count(mark, probe.expect.count_max())?);
+                }
+                probe.expect.is_met(&counts)
+            };
+            if !is_met {
                 let rule = book.rule(probe.rule);
                 defects.push(Defect {
                     rule: probe.rule,
@@ -118,6 +124,41 @@ impl Judgement {
         }
         defects.sort_unstable();
         Ok(defects)
+    }
+
+    /// The others whose chains may lead through a record whose judgement changed: those that its own leads to, from
+    /// where it led before and from where it leads now. Only they can be on one circle with it.
+    ///
+    /// # Errors
+    /// What the index, which has the change already, answers with.
+    pub fn chained<I: Index>(
+        id: &RecordId,
+        before: Option<&Self>,
+        after: Option<&Self>,
+        index: &I,
+    ) -> Result<BTreeSet<RecordId>, I::Error> {
+        let chains = |judgement: Option<&Self>| -> BTreeSet<Probe> {
+            let probes = judgement.into_iter().flat_map(|judgement| &judgement.probes);
+            probes.filter(|probe| probe.expect == Expect::Acyclic).cloned().collect()
+        };
+        let mut found = BTreeSet::new();
+        for probe in chains(before).symmetric_difference(&chains(after)) {
+            if let [own, next] = probe.marks.as_slice() {
+                found.extend(chain(index, probe.rule, *next, *own)?.0);
+            }
+        }
+        found.remove(id);
+        Ok(found)
+    }
+
+    /// Where it leads by a rule that follows chains, if it publishes a mark.
+    #[must_use]
+    pub fn leads(&self, mark: &Mark, rule: RuleIndex) -> Option<Mark> {
+        let probe = self.probes.iter().find(|probe| probe.rule == rule)?;
+        match probe.marks.as_slice() {
+            [own, next] if own == mark => Some(*next),
+            _ => None,
+        }
     }
 
     /// Everything that is wrong on a day: by itself, among the others (`cross`), and late.
@@ -268,6 +309,31 @@ impl Judgement {
         input.end()?;
         Ok(judgement)
     }
+}
+
+/// The records that a chain goes through from a mark on, and whether it comes back to `own`.
+fn chain<I: Index>(
+    index: &I,
+    rule: RuleIndex,
+    from: Mark,
+    own: Mark,
+) -> Result<(BTreeSet<RecordId>, bool), I::Error> {
+    let (mut found, mut seen, mut ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::from([from]));
+    let mut is_back = false;
+    for _ in 0..CHAIN_MAX {
+        is_back |= ends.contains(&own);
+        let mut next = BTreeSet::new();
+        for mark in ends {
+            if seen.insert(mark) {
+                for (record, end) in index.leading(&mark, rule)? {
+                    found.insert(record);
+                    next.insert(end);
+                }
+            }
+        }
+        ends = next;
+    }
+    Ok((found, is_back))
 }
 
 fn number(input: &mut Reader<'_>) -> Result<u32, Malformed> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(doc)]
+use super::Judgement;
 use super::RuleIndex;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::hash::sha256;
@@ -32,6 +34,8 @@ pub enum Expect {
     Exactly(u32),
     /// Every mark has as many records as the others.
     Alike,
+    /// What leads from the second mark on does not come back to the first ([`Judgement::assess`] follows it).
+    Acyclic,
 }
 
 /// How many records are counted, where all must be.
@@ -60,6 +64,7 @@ impl Expect {
             Self::AtMost(most) => sum() <= u64::from(most),
             Self::Exactly(number) => sum() == u64::from(number),
             Self::Alike => counts.windows(2).all(|pair| pair.first() == pair.last()),
+            Self::Acyclic => true,
         }
     }
 
@@ -68,6 +73,8 @@ impl Expect {
     #[must_use]
     pub fn tells_apart(self, before: u64, after: u64) -> bool {
         match self {
+            // Whom it concerns is found by following the chain: [`Judgement::chained`].
+            Self::Acyclic => false,
             Self::Unique | Self::Present => self.is_met(&[before]) != self.is_met(&[after]),
             Self::AtLeast(_) | Self::AtMost(_) | Self::Exactly(_) | Self::Alike => before != after,
         }
@@ -82,6 +89,7 @@ impl Expect {
             Self::AtLeast(number) => u64::from(number),
             Self::AtMost(number) | Self::Exactly(number) => u64::from(number) + 1,
             Self::Alike => CROWD_MAX,
+            Self::Acyclic => 0,
         }
     }
 
@@ -93,6 +101,7 @@ impl Expect {
             Self::AtMost(number) => (3, number),
             Self::Exactly(number) => (4, number),
             Self::Alike => (5, 0),
+            Self::Acyclic => (6, 0),
         }
     }
 }
@@ -118,6 +127,7 @@ impl Probe {
             (3, number) => Expect::AtMost(number),
             (4, number) => Expect::Exactly(number),
             (5, 0) => Expect::Alike,
+            (6, 0) => Expect::Acyclic,
             _ => return Err(Malformed("probe expectation")),
         };
         Ok(Self { rule, marks: decode_marks(input)?, expect })

@@ -40,6 +40,35 @@ pub struct Held {
     pub doubles: BTreeSet<RecordId>,
 }
 
+/// The records as they stand, asked for where chains lead.
+struct Standings<'a> {
+    published: &'a Marks,
+    records: &'a BTreeMap<RecordId, Held>,
+    /// The record that is looked at, which may be none of them yet.
+    own: Option<(RecordId, &'a Judgement)>,
+}
+
+impl Index for Standings<'_> {
+    type Error = Infallible;
+
+    fn count(&self, mark: &Mark, enough: u64) -> Result<u64, Infallible> {
+        self.published.count(mark, enough)
+    }
+
+    fn members(&self, mark: &Mark, limit: usize) -> Result<Vec<RecordId>, Infallible> {
+        self.published.members(mark, limit)
+    }
+
+    fn leading(&self, mark: &Mark, rule: RuleIndex) -> Result<Vec<(RecordId, Mark)>, Infallible> {
+        let judged = |id: &RecordId| match self.own {
+            Some((own, judgement)) if own == *id => Some(judgement),
+            _ => self.records.get(id).map(|held| &held.judgement),
+        };
+        let members = self.published.0.get(mark).into_iter().flatten();
+        Ok(members.filter_map(|id| Some((*id, judged(id)?.leads(mark, rule)?))).collect())
+    }
+}
+
 impl Index for Marks {
     type Error = Infallible;
 
@@ -49,6 +78,10 @@ impl Index for Marks {
 
     fn members(&self, mark: &Mark, limit: usize) -> Result<Vec<RecordId>, Infallible> {
         Ok(self.0.get(mark).into_iter().flatten().take(limit).copied().collect())
+    }
+
+    fn leading(&self, _mark: &Mark, _rule: RuleIndex) -> Result<Vec<(RecordId, Mark)>, Infallible> {
+        Ok(Vec::new())
     }
 }
 
@@ -130,16 +163,20 @@ impl<'b> MemoryQuality<'b> {
             if let Some(day) = judgement.judge_again {
                 self.again.insert((day, id));
             }
-            let cross = self.assess(&judgement);
+            let cross = self.assess(id, &judgement);
             let held = Held { subject, judgement, cross, doubles: BTreeSet::new() };
             self.count(&held);
             self.records.insert(id, held);
         }
-        let others = self.touched(&id, &upkeep);
+        let mut others = self.touched(&id, &upkeep);
+        let after = self.records.get(&id).map(|held| &held.judgement);
+        let index = Standings { published: &self.published, records: &self.records, own: None };
+        let chained = Judgement::chained(&id, before.as_ref().map(|held| &held.judgement), after, &index);
+        others.extend(chained.unwrap_or_else(|never| match never {}));
         for other in &others {
             if let Some(mut held) = self.records.remove(other) {
                 self.uncount(&held);
-                held.cross = self.assess(&held.judgement);
+                held.cross = self.assess(*other, &held.judgement);
                 note_duplicate(&mut held.cross, !held.doubles.is_empty());
                 self.count(&held);
                 self.records.insert(*other, held);
@@ -201,8 +238,10 @@ impl<'b> MemoryQuality<'b> {
         touched
     }
 
-    fn assess(&self, judgement: &Judgement) -> Vec<Defect> {
-        judgement.assess(self.book, &self.published).unwrap_or_else(|never| match never {})
+    fn assess(&self, id: RecordId, judgement: &Judgement) -> Vec<Defect> {
+        let index =
+            Standings { published: &self.published, records: &self.records, own: Some((id, judgement)) };
+        judgement.assess(self.book, &index).unwrap_or_else(|never| match never {})
     }
 
     fn count(&mut self, held: &Held) {

@@ -35,6 +35,7 @@ mod fields;
 mod index;
 mod judge;
 mod judgement;
+mod look;
 mod mark;
 mod memory;
 mod plain;
@@ -49,7 +50,7 @@ mod told;
 mod waiver;
 mod written;
 
-pub use book::{Gap, RuleBook, RuleIndex, RuleInfo, RuleKind};
+pub use book::{Gap, Meeting, RuleBook, RuleIndex, RuleInfo, RuleKind};
 pub use duplicates::{Agreement, Likeness, Pair, Reason, note_duplicate};
 pub use index::{Index, Upkeep};
 pub use judgement::{Deadline, Defect, Judgement, Standing};

@@ -1,6 +1,7 @@
 //! A record type's rules, compiled.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::expression::Expression;
 use super::mark::MarkIndex;
@@ -103,6 +104,8 @@ pub(super) struct ProbePlan {
     pub(super) dimension: Dimension,
     pub(super) when: Option<Expression>,
     pub(super) look: Look,
+    /// The reason class under which it is said of rows as they come in.
+    pub(super) at_import: Option<Arc<str>>,
 }
 
 /// Where a rule across records looks.
@@ -114,6 +117,8 @@ pub(super) enum Look {
     Agrees { shared: MarkIndex, index: MarkIndex, by: Vec<String>, field: String },
     /// At the mark of its own rank, which those above it publish.
     Ranks { index: MarkIndex, by: Vec<String>, order: Vec<OrderPlan> },
+    /// At the mark it leads to, and at what that leads to; it publishes the mark of where it stands.
+    Acyclic { index: MarkIndex, by: Vec<String>, to: Vec<String> },
     /// At the marks of a text's bands, which it publishes.
     Similar { index: MarkIndex, by: Vec<String> },
     /// At the marks of the records a field refers to.
@@ -137,6 +142,8 @@ pub(super) struct MatchPlan {
     pub(super) choices: Vec<Vec<String>>,
     pub(super) in_unit: bool,
     pub(super) recent: bool,
+    /// My field that tells the year, and how many before it.
+    pub(super) preceding: Option<(String, u8)>,
     pub(super) or_unit: bool,
     pub(super) expect: MatchExpect,
 }

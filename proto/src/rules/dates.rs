@@ -1,7 +1,7 @@
 //! Dates in every form of DOMAIN 2.4; nothing ambiguous is guessed.
 
 use super::RawCell;
-use crate::value::days_of;
+use crate::value::{civil as day, days_of};
 
 /// Why text is no date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub enum DateFault {
     },
     /// Day and month can only be meant the other way round.
     MonthFirst,
+}
+
+/// The day somebody born that day is 18: who was born on 29 February is so on the 28th of a year without it.
+pub(crate) fn adult_on(born: i32) -> Option<i32> {
+    day(born)?.checked_add(jiff::Span::new().years(18)).ok().map(days_of)
 }
 
 fn civil(year: i16, month: i8, day: i8) -> Option<i32> {

@@ -134,7 +134,7 @@ impl Row<'_> {
             FieldKind::Decimal => self.number(name, &text, decimal(&text).map(Value::Decimal)),
             FieldKind::Date => self.date(field, name, cell, &text),
             FieldKind::Timestamp => self.timestamp(name, &text),
-            FieldKind::Boolean => self.boolean(name, &text),
+            FieldKind::Boolean => self.boolean(field, name, &text),
             FieldKind::Code => self.code(field, name, &text),
             FieldKind::Unit => match parse_unit(self.context.catalogue, name, &text) {
                 Ok(unit) => Some(Value::Unit(unit)),
@@ -448,10 +448,18 @@ impl Row<'_> {
         parsed.map(|millis| Value::Timestamp(crate::time::UnixMillis(millis)))
     }
 
-    fn boolean(&mut self, name: &str, text: &str) -> Option<Value> {
+    fn boolean(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {
         let answer = yes_or_no(text);
         if answer.is_none() {
             self.error("ENUM_UNKNOWN", name, text, "ghi “có” hoặc “không”", "write yes or no");
+        }
+        if answer == Some(true) && field.check.as_deref() == Some("anonymous") {
+            self.warn(
+                "ANONYMOUS",
+                name,
+                "đơn không rõ người gửi: không thụ lý như tố cáo, khiếu nại; nếu nội dung có căn cứ rõ thì lập dấu hiệu vi phạm từ đơn này, không thì lưu",
+                "nobody signs the letter: it is not taken up as a denunciation or complaint; where it gives clear evidence enter a sign from it, otherwise file it",
+            );
         }
         answer.map(Value::Boolean)
     }

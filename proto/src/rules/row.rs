@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::units::{UNIT_NAME, name_mismatch};
-use super::{CitizenFault, CitizenNumber, Finding, RawCell, RowJudgement};
+use super::{CitizenFault, CitizenNumber, Finding, RawCell, RowJudgement, adult_on};
 use crate::catalogue::{Catalogue, Class, Field, RecordType};
 use crate::ids::UnitCode;
 use crate::value::{Value, civil, days_of};
@@ -26,12 +26,6 @@ pub struct JudgeContext<'a> {
     pub today: i32,
     /// Whose rows.
     pub scope: UnitScope,
-}
-
-/// The day somebody born that day is 18: who was born on 29 February is so on the 28th of a year without it.
-fn adult_on(born: i32) -> Option<i32> {
-    let day = civil(born)?.checked_add(jiff::Span::new().years(18)).ok()?;
-    Some(days_of(day))
 }
 
 /// Judges one row. A field that is absent from `cells` has no column and is not judged; an empty cell of a
@@ -123,7 +117,7 @@ impl<'a> Row<'a> {
     }
 
     fn cell(&mut self, field: &'a Field, name: &str, cell: &RawCell) {
-        if field.class == Class::C4 || field.computed {
+        if field.class == Class::C4 {
             return;
         }
         if let Some(value) = self.value(field, name, cell) {
@@ -132,7 +126,7 @@ impl<'a> Row<'a> {
     }
 
     fn item_cell(&mut self, parent: &'a Field, field: &'a Field, cell: &RawCell) {
-        if field.class == Class::C4 || field.computed {
+        if field.class == Class::C4 {
             return;
         }
         // A row without an item leaves all its columns blank: required only once one of them is filled.

@@ -89,6 +89,8 @@ fn each_class_has_its_case() {
     for (column, text, class) in table {
         assert_eq!(rules(&judged("dang_vien", &[(column, text)])), [*class], "{column} {text}");
     }
+    assert_eq!(rules(&judged("don_thu", &[("an_danh", "x")])), ["ANONYMOUS"]);
+    assert_eq!(rules(&judged("don_thu", &[("an_danh", "không")])), Vec::<&str>::new());
     let long = "x".repeat(301);
     assert_eq!(rules(&judged("dang_vien", &[("chuc_vu", &long)])), ["TEXT_TOO_LONG"]);
     let error = judged_raw("dang_vien", [("chuc_vu", RawCell::Error("#N/A".into()))]);

@@ -180,6 +180,49 @@ proptest! {
     }
 }
 
+/// The organisations that going up from leads back to, by looking from each, of those that lead up at all.
+fn on_circles(there: &BTreeMap<u8, (u8, u8)>) -> Vec<u8> {
+    let up = |codes: &[u8]| -> Vec<u8> {
+        let of = there.values().filter(|(code, parent)| code != parent && codes.contains(code));
+        of.map(|(_, parent)| *parent).collect()
+    };
+    let is_back = |code: u8, parent: u8| {
+        let mut ends = vec![parent];
+        (0..6).any(|_| {
+            let back = ends.contains(&code);
+            ends = up(&ends);
+            back
+        })
+    };
+    let back = there.iter().filter(|(_, (code, parent))| code != parent && is_back(*code, *parent));
+    back.map(|(number, _)| *number).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Goal: after each step those on a circle are known, and no others, also where two records have one code.
+    #[test]
+    fn circles_of_organisations_are_kept_up(
+        steps in proptest::collection::vec((0u8..8, 0u8..6, 0u8..6, 0u8..4), 1..40)
+    ) {
+        let mut kept = MemoryQuality::new(&BOOK, TODAY);
+        let mut there: BTreeMap<u8, (u8, u8)> = BTreeMap::new();
+        for (number, code, parent, kind) in steps {
+            if kind == 0 {
+                there.remove(&number);
+                kept.remove(&id(number));
+            } else {
+                there.insert(number, (code, parent));
+                kept.apply(subject(&format!("to_chuc_dang #{number}: ma=CB0{code}|ma_cha=CB0{parent}")));
+            }
+            let broken = |number: &u8| broken(&kept, &id(*number), TODAY).iter().any(|rule| rule == "TCD_VONG");
+            let found: Vec<u8> = there.keys().copied().filter(broken).collect();
+            prop_assert_eq!(found, on_circles(&there));
+        }
+    }
+}
+
 fn any_value(random: u64) -> Value {
     match random % 13 {
         0 => Value::Null,

@@ -56,12 +56,19 @@ const FIELDS: &[Case] = &[
 const RECORDS: &[Case] = &[
     ("DV_CHINH_THUC", 1, &["#1: ngay_chinh_thuc=2005-01-01"], &[]),
     ("DV_DU_BI_12_THANG", 1, &["#1: ngay_chinh_thuc=2005-12-01"], &[]),
-    ("DV_TUOI_VAO_DANG", 1, &["#1: ngay_vao_dang=1997-01-01"], &[]),
+    // The day before she is 18, and that day.
+    ("DV_TUOI_VAO_DANG", 1, &["#1: ngay_vao_dang=1998-01-04"], &["#1: ngay_vao_dang=1998-01-05"]),
+    (
+        "DV_TUOI_VAO_DANG",
+        1,
+        &["#1: ngay_sinh=1980-02-29|ngay_vao_dang=1998-02-27"],
+        &["#1: ngay_sinh=1980-02-29|ngay_vao_dang=1998-02-28"],
+    ),
     (
         "DV_TUOI_VAO_DANG_CU",
         1,
-        &["#1: ngay_sinh=1955-01-01|ngay_vao_dang=1972-06-01"],
-        &["#1: ngay_sinh=1950-01-01|ngay_vao_dang=1972-06-01"],
+        &["#1: ngay_sinh=1955-01-01|ngay_vao_dang=1972-12-31"],
+        &["#1: ngay_sinh=1955-01-01|ngay_vao_dang=1973-01-01"],
     ),
     ("DV_DU_BI_CO_NGAY", 1, &["#1: tinh_trang=DU_BI"], &["#1: tinh_trang=DU_BI|ngay_chinh_thuc="]),
     ("DV_SO_THE", 1, &["#1: so_the_dang="], &[]),
@@ -86,6 +93,12 @@ const RECORDS: &[Case] = &[
     ("CB_BOI_DUONG", 3, &["#3: boi_duong/a/khoa=|boi_duong/a/ngay="], &[]),
     ("CT_HAN", 4, &["#4: ngay=2026-02-01"], &["#4: ngay=2026-01-31"]),
     ("CT_CO_MUC", 4, &["#4: muc/a/loai=|muc/a/doi_tuong=|muc/a/noi_dung=|muc/a/thoi_gian_du_kien="], &[]),
+    (
+        "CT_MUC_CHINH_MINH",
+        4,
+        &["#4: muc/a/doi_tuong=Đảng ủy phường Phố Hiến"],
+        &["#4: muc/a/doi_tuong=Chi bộ thôn 2"],
+    ),
     ("CT_MUC_THOI_GIAN", 4, &["#4: muc/a/thoi_gian_du_kien="], &[]),
     ("CKT_THU_TU_NGAY", 5, &["#5: ngay_trien_khai=2026-02-01"], &[]),
     ("CKT_KET_LUAN", 5, &["#5: ngay_ket_luan=2026-03-05"], &[]),
@@ -94,6 +107,63 @@ const RECORDS: &[Case] = &[
     ("CKT_NGAY_KET_LUAN", 5, &["#5: trang_thai=DANG_TRIEN_KHAI"], &["#5: trang_thai=KET_THUC"]),
     ("CKT_NGAY_TRIEN_KHAI", 5, &["#5: ngay_trien_khai="], &["#5: ngay_trien_khai=|trang_thai=HUY"]),
     ("CKT_DOAN_NGAY", 5, &["#5: thanh_vien_doan/a/den=2026-01-01"], &[]),
+    ("CKT_BUOC_NGAY", 5, &["#5: buoc/b/ngay_nhap=2026-03-09"], &["#5: buoc/b/ngay_nhap=2026-03-10"]),
+    (
+        "CKT_DU_BUOC",
+        5,
+        &["#5: buoc/a/giai_doan=|buoc/a/ngay_buoc=|buoc/a/ngay_nhap=|buoc/a/van_ban_buoc="],
+        &["#5: buoc/a/giai_doan=|buoc/a/ngay_buoc=|buoc/a/ngay_nhap=|buoc/a/van_ban_buoc=|trang_thai=HUY"],
+    ),
+    (
+        "CKT_DU_BUOC",
+        5,
+        &["#5: buoc/b/giai_doan=|buoc/b/ngay_buoc=|buoc/b/ngay_nhap=|buoc/b/van_ban_buoc="],
+        &["#5: buoc/b/giai_doan=|buoc/b/ngay_buoc=|buoc/b/ngay_nhap=|buoc/b/van_ban_buoc=|ngay_trien_khai="],
+    ),
+    (
+        "CKT_DU_BUOC",
+        5,
+        &["#5: buoc/c/giai_doan=|buoc/c/ngay_buoc=|buoc/c/ngay_nhap=|buoc/c/van_ban_buoc="],
+        &["#5: buoc/c/giai_doan=|buoc/c/ngay_buoc=|buoc/c/ngay_nhap=|buoc/c/van_ban_buoc=|ngay_ket_luan="],
+    ),
+    (
+        "CKT_DU_BUOC",
+        5,
+        &["#5: trang_thai=DANG_THEO_DOI"],
+        &[
+            "#5: trang_thai=DANG_THEO_DOI|buoc/d/giai_doan=THEO_DOI|buoc/d/ngay_buoc=2026-10-01|buoc/d/ngay_nhap=2026-10-01",
+        ],
+    ),
+    (
+        "CKT_DU_BUOC",
+        5,
+        &[
+            "#5: buoc/a/giai_doan=|buoc/a/ngay_buoc=|buoc/a/ngay_nhap=|buoc/a/van_ban_buoc=|ngay_quyet_dinh=2025-03-01",
+        ],
+        &[
+            "#5: buoc/a/giai_doan=|buoc/a/ngay_buoc=|buoc/a/ngay_nhap=|buoc/a/van_ban_buoc=|ngay_quyet_dinh=2024-03-01",
+        ],
+    ),
+    ("CKT_BUOC_VAN_BAN", 5, &["#5: buoc/c/van_ban_buoc="], &[]),
+    // Taken on a Tuesday, a Saturday and a Sunday.
+    (
+        "CKT_BUOC_CHAM",
+        5,
+        &["#5: buoc/b/ngay_nhap=2026-03-18"],
+        &["#5: buoc/b/ngay_nhap=2026-03-17", "#5: buoc/b/ngay_nhap=2026-03-18|trang_thai=KET_THUC"],
+    ),
+    (
+        "CKT_BUOC_CHAM",
+        5,
+        &["#5: buoc/b/ngay_buoc=2026-03-14|buoc/b/ngay_nhap=2026-03-21"],
+        &["#5: buoc/b/ngay_buoc=2026-03-14|buoc/b/ngay_nhap=2026-03-20"],
+    ),
+    (
+        "CKT_BUOC_CHAM",
+        5,
+        &["#5: buoc/b/ngay_buoc=2026-03-15|buoc/b/ngay_nhap=2026-03-21"],
+        &["#5: buoc/b/ngay_buoc=2026-03-15|buoc/b/ngay_nhap=2026-03-20"],
+    ),
     ("CKT_DHVP", 5, &["#5: dau_hieu_id="], &["#5: dau_hieu_id=|loai=GS_CHUYEN_DE"]),
     ("CKT_DOAN_DOI_TUONG", 5, &["#5: thanh_vien_doan/a/thanh_vien=Chi bộ thôn 1"], &[]),
     ("DH_QUY_TAC", 6, &["#6: nguon=PHAN_TICH_DU_LIEU"], &["#6: nguon=PHAN_TICH_DU_LIEU|quy_tac=R7: đất"]),
@@ -271,6 +341,20 @@ const CROSS: &[Case] = &[
         &["#32: tinh_trang=DANG_CHUYEN", "#19: dang_vien_id=#32"],
     ),
     ("TCD_CHA", 2, &["#2: ma_cha=XX"], &["#2: ma_cha=11953"]),
+    // Two, three, and one that only leads into a circle of others.
+    ("TCD_VONG", 2, &["#33: ma_cha=CB01"], &["#33: ma_cha=DU02"]),
+    (
+        "TCD_VONG",
+        33,
+        &["#33: ma_cha=DU02", "+to_chuc_dang #90: ma=du02|ma_cha=CB01"],
+        &["+to_chuc_dang #90: ma=DU02|ma_cha=DU03", "+to_chuc_dang #91: ma=DU03|ma_cha=DU02"],
+    ),
+    (
+        "TCD_VONG",
+        90,
+        &["#33: ma_cha=DU02", "+to_chuc_dang #90: ma=DU02|ma_cha=CB01"],
+        &["#33: ma_cha=CB01", "+to_chuc_dang #90: ma=DU02|ma_cha=CB01"],
+    ),
     ("TCD_CAP_TT", 33, &["#33: ma_cha=CB01"], &["+to_chuc_dang #90: ma=TU|cap=TINH", "#33: ma_cha=TU"]),
     ("TCD_CAP_CS", 2, &["#2: cap=CS", "#33: cap=BP"], &["#2: cap=CS"]),
     ("TCD_CAP_BP", 2, &["#2: cap=BP", "#33: cap=CB"], &["#2: cap=BP"]),
@@ -329,8 +413,24 @@ const CROSS: &[Case] = &[
     (
         "CKT_MOT_MUC",
         5,
-        &["+cuoc_kiem_tra #90: muc_chuong_trinh=mục 1"],
-        &["+cuoc_kiem_tra #90: muc_chuong_trinh=Mục 2"],
+        &["+cuoc_kiem_tra #90: chu_the=ĐẢNG ỦY|muc_chuong_trinh=mục 1|ngay_quyet_dinh=2026-05-01"],
+        &[
+            "+cuoc_kiem_tra #90: chu_the=Đảng ủy|muc_chuong_trinh=Mục 2|ngay_quyet_dinh=2026-05-01",
+            "+cuoc_kiem_tra #91: chu_the=Đảng ủy|muc_chuong_trinh=Mục 1|ngay_quyet_dinh=2025-05-01",
+            "+cuoc_kiem_tra #92: chu_the=UBKT Đảng ủy|muc_chuong_trinh=Mục 1|ngay_quyet_dinh=2026-05-01",
+        ],
+    ),
+    (
+        "CT_MUC_CAP",
+        4,
+        &["#4: muc/b/doi_tuong=ĐẢNG BỘ phường Phố Hiến"],
+        &["#4: muc/b/doi_tuong=Chi bộ thôn 1", "#33: ten=Đảng bộ khác"],
+    ),
+    (
+        "CT_MUC_CAP_TINH",
+        4,
+        &["#4: ma_xa=33|muc/b/doi_tuong=Đảng bộ tỉnh", "+to_chuc_dang #90: ten=Đảng bộ tỉnh|ma=TU|cap=TINH"],
+        &["#4: ma_xa=33|muc/b/doi_tuong=Đảng bộ phường Phố Hiến"],
     ),
     ("DH_CO_CUOC", 6, &["#5: dau_hieu_id="], &["#5: dau_hieu_id=", "#6: cuoc_id=#5"]),
     (
@@ -422,20 +522,30 @@ const CROSS: &[Case] = &[
     (
         "XM_BON_NAM",
         11,
-        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2023-01-01"],
-        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2020-01-01"],
+        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2022-01-01"],
+        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2021-12-31"],
     ),
     (
-        "XM_DA_XAC_MINH",
+        "XM_BON_NAM",
         11,
-        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=TO_CAO|ngay_ket_luan=2023-01-01"],
-        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=TO_CAO|ngay_ket_luan=2021-12-31"],
+        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=TO_CAO|ngay_ket_luan=2025-12-31"],
+        &["+xac_minh_ts #90: dang_vien_id=#31|can_cu=TO_CAO|ngay_ket_luan=2025-12-31"],
+    ),
+    // What came later is no reason against the draw.
+    (
+        "XM_BON_NAM",
+        90,
+        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2027-01-01"],
+        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2025-01-01"],
     ),
     (
-        "XM_DA_XAC_MINH",
+        "XM_HAI_LAN",
         11,
-        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=BO_NHIEM|ngay_ket_luan=2025-01-01"],
-        &["+xac_minh_ts #90: dang_vien_id=#31|can_cu=BO_NHIEM|ngay_ket_luan=2025-01-01"],
+        &["+xac_minh_ts #90: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2026-01-01"],
+        &[
+            "+xac_minh_ts #90: dang_vien_id=#1|can_cu=TO_CAO|ngay_ket_luan=2026-01-01",
+            "+xac_minh_ts #91: dang_vien_id=#1|can_cu=NGAU_NHIEN|ngay_ket_luan=2020-01-01",
+        ],
     ),
     ("XM_LOAI_TRU", 11, &["#1: tinh_trang=TAM_DINH_CHI"], &["#1: tinh_trang=DANG_CHUYEN"]),
     (
