@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use calamine::{Reader as _, Xlsx};
 use lienthong_node::capture::{self, Language};
-use lienthong_node::intake::Intake;
+use lienthong_node::intake::{Held, Intake};
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_tests::{Province, make_node};
@@ -42,15 +42,24 @@ fn workbook(path: &Path, rows: u32) {
     let sheet = book.add_worksheet_with_constant_memory().unwrap();
     sheet.write_row(0, 0, HEADER).unwrap();
     let families = ["Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ"];
+    // No two of 100,000 have name and birth date in common.
+    let middle = ["Văn", "Đức", "Minh", "Quang", "Hữu"];
     let given = ["An", "Bình", "Cường", "Hương", "Lan", "Sơn", "Thúy"];
     for row in 1..=rows {
         let (year, male) = (1940 + row % 60, (row / 60) % 2 == 0);
         let pick = |list: &[&'static str]| list[row as usize % list.len()];
         let day = |year: u32| {
-            ExcelDateTime::from_ymd(year as u16, (1 + row % 12) as u8, (1 + row % 28) as u8).unwrap()
+            let (month, day) = (1 + row / 60 % 12, 1 + row / 720 % 28);
+            ExcelDateTime::from_ymd(year as u16, month as u8, day as u8).unwrap()
         };
         sheet.write(row, 0, row).unwrap();
-        sheet.write(row, 1, format!("{} Văn {}", pick(&families), pick(&given))).unwrap();
+        sheet
+            .write(
+                row,
+                1,
+                format!("{} {} {}", pick(&families), middle[row as usize / 20_160 % 5], pick(&given)),
+            )
+            .unwrap();
         sheet.write_with_format(row, 2, day(year), &date).unwrap();
         sheet.write(row, 3, if male { "Nam" } else { "Nữ" }).unwrap();
         sheet.write(row, 4, format!("033{}{:02}{row:06}", u8::from(!male), year % 100)).unwrap();
@@ -131,6 +140,11 @@ fn main() {
                         author: "bench".to_owned(),
                         now: node.now(),
                         language: Language::En,
+                        held: Some(Held {
+                            dataset: node.replica.dataset(),
+                            quality: &node.quality,
+                            provincial_key: node.identity.provincial_key(),
+                        }),
                         write: &mut |drafts| node.replica.write_blocking(drafts),
                         hear: &mut |_, _| {},
                     };

@@ -1,6 +1,6 @@
 //! Judged rows become drafts; what was written becomes outcomes, in the order of the rows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::RecordType;
@@ -8,6 +8,7 @@ use lienthong_proto::ids::UnitCode;
 use lienthong_proto::rules::{Finding, UnitScope};
 use lienthong_proto::value::Value;
 
+use super::beside::{Beside, Wanted};
 use super::scribe::{Answers, Scribe};
 use super::{Order, Taken};
 use crate::capture::{CapturedRow, FileRefusal, FileSummary, ImportReport, RowOutcome, RowStatus, Verdict};
@@ -28,12 +29,17 @@ struct Group {
     waiting: Vec<RowOutcome>,
     /// Of each draft its row's place among those waiting.
     places: Vec<usize>,
+    /// And what to look for beside it.
+    wanted: Vec<Wanted>,
 }
 
 pub(super) struct Desk<'a, 'b> {
     order: Order<'a>,
     record_type: &'a RecordType,
     report: ImportReport,
+    /// What was said of rows beyond what judging them said, by reason class.
+    said: BTreeMap<String, u64>,
+    beside: Option<Beside<'a>>,
     scribe: Scribe<'b>,
     hear: &'a mut dyn FnMut(&[RowOutcome], u64),
     extent: u64,
@@ -57,6 +63,8 @@ impl<'a, 'b> Desk<'a, 'b> {
             order,
             record_type,
             report,
+            said: BTreeMap::new(),
+            beside: None,
             scribe,
             hear,
             extent,
@@ -66,6 +74,12 @@ impl<'a, 'b> Desk<'a, 'b> {
             handed: VecDeque::new(),
             failure: None,
         }
+    }
+
+    /// Holds rows against each other and what is held.
+    pub(super) fn beside(mut self, beside: Option<Beside<'a>>) -> Self {
+        self.beside = beside;
+        self
     }
 
     /// Whether no row has come yet.
@@ -79,7 +93,9 @@ impl<'a, 'b> Desk<'a, 'b> {
         self.open.waiting.push(RowOutcome::of(&row, self.record_type, self.report.language));
         if row.verdict == Verdict::Good && self.failure.is_none() {
             self.open.places.push(self.open.waiting.len() - 1);
-            let draft = self.draft(row);
+            let mut draft = self.draft(row);
+            let wanted = self.beside.as_ref().map(|beside| beside.wanted(&mut draft));
+            self.open.wanted.push(wanted.unwrap_or_default());
             self.draft_bytes += draft.values.values().map(Value::text_bytes).sum::<usize>();
             self.drafts.push(draft);
         }
@@ -134,23 +150,18 @@ impl<'a, 'b> Desk<'a, 'b> {
     }
 
     fn tell(&mut self, mut group: Group, answers: Answers) {
-        for (place, result) in group.places.into_iter().zip(answers) {
+        for ((place, wanted), result) in group.places.into_iter().zip(group.wanted).zip(answers) {
             let Some(row) = group.waiting.get_mut(place) else { continue };
+            let record = result.as_ref().ok().map(|written| written.record);
             if let Ok(written) = &result {
-                for path in &written.elsewhere {
-                    let found = elsewhere(path);
-                    row.say(&found, self.record_type, self.report.language);
-                    self.report.warning(row.sheet.as_deref(), row.row, found);
-                }
+                written.elsewhere.iter().for_each(|path| self.warn(row, elsewhere(path)));
             }
             let (status, count) = match result.map(|written| written.outcome) {
                 Ok(Outcome::Created) => (RowStatus::Created, &mut self.report.created),
                 Ok(Outcome::Updated) => (RowStatus::Updated, &mut self.report.updated),
                 Ok(Outcome::Unchanged) => (RowStatus::Unchanged, &mut self.report.unchanged),
                 Ok(Outcome::Withdrawn) => {
-                    let found = withdrawn();
-                    row.say(&found, self.record_type, self.report.language);
-                    self.report.warning(row.sheet.as_deref(), row.row, found);
+                    self.warn(row, withdrawn());
                     (RowStatus::Unchanged, &mut self.report.unchanged)
                 }
                 Err(WriteError::Failed(reason)) => {
@@ -166,16 +177,43 @@ impl<'a, 'b> Desk<'a, 'b> {
             };
             row.status = Some(status);
             *count += 1;
+            if let (Some(beside), Some(record)) = (&mut self.beside, record) {
+                let found = beside.found(row, record, wanted);
+                found.into_iter().for_each(|found| self.warn(row, found));
+            }
         }
         (self.hear)(&group.waiting, self.extent);
     }
 
+    fn warn(&mut self, row: &mut RowOutcome, found: Finding) {
+        row.say(&found, self.record_type, self.report.language);
+        *self.said.entry(found.rule.clone()).or_default() += 1;
+        self.report.warning(row.sheet.as_deref(), row.row, found);
+    }
+
+    /// What only the file's end shows.
+    fn tell_late(&mut self) {
+        let late = self.beside.as_mut().map(Beside::left_over).unwrap_or_default();
+        let mut rows = Vec::with_capacity(late.len());
+        for (mut row, found) in late {
+            found.into_iter().for_each(|found| self.warn(&mut row, found));
+            rows.push(row);
+        }
+        if !rows.is_empty() {
+            (self.hear)(&rows, self.extent);
+        }
+    }
+
     /// Everything is written and told; `summary` is there if the file was read to its end.
-    pub(super) fn finish(mut self, summary: Option<FileSummary>) -> Taken {
+    pub(super) fn finish(mut self, mut summary: Option<FileSummary>) -> Taken {
         self.hand_over();
         self.settle(0);
-        if let Some(summary) = &summary {
+        self.tell_late();
+        if let Some(summary) = &mut summary {
             self.report.note_file(summary);
+            for (class, rows) in std::mem::take(&mut self.said) {
+                *summary.classes.entry(class).or_default() += rows;
+            }
         }
         Taken { report: self.report, summary, sha256: None, failure: self.failure }
     }

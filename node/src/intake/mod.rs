@@ -3,7 +3,11 @@
 //! Of a file, three things go on at once, each in a thread of its own and with a bound on what waits between
 //! them: rows are read and judged ([`capture::read_while`]), told apart from doubles and made drafts (`desk.rs`),
 //! and written (`scribe.rs`). Rows, drafts and answers keep one order throughout.
+//!
+//! What is said of a row for what stands beside it, in its file or among the records held (`beside.rs`), is a warning:
+//! `HOMONYM`, `POSSIBLE_SAME_LETTER`, `REF_UNKNOWN`.
 
+mod beside;
 mod desk;
 mod scribe;
 #[cfg(test)]
@@ -16,6 +20,8 @@ use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_proto::time::UnixMillis;
 use serde_json::Value as Json;
 
+use self::beside::Beside;
+pub use self::beside::Held;
 use self::desk::Desk;
 use self::scribe::Scribe;
 use crate::capture::{self, CapturedRow, FileRefusal, FileSummary, ImportReport, Language, RowOutcome};
@@ -36,9 +42,12 @@ pub struct Intake<'a> {
     pub now: UnixMillis,
     /// The language of messages.
     pub language: Language,
+    /// What the replica holds, if rows are held against it and against each other.
+    pub held: Option<Held<'a>>,
     /// Writes drafts durably, or only says what writing them would do.
     pub write: &'a mut Write<'a>,
-    /// Hears what became of rows, in their order, some at a time; and of about how many.
+    /// Hears what became of rows, in their order, some at a time; and of about how many. Of a few it hears once more at
+    /// the end, when that showed more of them.
     pub hear: &'a mut dyn FnMut(&[RowOutcome], u64),
 }
 
@@ -80,12 +89,13 @@ impl<'a> Intake<'a> {
         let context = self.context();
         let mut judge = |t: &RecordType, cells: &[(String, RawCell)]| judge_row(t, cells, &context);
         let order = Order { author: &self.author, scope: &self.scope, intent: Intent::Capture };
+        let beside = self.beside(record_type);
         let (language, hear) = (self.language, &mut *self.hear);
         let report = ImportReport::new(&name, &record_type.name, language);
         let write = &mut *self.write;
         let taken = std::thread::scope(|scope| {
             let scribe = Scribe::beside(scope, write);
-            let mut desk = Desk::new(order, record_type, report, scribe, hear, source.extent);
+            let mut desk = Desk::new(order, record_type, report, scribe, hear, source.extent).beside(beside);
             match capture::read_while(&source, record_type, &mut judge, &mut |row| desk.row(row)) {
                 Ok(summary) => Ok(desk.finish(summary)),
                 Err(refusal) if desk.is_untouched() => Err(refusal),
@@ -105,8 +115,10 @@ impl<'a> Intake<'a> {
         let mut judge = |t: &RecordType, cells: &[(String, RawCell)]| judge_row(t, cells, &context);
         let order = Order { author: &self.author, scope: &self.scope, intent: Intent::Assert };
         let report = ImportReport::new("-", &record_type.name, self.language);
+        let beside = self.beside(record_type);
         let scribe = Scribe::at_once(&mut *self.write);
-        let mut desk = Desk::new(order, record_type, report, scribe, &mut *self.hear, values.len() as u64);
+        let mut desk = Desk::new(order, record_type, report, scribe, &mut *self.hear, values.len() as u64)
+            .beside(beside);
         let take = &mut |row: CapturedRow| {
             let _ = desk.row(row);
         };
@@ -114,9 +126,20 @@ impl<'a> Intake<'a> {
         desk.finish(Some(summary))
     }
 
+    fn today(&self) -> i32 {
+        i32::try_from(self.now.seconds() / 86_400).unwrap_or(i32::MAX)
+    }
+
     fn context(&self) -> JudgeContext<'a> {
-        let today = i32::try_from(self.now.seconds() / 86_400).unwrap_or(i32::MAX);
-        JudgeContext { catalogue: self.catalogue, today, scope: self.scope.clone() }
+        JudgeContext { catalogue: self.catalogue, today: self.today(), scope: self.scope.clone() }
+    }
+
+    fn beside<'r>(&self, record_type: &'r RecordType) -> Option<Beside<'r>>
+    where
+        'a: 'r,
+    {
+        let held = self.held?;
+        Some(Beside::new(held, self.catalogue, record_type, &self.scope, self.today()))
     }
 
     fn refused(

@@ -37,6 +37,7 @@ fn take(path: &Path, write: &mut Write<'_>, hear: &mut dyn FnMut(&[RowOutcome], 
         author: "lan".to_owned(),
         now: UnixMillis(1_790_000_000_000),
         language: Language::En,
+        held: None,
         write,
         hear,
     };
@@ -58,6 +59,7 @@ fn stated(path: &Path, record_type: &str) -> (Taken, Vec<Draft>) {
         author: "lan".to_owned(),
         now: UnixMillis(1_790_000_000_000),
         language: Language::Vi,
+        held: None,
         write: &mut write,
         hear: &mut |_, _| {},
     };

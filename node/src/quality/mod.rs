@@ -10,6 +10,7 @@ mod event;
 mod index;
 mod keeper;
 mod kept;
+mod meeting;
 mod outbox;
 mod overall;
 mod pass;

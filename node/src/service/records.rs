@@ -22,7 +22,7 @@ use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::dataset::Record;
 use crate::erasing::{Erasures, erased_json};
-use crate::intake::{Intake, Taken};
+use crate::intake::{Held, Intake, Taken};
 use crate::observe::Captures;
 use crate::quality::{Keeper, defect_json, waiver_json};
 use crate::records::{Listing, Records};
@@ -366,6 +366,7 @@ impl RecordsService<'_> {
             author: manner.author.clone(),
             now: self.now,
             language: if manner.english { Language::En } else { Language::Vi },
+            held: Some(Held { dataset, quality: self.quality, provincial_key }),
             write: &mut |drafts| match manner.dry_run {
                 true => preview(dataset, catalogue, provincial_key, (writer, unit), drafts),
                 false => {

@@ -17,7 +17,7 @@ use lienthong_hub::service::Request as HubRequest;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::capture::Language;
 use lienthong_node::control::Connection;
-use lienthong_node::intake::Intake;
+use lienthong_node::intake::{Held, Intake};
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_proto::rules::UnitScope;
 use lienthong_tests::corpus::{self, TYPE};
@@ -127,6 +127,11 @@ async fn write(writer: Writer) -> anyhow::Result<()> {
                 author: "load".to_owned(),
                 now: worker.now(),
                 language: Language::En,
+                held: Some(Held {
+                    dataset: worker.replica.dataset(),
+                    quality: &worker.quality,
+                    provincial_key: worker.identity.provincial_key(),
+                }),
                 write: &mut |drafts| worker.replica.write_blocking(drafts),
                 hear: &mut |_, _| {},
             };
