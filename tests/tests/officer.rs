@@ -82,7 +82,7 @@ fn checks(markup: &str) -> BTreeMap<String, Check> {
 
 /// The captured fields of a type, items' ones too; none of class C4.
 fn captured(declared: &RecordType) -> Vec<&Field> {
-    let open = |field: &&Field| field.class != Class::C4 && !field.computed;
+    let open = |field: &&Field| field.class != Class::C4;
     let own = declared.fields.iter().filter(|field| field.fields.is_empty());
     let of_items = declared.fields.iter().filter(open).flat_map(|field| &field.fields);
     let all = own.chain(of_items).filter(open);
