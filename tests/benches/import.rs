@@ -2,18 +2,22 @@
 //!
 //! `cargo bench -p lienthong-tests --bench import -- [ROWS]` (100,000 by default). Each line: seconds, and how
 //! many times the reading of the same cells. The import is the real one: judged, signed, on disk.
+//!
+//! With `--write DIR` it only writes the workbook, and a CSV of the same, into an empty folder: what a node is to take in with a
+//! clock and a gauge beside it.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
-use calamine::{Reader as _, Xlsx};
+use calamine::{DataRef, Reader as _, Xlsx};
 use lienthong_node::capture::{self, Language};
 use lienthong_node::intake::{Held, Intake};
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
+use lienthong_proto::value::civil;
 use lienthong_tests::{Province, make_node};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 
@@ -76,6 +80,34 @@ fn workbook(path: &Path, rows: u32) {
     book.save(path).unwrap();
 }
 
+/// The workbook's rows as a CSV, with dates as people write them.
+fn csv(book: &Path, out: &Path) {
+    let mut book: Xlsx<_> = Xlsx::new(BufReader::new(File::open(book).unwrap())).unwrap();
+    let sheet = book.sheet_names().remove(0);
+    let mut reader = book.worksheet_cells_reader(&sheet).unwrap();
+    let mut out = BufWriter::new(File::create(out).unwrap());
+    let (mut row, mut line) = (0, vec![String::new(); HEADER.len()]);
+    while let Some(cell) = reader.next_cell().unwrap() {
+        let (number, column) = cell.get_position();
+        if number != row {
+            writeln!(out, "{}", line.join(";")).unwrap();
+            (row, line) = (number, vec![String::new(); HEADER.len()]);
+        }
+        line[column as usize] = match cell.get_value() {
+            DataRef::DateTime(at) => {
+                let date = civil(at.as_f64() as i32 - 25_569).unwrap();
+                format!("{:02}/{:02}/{}", date.day(), date.month(), date.year())
+            }
+            DataRef::Float(number) => number.to_string(),
+            DataRef::Int(number) => number.to_string(),
+            DataRef::String(text) => text.clone(),
+            DataRef::SharedString(text) => (*text).to_owned(),
+            other => panic!("{other:?}"),
+        };
+    }
+    writeln!(out, "{}", line.join(";")).unwrap();
+}
+
 fn median(mut runs: Vec<f64>) -> f64 {
     runs.sort_by(f64::total_cmp);
     runs[runs.len() / 2]
@@ -92,6 +124,12 @@ fn timed(times: usize, mut work: impl FnMut()) -> f64 {
 
 fn main() {
     let rows = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
+    if let Some(folder) = std::env::args().skip_while(|argument| argument != "--write").nth(1) {
+        let book = Path::new(&folder).join("members.xlsx");
+        workbook(&book, rows);
+        csv(&book, &book.with_extension("csv"));
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("members.xlsx");
     workbook(&path, rows);

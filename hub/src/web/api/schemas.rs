@@ -114,7 +114,7 @@ fn sharing(Pieces { text, count, maybe, time, .. }: &Pieces) -> Named {
         "number": count, "agency": text, "purpose": text, "document": text, "from": day, "until": day,
         "state": { "type": "string", "enum": ["proposed", "coming", "active", "expired", "revoked"] },
         "types": list(text.clone()), "proposed": done, "approved": or_null(done.clone()),
-        "revoked": or_null(done), "deliveries": count, "last_delivery": maybe, "last_access": or_null(count.clone()),
+        "revoked": or_null(done), "deliveries": count, "last_delivery": maybe, "last_access": or_null(count.clone()), "last_notice": maybe,
         "receipt": or_null(object(json!({ "access": count, "replica": text, "at": time }))),
         "bundle_receipts": list(object(json!({ "access": count, "at": time }))),
     });
