@@ -263,7 +263,11 @@ async fn a_template_says_what_to_write_and_what_it_offers_is_taken() {
         let most_rows = most as u64;
         assert_eq!(counts(&report), [most_rows, most_rows, 0, 0, 0, 0], "{name}: {report:#}");
 
-        assert_eq!(report["warnings"], json!([]), "{name}");
+        // What rows are beside each other, or lead to, is made up here.
+        let beside = ["REF_UNKNOWN", "HOMONYM", "ANONYMOUS", "POSSIBLE_SAME_LETTER"];
+        let mut said =
+            report["warnings"].as_array().unwrap().iter().map(|found| found["rule"].as_str().unwrap());
+        assert_eq!(said.find(|rule| !beside.contains(rule)), None, "{name}: {report:#}");
         let records: Json = office.list(name).await.iter().map(|record| record["fields"].clone()).collect();
         for field in fields.iter().filter(codes) {
             let mut found = Vec::new();
