@@ -18,6 +18,9 @@ use crate::observe::{Captures, Job};
 use crate::published::Shelf;
 use crate::quality::Keeper;
 use crate::replica::{Head, Replica};
+/// Nudges that wait: one to dial now must not keep out one to make the line again.
+const NUDGES: usize = 16;
+
 /// What people see of synchronisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncStatus {
@@ -123,7 +126,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         skew_millis: None,
     };
     let (status_sender, status) = watch::channel(status);
-    let (nudge, nudged) = mpsc::channel(1);
+    let (nudge, nudged) = mpsc::channel(NUDGES);
     let (events, inbox) = mpsc::channel(64);
     let reconciler = Reconciler::new(client.replica.clone());
     let driver = Driver {

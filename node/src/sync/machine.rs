@@ -267,8 +267,8 @@ impl Machine {
                     Vec::new()
                 }
             }
-            // A dial that is under way may have taken the one before: it is told by the hub.
-            Event::Redial if matches!(self.phase, Phase::Greeting | Phase::Streaming) => {
+            // A dial that is under way may have taken the one before.
+            Event::Redial if matches!(self.phase, Phase::Dialling | Phase::Greeting | Phase::Streaming) => {
                 let mut actions = self.lost(now, random, None);
                 self.backoff.reset();
                 actions.push(Action::HangUp);
@@ -503,7 +503,8 @@ mod tests {
         let (mut machine, log) = streaming(5, 0);
         machine.handle(NOW, 0, Event::Sent { end: 5, bytes: 2 }, &log);
         assert_eq!(machine.handle(NOW, 9, Event::Redial, &log), [Action::HangUp, Action::Dial]);
-        assert!(machine.handle(NOW, 0, Event::Redial, &log).is_empty(), "it is being made already");
+        let again = machine.handle(NOW, 0, Event::Redial, &log);
+        assert_eq!(again, [Action::HangUp, Action::Dial], "the dial under way may have the one before");
         machine.handle(NOW, 0, Event::Connected, &log);
         let welcome = Event::Welcome { held: head(2), flight_bytes_max: 1 };
         assert_eq!(machine.handle(NOW, 0, welcome, &log), [Action::SendBatch { from: 2 }]);
