@@ -235,7 +235,8 @@ async fn run(
         Ok(recorded) => recorded,
         Err(error) => {
             let said = format!("{error:#}");
-            ensure!(said.contains("ended (exit status: 1)") && said.contains("os error"), "{said}");
+            let told = said.contains("os error") || said.contains("cannot be opened");
+            ensure!(said.contains("ended (exit status: 1)") && told, "{said}");
             other.kill().await?;
             return Ok(false);
         }
