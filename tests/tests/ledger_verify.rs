@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use lienthong_hub::app::Hub;
 use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::HubSecrets;
+use lienthong_hub::succession::check;
 use lienthong_hub::verify::{Differs, verify};
 use lienthong_node::app::system_clock;
 use lienthong_node::at_rest::KeyRing;
@@ -215,4 +216,35 @@ async fn p6_a_ledger_cut_in_good_order_is_told_by_its_witnesses() {
     std::fs::write(&path, format!("{}\"}}", &text[..at])).unwrap();
     let differs = judged(&data).unwrap_err();
     assert!(differs.reason.contains("of 2 witnesses"), "{differs}");
+}
+
+/// Goal: `check` names each of the hub's own lists that does not open: accounts, contacts, tokens and the like. Method: a bit of
+/// each in turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_list_of_the_hub_that_does_not_open_is_named_by_check() {
+    let (_dir, data) = stopped_hub(&KeyRing::default()).await;
+    let judged = || {
+        let secrets = HubSecrets::load(&data).unwrap();
+        let judged = check(&data, &secrets, &KeyRing::default(), &|_, _| {});
+        judged.map_or_else(
+            |error| (1, error.to_string()),
+            |judged| (judged.exit, judged.body["faults"].to_string()),
+        )
+    };
+    assert_eq!(judged(), (0, "[]".to_owned()));
+    let folder = data.join("secrets");
+    let listed = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    let sealed: Vec<PathBuf> =
+        listed.filter(|path| path.extension().is_some_and(|end| end == "sealed")).collect();
+    assert!(sealed.len() >= 2, "{sealed:?}");
+    for path in sealed {
+        let whole = std::fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        changed[whole.len() / 2] ^= 1;
+        std::fs::write(&path, changed).unwrap();
+        let (exit, said) = judged();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(exit == 1 && said.contains(name), "{name}: {said}");
+        std::fs::write(&path, whole).unwrap();
+    }
 }

@@ -64,9 +64,30 @@ pub fn check(
             );
         }
     }
+    let unopened = unopened(secrets);
+    if !unopened.is_empty() {
+        answer.exit = 1;
+    }
     if let Some(body) = answer.body.as_object_mut() {
+        if let Some(faults) = body.get_mut("faults").and_then(Json::as_array_mut) {
+            faults.extend(unopened.into_iter().map(Json::from));
+        }
         body.insert("replicas".to_owned(), replicas.into());
         body.insert("missing".to_owned(), missing.into());
     }
     Ok(answer)
+}
+
+/// The hub's own lists that do not open, each with why: accounts, contacts, tokens and the like.
+fn unopened(secrets: &HubSecrets) -> Vec<String> {
+    let listed = match std::fs::read_dir(&secrets.dir) {
+        Ok(listed) => listed,
+        Err(error) => return vec![format!("{}: {error}", secrets.dir.display())],
+    };
+    let names = listed.flatten().filter_map(|file| file.file_name().into_string().ok());
+    let sealed = names.filter(|name| name.ends_with(".sealed"));
+    sealed
+        .filter_map(|name| secrets.seal.read(&secrets.dir, &name).err())
+        .map(|why| why.to_string())
+        .collect()
 }

@@ -489,7 +489,13 @@ pub fn traces(format: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> 
 
 /// Says an error and its causes on standard error.
 pub fn complain(error: &anyhow::Error, tongue: Tongue) {
-    let causes: Vec<String> =
-        error.chain().map(|cause| human::localised(&cause.to_string(), tongue).to_owned()).collect();
+    let mut causes: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let cause = human::localised(&cause.to_string(), tongue).to_owned();
+        // Many an error says its cause itself.
+        if causes.last().is_none_or(|said| !said.ends_with(&cause)) {
+            causes.push(cause);
+        }
+    }
     eprintln!("{}", causes.join(": "));
 }

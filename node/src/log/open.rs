@@ -68,7 +68,7 @@ pub struct Fault {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The operating system failed.
-    #[error("the log in {path} cannot be opened")]
+    #[error("the log in {path} cannot be opened: {source}")]
     Io {
         /// The folder.
         path: String,

@@ -235,8 +235,7 @@ async fn run(
         Ok(recorded) => recorded,
         Err(error) => {
             let said = format!("{error:#}");
-            let told = said.contains("os error") || said.contains("cannot be opened");
-            ensure!(said.contains("ended (exit status: 1)") && told, "{said}");
+            ensure!(said.contains("ended (exit status: 1)") && said.contains("os error"), "{said}");
             other.kill().await?;
             return Ok(false);
         }
