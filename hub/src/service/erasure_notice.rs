@@ -1,21 +1,16 @@
 //! What receivers of bundles are told of an erasure, and the list that is kept beside backups.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lienthong_node::backup::Recipient;
 use lienthong_node::control::Answer;
 use lienthong_node::erasing::Kept;
-use lienthong_node::sealed::SealedWriter;
 use lienthong_proto::disclosure::ErasureNotice;
 use lienthong_proto::erasure::event;
-use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::merkle::inclusion_proof;
 use lienthong_proto::value::Value;
 use serde_json::json;
@@ -47,32 +42,6 @@ impl Hub {
         let place =
             self.hand_notice(&text, out, &granted.terms.agency, (event::NOTICE, fields, actor)).await?;
         Ok(Answer::done(json!({ "file": out, "order": number, "grant": grant, "ledger_index": place })))
-    }
-
-    /// Writes a notice to `out`, sealed to its agency; the event that says so is in the ledger before its first byte is there.
-    pub(super) async fn hand_notice(
-        &self,
-        text: &str,
-        out: &Path,
-        agency: &UnitCode,
-        (kind, fields, actor): (&str, BTreeMap<String, Value>, &str),
-    ) -> Result<Sequence, Answer> {
-        let known = self.committer.books().read().sharing.agencies.get(agency).cloned();
-        let key = known.and_then(|agency| agency.key);
-        let to: Recipient = key
-            .ok_or_else(|| refused("AGENCY_KEY", "cơ quan chưa có khóa", "the agency has no key"))?
-            .parse()
-            .map_err(|error| Answer::refused("AGENCY_KEY", error))?;
-        let sealed = SealedWriter::new(Vec::new(), to).map_err(Answer::failed)?;
-        let sealed = (|mut sealed: SealedWriter<Vec<u8>>| {
-            sealed.write_all(text.as_bytes())?;
-            sealed.finish()
-        })(sealed)
-        .map_err(Answer::failed)?;
-        let mut file = new_file(out)?;
-        let place = self.event(kind, actor, fields).await.map_err(Answer::failed)?;
-        file.write_all(&sealed).and_then(|()| file.sync_all()).map_err(Answer::failed)?;
-        Ok(place)
     }
 
     fn notice_of(&self, known: &ErasureOrder, granted: &Grant) -> Result<ErasureNotice, Answer> {
@@ -181,12 +150,4 @@ impl Hub {
         lienthong_node::identity::write_private(out, &bytes).map_err(Answer::failed)?;
         Ok(Answer::done(json!({ "file": out, "erasures": count, "ledger_size": head.size })))
     }
-}
-
-fn new_file(out: &Path) -> Result<std::fs::File, Answer> {
-    if !out.is_absolute() {
-        return Err(Answer::failed("cần đường dẫn đầy đủ · an absolute path is needed"));
-    }
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(out);
-    opened.map_err(|error| Answer::failed(format!("{}: {error}", out.display())))
 }

@@ -12,6 +12,7 @@ mod erasure_notice;
 mod evidence;
 mod handover;
 mod lineage;
+mod notice;
 mod people;
 mod quality;
 mod receipt_key;

@@ -4,16 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lienthong_node::dataset::{EntryAt, Payload};
-use lienthong_proto::batch;
 use lienthong_proto::change::{Change, path};
 use lienthong_proto::disclosure::{Became, ChangedRecord, Share};
-use lienthong_proto::entry::{Entry, EntryKind};
+use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Dot, RecordId, Sequence};
 use lienthong_proto::value::Value;
 
 use super::SharingError;
-use super::map::{each, entry_of, released};
+use super::map::{Came, each, each_change, entry_of};
 use super::scope::pseudonym;
 use crate::app::Hub;
 use crate::ledger::{CARRIED, Grant};
@@ -77,25 +76,9 @@ struct Late {
 impl Late {
     fn of(hub: &Hub, range: (u64, u64), grant: &Grant) -> Result<Self, SharingError> {
         let mut late = Self::default();
-        each(&hub.reader, range, &mut |place, entry, frame| {
-            match entry.header.kind {
-                EntryKind::Change => late.touch(entry, grant),
-                EntryKind::Acceptance => {
-                    if let Payload::Accepted { packed, .. } =
-                        Payload::parse(&hub.reader.frame(frame)?.payload)?
-                    {
-                        let plain = batch::unpack(packed)?;
-                        for bytes in batch::entries(&plain)? {
-                            late.touch(&Entry::decode(bytes)?, grant);
-                        }
-                    }
-                }
-                EntryKind::Event => {
-                    let event = Event::of(entry).ok().filter(|event| event.kind == "release");
-                    late.released.extend(event.as_ref().and_then(released).map(|dot| (dot, place)));
-                }
-            }
-            Ok(())
+        each_change(&hub.reader, range, &mut |place, came| match came {
+            Came::Change(entry) => late.touch(entry, grant),
+            Came::Released(dot) => drop(late.released.insert(dot, place)),
         })?;
         for dot in late.released.keys().copied().collect::<Vec<_>>() {
             if let Some(bytes) = entry_of(hub, dot)? {
@@ -106,9 +89,6 @@ impl Late {
     }
 
     fn touch(&mut self, entry: &Entry<'_>, grant: &Grant) {
-        if entry.header.kind != EntryKind::Change {
-            return;
-        }
         let Ok(change) = Change::of(entry) else { return };
         let shares = grant.terms.shares.iter().enumerate();
         for (number, _) in shares.filter(|(_, share)| share.record_type == change.record_type) {

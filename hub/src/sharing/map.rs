@@ -108,7 +108,7 @@ impl Map {
 }
 
 /// The change a release speaks of.
-pub(super) fn released(event: &Event) -> Option<Dot> {
+fn released(event: &Event) -> Option<Dot> {
     let Some(Value::Integer(sequence)) = event.fields.get("sequence") else { return None };
     Some(Dot { replica: replica(event)?, sequence: Sequence(u64::try_from(*sequence).ok()?) })
 }
@@ -142,6 +142,45 @@ pub(super) fn each(
         }
     }
     Ok(())
+}
+
+/// What an entry of the ledger brought.
+pub(super) enum Came<'a> {
+    /// A change: the province's own, or one of a batch.
+    Change(&'a Entry<'a>),
+    /// A change's release from quarantine.
+    Released(Dot),
+}
+
+/// Visits the changes that came by the ledger's entries from one place to before another, each with the entry's place.
+pub(super) fn each_change(
+    reader: &LogReader,
+    range: (u64, u64),
+    visit: &mut dyn FnMut(u64, Came<'_>),
+) -> Result<(), SharingError> {
+    each(reader, range, &mut |place, entry, frame| {
+        match entry.header.kind {
+            EntryKind::Change => visit(place, Came::Change(entry)),
+            EntryKind::Acceptance => {
+                if let Payload::Accepted { packed, .. } = Payload::parse(&reader.frame(frame)?.payload)? {
+                    let plain = batch::unpack(packed)?;
+                    for bytes in batch::entries(&plain)? {
+                        let entry = Entry::decode(bytes)?;
+                        if entry.header.kind == EntryKind::Change {
+                            visit(place, Came::Change(&entry));
+                        }
+                    }
+                }
+            }
+            EntryKind::Event => {
+                let event = Event::of(entry).ok().filter(|event| event.kind == "release");
+                if let Some(dot) = event.as_ref().and_then(released) {
+                    visit(place, Came::Released(dot));
+                }
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The bytes of a change that a batch of its replica brought, wherever it stands.

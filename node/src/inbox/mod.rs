@@ -80,7 +80,7 @@ impl Inbox {
 /// The operating system's, if the data folder or the thread refuses; a share that is away is waited for.
 pub(crate) fn start(node: &Arc<Node>, folder: &Path) -> std::io::Result<Inbox> {
     let desk = Desk::open(folder, &node.data)?;
-    if let Err(error) = std::fs::create_dir_all(folder) {
+    if let Err(error) = make(folder) {
         tracing::warn!(%error, "the inbox is not there; it is waited for");
     }
     let status = InboxStatus { folder: folder.to_owned(), ..InboxStatus::default() };

@@ -6,19 +6,16 @@ use std::io::{BufWriter, Seek as _, Write as _};
 use std::sync::Arc;
 
 use lienthong_node::control::Tell;
-use lienthong_node::dataset::Payload;
 use lienthong_node::quality::ToldCursor;
-use lienthong_proto::batch;
 use lienthong_proto::change::Change;
 use lienthong_proto::disclosure::{DeliveryReceipt, Hash, LeftWhy, Since};
 use lienthong_proto::entry::{Entry, EntryKind};
-use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, UnitCode};
 
 use super::super::SharingError;
 use super::super::bundle::{Writing, at};
-use super::super::map::{each, entry_of, released};
+use super::super::map::{Came, each_change, entry_of};
 use super::super::scope::Scope;
 use super::super::sink::Sink;
 use super::given::Given;
@@ -178,25 +175,9 @@ impl Course {
         }
         if from > 0 || !all {
             let mut dots = BTreeSet::new();
-            each(&hub.reader, (from, head), &mut |place, entry, frame| {
-                match entry.header.kind {
-                    EntryKind::Change => self.touch(entry, place),
-                    EntryKind::Acceptance => {
-                        if let Payload::Accepted { packed, .. } =
-                            Payload::parse(&hub.reader.frame(frame)?.payload)?
-                        {
-                            let plain = batch::unpack(packed)?;
-                            for bytes in batch::entries(&plain)? {
-                                self.touch(&Entry::decode(bytes)?, place);
-                            }
-                        }
-                    }
-                    EntryKind::Event => {
-                        let event = Event::of(entry).ok().filter(|event| event.kind == "release");
-                        dots.extend(event.as_ref().and_then(released).map(|dot| (dot, place)));
-                    }
-                }
-                Ok(())
+            each_change(&hub.reader, (from, head), &mut |place, came| match came {
+                Came::Change(entry) => self.touch(entry, place),
+                Came::Released(dot) => drop(dots.insert((dot, place))),
             })?;
             for (dot, place) in dots {
                 self.touch_released(dot, place)?;
