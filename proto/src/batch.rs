@@ -1,10 +1,17 @@
 //! Batches: consecutive entries of one replica, compressed once, where they are made.
 
+use std::cell::RefCell;
+
 use crate::bytes::Malformed;
 use crate::limits;
 
 /// The zstd level of batches: past it a record costs more time than bytes.
 const LEVEL: i32 = 3;
+
+thread_local! {
+    /// Making one costs more than unpacking a batch of one record.
+    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Why a batch cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +50,20 @@ pub fn pack_plain(plain: &[u8]) -> Result<Vec<u8>, BatchError> {
 /// # Errors
 /// [`BatchError::Compression`] for a bomb, a window beyond 1 MiB, or bytes that are not zstd.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, BatchError> {
-    let mut inner = zstd::bulk::Decompressor::new().map_err(BatchError::Compression)?;
-    inner.window_log_max(limits::ZSTD_WINDOW_LOG_MAX).map_err(BatchError::Compression)?;
     let declared = zstd::bulk::Decompressor::upper_bound(packed).unwrap_or(limits::BATCH_BYTES_MAX);
     let capacity = declared.min(limits::BATCH_BYTES_MAX);
-    inner.decompress(packed, capacity).map_err(BatchError::Compression)
+    let unpacked = UNPACKER.with_borrow_mut(|kept| {
+        let inner = match kept {
+            Some(inner) => inner,
+            None => {
+                let mut inner = zstd::bulk::Decompressor::new()?;
+                inner.window_log_max(limits::ZSTD_WINDOW_LOG_MAX)?;
+                kept.insert(inner)
+            }
+        };
+        inner.decompress(packed, capacity)
+    });
+    unpacked.map_err(BatchError::Compression)
 }
 
 /// The entries of a batch's plain bytes, in order.
@@ -92,6 +108,7 @@ mod tests {
     fn a_cut_batch_is_refused() {
         let packed = pack([&b"some entry"[..]]).unwrap();
         assert!(unpack(&packed[..packed.len() - 1]).is_err());
+        assert!(unpack(&packed).is_ok(), "and the next is as before");
         assert!(entries(&[0, 0, 0, 9, 1]).is_err());
     }
 }

@@ -1,15 +1,21 @@
 //! What others read: checkpoints, keys, cosignatures and tiles of the ledger, by a C2SP implementation that is not ours
-//! (`signed_note`, `tlog_tiles`, and the Ed25519 of `ed25519-dalek`), over HTTP as anybody would.
+//! (`signed_note`, `tlog_tiles`, and the Ed25519 of `ed25519-dalek`), over HTTP as anybody would; and cosignatures by
+//! another that knows them itself (`sigsum`).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
 use lienthong_hub::app::Hub;
+use lienthong_proto::checkpoint::Checkpoint as OurCheckpoint;
+use lienthong_proto::cosignature::cosign;
 use lienthong_proto::entry::Entry;
-use lienthong_proto::note::{Algorithm, Verifier as Key};
+use lienthong_proto::hash::{Signer as _, SigningKey, sha256};
+use lienthong_proto::merkle;
+use lienthong_proto::note::{Algorithm, Signature, Verifier as Key};
 use lienthong_tests::{Province, acknowledged, brisk, make_node, member};
 use signed_note::{Note, StandardVerifier, Verifier, VerifierList, key_id};
 use tlog_tiles::{
@@ -207,4 +213,99 @@ async fn p6_somebody_elses_programs_read_checkpoints_cosignatures_and_tiles() {
         }
     });
     hub.close().await;
+}
+
+/// What a log of Sigsum's hands out for a leaf, as text: its checkpoint signed, its cosignatures and its proof made by our
+/// code alone.
+struct Sigsum {
+    submitter: SigningKey,
+    log: SigningKey,
+    witnesses: Vec<SigningKey>,
+}
+
+impl Sigsum {
+    const MESSAGE: [u8; 32] = [7; 32];
+    const TIME: u64 = 1_800_000_000;
+
+    fn new() -> Self {
+        let key = |seed| SigningKey::from_seed(&[seed; 32]).unwrap();
+        Self { submitter: key(1), log: key(2), witnesses: vec![key(3), key(4), key(5)] }
+    }
+
+    /// The third of five leaves, under a checkpoint with the cosignatures of these witnesses.
+    fn proof(&self, cosigners: &[usize]) -> String {
+        let of = |key: &SigningKey| hex::encode(sha256(&[&key.public_key()]));
+        let checksum = sha256(&[&Self::MESSAGE]);
+        let signed = self.submitter.sign(&[b"sigsum.org/v1/tree-leaf\0".as_slice(), &checksum].concat());
+        let leaf = merkle::leaf_hash_of(&[&checksum, &signed, &sha256(&[&self.submitter.public_key()])]);
+        let leaves = [[0; 32], [1; 32], leaf, [3; 32], [4; 32]];
+        let checkpoint = OurCheckpoint {
+            origin: format!("sigsum.org/v1/tree/{}", of(&self.log)),
+            size: leaves.len() as u64,
+            root: merkle::root_at(leaves.as_slice(), 5).unwrap(),
+        };
+        let ours = checkpoint.sign(&self.log).unwrap();
+        let mut text = format!(
+            "version=2\nlog={}\nleaf={} {}\n\nsize={}\nroot_hash={}\nsignature={}\n",
+            of(&self.log),
+            of(&self.submitter),
+            hex::encode(signed),
+            checkpoint.size,
+            hex::encode(checkpoint.root),
+            hex::encode(&ours.note().signatures()[0].bytes),
+        );
+        for cosigner in cosigners {
+            let witness = &self.witnesses[*cosigner];
+            let line = cosign(&checkpoint, Self::TIME, "11953", witness).unwrap();
+            let dated = Signature::parse(&line).unwrap().bytes;
+            let (time, signature) = dated.split_first_chunk().unwrap();
+            let (time, signature) = (u64::from_be_bytes(*time), hex::encode(signature));
+            writeln!(text, "cosignature={} {time} {signature}", of(witness)).unwrap();
+        }
+        text.push_str("\nleaf_index=2\n");
+        for node in merkle::inclusion_proof(leaves.as_slice(), 2, 5).unwrap() {
+            writeln!(text, "node_hash={}", hex::encode(node)).unwrap();
+        }
+        text
+    }
+
+    /// What their program says of it, where two of the three witnesses must have seen it.
+    fn judged(&self, proof: &str) -> Result<(), String> {
+        let mut policy = format!("log {}\n", hex::encode(self.log.public_key()));
+        for (name, key) in ["a", "b", "c"].iter().zip(&self.witnesses) {
+            writeln!(policy, "witness {name} {}", hex::encode(key.public_key())).unwrap();
+        }
+        policy.push_str("group two 2 a b c\nquorum two\n");
+        let policy = sigsum::Policy::parse(&policy).unwrap();
+        let proof = sigsum::SigsumSignature::from_ascii(proof).map_err(|error| error.to_string())?;
+        let signer = sigsum::PublicKey::from(self.submitter.public_key());
+        sigsum::verify(&Self::MESSAGE.into(), &proof, &[signer], &policy).map_err(|error| error.to_string())
+    }
+}
+
+/// Goal: cosignatures are read and counted by a verifier that is not ours (Sigsum's, which knows logs of Sigsum's only),
+/// with the checkpoint and the proof under them; with too few, of another time, or of another checkpoint it refuses.
+#[test]
+fn p6_somebody_elses_verifier_counts_our_cosignatures() {
+    let log = Sigsum::new();
+    let proof = log.proof(&[0, 2]);
+    assert_eq!(log.judged(&proof), Ok(()));
+    assert_eq!(log.judged(&log.proof(&[0, 1, 2])), Ok(()));
+    for few in [&[][..], &[1], &[1, 1]] {
+        assert!(log.judged(&log.proof(few)).unwrap_err().contains("not enough"), "{few:?}");
+    }
+    let later = proof.replace(&format!(" {} ", Sigsum::TIME), &format!(" {} ", Sigsum::TIME + 1));
+    assert!(log.judged(&later).unwrap_err().contains("bad witness cosignature"));
+    let stranger = Sigsum { log: SigningKey::from_seed(&[9; 32]).unwrap(), ..Sigsum::new() };
+    let cosignatures = |proof: &str| -> Vec<String> {
+        proof.lines().filter(|line| line.starts_with("cosignature=")).map(str::to_owned).collect()
+    };
+    let mut foreign = proof.clone();
+    for (ours, theirs) in cosignatures(&proof).iter().zip(cosignatures(&stranger.proof(&[0, 2]))) {
+        foreign = foreign.replace(ours, &theirs);
+    }
+    assert!(log.judged(&foreign).unwrap_err().contains("bad witness cosignature"));
+    assert!(log.judged(&proof.replace("size=5", "size=6")).unwrap_err().contains("bad log signature"));
+    let moved = proof.replace("leaf_index=2", "leaf_index=3");
+    assert!(log.judged(&moved).unwrap_err().contains("bad inclusion proof"));
 }

@@ -82,9 +82,9 @@ metrics! {
     /// Rows of units' imports.
     IMPORT_ROWS = counter("lienthong_import_rows_total", "rows", &["outcome"],
         "Rows of the units' and the province's imports since the start: created, updated, unchanged, duplicates, rejected.");
-    /// Why rows were rejected.
-    IMPORT_REJECTED = counter("lienthong_import_rejected_rows_total", "rows", &["reason"],
-        "Findings that rejected rows of those imports, by reason class.");
+    /// What was said of rows.
+    IMPORT_FINDINGS = counter("lienthong_import_findings_total", "findings", &["reason"],
+        "Findings of those imports, warnings too, by reason class.");
     /// Age of the last backup.
     BACKUP_AGE = gauge("lienthong_backup_age_seconds", "seconds", &[], "Since the last backup; missing if there was none.");
     /// A succession nobody has confirmed.

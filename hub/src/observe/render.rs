@@ -91,7 +91,7 @@ fn imports(hub: &Hub, text: &mut Exposition) {
     own.rows.iter().for_each(|(outcome, rows)| counts.note(outcome, *rows));
     own.reasons.iter().for_each(|(class, rows)| counts.reject(class, *rows));
     text.many(&names::IMPORT_ROWS, counted(counts.rows));
-    text.many(&names::IMPORT_REJECTED, counted(counts.reasons));
+    text.many(&names::IMPORT_FINDINGS, counted(counts.reasons));
 }
 
 fn safety(hub: &Hub, text: &mut Exposition) {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
+use lienthong_node::aside::in_place;
 use lienthong_proto::disclosure::{DeliveryReceipt, Hash, RECEIPT, Since};
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
@@ -262,7 +263,7 @@ impl Subscription {
     fn course(&self, grant: Grant, held: &BTreeMap<u64, Since>) -> Result<Course, End> {
         let since = held.get(&grant.number).copied().unwrap_or_default();
         let replica = self.watch.enrolled.replica;
-        let opened = tokio::task::block_in_place(|| Course::open(&self.watch.hub, grant, replica, since));
+        let opened = in_place(|| Course::open(&self.watch.hub, grant, replica, since));
         opened.map_err(|error| end(failed(&error)))
     }
 
@@ -292,7 +293,7 @@ impl Subscription {
         while left > 0 {
             self.watch.hub.entitled(&self.watch.enrolled, grant).map_err(end)?;
             let mut lines = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-            let read = tokio::task::block_in_place(|| ready.file.read_exact(&mut lines));
+            let read = in_place(|| ready.file.read_exact(&mut lines));
             read.map_err(|error| end(failed(&error)))?;
             left -= u64::try_from(lines.len()).unwrap_or(left);
             let piece = wire::DeliveryPiece { grant, lines: lines.into(), last: left == 0 };

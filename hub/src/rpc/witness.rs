@@ -20,6 +20,9 @@ const RENAMED_MILLIS: u64 = 24 * 3_600 * 1_000;
 /// What was witnessed is shown again within a session after so long.
 const SHOWN_MILLIS: u64 = 3_600 * 1_000;
 
+/// A node that says nothing of a round is asked for another after so long: what it said may be lost.
+const ANSWER_MILLIS: u64 = 600_000;
+
 /// What is known of a node as a witness.
 pub(super) struct Asking {
     replica: ReplicaId,
@@ -36,6 +39,8 @@ pub(super) struct Asking {
     brought: Option<UnixMillis>,
     /// When the round was closed that it was asked for, and from where that and the rolls were shown.
     asked: Option<(UnixMillis, u64, u64)>,
+    /// Since when it has not answered that.
+    waiting: Option<UnixMillis>,
 }
 
 impl Asking {
@@ -73,6 +78,7 @@ impl Asking {
             shown_at: hub.now(),
             brought: None,
             asked: None,
+            waiting: None,
         };
         Ok(Some((asking, introduced)))
     }
@@ -102,16 +108,20 @@ impl Asking {
         named.is_ok()
     }
 
-    /// What the node is asked to cosign: the open round, once from each place it is proven from.
+    /// What the node is asked to cosign: the open round, once from each place it is proven from, and nothing before it has
+    /// answered for the round before. Each shows all rolls that it has not judged, which would pile up on a slow line.
     pub(super) fn ask(&mut self, hub: &Hub) -> Option<wire::Round> {
+        let now = hub.now();
+        if self.waiting.is_some_and(|since| now.since(since) < ANSWER_MILLIS) {
+            return None;
+        }
         let round = hub.rounds.current()?;
         let asked = (round.at, self.seen, self.rolls_seen);
         if self.asked == Some(asked) {
             return None;
         }
         let seen = hub.consistency(self.seen, round.checkpoint.size)?;
-        self.asked = Some(asked);
-        let now = hub.now();
+        (self.asked, self.waiting) = (Some(asked), Some(now));
         let head = Head { size: round.checkpoint.size, root: round.checkpoint.root };
         let due = now.since(self.shown_at) >= SHOWN_MILLIS;
         let witnessed = due.then(|| hub.witnessed_for(head, self.witnessed_seen, self.policy_seen)).flatten();
@@ -123,8 +133,16 @@ impl Asking {
         Some(wire::Round { checkpoint: round.note.clone(), seen: Some(seen), witnessed, rolls, more_rolls })
     }
 
-    /// What the node says of a round; whether it is to be asked again, from where it stands.
+    /// What the node says of a round; whether it is to be asked again: from where it stands, or for the round that was
+    /// closed meanwhile.
     pub(super) fn hear(&mut self, hub: &Arc<Hub>, said: &wire::Cosigned) -> Result<bool, Status> {
+        self.waiting = None;
+        let again = self.heard(hub, said)?;
+        let asked = self.asked.map(|(at, ..)| at);
+        Ok(again || hub.rounds.current().is_some_and(|round| asked != Some(round.at)))
+    }
+
+    fn heard(&mut self, hub: &Arc<Hub>, said: &wire::Cosigned) -> Result<bool, Status> {
         if said.fault.is_empty() {
             hub.refusals.ended(self.replica);
         } else {

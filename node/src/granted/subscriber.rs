@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::{Spool, Views};
+use crate::aside::in_place;
 use crate::identity::{self, NodeIdentity};
 use crate::observe::Job;
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
@@ -129,12 +130,12 @@ impl Driver {
             self.job.progress();
             match granted.message {
                 Some(wire::granted::Message::Standing(said)) => {
-                    tokio::task::block_in_place(|| self.views.stands(said.grant, &said.state, &said.terms));
+                    in_place(|| self.views.stands(said.grant, &said.state, &said.terms));
                 }
                 Some(wire::granted::Message::Piece(piece)) => {
-                    coming = Some(tokio::task::block_in_place(|| self.write(coming.take(), &piece))?);
+                    coming = Some(in_place(|| self.write(coming.take(), &piece))?);
                     if let Some((grant, spool)) = coming.take_if(|_| piece.last) {
-                        say(tokio::task::block_in_place(|| self.take(grant, spool))?).await?;
+                        say(in_place(|| self.take(grant, spool))?).await?;
                     }
                 }
                 Some(wire::granted::Message::CaughtUp(_)) => {
@@ -146,7 +147,7 @@ impl Driver {
                     });
                 }
                 Some(wire::granted::Message::Erased(told)) => {
-                    let erased = tokio::task::block_in_place(|| self.views.erased(told.grant, &told.notice));
+                    let erased = in_place(|| self.views.erased(told.grant, &told.notice));
                     erased.map_err(|error| {
                         tracing::error!(%error, grant = told.grant, "what was erased cannot be removed here");
                         error.to_string()

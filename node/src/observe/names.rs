@@ -85,12 +85,12 @@ pub const IMPORT_ROWS: Metric = counter(
     &["outcome"],
     "Rows taken in by import and put: created, updated, unchanged, duplicates, rejected.",
 );
-/// Why rows were rejected.
-pub const IMPORT_REJECTED: Metric = counter(
-    "lienthong_node_import_rejected_rows_total",
-    "rows",
+/// What was said of rows.
+pub const IMPORT_FINDINGS: Metric = counter(
+    "lienthong_node_import_findings_total",
+    "findings",
     &["reason"],
-    "Findings that rejected rows of files, by reason class.",
+    "Findings of imports and puts, warnings too, by reason class.",
 );
 /// Files that lie in the watched folder.
 pub const INBOX_WAITING: Metric =
@@ -151,7 +151,7 @@ pub const ALL: &[Metric] = &[
     VIEW_BEHIND,
     QUALITY_BEHIND,
     IMPORT_ROWS,
-    IMPORT_REJECTED,
+    IMPORT_FINDINGS,
     INBOX_WAITING,
     INBOX_FAULT,
     BACKUP_AGE,

@@ -106,7 +106,7 @@ fn captured(node: &Node, text: &mut Exposition) {
     let rows = counts.rows.iter().map(|(outcome, rows)| ([(*outcome).to_owned()], Exposition::number(*rows)));
     text.many(&names::IMPORT_ROWS, rows);
     let reasons = counts.reasons.iter().map(|(class, rows)| ([class.clone()], Exposition::number(*rows)));
-    text.many(&names::IMPORT_REJECTED, reasons);
+    text.many(&names::IMPORT_FINDINGS, reasons);
     let inbox = node.inbox_status();
     let waiting = inbox.as_ref().map(|inbox| Exposition::number(inbox.waiting as u64));
     text.one(&names::INBOX_WAITING, waiting);

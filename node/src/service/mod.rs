@@ -289,6 +289,12 @@ impl Node {
     }
 
     async fn tally(&self, actor: String) -> Answer {
+        if self.granted.is_some() {
+            return Answer::refused(
+                "AGENCY",
+                "máy của cơ quan không có bản ghi nào của mình để ký tổng · an agency's node has no records of its own to sign for",
+            );
+        }
         if self.is_regressed() {
             return Answer::refused(
                 "READ_ONLY",

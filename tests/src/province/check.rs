@@ -14,6 +14,7 @@ use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, ReplicaId, Sequence};
 use lienthong_proto::merkle::{Frontier, root_at};
 
+use super::agency::Deliveries;
 use super::node::{NodePlace, Running};
 use super::place::note;
 use super::world::World;
@@ -24,6 +25,7 @@ use crate::simulation::marks;
 struct Told {
     frontiers: BTreeMap<ReplicaId, Frontier>,
     dots: BTreeSet<Dot>,
+    deliveries: Deliveries,
 }
 
 impl Told {
@@ -59,7 +61,9 @@ impl Told {
         match entry.header.kind {
             EntryKind::Change => note("change", format_args!("{place} {}", hex::encode(entry.leaf_hash()))),
             EntryKind::Event => {
-                let Event { kind, at, actor, fields } = Event::of(entry)?;
+                let said = Event::of(entry)?;
+                self.deliveries.hear(hub, place, &said)?;
+                let Event { kind, at, actor, fields } = said;
                 let mut said = String::new();
                 for (name, value) in &fields {
                     let _ = write!(said, " {name}={value:?}");
@@ -123,6 +127,9 @@ impl World {
             let (here, there) = (marks(running.dataset(), &node.unit)?, marks(&hub.dataset, &node.unit)?);
             ensure!(here == there, "node {who} has {} records, the hub {}", here.len(), there.len());
         }
+        let granted = self.nodes.iter().find_map(|node| node.running()?.granted);
+        let (views, _) = granted.context("the agency does not run")?;
+        told.deliveries.check(&hub, &views)?;
         for node in self.lost() {
             let running = node.running().context("it does not run")?;
             let (size, root) = held(&told, &running);

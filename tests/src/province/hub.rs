@@ -20,6 +20,7 @@ use lienthong_proto::value::Value;
 use tokio::time::{Instant, sleep};
 use turmoil::net::TcpListener;
 
+use super::agency::grants;
 use super::node::{catalogue, journal_options};
 use super::place::{Door, PORT, clock, note};
 use crate::simulation::{Random, draft};
@@ -37,6 +38,8 @@ pub(super) struct HubPlace {
     pub(super) commit: Duration,
     /// The units that have nodes.
     pub(super) units: Vec<UnitCode>,
+    /// The agency's second grant is taken back then.
+    pub(super) revoked_at: UnixMillis,
     /// While it runs.
     pub(super) running: RefCell<Option<Arc<Hub>>>,
     /// What the province's people do next.
@@ -46,11 +49,14 @@ pub(super) struct HubPlace {
 }
 
 impl HubPlace {
-    /// A token for a unit, as somebody at the province gives it by phone; none while the hub is down.
-    pub(super) fn token(&self, unit: &UnitCode) -> anyhow::Result<Option<Token>> {
+    /// A token for a unit or an agency, as somebody at the province gives it by phone; none while the hub is down, or does
+    /// not know the agency.
+    pub(super) fn token(&self, unit: &UnitCode, role: Role) -> anyhow::Result<Option<Token>> {
         let Some(hub) = self.running.borrow().clone() else { return Ok(None) };
-        let expires = UnixMillis(clock().0 + 3_600_000);
-        let (role, actor) = (Role::Commune, "minh".to_owned());
+        if role == Role::Auditor && !hub.committer.books().read().sharing.agencies.contains_key(unit) {
+            return Ok(None);
+        }
+        let (expires, actor) = (UnixMillis(clock().0 + 3_600_000), "minh".to_owned());
         Ok(Some(hub.tokens.create(&hub.secrets, unit.clone(), role, expires, actor)?))
     }
 }
@@ -65,6 +71,7 @@ pub(super) async fn host(place: Rc<HubPlace>) -> turmoil::Result {
     let door = Door(TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?);
     hub.serve(door, AcceptLimits::default()).await?;
     tokio::task::spawn_local(people(Rc::clone(&place), Arc::clone(&hub)));
+    tokio::task::spawn_local(grants(Arc::clone(&hub), place.revoked_at));
     tokio::spawn(rounds(Arc::clone(&hub)));
     write(&place, &hub, writer).await
 }

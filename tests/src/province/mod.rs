@@ -14,6 +14,10 @@
 //! ledger is read by nothing but the formats: no gap, nothing twice, the roots those that were accepted and signed; each
 //! node that is reached has everything it acknowledged at the hub, and the records of its unit as the hub has them.
 //!
+//! Among the nodes is an agency's, harmed like the others. The province grants it all members twice and takes one grant back.
+//! In the end its live view shows just what the other grant means, by another reading of the records; every delivery
+//! it shows stands in the ledger, none behind the end of its grant, and each receipt is of one and signed.
+//!
 //! Each run keeps a diary: dials, lines, acknowledgements, receipts, phases, cuts, heads, and every entry of the ledger,
 //! each with its time and place. Its hash is equal in every process that is [steady](is_steady), and so is that of every
 //! byte on the lines, encrypted as they are.
@@ -27,6 +31,7 @@
 //! | a node does not send again what a broken line lost | six of eight: never in step |
 //! | the hub leaves out a third of what it feeds a node | all: other records at the node than at the hub |
 
+mod agency;
 mod check;
 mod hub;
 mod node;

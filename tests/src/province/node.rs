@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lienthong_hub::pki::Role;
 use lienthong_node::dataset::Dataset;
 use lienthong_node::erasing::Erasures;
 use lienthong_node::identity::{NodeIdentity, Way, enrol_through};
@@ -30,6 +31,7 @@ use parking_lot::RwLock;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::agency::{Granted, receive};
 use super::hub::{HubPlace, SECOND};
 use super::place::{Dialler, HUB, PORT, clock, note};
 use crate::simulation::{Random, draft};
@@ -55,6 +57,9 @@ fn settings() -> Settings {
     Settings { heartbeat_millis, silence_millis, retry_millis: (200, 5_000), ..Settings::default() }
 }
 
+/// Members' names that may be: without a digit.
+const NAMES: [&str; 4] = ["Trần Văn Minh", "Lê Văn Sơn", "Phạm Đức An", "Hoàng Quang Bình"];
+
 /// A write its user was told is durable.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Acknowledged {
@@ -70,8 +75,10 @@ pub(super) struct NodePlace {
     pub(super) who: usize,
     /// Its folder.
     pub(super) data: PathBuf,
-    /// Of which unit.
+    /// Of which unit, or agency.
     pub(super) unit: UnitCode,
+    /// A commune's, or the agency's.
+    pub(super) role: Role,
     /// A commit takes so long.
     pub(super) commit: Duration,
     /// Bytes its line lets through in a second, if that is narrow.
@@ -99,6 +106,8 @@ pub(super) struct Running {
     pub(super) sync: SyncHandle,
     /// What the hub gave in return.
     pub(super) evidence: Arc<Evidence>,
+    /// At the agency: what it is granted.
+    pub(super) granted: Option<Granted>,
     builder: BatchBuilder,
 }
 
@@ -137,7 +146,9 @@ pub(super) async fn host(place: Rc<NodePlace>, hub: Rc<HubPlace>) -> turmoil::Re
         return Err(format!("node {} lost what was acknowledged: {told:?} of {size}", place.who).into());
     }
     place.running.replace(Some(running.clone()));
-    tokio::task::spawn_local(people(Rc::clone(&place), running.log.clone()));
+    if place.role == Role::Commune {
+        tokio::task::spawn_local(people(Rc::clone(&place), running.log.clone()));
+    }
     let (mut settled, mut seen) = (Instant::now(), None);
     loop {
         sleep(place.commit).await;
@@ -169,7 +180,7 @@ pub(super) async fn host(place: Rc<NodePlace>, hub: Rc<HubPlace>) -> turmoil::Re
 /// Enrols; as often as it takes.
 async fn enrol(place: &NodePlace, hub: &HubPlace, way: &Way) -> turmoil::Result {
     while NodeIdentity::load(&place.data)?.is_none() {
-        if let Some(token) = hub.token(&place.unit)? {
+        if let Some(token) = hub.token(&place.unit, place.role)? {
             let address = format!("{HUB}:{PORT}");
             let enrolled = enrol_through(&place.data, (&address, way.clone()), &token).await;
             note("enrolled", format_args!("{} {}", place.who, enrolled.is_ok()));
@@ -179,7 +190,7 @@ async fn enrol(place: &NodePlace, hub: &HubPlace, way: &Way) -> turmoil::Result 
     Ok(())
 }
 
-fn job() -> Arc<Job> {
+pub(super) fn job() -> Arc<Job> {
     let spec = JobSpec { name: "simulated", rhythm_seconds: 60, beat: Beat::Always, vi: "", en: "" };
     Jobs::new(clock).register(spec)
 }
@@ -212,7 +223,8 @@ fn start(place: &NodePlace, way: Way) -> anyhow::Result<(Running, Writer)> {
     let witness = Witness::open(data, &identity, clock())?;
     witness.turn_to(&identity.ledger(), clock())?;
     let evidence = Arc::new(Evidence::open(data, identity.ledger_mark())?);
-    let who = place.who;
+    let (who, identity) = (place.who, Arc::new(identity));
+    let granted = (place.role == Role::Auditor).then(|| receive(data, &identity, settings().retry_millis));
     let client = SyncClient {
         builder: builder.clone(),
         evidence: Arc::clone(&evidence),
@@ -231,11 +243,12 @@ fn start(place: &NodePlace, way: Way) -> anyhow::Result<(Running, Writer)> {
         settings: settings(),
         clock,
         regress: Box::new(move || note("regressed", format_args!("{who}"))),
-        identity: Arc::new(identity),
+        identity,
     };
     let id = client.identity.replica();
     let (sync, _task) = run(client, CancellationToken::new());
-    Ok((Running { replica: id, log: replica, sync, evidence, builder }, writer))
+    let granted = granted.transpose()?;
+    Ok((Running { replica: id, log: replica, sync, evidence, granted, builder }, writer))
 }
 
 /// What an office does: states, corrects and withdraws members, now and then several at once.
@@ -267,7 +280,27 @@ fn drafts(place: &NodePlace) -> Vec<Draft> {
 /// Mostly one of the unit's own people; else one that others write of, too.
 fn person(who: usize, mut draft: Draft, random: &mut Random) -> Draft {
     if let (Some(Value::Text(number)), true) = (draft.values.get_mut("so_cccd"), random.chance(800)) {
-        number.replace_range(5..10, &format!("{:05}", who + 1));
+        number.replace_range(6..10, &format!("{:04}", who + 1));
+        // One of a unit's own is mostly whole, so that the rules let it out to the agency.
+        if random.chance(800) {
+            draft.values.remove("dien_thoai");
+            let name = random.pick(&NAMES).copied().unwrap_or_default();
+            draft.values.extend(whole(name).map(|(field, value)| (field.to_owned(), value)));
+        }
     }
     draft
+}
+
+/// What a member of this number must have.
+fn whole(name: &str) -> [(&'static str, Value); 7] {
+    let code = |code: &str| Value::Code(code.to_owned());
+    [
+        ("ho_ten", Value::Text(name.to_owned())),
+        ("ngay_sinh", Value::Date(7_500)),
+        ("gioi_tinh", code("NAM")),
+        ("ngay_vao_dang", Value::Date(17_000)),
+        ("chi_bo", Value::Text("Chi bộ 1".to_owned())),
+        ("dien_quan_ly", code("CHIBO")),
+        ("tinh_trang", code("CHINH_THUC")),
+    ]
 }

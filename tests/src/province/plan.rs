@@ -43,9 +43,9 @@ pub(super) type Blow = (Duration, Whom, Option<Harm>);
 /// A run.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Nodes.
+    /// Nodes of units; the agency's comes behind them.
     pub(super) nodes: usize,
-    /// Of those, the first so many are cut off after enrolment, and never come back.
+    /// Of those the first so many are cut off after enrolment, and never come back.
     pub(super) lost: usize,
     /// The least and the largest time a message is on its way.
     pub(super) latency: (Duration, Duration),
@@ -59,6 +59,8 @@ pub(super) struct Plan {
     pub(super) harm: Duration,
     /// Between two writes of a node, at most.
     pub(super) rest_millis: u64,
+    /// The agency's second grant is taken back so long after the start of everything.
+    pub(super) revoked: Duration,
     /// In order of time.
     pub(super) blows: Vec<Blow>,
 }
@@ -90,6 +92,7 @@ impl Plan {
             commit: millis(20 + random.below(60)),
             harm,
             rest_millis: if whole { 40_000 } else { 2_000 + random.below(6_000) },
+            revoked: millis(30_000 + random.below(60_000)),
             blows: Vec::new(),
         };
         for _ in 0..random.below(nodes as u64 * 2) {
@@ -110,9 +113,9 @@ impl Plan {
         millis(random.below(u64::try_from(self.harm.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// One node that may be harmed.
+    /// One node that may be harmed, the agency's among them.
     fn node(&self, random: &mut Random) -> usize {
-        self.lost + random.place(self.nodes - self.lost)
+        self.lost + random.place(self.nodes + 1 - self.lost)
     }
 
     fn blow(&mut self, random: &mut Random) {
@@ -127,7 +130,7 @@ impl Plan {
     /// Lines are stopped one by one, and come back in another order.
     fn swizzle(&mut self, random: &mut Random) {
         let harm = if random.chance(500) { Harm::Cut } else { Harm::Hold };
-        let mut nodes: Vec<usize> = (self.lost..self.nodes).filter(|_| random.chance(600)).collect();
+        let mut nodes: Vec<usize> = (self.lost..=self.nodes).filter(|_| random.chance(600)).collect();
         let mut at = self.time(random);
         for harm in [Some(harm), None] {
             shuffle(&mut nodes, random);

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
 use lienthong_hub::app::Hub;
-use lienthong_hub::pki::{InitOptions, init};
+use lienthong_hub::pki::{InitOptions, Role, init};
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::UnitCode;
+use lienthong_proto::time::UnixMillis;
 use turmoil::{Builder, Sim};
 
-use super::hub::{self, HubPlace};
+use super::agency;
+use super::hub::{self, HubPlace, SECOND};
 use super::node::{self, NodePlace, Running, catalogue};
-use super::place::{HUB, count, note, panics, set_elapsed};
+use super::place::{HUB, clock, count, note, panics, set_elapsed};
 use super::plan::{Harm, Plan, Whom};
 use crate::simulation::Random;
 
@@ -23,7 +25,7 @@ use crate::simulation::Random;
 const ENROLLED_MAX: Duration = Duration::from_secs(120);
 /// Within this everybody must be in step once all is well: a dead line is given up after a silence, a refused dial tried
 /// again after the longest wait, and the hub lets a session of a dead line go.
-const IN_STEP_MAX: Duration = Duration::from_secs(300);
+const IN_STEP_MAX: Duration = Duration::from_secs(180);
 /// So long without any news shows that nothing goes on for ever.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -74,6 +76,7 @@ impl World {
             commit: plan.commit,
             units: units.clone(),
             running: RefCell::default(),
+            revoked_at: UnixMillis(clock().0 + u64::try_from(plan.revoked.as_millis())?),
             random: RefCell::new(Random::of(random.number())),
             at_work: Cell::new(true),
         });
@@ -81,13 +84,16 @@ impl World {
         let place = Rc::clone(&hub);
         sim.host(HUB, move || hub::host(Rc::clone(&place)));
         let mut nodes = Vec::new();
-        for (who, unit) in units.into_iter().enumerate() {
+        let roles =
+            units.into_iter().map(|unit| (unit, Role::Commune)).chain([(agency::code()?, Role::Auditor)]);
+        for (who, (unit, role)) in roles.enumerate() {
             let data = folder.path().join(who.to_string());
             std::fs::create_dir_all(&data)?;
             let node = Rc::new(NodePlace {
                 who,
                 data,
                 unit,
+                role,
                 commit: plan.commit,
                 width: plan.widths.get(who).copied().flatten(),
                 rest_millis: plan.rest_millis,
@@ -100,7 +106,7 @@ impl World {
             sim.host(name(who), move || node::host(Rc::clone(&place), Rc::clone(&hub)));
             nodes.push(node);
         }
-        let harms = vec![None; plan.nodes];
+        let harms = vec![None; nodes.len()];
         Ok(Self { sim, plan, hub, nodes, harms, hub_down: false, _folder: folder })
     }
 
@@ -131,16 +137,20 @@ impl World {
         self.heal();
         let healed = self.sim.elapsed();
         let (mut since, mut seen) = (healed, None);
-        while self.sim.elapsed() < since + QUIET {
+        let (mut looked, mut granted_late) = (healed, true);
+        while self.sim.elapsed() < since + QUIET || granted_late {
             ensure!(
                 self.sim.elapsed() < healed + IN_STEP_MAX,
-                "not in step, or never quiet: {}",
-                self.late()
+                "not in step, or never quiet: {} {:?}",
+                self.late(),
+                self.granted_late()?
             );
             self.step()?;
             let now = self.news();
             if seen.as_ref() != Some(&now) || !self.is_in_step() {
                 (since, seen) = (self.sim.elapsed(), Some(now));
+            } else if self.sim.elapsed() >= looked + SECOND {
+                (looked, granted_late) = (self.sim.elapsed(), self.granted_late()?.is_some());
             }
         }
         Ok(since - healed)
@@ -192,6 +202,17 @@ impl World {
     /// Everybody who is reached has everything acknowledged.
     fn is_in_step(&self) -> bool {
         self.hub().is_some() && self.reachable().all(|node| node.is_in_step())
+    }
+
+    /// What the agency lacks of what it is granted.
+    fn granted_late(&self) -> anyhow::Result<Option<String>> {
+        let Some(hub) = self.hub() else { return Ok(Some("the hub is down".to_owned())) };
+        let running = self.nodes.iter().rev().find_map(|node| node.running());
+        let granted = running.and_then(|running| running.granted);
+        granted.map_or_else(
+            || Ok(Some("the agency is down".to_owned())),
+            |(views, _)| agency::late(&hub, &views),
+        )
     }
 
     /// What changes no more once everybody is in step: the ledger, logs, what was fed, and lines that are made anew.
@@ -246,7 +267,7 @@ impl World {
     fn heal(&mut self) {
         note("healed", format_args!(""));
         self.harm(Whom::Hub, None);
-        for node in self.plan.lost..self.plan.nodes {
+        for node in self.plan.lost..self.nodes.len() {
             self.harm_node(node, None);
         }
         self.hub.at_work.set(false);

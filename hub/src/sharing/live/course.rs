@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Seek as _, Write as _};
 use std::sync::Arc;
 
+use lienthong_node::aside::in_place;
 use lienthong_node::control::Tell;
 use lienthong_node::quality::ToldCursor;
 use lienthong_proto::change::Change;
@@ -92,12 +93,12 @@ impl Course {
         if hub.head().size > self.looked {
             hub.committer.flush().await;
         }
-        tokio::task::block_in_place(|| self.look())?;
+        in_place(|| self.look())?;
         if self.touched.is_empty() && !self.given.since.is_nothing() {
             return Ok(None);
         }
         // What the rules say of it is known before anything of it leaves.
-        let concerns = tokio::task::block_in_place(|| {
+        let concerns = in_place(|| {
             hub.quality.settle_until_now(&mut |_| ())?;
             self.touched_again()
         })?;
@@ -115,7 +116,7 @@ impl Course {
         let (grant, tell) = (self.grant.clone(), Arc::new(|_| ()) as Tell);
         let sink = Sink::new(BufWriter::new(file));
         let mut writing = Writing { hub: &hub, grant: &grant, cut, sink, tell: &tell };
-        let mut given = tokio::task::block_in_place(|| {
+        let mut given = in_place(|| {
             let mut plan = self.plan()?;
             if self.came_back(&plan)? {
                 // No line of a delivery says so: all is given anew.
@@ -141,9 +142,9 @@ impl Course {
         given.since = Since { cut, digest: Hash(bytes) };
         // Before it leaves: a replica that has it, and whose receipt is lost, goes on from it.
         let whose = (grant.number, self.replica);
-        tokio::task::block_in_place(|| given.keep(hub.dataset.view().as_ref(), whose, 1 - self.place))?;
+        in_place(|| given.keep(hub.dataset.view().as_ref(), whose, 1 - self.place))?;
         let access = hub.committer.deliver(delivery).await?;
-        let file = tokio::task::block_in_place(|| {
+        let file = in_place(|| {
             writing.access(access.0)?;
             let mut file = writing.sink.into_inner();
             file.flush().map_err(at(&hub.data))?;
