@@ -12,11 +12,11 @@ use serde_json::json;
 /// What a request comes to: done, or the rule that refuses it.
 async fn asked(node: &Arc<Node>, request: Request) -> String {
     let answer = Arc::clone(node).execute(request, Arc::new(|_| {})).await;
-    match (answer.body["rule"].as_str(), answer.body["error"].as_str()) {
-        (Some(rule), _) => rule.to_owned(),
-        (None, Some(error)) => error.to_owned(),
-        (None, None) => "done".to_owned(),
+    if answer.exit != 1 {
+        return "done".to_owned();
     }
+    let text = |name: &str| answer.body[name].as_str().map(str::to_owned);
+    text("rule").or_else(|| text("error")).unwrap_or_else(|| panic!("{:#}", answer.body))
 }
 
 /// The row of the table a request belongs to. No wildcard: what a node can be asked stands in it, or this does not compile.
