@@ -1,5 +1,6 @@
 //! An agency in the province: its host is a node's, with the product's live views behind it, and the province grants it what
 //! it may have.
+#![allow(clippy::indexing_slicing, reason = "a JSON document answers every index")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
