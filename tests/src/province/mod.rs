@@ -22,7 +22,8 @@
 //! each with its time and place. Its hash is equal in every process that is [steady](is_steady), and so is that of every
 //! byte on the lines, encrypted as they are.
 //!
-//! That it can fail was tried by breaking the product, one way after another, and running the eight seeds from 1000 on:
+//! That it can fail was tried by breaking the product, one way after another, and running the eight seeds from 1000 on (before the
+//! agency was among them, since when the same seeds are other runs):
 //!
 //! | broken | found by seeds |
 //! |---|---|
