@@ -21,7 +21,7 @@ use lienthong_node::sealed::SealedReader;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_node::verify::{Verified, VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::asking::{self, at_hub, at_node};
 use crate::{Province, acknowledged, brisk, catalogue, make_node};
@@ -163,6 +163,28 @@ impl Shared {
         asking::until(what, ask, wanted).await
     }
 
+    /// Its first member is withdrawn at the commune, while the province writes another telephone number: neither saw the other.
+    pub async fn withdrawn_unseen(self) -> Self {
+        let Self { province, node, identity, secret } = self;
+        let node = asking::away(node, &province.dir.path().join("here")).await;
+        let values = vec![json!({ "so_cccd": "033075000001", "ma_xa": HERE, "dien_thoai": "0987654321" })];
+        let (record_type, author) = ("dang_vien".to_owned(), who("minh"));
+        let put = RecordsRequest::Put { values, record_type, author, english: true };
+        let edited = at_hub(&province.hub, Request::Records(put)).await;
+        assert_eq!(edited["updated"], 1, "{edited:#}");
+        let withdrawn = at_node(&node, NodeRequest::Records(withdraw_first("nhập nhầm", "lan"))).await;
+        assert_eq!(withdrawn["changed"], true, "{withdrawn:#}");
+        node.start_sync(brisk());
+        acknowledged(&node).await.unwrap();
+        Self { province, node, identity, secret }
+    }
+
+    /// The province withdraws the first member, having seen everything.
+    pub async fn withdraw_at_the_province(&self) {
+        let withdrawn = at_hub(self.hub(), Request::Records(withdraw_first("đã đối chiếu", "minh"))).await;
+        assert_eq!(withdrawn["changed"], true, "{withdrawn:#}");
+    }
+
     /// A path in its folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.province.dir.path().join(name)
@@ -187,6 +209,11 @@ impl Shared {
     pub async fn verified(&self, bundle: &Path) -> Result<Verified, VerifyError> {
         verify(bundle, Some(&self.identity), &self.trust().await, &catalogue().unwrap())
     }
+}
+
+fn withdraw_first(reason: &str, author: &str) -> RecordsRequest {
+    let (record_type, id) = ("dang_vien".to_owned(), "033075000001".to_owned());
+    RecordsRequest::Withdraw { record_type, id, unit: None, reason: who(reason), author: who(author) }
 }
 
 /// A share of members, by name, chi bộ and unit.

@@ -511,3 +511,29 @@ async fn a_second_verifier_is_of_the_same_opinion() {
         assert!(answer["valid"] == false && answer["object"].is_string(), "seed {seed}: {path:?}: {answer}");
     }
 }
+
+/// Goal: of a withdrawal that did not see a value the agency is not shown both verifiers say what the province says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_that_contests_what_is_not_shown_is_so_at_both_verifiers() {
+    let shared = Shared::set().await;
+    let number = shared.granted(MEMBERS).await;
+    let shared = shared.withdrawn_unseen().await;
+    let bundle = shared.bundle(number, "bundle").await;
+    let verified = shared.verified(&bundle).await.unwrap();
+    let ours = &verified.records["dang_vien"];
+    let open: Vec<&Json> =
+        ours.iter().filter(|record| record["conflicts"] != serde_json::json!([])).collect();
+    assert_eq!((ours.len(), open.len()), (2, 1), "{ours:#?}");
+    assert_eq!(
+        (&open[0]["conflicts"][0]["field"], &open[0]["withdrawn"]),
+        (&"_withdrawn".into(), &Json::Null)
+    );
+    let policy = shared.path("policy");
+    std::fs::write(&policy, shared.trust().await.to_text()).unwrap();
+    let key = shared.path("co-quan.key");
+    std::fs::write(&key, shared.secret.as_bytes()).unwrap();
+    let Some(answers) = second_opinion(&[bundle], &policy, Some(&key)) else { return };
+    let theirs = &answers[0]["standing"]["dang_vien"];
+    let one = serde_json::json!({ "withdrawn": false, "contested": true });
+    assert_eq!(theirs, &serde_json::json!({ (open[0]["id"].as_str().unwrap()): one }));
+}

@@ -119,6 +119,42 @@ async fn what_changes_at_a_commune_comes_to_the_agency() {
     agency.close().await;
 }
 
+/// Goal: a withdrawal that did not see a value the agency is not shown is to be decided at the agency as at the province; once
+/// that is decided, both have it as decided.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_may_contest_what_is_not_shown() {
+    let shared = Shared::set().await;
+    shared.granted(MEMBERS).await;
+    let agency = shared.agency("agency").await;
+    shared.shows(&agency, "both members", |items| items.len() == 2).await;
+    let shared = shared.withdrawn_unseen().await;
+    let first = |items: &[Json]| {
+        items.iter().find(|item| item["fields"]["chi_bo"] == "Chi bộ 1").cloned().unwrap_or_default()
+    };
+    let contested =
+        |item: &Json| item["conflicts"][0]["field"] == "_withdrawn" && item["withdrawn"].is_null();
+    let items = shared.shows(&agency, "the conflict", |items| contested(&first(items))).await;
+    let unseen = first(&items)["unseen"].clone();
+    assert_eq!((&unseen[0]["proposal"], unseen.as_array().unwrap().len()), (&false.into(), 1), "{unseen:#}");
+    let theirs = at_hub(shared.hub(), list()).await;
+    assert!(contested(&first(theirs["items"].as_array().unwrap())), "{theirs:#}");
+    let own = at_node(
+        &agency,
+        NodeRequest::Records(RecordsRequest::List {
+            record_type: "dang_vien".to_owned(),
+            listing: Listing::default(),
+        }),
+    );
+    assert_eq!(own.await["items"].as_array().unwrap().len(), 2, "what is not decided is listed");
+    shared.withdraw_at_the_province().await;
+    let items = shared.shows(&agency, "the decision", |items| {
+        let first = first(items);
+        first["withdrawn"]["reason"] == "đã đối chiếu" && first["unseen"].is_null()
+    });
+    assert_eq!(items.await.len(), 2);
+    agency.close().await;
+}
+
 fn list() -> Request {
     let listing = lienthong_node::records::Listing::default();
     Request::Records(RecordsRequest::List { record_type: "dang_vien".to_owned(), listing })

@@ -424,7 +424,7 @@ class Bundle:
         self.erased, self.claimed, self.receipt_keys = {}, [], []
         self.roll_at, self.roll_parts, self.roll_whole = None, 0, set()
         self.proposed = self.approved = self.log = self.access = None
-        self.logs, self.records, self.ledger_done, self.ended = {}, {}, False, False
+        self.logs, self.records, self.unseen, self.ledger_done, self.ended = {}, {}, {}, False, False
 
     def line(self, raw):
         thing = f"line {self.lines + 1} of the bundle"
@@ -488,16 +488,16 @@ class Bundle:
             need(not by, thing, "its receipt is of before its key")
             note(text, self.policy.witnesses.values())
 
-    def on_entry(self, entry, leaf, record=None, withheld=(), refers=(), erased=0):
+    def on_entry(self, entry, leaf, record=None, withheld=(), refers=(), erased=0, unseen=()):
         entry, log = Entry(unbase64(entry)), self.log
         thing = f"entry {entry.sequence} of {log['origin']}"
         need(entry.leaf == unbase64(leaf), thing, "its content does not match its commitments")
         need(entry.replica == log["replica"] and entry.sequence < log["size"], thing, "out of place")
         need(not log["leaves"] or log["leaves"][-1][0] < entry.sequence, thing, "out of order")
         if entry.kind == 1:
-            self.change(entry, thing, record, withheld, refers, erased)
+            self.change(entry, thing, record, withheld, refers, erased, unseen)
         else:
-            need(record is None and not withheld and not refers and not erased, thing, "no change of a record")
+            need(record is None and not (withheld or refers or erased or unseen), thing, "no change of a record")
             if entry.kind == 2:
                 need(not self.ledger_done, thing, "out of place")
                 self.acceptance(entry)
@@ -570,7 +570,7 @@ class Bundle:
         if fits and follows and len(self.receipt_keys) < 256:
             self.receipt_keys.append(key)
 
-    def change(self, entry, thing, record, withheld, refers, erased):
+    def change(self, entry, thing, record, withheld, refers, erased, unseen):
         kind, year, number = (whole_value(entry.fields[name]) for name in ("_type", "_year", "_n"))
         need(kind in self.shares, thing, "its type is not granted")
         share, log = self.shares[kind], self.log
@@ -578,7 +578,8 @@ class Bundle:
         need(number == wanted, thing, f"its number is {number}, not {wanted}: entries are missing")
         log["next"][kind] = wanted + 1
         if record is None:
-            need(set(entry.fields) <= BARE and not withheld and not refers and not erased, thing, "shows more than that it exists")
+            silent = not (withheld or refers or erased or unseen)
+            need(set(entry.fields) <= BARE and silent, thing, "shows more than that it exists")
             return
         self.claimed.append((entry.replica, entry.sequence, entry.bare, erased, thing))
         for path in entry.fields:
@@ -598,6 +599,7 @@ class Bundle:
                 need(verdict != 2, thing, "it is in quarantine")
                 proposal = verdict == 1
         known = self.records.setdefault((kind, record), {})
+        self.unseen[kind, record] = [(str(replica), int(sequence), bool(proposal)) for replica, sequence, proposal in unseen]
         for path, content in entry.fields.items():
             if path not in BARE and path != "_meta":
                 written, context = register(content)
@@ -660,19 +662,49 @@ class Bundle:
         self.ended = True
 
     def live(self):
-        """The live values of every field of every record: nothing is picked, nothing is left out."""
-        tables = {}
+        """The live values of every field of every record (nothing is picked, nothing is left out), and how each stands."""
+        tables, standing = {}, {}
         for (kind, record), registers in self.records.items():
-            fields = {}
-            for path, writes in registers.items():
-                seen = {}
-                for replica, sequence, proposal, _, context in writes:
-                    for other, until in context.items():
-                        if not proposal and not (other == replica and until >= sequence):
-                            seen[other] = max(seen.get(other, -1), until)
-                fields[path] = [w[3] for w in writes if w[1] > seen.get(w[0], -1)]
-            tables.setdefault(kind, {})[record] = fields
-        return tables
+            live = {path: live_writes(writes) for path, writes in registers.items()}
+            tables.setdefault(kind, {})[record] = {path: [w[3] for w in writes] for path, writes in live.items()}
+            stands = stands_by(live, self.unseen.get((kind, record), ()))
+            if stands is not None:
+                standing.setdefault(kind, {})[record] = stands
+        return tables, standing
+
+
+def live_writes(writes):
+    """Those of a register's writes (replica, sequence, proposal, value, context) that no other had seen."""
+    seen = {}
+    for replica, sequence, proposal, _, context in writes:
+        for other, until in context.items():
+            if not proposal and not (other == replica and until >= sequence):
+                seen[other] = max(seen.get(other, -1), until)
+    return [w for w in writes if w[1] > seen.get(w[0], -1)]
+
+
+def stands_by(live, unseen):
+    """Of a record somebody withdrew, whether that is so, and whether a person has to decide; else None."""
+    edits = {(w[0], w[1], w[2]) for path, writes in live.items() if path != "_withdrawn" for w in writes}
+    edits |= {(replica, sequence, proposal) for replica, sequence, proposal in unseen}
+    seen, stands = {False: None, True: None}, {False: False, True: False}
+    for replica, sequence, proposal, written, _ in live.get("_withdrawn", ()):
+        if written is None:
+            stands[proposal] = True
+            continue
+        # What was written with the withdrawal belongs to it; nobody has seen what they had yet to write.
+        known = {(replica, sequence)}
+        for line in written[1:]:
+            other, sequences = line.split(":")
+            known |= {(other, int(n)) for n in sequences.split(",") if other != replica or int(n) < sequence}
+        seen[proposal] = (seen[proposal] or set()) | known
+    known = seen[True] if seen[False] is None else seen[False]
+    if known is None:
+        return None
+    left = [edit for edit in edits if edit[:2] not in known]
+    held = stands[False] or any(not proposal for _, _, proposal in left)
+    firm = seen[False] is not None
+    return {"withdrawn": firm and not held, "contested": not firm or held or stands[True] or bool(left)}
 
 
 def erased_entries(data):
@@ -702,7 +734,8 @@ def check(path, policy, key):
     for raw in data[:-1].split(b"\n"):
         bundle.line(raw)
     need(bundle.ended, "the bundle", "it is cut off")
-    return {"valid": True, "size": bundle.size, "access": bundle.access, "records": bundle.live()}
+    records, standing = bundle.live()
+    return {"valid": True, "size": bundle.size, "access": bundle.access, "records": records, "standing": standing}
 
 
 def main():

@@ -6,11 +6,11 @@ use lienthong_node::dataset::{DatasetError, Record, RecordState};
 use lienthong_proto::bytes::{Malformed, Reader};
 use lienthong_proto::catalogue::RecordType;
 use lienthong_proto::change::{Change, Write, path};
-use lienthong_proto::disclosure::{Bytes, Hash, LeftWhy, SHOWN_OF_ALL, Share, Shown, Terms};
+use lienthong_proto::disclosure::{Bytes, Hash, LeftWhy, SHOWN_OF_ALL, Share, Shown, Terms, Unseen};
 use lienthong_proto::entry::{Entry, Part};
 use lienthong_proto::erasure::ErasedSet;
 use lienthong_proto::hash::hmac_sha256;
-use lienthong_proto::ids::{RecordId, ReplicaId};
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId};
 use lienthong_proto::value::Value;
 
 use super::SharingError;
@@ -141,6 +141,7 @@ impl<'a> Scope<'a> {
                 withheld: Vec::new(),
                 refers: Vec::new(),
                 erased: 0,
+                unseen: Vec::new(),
             }));
         };
         let opens = self.opener(share);
@@ -160,7 +161,20 @@ impl<'a> Scope<'a> {
             withheld: withheld.into_iter().map(str::to_owned).collect(),
             refers: self.referred(share, &change.writes),
             erased: u32::try_from(gone).unwrap_or(u32::MAX),
+            unseen: self.unseen(&change)?,
         }))
+    }
+
+    /// The live edits of a change's record that no withdrawal had seen: who is not shown their fields cannot tell.
+    fn unseen(&self, change: &Change) -> Result<Vec<Unseen>, SharingError> {
+        let Some(state) = self.hub.dataset.state(&change.record_type, change.record)? else {
+            return Ok(Vec::new());
+        };
+        let edit = |dot: Dot| {
+            let proposal = state.sources.get(&dot).is_some_and(|source| source.proposal);
+            (dot.replica, dot.sequence.0, proposal)
+        };
+        Ok(state.standing().unseen.into_iter().map(edit).collect())
     }
 
     /// What a share opens; items whose key it hides stay shut, whatever an older grant says.
@@ -230,7 +244,15 @@ pub(super) fn event_shown(entry: &Entry<'_>, keep: impl Fn(&str) -> bool) -> Sho
     let whole = entry.opened().all(|(path, _)| keep(path));
     let bytes = if whole { entry.redact(|_| true) } else { entry.redact(keep) };
     let leaf = Hash(entry.leaf_hash());
-    Shown { entry: Bytes(bytes), leaf, record: None, withheld: Vec::new(), refers: Vec::new(), erased: 0 }
+    Shown {
+        entry: Bytes(bytes),
+        leaf,
+        record: None,
+        withheld: Vec::new(),
+        refers: Vec::new(),
+        erased: 0,
+        unseen: Vec::new(),
+    }
 }
 
 fn text(content: &[u8]) -> Result<String, Malformed> {

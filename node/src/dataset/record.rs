@@ -188,6 +188,12 @@ impl Record {
         Self { record_type, id, owner, registers, sources, fields, standing, leads_to, authors }
     }
 
+    /// The same, standing otherwise than by what is known of it here.
+    #[must_use]
+    pub fn standing_as(self, standing: Standing) -> Self {
+        Self { standing, ..self }
+    }
+
     /// The live values of a register and the policy that picks among them.
     #[must_use]
     pub fn candidates(&self, path: &str) -> Option<(Policy, &[Candidate])> {

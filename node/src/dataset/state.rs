@@ -198,11 +198,17 @@ impl RecordState {
     /// How it stands: part of the shared dataset, withdrawn, or for a person to decide.
     #[must_use]
     pub fn standing(&self) -> Standing {
+        self.standing_beside(&[])
+    }
+
+    /// The same, with edits besides of which no value is known here.
+    #[must_use]
+    pub fn standing_beside(&self, hidden: &[Edit]) -> Standing {
         let Some(register) = self.registers.get(path::WITHDRAWN) else { return Standing::default() };
         let sources = register.siblings.iter().filter_map(|sibling| self.sources.get(&sibling.dot));
         let statements =
             sources.filter_map(|source| Some((source.states_withdrawal.as_ref()?, source.proposal)));
-        standing(statements, self.edits())
+        standing(statements, self.edits().chain(hidden.iter().copied()))
     }
 
     /// The record it leads to, if it is left out because the two are one: by a withdrawal of that very change. Who said

@@ -6,6 +6,7 @@ use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::Change;
 use lienthong_proto::disclosure::{Disclosed, LeftWhy, Told};
 use lienthong_proto::ids::{Dot, RecordId};
+use lienthong_proto::withdrawal::{Edit, Standing};
 use serde_json::{Value as Json, json};
 
 use crate::dataset::{EntryAt, Record, RecordState, Source};
@@ -20,6 +21,8 @@ struct Rederived {
     sources: BTreeMap<Dot, Json>,
     withheld: BTreeSet<String>,
     refers: BTreeMap<String, BTreeSet<RecordId>>,
+    /// What the hub last said of edits no withdrawal had seen: some of them may be of fields that are withheld.
+    unseen: Vec<Edit>,
     left: Option<LeftWhy>,
 }
 
@@ -41,10 +44,10 @@ impl Tables {
     }
 
     fn shown(&mut self, disclosed: Disclosed) {
-        let Disclosed { change, unit, effective, accepted, proposal, withheld, refers } = disclosed;
+        let Disclosed { change, unit, effective, accepted, proposal, withheld, refers, unseen } = disclosed;
         let key = (change.record_type.clone(), change.record);
         let record = self.0.entry(key).or_default();
-        record.left = None;
+        (record.left, record.unseen) = (None, unseen);
         // Nothing is read back from a log: the values stand beside.
         let place = EntryAt { frame: FramePosition { segment: 0, offset: 0 }, index: 0 };
         let source = Source { effective, ..Source::accepted(&change, &unit, accepted, proposal, place) };
@@ -97,7 +100,7 @@ impl Tables {
         let first = (record_type.to_owned(), after.unwrap_or(RecordId([0; 16])));
         let found = self.0.range(first..).take_while(|((found, _), _)| found == record_type);
         let found = found.filter(|((_, id), record)| record.left.is_none() && Some(*id) != after);
-        let shown = found.filter(|(_, record)| listing.all || !record.state.standing().withdrawn).take(limit);
+        let shown = found.filter(|(_, record)| listing.all || !record.standing().withdrawn).take(limit);
         shown.map(|((_, id), record)| (*id, record.to_json(catalogue, record_type, *id))).collect()
     }
 
@@ -116,19 +119,31 @@ impl Tables {
 }
 
 impl Rederived {
+    fn standing(&self) -> Standing {
+        self.state.standing_beside(&self.unseen)
+    }
+
     fn to_json(&self, catalogue: &Catalogue, record_type: &str, id: RecordId) -> Json {
         let live = self.changes.iter().filter(|(dot, _)| self.state.sources.contains_key(*dot));
         let changes = live.map(|(dot, change)| (*dot, change.clone())).collect();
-        let mut line = Record::of(catalogue, record_type, id, &self.state, changes).to_json();
+        let record = Record::of(catalogue, record_type, id, &self.state, changes);
+        let mut line = record.standing_as(self.standing()).to_json();
         if let Some(fields) = line.as_object_mut() {
             fields.remove("defects");
             fields.insert("sources".to_owned(), self.sources.values().cloned().collect());
             fields.insert("withheld".to_owned(), json!(self.withheld));
             fields.insert("refers".to_owned(), json!(self.refers));
+            if !self.unseen.is_empty() {
+                fields.insert("unseen".to_owned(), self.unseen.iter().map(edit_json).collect());
+            }
             if let Some(why) = self.left {
                 fields.insert("left".to_owned(), json!(why));
             }
         }
         line
     }
+}
+
+fn edit_json(edit: &Edit) -> Json {
+    json!({ "replica": edit.dot.replica, "sequence": edit.dot.sequence, "proposal": edit.proposal })
 }

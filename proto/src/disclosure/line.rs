@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Terms;
 use crate::hash::Digest;
-use crate::ids::RecordId;
+use crate::ids::{RecordId, ReplicaId};
 
 /// The form of bundle written and read here.
 pub const BUNDLE_VERSION: u32 = 1;
@@ -142,7 +142,13 @@ pub struct Shown {
     /// How many of its fields were erased by orders: each stands in an erasure that is shown.
     #[serde(default, skip_serializing_if = "is_none")]
     pub erased: u32,
+    /// Of a record somebody withdrew: the live edits no withdrawal had seen, whatever field they are of, as the hub says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
 }
+
+/// An edit: its replica, its sequence, and whether its writer did not own the record.
+pub type Unseen = (ReplicaId, u64, bool);
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_none(count: &u32) -> bool {
@@ -170,21 +176,24 @@ pub struct Again {
     /// As in [`Shown`].
     #[serde(default, skip_serializing_if = "is_none")]
     pub erased: u32,
+    /// As in [`Shown`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
 }
 
 impl Again {
     /// What is shown of an entry of `log`; nothing if that is no change with a record.
     #[must_use]
     pub fn of(log: &str, shown: Shown) -> Option<Self> {
-        let Shown { entry, leaf, record, withheld, refers, erased } = shown;
-        Some(Self { log: log.to_owned(), entry, leaf, record: record?, withheld, refers, erased })
+        let Shown { entry, leaf, record, withheld, refers, erased, unseen } = shown;
+        Some(Self { log: log.to_owned(), entry, leaf, record: record?, withheld, refers, erased, unseen })
     }
 
     /// Its log's name, and what is shown of it.
     #[must_use]
     pub fn into_shown(self) -> (String, Shown) {
-        let Self { log, entry, leaf, record, withheld, refers, erased } = self;
-        (log, Shown { entry, leaf, record: Some(record), withheld, refers, erased })
+        let Self { log, entry, leaf, record, withheld, refers, erased, unseen } = self;
+        (log, Shown { entry, leaf, record: Some(record), withheld, refers, erased, unseen })
     }
 }
 

@@ -15,7 +15,7 @@ pub use facts::event;
 pub use grant::{Condition, Day, GrantError, GrantFile, SHOWN_OF_ALL, Share, ShareFile, Terms};
 pub use line::{
     Access, Again, BUNDLE_VERSION, Bytes, End, Hash, Head, LINE_BYTES_MAX, Left, LeftWhy, Line, LogHead,
-    Proof, Shown, Since,
+    Proof, Shown, Since, Unseen,
 };
 pub use notice::{Became, CHANGES_FORM, ChangeNotice, ChangedRecord, ErasureNotice, NOTICE_FORM};
 pub use receipt::{BadSigner, DeliveryReceipt, RECEIPT, RECEIPT_FORM, ReceiptFile, ReceiptSigner};

@@ -8,6 +8,7 @@ use super::{Cosigned, Left, Terms};
 use crate::ids::{RecordId, ReplicaId, UnitCode};
 use crate::text::in_both;
 use crate::time::{Hlc, UnixMillis};
+use crate::withdrawal::Edit;
 
 /// What fails, and why; each as `vi · en`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,8 @@ pub struct Disclosed {
     pub withheld: Vec<String>,
     /// Fields that name another record, with its pseudonym, as the hub says.
     pub refers: Vec<(String, RecordId)>,
+    /// The record's live edits that no withdrawal had seen, as the hub says.
+    pub unseen: Vec<Edit>,
 }
 
 /// What a line of a bundle or delivery says of a record.

@@ -8,10 +8,11 @@ use crate::disclosure::line::Again;
 use crate::disclosure::{Disclosed, Refused, SHOWN_OF_ALL, Share, Shown, Terms, Told};
 use crate::entry::{Entry, EntryKind, Part};
 use crate::event::{Acceptance, Event};
-use crate::ids::{RecordId, UnitCode};
+use crate::ids::{Dot, RecordId, Sequence, UnitCode};
 use crate::time::Hlc;
 use crate::value::Value;
 use crate::verdict::Verdict;
+use crate::withdrawal::Edit;
 
 impl Verification<'_> {
     pub(super) fn entry(&mut self, shown: Shown) -> Checked<Option<Told>> {
@@ -46,6 +47,7 @@ impl Verification<'_> {
             _ if shown.record.is_some()
                 || !shown.withheld.is_empty()
                 || !shown.refers.is_empty()
+                || !shown.unseen.is_empty()
                 || shown.erased > 0 =>
             {
                 return Err(object.with("không phải thay đổi của bản ghi", "it is no change of a record"));
@@ -196,7 +198,8 @@ impl Verification<'_> {
             if live {
                 log.state.withheld.insert(entry.header.dot.sequence.0, shown.leaf.0);
             }
-            return if bare && shown.withheld.is_empty() && shown.refers.is_empty() && shown.erased == 0 {
+            let silent = shown.withheld.is_empty() && shown.refers.is_empty() && shown.unseen.is_empty();
+            return if bare && silent && shown.erased == 0 {
                 Ok(None)
             } else {
                 Err(object.with("cho thấy nhiều hơn số thứ tự", "it shows more than that it exists"))
@@ -268,7 +271,12 @@ impl Verification<'_> {
             writes,
         };
         let (withheld, refers) = (shown.withheld.clone(), shown.refers.clone());
-        Ok(Disclosed { change, unit, effective, accepted, proposal, withheld, refers })
+        let unseen = shown.unseen.iter().map(|&(replica, sequence, proposal)| Edit {
+            dot: Dot { replica, sequence: Sequence(sequence) },
+            proposal,
+        });
+        let unseen = unseen.collect();
+        Ok(Disclosed { change, unit, effective, accepted, proposal, withheld, refers, unseen })
     }
 }
 

@@ -265,7 +265,15 @@ impl World {
         };
         let withheld = record.map(|_| "kin".to_owned()).into_iter().collect();
         let record = record.map(|record| RecordId(record.0.map(|byte| byte ^ 0xff)));
-        Shown { entry: Bytes(bytes), leaf, record, withheld, refers: Vec::new(), erased: 0 }
+        Shown {
+            entry: Bytes(bytes),
+            leaf,
+            record,
+            withheld,
+            refers: Vec::new(),
+            erased: 0,
+            unseen: Vec::new(),
+        }
     }
 
     /// The next delivery under a grant: what `given` lacks.
