@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
 use lienthong_node::app::{Node, system_clock};
+use lienthong_node::dataset::Payload;
+use lienthong_proto::batch;
 use lienthong_proto::checkpoint::SignedCheckpoint;
+use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::entry::Entry;
-use lienthong_proto::ids::ReplicaId;
+use lienthong_proto::event::Event;
+use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::verify_inclusion;
 use lienthong_proto::roll::{BEFORE, RollLine, UPTO, line_of};
 use lienthong_proto::time::UnixMillis;
@@ -149,4 +153,54 @@ fn proves(node: &Node, kept: lienthong_node::sync::RefusalLine) {
     if RollLine::of(&entry, node.identity.unit()).is_ok() {
         assert!(kept.known.contains("cosignature"), "the receipt it contradicts");
     }
+}
+
+/// Of one roll: which it follows, its parts, and how many there are.
+type Called = (UnixMillis, Vec<Value>, Value);
+
+/// The rolls in the ledger, by the time they were called.
+fn called(hub: &Hub) -> BTreeMap<UnixMillis, Called> {
+    let mut rolls = BTreeMap::<UnixMillis, Called>::new();
+    let mut take = |bytes: &[u8]| {
+        let Ok(event) = Event::of(&Entry::decode(bytes).unwrap()) else { return };
+        let Some(Value::Timestamp(before)) = event.fields.get(BEFORE).filter(|_| event.kind == ROLL) else {
+            return;
+        };
+        let roll =
+            rolls.entry(event.at).or_insert_with(|| (*before, Vec::new(), event.fields["parts"].clone()));
+        roll.1.push(event.fields["part"].clone());
+    };
+    for frame in hub.reader.clone().scan(Sequence(0)) {
+        match Payload::parse(&frame.unwrap().1.payload).unwrap() {
+            Payload::Entry(entry) | Payload::Accepted { entry, .. } => take(entry),
+            Payload::Batch(packed) => {
+                let plain = batch::unpack(packed).unwrap();
+                batch::entries(&plain).unwrap().into_iter().for_each(&mut take);
+            }
+        }
+    }
+    rolls
+}
+
+/// Goal: rolls that are called at once follow each other, each whole: else the nodes would take the hub for one that hides a
+/// roll. Method: six bundles at the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_rolls_called_at_once_follow_each_other() {
+    let shared = Shared::on(Province::set().await.unwrap()).await;
+    let (hub, node) = (shared.hub(), &shared.node);
+    let grant = shared.granted(MEMBERS).await;
+    let hand = async |name: &str| drop(shared.bundle(grant, name).await);
+    tokio::join!(hand("1"), hand("2"), hand("3"), hand("4"), hand("5"), hand("6"));
+    let (rolls, mut before) = (called(hub), UnixMillis(0));
+    assert_eq!(rolls.len(), 6, "{rolls:?}");
+    for (at, (follows, parts, whole)) in rolls {
+        assert_eq!(follows, before, "the one of {}", at.rfc3339());
+        let numbers: Vec<Value> = (0..i64::try_from(parts.len()).unwrap()).map(Value::Integer).collect();
+        assert_eq!((&parts, &Value::Integer(i64::try_from(parts.len()).unwrap())), (&numbers, &whole));
+        assert!(parts.len() > 1, "not all units stand in one entry");
+        before = at;
+    }
+    hub.close_round().await.unwrap();
+    eventually("the node judged them all", || hub.rounds.cosigned() == (1, 0)).await;
+    assert!(alarm(node).is_none() && node.evidence.refusals().unwrap().is_empty());
 }

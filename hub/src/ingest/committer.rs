@@ -234,6 +234,10 @@ impl Committer {
                 let place = self.journal.stage_tally((self.clock)(), &actor)?;
                 answers.push(Answer::Sequence(Ok(place.unwrap_or_else(|| self.journal.next())), sender));
             }
+            Command::Roll(units, sender) => {
+                let result = self.roll(units)?;
+                answers.push(Answer::Sequence(result, sender));
+            }
             Command::Settle => {
                 let now = (self.clock)();
                 if self.journal.is_tally_due(now) {

@@ -89,6 +89,7 @@ pub(super) enum Command {
     Deliver(Delivery, oneshot::Sender<Result<Sequence, CommitError>>),
     ReceiptKey(Verifier, String, oneshot::Sender<Result<Sequence, CommitError>>),
     Tally(String, oneshot::Sender<Result<Sequence, CommitError>>),
+    Roll(Vec<UnitCode>, oneshot::Sender<Result<Sequence, CommitError>>),
     Separate(Separation, oneshot::Sender<Result<RecordId, CommitError>>),
     Decide(Vec<Decision>, oneshot::Sender<Result<Vec<Written>, WriteError>>),
     Release(Release, oneshot::Sender<Result<Sequence, CommitError>>),
@@ -169,6 +170,14 @@ impl CommitterHandle {
     /// As [`Self::event`].
     pub async fn tally(&self, actor: &str) -> Result<Sequence, CommitError> {
         self.ask(|answer| Command::Tally(actor.to_owned(), answer)).await?
+    }
+
+    /// Calls the roll; the answer is the place of its last entry.
+    ///
+    /// # Errors
+    /// As [`Self::event`].
+    pub async fn roll(&self, units: Vec<UnitCode>) -> Result<Sequence, CommitError> {
+        self.ask(|answer| Command::Roll(units, answer)).await?
     }
 
     /// Writes a steward's decisions, each with the event that accounts for it: both or none. They are carried

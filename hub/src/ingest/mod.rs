@@ -15,6 +15,7 @@ mod readings;
 mod receipt_key;
 mod rehome;
 mod release;
+mod roll;
 mod separate;
 mod verify;
 

@@ -180,6 +180,15 @@ impl Hub {
         written
     }
 
+    /// Logs the roll as of now, of all units there are.
+    ///
+    /// # Errors
+    /// [`CommitError`] if the ledger does not take it.
+    pub(super) async fn log_roll(&self) -> Result<(), CommitError> {
+        let units = self.catalogue.units().iter().map(|unit| unit.code.clone()).collect();
+        self.committer.roll(units).await.map(drop)
+    }
+
     pub(super) fn grant(&self, number: u64) -> Result<Grant, SharingError> {
         let grants = Arc::clone(&self.committer.books().read().sharing.grants);
         grants.get(&number).cloned().ok_or(SharingError::Unknown(number))
@@ -196,11 +205,12 @@ impl Hub {
     /// one does, if it is of the last day. Under a ledger that has no witness yet nothing is handed over.
     pub(super) async fn cut(&self) -> Result<Cut, SharingError> {
         let wanted = self.head().size;
-        let closed = self.close_round().await.map_err(|error| SharingError::Round(error.to_string()))?;
+        self.close_round().await.map_err(|error| SharingError::Round(error.to_string()))?;
         if self.committer.books().read().witnesses.policies.is_empty() {
             return Err(SharingError::Unwitnessed);
         }
-        if closed.is_some_and(|checkpoint| checkpoint.size >= wanted) {
+        // Another delivery may have closed the one that holds this one's roll.
+        if self.rounds.current().is_some_and(|round| round.checkpoint.size >= wanted) {
             let mut reached = self.rounds.reached();
             let _ = tokio::time::timeout(WITNESSES_WAIT, reached.wait_for(|size| *size >= wanted)).await;
         }

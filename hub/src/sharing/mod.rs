@@ -4,7 +4,6 @@ mod bundle;
 mod changed;
 mod live;
 mod map;
-mod roll;
 mod scope;
 mod sink;
 mod templates;
