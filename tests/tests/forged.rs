@@ -239,7 +239,7 @@ fn edited(lines: &mut Vec<Line>, wide: &[Line], random: &mut rand::rngs::StdRng)
     };
     let of_record = |line: &Line| matches!(line, Line::Entry(shown) if shown.record.is_some());
     let of_log = |line: &Line| matches!(line, Line::Log(log) if log.accepted.is_some());
-    match random.random_range(0..9) {
+    match random.random_range(0..10) {
         0 => {
             lines.remove(at(random, |_| true, lines));
             "a line is dropped"
@@ -296,11 +296,19 @@ fn edited(lines: &mut Vec<Line>, wide: &[Line], random: &mut rand::rngs::StdRng)
             shown.entry.0[byte] ^= 1 << random.random_range(0..8);
             "a bit of a change is another"
         }
-        _ => {
+        8 => {
             let place = at(random, of_record, lines);
             let Line::Entry(shown) = &mut lines[place] else { unreachable!() };
             shown.erased += 1;
             "something is said to be erased"
+        }
+        _ => {
+            let place = at(random, of_record, lines);
+            let Line::Entry(shown) = &mut lines[place] else { unreachable!() };
+            let dot = Entry::decode(&shown.entry.0).unwrap().header.dot;
+            let edit = |proposal| (dot.replica, dot.sequence.0, proposal);
+            shown.unseen = if random.random_bool(0.5) { vec![edit(true)] } else { vec![edit(false); 2] };
+            "an edit nobody saw is no proposal, or is named twice"
         }
     }
 }

@@ -155,6 +155,21 @@ async fn a_withdrawal_may_contest_what_is_not_shown() {
     agency.close().await;
 }
 
+/// Goal: a withdrawal is told whatever year it is of, with no value of a year that is not granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_of_another_year_is_told_without_values() {
+    let shared = Shared::set().await;
+    shared.granted(&format!("{MEMBERS}years = [2020]\n")).await;
+    let agency = shared.agency("agency").await;
+    let line = shared.grant_at(&agency, "in step", |line| line["state"] == "active").await;
+    assert_eq!(line["records"]["dang_vien"], Json::Null, "what is of this year is only counted: {line:#}");
+    shared.withdraw_at_the_province().await;
+    let items = shared.shows(&agency, "the withdrawal", |items| items.len() == 1).await;
+    assert_eq!(items[0]["withdrawn"]["reason"], "đã đối chiếu");
+    assert_eq!(items[0]["fields"], serde_json::json!({}), "{items:#?}");
+    agency.close().await;
+}
+
 fn list() -> Request {
     let listing = lienthong_node::records::Listing::default();
     Request::Records(RecordsRequest::List { record_type: "dang_vien".to_owned(), listing })

@@ -408,6 +408,8 @@ def unseal(data, key_file):
 BARE = {"_n", "_type", "_year"}
 OF_RECORDS = BARE | {"_meta", "_unit", "_withdrawn"}
 TWO_DAYS = 48 * 3600 * 1000
+# The clocks of witnesses may be ten minutes off.
+DAY = 24 * 3600 + 600
 
 
 def named(granted, path):
@@ -585,25 +587,38 @@ class Bundle:
         for path in entry.fields:
             granted = path in OF_RECORDS if path.startswith("_") else named(share["fields"], path)
             need(granted, thing, f"opens {path}, which is not granted")
-        need(not share["years"] or year in share["years"], thing, "its year is not granted")
+        # Of another year a change shows how the record stands, no value of it.
+        values = [path for path in entry.fields if not path.startswith("_")]
+        need(not share["years"] or year in share["years"] or not (values or refers), thing, "its year is not granted")
         need(all(named(share["references"], path) for path, _ in refers), thing, "names what is not granted")
         proposal = False
         if self.ledger_done:
-            batches = self.accepted.get(log["replica"], {})
-            first = max((first for first in batches if first <= entry.sequence), default=None)
-            need(first is not None and entry.sequence < batches[first]["size"], thing, "its acceptance is not shown")
-            verdict = batches[first]["verdicts"].get(entry.sequence - first, (0, None))[0]
-            if (log["replica"], entry.sequence) in self.released:
-                proposal = self.released[log["replica"], entry.sequence]
-            else:
-                need(verdict != 2, thing, "it is in quarantine")
-                proposal = verdict == 1
+            taken = self.taken(log["replica"], entry.sequence)
+            need(taken is not None, thing, "its acceptance is not shown")
+            need(taken, thing, "it is in quarantine")
+            proposal = taken[0]
         known = self.records.setdefault((kind, record), {})
-        self.unseen[kind, record] = [(str(replica), int(sequence), bool(proposal)) for replica, sequence, proposal in unseen]
+        self.unseen[kind, record] = unseen = [tuple(edit) for edit in unseen]
+        need(all(a[:2] < b[:2] for a, b in zip(unseen, unseen[1:])), thing, "its unseen edits are out of order")
+        for replica, sequence, said in unseen:
+            need(re.fullmatch("[0-9a-f]{32}", replica) and type(sequence) is int and type(said) is bool, thing, "malformed")
+            proven = self.taken(replica, sequence)
+            need(proven in (None, (said,)), thing, "what it says of unseen edits goes against the ledger")
         for path, content in entry.fields.items():
             if path not in BARE and path != "_meta":
                 written, context = register(content)
                 known.setdefault(path, []).append((log["replica"], entry.sequence, proposal, written, context))
+
+    def taken(self, replica, sequence):
+        """(whether it is a proposal,), () if it is in quarantine; None if nothing is shown of its acceptance."""
+        batches = self.accepted.get(replica, {})
+        first = max((first for first in batches if first <= sequence), default=None)
+        if first is None or sequence >= batches[first]["size"]:
+            return None
+        if (replica, sequence) in self.released:
+            return (self.released[replica, sequence],)
+        verdict = batches[first]["verdicts"].get(sequence - first, (0, None))[0]
+        return () if verdict == 2 else (verdict == 1,)
 
     def on_proof(self, hashes):
         log, self.log = self.log, None
@@ -634,6 +649,8 @@ class Bundle:
         need(fields["digest"] == self.digest.hexdigest(), thing, "the bundle is not what was logged")
         day = json.dumps(self.terms["from"])[1:-1], json.dumps(self.terms["until"])[1:-1]
         need(day[0] <= vietnamese_day(at) <= day[1], thing, "outside the grant's term")
+        fresh = {name for name, time in self.witnesses.items() if at // 1000 <= time + DAY}
+        need(self.policy.reached(fresh), thing, "no quorum had cosigned within the 24 hours before")
         size, root, _ = self.policy.believe(checkpoint, self.ledger)
         steps = [unbase64(text) for text in consistency]
         need(consistent(self.size, self.root, size, root, steps), "the ledger's checkpoint", "it does not go on")
@@ -680,7 +697,12 @@ def live_writes(writes):
         for other, until in context.items():
             if not proposal and not (other == replica and until >= sequence):
                 seen[other] = max(seen.get(other, -1), until)
-    return [w for w in writes if w[1] > seen.get(w[0], -1)]
+    # Of one replica's proposals the last one stands.
+    last = {}
+    for replica, sequence, proposal, _, _ in writes:
+        if proposal:
+            last[replica] = max(last.get(replica, -1), sequence)
+    return [w for w in writes if w[1] > seen.get(w[0], -1) and not (w[2] and w[1] < last[w[0]])]
 
 
 def stands_by(live, unseen):

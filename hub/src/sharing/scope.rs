@@ -129,10 +129,12 @@ impl<'a> Scope<'a> {
         let Some((number, share)) = self.share_of(entry) else { return Ok(None) };
         let leaf = Hash(entry.leaf_hash());
         let change = Change::of(entry).ok();
-        let opened = change.filter(|change| {
-            !kept_out && share.covers_year(change.year) && self.admitted.contains(&(number, change.record))
-        });
-        let Some(change) = opened else {
+        let meant = change.filter(|change| !kept_out && self.admitted.contains(&(number, change.record)));
+        let opened = match meant {
+            Some(change) => self.standing_of(share, change)?,
+            None => None,
+        };
+        let Some((change, unseen)) = opened else {
             let bytes = Bytes(entry.redact(|path| SHOWN_OF_ALL.contains(&path)));
             return Ok(Some(Shown {
                 entry: bytes,
@@ -144,37 +146,62 @@ impl<'a> Scope<'a> {
                 unseen: Vec::new(),
             }));
         };
+        if !share.covers_year(change.year) {
+            // How the record stands, no value of it.
+            return Ok(Some(Shown {
+                entry: Bytes(entry.redact(|path| path.starts_with('_') && share.opens(path))),
+                leaf,
+                record: Some(self.pseudonym(&change.record_type, change.record)),
+                withheld: Vec::new(),
+                refers: Vec::new(),
+                erased: self.gone(entry, erased),
+                unseen,
+            }));
+        }
         let opens = self.opener(share);
         let hidden = change.writes.iter().filter(|write| !opens(&write.path) && !share.refers(&write.path));
         let withheld: BTreeSet<&str> = hidden
             .filter_map(|write| write.path.split('/').next())
             .filter(|name| !name.starts_with('_'))
             .collect();
-        let gone = erased.of(&entry.header.dot).map_or(0, |erased| {
-            let bare = entry.parts().iter().filter(|part| matches!(part, Part::Withheld(_)));
-            bare.filter(|part| erased.contains(&part.commitment())).count()
-        });
         Ok(Some(Shown {
             entry: Bytes(entry.redact(opens)),
             leaf,
             record: Some(self.pseudonym(&change.record_type, change.record)),
             withheld: withheld.into_iter().map(str::to_owned).collect(),
             refers: self.referred(share, &change.writes),
-            erased: u32::try_from(gone).unwrap_or(u32::MAX),
-            unseen: self.unseen(&change)?,
+            erased: self.gone(entry, erased),
+            unseen,
         }))
     }
 
-    /// The live edits of a change's record that no withdrawal had seen: who is not shown their fields cannot tell.
-    fn unseen(&self, change: &Change) -> Result<Vec<Unseen>, SharingError> {
-        let Some(state) = self.hub.dataset.state(&change.record_type, change.record)? else {
-            return Ok(Vec::new());
+    /// The change, if it is of a year that is granted, or the record's standing hangs on it; with the live edits of the record
+    /// that no withdrawal had seen: who is not shown their fields cannot tell.
+    fn standing_of(
+        &self,
+        share: &Share,
+        change: Change,
+    ) -> Result<Option<(Change, Vec<Unseen>)>, SharingError> {
+        let state = self.hub.dataset.state(&change.record_type, change.record)?;
+        let state = state.filter(|state| state.registers.contains_key(path::WITHDRAWN));
+        let Some(state) = state else {
+            return Ok(share.covers_year(change.year).then_some((change, Vec::new())));
         };
         let edit = |dot: Dot| {
             let proposal = state.sources.get(&dot).is_some_and(|source| source.proposal);
             (dot.replica, dot.sequence.0, proposal)
         };
-        Ok(state.standing().unseen.into_iter().map(edit).collect())
+        let unseen = state.standing().unseen.into_iter().map(edit).collect();
+        Ok(Some((change, unseen)))
+    }
+
+    /// How many fields of an entry orders took.
+    fn gone(&self, entry: &Entry<'_>, erased: &ErasedSet) -> u32 {
+        let gone = erased.of(&entry.header.dot).map_or(0, |erased| {
+            let bare = entry.parts().iter().filter(|part| matches!(part, Part::Withheld(_)));
+            bare.filter(|part| erased.contains(&part.commitment())).count()
+        });
+        u32::try_from(gone).unwrap_or(u32::MAX)
     }
 
     /// What a share opens; items whose key it hides stay shut, whatever an older grant says.

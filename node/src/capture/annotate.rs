@@ -337,7 +337,7 @@ impl Copy<'_> {
             if *column >= added
                 && let Some((text, format)) = said.next()
             {
-                self.sheet.write_string_with_format(line, narrow(added), text, format)?;
+                self.sheet.write_string_with_format(line, narrow(added), cut(&text), format)?;
             }
             let secret = withheld || below && self.header.omitted.contains(column);
             if secret || self.header.reports.contains(column) {
@@ -350,7 +350,7 @@ impl Copy<'_> {
             self.cell(line, narrow(column + u32::from(makes_room)), day.as_ref().unwrap_or(cell))?;
         }
         if let Some((text, format)) = said.next() {
-            self.sheet.write_string_with_format(line, narrow(added), text, format)?;
+            self.sheet.write_string_with_format(line, narrow(added), cut(&text), format)?;
         }
         Ok(())
     }
@@ -365,7 +365,7 @@ impl Copy<'_> {
             }
             RawCell::Boolean(yes) => self.sheet.write_boolean(line, column, *yes)?,
             RawCell::Text(text) | RawCell::Iso(text) | RawCell::Error(text) => {
-                let text: String = text.chars().take(CELL_CHARS_MAX).collect();
+                let text = cut(text);
                 // A cell that only says that there is nothing runs nothing either.
                 let text = if is_placeholder(&text) {
                     text
@@ -380,12 +380,17 @@ impl Copy<'_> {
     }
 }
 
+/// As much of a text as a cell holds: names of sheets and columns may be longer.
+fn cut(text: &str) -> String {
+    text.chars().take(CELL_CHARS_MAX).collect()
+}
+
 /// What was said of the file, beside its rows.
 fn noted(annotations: &Annotations, sheet: &mut Worksheet, style: &Style) -> Result<(), XlsxError> {
     sheet.set_name(NOTES)?;
     sheet.set_column_width(0, TEXT_WIDTH)?;
     for (line, text) in (0..).zip(&annotations.file) {
-        sheet.write_string_with_format(line, 0, text.as_str(), &style.kept)?;
+        sheet.write_string_with_format(line, 0, cut(text), &style.kept)?;
     }
     Ok(())
 }
@@ -407,7 +412,7 @@ fn listed(annotations: &Annotations, sheet: &mut Worksheet, style: &Style) -> Re
     sheet.write_string_with_format(0, 1, REPORT_TITLE, &style.title)?;
     let mut line = 1;
     for text in &annotations.file {
-        sheet.write_string_with_format(line, 1, text.as_str(), &style.wrong)?;
+        sheet.write_string_with_format(line, 1, cut(text), &style.wrong)?;
         line += 1;
     }
     let rows: BTreeMap<_, _> = annotations.rows.iter().collect();
@@ -416,7 +421,7 @@ fn listed(annotations: &Annotations, sheet: &mut Worksheet, style: &Style) -> Re
         let format = if *status == Some(RowStatus::Rejected) { &style.wrong } else { &style.kept };
         sheet.write_number(line, 0, *row)?;
         let text = style.annotation(*status, text.map_or("", |text| text));
-        sheet.write_string_with_format(line, 1, text, format)?;
+        sheet.write_string_with_format(line, 1, cut(&text), format)?;
         line += 1;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Separated text: an own small parser, since records here are bounded and blank lines count as rows.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -13,6 +14,8 @@ use super::{FileRefusal, RawCell};
 
 /// Longer cells are cut here: what is left is still longer than any rule takes.
 const CELL_MAX: usize = 96 << 10;
+/// So many zeros are a slip, also in a short file.
+const ZEROS_MAX: usize = 2;
 /// A line is judged for its lettering in pieces of at most this many bytes.
 const LINE_MAX: usize = 16 << 10;
 
@@ -46,7 +49,9 @@ impl Dialect {
             dialect.encoding = WINDOWS_1252;
             let mut census = LetteringCensus::of_bytes();
             let mut line = String::new();
+            count = RowCount::default();
             dialect.decode(File::open(path)?, &mut |text| {
+                count.feed(text.as_bytes());
                 for piece in text.split_inclusive(['\n', ',', ';', '\t']) {
                     line.push_str(piece);
                     if line.len() > LINE_MAX || line.ends_with(['\n', ',', ';', '\t']) {
@@ -62,21 +67,25 @@ impl Dialect {
             checked?;
         }
         (dialect.separator, dialect.rows) = (dialect.separator_of(head), count.rows());
+        if count.quoted {
+            // What counted does not know the separator: to be sure, the file is read as it will be.
+            rows(&dialect, File::open(path)?, &mut Widths::default())?;
+        }
         Ok(dialect)
     }
 
-    /// What stands most often outside quotes; the first of equals.
+    /// What makes the most of the first rows equally wide, and them widest; the first of equals.
     fn separator_of(&self, head: &[u8]) -> char {
         let (text, _) = self.encoding.decode_with_bom_removal(head);
-        let (mut quoted, mut counts) = (false, [(',', 0_u32), (';', 0), ('\t', 0)]);
-        for letter in text.chars() {
-            quoted ^= letter == '"';
-            for (separator, count) in &mut counts {
-                *count += u32::from(!quoted && letter == *separator);
-            }
-        }
+        let weight = |separator: &char| {
+            let (mut parser, mut widths) = (Parser::new(*separator), Widths::default());
+            let _ = text.chars().try_for_each(|letter| parser.letter(letter, &mut widths));
+            let _ = parser.end_row(&mut widths);
+            let alike = widths.0.iter().map(|(last, rows)| u64::from(*last) * rows);
+            alike.max().unwrap_or(0)
+        };
         // The first of equals wins, so compare from the back.
-        counts.iter().rev().max_by_key(|(_, count)| *count).map_or(',', |(separator, _)| *separator)
+        [',', ';', '\t'].into_iter().rev().max_by_key(weight).unwrap_or(',')
     }
 
     /// Hands the text on piece by piece; anything malformed refuses the file.
@@ -108,6 +117,21 @@ impl Dialect {
                 return Ok(());
             }
         }
+    }
+}
+
+/// How many rows end in which column.
+#[derive(Default)]
+struct Widths(BTreeMap<u32, u64>);
+
+impl RowSink for Widths {
+    fn wants(&self, _: u32) -> bool {
+        true
+    }
+
+    fn row(&mut self, row: Row) -> ControlFlow<()> {
+        *self.0.entry(row.last).or_default() += 1;
+        ControlFlow::Continue(())
     }
 }
 
@@ -153,10 +177,11 @@ fn unicode(head: &[u8]) -> Result<&'static Encoding, FileRefusal> {
     }
     let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
     match (zeros(0), zeros(1)) {
-        (0, 0) => Ok(UTF_8),
-        // Vietnamese in UTF-16 is at least half ASCII: blanks, separators, consonants.
-        (0, low) if low * 8 > head.len() => Ok(UTF_16LE),
-        (high, 0) if high * 8 > head.len() => Ok(UTF_16BE),
+        // Vietnamese in UTF-16 is at least half ASCII: blanks, separators, consonants; few letters end in a zero.
+        (high, low) if low * 8 > head.len() && high * 8 < low => Ok(UTF_16LE),
+        (high, low) if high * 8 > head.len() && low * 8 < high => Ok(UTF_16BE),
+        // A stray one is its cell's fault.
+        (high, low) if (high + low) * 256 <= head.len().max(256 * ZEROS_MAX) => Ok(UTF_8),
         _ => Err(FileRefusal::Type("binary data".to_owned())),
     }
 }
@@ -173,9 +198,13 @@ pub(crate) fn rows(dialect: &Dialect, file: impl Read, sink: &mut dyn RowSink) -
         }
         ControlFlow::Continue(())
     })?;
-    if !ended {
-        let _ = parser.end_row(sink);
+    if ended {
+        return Ok(());
     }
+    if parser.quoted && !parser.quote_seen {
+        return Err(FileRefusal::QuoteOpen(parser.opened));
+    }
+    let _ = parser.end_row(sink);
     Ok(())
 }
 
@@ -185,6 +214,8 @@ struct Parser {
     column: u32,
     row: Row,
     quoted: bool,
+    /// The row in which quotes began last.
+    opened: u64,
     /// A quote inside quotes: its end, or the first half of a doubled one.
     quote_seen: bool,
     after_return: bool,
@@ -199,6 +230,7 @@ impl Parser {
             column: 0,
             row,
             quoted: false,
+            opened: 0,
             quote_seen: false,
             after_return: false,
         }
@@ -222,7 +254,7 @@ impl Parser {
             self.quoted = false;
         }
         match letter {
-            '"' if self.cell.is_empty() => self.quoted = true,
+            '"' if self.cell.is_empty() => (self.quoted, self.opened) = (true, self.row.number),
             '\n' if after_return => {}
             '\n' | '\r' => {
                 self.after_return = letter == '\r';

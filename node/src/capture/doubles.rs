@@ -115,7 +115,11 @@ impl<'a> Doubles<'a> {
                 }
             };
             content.text(path);
-            value.encode(content);
+            // However it is written, large or small, it says the same.
+            match value {
+                Value::Text(text) => content.text(&text.to_lowercase()),
+                other => other.encode(content),
+            }
         }
         let mut statements = vec![(part(&[&key]), part(&[&own.into_bytes()]))];
         for (item, content) in items {

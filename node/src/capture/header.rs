@@ -1,10 +1,11 @@
 //! Which column is which field, as the module above tells it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
-use lienthong_proto::rules::{UNIT_NAME, names_unit};
+use lienthong_proto::rules::{SECRECY, UNIT_NAME, names_unit, tells_secrecy};
 use lienthong_proto::text::{Lettering, LetteringCensus, fold};
 
 use super::cell::finding;
@@ -26,7 +27,8 @@ pub(crate) struct Header {
     pub(crate) row: u64,
     /// The last column with a title.
     pub(crate) last: u32,
-    /// Field name by column; of the column that names a row's unit [`UNIT_NAME`].
+    /// Field name by column; of the column that names a row's unit [`UNIT_NAME`], of the one
+    /// that says how secret it is [`SECRECY`].
     pub(crate) columns: BTreeMap<u32, String>,
     /// Columns of dates.
     dates: Vec<u32>,
@@ -154,7 +156,7 @@ impl Scouted {
         let ours = sheets.iter().flat_map(|(_, rows, _)| rows).any(|row| exported(&titles(row)).is_some());
         let lettering = if ours { Lettering::Unicode } else { lettering(source, &census)? };
         let rows = sheets.iter_mut().flat_map(|(_, rows, _)| rows);
-        rows.for_each(|row| read_letters(lettering, row));
+        rows.for_each(|row| drop(read_letters(lettering, row)));
         Ok(Self { sheets, hidden, lettering, macros: source.macros, epoch_1904: book.epoch_1904() })
     }
 
@@ -184,18 +186,21 @@ fn lettering(source: &Source, census: &LetteringCensus) -> Result<Lettering, Fil
     }
 }
 
-/// The row's texts in Unicode.
-pub(crate) fn read_letters(lettering: Lettering, row: &mut Row) {
+/// The row's texts in Unicode; the columns whose text has letters that the lettering does not have.
+pub(crate) fn read_letters(lettering: Lettering, row: &mut Row) -> Vec<u32> {
+    let mut unread = Vec::new();
     if lettering == Lettering::Unicode {
-        return;
+        return unread;
     }
-    for (_, cell) in &mut row.cells {
-        if let RawCell::Text(text) = cell
-            && let std::borrow::Cow::Owned(read) = lettering.read(text)
-        {
-            *text = read;
+    for (column, cell) in &mut row.cells {
+        let RawCell::Text(text) = cell else { continue };
+        match lettering.try_read(text) {
+            Some(Cow::Owned(read)) => *text = read,
+            Some(Cow::Borrowed(_)) => {}
+            None => unread.push(*column),
         }
     }
+    unread
 }
 
 struct Scout<'a> {
@@ -325,6 +330,11 @@ fn assign(headings: &Headings<'_>, sheet: &str, (row, titles): Titles, merges: &
             let named = header.columns.values().any(|name| name == UNIT_NAME);
             if !named && names_unit(record_type, title) {
                 header.columns.insert(*column, UNIT_NAME.to_owned());
+                continue;
+            }
+            let told = header.columns.values().any(|name| name == SECRECY);
+            if !told && tells_secrecy(record_type, title) {
+                header.columns.insert(*column, SECRECY.to_owned());
                 continue;
             }
             if fold(title) == fold(REPORT_TITLE) {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::{Class, FieldKind, RecordType};
-use lienthong_proto::rules::{UNIT_NAME, names_unit};
+use lienthong_proto::rules::{SECRECY, UNIT_NAME, names_unit, tells_secrecy};
 use serde_json::{Map, Value};
 
 use super::cell::finding;
@@ -146,6 +146,11 @@ impl<'a> Judging<'a> {
                 && !cells.iter().any(|(other, _)| other == UNIT_NAME) =>
             {
                 cells.push((UNIT_NAME.to_owned(), jsonl::raw(value)));
+            }
+            None if tells_secrecy(self.record_type, name)
+                && !cells.iter().any(|(other, _)| other == SECRECY) =>
+            {
+                cells.push((SECRECY.to_owned(), jsonl::raw(value)));
             }
             None if self.said.len() < NAMES_MAX => {
                 self.say_once(name, header::unknown(self.record_type, name));

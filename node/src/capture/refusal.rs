@@ -34,6 +34,9 @@ pub enum FileRefusal {
     /// One field has two columns.
     #[error("two columns are for the same field: {0}")]
     ColumnTwice(String),
+    /// A quote is opened and never closed: all that follows would be one cell.
+    #[error("the quote that opens in row {0} is never closed; mend that row")]
+    QuoteOpen(u64),
     /// The disk failed.
     #[error("the file cannot be read: {0}")]
     Io(#[from] std::io::Error),
@@ -51,7 +54,7 @@ impl FileRefusal {
             Self::UnsafePath(_) => "FILE_UNSAFE_PATH",
             Self::Encoding => "ENCODING",
             Self::ColumnMissing(_) => "COLUMN_MISSING",
-            Self::ColumnTwice(_) => "ROW_SHAPE",
+            Self::ColumnTwice(_) | Self::QuoteOpen(_) => "ROW_SHAPE",
         }
     }
 
@@ -76,6 +79,9 @@ impl FileRefusal {
             Self::Encoding => "Không xác định chắc chắn bảng mã; hãy lưu lại dạng UTF-8".to_owned(),
             Self::ColumnMissing(columns) => format!("Tệp thiếu cột khóa: {columns}"),
             Self::ColumnTwice(column) => format!("Hai cột cùng ứng với trường {column}; hãy bỏ một cột"),
+            Self::QuoteOpen(row) => {
+                format!("Dấu ngoặc kép mở ở dòng {row} không được đóng, các dòng sau đó bị gộp vào một ô; hãy sửa dòng đó")
+            }
             Self::Io(_) => "Không đọc được tệp từ ổ đĩa".to_owned(),
         };
         Label { vi, en: self.to_string() }

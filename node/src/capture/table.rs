@@ -84,7 +84,7 @@ impl Table {
         if row.number <= self.header.row {
             return ControlFlow::Continue(());
         }
-        header::read_letters(self.lettering, &mut row);
+        let unread = header::read_letters(self.lettering, &mut row);
         if self.is_no_record(&row) {
             judging.told.skip(self.sheet.clone(), row.number);
             return ControlFlow::Continue(());
@@ -111,6 +111,13 @@ impl Table {
             let vi = "Dòng có nhiều ô hơn tiêu đề; kiểm tra dấu ngăn cách".to_owned();
             let en = "the row has more cells than the header; look for a stray separator".to_owned();
             judgement.errors.push(finding("ROW_SHAPE", None, vi, en));
+        }
+        for name in unread.iter().filter_map(|column| self.header.columns.get(column)) {
+            let vi =
+                format!("Ô có chữ không đọc được theo bảng mã {}; gõ lại nội dung", self.lettering.name());
+            let en =
+                format!("the cell has letters that {} does not have: type it again", self.lettering.name());
+            judgement.errors.push(finding("ENCODING", Some(name), vi, en));
         }
         judging.finish(Judged { sheet: self.sheet.clone(), row: row.number, judgement })
     }
@@ -146,6 +153,7 @@ impl Table {
         let lower = text.trim().to_lowercase();
         // "Cộng" keeps its marks here, composed or not: folded, "Công ty" would be a total too.
         let total = ["c\u{1ed9}ng", "co\u{323}\u{302}ng"].iter().any(|word| lower.starts_with(word));
+        let raw = text;
         let text = fold(text);
         let starts = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
         if is_key(first) {
@@ -153,7 +161,12 @@ impl Table {
             return matches!(text.trim_end_matches(':'), "cong" | "tong cong" | "tong so");
         }
         let alone = row.cells.len() == 1 && self.header.columns.len() > 1;
-        alone || total || signed || starts(&["tong cong", "tong so", "ghi chu"])
+        // “II | Chi bộ thôn 1”: a group's number stands before its title.
+        let numbered = row.cells.len() == 2
+            && self.header.columns.len() > 2
+            && self.columns.at(*first) == Column::Other
+            && is_group_number(raw.trim());
+        alone || numbered || total || signed || starts(&["tong cong", "tong so", "ghi chu"])
     }
 }
 
@@ -172,6 +185,13 @@ fn is_signature(text: &str) -> bool {
     let first = text.chars().find(|c| c.is_alphanumeric());
     first.is_some_and(|c| matches!(c, 'n' | 'N' | 'k' | 'K'))
         && ["nguoi lap", "noi nhan", "ky ten"].iter().any(|words| fold(text).starts_with(words))
+}
+
+/// What numbers groups and no records: a Roman numeral, or a capital letter.
+fn is_group_number(text: &str) -> bool {
+    let text = text.trim_end_matches(['.', ')', ':']);
+    let roman = text.len() <= 6 && text.chars().all(|c| "IVX".contains(c));
+    !text.is_empty() && (roman || text.len() == 1 && text.chars().all(|c| c.is_ascii_uppercase()))
 }
 
 /// A text without a digit: no number that names a record.

@@ -214,11 +214,12 @@ impl Desk {
         }
         annotations.note_report(&taken.report);
         forbidden |= taken.summary.as_ref().is_some_and(|summary| summary.omitted);
-        if taken.summary.is_some() {
-            self.remember(known)?;
-        }
         let ImportReport { rows, rejected, .. } = taken.report;
         let any = taken.summary.is_some() && (rows == 0 || rejected < rows);
+        // One of which nothing was taken is looked at anew: what was wrong may be mended in the catalogue.
+        if any {
+            self.remember(known)?;
+        }
         Ok(Outcome { taken: any, forbidden, annotations, record_type: Some(record_type) })
     }
 

@@ -16,6 +16,7 @@ mod tests;
 use std::path::Path;
 
 use lienthong_proto::catalogue::{Catalogue, RecordType};
+use lienthong_proto::disclosure::Day;
 use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_proto::time::UnixMillis;
 use serde_json::Value as Json;
@@ -127,7 +128,7 @@ impl<'a> Intake<'a> {
     }
 
     fn today(&self) -> i32 {
-        i32::try_from(self.now.seconds() / 86_400).unwrap_or(i32::MAX)
+        Day::of(self.now).0
     }
 
     fn context(&self) -> JudgeContext<'a> {

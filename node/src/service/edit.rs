@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
+use lienthong_proto::disclosure::Day;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::rules::{Finding, JudgeContext, RawCell, RowJudgement, judge_row};
 use lienthong_proto::value::Value;
@@ -164,7 +165,7 @@ impl RecordsService<'_> {
     }
 
     fn judged_as(&self, declared: &RecordType, cells: &[(String, RawCell)]) -> RowJudgement {
-        let today = i32::try_from(self.now.seconds() / 86_400).unwrap_or(i32::MAX);
+        let today = Day::of(self.now).0;
         let context = JudgeContext { catalogue: self.records.catalogue, today, scope: self.scope.clone() };
         judge_row(declared, cells, &context)
     }

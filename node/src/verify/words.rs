@@ -47,7 +47,9 @@ pub fn said(verified: &Verified, anchor: Anchor, catalogue: &Catalogue, tongue: 
     let has = |record: &&Json, name: &str| {
         record.get(name).and_then(Json::as_array).is_some_and(|list| !list.is_empty())
     };
-    let (count, open) = (all.clone().count(), all.clone().filter(|record| has(record, "conflicts")).count());
+    let contested = all.clone().filter(|record| has(record, "unseen")).count();
+    let differing = |record: &&Json| has(record, "conflicts") && !has(record, "unseen");
+    let (count, open) = (all.clone().count(), all.clone().filter(differing).count());
     say(
         format!(
             "• Lập lại được {count} bản ghi từ các mục đã mở; {open} bản ghi còn giá trị trái nhau, có đủ các giá trị."
@@ -56,6 +58,16 @@ pub fn said(verified: &Verified, anchor: Anchor, catalogue: &Catalogue, tongue: 
             "• {count} records were made again from what is disclosed; {open} of them have differing values, all of which are there."
         ),
     );
+    if contested > 0 {
+        say(
+            format!(
+                "• {contested} bản ghi bị thu hồi khi chưa xem hết các sửa đổi, còn chờ người quyết định; sửa đổi có thể ở trường không được cấp (theo lời máy chủ tỉnh)."
+            ),
+            format!(
+                "• {contested} records were withdrawn by one who had not seen all edits, and wait for a person's decision; an edit may be of a field that is not granted (by the hub's word)."
+            ),
+        );
+    }
     for (order, count) in &report.erased {
         say(
             format!("• {count} giá trị đã bị xóa theo lệnh {order}: chỉ còn cam kết, sổ cái có ghi lệnh."),
@@ -74,8 +86,8 @@ pub fn said(verified: &Verified, anchor: Anchor, catalogue: &Catalogue, tongue: 
         ),
     );
     say(
-        "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), lý do một mục chỉ được đếm mà không mở, và đơn vị không có máy nào khác. Danh sách máy trong sổ cái được máy của chính từng đơn vị đối chiếu với biên nhận trước khi ký làm chứng; đơn vị có máy không ký thì chưa xác nhận.".to_owned(),
-        "• By the hub's word, not proven: which changes are of one record (its id is this grant's own pseudonym), why a change is only counted and not shown, and that a unit has no further replica. The ledger's list of replicas is checked by each unit's own nodes against their receipts before they cosign; a unit none of whose nodes cosigned has not confirmed it.".to_owned(),
+        "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), sửa đổi nào người thu hồi chưa xem, lý do một mục chỉ được đếm mà không mở, và đơn vị không có máy nào khác. Danh sách máy trong sổ cái được máy của chính từng đơn vị đối chiếu với biên nhận trước khi ký làm chứng; đơn vị có máy không ký thì chưa xác nhận.".to_owned(),
+        "• By the hub's word, not proven: which changes are of one record (its id is this grant's own pseudonym), which edits a withdrawal had not seen, why a change is only counted and not shown, and that a unit has no further replica. The ledger's list of replicas is checked by each unit's own nodes against their receipts before they cosign; a unit none of whose nodes cosigned has not confirmed it.".to_owned(),
     );
     out
 }

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use crate::cosignature::verify_cosignature;
 use crate::note::{Algorithm, NoteError, Signature, Verifier};
+use crate::time::UnixMillis;
 
 /// Lines of a policy.
 const LINES_MAX: usize = 10_000;
+/// A day, and what clocks may differ by: a cosignature of before says nothing of a delivery.
+const FRESH_SECONDS: u64 = 24 * 3_600 + 600;
 /// The quorum of a policy that asks for no witness.
 const NONE: &str = "none";
 
@@ -215,6 +218,14 @@ impl Trust {
         let known =
             self.witnesses.values().find(|key| key.name() == signature.name && key.id() == signature.id);
         known.is_none_or(|key| verify_cosignature(line, checkpoint, *key.key(), key.name()).is_ok())
+    }
+
+    /// Whether a quorum had cosigned within a day before an instant. The clocks of witnesses may be ten minutes off.
+    #[must_use]
+    pub fn is_fresh(&self, believed: &Believed, at: UnixMillis) -> bool {
+        let fresh = |(_, time): &&Cosigned| at.seconds() <= time + FRESH_SECONDS;
+        let fresh: Vec<Cosigned> = believed.witnesses.iter().filter(fresh).cloned().collect();
+        !self.asks_witnesses() || self.reached(&fresh)
     }
 
     /// Whether the quorum is reached. A group's members stand before it: one way through the groups decides them all.

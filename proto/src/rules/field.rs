@@ -7,6 +7,7 @@ use super::forms::{
     is_document_number, is_in_range, is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max,
 };
 use super::row::Row;
+use super::secrecy::SECRECY;
 use super::sender::names_a_sender;
 use super::units::parse_unit;
 use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
@@ -102,6 +103,22 @@ impl Row<'_> {
                 );
                 return None;
             }
+            RawCell::Serial { .. } | RawCell::Iso(_) if !may_be_a_day(kind) => {
+                self.error(
+                    "TYPE_MISMATCH",
+                    name,
+                    "",
+                    "bảng tính đã đổi ô này thành ngày tháng: để ô dạng văn bản rồi gõ lại nội dung",
+                    "the spreadsheet has made a date of this cell: set it to text and type its content again",
+                );
+                return None;
+            }
+            RawCell::Number(number)
+                if number.fract() != 0.0 && matches!(kind, FieldKind::Integer | FieldKind::Money) =>
+            {
+                self.number(name, &number.to_string(), None::<i64>)?;
+                return None;
+            }
             RawCell::Text(text) | RawCell::Iso(text) => {
                 if let Some(control) = text::control_character(text) {
                     let shown = format!("U+{:04X}", u32::from(control));
@@ -111,6 +128,16 @@ impl Row<'_> {
                         &shown,
                         "ô có ký tự điều khiển: gõ lại nội dung",
                         "the cell holds a control character: type it again",
+                    );
+                    return None;
+                }
+                if field.check.as_deref() == Some("person_name") && text.trim().contains(['\n', '\r']) {
+                    self.error(
+                        "NAME_INVALID",
+                        name,
+                        text,
+                        "ô có nhiều dòng: mỗi người ghi một dòng của bảng; nếu là một người, ghi họ tên trên một dòng",
+                        "the cell has several lines: each person takes a row; of one person, write the name in one line",
                     );
                     return None;
                 }
@@ -464,17 +491,36 @@ impl Row<'_> {
         answer.map(Value::Boolean)
     }
 
+    fn classified(&mut self, name: &str) {
+        self.error(
+            "CLASSIFIED",
+            name,
+            "",
+            "bản ghi có độ mật không được đưa vào hệ thống này: lưu theo chế độ văn bản mật của đơn vị; ở đây chỉ ghi số vào sổ và phần không mật, độ mật “Thường”",
+            "a classified record may not enter this system: keep it as classified papers are kept; here only its number in the register and what is not classified are entered, as “Thường”",
+        );
+    }
+
+    /// What a row says of its secrecy where its type has no field for that: whatever is not the lowest is too much.
+    pub(super) fn secrecy(&mut self, cell: &RawCell) {
+        let list = self.context.catalogue.code_list(SECRECY);
+        let open = match cell {
+            RawCell::Text(text) => {
+                let code = list.and_then(|list| list.resolve(&text::normalise(text)));
+                text::is_placeholder(text) || code.is_some_and(|code| code.code == "THUONG")
+            }
+            other => other.is_blank(),
+        };
+        if !open {
+            self.classified(SECRECY);
+        }
+    }
+
     fn code(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {
         let list = field.codes.as_deref().and_then(|codes| self.context.catalogue.code_list(codes))?;
         if let Some(code) = list.resolve(text).map(|code| code.code.as_str()) {
-            if field.codes.as_deref() == Some("do_mat") && code != "THUONG" {
-                self.error(
-                    "CLASSIFIED",
-                    name,
-                    "",
-                    "bản ghi có độ mật không được đưa vào hệ thống này: lưu theo chế độ văn bản mật của đơn vị; ở đây chỉ ghi số vào sổ và phần không mật, độ mật “Thường”",
-                    "a classified record may not enter this system: keep it as classified papers are kept; here only its number in the register and what is not classified are entered, as “Thường”",
-                );
+            if field.codes.as_deref() == Some(SECRECY) && code != "THUONG" {
+                self.classified(name);
                 return None;
             }
             return Some(Value::Code(code.to_owned()));
@@ -490,6 +536,12 @@ impl Row<'_> {
         );
         None
     }
+}
+
+/// Whether a cell that a spreadsheet takes for a date can be meant: else it has made one of something else, a letter's number
+/// or a fraction.
+fn may_be_a_day(kind: FieldKind) -> bool {
+    matches!(kind, FieldKind::Date | FieldKind::Timestamp)
 }
 
 /// The day that a spreadsheet's number means, if it is one.

@@ -63,8 +63,9 @@ fn since_2018(digits: &str) -> Option<String> {
 #[must_use]
 pub fn phone_digits(text: &str) -> Option<String> {
     let mut digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let abroad =
-        digits.strip_prefix("84").filter(|rest| rest.len() == 9 || rest.len() == 10 && rest.starts_with('1'));
+    let abroad = digits
+        .strip_prefix("84")
+        .filter(|rest| rest.len() == 9 || rest.len() == 10 && rest.starts_with(['1', '2']));
     if let Some(rest) = abroad {
         digits = format!("0{rest}");
     }

@@ -7,7 +7,7 @@ pub fn parse_integer(text: &str) -> Option<i64> {
 }
 
 /// An amount in đồng: `1.250.000.000`, `1,250,000,000`, `1 250 000 000 đ`, `1,25 tỷ`, `850 triệu`,
-/// `(300.000.000)`; mixed separators are refused.
+/// `(300.000.000)`; mixed separators are refused, and so is what can be read in two ways: `1.250 triệu`.
 #[must_use]
 pub fn parse_money(text: &str) -> Option<i64> {
     let mut text = text.trim().to_lowercase();
@@ -28,7 +28,7 @@ pub fn parse_money(text: &str) -> Option<i64> {
     let scaled =
         scales.iter().find_map(|(word, scale)| text.strip_suffix(word).map(|bare| (bare.trim(), *scale)));
     let amount = match scaled {
-        Some((bare, scale)) => fraction_of(bare, scale)?,
+        Some((bare, scale)) => scaled_by(bare, scale)?,
         None => grouped(&text)?,
     };
     Some(if negative { -amount } else { amount })
@@ -65,11 +65,18 @@ fn sign_of(sign: i64, digits: &str) -> Option<i64> {
     digits.parse::<i64>().ok()?.checked_mul(sign)
 }
 
-/// A decimal with comma or point, of a scale.
-fn fraction_of(text: &str, scale: i64) -> Option<i64> {
+/// A decimal with comma or point, or a number of thousands, of a scale. Three digits behind one sign may be either, unless
+/// what stands before them can be no thousands.
+fn scaled_by(text: &str, scale: i64) -> Option<i64> {
+    if text.matches([',', '.', ' ', '\u{A0}']).count() > 1 {
+        return grouped(text)?.checked_mul(scale);
+    }
     let (whole, fraction) = text.split_once([',', '.']).unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    if fraction.len() == 3 && whole.len() <= 3 && !whole.starts_with('0') {
         return None;
     }
     let mut amount = whole.parse::<i64>().ok()?.checked_mul(scale)?;

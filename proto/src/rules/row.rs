@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::secrecy::SECRECY;
 use super::units::{UNIT_NAME, name_mismatch};
 use super::{CitizenFault, CitizenNumber, Finding, RawCell, RowJudgement, adult_on};
 use crate::catalogue::{Catalogue, Class, Field, RecordType};
@@ -53,6 +54,8 @@ pub fn judge_row(
             row.cell(field, name, cell);
         } else if let Some((parent, field)) = subfield(record_type, name) {
             row.item_cell(parent, field, cell);
+        } else if name == SECRECY {
+            row.secrecy(cell);
         }
     }
     row.items();

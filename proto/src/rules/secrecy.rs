@@ -1,9 +1,22 @@
 //! Marks of secrecy in free words: what is classified does not enter the system.
 
+use crate::catalogue::RecordType;
+use crate::text::fold;
+
 /// What stands alone where a paper is marked.
 const MARKS: [&str; 5] = ["mật", "tối mật", "tuyệt mật", "văn bản mật", "tài liệu mật"];
 /// What is a mark wherever it stands.
 const ANYWHERE: [&str; 2] = ["tối mật", "tuyệt mật"];
+
+/// The cell that says how secret a row is, of a type that has no field for it.
+pub const SECRECY: &str = "do_mat";
+
+/// Whether a column of this title says how secret a row is, where its type has no field for that.
+#[must_use]
+pub fn tells_secrecy(record_type: &RecordType, title: &str) -> bool {
+    let named = || title == SECRECY || ["do mat", "muc do mat", "muc mat"].contains(&fold(title).as_str());
+    record_type.field(SECRECY).is_none() && named()
+}
 
 /// Whether a text says of itself that it is classified: by a mark that stands alone, between brackets or behind a colon, or
 /// by a higher one anywhere. The word within others (“bí mật”, “bảo mật”) is none.

@@ -363,6 +363,14 @@ fn amounts_are_read_in_every_form_and_mixed_separators_are_not() {
     for (text, amount) in table.into_iter().filter(|(text, _)| *text != "5000.0") {
         assert_eq!(parse_money(text), Some(amount), "{text}");
     }
+    for (text, amount) in
+        [("1.250.000 nghìn", 1_250_000_000), ("0,125 tỷ", 125_000_000), ("1250,125 tỷ", 1_250_125_000_000)]
+    {
+        assert_eq!(parse_money(text), Some(amount), "{text}");
+    }
+    for text in ["1.250 triệu", "1,250 triệu", "2.500 tỷ", "12.345,6 triệu"] {
+        assert_eq!(parse_money(text), None, "{text} can be read in two ways");
+    }
     for text in ["1.250,000.000", "1.25.000", "tỷ", "abc", "1,2345678901 tỷ", "--1"] {
         assert_eq!(parse_money(text), None, "{text}");
     }
@@ -379,6 +387,18 @@ fn a_sender_is_never_read_and_a_classified_row_leaves_nothing() {
     assert!(said.en.contains("only its number in the register and what is not classified"), "{said:?}");
     assert!(row.values.is_empty());
     assert!(row.errors.iter().all(|found| found.value.is_none()));
+    // Also where the type has no field for it: only what is the lowest, or says nothing, is let in.
+    for (said, refused) in [("Mật", true), ("kín", true), ("Thường", false), ("-", false), ("", false)]
+    {
+        let row = judged("tham_muu", &[("do_mat", said), ("trich_yeu", "việc lớn")]);
+        assert_eq!(rules(&row).contains(&"CLASSIFIED"), refused, "{said}: {row:?}");
+        assert!(!row.values.contains_key("do_mat") && (!refused || row.values.is_empty()));
+    }
+    let titled = |record_type: &str, title: &str| {
+        tells_secrecy(Catalogue::embedded().unwrap().record_type(record_type).unwrap(), title)
+    };
+    assert!(titled("tham_muu", "Độ mật") && titled("tham_muu", "do_mat") && !titled("tham_muu", "Mật"));
+    assert!(!titled("don_thu", "Độ mật"), "that is a field of its own");
 }
 
 #[test]

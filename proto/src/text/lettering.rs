@@ -112,7 +112,10 @@ impl Lettering {
             }
             Self::Tcvn3 => {
                 let table = table()?;
-                text.chars().map(|c| table.get(&c).copied().or((!is_accented(c)).then_some(c))).collect()
+                let read: Option<String> =
+                    text.chars().map(|c| table.get(&c).copied().or((!is_accented(c)).then_some(c))).collect();
+                // A font of capitals draws the small letters' codes large.
+                read.map(|read| if is_in_capitals(text) { read.to_uppercase() } else { read })
             }
             Self::Vni => vni(text),
             Self::DoubleUtf8 => {
@@ -125,14 +128,27 @@ impl Lettering {
     /// A cell of a file in this lettering as Unicode. A cell that was Unicode all along stays as it is.
     #[must_use]
     pub fn read(self, text: &str) -> Cow<'_, str> {
+        self.try_read(text).unwrap_or(Cow::Borrowed(text))
+    }
+
+    /// The same; nothing for a cell whose letters are of no lettering that is known.
+    #[must_use]
+    pub fn try_read(self, text: &str) -> Option<Cow<'_, str>> {
         if self == Self::Unicode || text.is_ascii() || text.chars().any(|c| byte_of(c).is_none()) {
-            return Cow::Borrowed(text);
+            return Some(Cow::Borrowed(text));
         }
         match self.convert(text) {
-            Some(read) if judged(&read) == Some(true) || judged(text) != Some(true) => Cow::Owned(read),
-            _ => Cow::Borrowed(text),
+            Some(read) if judged(&read) == Some(true) || judged(text) != Some(true) => Some(Cow::Owned(read)),
+            Some(_) => Some(Cow::Borrowed(text)),
+            None => (judged(text) == Some(true)).then_some(Cow::Borrowed(text)),
         }
     }
+}
+
+/// Whether the letters that need no font are all capitals, and some two of them stand together: a name alone begins with one.
+fn is_in_capitals(text: &str) -> bool {
+    let together = |pair: &[u8]| pair.iter().all(u8::is_ascii_uppercase);
+    !text.bytes().any(|byte| byte.is_ascii_lowercase()) && text.as_bytes().windows(2).any(together)
 }
 
 /// The byte Windows-1252 has for a character.
@@ -236,6 +252,8 @@ pub struct LetteringCensus {
 }
 
 impl LetteringCensus {
+    const DOUBLE: Lettering = Lettering::DoubleUtf8;
+
     /// A census of a file of bytes, read as Windows-1252.
     #[must_use]
     pub fn of_bytes() -> Self {
@@ -284,7 +302,8 @@ impl LetteringCensus {
             return (self.unknown == 0).then_some(Lettering::Windows1258);
         }
         if best >= second * 2 && best * 2 > self.unknown {
-            return Some(lettering);
+            // Bytes that read so are UTF-8 with something in it that is none: which letters are lost nobody knows.
+            return Some(lettering).filter(|lettering| !self.bytes || *lettering != Self::DOUBLE);
         }
         // A few doubtful cells do not outweigh many that are good as they stand.
         (!self.bytes && self.unicode >= best * 4).then_some(Lettering::Unicode)
@@ -308,6 +327,8 @@ mod tests {
                 "Hoï vaø teân Nguyeãn Thò Höông Ñaûng vieân",
                 "Họ và tên Nguyễn Thị Hương Đảng viên",
             ),
+            (Lettering::Tcvn3, "NGUYÔN V¡N ¶O", "NGUYỄN VĂN ẢO"),
+            (Lettering::Tcvn3, "Lª ThÞ Hµ", "Lê Thị Hà"),
             (Lettering::Vni, "NGUYEÃN VAÊN ÑÖÙC, soá CCCD", "NGUYỄN VĂN ĐỨC, số CCCD"),
             (Lettering::Windows1258, "NguyêÞn Thiò Hýõng Ðaòi", "Nguyễn Thị Hương Đại"),
             (Lettering::DoubleUtf8, "Nguyá»…n Thá»‹ HÆ°Æ¡ng", "Nguyễn Thị Hương"),

@@ -61,7 +61,7 @@ fn take_as(declared: &str, name: &str, bytes: &[u8]) -> Taken {
         let mut values = BTreeMap::new();
         for (name, cell) in cells.iter().filter(|(_, cell)| !cell.is_blank()) {
             let text =
-                if let RawCell::Text(text) = cell { text.trim().to_lowercase() } else { format!("{cell:?}") };
+                if let RawCell::Text(text) = cell { text.trim().to_owned() } else { format!("{cell:?}") };
             values.insert(name.clone(), Value::Text(text));
         }
         let mut judged = RowJudgement { values, ..RowJudgement::default() };
@@ -170,6 +170,72 @@ fn broken_files_are_refused_whole() {
     assert_eq!(class("a.csv", "Họ tên,Ngày sinh\nA,B\n".as_bytes()), "COLUMN_MISSING");
 }
 
+/// Goal: a quote that is never closed does not make one cell of all rows behind it, seen or not.
+#[test]
+fn a_quote_left_open_refuses_the_file_and_names_its_row() {
+    for text in [
+        "Họ tên,Số CCCD\nA,033\n\"B,034\nC,035\n",
+        "Họ tên,Số CCCD,Ghi chú\nA,033,\nB,034,\"thép\nC,035,\n",
+        "Họ tên;Số CCCD\nA;033\nB;\"034",
+    ] {
+        let (summary, rows, _) = take("a.csv", text.as_bytes());
+        let refusal = summary.unwrap_err();
+        assert_eq!(refusal.class(), "ROW_SHAPE", "{text}");
+        assert!(refusal.message().vi.contains("dòng 3") && rows.is_empty(), "{text}");
+    }
+    // Within a cell it is a sign like another, and what is closed is closed.
+    let (_, rows, _) = take("a.csv", "Họ tên,Số CCCD\nA 5\" thép,033\n\"B\"\"\",034\n".as_bytes());
+    assert_eq!(rows.len(), 2);
+}
+
+/// Goal: the separator is what makes a table of the lines, however often another sign stands in them.
+#[test]
+fn prose_with_commas_does_not_separate() {
+    let prose = "một, hai, ba, bốn, năm, sáu";
+    let text = format!("Số CCCD;Họ tên;Ghi chú\n033;A;{prose}\n034;B;{prose}, bảy\n035;C;5\" thép, cũ\n");
+    let (summary, rows, raw) = take("a.csv", text.as_bytes());
+    assert_eq!((summary.unwrap().rows, rows.len()), (3, 3), "{raw:?}");
+}
+
+/// Goal: bytes that are nearly UTF-8 are not taken for another lettering; a stray zero is its cell's fault.
+#[test]
+fn a_slip_in_the_bytes_is_said_where_it_is() {
+    let mut text = "Họ tên,Số CCCD\nNguyễn Văn Đức,033\nTrần Thị Hương,034\n".as_bytes().to_vec();
+    let whole = text.clone();
+    text[30] = 0xff;
+    assert_eq!(class("a.csv", &text), "ENCODING");
+    let zero = String::from_utf8(whole).unwrap().replace("Hương", "Hư\0ơng");
+    let (summary, _, raw) = take("a.csv", zero.as_bytes());
+    assert_eq!(summary.unwrap().rows, 2);
+    assert!(raw[1].contains(&("ho_ten".to_owned(), RawCell::Text("Trần Thị Hư\0ơng".to_owned()))));
+    let composed = "Họ te\u{302}n\tSố CCCD\nNguye\u{302}\u{303}n À \u{1e00}\t033\n".replace('À', "A\u{300}");
+    let wide: Vec<u8> = composed.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(take("a.csv", &wide).1.len(), 1);
+}
+
+/// Goal: a cell whose letters a file's lettering does not have is not kept as signs nobody can read.
+#[test]
+fn a_cell_that_cannot_be_read_is_rejected() {
+    let rows = "Hä tªn,Sè CCCD\nNguyÔn V¨n §øc,033\nTrÇn ThÞ H\u{ad}¬ng,034\n";
+    let text = format!("{rows}Ngäc \u{d4}\u{c0}\u{c1},035\n");
+    let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let (summary, taken, _) = take("a.csv", &bytes);
+    let rules =
+        |row: &CapturedRow| row.judgement.errors.iter().map(|found| found.rule.clone()).collect::<Vec<_>>();
+    assert_eq!(summary.unwrap().rows, 3);
+    assert!(rules(&taken[0]).is_empty() && rules(&taken[1]).is_empty(), "{taken:?}");
+    assert_eq!(rules(&taken[2]), ["ENCODING"], "{taken:?}");
+}
+
+/// Goal: what a group is called is no record, also behind its number.
+#[test]
+fn a_numbered_group_is_no_record() {
+    let text = "TT,Họ tên,Số CCCD,Ngày sinh\nI,Chi bộ thôn 1,,\n1,A,033,1/1/1980\nII.,Chi bộ thôn 2,,\n2,B,034,1/1/1980\n3,C,,\n";
+    let (summary, rows, _) = take("a.csv", text.as_bytes());
+    assert_eq!((summary.unwrap().skipped, rows.len()), (2, 3));
+    assert_eq!(rows[2].verdict, Verdict::Rejected, "a number of its own is a record's");
+}
+
 #[test]
 fn text_files_of_every_dialect_give_their_rows() {
     let mut wide = vec![0xff, 0xfe];
@@ -178,7 +244,7 @@ fn text_files_of_every_dialect_give_their_rows() {
     );
     let (_, rows, _) = take("a.csv", &wide);
     assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [2, 4]);
-    assert_eq!(rows[0].judgement.values["ho_ten"], Value::Text("a; \"b\"".into()));
+    assert_eq!(rows[0].judgement.values["ho_ten"], Value::Text("A; \"B\"".into()));
     assert_eq!(take("a.csv", "\u{feff}Số CCCD\tHọ tên\n1\tA\n".as_bytes()).1.len(), 1);
 }
 

@@ -37,6 +37,12 @@ impl Verification<'_> {
                 object.with("giao ngoài thời hạn được cấp", "it was handed over outside the grant's term")
             );
         }
+        if !self.trust.is_fresh(&begun.cut, event.at) {
+            return Err(object.with(
+                "giao khi các nhân chứng chưa ký sổ cái trong 24 giờ trước đó",
+                "no quorum of witnesses had cosigned the ledger within the 24 hours before",
+            ));
+        }
         let checkpoint =
             Object("điểm kiểm của sổ cái khi giao · the ledger's checkpoint at delivery".to_owned());
         let believed = self.trust.believe(access.checkpoint.as_bytes(), &begun.head.ledger);

@@ -3,9 +3,9 @@
 use super::{At, Checked, Object, Verification, log_object};
 use crate::bytes::Reader;
 use crate::change::{Change, Context, Meta, Write, path};
-use crate::disclosure::facts::{event, number};
+use crate::disclosure::facts::{Accepted, event, number};
 use crate::disclosure::line::Again;
-use crate::disclosure::{Disclosed, Refused, SHOWN_OF_ALL, Share, Shown, Terms, Told};
+use crate::disclosure::{Disclosed, Refused, SHOWN_OF_ALL, Share, Shown, Terms, Told, Unseen};
 use crate::entry::{Entry, EntryKind, Part};
 use crate::event::{Acceptance, Event};
 use crate::ids::{Dot, RecordId, Sequence, UnitCode};
@@ -226,7 +226,9 @@ impl Verification<'_> {
                 &format!("it opens a field that is not granted: {path}"),
             ));
         }
-        if !share.covers_year(facts.year) {
+        // Of another year a change shows how the record stands, no value of it.
+        let named = entry.opened().any(|(path, _)| !path.starts_with('_')) || !shown.refers.is_empty();
+        if !share.covers_year(facts.year) && named {
             return Err(object.with("năm ngoài phạm vi được cấp", "its year is not granted"));
         }
         if shown.refers.iter().any(|(path, _)| !share.refers(path)) {
@@ -243,18 +245,11 @@ impl Verification<'_> {
             let (first, accepted) = self.progress.facts.acceptance_of(&dot).ok_or_else(|| {
                 object.with("gói không cho biết tỉnh đã nhận mục này thế nào", "its acceptance is not shown")
             })?;
-            let place = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
-            let proposal = match (accepted.verdicts.get(&place), self.progress.facts.releases.get(&dot)) {
-                (_, Some(proposal)) => *proposal,
-                (None, None) => false,
-                (Some(Verdict::Applied), None) => false,
-                (Some(Verdict::Proposal), None) => true,
-                (Some(Verdict::Quarantined(_)), None) => {
-                    return Err(object.with(
-                        "mục đang bị giữ lại, không thuộc dữ liệu chung",
-                        "it is in quarantine, no part of the dataset",
-                    ));
-                }
+            let Standing::Taken { proposal } = self.standing_of(&dot, first, accepted) else {
+                return Err(object.with(
+                    "mục đang bị giữ lại, không thuộc dữ liệu chung",
+                    "it is in quarantine, no part of the dataset",
+                ));
             };
             (accepted.at, proposal)
         };
@@ -271,13 +266,50 @@ impl Verification<'_> {
             writes,
         };
         let (withheld, refers) = (shown.withheld.clone(), shown.refers.clone());
-        let unseen = shown.unseen.iter().map(|&(replica, sequence, proposal)| Edit {
-            dot: Dot { replica, sequence: Sequence(sequence) },
-            proposal,
-        });
-        let unseen = unseen.collect();
+        let unseen = self.unseen(&shown.unseen, object)?;
         Ok(Disclosed { change, unit, effective, accepted, proposal, withheld, refers, unseen })
     }
+}
+
+impl Verification<'_> {
+    fn standing_of(&self, dot: &Dot, first: u64, accepted: &Accepted) -> Standing {
+        let place = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
+        match (accepted.verdicts.get(&place), self.progress.facts.releases.get(dot)) {
+            (_, Some(proposal)) => Standing::Taken { proposal: *proposal },
+            (None | Some(Verdict::Applied), None) => Standing::Taken { proposal: false },
+            (Some(Verdict::Proposal), None) => Standing::Taken { proposal: true },
+            (Some(Verdict::Quarantined(_)), None) => Standing::Quarantined,
+        }
+    }
+
+    /// The edits that no withdrawal had seen, as the hub says: each once, in order, and none against what is proven of it.
+    fn unseen(&self, unseen: &[Unseen], object: &Object) -> Checked<Vec<Edit>> {
+        let wrong = || {
+            object.with(
+                "danh sách sửa đổi chưa được xem trái với sổ cái",
+                "what it says of unseen edits goes against the ledger",
+            )
+        };
+        if unseen.windows(2).any(|pair| matches!(pair, [a, b] if (a.0, a.1) >= (b.0, b.1))) {
+            return Err(wrong());
+        }
+        let edit = |&(replica, sequence, proposal): &Unseen| {
+            let dot = Dot { replica, sequence: Sequence(sequence) };
+            if let Some((first, accepted)) = self.progress.facts.acceptance_of(&dot) {
+                let standing = self.standing_of(&dot, first, accepted);
+                let holds = matches!(standing, Standing::Taken { proposal: proven } if proven == proposal);
+                holds.then_some(()).ok_or_else(wrong)?;
+            }
+            Ok(Edit { dot, proposal })
+        };
+        unseen.iter().map(edit).collect()
+    }
+}
+
+/// What is proven of how a change was taken: whether it is a proposal, or in quarantine.
+enum Standing {
+    Taken { proposal: bool },
+    Quarantined,
 }
 
 /// Of which record a change is, whose replica wrote it, and whether that is the ledger.
