@@ -208,3 +208,27 @@ async fn t49_a_notice_of_erasure_that_is_not_the_ledgers_takes_nothing() {
     assert_eq!((&line["erased"], &line["records"]), (&json!(["12/QĐ"]), &json!({})), "{line:#}");
     agency.close().await;
 }
+
+/// Goal: what a first bundle had and a second lacks, because it was withdrawn between them, is told of; so is one that stands
+/// again. Method: two bundles, a withdrawal between them, and the record put again behind the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_between_two_bundles_is_told_of() {
+    let shared = Shared::set().await;
+    let number = shared.granted(GRANTED).await;
+    let first = shared.bundle(number, "first").await;
+    let names = pseudonyms(&shared, &first).await;
+    withdraw(&shared, 1).await;
+    shared.bundle(number, "second").await;
+    let told = async |name: &str| {
+        let file = shared.path(name);
+        let body = noticed(&shared, number, Some(file.clone())).await;
+        assert!(body["error"].is_null(), "{body:#}");
+        let notice = read(&shared, &file).await;
+        let told = notice.records.into_iter().map(|changed| (changed.record.to_string(), changed.became));
+        told.collect::<BTreeMap<_, _>>()
+    };
+    let one = &names["1"];
+    assert_eq!(told("withdrawn").await, BTreeMap::from([(one.clone(), Became::Withdrawn)]));
+    states(&shared, 1, &[("ho_ten", Value::Text("Nguyễn Văn An".to_owned()))]).await;
+    assert_eq!(told("again").await, BTreeMap::from([(one.clone(), Became::Changed)]));
+}

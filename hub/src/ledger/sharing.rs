@@ -64,6 +64,9 @@ pub struct Grant {
     /// The ledger's entry that logs it.
     #[serde(default)]
     pub last_access: Option<u64>,
+    /// And of the first.
+    #[serde(default)]
+    pub first_access: Option<u64>,
     /// The agency was told what of it is no longer so.
     #[serde(default)]
     pub last_notice: Option<UnixMillis>,
@@ -188,6 +191,7 @@ impl Sharing {
                     deliveries: 0,
                     last_delivery: None,
                     last_access: None,
+                    first_access: None,
                     last_notice: None,
                     receipt: None,
                     bundle_receipts: BTreeMap::new(),
@@ -205,6 +209,7 @@ impl Sharing {
                 grant.deliveries += 1;
                 grant.last_delivery = Some(event.at);
                 grant.last_access = Some(place.0);
+                grant.first_access.get_or_insert(place.0);
             }),
             kind::CHANGE_NOTICE => self.change(event, view, |grant| grant.last_notice = Some(event.at)),
             RECEIPT => self.change(event, view, |grant| {

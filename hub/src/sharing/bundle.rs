@@ -486,6 +486,7 @@ pub(super) fn needed(
         "release" if of_shown() => Some(event_shown(entry, |path| path != "reason")),
         event::GRANT_PROPOSED if place == grant => Some(event_shown(entry, |_| true)),
         event::GRANT_APPROVED if of_grant() => Some(event_shown(entry, |_| true)),
+        event::ACCESS if map.former == Some(place) => Some(event_shown(entry, |_| true)),
         event::TALLY => Some(scope.shown_tally(entry)),
         RECEIPT_KEY => Some(event_shown(entry, |_| true)),
         // By whose order, of which entries: never the record, the fields or the reason.

@@ -1,5 +1,5 @@
 //! What became, since the last delivery under a grant, of the records it handed over: for whoever holds it when nothing
-//! more is handed over.
+//! more is handed over. What was withdrawn is told of since the first: a later bundle only lacks it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,11 +37,12 @@ pub(crate) struct Changed {
 pub(crate) fn changed_since(hub: &Hub, grant: &Grant) -> Result<Option<Changed>, SharingError> {
     let Some(access) = grant.last_access else { return Ok(None) };
     let (since, until) = (shown_before(hub, access)?, hub.head().size);
-    let late = Late::of(hub, (since, until), grant)?;
+    let first = shown_before(hub, grant.first_access.unwrap_or(access))?;
+    let late = Late::of(hub, (first, until), grant)?;
     let mut records = Vec::new();
     for (number, id) in &late.touched {
         let Some(share) = grant.terms.shares.get(*number) else { continue };
-        let Some((became, fields)) = late.became(hub, share, *id, since)? else { continue };
+        let Some((became, fields)) = late.became(hub, share, *id, (first, since))? else { continue };
         let record_type = share.record_type.clone();
         let record = pseudonym(hub, &grant.terms, &record_type, *id)?;
         records.push(ChangedRecord { record_type, record, became, fields: fields.into_iter().collect() });
@@ -102,7 +103,7 @@ impl Late {
         hub: &Hub,
         share: &Share,
         id: RecordId,
-        since: u64,
+        (first, since): (u64, u64),
     ) -> Result<Option<(Became, BTreeSet<String>)>, SharingError> {
         let Some(state) = hub.dataset.state(&share.record_type, id)? else { return Ok(None) };
         let declared = hub.catalogue.record_type(&share.record_type);
@@ -111,7 +112,7 @@ impl Late {
                 && (share.opens(path) && declared.is_none_or(|declared| share.shows_key_of(declared, path))
                     || share.refers(path))
         };
-        let (mut shown, mut withdrawn, mut fields) = (false, false, BTreeSet::new());
+        let (mut shown, mut withdrawn, mut stated, mut fields) = (false, false, false, BTreeSet::new());
         let is_in = state.owner().is_some_and(|owner| share.covers_unit(owner));
         let mut was_in = is_in;
         for past in hub.dataset.history(&share.record_type, id)?.iter().filter(|past| !past.kept_out) {
@@ -122,13 +123,14 @@ impl Late {
             };
             let bytes = hub.dataset.entries().entry(past.source.at)?;
             let change = Change::of(&Entry::decode(&bytes)?)?;
+            withdrawn |= place >= first && change.writes.iter().any(|write| write.path == path::WITHDRAWN);
             if place < since {
                 shown |= share.covers_year(change.year);
                 was_in |= change.unit().is_some_and(|unit| share.covers_unit(unit));
                 continue;
             }
             for write in &change.writes {
-                withdrawn |= write.path == path::WITHDRAWN;
+                stated |= write.path == path::WITHDRAWN;
                 if opens(&write.path) {
                     fields.extend(write.path.split('/').next().map(str::to_owned));
                 }
@@ -142,7 +144,8 @@ impl Late {
             // It was before, and was handed to nobody.
             (true, false) => None,
             (false, _) if !is_in => Some((Became::Left, BTreeSet::new())),
-            (false, _) if fields.is_empty() => None,
+            // One that stands again, or whose withdrawal waits for a decision, is another than it was.
+            (false, _) if fields.is_empty() && !stated => None,
             (false, _) => Some((Became::Changed, fields)),
         })
     }

@@ -1,6 +1,6 @@
 //! Where the ledger says what a bundle needs: one look through it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lienthong_node::dataset::{EntryAt, Payload};
 use lienthong_node::log::{FramePosition, LogReader};
@@ -40,6 +40,10 @@ pub(super) struct Map {
     pub(super) erased: ErasedSet,
     /// The grant's approval is there.
     pub(super) approved: bool,
+    /// The grant's deliveries, by their digests.
+    accesses: HashMap<String, u64>,
+    /// The delivery a live view goes on from.
+    pub(super) former: Option<u64>,
     /// Replicas whose enrolment is there.
     pub(super) enrolled: BTreeSet<ReplicaId>,
 }
@@ -82,6 +86,14 @@ impl Map {
                             let number = i64::try_from(grant).ok().map(Value::Integer);
                             map.approved |= event.fields.get("grant") == number.as_ref();
                         }
+                        event::ACCESS => {
+                            let number = i64::try_from(grant).ok().map(Value::Integer);
+                            if event.fields.get("grant") == number.as_ref()
+                                && let Some(Value::Text(digest)) = event.fields.get("digest")
+                            {
+                                map.accesses.insert(digest.clone(), place);
+                            }
+                        }
                         ERASURE => {
                             map.erased.add(&entries_of(&event).unwrap_or_default());
                         }
@@ -99,6 +111,12 @@ impl Map {
             Ok(())
         })?;
         Ok(map)
+    }
+
+    /// Looks for the delivery with a digest, which a live view goes on from; whether it is there.
+    pub(super) fn goes_on_from(&mut self, digest: &[u8; 32]) -> bool {
+        self.former = self.accesses.get(&hex::encode(digest)).copied();
+        self.former.is_some()
     }
 
     /// Whether the verdict on a change keeps it out of the dataset for now.

@@ -82,71 +82,7 @@ impl Row<'_> {
             // The usual date of a workbook, told without writing the number out.
             return Some(Value::Date(days));
         }
-        let text = match cell {
-            RawCell::Error(error) => {
-                self.error(
-                    "CELL_ERROR",
-                    name,
-                    error,
-                    "ô có lỗi công thức: sửa công thức hoặc ghi giá trị",
-                    "the cell holds an error: mend the formula or write the value",
-                );
-                return None;
-            }
-            RawCell::Object | RawCell::List(_) => {
-                self.error(
-                    "TYPE_MISMATCH",
-                    name,
-                    "",
-                    "ô phải là một giá trị đơn",
-                    "a single value is due here",
-                );
-                return None;
-            }
-            RawCell::Serial { .. } | RawCell::Iso(_) if !may_be_a_day(kind) => {
-                self.error(
-                    "TYPE_MISMATCH",
-                    name,
-                    "",
-                    "bảng tính đã đổi ô này thành ngày tháng: để ô dạng văn bản rồi gõ lại nội dung",
-                    "the spreadsheet has made a date of this cell: set it to text and type its content again",
-                );
-                return None;
-            }
-            RawCell::Number(number)
-                if number.fract() != 0.0 && matches!(kind, FieldKind::Integer | FieldKind::Money) =>
-            {
-                self.number(name, &number.to_string(), None::<i64>)?;
-                return None;
-            }
-            RawCell::Text(text) | RawCell::Iso(text) => {
-                if let Some(control) = text::control_character(text) {
-                    let shown = format!("U+{:04X}", u32::from(control));
-                    self.error(
-                        "TEXT_CONTROL",
-                        name,
-                        &shown,
-                        "ô có ký tự điều khiển: gõ lại nội dung",
-                        "the cell holds a control character: type it again",
-                    );
-                    return None;
-                }
-                if field.check.as_deref() == Some("person_name") && text.trim().contains(['\n', '\r']) {
-                    self.error(
-                        "NAME_INVALID",
-                        name,
-                        text,
-                        "ô có nhiều dòng: mỗi người ghi một dòng của bảng; nếu là một người, ghi họ tên trên một dòng",
-                        "the cell has several lines: each person takes a row; of one person, write the name in one line",
-                    );
-                    return None;
-                }
-                if kind == FieldKind::LongText { text::normalise_long(text) } else { text::normalise(text) }
-            }
-            RawCell::Number(number) | RawCell::Serial { days: number, .. } => number_text(*number),
-            RawCell::Boolean(yes) => if *yes { "có" } else { "không" }.to_owned(),
-            RawCell::Empty => return None,
-        };
+        let text = self.cell_text(field, kind, name, cell)?;
         match kind {
             FieldKind::Reference => self.reference(field, name, cell, text),
             FieldKind::Text | FieldKind::LongText => self.text(field, kind, name, cell, text),
@@ -180,6 +116,78 @@ impl Row<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// What a cell says, in its stored form, where it says one thing of the field's kind.
+    fn cell_text(&mut self, field: &Field, kind: FieldKind, name: &str, cell: &RawCell) -> Option<String> {
+        match cell {
+            RawCell::Error(error) => {
+                self.error(
+                    "CELL_ERROR",
+                    name,
+                    error,
+                    "ô có lỗi công thức: sửa công thức hoặc ghi giá trị",
+                    "the cell holds an error: mend the formula or write the value",
+                );
+                None
+            }
+            RawCell::Object | RawCell::List(_) => {
+                self.error(
+                    "TYPE_MISMATCH",
+                    name,
+                    "",
+                    "ô phải là một giá trị đơn",
+                    "a single value is due here",
+                );
+                None
+            }
+            RawCell::Serial { .. } | RawCell::Iso(_) if !may_be_a_day(kind) => {
+                self.error(
+                    "TYPE_MISMATCH",
+                    name,
+                    "",
+                    "bảng tính đã đổi ô này thành ngày tháng: để ô dạng văn bản rồi gõ lại nội dung",
+                    "the spreadsheet has made a date of this cell: set it to text and type its content again",
+                );
+                None
+            }
+            RawCell::Number(number)
+                if number.fract() != 0.0 && matches!(kind, FieldKind::Integer | FieldKind::Money) =>
+            {
+                self.number(name, &number.to_string(), None)
+            }
+            RawCell::Text(text) | RawCell::Iso(text) => {
+                if let Some(control) = text::control_character(text) {
+                    let shown = format!("U+{:04X}", u32::from(control));
+                    self.error(
+                        "TEXT_CONTROL",
+                        name,
+                        &shown,
+                        "ô có ký tự điều khiển: gõ lại nội dung",
+                        "the cell holds a control character: type it again",
+                    );
+                    return None;
+                }
+                if field.check.as_deref() == Some("person_name") && text.trim().contains(['\n', '\r']) {
+                    self.error(
+                        "NAME_INVALID",
+                        name,
+                        text,
+                        "ô có nhiều dòng: mỗi người ghi một dòng của bảng; nếu là một người, ghi họ tên trên một dòng",
+                        "the cell has several lines: each person takes a row; of one person, write the name in one line",
+                    );
+                    return None;
+                }
+                Some(if kind == FieldKind::LongText {
+                    text::normalise_long(text)
+                } else {
+                    text::normalise(text)
+                })
+            }
+            RawCell::Number(number) | RawCell::Serial { days: number, .. } => Some(number_text(*number)),
+            RawCell::Boolean(yes) => Some(if *yes { "có" } else { "không" }.to_owned()),
+            RawCell::Empty => None,
         }
     }
 

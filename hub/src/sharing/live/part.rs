@@ -45,6 +45,10 @@ impl<W: Write> Writing<'_, W> {
         if map.roll.is_empty() || (before.since.is_nothing() && !map.approved) {
             return Err(SharingError::Unwitnessed);
         }
+        // The witnesses have to have seen that the last one was logged.
+        if !before.since.is_nothing() && !map.goes_on_from(&before.since.digest.0) {
+            return Err(SharingError::Unwitnessed);
+        }
         map.released.extend(&before.released);
         let late = self.late(before, &mut map, &replicas, &scope)?;
         for (replica, mut held) in late.held {

@@ -1,6 +1,6 @@
 //! The delivery's own access event: nothing was handed over that the ledger does not have.
 
-use super::{At, Checked, Object, Verification};
+use super::{Accessed, At, Checked, Object, Verification};
 use crate::disclosure::facts::{event, number, text, unit};
 use crate::disclosure::line::{Access, Hash};
 use crate::entry::Entry;
@@ -58,12 +58,13 @@ impl Verification<'_> {
         let index = entry.header.dot.sequence.0;
         verify_inclusion(&entry.leaf_hash(), index, now.size, &path, &now.root)
             .map_err(|_| object.with("không có trong sổ cái", "it is not in the ledger"))?;
-        if self.progress.access.is_some_and(|before| before >= index) {
+        if self.progress.access().is_some_and(|before| before >= index) {
             return Err(
                 object.with("không mới hơn lần giao trước", "it is not newer than the delivery before")
             );
         }
-        self.access = Some((index, event.at, Hash(digest)));
+        let leaf = entry.leaf_hash();
+        self.access = Some(Accessed { index, leaf, at: event.at, digest: Hash(digest) });
         self.at = At::End;
         Ok(())
     }

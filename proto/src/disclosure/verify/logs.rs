@@ -108,6 +108,11 @@ impl Verification<'_> {
         }
         state.size = size;
         if self.at == At::Ledger {
+            // The hub alone had signed for it then; now it stands under what the witnesses have seen.
+            if self.progress.access.is_some_and(|access| leaves.binary_search(&access).is_err()) {
+                return Err(Object("ghi nhận lần giao trước · the record of the last delivery".to_owned())
+                    .with("không có trong sổ cái", "it is not in the ledger"));
+            }
             self.check_grant()?;
             self.at = At::Logs;
         } else {

@@ -58,10 +58,19 @@ pub struct Verification<'a> {
     /// Who proposed and who approved the grant, once the ledger was read.
     granted_by: Option<(String, String)>,
     log: Option<OpenLog>,
-    /// The delivery's own access event, when that was, and the digest it has.
-    access: Option<(u64, UnixMillis, Hash)>,
+    /// The delivery's own access event.
+    access: Option<Accessed>,
     /// What is said to be erased: the entry, its bare commitments, how many of them.
     claimed: Vec<(Dot, BTreeSet<Digest>, u32)>,
+}
+
+/// A delivery's own access event.
+#[derive(Debug)]
+struct Accessed {
+    index: u64,
+    leaf: Digest,
+    at: UnixMillis,
+    digest: Hash,
 }
 
 impl<'a> Verification<'a> {
@@ -138,8 +147,11 @@ impl<'a> Verification<'a> {
         if self.at != At::Done {
             return Err(cut_off);
         }
-        let (Some(begun), Some((proposed_by, approved_by)), Some((access, at, digest))) =
-            (self.begun, self.granted_by, self.access)
+        let (
+            Some(begun),
+            Some((proposed_by, approved_by)),
+            Some(Accessed { index: access, leaf, at, digest }),
+        ) = (self.begun, self.granted_by, self.access)
         else {
             return Err(cut_off);
         };
@@ -148,7 +160,7 @@ impl<'a> Verification<'a> {
         let size = cut.signed.checkpoint().size;
         let mut progress = self.progress;
         progress.since = Since { cut: size, digest };
-        progress.access = Some(access);
+        progress.access = Some((access, leaf));
         progress.of = Some((head.ledger.clone(), head.grant, head.terms.clone()));
         progress.settle();
         let report = Report {

@@ -19,8 +19,8 @@ pub struct Progress {
     pub(super) of: Option<(String, u64, Terms)>,
     /// What the next delivery goes on from.
     pub(super) since: Since,
-    /// The ledger's entry that logged the last one.
-    pub(super) access: Option<u64>,
+    /// The ledger's entry that logged the last one, and its leaf: the next one shows that it stands there.
+    pub(super) access: Option<(u64, Digest)>,
     pub(super) facts: Facts,
     /// In the order they came, the ledger first.
     pub(super) logs: Vec<LogState>,
@@ -38,7 +38,7 @@ impl Progress {
     /// The ledger's entry that logged the last delivery.
     #[must_use]
     pub fn access(&self) -> Option<u64> {
-        self.access
+        self.access.map(|(index, _)| index)
     }
 
     /// The terms of its grant, once a delivery came.

@@ -330,7 +330,9 @@ impl World {
                 if at == from {
                     cover.settle();
                 }
-                let shown = self.needed(log, at, &logs, roll).then(|| in_scope.get(&(log, at)).copied());
+                let former = given.since.digest;
+                let shown =
+                    self.needed(log, at, &logs, (roll, former)).then(|| in_scope.get(&(log, at)).copied());
                 let is_change = |at: u64| {
                     let bytes = &self.logs[log].entries[usize::try_from(at).unwrap()];
                     Entry::decode(bytes).unwrap().header.kind == EntryKind::Change
@@ -396,7 +398,7 @@ impl World {
     }
 
     /// Whether an entry is shown, with values or without.
-    fn needed(&self, log: usize, at: u64, logs: &BTreeSet<usize>, roll: usize) -> bool {
+    fn needed(&self, log: usize, at: u64, logs: &BTreeSet<usize>, (roll, former): (usize, Hash)) -> bool {
         let entry = Entry::decode(&self.logs[log].entries[usize::try_from(at).unwrap()]).unwrap();
         let concerns = |replica: ReplicaId| logs.iter().any(|log| self::replica(*log) == replica);
         match entry.header.kind {
@@ -412,6 +414,7 @@ impl World {
                     "enrolment" | "release" => concerns(of()),
                     event::GRANT_PROPOSED | event::GRANT_APPROVED | event::TALLY => true,
                     event::ROLL => at == roll as u64,
+                    event::ACCESS => event.fields["digest"] == text(&hex::encode(former.0)),
                     _ => false,
                 }
             }
@@ -584,4 +587,17 @@ fn deliveries_are_taken_once_and_in_order() {
     bent.push(&twice);
     let said = refused(&bent);
     assert!(said.contains("counted as withheld"), "{said}");
+}
+
+/// Goal: a delivery that the hub logged in a ledger nobody else sees is found with the next one.
+#[test]
+fn the_record_of_a_delivery_stands_in_the_ledger_of_the_next() {
+    let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
+    world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+    world.take(&Step::Accept { log: 1 });
+    agency.take(&world.deliver(&mut given)).unwrap();
+    drop((world.logs[LEDGER].entries.pop(), world.logs[LEDGER].leaves.pop()));
+    world.event(LEDGER, "note", "hub", &[]);
+    let said = agency.take(&world.deliver(&mut given)).unwrap_err().to_string();
+    assert!(said.contains("the record of the last delivery: it is not in the ledger"), "{said}");
 }
