@@ -46,7 +46,23 @@
 //! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
 //!
 //! Below the header, rows that number the columns, totals, notes, signatures and groups are no records. They are
-//! counted and named ([`ImportReport::skipped_rows`]), so that none is missed.
+//! counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A group is a title alone in its row, or behind
+//! a Roman numeral or a letter (“II | Chi bộ thôn 2”).
+//!
+//! A column “Độ mật” of a type without such a field is read all the same: a row that is marked is refused (`CLASSIFIED`),
+//! and nothing of it is kept.
+//!
+//! # What is not guessed
+//!
+//! - “1.250 triệu” is 1,25 tỷ to one and 1,25 triệu to another: refused (`NUM_INVALID`), as is a number with a fraction where
+//!   a whole one is due. “1,25 tỷ”, “0,125 tỷ” and “1.250.000 nghìn” can be read in one way only.
+//! - A cell of text or a number that the spreadsheet took for a date (“01/2026”) is refused (`TYPE_MISMATCH`): what was typed is
+//!   lost.
+//! - A name of several lines may be of several people: refused (`NAME_INVALID`).
+//! - Text separated by signs: the separator is what makes the most of the first rows equally wide, and them widest. A quote that
+//!   is opened and never closed refuses the file and names the row (`ROW_SHAPE`). Bytes that are nearly UTF-8 are no other
+//!   lettering: refused (`ENCODING`), as is a row with a letter that the file's lettering does not have.
+//! - Rows of one key that differ in capitals only are doubles (`DUP`); the first is kept.
 
 mod annotate;
 mod archive;
