@@ -226,3 +226,35 @@ fn p9_commands_act_as_accounts() {
     assert_eq!(hub(&data, &["token", "create", "--unit", "99999"]).status.code(), Some(1));
     assert_eq!(hub(&data, &["token", "create"]).status.code(), Some(2), "usage");
 }
+
+/// Goal: scores with the rows behind them and probable doubles are documents for programs, each lost point with its formula.
+#[test]
+fn scores_and_doubles_are_told_to_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("hub");
+    assert!(hub(&data, &["init"]).status.success());
+    let file = dir.path().join("m.csv").display().to_string();
+    let rest = "01/02/2000,Chi bộ 1,11953,CHIBO,CHINH_THUC,0912345678,12345678";
+    let rows = format!(
+        "Họ và tên,Ngày sinh,Giới tính,Số CCCD,Ngày vào Đảng,Chi bộ,Mã xã,Diện quản lý,Tình trạng,Điện thoại,Số thẻ đảng viên\n\
+         Nguyễn Văn An,02/03/1975,Nam,033075000012,{rest}\nNguyễn Văn An,02/03/1975,Nam,033075000021,{rest}\n"
+    );
+    std::fs::write(&file, rows).unwrap();
+    let json = |arguments: &[&str]| -> Json {
+        let output = hub(&data, &[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)))
+    };
+    assert_eq!(json(&["import", &file, "--type", "dang_vien"])["created"], 2);
+    let all = json(&["quality"]);
+    let one = all["items"].as_array().unwrap().iter().find(|item| item["unit"] == UNIT).unwrap();
+    assert_eq!((&one["quality"]["dung"], &one["quality"]["sach"]), (&100.into(), &0.into()), "{one:#}");
+    let shown = json(&["quality", "--unit", UNIT]);
+    let clean = &shown["counts"]["sach"];
+    assert!(clean["good"] == 0 && clean["all"] == 2, "{clean:#}");
+    assert!(clean["formula"].as_str().unwrap().contains("clean = records"), "{clean:#}");
+    assert!(shown.to_string().contains("DUPLICATE"), "the rows behind it: {shown:#}");
+    let pairs = json(&["duplicates", "list"]);
+    let pair = &pairs["items"][0];
+    assert_eq!((&pair["type"], &pair["score"]), (&"dang_vien".into(), &100.into()), "{pairs:#}");
+    assert_eq!(json(&["waiver", "list"])["items"], serde_json::json!([]));
+}
