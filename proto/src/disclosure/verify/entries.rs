@@ -282,7 +282,8 @@ impl Verification<'_> {
         }
     }
 
-    /// The edits that no withdrawal had seen, as the hub says: each once, in order, and none against what is proven of it.
+    /// The edits that no withdrawal had seen, as the hub says: each once, in order, and none against what is proven of it. One
+    /// that was still in quarantine under this cut counts with the delivery that shows its release.
     fn unseen(&self, unseen: &[Unseen], object: &Object) -> Checked<Vec<Edit>> {
         let wrong = || {
             object.with(
@@ -295,14 +296,14 @@ impl Verification<'_> {
         }
         let edit = |&(replica, sequence, proposal): &Unseen| {
             let dot = Dot { replica, sequence: Sequence(sequence) };
-            if let Some((first, accepted)) = self.progress.facts.acceptance_of(&dot) {
-                let standing = self.standing_of(&dot, first, accepted);
-                let holds = matches!(standing, Standing::Taken { proposal: proven } if proven == proposal);
-                holds.then_some(()).ok_or_else(wrong)?;
+            let accepted = self.progress.facts.acceptance_of(&dot);
+            match accepted.map(|(first, accepted)| self.standing_of(&dot, first, accepted)) {
+                Some(Standing::Quarantined) => Ok(None),
+                Some(Standing::Taken { proposal: proven }) if proven != proposal => Err(wrong()),
+                _ => Ok(Some(Edit { dot, proposal })),
             }
-            Ok(Edit { dot, proposal })
         };
-        unseen.iter().map(edit).collect()
+        unseen.iter().filter_map(|said| edit(said).transpose()).collect()
     }
 }
 
