@@ -127,7 +127,6 @@ impl<'a> Scope<'a> {
         erased: &ErasedSet,
     ) -> Result<Option<Shown>, SharingError> {
         let Some((number, share)) = self.share_of(entry) else { return Ok(None) };
-        let leaf = Hash(entry.leaf_hash());
         let change = Change::of(entry).ok();
         let meant = change.filter(|change| !kept_out && self.admitted.contains(&(number, change.record)));
         let opened = match meant {
@@ -135,17 +134,9 @@ impl<'a> Scope<'a> {
             None => None,
         };
         let Some((change, unseen)) = opened else {
-            let bytes = Bytes(entry.redact(|path| SHOWN_OF_ALL.contains(&path)));
-            return Ok(Some(Shown {
-                entry: bytes,
-                leaf,
-                record: None,
-                withheld: Vec::new(),
-                refers: Vec::new(),
-                erased: 0,
-                unseen: Vec::new(),
-            }));
+            return Ok(Some(event_shown(entry, |path| SHOWN_OF_ALL.contains(&path))));
         };
+        let leaf = Hash(entry.leaf_hash());
         if !share.covers_year(change.year) {
             // How the record stands, no value of it.
             return Ok(Some(Shown {
@@ -266,7 +257,7 @@ pub(crate) fn pseudonym(
     Ok(named(&key_of(hub, terms)?, record_type, id))
 }
 
-/// An event with the fields that `keep` lets out.
+/// An event, or a change that is only counted, with the fields that `keep` lets out.
 pub(super) fn event_shown(entry: &Entry<'_>, keep: impl Fn(&str) -> bool) -> Shown {
     let whole = entry.opened().all(|(path, _)| keep(path));
     let bytes = if whole { entry.redact(|_| true) } else { entry.redact(keep) };
