@@ -332,11 +332,11 @@ impl Hub {
             superseded.cancel();
         }
         let (listed, lineage) = (catalogue, &opened.books.lineage);
-        let reorganised = lineage.count(ledger::day_of(clock()));
+        let reorganised = lineage.count(clock().day());
         let catalogue = if lineage.is_empty() {
             Arc::clone(&listed)
         } else {
-            Arc::new(listed.with_units(lineage.tree(listed.units(), ledger::day_of(clock())).listed()))
+            Arc::new(listed.with_units(lineage.tree(listed.units(), clock().day()).listed()))
         };
         let dataset = opened.journal.dataset().clone();
         let reader = opened.journal.reader().clone();

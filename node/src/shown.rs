@@ -1,14 +1,12 @@
 //! Values as people read them, alike on the pages of a node and of the hub.
 
 use lienthong_proto::catalogue::{Catalogue, Class, Field, FieldKind, Label, RecordType};
-use lienthong_proto::time::UnixMillis;
+use lienthong_proto::time::{UnixMillis, ZONE_SECONDS};
 use lienthong_proto::value::civil;
 use serde_json::Value as Json;
 
 use crate::capture::Language;
 
-/// Vietnam's time, all year.
-const ZONE_SECONDS: u64 = 7 * 3_600;
 /// Characters of a value in a list.
 const CELL_CHARS_MAX: usize = 80;
 
@@ -26,9 +24,8 @@ fn pick<'a>(language: Language, vi: &'a str, en: &'a str) -> &'a str {
 #[must_use]
 pub fn instant(language: Language, at: UnixMillis) -> String {
     let seconds = at.seconds().saturating_add(ZONE_SECONDS);
-    let days = i32::try_from(seconds / 86_400).unwrap_or(i32::MAX);
     let (hour, minute) = (seconds / 3_600 % 24, seconds / 60 % 60);
-    let Some(date) = civil(days) else { return at.rfc3339() };
+    let Some(date) = civil(at.day()) else { return at.rfc3339() };
     let day = format!("{:02}/{:02}/{}", date.day(), date.month(), date.year());
     match language {
         Language::Vi => format!("{hour:02}:{minute:02} ngày {day}"),

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// How far Vietnam's clocks are ahead of UTC.
+pub const ZONE_SECONDS: u64 = 7 * 3_600;
+
 /// An instant in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
@@ -14,6 +17,12 @@ impl UnixMillis {
     #[must_use]
     pub fn seconds(self) -> u64 {
         self.0 / 1_000
+    }
+
+    /// The day, since 1970-01-01, as it is written where the province is: at UTC+7, summer and winter.
+    #[must_use]
+    pub fn day(self) -> i32 {
+        i32::try_from(self.seconds().saturating_add(ZONE_SECONDS) / 86_400).unwrap_or(i32::MAX)
     }
 
     /// Milliseconds from `earlier` to `self`; 0 if `earlier` is later.
@@ -97,6 +106,15 @@ impl HlcClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_in_vietnam() {
+        // 31 December 2026, 16:59:59.999 and 17:00 UTC.
+        let midnight = UnixMillis(1_798_736_400_000);
+        let day = |at: UnixMillis| crate::value::date_text(at.day());
+        assert_eq!(day(UnixMillis(midnight.0 - 1)), "2026-12-31");
+        assert_eq!(day(midnight), "2027-01-01");
+    }
 
     #[test]
     fn stamps_grow_while_the_clock_stands() {

@@ -114,11 +114,11 @@ fn order(kind: StepKind, from: &[&str], to: &[&str], apply: bool) -> Reorganisat
 
 /// The day so many days from today.
 fn today(days: i32) -> String {
-    date_text(i32::try_from(system_clock().seconds() / 86_400).unwrap() + days)
+    date_text(system_clock().day() + days)
 }
 
 fn day(days: i32) -> i32 {
-    i32::try_from(system_clock().seconds() / 86_400).unwrap() + days
+    system_clock().day() + days
 }
 
 fn named(mut order: Reorganisation, code: &str, name: &str) -> Reorganisation {

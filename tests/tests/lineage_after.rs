@@ -86,7 +86,7 @@ async fn province_writes(hub: &Hub, draft: Draft) {
 }
 
 fn day(days: i32) -> String {
-    date_text(i32::try_from(system_clock().seconds() / 86_400).unwrap() + days)
+    date_text(system_clock().day() + days)
 }
 
 fn order(kind: StepKind, from: &[&str], to: &[&str]) -> Reorganisation {

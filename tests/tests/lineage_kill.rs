@@ -36,7 +36,7 @@ fn merge(apply: bool) -> Request {
         rest: None,
         shares: Vec::new(),
         map: Vec::new(),
-        on: date_text(i32::try_from(lienthong_node::app::system_clock().seconds() / 86_400).unwrap()),
+        on: date_text(lienthong_node::app::system_clock().day()),
         reason: "QĐ 12-QĐ/TU".to_owned(),
         apply,
         actor: String::new(),

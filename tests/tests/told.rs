@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use lienthong_hub::app::Hub;
+use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::service::{NewWaiver, Request};
-use lienthong_node::app::Node;
+use lienthong_node::app::{Node, system_clock};
 use lienthong_node::records::Page;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::date_text;
 use lienthong_tests::asking::{at_hub, until};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, open_hub, reopened};
@@ -65,7 +67,7 @@ async fn what_only_the_province_sees_reaches_the_commune_and_goes_when_mended() 
     drop(here);
     let here = reopened(|| {
         let _ = std::fs::remove_dir_all(place.join("view"));
-        Ok(Node::open(&place, catalogue()?, lienthong_node::app::system_clock)?)
+        Ok(Node::open(&place, catalogue()?, system_clock)?)
     });
     assert!(!has("DV_TRUNG_TEN")(&defects(&here).await), "the view was thrown away");
     here.start_sync(brisk());
@@ -148,5 +150,43 @@ async fn a_waived_defect_does_not_count_until_the_waiver_ends() {
     assert_eq!(refused(&at_hub(&hub, end).await).as_deref(), Some("WAIVER_UNKNOWN"), "twice");
     let ask = async || at_hub(&hub, Request::Quality { unit: unit.clone(), page: Page::default() }).await;
     until("counts again", ask, |report| report["counts"]["dung"]["good"].as_u64() == before.0).await;
+    hub.close().await;
+}
+
+fn later() -> UnixMillis {
+    UnixMillis(system_clock().0 + 11 * 86_400_000)
+}
+
+/// Goal: a waiver holds until its day and no longer, at both ends, without anybody writing anything. Method: both are opened
+/// again after that day, apart from each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiver_that_has_run_out_brings_the_defect_back_at_both_ends() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let (place, folder) = (dir.path().join("node"), dir.path().join("hub"));
+    let node = make_node(&hub, &address, &place, HERE).await.unwrap();
+    node.start_sync(brisk());
+    node.write(vec![member(HERE, "033070000001", "An").unwrap()]).await;
+    acknowledged(&node).await.unwrap();
+    until("judged", async || defects(&node).await, has("NAME_INVALID")).await;
+    let unit = Some(HERE.parse().unwrap());
+    let quality = async |hub: &Arc<Hub>| {
+        at_hub(hub, Request::Quality { unit: unit.clone(), page: Page::default() }).await
+    };
+    let good = |report: &Json| report["counts"]["dung"]["good"].as_u64();
+    let before = good(&quality(&hub).await);
+    assert!(before.is_some());
+    at_hub(&hub, Request::WaiverAdd(waiver(&hub, "NAME_INVALID", 10))).await;
+    until("waived", async || defects(&node).await, |body| !has("NAME_INVALID")(body)).await;
+    until("waived there", async || quality(&hub).await, |report| good(report) > before).await;
+    node.close().await;
+    hub.close().await;
+    drop((node, hub));
+    let node = reopened(|| Ok(Node::open(&place, catalogue()?, later)?));
+    until("here again", async || defects(&node).await, has("NAME_INVALID")).await;
+    let hub = reopened(|| Ok(Hub::open(&folder, catalogue()?, &LedgerOptions::default(), later)?));
+    until("there again", async || quality(&hub).await, |report| good(report) == before).await;
+    let list = at_hub(&hub, Request::WaiverList { unit: unit.clone(), page: Page::default() }).await;
+    assert_eq!(list["items"][0]["expired"], true, "{list:#}");
+    node.close().await;
     hub.close().await;
 }

@@ -20,8 +20,6 @@ use lienthong_proto::value::Value;
 use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use lienthong_proto::withdrawal::Stated;
 
-use crate::ledger::day_of;
-
 /// It would make the record another unit's, which is not its writer's to say.
 const OWNER_CHANGED: Verdict = Verdict::Quarantined(QuarantineReason::OwnerChange);
 /// Where a change stands that is only tried.
@@ -173,7 +171,7 @@ impl<'a> Judge<'a> {
         }
         if let Some(former) = self
             .former
-            .filter(|former| owner != *self.unit && former.lineage.gives(self.unit, day_of(former.at)))
+            .filter(|former| owner != *self.unit && former.lineage.gives(self.unit, former.at.day()))
         {
             if (self.unsynced)(&change.record) {
                 return Ok(Judgement::NotSynced);
@@ -218,7 +216,7 @@ impl<'a> Judge<'a> {
     ) -> Result<bool, DatasetError> {
         let Some(moved) = state.moved_by() else { return Ok(false) };
         let passages = self.dataset.passages(state)?;
-        let ended = former.lineage.has_ended(self.unit, day_of(former.at));
+        let ended = former.lineage.has_ended(self.unit, former.at.day());
         let late = ended || !self.told(former, moved)?;
         Ok(late && former.lineage.former(owner, &passages).contains(self.unit))
     }

@@ -11,7 +11,6 @@ use lienthong_proto::lineage::{Asked, Passage, Settled};
 use lienthong_proto::value::Value;
 
 use super::committer::Committer;
-use crate::ledger::day_of;
 
 /// Strays looked at between two groups of what comes in.
 const STRAYS_MAX: usize = 1_024;
@@ -74,7 +73,7 @@ impl Committer {
         let passages = dataset.passages(&state)?;
         let record = Record::read(dataset.entries(), catalogue, record_type, id, &state)
             .map_err(DatasetError::from)?;
-        let today = day_of((self.clock)());
+        let today = (self.clock)().day();
         let settled = self.books.lineage.settle(owner, &passages, today, &AskedRecord(&record));
         let Some(step) = settled.by.and_then(|by| self.books.lineage.step(by)) else { return Ok(None) };
         let undo = self.books.lineage.undo_of(step.number);

@@ -18,12 +18,6 @@ use super::{Books, NoticeEntry};
 /// Kept events have no place of their own in a log: their key says where they stand.
 const NOWHERE: ReplicaId = ReplicaId([0; 16]);
 
-/// The day of an instant, since 1970.
-#[must_use]
-pub fn day_of(at: UnixMillis) -> i32 {
-    i32::try_from(at.seconds() / 86_400).unwrap_or(i32::MAX)
-}
-
 /// What a change that was applied has touched.
 pub struct Touched<'a> {
     /// The record's type.
@@ -133,11 +127,11 @@ impl Books {
         let Touched { record_type, record, .. } = *touched;
         let state = journal.dataset().pending_state(record_type, record)?;
         let Some(owner) = state.as_ref().and_then(|state| state.owner()) else { return Ok(()) };
-        let ended = self.lineage.has_ended(owner, day_of(at));
+        let ended = self.lineage.has_ended(owner, at.day());
         if touched.by_province && !ended && (touched.writes)(path::UNIT) {
             // Its word on whose the record is stands, unless that unit is no more.
             self.found(record_type, record, view);
-        } else if (ended || self.asks(touched)) && self.lineage.may_move(owner, day_of(at)) {
+        } else if (ended || self.asks(touched)) && self.lineage.may_move(owner, at.day()) {
             view.put(Keyspace::Stray, &stray_key(record_type, record), &[]);
             self.strays.insert((record_type.to_owned(), record));
         }

@@ -15,7 +15,7 @@ mod witnesses;
 
 pub use books::{Books, HeldReplica, NoticeEntry, Quarantined};
 pub use catalogues::{PUBLISHED, publishing};
-pub use course::{Touched, day_of};
+pub use course::Touched;
 pub use erasing::{ErasureOrder, Orders};
 pub use imports::{IMPORTS_MAX, ImportLine, Imports, RowCounts};
 pub use open::{LedgerError, LedgerOptions, Opened, assemble, open, open_over};

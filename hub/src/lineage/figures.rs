@@ -13,7 +13,6 @@ use lienthong_proto::value::date_text;
 use serde_json::json;
 
 use crate::app::Hub;
-use crate::ledger::day_of;
 
 /// Records looked at in one go.
 const PAGE: usize = 512;
@@ -22,7 +21,7 @@ impl Hub {
     /// The units of today.
     #[must_use]
     pub fn tree(&self) -> Tree {
-        self.tree_on(day_of(self.now()))
+        self.tree_on(self.now().day())
     }
 
     /// The units of a day.

@@ -11,7 +11,6 @@ use serde_json::json;
 
 use crate::app::Hub;
 use crate::ingest::CommitError;
-use crate::ledger::day_of;
 use crate::observe::jobs;
 
 /// Records handed to the ledger's writer at a time: others are answered in between.
@@ -55,7 +54,7 @@ impl Hub {
                     }
                 }
                 // The units of the day are others than those it was opened with, here and at the nodes.
-                if hub.lineage().count(day_of(hub.now())) != hub.reorganised {
+                if hub.lineage().count(hub.now().day()) != hub.reorganised {
                     hub.superseded.cancel();
                 }
                 tokio::select! {
@@ -98,7 +97,7 @@ impl Hub {
 
     fn next_task(&self) -> Option<Task> {
         let books = self.committer.books().read();
-        books.lineage.work(day_of(self.now())).first().map(|work| match work {
+        books.lineage.work(self.now().day()).first().map(|work| match work {
             Work::Forward(step) => Task { step: (*step).clone(), undo: None },
             Work::Back(step, undo) => Task { step: (*step).clone(), undo: Some(*undo) },
         })

@@ -14,7 +14,6 @@ use serde_json::{Value as Json, json};
 
 use crate::app::Hub;
 use crate::ingest::AskedRecord;
-use crate::ledger::day_of;
 use crate::pki::ReplicaState;
 use crate::service::MapLine;
 use crate::status::SILENT_MILLIS;
@@ -244,7 +243,7 @@ impl Hub {
         }
         thought.note(&step.event(), THOUGHT_OF);
         step.number = THOUGHT_OF.0;
-        let day = day_of(self.now()).max(step.on);
+        let day = self.now().day().max(step.on);
         self.each_of(&step.from.clone(), &mut |record_type, id, state| {
             if state.standing().withdrawn {
                 plan.withdrawn += 1;

@@ -16,7 +16,6 @@ use serde_json::{Value as Json, json};
 use super::Reorganisation;
 use super::waivers::reason_of;
 use crate::app::Hub;
-use crate::ledger::day_of;
 use crate::lineage::Plan;
 use crate::pki::{Enrolled, ReplicaState};
 
@@ -65,7 +64,7 @@ impl Hub {
 
     /// The units of the day may be others than those the hub was opened with.
     fn look_at_units(&self) {
-        if self.lineage().count(day_of(self.now())) != self.reorganised {
+        if self.lineage().count(self.now().day()) != self.reorganised {
             self.superseded.cancel();
         }
     }
@@ -77,7 +76,7 @@ impl Hub {
     ) -> Result<Answer, Answer> {
         let _one = self.reorganising.lock().await;
         let (mut step, apply) = (self.step_of(&asked)?, asked.apply);
-        let (lineage, today) = (self.lineage(), day_of(self.now()));
+        let (lineage, today) = (self.lineage(), self.now().day());
         if let Some(known) = said_before(&lineage, &step, &asked, self)? {
             return self.go_on(&known, tell).await;
         }
@@ -188,7 +187,7 @@ impl Hub {
             Answer::refused("DATE_INVALID", reason)
         })?;
         let (on, first) = (days_of(parsed), days_of(UNITS_SINCE));
-        if on < first || on > day_of(self.now()) + YEARS_MAX * 366 {
+        if on < first || on > self.now().day() + YEARS_MAX * 366 {
             let reason = format!(
                 "{day}: phải từ {UNITS_SINCE} (khi có các đơn vị hiện nay) đến {YEARS_MAX} năm tới · it must lie between {UNITS_SINCE}, since when the units are, and {YEARS_MAX} years ahead"
             );
@@ -208,7 +207,7 @@ impl Hub {
     ) -> Result<Answer, Answer> {
         let _one = self.reorganising.lock().await;
         let reason = reason_of(reason)?;
-        let (lineage, today) = (self.lineage(), day_of(self.now()));
+        let (lineage, today) = (self.lineage(), self.now().day());
         lineage.check_undo(self.listed.units(), number, today).map_err(|fault| refused(&fault))?;
         let Some(step) = lineage.step(number).cloned() else {
             return Err(refused(&LineageFault::StepUnknown(number)));
@@ -290,7 +289,7 @@ impl Hub {
     }
 
     fn step_line(&self, lineage: &Lineage, step: &Step) -> Json {
-        let today = day_of(self.now());
+        let today = self.now().day();
         let undone = lineage.undo_of(step.number).map(|undo| {
             json!({ "number": undo.number, "reason": undo.reason, "actor": undo.actor, "at": undo.at.rfc3339() })
         });

@@ -1,12 +1,9 @@
 //! Numbers and times as people here read them.
 
 use lienthong_node::cli::Tongue;
-use lienthong_proto::time::UnixMillis;
+use lienthong_proto::time::{UnixMillis, ZONE_SECONDS};
 use lienthong_proto::value::civil;
 use maud::{Markup, html};
-
-/// Vietnam's clock, ahead of UTC.
-const ZONE_SECONDS: u64 = 7 * 3_600;
 
 /// A number with its thousands apart: 12.345 in Vietnamese, 12,345 in English.
 #[must_use]
@@ -26,9 +23,8 @@ pub(super) fn number(value: u64, tongue: Tongue) -> String {
 #[must_use]
 pub(super) fn instant(at: UnixMillis) -> String {
     let seconds = at.seconds().saturating_add(ZONE_SECONDS);
-    let days = i32::try_from(seconds / 86_400).unwrap_or(i32::MAX);
     let (hour, minute) = (seconds / 3_600 % 24, seconds / 60 % 60);
-    match civil(days) {
+    match civil(at.day()) {
         Some(date) => {
             let (day, month, year) = (date.day(), date.month(), date.year());
             format!("{hour:02}:{minute:02} {day:02}/{month:02}/{year}")

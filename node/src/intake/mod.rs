@@ -16,7 +16,6 @@ mod tests;
 use std::path::Path;
 
 use lienthong_proto::catalogue::{Catalogue, RecordType};
-use lienthong_proto::disclosure::Day;
 use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_proto::time::UnixMillis;
 use serde_json::Value as Json;
@@ -128,7 +127,7 @@ impl<'a> Intake<'a> {
     }
 
     fn today(&self) -> i32 {
-        Day::of(self.now).0
+        self.now.day()
     }
 
     fn context(&self) -> JudgeContext<'a> {

@@ -168,7 +168,7 @@ impl Keeper {
     /// Today, since 1970.
     #[must_use]
     pub fn today(&self) -> i32 {
-        i32::try_from((self.clock)().seconds() / 86_400).unwrap_or(i32::MAX)
+        (self.clock)().day()
     }
 
     pub(super) fn begin_anew(&self) -> Result<(), QualityError> {

@@ -97,8 +97,7 @@ pub(super) fn subject(record: &Record) -> Option<Subject> {
     }
     for path in paths {
         for candidate in record.candidates(path).map_or(&[][..], |(_, candidates)| candidates) {
-            let day = i32::try_from(candidate.effective.at().seconds() / 86_400).unwrap_or(i32::MAX);
-            subject.confirmed = subject.confirmed.max(day);
+            subject.confirmed = subject.confirmed.max(candidate.effective.at().day());
             match &candidate.value {
                 Value::Unit(unit) if path == path::UNIT => subject.claims.push(unit.clone()),
                 _ if candidate.proposal => subject.claims.push(candidate.unit.clone()),

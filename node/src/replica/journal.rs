@@ -607,8 +607,7 @@ pub fn secret() -> [u8; 16] {
 }
 
 fn year_of(now: UnixMillis) -> u16 {
-    let days = i32::try_from(now.seconds() / 86_400).unwrap_or(0);
-    lienthong_proto::value::civil(days).and_then(|date| u16::try_from(date.year()).ok()).unwrap_or(0)
+    lienthong_proto::value::civil(now.day()).and_then(|date| u16::try_from(date.year()).ok()).unwrap_or(0)
 }
 
 /// Opens nothing: the folder of a store's log, given its data folder.

@@ -43,7 +43,7 @@ impl Untallied {
 }
 
 fn day(at: UnixMillis) -> u64 {
-    at.seconds() / 86_400
+    u64::try_from(at.day()).unwrap_or_default()
 }
 
 impl Journal {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
-use lienthong_proto::disclosure::Day;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::rules::{Finding, JudgeContext, RawCell, RowJudgement, judge_row};
 use lienthong_proto::value::Value;
@@ -165,7 +164,7 @@ impl RecordsService<'_> {
     }
 
     fn judged_as(&self, declared: &RecordType, cells: &[(String, RawCell)]) -> RowJudgement {
-        let today = Day::of(self.now).0;
+        let today = self.now.day();
         let context = JudgeContext { catalogue: self.records.catalogue, today, scope: self.scope.clone() };
         judge_row(declared, cells, &context)
     }

@@ -33,7 +33,7 @@ impl Day {
     /// The day of an instant at UTC+7, where the province is.
     #[must_use]
     pub fn of(at: UnixMillis) -> Self {
-        Self(i32::try_from((at.0 + 7 * 3_600_000) / 86_400_000).unwrap_or(i32::MAX))
+        Self(at.day())
     }
 }
 

@@ -55,7 +55,7 @@ impl<'a> Author<'a> {
         records: Vec<Json>,
     ) -> anyhow::Result<Vec<(RecordId, Vec<Write>)>> {
         let (declared, count) = (self.declared, records.len());
-        let today = i32::try_from(system_clock().seconds() / 86_400)?;
+        let today = system_clock().day();
         let context = JudgeContext { catalogue: self.catalogue, today, scope: UnitScope::Own(unit.clone()) };
         let mut judge = |t: &RecordType, cells: &[(String, RawCell)]| judge_row(t, cells, &context);
         let (mut composed, mut faults) = (Vec::with_capacity(count), Vec::new());

@@ -87,7 +87,7 @@ fn due(hub: &Hub, revoked_at: UnixMillis) -> anyhow::Result<Option<SharingReques
         return Ok(Some(SharingRequest::AgencyAdd { code: agency, name, contact, key, actor: who("minh") }));
     }
     if grants.len() < 2 {
-        let day = i32::try_from(BEGIN_SECONDS / 86_400)?;
+        let day = UnixMillis(BEGIN_SECONDS * 1_000).day();
         let day = |ahead: i32| civil(day + ahead).context("no such day");
         let text = format!(
             "agency = '{CODE}'\npurpose = 'đối chiếu'\ndocument = '12/CV-TTT'\nfrom = '{}'\nuntil = '{}'\n\
