@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lienthong_hub::alerts::Limits;
 use lienthong_hub::service::SharingRequest;
 use lienthong_node::cli::Tongue;
 use lienthong_node::replica::{Draft, Intent};
@@ -64,6 +65,14 @@ async fn noticed(shared: &Shared, number: u64, out: Option<PathBuf>) -> Json {
 }
 
 /// Of each member in a bundle, by the number in its chi bộ: the pseudonym.
+/// Whether a look finds that the agency is to be told, and whether an alert begins by it.
+async fn untold(shared: &Shared, number: u64) -> (bool, bool) {
+    let look = shared.hub().look_at_alerts(&Limits::default());
+    let shown = ask(shared.hub(), SharingRequest::GrantShow { number }).await;
+    let key = format!("untold/grant-{number}");
+    (shown["untold"].as_bool().unwrap(), look.begun.iter().any(|alert| alert.key == key))
+}
+
 async fn pseudonyms(shared: &Shared, bundle: &Path) -> BTreeMap<String, String> {
     let verified = shared.verified(bundle).await.unwrap();
     let of = |member: &Json| {
@@ -113,8 +122,11 @@ async fn p9_who_was_handed_something_is_told_what_of_it_is_no_longer_so() {
         SharingRequest::GrantRevoke { number, reason: "hết việc".to_owned(), actor: who("minh") };
     assert_eq!(ask(shared.hub(), revoke).await["state"], "revoked");
 
+    // Whoever looks after the hub is called, until the agency was told.
+    assert_eq!(untold(&shared, number).await, (true, true));
     let out = shared.path("notice");
     let told = noticed(&shared, number, Some(out.clone())).await;
+    assert_eq!(untold(&shared, number).await, (false, false));
     let counts = ["withdrawn", "left", "changed"].map(|name| told[name].as_u64().unwrap());
     let read_notice = read(&shared, &out).await;
     let became: BTreeMap<String, (Became, String)> = read_notice
@@ -228,7 +240,9 @@ async fn a_withdrawal_between_two_bundles_is_told_of() {
         told.collect::<BTreeMap<_, _>>()
     };
     let one = &names["1"];
+    assert_eq!(untold(&shared, number).await, (true, true), "a bundle only lacks it");
     assert_eq!(told("withdrawn").await, BTreeMap::from([(one.clone(), Became::Withdrawn)]));
+    assert_eq!(untold(&shared, number).await, (false, false));
     states(&shared, 1, &[("ho_ten", Value::Text("Nguyễn Văn An".to_owned()))]).await;
     assert_eq!(told("again").await, BTreeMap::from([(one.clone(), Became::Changed)]));
 }

@@ -10,6 +10,7 @@ use lienthong_proto::witness::FRESH_MILLIS;
 use super::{Kind, Limits};
 use crate::app::Hub;
 use crate::ingest::QUARANTINE_MAX;
+use crate::ledger::Grant;
 use crate::pki::GUESSES_ALARM;
 use crate::status::UnitStatus;
 
@@ -198,6 +199,23 @@ impl Hub {
             let vi = format!("sổ cái chưa được đủ máy làm chứng trong {hours} giờ: không chia sẻ thêm");
             let en = format!("no quorum has witnessed the ledger for {hours} hours: nothing new is shared");
             found.push(Condition::hub(Kind::Unwitnessed, vi, en));
+        }
+    }
+
+    /// Agencies that hold what is no longer so.
+    pub(super) fn of_agencies(&self, owed: &[Grant], found: &mut Vec<Condition>) {
+        for grant in owed {
+            let (number, agency) = (grant.number, &grant.terms.agency);
+            let known = self.committer.books().read().sharing.agencies.get(agency).cloned();
+            let name = known.map_or_else(|| agency.to_string(), |known| known.name);
+            let vi = format!("{name}: bản ghi đã giao theo giấy cấp quyền số {number} nay đã khác, chưa báo");
+            let en = format!(
+                "{name}: records handed over under grant {number} are otherwise now, it was not told"
+            );
+            found.push(Condition {
+                subject: format!("grant-{number}"),
+                ..Condition::hub(Kind::Untold, vi, en)
+            });
         }
     }
 

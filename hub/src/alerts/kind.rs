@@ -50,11 +50,13 @@ pub enum Kind {
     Backup,
     /// A restored hub was not confirmed.
     Succession,
+    /// An agency holds what is no longer so, and was not told.
+    Untold,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Ledger,
         Self::Fence,
         Self::Refused,
@@ -72,6 +74,7 @@ impl Kind {
         Self::Conflicts,
         Self::Backup,
         Self::Succession,
+        Self::Untold,
     ];
 
     /// Its name: the first part of a key, and behind `alert-` the place in the runbook.
@@ -95,6 +98,7 @@ impl Kind {
             Self::Conflicts => "conflicts",
             Self::Backup => "backup",
             Self::Succession => "succession",
+            Self::Untold => "untold",
         }
     }
 
@@ -119,6 +123,7 @@ impl Kind {
             Self::Conflicts => ("Xung đột chờ lâu", "Conflicts wait for long"),
             Self::Backup => ("Lâu chưa sao lưu", "The last backup is old"),
             Self::Succession => ("Khôi phục chưa xác nhận", "A restored hub is not confirmed"),
+            Self::Untold => ("Cơ quan chưa được báo điều đã đổi", "An agency was not told what changed"),
         }
     }
 
@@ -193,6 +198,10 @@ impl Kind {
             Self::Succession => (
                 "Xem danh sách đơn vị đã về đủ chưa, rồi quản trị chạy `lienthong-hub confirm-succession`.",
                 "See whether the units have come back, then an administrator runs `lienthong-hub confirm-succession`.",
+            ),
+            Self::Untold => (
+                "Chạy `lienthong-hub grant notice SỐ --out TỆP` rồi đưa tệp cho cơ quan, hoặc giao gói mới.",
+                "Run `lienthong-hub grant notice NUMBER --out FILE` and hand the file over, or hand over a new bundle.",
             ),
         }
     }

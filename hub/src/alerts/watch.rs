@@ -2,6 +2,7 @@
 //!
 //! A thread of its own, apart from the runtime everything else shares: if that hangs, this still says so.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::app::Hub;
 use crate::observe::jobs;
+use crate::sharing::Untold;
 
 /// Beside the ledger.
 const FILE: &str = "alerts.json";
@@ -32,6 +34,9 @@ pub struct Alerts {
     path: PathBuf,
     book: Mutex<Book>,
     standing: Mutex<Standing>,
+    untold: Mutex<Untold>,
+    /// What the last look found: grants whose agency is to be told.
+    owed: Mutex<BTreeSet<u64>>,
     notifier: OnceLock<Notifier>,
     limits: OnceLock<Limits>,
 }
@@ -58,6 +63,8 @@ impl Alerts {
             path,
             book: Mutex::new(book),
             standing: Mutex::default(),
+            untold: Mutex::default(),
+            owed: Mutex::default(),
             notifier: OnceLock::new(),
             limits: OnceLock::new(),
         }
@@ -117,6 +124,12 @@ impl Alerts {
         json!({ "open": open, "unacknowledged": self.unattended() })
     }
 
+    /// Whether the last look found something that an agency holds under a grant, that is no longer so, and that it was not told.
+    #[must_use]
+    pub fn owes_notice(&self, grant: u64) -> bool {
+        self.owed.lock().contains(&grant)
+    }
+
     /// How many are open that nobody looks after.
     #[must_use]
     pub fn unattended(&self) -> u64 {
@@ -129,7 +142,10 @@ impl Hub {
     pub fn look_at_alerts(&self, limits: &Limits) -> Look {
         self.observed.conflicts.look(self);
         let alerts = &self.alerts;
-        let found = self.conditions(limits, &mut alerts.standing.lock());
+        let mut found = self.conditions(limits, &mut alerts.standing.lock());
+        let owed = alerts.untold.lock().look(self);
+        *alerts.owed.lock() = owed.iter().map(|grant| grant.number).collect();
+        self.of_agencies(&owed, &mut found);
         let now = self.now();
         let look = {
             let mut book = alerts.book.lock();

@@ -70,6 +70,9 @@ pub struct Grant {
     /// The agency was told what of it is no longer so.
     #[serde(default)]
     pub last_notice: Option<UnixMillis>,
+    /// That notice tells of what the ledger says before this entry.
+    #[serde(default)]
+    pub last_told: Option<u64>,
     /// The last delivery the agency has signed for.
     #[serde(default)]
     pub receipt: Option<Receipt>,
@@ -193,6 +196,7 @@ impl Sharing {
                     last_access: None,
                     first_access: None,
                     last_notice: None,
+                    last_told: None,
                     receipt: None,
                     bundle_receipts: BTreeMap::new(),
                 };
@@ -211,7 +215,12 @@ impl Sharing {
                 grant.last_access = Some(place.0);
                 grant.first_access.get_or_insert(place.0);
             }),
-            kind::CHANGE_NOTICE => self.change(event, view, |grant| grant.last_notice = Some(event.at)),
+            kind::CHANGE_NOTICE => self.change(event, view, |grant| {
+                grant.last_notice = Some(event.at);
+                if let Some(Value::Integer(until)) = event.fields.get("until") {
+                    grant.last_told = u64::try_from(*until).ok();
+                }
+            }),
             RECEIPT => self.change(event, view, |grant| {
                 let Some(Value::Integer(access)) = event.fields.get("access") else { return };
                 if event.fields.contains_key("signer") {

@@ -317,6 +317,7 @@ impl Hub {
             "last_delivery": grant.last_delivery.map(UnixMillis::rfc3339),
             "last_access": grant.last_access,
             "last_notice": grant.last_notice.map(UnixMillis::rfc3339),
+            "untold": self.alerts.owes_notice(grant.number),
             "receipt": grant.receipt.as_ref().map(|receipt| json!({
                 "access": receipt.access, "replica": receipt.replica, "at": receipt.at.rfc3339(),
             })),

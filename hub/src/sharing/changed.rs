@@ -39,16 +39,42 @@ pub(crate) fn changed_since(hub: &Hub, grant: &Grant) -> Result<Option<Changed>,
     let (since, until) = (shown_before(hub, access)?, hub.head().size);
     let first = shown_before(hub, grant.first_access.unwrap_or(access))?;
     let late = Late::of(hub, (first, until), grant)?;
+    let asked = Asked { shown: since, withdrawn: first, changed: since };
     let mut records = Vec::new();
     for (number, id) in &late.touched {
         let Some(share) = grant.terms.shares.get(*number) else { continue };
-        let Some((became, fields)) = late.became(hub, share, *id, (first, since))? else { continue };
+        let Some((became, fields)) = late.became(hub, share, *id, asked)? else { continue };
         let record_type = share.record_type.clone();
         let record = pseudonym(hub, &grant.terms, &record_type, *id)?;
         records.push(ChangedRecord { record_type, record, became, fields: fields.into_iter().collect() });
     }
     records.sort_by(|a, b| (&a.record_type, a.record).cmp(&(&b.record_type, b.record)));
     Ok(Some(Changed { since, until, records }))
+}
+
+/// Whether something that was handed over under a grant is otherwise since the last delivery and the last notice, as far as
+/// the ledger's entries from `looked` to before `until` say so. Ends with the first.
+///
+/// # Errors
+/// As [`changed_since`].
+pub(super) fn is_untold(
+    hub: &Hub,
+    grant: &Grant,
+    looked: Option<u64>,
+    until: u64,
+) -> Result<bool, SharingError> {
+    let Some(access) = grant.last_access else { return Ok(false) };
+    let (first, last) = (grant.first_access.unwrap_or(access), shown_before(hub, access)?);
+    let told = shown_before(hub, first)?.max(grant.last_told.unwrap_or(0)).max(looked.unwrap_or(0));
+    let late = Late::of(hub, (told, until), grant)?;
+    let asked = Asked { shown: last, withdrawn: told, changed: told.max(last) };
+    for (number, id) in &late.touched {
+        let Some(share) = grant.terms.shares.get(*number) else { continue };
+        if late.became(hub, share, *id, asked)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Up to where a delivery shows the ledger. What a former ledger said of one that stands in this one is a place in that: there
@@ -63,6 +89,17 @@ fn shown_before(hub: &Hub, access: u64) -> Result<u64, SharingError> {
         Ok(())
     })?;
     Ok(cut)
+}
+
+/// Places in the ledger: what is asked of a record.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// What stands before was handed over.
+    shown: u64,
+    /// Withdrawals from here on count.
+    withdrawn: u64,
+    /// And other changes from here on.
+    changed: u64,
 }
 
 /// What the ledger says from one place to before another.
@@ -103,7 +140,7 @@ impl Late {
         hub: &Hub,
         share: &Share,
         id: RecordId,
-        (first, since): (u64, u64),
+        asked: Asked,
     ) -> Result<Option<(Became, BTreeSet<String>)>, SharingError> {
         let Some(state) = hub.dataset.state(&share.record_type, id)? else { return Ok(None) };
         let declared = hub.catalogue.record_type(&share.record_type);
@@ -123,10 +160,13 @@ impl Late {
             };
             let bytes = hub.dataset.entries().entry(past.source.at)?;
             let change = Change::of(&Entry::decode(&bytes)?)?;
-            withdrawn |= place >= first && change.writes.iter().any(|write| write.path == path::WITHDRAWN);
-            if place < since {
+            withdrawn |=
+                place >= asked.withdrawn && change.writes.iter().any(|write| write.path == path::WITHDRAWN);
+            if place < asked.shown {
                 shown |= share.covers_year(change.year);
                 was_in |= change.unit().is_some_and(|unit| share.covers_unit(unit));
+            }
+            if place < asked.changed {
                 continue;
             }
             for write in &change.writes {

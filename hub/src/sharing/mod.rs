@@ -7,6 +7,7 @@ mod map;
 mod scope;
 mod sink;
 mod templates;
+mod untold;
 
 pub use bundle::{BundleReport, SharingError};
 pub(crate) use changed::{Changed, changed_since};
@@ -14,3 +15,4 @@ pub use live::Subscribers;
 pub(crate) use live::{Course, Ready};
 pub(crate) use scope::pseudonym;
 pub use templates::{TEMPLATES, template};
+pub(crate) use untold::Untold;

@@ -115,6 +115,7 @@ fn sharing(Pieces { text, count, maybe, time, .. }: &Pieces) -> Named {
         "state": { "type": "string", "enum": ["proposed", "coming", "active", "expired", "revoked"] },
         "types": list(text.clone()), "proposed": done, "approved": or_null(done.clone()),
         "revoked": or_null(done), "deliveries": count, "last_delivery": maybe, "last_access": or_null(count.clone()), "last_notice": maybe,
+        "untold": { "type": "boolean" },
         "receipt": or_null(object(json!({ "access": count, "replica": text, "at": time }))),
         "bundle_receipts": list(object(json!({ "access": count, "at": time }))),
     });

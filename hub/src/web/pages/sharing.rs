@@ -230,6 +230,13 @@ pub(in super::super) async fn grant(view: View, Path(number): Path<String>) -> R
                 @if let Some(revoked) = &grant.revoked { dt { (view.t("Thu hồi", "Revoked")) } dd { (done(&view, revoked)) } }
                 dt { (view.t("Đã giao", "Handed over")) }
                 dd { (view.number(grant.deliveries)) " " (view.t("lần; lần cuối ", "times; the last ")) (view.time(grant.last_delivery)) }
+                @if view.site.hub.alerts.owes_notice(grant.number) {
+                    dt { (view.t("Chưa báo", "Not told")) }
+                    dd { (view.t(
+                        "có bản ghi đã giao nay đã khác: lập thông báo cho cơ quan bằng lệnh grant notice, hoặc giao gói mới",
+                        "records handed over are otherwise now: make a notice with grant notice, or hand over a new bundle",
+                    )) }
+                }
                 dt { (view.t("Biên nhận của cơ quan", "The agency's receipt")) }
                 dd {
                     @match &grant.receipt {
