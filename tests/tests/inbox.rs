@@ -115,6 +115,13 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
                   D1,1/2/2026,Tố cáo,Trần Thị Kín,Ông A,Tóm tắt,Đất đai,11953,CUA_TA,UBKT,MOI\n";
     std::fs::write(inbox.join("don_thu/g.csv"), letter).unwrap();
     std::fs::write(inbox.join("don_thu/h.csv"), "Người gửi,Nội dung\nTrần Thị Kín,x\n").unwrap();
+    // What stands above a table may mark it as classified.
+    std::fs::write(typed.join("i.csv"), format!("Độ: MẬT,,,,,,,,\n{HEAD}{}", member(6))).unwrap();
+    std::fs::write(inbox.join("k.csv"), format!("TỐI MẬT,,,,,,,,\n{HEAD}{}", member(7))).unwrap();
+    std::fs::write(typed.join("l.csv"), format!("Độ mật: Thường,,,,,,,,\n{HEAD}{}", member(8))).unwrap();
+    // As long as a name may be: what is put around it would not fit.
+    let (long, short) = (format!("z{}.csv", "ế".repeat(82)), format!("z{}.csv", "ế".repeat(58)));
+    std::fs::write(typed.join(&long), format!("{HEAD}{}", member(5))).unwrap();
     node.start_inbox(&inbox).unwrap();
     std::fs::remove_file(typed.join("half.part")).unwrap();
     emptied(&inbox, &data).await;
@@ -122,13 +129,14 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     let (done, rejected) = (inbox.join("done"), inbox.join("rejected"));
     let mut expected =
         vec!["b.csv".to_owned(), report("b.csv"), "c.csv".to_owned(), report("c.csv"), report("g.csv")];
+    expected.extend([short.clone(), report(&short), "l.csv".to_owned(), report("l.csv")]);
     expected.sort();
     assert_eq!(names(&done), expected, "a letter's file is not kept: it names a sender");
     let mut expected: Vec<String> = ["a-broken.xlsx", "d.csv", "e.csv", "f.csv"].map(str::to_owned).to_vec();
-    expected.extend(["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "h.csv"].map(report));
+    expected.extend(["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "h.csv", "i.csv", "k.csv"].map(report));
     expected.sort();
     assert_eq!(names(&rejected), expected, "nor one that was refused whole");
-    assert_eq!(node.replica.dataset().totals().records, 4);
+    assert_eq!(node.replica.dataset().totals().records, 6);
     for entry in std::fs::read_dir(&done).unwrap().flatten() {
         let bytes = std::fs::read(entry.path()).unwrap();
         assert!(!bytes.windows("Kín".len()).any(|piece| piece == "Kín".as_bytes()));
@@ -145,13 +153,23 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     assert_eq!((node.replica.head().borrow().size, imports(&node).unwrap()), (size, logged));
     // A file is counted after it was moved.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let counted = |status: &InboxStatus| status.done + status.rejected >= 9;
+    let counted = |status: &InboxStatus| status.done + status.rejected >= 13;
     while !counted(&node.inbox_status().unwrap()) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let status = node.inbox_status().unwrap();
-    assert_eq!((status.done, status.rejected, status.fault), (4, 5, None), "{:?}", names(&rejected));
+    assert_eq!((status.done, status.rejected, status.fault), (6, 7, None), "{:?}", names(&rejected));
     node.close().await;
+}
+
+/// What the node writes down before it takes in the copy of a file.
+fn claim(file: &Path, copy: &Path, sha256: &str) -> String {
+    let about = std::fs::metadata(file).unwrap();
+    serde_json::json!({
+        "path": file, "sha256": sha256, "copy": copy, "size": about.len(), "modified": about.modified().unwrap(),
+        "log_size": 0, "at": system_clock().0,
+    })
+    .to_string()
 }
 
 /// Goal: whatever a stop interrupted is finished once. Method: the state each step leaves is laid down, and
@@ -170,10 +188,7 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     let lay_down = || {
         std::fs::write(&file, &text).unwrap();
         std::fs::write(&copy, &text).unwrap();
-        let claim = serde_json::json!({
-            "path": &file, "sha256": &sha256, "copy": &copy, "log_size": 0, "at": system_clock().0,
-        });
-        std::fs::write(data.join("inbox.work/claim.json"), claim.to_string()).unwrap();
+        std::fs::write(data.join("inbox.work/claim.json"), claim(&file, &copy, &sha256)).unwrap();
     };
     // Stopped after the claim, before anything was taken in.
     lay_down();
@@ -198,6 +213,15 @@ async fn p2_a_restart_in_the_middle_finishes_the_file_once() {
     std::fs::write(inbox.join("dang_vien/b.csv"), format!("{HEAD}{}", member(2))).unwrap();
     emptied(&inbox, &data).await;
     assert_eq!((imports(&node).unwrap(), node.replica.dataset().totals().records), (2, 2));
+    node.close().await;
+    drop(node);
+    // Written over after it was copied: what stands there now is not moved unread.
+    lay_down();
+    std::fs::write(&file, format!("{text}{}", member(3))).unwrap();
+    let node = reopened(|| Ok(Node::open(&data, catalogue()?, quick)?));
+    node.start_inbox(&inbox).unwrap();
+    emptied(&inbox, &data).await;
+    assert_eq!((imports(&node).unwrap(), node.replica.dataset().totals().records), (3, 3));
     node.close().await;
 }
 
@@ -241,10 +265,7 @@ async fn a_share_that_goes_away_is_waited_for_and_an_unclear_file_names_its_type
     let sha256 = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()));
     std::fs::write(&file, &text).unwrap();
     std::fs::write(&copy, &text).unwrap();
-    let claim = serde_json::json!({
-        "path": &file, "sha256": sha256, "copy": &copy, "log_size": 0, "at": system_clock().0,
-    });
-    std::fs::write(data.join("inbox.work/claim.json"), claim.to_string()).unwrap();
+    std::fs::write(data.join("inbox.work/claim.json"), claim(&file, &copy, &sha256)).unwrap();
     // Away with a file begun: it is there again, untouched.
     std::fs::rename(&inbox, &away).unwrap();
     std::fs::write(&inbox, "no folder").unwrap();

@@ -1,6 +1,7 @@
 //! Rows of one file that speak of the same record.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 use std::sync::Arc;
 
 use lienthong_proto::bytes::Writer;
@@ -14,7 +15,7 @@ use super::{Finding, RowJudgement};
 /// A record or an item. A million of them are remembered while a sheet is read: no byte more than it takes to tell
 /// them apart.
 type Key = [u8; 12];
-/// What a row states of it, told from what other rows state of the same.
+/// What a row states of it, told from what other rows state of the same: by a hash that nobody outside can aim at.
 type Content = [u8; 8];
 /// The content's hash, the row's number and its sheet's.
 type Seen = (Content, [u8; 4], u16);
@@ -23,12 +24,14 @@ type Seen = (Content, [u8; 4], u16);
 pub(crate) struct Doubles<'a> {
     record_type: &'a RecordType,
     seen: HashMap<Key, Seen>,
+    contents: RandomState,
     sheets: Vec<Arc<str>>,
 }
 
 impl<'a> Doubles<'a> {
     pub(crate) fn new(record_type: &'a RecordType) -> Self {
-        Self { record_type, seen: HashMap::new(), sheets: Vec::new() }
+        let (seen, contents, sheets) = Default::default();
+        Self { record_type, seen, contents, sheets }
     }
 
     /// The earlier row this one equals, if any. Rows that state other items of one record add up.
@@ -98,37 +101,48 @@ impl<'a> Doubles<'a> {
             judgement.values.get(name).unwrap_or(&Value::Null).encode(&mut key);
         }
         let key = key.into_bytes();
-        let mut own = Writer::with_capacity(512);
-        let mut items: Vec<(&str, Writer)> = Vec::new();
+        let mut own = self.contents.build_hasher();
+        let mut items: Vec<(&str, DefaultHasher)> = Vec::new();
+        let mut lowered = String::new();
         for (path, value) in &judgement.values {
             let content = match path.rsplit_once('/') {
                 None => &mut own,
                 // Paths come in order, so an item's stand together.
                 Some((item, _)) => {
                     if items.last().is_none_or(|(last, _)| *last != item) {
-                        items.push((item, Writer::default()));
+                        items.push((item, self.contents.build_hasher()));
                     }
-                    match items.last_mut() {
-                        Some((_, content)) => content,
-                        None => &mut own,
-                    }
+                    items.last_mut().map_or(&mut own, |(_, content)| content)
                 }
             };
-            content.text(path);
+            path.hash(content);
             // However it is written, large or small, it says the same.
             match value {
-                Value::Text(text) => content.text(&text.to_lowercase()),
-                other => other.encode(content),
+                Value::Text(text) => {
+                    lower(text, &mut lowered);
+                    lowered.hash(content);
+                }
+                other => other.hash(content),
             }
         }
-        let mut statements = vec![(part(&[&key]), part(&[&own.into_bytes()]))];
+        let mut statements = vec![(part(&[&key]), own.finish().to_ne_bytes())];
         for (item, content) in items {
-            statements.push((part(&[&key, &[0], item.as_bytes()]), part(&[&content.into_bytes()])));
+            statements.push((part(&[&key, &[0], item.as_bytes()]), content.finish().to_ne_bytes()));
         }
         statements
     }
 }
 
-fn part<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
-    sha256(parts).first_chunk().copied().unwrap_or([0; N])
+fn lower(text: &str, into: &mut String) {
+    into.clear();
+    if text.is_ascii() {
+        into.push_str(text);
+        into.make_ascii_lowercase();
+    } else {
+        into.extend(text.chars().flat_map(char::to_lowercase));
+    }
+}
+
+fn part(parts: &[&[u8]]) -> Key {
+    sha256(parts).first_chunk().copied().unwrap_or_default()
 }

@@ -38,23 +38,31 @@ pub fn fitting(source: &Source, catalogue: &Catalogue) -> Result<Vec<String>, Fi
     } else {
         let scouted = Scouted::of(source, &mut Book::open(source)?)?;
         for declared in catalogue.record_types() {
-            if let Ok(layout) = scouted.layout(declared) {
-                note(declared, layout.sheets.iter().any(|header| header.complete));
+            match scouted.layout(declared) {
+                Ok(layout) => note(declared, layout.sheets.iter().any(|header| header.complete)),
+                Err(FileRefusal::Classified) => return Err(FileRefusal::Classified),
+                Err(_) => {}
             }
         }
     }
     Ok(if whole.is_empty() { keyed } else { whole })
 }
 
-/// Whether a file has a column, of whatever type, whose content may not enter the system: also one of which
-/// nothing could be taken in must then not be kept.
+/// Whether a file has a column, of whatever type, whose content may not enter the system, or is marked as classified: also
+/// one of which nothing could be taken in must then not be kept.
 #[must_use]
 pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
     let titles = if source.format == Format::Jsonl {
         first_keys(source).unwrap_or_default()
     } else {
-        let scouted = Book::open(source).and_then(|mut book| Scouted::of(source, &mut book));
-        scouted.map(|scouted| scouted.texts().map(str::to_owned).collect()).unwrap_or_default()
+        let Ok(scouted) = Book::open(source).and_then(|mut book| Scouted::of(source, &mut book)) else {
+            return false;
+        };
+        let is_marked = |declared| matches!(scouted.layout(declared), Err(FileRefusal::Classified));
+        if catalogue.record_types().any(is_marked) {
+            return true;
+        }
+        scouted.texts().map(str::to_owned).collect()
     };
     let headings: Vec<Headings<'_>> = catalogue.record_types().map(Headings::of).collect();
     let secret = |title: &String| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
-use lienthong_proto::rules::{SECRECY, UNIT_NAME, names_unit, tells_secrecy};
+use lienthong_proto::rules::{SECRECY, UNIT_NAME, is_marked_classified, names_unit, tells_secrecy};
 use lienthong_proto::text::{Lettering, LetteringCensus, fold};
 
 use super::cell::finding;
@@ -166,6 +166,14 @@ impl Scouted {
         rows.flat_map(|row| &row.cells).filter_map(|(_, cell)| text(cell))
     }
 
+    /// Whether what stands above a table marks it as classified.
+    fn is_marked_above(&self, header: &Header) -> bool {
+        let rows =
+            self.sheets.iter().filter(|(sheet, ..)| *sheet == header.sheet).flat_map(|(_, rows, _)| rows);
+        let above = rows.filter(|row| row.number < header.row).flat_map(|row| &row.cells);
+        above.filter_map(|(_, cell)| text(cell)).any(is_marked_classified)
+    }
+
     /// How it is to be read as a type.
     pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
         let mut layout = Layout { lettering: self.lettering, ..Layout::default() };
@@ -173,6 +181,9 @@ impl Scouted {
         let found =
             self.sheets.iter().filter_map(|(sheet, rows, merges)| best(&headings, sheet, rows, merges));
         layout.choose(record_type, found.collect())?;
+        if layout.sheets.iter().any(|header| self.is_marked_above(header)) {
+            return Err(FileRefusal::Classified);
+        }
         layout.sheets.iter_mut().for_each(|header| header.epoch_1904 = self.epoch_1904);
         layout.say(self.macros, &self.hidden);
         Ok(layout)

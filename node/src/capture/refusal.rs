@@ -37,6 +37,11 @@ pub enum FileRefusal {
     /// A quote is opened and never closed: all that follows would be one cell.
     #[error("the quote that opens in row {0} is never closed; mend that row")]
     QuoteOpen(u64),
+    /// A mark of secrecy stands above the table.
+    #[error(
+        "a mark of secrecy stands above the table: a classified paper may not enter this system; keep it as such papers are kept"
+    )]
+    Classified,
     /// The disk failed.
     #[error("the file cannot be read: {0}")]
     Io(#[from] std::io::Error),
@@ -55,6 +60,7 @@ impl FileRefusal {
             Self::Encoding => "ENCODING",
             Self::ColumnMissing(_) => "COLUMN_MISSING",
             Self::ColumnTwice(_) | Self::QuoteOpen(_) => "ROW_SHAPE",
+            Self::Classified => "CLASSIFIED",
         }
     }
 
@@ -81,6 +87,9 @@ impl FileRefusal {
             Self::ColumnTwice(column) => format!("Hai cột cùng ứng với trường {column}; hãy bỏ một cột"),
             Self::QuoteOpen(row) => {
                 format!("Dấu ngoặc kép mở ở dòng {row} không được đóng, các dòng sau đó bị gộp vào một ô; hãy sửa dòng đó")
+            }
+            Self::Classified => {
+                "Trên bảng có dấu chỉ mức độ mật: văn bản mật không được đưa vào hệ thống này; hãy lưu theo chế độ văn bản mật".to_owned()
             }
             Self::Io(_) => "Không đọc được tệp từ ổ đĩa".to_owned(),
         };

@@ -3,12 +3,13 @@
 //! In order: copied into the data folder and hashed · claim written and synced · taken in (its summary is an
 //! event of the log) · report laid down · file moved (or removed, if nothing of it may be kept) · claim removed.
 //! After a stop at any of these, [`Desk::finish_claimed`] goes on where it was: whether the file was taken in
-//! stands in the log.
+//! stands in the log. A file that cannot be moved is remembered in place of its claim ([`Left`]), and holds up no other.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
@@ -17,6 +18,7 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 
+use super::left::Left;
 use super::{DONE, REJECTED, make};
 use crate::app::Node;
 use crate::capture::{self, Annotations, FileRefusal, ImportReport, Language};
@@ -28,8 +30,12 @@ use crate::service::{Manner, known_type};
 const AUTHOR: &str = "inbox";
 /// Where the hashes of files that were taken in are kept.
 const KNOWN: &str = "known.jsonl";
+/// Where the files are kept that could not be moved yet.
+const LEFT: &str = "left.json";
 /// Names of one stamp that are tried.
 const NAMES_MAX: u32 = 1_000;
+/// Bytes of a file's name that its name aside begins with: what is put around it must fit as well.
+const NAME_BYTES_MAX: usize = 180;
 
 /// A file being worked on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +46,9 @@ struct Claim {
     sha256: String,
     /// Its copy in the work folder.
     copy: PathBuf,
+    /// How it was when it was copied.
+    size: u64,
+    modified: Option<SystemTime>,
     /// The log's size before anything of it was taken in.
     log_size: u64,
     /// When.
@@ -69,6 +78,7 @@ pub(super) struct Desk {
     pub(super) folder: PathBuf,
     work: PathBuf,
     known: BTreeSet<Known>,
+    left: Vec<Left>,
 }
 
 impl Desk {
@@ -82,7 +92,10 @@ impl Desk {
         };
         // A line cut short by a power cut is a file that is looked at once more: it changes nothing then.
         let known = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Ok(Self { folder: folder.to_owned(), work, known })
+        // The same of one that is not read: its bytes are known.
+        let left = std::fs::read(work.join(LEFT)).ok();
+        let left = left.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        Ok(Self { folder: folder.to_owned(), work, known, left })
     }
 
     fn claim_path(&self) -> PathBuf {
@@ -98,7 +111,7 @@ impl Desk {
     fn sweep(&self) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.work)? {
             let entry = entry?;
-            if entry.file_name() != KNOWN {
+            if entry.file_name() != KNOWN && entry.file_name() != LEFT {
                 std::fs::remove_file(entry.path())?;
             }
         }
@@ -138,6 +151,8 @@ impl Desk {
             path: path.to_owned(),
             sha256,
             copy,
+            size: after.len(),
+            modified: after.modified().ok(),
             log_size: node.replica.head().borrow().size,
             at: node.now(),
         };
@@ -168,13 +183,57 @@ impl Desk {
         make(&folder)?;
         let (aside, report) = names(&folder, claim)?;
         self.report(node, claim, &outcome, &report)?;
-        if outcome.forbidden {
-            std::fs::remove_file(&claim.path)?;
-        } else {
-            std::fs::rename(&claim.path, &aside)?;
-        }
+        self.clear(Left {
+            path: claim.path.clone(),
+            size: claim.size,
+            modified: claim.modified,
+            aside: (!outcome.forbidden).then_some(aside),
+        })?;
         self.forget(claim)?;
         Ok(outcome.taken)
+    }
+
+    /// Moves a file that is done with out of the folder, or remembers that it could not be moved.
+    fn clear(&mut self, done: Left) -> io::Result<()> {
+        self.left.retain(|left| left.path != done.path);
+        if let Err(error) = done.clear() {
+            tracing::warn!(%error, "a file of the inbox is done with and cannot be moved; it is tried again");
+            self.left.push(done);
+        }
+        self.keep_left()
+    }
+
+    fn keep_left(&self) -> io::Result<()> {
+        let path = self.work.join(LEFT);
+        if self.left.is_empty() && !path.exists() {
+            return Ok(());
+        }
+        write_synced(&path, &serde_json::to_vec(&self.left)?)
+    }
+
+    /// Tries once more to move what is done with; why that fails, if it does.
+    ///
+    /// # Errors
+    /// The operating system's, if what is left cannot be written down.
+    pub(super) fn clear_left(&mut self) -> io::Result<Option<io::Error>> {
+        let before = self.left.len();
+        let mut refused = None;
+        self.left.retain(|left| match left.clear() {
+            Ok(()) => false,
+            Err(error) => {
+                refused = Some(error);
+                true
+            }
+        });
+        if self.left.len() < before {
+            self.keep_left()?;
+        }
+        Ok(refused)
+    }
+
+    /// Whether a file is done with, and only could not be moved.
+    pub(super) fn is_left(&self, path: &Path) -> bool {
+        self.left.iter().any(|left| left.path == path)
     }
 
     fn outcome(&mut self, node: &Node, claim: &Claim, logged: bool) -> io::Result<Outcome> {
@@ -289,6 +348,7 @@ impl Desk {
 /// Names that are free: of the file, and of its report.
 fn names(folder: &Path, claim: &Claim) -> io::Result<(PathBuf, PathBuf)> {
     let name = claim.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = shortened(&name);
     let stamp: String =
         claim.at.rfc3339().chars().filter(|c| c.is_ascii_digit() || *c == 'T').take(15).collect();
     for number in 0..NAMES_MAX {
@@ -299,6 +359,24 @@ fn names(folder: &Path, claim: &Claim) -> io::Result<(PathBuf, PathBuf)> {
         }
     }
     Err(io::Error::other("too many files of one name"))
+}
+
+/// A file's name, cut before its ending where it is long.
+fn shortened(name: &str) -> String {
+    if name.len() <= NAME_BYTES_MAX {
+        return name.to_owned();
+    }
+    let (stem, ending) = match name.rsplit_once('.') {
+        Some((stem, ending)) if ending.len() <= 5 => (stem, format!(".{ending}")),
+        _ => (name, String::new()),
+    };
+    let room = NAME_BYTES_MAX - ending.len();
+    let kept: String = stem
+        .char_indices()
+        .take_while(|(at, letter)| at + letter.len_utf8() <= room)
+        .map(|(_, letter)| letter)
+        .collect();
+    kept + &ending
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -326,4 +404,17 @@ fn logged_import(node: &Node, claim: &Claim) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn a_long_name_keeps_its_ending_and_whole_letters() {
+        assert_eq!(shortened("Danh sách.xlsx"), "Danh sách.xlsx");
+        let short = shortened(&format!("{}.xlsx", "ế".repeat(80)));
+        assert_eq!(short, format!("{}.xlsx", "ế".repeat(58)));
+        assert_eq!(shortened(&"a".repeat(255)).len(), super::NAME_BYTES_MAX);
+    }
 }

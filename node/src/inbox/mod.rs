@@ -6,6 +6,7 @@
 //! finish the file exactly once.
 
 mod desk;
+mod left;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -94,11 +95,11 @@ pub(crate) fn start(node: &Arc<Node>, folder: &Path) -> std::io::Result<Inbox> {
 
 fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>, job: &Job) {
     let mut watch = Watch::default();
-    let mut fault = None;
     while !node.stop.is_cancelled() {
         // What was begun is finished before another file is claimed.
-        match desk.finish_claimed(node).and_then(|()| list(&desk.folder)) {
-            Ok(seen) => {
+        let fault = match desk.finish_claimed(node).and_then(|()| look(&mut desk)) {
+            Ok((seen, unmoved)) => {
+                let mut met = unmoved;
                 status.lock().waiting = seen.len();
                 for path in watch.look(node.now(), seen) {
                     if node.stop.is_cancelled() {
@@ -111,29 +112,42 @@ fn run(node: &Node, mut desk: Desk, status: &Mutex<InboxStatus>, job: &Job) {
                             if taken { status.done += 1 } else { status.rejected += 1 }
                         }
                         Err(error) if desk.is_claimed() => {
-                            fault = Some(error);
+                            met = Some(error);
                             break;
                         }
                         Err(error) => {
                             // Its name may be a person's: the log holds none.
                             tracing::warn!(%error, "a file of the inbox cannot be worked on; it is tried again");
                             watch.again_later(&path, node.now());
-                            fault = Some(error);
+                            met = Some(error);
                         }
                     }
                 }
+                met
             }
-            Err(error) => fault = Some(error),
-        }
+            Err(error) => Some(error),
+        };
         // A folder that is away is waited for, and said in the status: no stuck job.
         job.progress();
-        status.lock().fault = fault.take().map(|error| error.to_string());
+        status.lock().fault = fault.map(|error| error.to_string());
         let mut waited = Duration::ZERO;
         while waited < LOOK && !node.stop.is_cancelled() {
             std::thread::sleep(STOP);
             waited += STOP;
         }
     }
+}
+
+/// The files that wait to be taken in, and why one that was taken in cannot be moved.
+fn look(desk: &mut Desk) -> std::io::Result<(Vec<Seen>, Option<std::io::Error>)> {
+    let refused = desk.clear_left()?.map(|error| {
+        let vi = "tệp đã làm xong nhưng không chuyển đi được: đóng tệp nếu đang mở";
+        let en = "a file is done with but cannot be moved: close it if it is open";
+        std::io::Error::other(format!("{vi} · {en} ({error})"))
+    });
+    let mut seen = list(&desk.folder)?;
+    seen.retain(|found| !desk.is_left(&found.path));
+    Ok((seen, refused))
 }
 
 /// Makes a folder that is not there, and none above it: nothing may take the place of a share that is away.

@@ -164,8 +164,9 @@ impl<'a, 'b> Desk<'a, 'b> {
                     self.warn(row, withdrawn());
                     (RowStatus::Unchanged, &mut self.report.unchanged)
                 }
-                Err(WriteError::Failed(reason)) => {
-                    self.failure = Some(WriteError::Failed(reason));
+                // The store's fault, not the row's.
+                Err(error) if is_failure(&error) => {
+                    self.failure = Some(error);
                     continue;
                 }
                 Err(error) => {
@@ -222,6 +223,14 @@ impl<'a, 'b> Desk<'a, 'b> {
     pub(super) fn broken(mut self, refusal: &FileRefusal) -> Taken {
         self.report.error(None, 0, refusal.finding());
         self.finish(None)
+    }
+}
+
+fn is_failure(error: &WriteError) -> bool {
+    match error {
+        WriteError::Failed(_) => true,
+        WriteError::Draft(fault) => matches!(fault.as_ref(), ComposeError::Dataset(_)),
+        WriteError::TooLarge(_) | WriteError::Changed => false,
     }
 }
 

@@ -30,9 +30,10 @@ pub struct CatalogueError {
 }
 
 /// The checks a field may name, and of which values.
-const CHECKS: [(&str, &[FieldKind]); 12] = [
+const CHECKS: [(&str, &[FieldKind]); 13] = [
     ("person_name", &[FieldKind::Text]),
     ("cccd", &[FieldKind::Text]),
+    ("cccd_document", &[FieldKind::Text]),
     ("phone", &[FieldKind::Text]),
     ("party_card", &[FieldKind::Text]),
     ("sha256", &[FieldKind::Text]),

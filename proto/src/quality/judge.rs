@@ -1,5 +1,6 @@
 //! Judging one record: a plan held against a subject.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::builtin::Builtin;
@@ -24,7 +25,7 @@ pub(super) struct Sheet<'a> {
     pub(super) items: BTreeMap<&'a str, Items<'a>>,
     /// Folded values, each made once.
     folded: BTreeMap<(&'a str, bool), Option<String>>,
-    id: String,
+    id: OnceCell<String>,
     pub(super) out: Judgement,
 }
 
@@ -69,7 +70,7 @@ impl<'a> Sheet<'a> {
             this_year: civil(today).map_or(0, jiff::civil::Date::year),
             items: BTreeMap::new(),
             folded: BTreeMap::new(),
-            id: subject.id.to_string(),
+            id: OnceCell::new(),
             out: Judgement::default(),
         }
     }
@@ -395,7 +396,7 @@ impl<'a> Sheet<'a> {
     /// What a value meets others by; `None` for what is absent. `bare` leaves all marks out.
     pub(super) fn key(&mut self, name: &'a str, bare: bool) -> Option<&str> {
         match name {
-            "_id" => return Some(&self.id),
+            "_id" => return Some(self.id.get_or_init(|| self.subject.id.to_string())),
             "_unit" => return Some(self.subject.unit.as_str()),
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! Dates in every form of DOMAIN 2.4; nothing ambiguous is guessed.
 
 use super::RawCell;
+use crate::time::{UnixMillis, ZONE_SECONDS};
 use crate::value::{civil as day, days_of};
 
 /// Why text is no date.
@@ -70,18 +71,45 @@ impl RawCell {
     }
 }
 
-/// An ISO instant's day: of 2026-11-23T08:00:00 what stands before the time.
-fn without_time(text: &str) -> &str {
+/// A day, and the time of it that stands behind: 2026-11-23T08:00:00, or 23/11/2026 8:00.
+fn with_time(text: &str) -> (&str, Option<&str>) {
     let is_time = |rest: &str| {
         rest.contains(':')
             && rest.starts_with(|c: char| c.is_ascii_digit())
             && rest.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z'))
     };
     let iso = text.bytes().take(4).filter(u8::is_ascii_digit).count() == 4;
-    match text.split_once(['T', ' ']) {
-        Some((day, time)) if iso && is_time(time) => day,
-        _ => text,
+    let parts = if iso { text.split_once(['T', ' ']) } else { text.rsplit_once(' ') };
+    match parts {
+        Some((day, time)) if is_time(time) => (day, Some(time)),
+        _ => (text, None),
     }
+}
+
+/// The instant that a cell means, in milliseconds since 1970: RFC 3339, or a day with a time of day as Vietnam's clocks show it.
+pub(super) fn parse_instant(cell: &RawCell, text: &str) -> Option<UnixMillis> {
+    let here = |day: i32, seconds: i64| {
+        let utc = i64::from(day) * 86_400 + seconds - i64::try_from(ZONE_SECONDS).ok()?;
+        Some(UnixMillis(u64::try_from(utc).ok()? * 1_000))
+    };
+    if let RawCell::Serial { days, epoch_1904 } = cell {
+        let day = day_of_serial(*days, *epoch_1904)?;
+        #[expect(clippy::cast_possible_truncation, reason = "less than a day")]
+        let seconds = (days.fract() * 86_400.0).round() as i64;
+        return here(day, seconds);
+    }
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return u64::try_from(at.as_millisecond()).ok().map(UnixMillis);
+    }
+    let (day, time) = with_time(text);
+    let time = match time {
+        None => jiff::civil::Time::midnight(),
+        // 8:00 is how people write it.
+        Some(time) if time.find(':') == Some(1) => format!("0{time}").parse().ok()?,
+        Some(time) => time.parse().ok()?,
+    };
+    let seconds = i64::from(time.hour()) * 3_600 + i64::from(time.minute()) * 60 + i64::from(time.second());
+    here(parse_date(day).ok()?, seconds)
 }
 
 fn of_parts(day: i16, month: i16, year: i16) -> Result<i32, DateFault> {
@@ -93,7 +121,8 @@ fn of_parts(day: i16, month: i16, year: i16) -> Result<i32, DateFault> {
     })
 }
 
-/// Reads `dd/mm/yyyy` (also with `-`, `.`, blanks), ISO, or `ngày d tháng m năm yyyy`; days since 1970.
+/// Reads `dd/mm/yyyy` (also with `-`, `.`, blanks), ISO, or `ngày d tháng m năm yyyy`, a time of day behind it aside; days
+/// since 1970.
 ///
 /// # Errors
 /// [`DateFault`].
@@ -107,7 +136,7 @@ pub fn parse_date(text: &str) -> Result<i32, DateFault> {
         let year = year.iter().fold(0, |year, digit| year * 10 + i16::from(digit - b'0'));
         return of_parts(two(d1, d2), two(m1, m2), year);
     }
-    let text = without_time(text);
+    let text = with_time(text).0;
     let folded = crate::text::fold(text);
     let folded = folded.strip_prefix("ngay ").unwrap_or(&folded);
     let plain = folded.replace(" thang ", " ").replace(" nam ", " ");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::dates::{DateFault, day_of_serial, is_year, parse_date};
+use super::dates::{DateFault, day_of_serial, is_year, parse_date, parse_instant};
 use super::forms::{
     is_document_number, is_in_range, is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max,
 };
@@ -96,7 +96,7 @@ impl Row<'_> {
             }
             FieldKind::Decimal => self.number(name, &text, decimal(&text).map(Value::Decimal)),
             FieldKind::Date => self.date(field, name, cell, &text),
-            FieldKind::Timestamp => self.timestamp(name, &text),
+            FieldKind::Timestamp => self.timestamp(name, cell, &text),
             FieldKind::Boolean => self.boolean(field, name, &text),
             FieldKind::Code => self.code(field, name, &text),
             FieldKind::Unit => match parse_unit(self.context.catalogue, name, &text) {
@@ -468,19 +468,18 @@ impl Row<'_> {
         matches!(field.check.as_deref(), Some("past_date" | "birth_date")) && days > self.context.today
     }
 
-    fn timestamp(&mut self, name: &str, text: &str) -> Option<Value> {
-        let parsed =
-            text.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    fn timestamp(&mut self, name: &str, cell: &RawCell, text: &str) -> Option<Value> {
+        let parsed = parse_instant(cell, text);
         if parsed.is_none() {
             self.error(
                 "DATE_INVALID",
                 name,
                 text,
-                "không phải thời điểm RFC 3339",
-                "not an RFC 3339 instant",
+                "không phải thời điểm: ghi ngày/tháng/năm giờ:phút, ví dụ 05/01/2026 08:30",
+                "no instant: write day/month/year hour:minute, e.g. 05/01/2026 08:30",
             );
         }
-        parsed.map(|millis| Value::Timestamp(crate::time::UnixMillis(millis)))
+        parsed.map(Value::Timestamp)
     }
 
     fn boolean(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {

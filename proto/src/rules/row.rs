@@ -191,26 +191,39 @@ impl<'a> Row<'a> {
             self.unsure_number(&cccd.name, number.digits.trim_start_matches('0'));
             return;
         }
-        match number.fits(born.map(jiff::civil::Date::year), female) {
-            Ok(()) => {}
-            Err(CitizenFault::BirthYear) => {
+        let (rule, vi, en) = match number.fits(born.map(jiff::civil::Date::year), female) {
+            Ok(()) => return,
+            Err(CitizenFault::BirthYear) => (
+                "CCCD_BIRTHYEAR",
+                "số CCCD không khớp năm sinh: kiểm tra cả hai ô",
+                "the number does not fit the birth year: check both cells",
+            ),
+            Err(_) => (
+                "CCCD_CENTURY_SEX",
+                "số CCCD không khớp thế kỷ sinh hoặc giới tính: kiểm tra lại",
+                "the number does not fit century of birth or sex: check",
+            ),
+        };
+        let document =
+            self.record_type.fields.iter().find(|field| field.check.as_deref() == Some("cccd_document"));
+        match document {
+            Some(document) if !self.padded && self.out.values.contains_key(&document.name) => self.warn(
+                rule,
+                &cccd.name,
+                format!("{vi}; có ghi giấy tờ xác nhận nên dòng được nhận, cấp tỉnh sẽ xem lại"),
+                format!("{en}; a document is named, so the row is taken and the province looks at it"),
+            ),
+            Some(document) => {
+                let label = &document.label;
                 self.error(
-                    "CCCD_BIRTHYEAR",
+                    rule,
                     &cccd.name,
                     &number.digits,
-                    "số CCCD không khớp năm sinh: kiểm tra cả hai ô",
-                    "the number does not fit the birth year: check both cells",
+                    format!("{vi}; nếu đúng theo giấy tờ cải chính, ghi số giấy tờ vào cột “{}”", label.vi),
+                    format!("{en}; if corrected papers say so, write their number under “{}”", label.en),
                 );
             }
-            Err(_) => {
-                self.error(
-                    "CCCD_CENTURY_SEX",
-                    &cccd.name,
-                    &number.digits,
-                    "số CCCD không khớp thế kỷ sinh hoặc giới tính: kiểm tra lại",
-                    "the number does not fit century of birth or sex: check",
-                );
-            }
+            None => self.error(rule, &cccd.name, &number.digits, vi, en),
         }
     }
 

@@ -113,6 +113,60 @@ fn a_citizen_number_is_held_against_the_person() {
     assert_eq!(person("33080000123", "05/01/1981", "Nam"), ["CCCD_BIRTHYEAR", "CCCD_PADDED"]);
 }
 
+/// Goal: corrected papers let a number in that fits neither birth date nor sex, and it is said (DOMAIN 3.1). What else is
+/// wrong with a number stays wrong.
+#[test]
+fn a_document_lets_a_citizen_number_in_that_does_not_fit_the_person() {
+    let person = |cccd: &str, born: &str, document: &str| {
+        let cells =
+            [("so_cccd", cccd), ("ngay_sinh", born), ("gioi_tinh", "Nam"), ("giay_to_cccd", document)];
+        let row = judged("dang_vien", &cells);
+        let said = |found: &[Finding]| found.iter().map(|found| found.rule.clone()).collect::<Vec<_>>();
+        (said(&row.errors), said(&row.warnings), row.values.contains_key("so_cccd"))
+    };
+    let none = Vec::<String>::new;
+    let one = |rule: &str| vec![rule.to_owned()];
+    let corrected = "12/TP-CCHT ngày 3/2/2020";
+    for (number, rule) in [("033081000123", "CCCD_BIRTHYEAR"), ("033180000123", "CCCD_CENTURY_SEX")] {
+        assert_eq!(person(number, "05/01/1980", "-"), (one(rule), none(), true));
+        assert_eq!(person(number, "05/01/1980", corrected), (none(), one(rule), true));
+    }
+    assert_eq!(person("033080000123", "05/01/1980", corrected), (none(), none(), true));
+    assert_eq!(person("03308000012", "05/01/1980", corrected).0, one("CCCD_PROVINCE"));
+    assert_eq!(
+        person("33080000123", "05/01/1981", corrected).0,
+        one("CCCD_BIRTHYEAR"),
+        "padded, it is a guess"
+    );
+    let error = &judged("dang_vien", &[("so_cccd", "033081000123"), ("ngay_sinh", "05/01/1980")]).errors[0];
+    assert!(error.message.vi.contains("“Giấy tờ xác nhận CCCD”"), "{}", error.message.vi);
+}
+
+#[test]
+fn an_instant_is_a_day_with_a_time_of_day_in_vietnam() {
+    let at = |cell: RawCell| {
+        let row = judged_raw("bao_cao_ky", [("khoa_luc", cell)]);
+        match row.values.get("khoa_luc") {
+            Some(Value::Timestamp(at)) => Ok(at.rfc3339()),
+            _ => Err(rules(&row).first().map(|rule| (*rule).to_owned())),
+        }
+    };
+    let text = |text: &str| at(RawCell::Text(text.to_owned()));
+    for same in ["2026-01-05T01:30:00Z", "2026-01-05T08:30:00+07:00", "05/01/2026 08:30", "5-1-2026 8:30:00"]
+    {
+        assert_eq!(text(same), Ok("2026-01-05T01:30:00Z".to_owned()), "{same}");
+    }
+    assert_eq!(text("05/01/2026"), Ok("2026-01-04T17:00:00Z".to_owned()));
+    let serial = RawCell::Serial { days: 46_027.0 + 8.5 / 24.0, epoch_1904: false };
+    assert_eq!(at(serial), Ok("2026-01-05T01:30:00Z".to_owned()));
+    for bad in ["05/13/2026 08:30", "05/01/2026 25:00", "hôm qua", "1/1/1960"] {
+        assert_eq!(text(bad), Err(Some("DATE_INVALID".to_owned())), "{bad}");
+    }
+    // Behind a date it is no part of it.
+    let row = judged("dang_vien", &[("ngay_vao_dang", "03/02/2005 00:00:00")]);
+    assert_eq!(row.values["ngay_vao_dang"], Value::Date(12_817));
+}
+
 /// Goal: a zero is put back only where every check passes (DOMAIN 2.4). Method: each of the two cells that checks need
 /// is left out.
 #[test]

@@ -105,6 +105,7 @@ const RECORDS: &[Case] = &[
     ("CKT_MOC", 5, &["#5: moc_den=2023-01-01"], &[]),
     ("CKT_TRANG_THAI", 5, &["#5: ngay_ket_luan="], &["#5: ngay_ket_luan=|trang_thai=DANG_TRIEN_KHAI"]),
     ("CKT_NGAY_KET_LUAN", 5, &["#5: trang_thai=DANG_TRIEN_KHAI"], &["#5: trang_thai=KET_THUC"]),
+    ("CKT_NGAY_KE_HOACH", 5, &["#5: trang_thai=KE_HOACH"], &["#5: trang_thai=KE_HOACH|ngay_trien_khai="]),
     ("CKT_NGAY_TRIEN_KHAI", 5, &["#5: ngay_trien_khai="], &["#5: ngay_trien_khai=|trang_thai=HUY"]),
     ("CKT_DOAN_NGAY", 5, &["#5: thanh_vien_doan/a/den=2026-01-01"], &[]),
     ("CKT_BUOC_NGAY", 5, &["#5: buoc/b/ngay_nhap=2026-03-09"], &["#5: buoc/b/ngay_nhap=2026-03-10"]),
