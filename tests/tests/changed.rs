@@ -246,3 +246,26 @@ async fn a_withdrawal_between_two_bundles_is_told_of() {
     states(&shared, 1, &[("ho_ten", Value::Text("Nguyễn Văn An".to_owned()))]).await;
     assert_eq!(told("again").await, BTreeMap::from([(one.clone(), Became::Changed)]));
 }
+
+/// Goal: a correction that takes a record out of what a grant's condition means is told of, though the field it looks at was
+/// not opened; what the condition never meant is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_a_condition_means_no_longer_is_told_of() {
+    let shared = Shared::set().await;
+    import(&shared.node, shared.province.dir.path(), "dang_vien", &sheet(HERE, 3)).await;
+    let state = |code: &str| ("tinh_trang", Value::Code(code.to_owned()));
+    states(&shared, 3, &[state("DU_BI")]).await;
+    let only = "[[share.only]]\nfield = 'tinh_trang'\nis = ['CHINH_THUC']\n";
+    let number = shared.granted(&format!("{GRANTED}{only}")).await;
+    let bundle = shared.bundle(number, "bundle").await;
+    let names = pseudonyms(&shared, &bundle).await;
+    assert_eq!(names.keys().collect::<Vec<_>>(), ["1", "2"]);
+    states(&shared, 1, &[state("MIEN_SH")]).await;
+    states(&shared, 2, &[("dien_thoai", Value::Text(NEW[1].to_owned()))]).await;
+    assert_eq!(untold(&shared, number).await, (true, true));
+    let out = shared.path("notice");
+    noticed(&shared, number, Some(out.clone())).await;
+    let told = read(&shared, &out).await.records;
+    let told: Vec<_> = told.iter().map(|changed| (changed.record.to_string(), changed.became)).collect();
+    assert_eq!(told, [(names["1"].clone(), Became::Left)]);
+}

@@ -11,6 +11,8 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use serde::{Deserialize, Serialize};
 
+use super::CARRIED;
+
 /// The kind of the event that names an agency: `agency`, `name`, `contact`, the public `key` things are sealed to, and the
 /// `signer` of receipts for them.
 pub const AGENCY: &str = "agency";
@@ -217,9 +219,13 @@ impl Sharing {
             }),
             kind::CHANGE_NOTICE => self.change(event, view, |grant| {
                 grant.last_notice = Some(event.at);
-                if let Some(Value::Integer(until)) = event.fields.get("until") {
-                    grant.last_told = u64::try_from(*until).ok();
-                }
+                // Of a notice under a former ledger the place is one of that: there its own counts.
+                grant.last_told = match event.fields.get("until") {
+                    Some(Value::Integer(until)) if !event.fields.contains_key(CARRIED) => {
+                        u64::try_from(*until).ok()
+                    }
+                    _ => Some(place.0),
+                };
             }),
             RECEIPT => self.change(event, view, |grant| {
                 let Some(Value::Integer(access)) = event.fields.get("access") else { return };

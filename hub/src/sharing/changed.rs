@@ -13,7 +13,7 @@ use lienthong_proto::value::Value;
 
 use super::SharingError;
 use super::map::{Came, each, each_change, entry_of};
-use super::scope::pseudonym;
+use super::scope::{admits, pseudonym};
 use crate::app::Hub;
 use crate::ledger::{CARRIED, Grant};
 
@@ -30,7 +30,8 @@ pub(crate) struct Changed {
 /// Looks for what was handed over under a grant and is no longer so; nothing if nothing was ever handed over.
 ///
 /// A record counts as handed over if the grant's units and years mean what was said of it before the last delivery: what the
-/// grant's conditions looked at may be another by now, and a pseudonym tells nobody anything of a record it was not given.
+/// grant's conditions looked at may be another by now (each need only have held once), and a pseudonym tells nobody anything of
+/// a record it was not given.
 ///
 /// # Errors
 /// [`SharingError`] if the ledger or a record cannot be read.
@@ -150,6 +151,8 @@ impl Late {
                     || share.refers(path))
         };
         let (mut shown, mut withdrawn, mut stated, mut fields) = (false, false, false, BTreeSet::new());
+        // Each condition held of something that was written before it was handed over, or it was not.
+        let (mut held, mut conditions_written) = (vec![false; share.only.len()], false);
         let is_in = state.owner().is_some_and(|owner| share.covers_unit(owner));
         let mut was_in = is_in;
         for past in hub.dataset.history(&share.record_type, id)?.iter().filter(|past| !past.kept_out) {
@@ -165,20 +168,26 @@ impl Late {
             if place < asked.shown {
                 shown |= share.covers_year(change.year);
                 was_in |= change.unit().is_some_and(|unit| share.covers_unit(unit));
+                for (held, condition) in held.iter_mut().zip(&share.only) {
+                    let mut written = change.writes.iter().filter(|write| write.path == condition.field);
+                    *held |= written.any(|write| condition.holds(Some(&write.value)));
+                }
             }
             if place < asked.changed {
                 continue;
             }
             for write in &change.writes {
                 stated |= write.path == path::WITHDRAWN;
+                conditions_written |= share.only.iter().any(|condition| condition.field == write.path);
                 if opens(&write.path) {
                     fields.extend(write.path.split('/').next().map(str::to_owned));
                 }
             }
         }
-        if !shown || !was_in {
+        if !shown || !was_in || held.contains(&false) {
             return Ok(None);
         }
+        let is_in = is_in && (!conditions_written || admits(hub, share, id, &state)?);
         Ok(match (state.standing().withdrawn, withdrawn) {
             (true, true) => Some((Became::Withdrawn, fields)),
             // It was before, and was handed to nobody.

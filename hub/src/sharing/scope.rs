@@ -99,13 +99,7 @@ impl<'a> Scope<'a> {
         if !owned || (state.standing().withdrawn && !withdrawn) {
             return Ok(false);
         }
-        if share.only.is_empty() {
-            return Ok(true);
-        }
-        let (entries, catalogue) = (self.hub.dataset.entries(), &self.hub.catalogue);
-        let record = Record::read(entries, catalogue, &share.record_type, id, state);
-        let record = record.map_err(DatasetError::from)?;
-        Ok(share.admits(|field| record.shown(field)))
+        admits(self.hub, share, id, state)
     }
 
     /// The replicas that wrote what the granted records show.
@@ -242,6 +236,24 @@ fn named(key: &[u8; 32], record_type: &str, id: RecordId) -> RecordId {
     let mut short = [0; 16];
     short.copy_from_slice(tag.split_at(16).0);
     RecordId(short)
+}
+
+/// Whether all conditions of a share hold of what a record shows now.
+///
+/// # Errors
+/// [`SharingError`] if the record cannot be read.
+pub(super) fn admits(
+    hub: &Hub,
+    share: &Share,
+    id: RecordId,
+    state: &RecordState,
+) -> Result<bool, SharingError> {
+    if share.only.is_empty() {
+        return Ok(true);
+    }
+    let record = Record::read(hub.dataset.entries(), &hub.catalogue, &share.record_type, id, state);
+    let record = record.map_err(DatasetError::from)?;
+    Ok(share.admits(|field| record.shown(field)))
 }
 
 /// A record under a grant's own name for it.

@@ -148,9 +148,9 @@ fn said_of_changes(
         let title = declared.map_or(record_type.as_str(), |it| tongue.pick(&it.label.vi, &it.label.en));
         let what = match became {
             Became::Withdrawn => tongue.pick("đã thu hồi", "withdrawn").to_owned(),
-            Became::Left => tongue
-                .pick("nay thuộc đơn vị ngoài phạm vi giấy", "now of a unit the grant does not mean")
-                .to_owned(),
+            Became::Left => {
+                tongue.pick("nay nằm ngoài phạm vi giấy", "the grant does not mean it now").to_owned()
+            }
             Became::Changed => {
                 let fields = fields.iter().map(label).collect::<Vec<_>>().join(", ");
                 format!("{}: {fields}", tongue.pick("đã sửa", "changed"))

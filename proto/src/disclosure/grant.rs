@@ -403,7 +403,9 @@ const SHOWN_OF_RECORDS: &[&str] =
 pub const SHOWN_OF_ALL: &[&str] = &[path::NUMBER, path::TYPE, path::YEAR];
 
 impl Condition {
-    fn holds(&self, shown: Option<&Value>) -> bool {
+    /// Whether it holds of a value; of none it does not.
+    #[must_use]
+    pub fn holds(&self, shown: Option<&Value>) -> bool {
         let Some(shown) = shown else { return false };
         let members = match shown {
             Value::List(members) => members.as_slice(),

@@ -83,7 +83,7 @@ pub struct ChangedRecord {
 pub enum Became {
     /// It was withdrawn.
     Withdrawn,
-    /// It is of a unit the grant does not mean.
+    /// The grant does not mean it now: it is of another unit, or shows what a condition does not.
     Left,
     /// Granted fields of it were written.
     Changed,
