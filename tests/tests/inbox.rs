@@ -115,6 +115,8 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
                   D1,1/2/2026,Tố cáo,Trần Thị Kín,Ông A,Tóm tắt,Đất đai,11953,CUA_TA,UBKT,MOI\n";
     std::fs::write(inbox.join("don_thu/g.csv"), letter).unwrap();
     std::fs::write(inbox.join("don_thu/h.csv"), "Người gửi,Nội dung\nTrần Thị Kín,x\n").unwrap();
+    // More than is read: it is neither copied nor hashed.
+    std::fs::File::create(typed.join("m.csv")).unwrap().set_len((2 << 30) + 1).unwrap();
     // What stands above a table may mark it as classified.
     std::fs::write(typed.join("i.csv"), format!("Độ: MẬT,,,,,,,,\n{HEAD}{}", member(6))).unwrap();
     std::fs::write(inbox.join("k.csv"), format!("TỐI MẬT,,,,,,,,\n{HEAD}{}", member(7))).unwrap();
@@ -132,8 +134,10 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     expected.extend([short.clone(), report(&short), "l.csv".to_owned(), report("l.csv")]);
     expected.sort();
     assert_eq!(names(&done), expected, "a letter's file is not kept: it names a sender");
-    let mut expected: Vec<String> = ["a-broken.xlsx", "d.csv", "e.csv", "f.csv"].map(str::to_owned).to_vec();
-    expected.extend(["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "h.csv", "i.csv", "k.csv"].map(report));
+    let mut expected: Vec<String> =
+        ["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "m.csv"].map(str::to_owned).to_vec();
+    expected
+        .extend(["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "h.csv", "i.csv", "k.csv", "m.csv"].map(report));
     expected.sort();
     assert_eq!(names(&rejected), expected, "nor one that was refused whole");
     assert_eq!(node.replica.dataset().totals().records, 6);
@@ -153,12 +157,12 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     assert_eq!((node.replica.head().borrow().size, imports(&node).unwrap()), (size, logged));
     // A file is counted after it was moved.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let counted = |status: &InboxStatus| status.done + status.rejected >= 13;
+    let counted = |status: &InboxStatus| status.done + status.rejected >= 14;
     while !counted(&node.inbox_status().unwrap()) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let status = node.inbox_status().unwrap();
-    assert_eq!((status.done, status.rejected, status.fault), (6, 7, None), "{:?}", names(&rejected));
+    assert_eq!((status.done, status.rejected, status.fault), (6, 8, None), "{:?}", names(&rejected));
     node.close().await;
 }
 

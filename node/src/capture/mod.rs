@@ -99,4 +99,4 @@ pub use report::{
     FINDINGS_MAX, ImportReport, Language, ReportedFinding, RowOutcome, RowStatus, SKIPPED_LISTED_MAX,
     SkippedRow,
 };
-pub use source::{Format, Source, hash, open};
+pub use source::{FILE_MAX, Format, Source, hash, open};

@@ -11,7 +11,8 @@ use super::{FileRefusal, RawCell, archive, csv, jsonl, ods, xls, xlsx};
 
 /// More columns than any type has; a hostile sheet has 16,384.
 pub(crate) const COLUMNS_MAX: usize = 512;
-const FILE_MAX: u64 = 2 << 30;
+/// Bytes of a file that is read.
+pub const FILE_MAX: u64 = 2 << 30;
 
 /// Pictures, papers, archives and programs that people drop by mistake.
 const MAGICS: [&[u8]; 9] = [
@@ -137,12 +138,9 @@ pub(crate) trait RowSink {
 /// # Errors
 /// [`FileRefusal`] when the file is empty, broken, encrypted, too large, of another type or undecodable.
 pub fn open(path: &Path) -> Result<Source, FileRefusal> {
-    let size = std::fs::metadata(path)?.len();
+    let size = size_of(path)?;
     if size == 0 {
         return Err(FileRefusal::Empty);
-    }
-    if size > FILE_MAX {
-        return Err(FileRefusal::TooLarge(format!("{size} bytes")));
     }
     let mut head = Vec::new();
     File::open(path)?.take(64 << 10).read_to_end(&mut head)?;
@@ -250,11 +248,24 @@ impl<'a> Book<'a> {
     }
 }
 
+/// A file's size: of one that may be read to its end, since a pipe or a device has none.
+fn size_of(path: &Path) -> Result<u64, FileRefusal> {
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(FileRefusal::Type("no file".to_owned()));
+    }
+    if about.len() > FILE_MAX {
+        return Err(FileRefusal::TooLarge(format!("{} bytes", about.len())));
+    }
+    Ok(about.len())
+}
+
 /// SHA-256 of a file's bytes.
 ///
 /// # Errors
-/// [`FileRefusal::Io`] if it cannot be read.
+/// [`FileRefusal::Io`] if it cannot be read, [`FileRefusal::TooLarge`] or [`FileRefusal::Type`] if it is too large or no file.
 pub fn hash(path: &Path) -> Result<[u8; 32], FileRefusal> {
+    size_of(path)?;
     let (mut file, mut context, mut buffer) =
         (File::open(path)?, Context::new(&SHA256), vec![0_u8; 64 << 10]);
     loop {

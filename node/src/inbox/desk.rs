@@ -42,9 +42,9 @@ const NAME_BYTES_MAX: usize = 180;
 struct Claim {
     /// Where it lies in the folder.
     path: PathBuf,
-    /// SHA-256, hexadecimal.
+    /// SHA-256, hexadecimal; empty if it is too large to be read.
     sha256: String,
-    /// Its copy in the work folder.
+    /// Its copy in the work folder; itself, if it is too large to be read.
     copy: PathBuf,
     /// How it was when it was copied.
     size: u64,
@@ -139,14 +139,21 @@ impl Desk {
             return Err(io::Error::other("this node takes no writes now"));
         }
         let ending = path.extension().map_or_else(String::new, |end| format!(".{}", end.to_string_lossy()));
-        let copy = self.work.join(format!("file{ending}"));
         let before = std::fs::metadata(path)?;
-        std::fs::copy(path, &copy)?;
+        // One that is too large is refused by its size alone, where it lies.
+        let readable = before.len() <= capture::FILE_MAX;
+        let copy = if readable { self.work.join(format!("file{ending}")) } else { path.to_owned() };
+        if readable {
+            std::fs::copy(path, &copy)?;
+        }
         let after = std::fs::metadata(path)?;
         if before.len() != after.len() || before.modified().ok() != after.modified().ok() {
             return Err(io::Error::other("the file changed while it was copied"));
         }
-        let sha256 = capture::hash(&copy).map(hex::encode).map_err(io::Error::other)?;
+        let sha256 = match readable.then(|| capture::hash(&copy)) {
+            Some(hash) => hash.map(hex::encode).map_err(io::Error::other)?,
+            None => String::new(),
+        };
         let claim = Claim {
             path: path.to_owned(),
             sha256,
@@ -337,9 +344,11 @@ impl Desk {
     }
 
     fn forget(&self, claim: &Claim) -> io::Result<()> {
-        match std::fs::remove_file(&claim.copy) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        if claim.copy != claim.path
+            && let Err(error) = std::fs::remove_file(&claim.copy)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
         std::fs::remove_file(self.claim_path())
     }

@@ -458,7 +458,7 @@ fn number(count: u64) -> Value {
 }
 
 /// The import's summary as an event: hash, counts and reason classes, never a value. A file refused whole
-/// is one too; so the province sees that a commune tries in vain.
+/// is one too; so the province sees that a commune tries in vain. One that is too large to be read has no hash.
 fn import_event(taken: &Taken, actor: &str, at: UnixMillis) -> Option<Event> {
     let report = &taken.report;
     let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -469,9 +469,12 @@ fn import_event(taken: &Taken, actor: &str, at: UnixMillis) -> Option<Event> {
         classes = summary.classes.iter().map(|(class, count)| (class.as_str(), *count)).collect();
     }
     let reasons: Vec<String> = classes.iter().map(|(class, count)| format!("{class}={count}")).collect();
+    if taken.sha256.is_none() && !classes.contains_key("FILE_TOO_LARGE") {
+        return None;
+    }
     let fields = [
         ("type", Value::Text(report.record_type.clone())),
-        ("sha256", Value::Text(hex::encode(taken.sha256?))),
+        ("sha256", Value::Text(taken.sha256.map(hex::encode).unwrap_or_default())),
         ("whole", Value::Boolean(taken.summary.is_some() && taken.failure.is_none())),
         ("rows", number(report.rows)),
         ("created", number(report.created)),

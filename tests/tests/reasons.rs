@@ -1,0 +1,221 @@
+//! Every reason class of the import contract, told to programs by the command an officer has.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+
+use lienthong_tests::made::zipped;
+use lienthong_tests::office::{Office, classes};
+use lienthong_tests::sheets::{Cell, Sheet, xlsx};
+use serde_json::Value as Json;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hub");
+
+const MEMBERS: [&str; 12] = [
+    "Họ và tên",
+    "Ngày sinh",
+    "Giới tính",
+    "Số CCCD",
+    "Ngày vào Đảng",
+    "Chi bộ",
+    "Mã xã",
+    "Xã/phường",
+    "Diện quản lý",
+    "Tình trạng",
+    "Chức vụ",
+    "Điện thoại",
+];
+const GOOD: [&str; 12] = [
+    "Nguyễn Văn An",
+    "05/01/1980",
+    "Nam",
+    "033080000401",
+    "01/02/2000",
+    "Chi bộ 1",
+    "11953",
+    "Phố Hiến",
+    "CHIBO",
+    "CHINH_THUC",
+    "",
+    "0912345678",
+];
+
+/// A good member's row with one cell otherwise; each row is another person.
+fn member(number: usize, title: &str, text: &str) -> Vec<Cell> {
+    let name = format!("Nguyễn Văn {}", ["An", "Bình", "Cường", "Dũng", "Giang", "Hải"][number % 6]);
+    let (day, digits) = (format!("{:02}/01/1980", 1 + number / 6), format!("0330800005{number:02}"));
+    let of = |at: usize| match MEMBERS[at] {
+        own if own == title => text.to_owned(),
+        "Họ và tên" => name.clone(),
+        "Ngày sinh" => day.clone(),
+        "Số CCCD" => digits.clone(),
+        _ => GOOD[at].to_owned(),
+    };
+    (0..MEMBERS.len()).map(|at| Cell::from(of(at).as_str())).collect()
+}
+
+fn sheet(rows: Vec<Vec<Cell>>) -> Sheet {
+    let head = MEMBERS.iter().map(|title| Cell::from(*title)).collect();
+    Sheet { name: "Đảng viên", rows: [vec![head], rows].concat(), ..Sheet::default() }
+}
+
+/// Goal: each class of the contract is met by a file that an officer may bring, and told by the command, in the row where it is;
+/// a row that is wrong stops none that is good. Method: a sheet with one fault in each row, files of other kinds for the
+/// rest; what was seen is held against the list of all.
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_every_reason_class_is_told_to_programs() {
+    let office = Office::open(PROGRAM).await;
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut note = |report: &Json, list: &str| {
+        let found = classes(&report[list]);
+        seen.extend(found.iter().map(|(_, rule)| (*rule).to_owned()));
+        found.into_iter().map(|(row, rule)| (row, rule.to_owned())).collect::<Vec<_>>()
+    };
+
+    // A sheet with one fault in each row.
+    let (long, name) = ("x".repeat(301), "N".repeat(81));
+    let rows = [
+        ("Chức vụ", long.as_str(), "TEXT_TOO_LONG"),
+        ("Họ và tên", name.as_str(), "TEXT_TOO_LONG"),
+        ("Chức vụ", "Bí\u{1}thư", "TEXT_CONTROL"),
+        ("Họ và tên", "", "REQ_MISSING"),
+        ("Họ và tên", "Hòa", "NAME_INVALID"),
+        ("Số CCCD", "0330800", "CCCD_FORMAT"),
+        ("Số CCCD", "145123456", "CCCD_IS_CMND"),
+        ("Số CCCD", "003080000123", "CCCD_PROVINCE"),
+        ("Số CCCD", "033180000123", "CCCD_CENTURY_SEX"),
+        ("Số CCCD", "033081000123", "CCCD_BIRTHYEAR"),
+        ("Ngày vào Đảng", "31/02/2001", "DATE_INVALID"),
+        ("Ngày vào Đảng", "01/02/2100", "DATE_FUTURE"),
+        ("Ngày vào Đảng", "01/02/1979", "DATE_ORDER"),
+        ("Ngày vào Đảng", "01/02/1996", "AGE_UNDER_18"),
+        ("Mã xã", "99999", "CODE_UNKNOWN"),
+        ("Mã xã", "11956", "CODE_OLD"),
+        ("Mã xã", "00004", "CODE_OUTSIDE"),
+        ("Xã/phường", "Như Quỳnh", "CODE_NAME_MISMATCH"),
+        ("Tình trạng", "Không rõ lắm", "ENUM_UNKNOWN"),
+    ];
+    let mut cells: Vec<Vec<Cell>> =
+        (0..).zip(&rows).map(|(at, (title, text, _))| member(at, title, text)).collect();
+    let mut foreign = member(40, "Mã xã", "12004");
+    foreign[7] = Cell::Blank;
+    let mut broken = member(41, "", "");
+    broken[10] = Cell::Formula("=1/0", "#DIV/0!");
+    let mut formula = member(44, "", "");
+    formula[10] = Cell::from("=HYPERLINK(\"x\")");
+    let mut padded = member(46, "", "");
+    padded[3] = Cell::Number(33_080_000_546.0);
+    let twice = member(47, "", "");
+    let conflicting =
+        [member(47, "", "")[..5].to_vec(), member(0, "Chi bộ", "Chi bộ 9")[5..].to_vec()].concat();
+    cells.extend([
+        foreign,
+        broken,
+        member(42, "Điện thoại", "123"),
+        member(43, "Ngày vào Đảng", "01/02/1970"),
+        formula,
+        padded,
+        twice.clone(),
+        twice,
+        conflicting,
+    ]);
+    let count = cells.len();
+    std::fs::write(office.path("a.xlsx"), xlsx(&[sheet(cells)])).unwrap();
+    let report = office.json(&["import", office.path("a.xlsx").to_str().unwrap(), "--type", "dang_vien"]);
+    let errors = note(&report, "errors");
+    for (row, (title, text, rule)) in (2..).zip(&rows) {
+        assert!(errors.contains(&(row, (*rule).to_owned())), "row {row}: {title} {text:?}: {errors:?}");
+    }
+    let after = 2 + rows.len() as u64;
+    for (row, rule) in [(after, "UNIT_FOREIGN"), (after + 1, "CELL_ERROR"), (after + 8, "DUP_KEY_CONFLICT")] {
+        assert!(errors.contains(&(row, rule.to_owned())), "{rule}: {errors:?}");
+    }
+    let warnings = note(&report, "warnings");
+    for (row, rule) in [(after + 2, "PHONE_INVALID"), (after + 4, "FORMULA_LIKE"), (after + 5, "CCCD_PADDED")]
+    {
+        assert!(warnings.contains(&(row, rule.to_owned())), "{rule}: {warnings:?}");
+    }
+    assert_eq!(report["duplicates"], 1, "{report:#}");
+    assert_eq!(report["created"].as_u64().unwrap() + report["rejected"].as_u64().unwrap() + 1, count as u64);
+    assert!(report["created"].as_u64() >= Some(4), "{report:#}");
+
+    // Separated text and JSON lines have faults of their own.
+    let line = |number: usize| {
+        let cells = member(number, "", "");
+        let texts = cells.iter().map(|cell| if let Cell::Text(text) = cell { text.as_str() } else { "" });
+        texts.collect::<Vec<_>>().join(",")
+    };
+    let text = format!("{},Cột lạ\n{},x,thừa\n", MEMBERS.join(","), line(50));
+    let report = office.import("dang_vien", "b.csv", text.as_bytes());
+    assert_eq!(note(&report, "errors"), [(2, "ROW_SHAPE".to_owned())], "{report:#}");
+    assert!(note(&report, "warnings").iter().any(|(_, rule)| rule == "COLUMN_UNKNOWN"), "{report:#}");
+    let lines = b"{\"so_cccd\":\"033080000401\",\"chuc_vu\":{\"a\":1}}\nkhong phai json\n";
+    let report = office.import("dang_vien", "c.jsonl", lines);
+    let errors = note(&report, "errors");
+    for wanted in [(1, "TYPE_MISMATCH"), (2, "LINE_SYNTAX")] {
+        assert!(errors.contains(&(wanted.0, wanted.1.to_owned())), "{errors:?}");
+    }
+
+    // Other types.
+    let conclusion = "Số thông báo,Ngày ban hành,Mã cuộc,Đơn vị thực hiện,Mã xã,Nội dung khắc phục,Hạn khắc phục,Tình trạng khắc phục,Ngày hoàn thành,Thu hồi tiền,Độ mật\n\
+                      1-TB,1/2/2026,C1,Chi bộ 1,11953,Nộp tiền,1/5/2026,Đã khắc phục,,1.000,Thường\n\
+                      2-TB,1/2/2026,C2,Chi bộ 1,11953,Nộp tiền,1/5/2026,CHUA,,nhiều,Thường\n\
+                      4-TB,1/2/2026,C4,Chi bộ 1,11953,Nộp tiền,1/5/2026,CHUA,,5.000,Mật\n";
+    let report = office.import("ket_luan", "d.csv", conclusion.as_bytes());
+    let errors = note(&report, "errors");
+    for wanted in [(2, "STATE_INCONSISTENT"), (3, "NUM_INVALID"), (4, "CLASSIFIED")] {
+        assert!(errors.contains(&(wanted.0, wanted.1.to_owned())), "{wanted:?}: {errors:?}");
+    }
+    let declaration = "Đảng viên,Cơ quan,Mã xã,Năm kê khai,Loại kê khai,Ngày nộp,Tổng giá trị\n\
+                       033080000401,UBND,11953,2025,HANG_NAM,1/12/2025,(5.000)\n";
+    let errors = note(&office.import("ke_khai", "h.csv", declaration.as_bytes()), "errors");
+    assert_eq!(errors, [(2, "NUM_RANGE".to_owned())]);
+    let letters = "Mã đơn,Ngày nhận,Loại đơn,Người gửi,Ẩn danh,Đối tượng,Nội dung tóm tắt,Lĩnh vực,Mã xã/phường,Thẩm quyền,Cơ quan giải quyết,Tình trạng,Đơn gốc\n\
+                   D1,1/2/2026,Tố cáo,x,có,Ông A,Ông A lấn chiếm đất công của thôn Đoài từ năm 2019 đến nay,Đất đai,11953,CUA_TA,UBKT,MOI,\n\
+                   D2,2/2/2026,Tố cáo,x,không,Ông A,Ông A lấn chiếm đất công của thôn Đoài từ năm 2019 đến nay,Đất đai,11953,CUA_TA,UBKT,MOI,\n\
+                   D3,3/2/2026,Tố cáo,x,không,Bà B,Bà B thu tiền của dân không có biên lai trong hai năm liền,Xây dựng,11953,CUA_TA,UBKT,MOI,D9\n";
+    let report = office.import("don_thu", "e.csv", letters.as_bytes());
+    let warnings = note(&report, "warnings");
+    for wanted in ["C4_OMITTED", "ANONYMOUS", "POSSIBLE_SAME_LETTER", "REF_UNKNOWN"] {
+        assert!(warnings.iter().any(|(_, rule)| rule == wanted), "{wanted}: {warnings:?}");
+    }
+    let homonyms =
+        format!("{}\n{}\n{}\n", MEMBERS.join(","), line(60), line(60).replace("0330800005", "0330800006"));
+    note(&office.import("dang_vien", "g.csv", homonyms.as_bytes()), "warnings");
+
+    // Files refused whole.
+    let sparse = office.path("big.csv");
+    std::fs::File::create(&sparse).unwrap().set_len((2 << 30) + 1).unwrap();
+    let report = office.json(&["import", sparse.to_str().unwrap(), "--type", "dang_vien"]);
+    assert_eq!(note(&report, "errors"), [(0, "FILE_TOO_LARGE".to_owned())], "{report:#}");
+    let report = office.json(&["import", "/dev/zero", "--type", "dang_vien"]);
+    assert_eq!(note(&report, "errors"), [(0, "FILE_TYPE".to_owned())], "it has no end: {report:#}");
+    let unsafe_path = zipped(&[("xl/workbook.xml", b"<workbook/>" as &[u8]), ("../../evil.xml", b"<a/>")]);
+    // One letter of it is cut.
+    let mut undecided = format!("{}\n{}\n", MEMBERS.join(","), line(55)).into_bytes();
+    let cut = undecided.iter().rposition(|byte| *byte == 0xE1).unwrap();
+    undecided.remove(cut + 1);
+    let without_key = "Họ và tên,Ngày sinh\nNguyễn Văn An,05/01/1980\n";
+    let files: [(&str, &[u8], &str); 6] = [
+        ("empty.csv", b"", "FILE_EMPTY"),
+        ("cut.xlsx", b"PK\x03\x04 cut", "FILE_CORRUPT"),
+        ("paper.csv", b"%PDF-1.7 ...", "FILE_TYPE"),
+        ("unsafe.xlsx", &unsafe_path, "FILE_UNSAFE_PATH"),
+        ("letters.csv", &undecided, "ENCODING"),
+        ("key.csv", without_key.as_bytes(), "COLUMN_MISSING"),
+    ];
+    for (name, bytes, rule) in files {
+        let report = office.import("dang_vien", name, bytes);
+        assert_eq!(note(&report, "errors"), [(0, rule.to_owned())], "{name}: {report:#}");
+    }
+    let unknown = office.json(&["import", office.path("b.csv").to_str().unwrap(), "--type", "dang_vienn"]);
+    seen.extend(unknown["rule"].as_str().map(str::to_owned));
+
+    let all = "FILE_EMPTY FILE_CORRUPT FILE_TYPE FILE_TOO_LARGE FILE_UNSAFE_PATH ENCODING LINE_SYNTAX ROW_SHAPE \
+               TYPE_MISMATCH CELL_ERROR TEXT_CONTROL TEXT_TOO_LONG REQ_MISSING NAME_INVALID CCCD_FORMAT CCCD_IS_CMND \
+               CCCD_PROVINCE CCCD_CENTURY_SEX CCCD_BIRTHYEAR CCCD_PADDED DATE_INVALID DATE_FUTURE DATE_ORDER \
+               AGE_UNDER_18 CODE_UNKNOWN CODE_OLD CODE_OUTSIDE CODE_NAME_MISMATCH ENUM_UNKNOWN NUM_INVALID NUM_RANGE \
+               STATE_INCONSISTENT REF_UNKNOWN UNIT_FOREIGN TYPE_UNKNOWN COLUMN_UNKNOWN COLUMN_MISSING C4_OMITTED \
+               CLASSIFIED DUP_KEY_CONFLICT HOMONYM POSSIBLE_SAME_LETTER ANONYMOUS PHONE_INVALID FORMULA_LIKE";
+    let missing: Vec<&str> = all.split_whitespace().filter(|rule| !seen.contains(*rule)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}; seen: {seen:?}");
+}
