@@ -85,6 +85,47 @@ async fn each_role_has_its_calls() {
     assert!(Listener::dial(&folder, Vec::new()).await.is_err());
 }
 
+/// Goal: what a commune's node may call gives it its own unit's entries and nobody else's, whatever it names. Method: a node of
+/// one commune asks for a proof of every entry of a ledger that holds two communes', and for another's log.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_communes_calls_reach_its_own_unit_only() {
+    let shared = Shared::set().await;
+    let place = shared.path("there");
+    let there = make_node(shared.hub(), &shared.province.address, &place, THERE).await.unwrap();
+    there.start_sync(brisk());
+    asking::import(&there, shared.province.dir.path(), "dang_vien", &sheet(THERE, 4)).await;
+    acknowledged(&there).await.unwrap();
+    let (own, others) = (there.identity.replica(), shared.node.identity.replica());
+    let mut rpc = SyncClient::new(connect(&there.identity).await.unwrap());
+    let (mut proven, mut refused) = (0, 0);
+    for ledger_index in 0..shared.hub().head().size + 2 {
+        match rpc.prove(wire::ProveRequest { ledger_index }).await {
+            Ok(_) => proven += 1,
+            Err(status) => {
+                assert_eq!(status.code(), Code::NotFound, "as of what is not there: {status}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(proven >= 1 && refused > proven, "{proven} proven, {refused} refused");
+    let mut refilled = async |replica: &[u8]| {
+        let request = wire::RefillRequest { replica: replica.to_vec().into() };
+        let mut pieces = rpc.refill(request).await.unwrap().into_inner();
+        let mut owners = std::collections::BTreeSet::new();
+        while let Some(piece) = pieces.message().await.unwrap() {
+            owners.insert(piece.replica.to_vec());
+        }
+        owners.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(refilled(&[]).await, [own.0.to_vec()]);
+    assert_eq!(refilled(&own.0).await, [own.0.to_vec()]);
+    assert!(refilled(&others.0).await.is_empty(), "another unit's log");
+    assert!(refilled(&[7; 16]).await.is_empty(), "nobody's log");
+    let nonsense = wire::RefillRequest { replica: vec![1].into() };
+    assert_eq!(rpc.refill(nonsense).await.unwrap_err().code(), Code::InvalidArgument);
+    there.close().await;
+}
+
 /// Goal: of all bytes an agency's node is told, captured before TLS, none is of a masked value, of a record out of scope,
 /// or of a record's id.
 #[tokio::test(flavor = "multi_thread")]
