@@ -53,29 +53,43 @@ pub(crate) fn changed_since(hub: &Hub, grant: &Grant) -> Result<Option<Changed>,
     Ok(Some(Changed { since, until, records }))
 }
 
+/// A piece of the ledger that was looked through.
+pub(super) struct Piece {
+    /// Before this entry.
+    pub(super) until: u64,
+    /// So many entries.
+    pub(super) entries: u64,
+    /// It says that something the agency holds is otherwise.
+    pub(super) found: bool,
+}
+
 /// Whether something that was handed over under a grant is otherwise since the last delivery and the last notice, as far as
-/// the ledger's entries from `looked` to before `until` say so. Ends with the first.
+/// the next entries of the ledger say so: from `looked`, if it was looked at before, to before `until`, at most `most`. Ends
+/// with the first.
 ///
 /// # Errors
 /// As [`changed_since`].
-pub(super) fn is_untold(
+pub(super) fn look_on(
     hub: &Hub,
     grant: &Grant,
     looked: Option<u64>,
     until: u64,
-) -> Result<bool, SharingError> {
-    let Some(access) = grant.last_access else { return Ok(false) };
+    most: u64,
+) -> Result<Piece, SharingError> {
+    let Some(access) = grant.last_access else { return Ok(Piece { until, entries: 0, found: false }) };
     let (first, last) = (grant.first_access.unwrap_or(access), shown_before(hub, access)?);
     let told = shown_before(hub, first)?.max(grant.last_told.unwrap_or(0)).max(looked.unwrap_or(0));
+    let until = until.min(told.saturating_add(most));
+    let entries = until.saturating_sub(told);
     let late = Late::of(hub, (told, until), grant)?;
     let asked = Asked { shown: last, withdrawn: told, changed: told.max(last) };
     for (number, id) in &late.touched {
         let Some(share) = grant.terms.shares.get(*number) else { continue };
         if late.became(hub, share, *id, asked)?.is_some() {
-            return Ok(true);
+            return Ok(Piece { until, entries, found: true });
         }
     }
-    Ok(false)
+    Ok(Piece { until, entries, found: false })
 }
 
 /// Up to where a delivery shows the ledger. What a former ledger said of one that stands in this one is a place in that: there

@@ -202,20 +202,19 @@ impl Desk {
 
     /// Moves a file that is done with out of the folder, or remembers that it could not be moved.
     fn clear(&mut self, done: Left) -> io::Result<()> {
+        let before = self.left.len();
         self.left.retain(|left| left.path != done.path);
+        let mut changed = self.left.len() != before;
         if let Err(error) = done.clear() {
             tracing::warn!(%error, "a file of the inbox is done with and cannot be moved; it is tried again");
             self.left.push(done);
+            changed = true;
         }
-        self.keep_left()
+        if changed { self.keep_left() } else { Ok(()) }
     }
 
     fn keep_left(&self) -> io::Result<()> {
-        let path = self.work.join(LEFT);
-        if self.left.is_empty() && !path.exists() {
-            return Ok(());
-        }
-        write_synced(&path, &serde_json::to_vec(&self.left)?)
+        write_synced(&self.work.join(LEFT), &serde_json::to_vec(&self.left)?)
     }
 
     /// Tries once more to move what is done with; why that fails, if it does.
