@@ -17,6 +17,8 @@ use crate::value::Value;
 pub const BEFORE: &str = "before";
 /// The ledger's last acceptance that is counted.
 pub const UPTO: &str = "upto";
+/// A delivery rests on no roll that was called longer before it: one of months ago would leave out what came since.
+pub const ROLL_MILLIS_MAX: u64 = 48 * 3_600_000;
 /// What was taken so long before a roll must be in it, whatever it says it counts.
 const SLACK_MILLIS: u64 = 10 * 60 * 1_000;
 
@@ -86,6 +88,14 @@ pub enum RollFault {
         /// The replica.
         replica: ReplicaId,
     },
+    /// One is there that nobody of the unit was told of.
+    #[error("the roll of {at} has replica {replica} of this unit, of which it was never told")]
+    Unknown {
+        /// The roll.
+        at: String,
+        /// The replica.
+        replica: ReplicaId,
+    },
     /// There is less of it than was acknowledged.
     #[error("the roll of {at} has {found} entries of replica {replica}, {acknowledged} were acknowledged")]
     Less {
@@ -135,7 +145,7 @@ impl RollLine {
     /// Judges it by what is known of the unit's replicas.
     ///
     /// # Errors
-    /// [`RollFault`] if a replica is missing, or has less than was acknowledged.
+    /// [`RollFault`] if a replica is missing, has less than was acknowledged, or is not known.
     pub fn judge(&self, known: &KnownReplicas) -> Result<(), RollFault> {
         let (at, long_before) = (self.at.rfc3339(), |time: UnixMillis| self.at.0 > time.0 + SLACK_MILLIS);
         let missing = |replica: &ReplicaId| RollFault::Missing { at: at.clone(), replica: *replica };
@@ -151,7 +161,12 @@ impl RollLine {
         }
         let shown = known.shown.iter().filter(|(_, enrolled)| long_before(**enrolled));
         match shown.map(|(replica, _)| replica).find(|replica| !self.replicas.contains_key(*replica)) {
-            Some(replica) => Err(missing(replica)),
+            Some(replica) => return Err(missing(replica)),
+            None => {}
+        }
+        let known_here = |replica: &ReplicaId| *replica == known.own || known.shown.contains_key(replica);
+        match self.replicas.keys().find(|replica| !known_here(replica)) {
+            Some(replica) => Err(RollFault::Unknown { at, replica: *replica }),
             None => Ok(()),
         }
     }
@@ -210,6 +225,9 @@ mod tests {
         assert!(matches!(judge(&[(OWN, 1)], &shown), Err(RollFault::Missing { replica: OTHER, .. })));
         assert_eq!(judge(&[(OWN, 1)], &known(&[], &[(OTHER, 4_999_000)])), Ok(()), "enrolled meanwhile");
         assert_eq!(judge(&[(OTHER, 0)], &shown), Ok(()));
+        // A false replica of the unit is told of, or the ledger is not cosigned.
+        let unknown = Err(RollFault::Unknown { at: UnixMillis(5_000_000).rfc3339(), replica: OTHER });
+        assert_eq!(judge(&[(OWN, 10), (OTHER, 1)], &receipts), unknown);
     }
 
     #[test]

@@ -538,6 +538,7 @@ class Bundle:
         elif kind == "succession":
             lines = fields["note"].split("\n")
             _, _, unit, replica = lines[3].split("/")
+            need(unit == self.ledger.split("/")[2], thing, "the ledger before is not of this unit")
             self.enrolled.setdefault(replica, (unit, unbase64(lines[4]), at))
         elif kind == "release":
             self.released[fields["replica"], fields["sequence"]] = fields["proposal"]
@@ -644,10 +645,10 @@ class Bundle:
 
     def on_access(self, entry, path, checkpoint, consistency):
         need(self.ledger_done, "the record of this delivery", "out of place")
-        self.check_roll()
         entry = Entry(unbase64(entry))
         thing = "the record of this delivery"
         kind, at, _, fields = entry.event()
+        self.check_roll(at)
         said = kind == "access" and fields["grant"] == self.grant and fields["agency"] == self.terms["agency"]
         need(said and fields["cut"] == self.size and entry.replica == self.ledger.split("/")[3], thing, "of another")
         need(fields["digest"] == self.digest.hexdigest(), thing, "the bundle is not what was logged")
@@ -662,8 +663,12 @@ class Bundle:
         need(included(entry.leaf, entry.sequence, size, steps, root), thing, "it is not in the ledger")
         self.access = entry.sequence
 
-    def check_roll(self):
+    def check_roll(self, at):
         thing = "the list of the units' replicas"
+        need(self.roll_at is not None and at - self.roll_at <= TWO_DAYS, thing, "it is too old: what came since may be missing")
+        for origin in self.logs:
+            _, _, unit, replica = origin.split("/")
+            need(origin == self.ledger or replica in self.roll.get(unit, ()), f"log {origin}", "its replica is not in that list")
         named_units = {unit for share in self.shares.values() for unit in share["units"]}
         everywhere = any(not share["units"] for share in self.shares.values())
         if everywhere:

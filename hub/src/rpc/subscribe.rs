@@ -34,13 +34,16 @@ const RECEIPT_TIMEOUT: Duration = Duration::from_secs(1_800);
 const TICK: Duration = Duration::from_secs(60);
 /// Bytes of one message.
 const PIECE: usize = 64 * 1024;
+/// Why a stream ends must be taken within this; with whoever does not read the connection ends.
+const WORD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages on their way to the gate: whoever is cut off has no more of them before it.
 const QUEUE: usize = 1;
 
-/// The stream of a replica; its last word says why it ended.
+/// The stream of a replica; its last word says why it ended. `cut` ends the connection.
 pub(super) fn subscribe(
     hub: Arc<Hub>,
     enrolled: Enrolled,
+    cut: CancellationToken,
     up: Streaming<wire::Taken>,
 ) -> impl Stream<Item = Result<wire::Granted, Status>> {
     let (down, queue) = mpsc::channel(QUEUE);
@@ -52,7 +55,7 @@ pub(super) fn subscribe(
         shut: false,
     };
     let watch = Watch { hub, enrolled, overtaken };
-    tokio::spawn(Subscription { watch, down, up, said: BTreeMap::new(), erasures: false }.run());
+    tokio::spawn(Subscription { watch, cut, down, up, said: BTreeMap::new(), erasures: false }.run());
     gate
 }
 
@@ -120,6 +123,7 @@ fn failed(error: &dyn std::error::Error) -> Status {
 
 struct Subscription {
     watch: Watch,
+    cut: CancellationToken,
     down: mpsc::Sender<Result<wire::Granted, Status>>,
     up: Streaming<wire::Taken>,
     /// What was last said of each grant's standing.
@@ -162,7 +166,10 @@ impl Subscription {
         let (replica, unit) = (self.watch.enrolled.replica, self.watch.enrolled.unit.clone());
         if let Err(Some(status)) = self.serve().await {
             tracing::info!(%replica, %unit, reason = status.message(), "a live view was ended");
-            let _ = self.down.send(Err(*status)).await;
+            // What was handed to the line before is still on it, for one who does not read.
+            if tokio::time::timeout(WORD_TIMEOUT, self.down.send(Err(*status))).await.is_err() {
+                self.cut.cancel();
+            }
         }
     }
 
@@ -289,15 +296,16 @@ impl Subscription {
     }
 
     async fn hand_over(&mut self, grant: u64, ready: &mut Ready) -> Result<(), End> {
-        let mut left = ready.file.metadata().map_err(|error| end(failed(&error)))?.len();
+        let mut left = ready.bytes;
         while left > 0 {
             self.watch.hub.entitled(&self.watch.enrolled, grant).map_err(end)?;
             let mut lines = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-            let read = in_place(|| ready.file.read_exact(&mut lines));
+            let read = in_place(|| ready.lines.read_exact(&mut lines));
             read.map_err(|error| end(failed(&error)))?;
             left -= u64::try_from(lines.len()).unwrap_or(left);
             let piece = wire::DeliveryPiece { grant, lines: lines.into(), last: left == 0 };
-            self.send(wire::granted::Message::Piece(piece)).await?;
+            // A reader that stands still is not waited for beyond the grant.
+            self.watch.while_entitled(grant, self.send(wire::granted::Message::Piece(piece))).await??;
         }
         Ok(())
     }

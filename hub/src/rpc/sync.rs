@@ -114,7 +114,8 @@ impl Sync for SyncService {
         request: Request<Streaming<wire::Taken>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let enrolled = self.authorise(&request, "Subscribe")?;
-        let granted = subscribe(Arc::clone(&self.hub), enrolled, request.into_inner());
+        let cut = request.extensions().get::<Peer>().map(|peer| peer.cut.clone()).unwrap_or_default();
+        let granted = subscribe(Arc::clone(&self.hub), enrolled, cut, request.into_inner());
         Ok(Response::new(Box::pin(granted)))
     }
 

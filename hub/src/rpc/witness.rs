@@ -130,7 +130,9 @@ impl Asking {
             self.witnessed_seen = hub.witnessed().map_or(0, |witnessed| witnessed.checkpoint.size);
         }
         let (rolls, more_rolls) = hub.rolls_for(&self.unit, self.rolls_seen, round.checkpoint.size);
-        Some(wire::Round { checkpoint: round.note.clone(), seen: Some(seen), witnessed, rolls, more_rolls })
+        let enrolments = if rolls.is_empty() { Vec::new() } else { hub.enrolments_of(&self.unit) };
+        let checkpoint = round.note.clone();
+        Some(wire::Round { checkpoint, seen: Some(seen), witnessed, rolls, more_rolls, enrolments })
     }
 
     /// What the node says of a round; whether it is to be asked again: from where it stands, or for the round that was

@@ -112,8 +112,15 @@ impl Hub {
         let grants = Arc::clone(&self.committer.books().read().sharing.grants);
         let enrolled = self.registry.list();
         let line = |grant: &Grant| {
-            let own = enrolled.iter().filter(|node| node.is_active() && node.unit == grant.terms.agency);
-            let replica = |node: &crate::pki::Enrolled| json!({ "replica": node.replica, "confirmed": !known.is_owed(grant, &node.replica) });
+            // One that was revoked connects no more, and may still hold it: its people have to be told by the notice.
+            let own = enrolled.iter().filter(|node| node.unit == grant.terms.agency);
+            let replica = |node: &crate::pki::Enrolled| {
+                json!({
+                    "replica": node.replica,
+                    "connects": node.is_active(),
+                    "confirmed": !known.is_owed(grant, &node.replica),
+                })
+            };
             json!({
                 "agency": grant.terms.agency,
                 "grant": grant.number,

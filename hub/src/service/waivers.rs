@@ -6,6 +6,7 @@ use lienthong_node::records::{Page, Records, numbered};
 use lienthong_node::service::known_type;
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::quality::{RuleKind, Waiver};
+use lienthong_proto::rules::is_marked_classified;
 use lienthong_proto::value::days_of;
 use serde_json::{Value as Json, json};
 
@@ -148,6 +149,13 @@ pub(super) fn reason_of(text: &str) -> Result<String, Answer> {
             format!(
                 "cần lý do, tối đa {REASON_MAX} ký tự · a reason is needed, of at most {REASON_MAX} characters"
             ),
+        ));
+    }
+    // It stands in the ledger for ever, and goes to agencies where it is why a record was withdrawn.
+    if is_marked_classified(&text) {
+        return Err(Answer::refused(
+            "CLASSIFIED",
+            "lý do mang dấu độ mật: ghi lý do không có nội dung mật, chỉ nêu số văn bản · the reason carries a secrecy mark: give one without classified content, only the document's number",
         ));
     }
     Ok(text)

@@ -31,6 +31,7 @@ use lienthong_proto::ids::{Dot, ReplicaId};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
 use lienthong_proto::note::NoteError;
 use lienthong_proto::receipt_key::RECEIPT_KEY;
+use lienthong_proto::roll::members;
 use lienthong_proto::text::in_both;
 use lienthong_proto::value::Value;
 use serde::Serialize;
@@ -180,15 +181,6 @@ impl Hub {
         written
     }
 
-    /// Logs the roll as of now, of all units there are.
-    ///
-    /// # Errors
-    /// [`CommitError`] if the ledger does not take it.
-    pub(super) async fn log_roll(&self) -> Result<(), CommitError> {
-        let units = self.catalogue.units().iter().map(|unit| unit.code.clone()).collect();
-        self.committer.roll(units).await.map(drop)
-    }
-
     pub(super) fn grant(&self, number: u64) -> Result<Grant, SharingError> {
         let grants = Arc::clone(&self.committer.books().read().sharing.grants);
         grants.get(&number).cloned().ok_or(SharingError::Unknown(number))
@@ -286,7 +278,7 @@ impl<W: Write> Writing<'_, W> {
         let scope = Scope::new(self.hub, &self.grant.terms)?;
         let replicas = self.replicas(scope.writers());
         let map = Map::of(&self.hub.reader, self.cut.head.size, &replicas, self.grant.number)?;
-        if map.roll.is_empty() || !map.approved {
+        if !map.is_listed(self.hub.now()) || !map.approved {
             return Err(SharingError::Unwitnessed);
         }
         self.line(&Line::Head(BundleHead {
@@ -491,9 +483,13 @@ pub(super) fn needed(
         RECEIPT_KEY => Some(event_shown(entry, |_| true)),
         // By whose order, of which entries: never the record, the fields or the reason.
         ERASURE if of_granted() => Some(event_shown(entry, |path| ERASURE_SHOWN.contains(&path))),
+        // Of other units where one of their replicas is shown.
         event::ROLL if map.roll.contains(&place) => Some(event_shown(entry, |path| {
             let unit = path.strip_prefix("unit/").and_then(|code| code.parse().ok());
-            unit.is_none_or(|unit| terms.covers_unit(&unit))
+            let listed = || event.fields.get(path).and_then(|line| members(line).ok()).unwrap_or_default();
+            unit.is_none_or(|unit| {
+                terms.covers_unit(&unit) || listed().iter().any(|(replica, _)| concerned(*replica))
+            })
         })),
         _ => None,
     }

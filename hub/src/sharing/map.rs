@@ -12,6 +12,8 @@ use lienthong_proto::erasure::event::ERASURE;
 use lienthong_proto::erasure::{ErasedSet, entries_of};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::ids::{Dot, ReplicaId, Sequence};
+use lienthong_proto::roll::{ROLL_MILLIS_MAX, members};
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 
@@ -36,6 +38,9 @@ pub(super) struct Map {
     pub(super) released: HashSet<Dot>,
     /// The entries of the last roll.
     pub(super) roll: BTreeSet<u64>,
+    /// When it was called, and whom it lists.
+    roll_at: Option<UnixMillis>,
+    listed: BTreeSet<ReplicaId>,
     /// What orders took.
     pub(super) erased: ErasedSet,
     /// The grant's approval is there.
@@ -67,7 +72,6 @@ impl Map {
         grant: u64,
     ) -> Result<Self, SharingError> {
         let mut map = Self::default();
-        let mut roll_at = None;
         each(reader, range, &mut |place, entry, at| {
             match entry.header.kind {
                 EntryKind::Change => {}
@@ -98,11 +102,14 @@ impl Map {
                             map.erased.add(&entries_of(&event).unwrap_or_default());
                         }
                         event::ROLL => {
-                            if roll_at != Some(event.at) {
-                                map.roll.clear();
-                                roll_at = Some(event.at);
+                            if map.roll_at != Some(event.at) {
+                                (map.roll, map.listed) = (BTreeSet::new(), BTreeSet::new());
+                                map.roll_at = Some(event.at);
                             }
                             map.roll.insert(place);
+                            let lines = event.fields.iter().filter(|(name, _)| name.starts_with("unit/"));
+                            let members = lines.filter_map(|(_, line)| members(line).ok()).flatten();
+                            map.listed.extend(members.map(|(replica, _)| replica));
                         }
                         _ => {}
                     }
@@ -111,6 +118,13 @@ impl Map {
             Ok(())
         })?;
         Ok(map)
+    }
+
+    /// Whether the roll is of late, and lists every replica of which something is shown: whoever gets this refuses another.
+    pub(super) fn is_listed(&self, now: UnixMillis) -> bool {
+        let of_late = self.roll_at.is_some_and(|at| now.since(at) <= ROLL_MILLIS_MAX);
+        let mut shown = self.held.iter().filter(|(_, held)| !held.is_empty());
+        of_late && shown.all(|(replica, _)| self.listed.contains(replica))
     }
 
     /// Looks for the delivery with a digest, which a live view goes on from; whether it is there.

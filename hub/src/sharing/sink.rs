@@ -11,11 +11,12 @@ pub(super) struct Sink<W: Write> {
     digest: Streamed,
     lines: u64,
     changes: u64,
+    bytes: u64,
 }
 
 impl<W: Write> Sink<W> {
     pub(super) fn new(out: W) -> Self {
-        Self { out, digest: Streamed::default(), lines: 0, changes: 0 }
+        Self { out, digest: Streamed::default(), lines: 0, changes: 0, bytes: 0 }
     }
 
     /// The next line.
@@ -24,6 +25,7 @@ impl<W: Write> Sink<W> {
         text.push('\n');
         self.digest.update(text.as_bytes());
         self.lines += 1;
+        self.bytes += text.len() as u64;
         if matches!(line, Line::Entry(shown) if shown.record.is_some()) {
             self.changes += 1;
         }
@@ -43,6 +45,11 @@ impl<W: Write> Sink<W> {
     /// Changes whose values went.
     pub(super) fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Bytes so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// What was written to.

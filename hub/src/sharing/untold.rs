@@ -81,6 +81,7 @@ impl Untold {
 /// change as it comes.
 fn is_due(hub: &Hub, grant: &Grant, now: UnixMillis) -> bool {
     let receiver = grant.receipt.as_ref().and_then(|receipt| receipt.replica.parse().ok());
-    let enrolled = receiver.and_then(|replica| hub.registry.get(replica)).is_some_and(|known| known.is_active());
+    let enrolled =
+        receiver.and_then(|replica| hub.registry.get(replica)).is_some_and(|known| known.is_active());
     grant.last_access.is_some() && !(enrolled && grant.state(now) == GrantState::Active)
 }

@@ -161,8 +161,12 @@ impl Hub {
                 () = tokio::time::sleep(Duration::from_millis(ROUND_MILLIS)) => {}
             }
             job.begin();
-            match self.close_round().await {
-                Ok(_) => job.done(),
+            let closed = match self.keep_called().await {
+                Ok(()) => self.close_round().await.map(drop),
+                Err(error) => Err(error.into()),
+            };
+            match closed {
+                Ok(()) => job.done(),
                 Err(error) => {
                     job.failed();
                     tracing::error!(%error, "no round of the ledger can be closed");

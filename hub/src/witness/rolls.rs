@@ -15,7 +15,11 @@ use lienthong_proto::wire::sync as wire;
 
 use super::show::path;
 use crate::app::Hub;
+use crate::ingest::CommitError;
 
+/// A roll is called so long after the last: what is handed over under a checkpoint of a day ago still rests on one within
+/// [`lienthong_proto::roll::ROLL_MILLIS_MAX`].
+const CALLED_MILLIS: u64 = 20 * 3_600_000;
 /// Lines of one round: more come with the next.
 const SHOWN_MAX: usize = 16;
 const PREFIX: u8 = b'r';
@@ -80,6 +84,25 @@ impl Rolls {
 }
 
 impl Hub {
+    /// Calls the roll, of all units there are.
+    ///
+    /// # Errors
+    /// [`CommitError`] if the ledger does not take it.
+    pub(crate) async fn log_roll(&self) -> Result<(), CommitError> {
+        let units = self.catalogue.units().iter().map(|unit| unit.code.clone()).collect();
+        self.committer.roll(units).await.map(drop)
+    }
+
+    /// Calls the roll where none was called for most of a day: under whatever checkpoint something is handed over, there is
+    /// one of late, and every unit's nodes have judged their line of it.
+    ///
+    /// # Errors
+    /// [`CommitError`] if the ledger does not take it.
+    pub(super) async fn keep_called(&self) -> Result<(), CommitError> {
+        let last = self.committer.books().read().rolls.last();
+        if self.now().since(last) < CALLED_MILLIS { Ok(()) } else { self.log_roll().await }
+    }
+
     /// A unit's lines of the rolls from a place on, as a ledger of `size` has them; and whether there are more.
     #[must_use]
     pub(crate) fn rolls_for(&self, unit: &UnitCode, from: u64, size: u64) -> (Vec<wire::RollShown>, bool) {

@@ -203,6 +203,8 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("waiting", "Đang chờ", "Waiting"),
     ("granted", "Được chia sẻ", "Granted"),
     ("at_rest", "Mã hóa kho", "Encryption of the store"),
+    ("unit_replicas", "Máy đã ghi danh của đơn vị", "Nodes enrolled for this unit"),
+    ("own", "Máy này", "This one"),
     ("jobs", "Việc chạy nền", "Background jobs"),
     ("last_progress", "Tiến triển lần cuối", "Last progress"),
     ("rhythm_seconds", "Nhịp (giây)", "Rhythm (seconds)"),

@@ -27,7 +27,7 @@ fn refused() -> io::Error {
 }
 
 /// Writes one; [`KeptWriter::finish`] must be called.
-pub(super) struct KeptWriter<W: Write> {
+pub struct KeptWriter<W: Write> {
     out: W,
     seal: Option<LessSafeKey>,
     chunk: Vec<u8>,
@@ -35,7 +35,11 @@ pub(super) struct KeptWriter<W: Write> {
 }
 
 impl<W: Write> KeptWriter<W> {
-    pub(super) fn new(mut out: W, keys: &KeyRing) -> io::Result<Self> {
+    /// Begins one, sealed if there is a key.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn new(mut out: W, keys: &KeyRing) -> io::Result<Self> {
         let seal = match keys.current() {
             None => None,
             Some(key) => {
@@ -60,7 +64,10 @@ impl<W: Write> KeptWriter<W> {
     }
 
     /// Ends it; gives back what was written to.
-    pub(super) fn finish(mut self) -> io::Result<W> {
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn finish(mut self) -> io::Result<W> {
         self.seal(true)?;
         self.out.flush()?;
         Ok(self.out)
@@ -86,7 +93,7 @@ impl<W: Write> Write for KeptWriter<W> {
 }
 
 /// Reads one; what it gives is as it was written, and that it is whole is known at its end.
-pub(super) struct KeptReader<R: Read> {
+pub struct KeptReader<R: Read> {
     input: R,
     seal: Option<LessSafeKey>,
     chunk: io::Cursor<Vec<u8>>,
@@ -96,7 +103,10 @@ pub(super) struct KeptReader<R: Read> {
 
 impl<R: Read> KeptReader<R> {
     /// Whether it is sealed by the key that would seal it now is said beside it.
-    pub(super) fn new(mut input: R, keys: &KeyRing) -> io::Result<(Self, bool)> {
+    ///
+    /// # Errors
+    /// The operating system's, or [`io::ErrorKind::InvalidData`] for what is damaged or of another key.
+    pub fn new(mut input: R, keys: &KeyRing) -> io::Result<(Self, bool)> {
         let mut form = vec![0; FORM.len()];
         let mut read = 0;
         while let Some(rest) = form.get_mut(read..).filter(|rest| !rest.is_empty()) {

@@ -132,7 +132,7 @@ pub fn unenrolled() -> Json {
         "version": env!("CARGO_PKG_VERSION"), "unit": null, "replica": null, "hub": null, "addresses": {},
         "state": "unenrolled", "log": null, "acknowledged": 0, "pending": 0, "records": 0, "defects": null,
         "quarantined": 0, "last_sync": null, "fault": null, "alarm": null, "certificate_until": null,
-        "inbox": null, "granted": null, "at_rest": null, "jobs": [],
+        "inbox": null, "granted": null, "at_rest": null, "unit_replicas": [], "jobs": [],
     })
 }
 
@@ -373,8 +373,19 @@ impl Node {
             "inbox": self.inbox_status(),
             "granted": self.granted_json(),
             "at_rest": self.resealer.to_json(),
+            "unit_replicas": self.unit_replicas(),
             "jobs": self.jobs.to_json(),
         })
+    }
+
+    /// Every node that enrolled in the unit's name: whoever does not know one of them is to call the province.
+    fn unit_replicas(&self) -> Vec<Json> {
+        let own = self.identity.replica();
+        let told = self.witness.replicas().into_iter();
+        told.map(
+            |(replica, at)| json!({ "replica": replica, "enrolled_at": at.rfc3339(), "own": replica == own }),
+        )
+        .collect()
     }
 
     /// How many changes the hub keeps apart, as it told.

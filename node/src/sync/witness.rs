@@ -396,6 +396,11 @@ impl Witness {
         };
         let mut replicas: BTreeMap<_, _> = enrolments.iter().filter_map(shown).collect();
         let kept = self.kept.lock().replicas.clone();
+        if !kept.is_empty() {
+            for replica in replicas.keys().filter(|replica| !kept.contains_key(*replica)) {
+                tracing::warn!(%replica, "another node has enrolled in this unit's name");
+            }
+        }
         replicas.extend(kept.iter().map(|(replica, at)| (*replica, *at)));
         if replicas.len() > kept.len()
             && let Err(error) = self.change(|kept| kept.replicas = replicas)
@@ -420,6 +425,8 @@ impl Witness {
         let signed =
             SignedCheckpoint::verify(round.checkpoint.as_bytes(), ledger.origin.as_str(), ledger.key);
         let Ok(signed) = signed else { return Ok(None) };
+        // One that was enrolled during the session is told of with the roll that has it.
+        self.shown_replicas(&round.enrolments);
         let (mut known, mut first): (Option<KnownReplicas>, _) = (None, None);
         for shown in &round.rolls {
             let last = self.kept.lock().roll;
@@ -462,6 +469,12 @@ impl Witness {
             kept.roll = next.or(kept.roll);
             kept.false_roll = Some(fault.to_string());
         })
+    }
+
+    /// The nodes that have enrolled in the unit's name, as far as this one was told, each with the time.
+    #[must_use]
+    pub fn replicas(&self) -> BTreeMap<ReplicaId, UnixMillis> {
+        self.kept.lock().replicas.clone()
     }
 
     /// What people must hear: no cosignature is given and why, or nothing was witnessed for a day.

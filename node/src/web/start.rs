@@ -111,8 +111,25 @@ fn sending(view: &View, status: &Json) -> Markup {
                 dd { a href="/receipt" { (instant(view.tongue, UnixMillis(receipt.at))) " · " (t("xem, in", "see, print")) } }
             }
             dt { (t("Bản ghi ở máy này", "Records here")) } dd { (number(view.tongue, count("records"))) }
+            @let others = others_of_unit(status);
+            @if !others.is_empty() {
+                dt { (t("Máy khác đã ghi danh của đơn vị", "Other nodes enrolled for this unit")) }
+                dd {
+                    @for (replica, at) in &others { code { (replica) } " " (instant_of(view.tongue, at)) br; }
+                    (t("Không nhận ra máy nào, hãy gọi tỉnh ngay.", "If you do not know one of them, call the province at once."))
+                }
+            }
         }
     }
+}
+
+/// Who else enrolled in the unit's name, and when.
+fn others_of_unit(status: &Json) -> Vec<(&str, &str)> {
+    let listed = status.get("unit_replicas").and_then(Json::as_array).into_iter().flatten();
+    listed
+        .filter(|item| item.get("own") != Some(&Json::Bool(true)))
+        .filter_map(|item| Some((item.get("replica")?.as_str()?, item.get("enrolled_at")?.as_str()?)))
+        .collect()
 }
 
 /// When the first entry that the province does not have was written.

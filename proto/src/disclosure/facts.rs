@@ -56,7 +56,7 @@ pub(super) struct Enrolment {
 /// Which replicas units have, with how much was held of each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Roll {
-    at: Option<UnixMillis>,
+    pub(super) at: Option<UnixMillis>,
     parts: u64,
     whole_parts: BTreeSet<u64>,
     pub(super) units: BTreeMap<UnitCode, Vec<(ReplicaId, u64)>>,
@@ -92,8 +92,14 @@ impl Facts {
         self.accepted.entry(replica).or_default().insert(first.0, accepted);
     }
 
-    /// Takes an event into account; nothing if it lacks what its kind needs.
-    pub(super) fn note(&mut self, entry: &Entry<'_>, event: &Event, grant: u64) -> Option<()> {
+    /// Takes an event into account; nothing if it lacks what its kind needs. `province` is the unit whose ledger says it.
+    pub(super) fn note(
+        &mut self,
+        entry: &Entry<'_>,
+        event: &Event,
+        grant: u64,
+        province: &UnitCode,
+    ) -> Option<()> {
         match event.kind.as_str() {
             "enrolment" | "readmission" => {
                 let replica = text(event, "replica")?.parse().ok()?;
@@ -108,6 +114,8 @@ impl Facts {
                 let statement = Note::parse(text(event, "note")?.as_bytes()).ok()?;
                 let former = Succession::parse(statement.text()).ok()?.former;
                 let unit = former.origin.unit().clone();
+                // Else any log could pass for a ledger before this one.
+                (unit == *province).then_some(())?;
                 self.enrolled.entry(former.origin.replica()).or_insert(Enrolment {
                     unit,
                     key: former.key,

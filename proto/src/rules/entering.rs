@@ -1,5 +1,6 @@
 //! What may not enter the system at all, whatever way it comes.
 
+use super::secrecy::{OPEN, SECRECY};
 use crate::catalogue::{Class, RecordType};
 use crate::change::Write;
 use crate::value::Value;
@@ -8,11 +9,14 @@ use crate::value::Value;
 #[must_use]
 pub fn may_not_enter(declared: &RecordType, writes: &[Write]) -> bool {
     writes.iter().any(|write| {
-        let class = declared.field(&write.path).map(|field| field.class);
-        class == Some(Class::C4) || is_classified(&write.path, &write.value)
+        let field = declared.field(&write.path);
+        let secrecy =
+            field.is_some_and(|field| field.codes.as_deref() == Some(SECRECY)) || write.path == SECRECY;
+        field.is_some_and(|field| field.class == Class::C4) || secrecy && !is_open(&write.value)
     })
 }
 
-fn is_classified(name: &str, value: &Value) -> bool {
-    name == "do_mat" && matches!(value, Value::Code(code) if code != "THUONG")
+/// Whatever else stands there says, in some form, that it is secret.
+fn is_open(value: &Value) -> bool {
+    matches!(value, Value::Null) || matches!(value, Value::Code(code) if code == OPEN)
 }

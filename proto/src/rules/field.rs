@@ -7,7 +7,7 @@ use super::forms::{
     is_document_number, is_in_range, is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max,
 };
 use super::row::Row;
-use super::secrecy::SECRECY;
+use super::secrecy::{OPEN, SECRECY};
 use super::sender::names_a_sender;
 use super::units::parse_unit;
 use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
@@ -514,7 +514,7 @@ impl Row<'_> {
         let open = match cell {
             RawCell::Text(text) => {
                 let code = list.and_then(|list| list.resolve(&text::normalise(text)));
-                text::is_placeholder(text) || code.is_some_and(|code| code.code == "THUONG")
+                text::is_placeholder(text) || code.is_some_and(|code| code.code == OPEN)
             }
             other => other.is_blank(),
         };
@@ -526,7 +526,7 @@ impl Row<'_> {
     fn code(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {
         let list = field.codes.as_deref().and_then(|codes| self.context.catalogue.code_list(codes))?;
         if let Some(code) = list.resolve(text).map(|code| code.code.as_str()) {
-            if field.codes.as_deref() == Some(SECRECY) && code != "THUONG" {
+            if field.codes.as_deref() == Some(SECRECY) && code != OPEN {
                 self.classified(name);
                 return None;
             }

@@ -10,6 +10,8 @@ const ANYWHERE: [&str; 2] = ["tối mật", "tuyệt mật"];
 
 /// The cell that says how secret a row is, of a type that has no field for it.
 pub const SECRECY: &str = "do_mat";
+/// The code of what is not secret.
+pub(super) const OPEN: &str = "THUONG";
 
 /// Whether a column of this title says how secret a row is, where its type has no field for that.
 #[must_use]

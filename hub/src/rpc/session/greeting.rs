@@ -1,5 +1,6 @@
 //! How a stream begins: who greets, from where on it goes, what it is welcomed with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use lienthong_proto::authority::FIRST;
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::feed::FeedCursor;
-use lienthong_proto::ids::{ReplicaId, Sequence};
+use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
 use lienthong_proto::merkle::inclusion_proof;
 use lienthong_proto::wire::sync as wire;
 use tonic::{Status, Streaming};
 
 use super::{End, Session};
+use crate::app::Hub;
 use crate::feed::FeedReader;
 use crate::ingest::{Intake, Whose};
 use crate::ledger::HeldReplica;
@@ -98,7 +100,7 @@ impl Session {
                 Vec::new()
             },
             flight_bytes_max: flight_bytes(self.hub.registry.count()),
-            enrolments: self.enrolments(),
+            enrolments: self.hub.enrolments_of(&self.enrolled.unit),
             seen: asking.filter(|_| own).and_then(|_| self.hub.consistency(hello.ledger_seen, head.size)),
             witnessed: asking.and_then(|asking| asking.witnessed(&self.hub, head)),
             authority: self.unknown_authority().unwrap_or_default(),
@@ -186,22 +188,6 @@ impl Session {
         Ok((checkpoint, Some(successor)))
     }
 
-    /// Everybody of a unit sees every enrolment in its name.
-    pub(super) fn enrolments(&self) -> Vec<wire::Enrolment> {
-        let shown = |entry: Enrolled| wire::Enrolment {
-            replica: entry.replica.0.to_vec().into(),
-            at_millis: entry.enrolled_at,
-            state: match entry.state {
-                ReplicaState::Active => "active",
-                ReplicaState::Revoked { .. } => "revoked",
-                ReplicaState::Fenced { .. } => "fenced",
-            }
-            .to_owned(),
-            fingerprint: hub_fingerprint(&entry),
-        };
-        self.hub.registry.of_unit(&self.enrolled.unit).into_iter().map(shown).collect()
-    }
-
     /// Where this replica's feed goes on; none for a node that takes none.
     pub(super) fn feed_reader(&self, hello: &wire::Hello) -> Option<FeedReader> {
         let of = ReplicaId::from_slice(&hello.feed_of)?;
@@ -249,5 +235,35 @@ mod tests {
         for nodes in [129, 1_000, 3_321, 1_000_000] {
             assert!(flight_bytes(nodes) * nodes as u64 <= FLIGHTS_BYTES);
         }
+    }
+}
+
+impl Hub {
+    /// Everybody of a unit sees every enrolment in its name, and every replica there is a log of: what the register lost was
+    /// found again at the nodes.
+    pub(in crate::rpc) fn enrolments_of(&self, unit: &UnitCode) -> Vec<wire::Enrolment> {
+        let shown = |entry: Enrolled| wire::Enrolment {
+            replica: entry.replica.0.to_vec().into(),
+            at_millis: entry.enrolled_at,
+            state: match entry.state {
+                ReplicaState::Active => "active",
+                ReplicaState::Revoked { .. } => "revoked",
+                ReplicaState::Fenced { .. } => "fenced",
+            }
+            .to_owned(),
+            fingerprint: hub_fingerprint(&entry),
+        };
+        let enrolled = self.registry.of_unit(unit);
+        let known: BTreeSet<ReplicaId> = enrolled.iter().map(|entry| entry.replica).collect();
+        let books = self.committer.books().read();
+        let held = books.replicas.iter();
+        let former = held.filter(|(replica, held)| held.unit == *unit && !known.contains(*replica));
+        let former = former.map(|(replica, held)| wire::Enrolment {
+            replica: replica.0.to_vec().into(),
+            at_millis: held.at.0,
+            state: "former".to_owned(),
+            fingerprint: String::new(),
+        });
+        enrolled.into_iter().map(shown).chain(former).collect()
     }
 }

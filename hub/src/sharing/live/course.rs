@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufWriter, Seek as _, Write as _};
+use std::io::{BufWriter, Seek as _};
 use std::sync::Arc;
 
 use lienthong_node::aside::in_place;
+use lienthong_node::at_rest::KeyRing;
 use lienthong_node::control::Tell;
+use lienthong_node::granted::{KeptReader, KeptWriter};
 use lienthong_node::quality::ToldCursor;
 use lienthong_proto::change::Change;
 use lienthong_proto::disclosure::{DeliveryReceipt, Hash, LeftWhy, Since};
@@ -35,7 +37,9 @@ type Meant = (u16, RecordId);
 /// A delivery that is logged and may leave.
 pub(crate) struct Ready {
     /// Its lines.
-    pub(crate) file: File,
+    pub(crate) lines: KeptReader<File>,
+    /// So many bytes of them.
+    pub(crate) bytes: u64,
     /// What the receipt for it will say.
     pub(crate) receipt: DeliveryReceipt,
     given: Given,
@@ -114,7 +118,10 @@ impl Course {
         hub.committer.flush().await;
         let file = tempfile::tempfile_in(&hub.data).map_err(at(&hub.data))?;
         let (grant, tell) = (self.grant.clone(), Arc::new(|_| ()) as Tell);
-        let sink = Sink::new(BufWriter::new(file));
+        // What waits on the disk is of nobody who finds it there: the key is in memory, and of this delivery alone.
+        let key: KeyRing = KeyRing::generate().parse().map_err(|_| SharingError::Hashes)?;
+        let out = KeptWriter::new(BufWriter::new(file), &key).map_err(at(&hub.data))?;
+        let sink = Sink::new(out);
         let mut writing = Writing { hub: &hub, grant: &grant, cut, sink, tell: &tell };
         let mut given = in_place(|| {
             let mut plan = self.plan()?;
@@ -144,17 +151,18 @@ impl Course {
         let whose = (grant.number, self.replica);
         in_place(|| given.keep(hub.dataset.view().as_ref(), whose, 1 - self.place))?;
         let access = hub.committer.deliver(delivery).await?;
-        let file = in_place(|| {
+        let (lines, length) = in_place(|| {
             writing.access(access.0)?;
-            let mut file = writing.sink.into_inner();
-            file.flush().map_err(at(&hub.data))?;
+            let length = writing.sink.bytes();
+            let file = writing.sink.into_inner().finish().map_err(at(&hub.data))?;
             let mut file = file.into_inner().map_err(|error| at(&hub.data)(error.into_error()))?;
             file.rewind().map_err(at(&hub.data))?;
-            Ok::<_, SharingError>(file)
+            let (lines, _) = KeptReader::new(file, &key).map_err(at(&hub.data))?;
+            Ok::<_, SharingError>((lines, length))
         })?;
         let ledger = hub.secrets.profile.replica;
         let receipt = DeliveryReceipt { ledger, grant: grant.number, access: access.0, digest: bytes };
-        Ok(Some(Ready { file, receipt, given }))
+        Ok(Some(Ready { lines, bytes: length, receipt, given }))
     }
 
     /// The replica has it: the next one goes on from there.

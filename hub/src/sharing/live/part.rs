@@ -42,7 +42,7 @@ impl<W: Write> Writing<'_, W> {
         replicas.remove(&ledger);
         let range = (before.since.cut, self.cut.head.size);
         let mut map = Map::between(&hub.reader, range, &replicas, grant.number)?;
-        if map.roll.is_empty() || (before.since.is_nothing() && !map.approved) {
+        if before.since.is_nothing() && !map.approved {
             return Err(SharingError::Unwitnessed);
         }
         // The witnesses have to have seen that the last one was logged.
@@ -54,6 +54,9 @@ impl<W: Write> Writing<'_, W> {
         for (replica, mut held) in late.held {
             held.append(map.held.entry(replica).or_default());
             map.held.insert(replica, held);
+        }
+        if !map.is_listed(hub.now()) {
+            return Err(SharingError::Unwitnessed);
         }
         // Only of those the ledger has something of, under this cut.
         let concerned: BTreeSet<ReplicaId> = before.logs.keys().chain(map.held.keys()).copied().collect();

@@ -11,13 +11,13 @@ use crate::merkle::{verify_consistency, verify_inclusion};
 impl Verification<'_> {
     pub(super) fn accessed(&mut self, access: &Access) -> Checked<()> {
         let object = Object("ghi nhận việc giao · the record of this delivery".to_owned());
-        self.check_roll()?;
         let begun = self.begun()?;
         let terms = self.granted()?;
         let entry =
             Entry::decode(&access.entry.0).map_err(|_| object.with("không đọc được", "it cannot be read"))?;
         let event = Event::of(&entry).ok().filter(|event| event.kind == event::ACCESS);
         let event = event.ok_or_else(|| object.with("không đọc được", "it cannot be read"))?;
+        self.check_roll(event.at)?;
         let digest = self.digest.clone().finish();
         let said = number(&event, "grant") == Some(begun.head.grant)
             && unit(&event, "agency") == Some(&terms.agency)

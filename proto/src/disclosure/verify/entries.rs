@@ -129,11 +129,12 @@ impl Verification<'_> {
         if event.kind == event::TALLY {
             return self.tally(&event, object);
         }
-        let grant = self.begun()?.head.grant;
+        let begun = self.begun()?;
+        let (grant, province) = (begun.head.grant, begun.origin.unit().clone());
         if self.at != At::Ledger {
             return Err(object.with("sự kiện này không thuộc về gói", "such an event has no place here"));
         }
-        self.progress.facts.note(entry, &event, grant).ok_or_else(unread)
+        self.progress.facts.note(entry, &event, grant, &province).ok_or_else(unread)
     }
 
     /// What a log's writer signs for: as many changes of each type as were shown so far, no more.

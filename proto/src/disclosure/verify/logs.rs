@@ -9,6 +9,8 @@ use crate::disclosure::line::{LogHead, Proof};
 use crate::disclosure::{covered_edge, covered_root};
 use crate::hash::Digest;
 use crate::ids::UnitCode;
+use crate::roll::ROLL_MILLIS_MAX;
+use crate::time::UnixMillis;
 
 /// A replica that writes signs once a day for how many changes there are; so long may the last such word lie behind
 /// what the province took last.
@@ -156,11 +158,34 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// Every replica the ledger has of the granted units is shown, as far as it was held when the units were listed.
-    pub(super) fn check_roll(&self) -> Checked<()> {
+    /// Every replica the ledger has of the granted units is shown, as far as it was held when the units were listed; and none
+    /// that the list does not have, for each unit's nodes have judged their own line of it. `at` is when this was handed over.
+    pub(super) fn check_roll(&self, at: UnixMillis) -> Checked<()> {
         let object = Object("danh sách máy của các đơn vị · the list of the units' replicas".to_owned());
         let terms = self.granted()?;
         let roll = &self.progress.facts.roll;
+        let called = roll.at.unwrap_or_default();
+        if at.since(called) > ROLL_MILLIS_MAX {
+            return Err(object.with(
+                &format!("lập từ {}, quá cũ: không chứng minh được là đủ", called.rfc3339()),
+                &format!(
+                    "it is of {}, too old: nothing shows that what came since is there",
+                    called.rfc3339()
+                ),
+            ));
+        }
+        let begun = self.begun()?;
+        for log in self.progress.logs.iter().filter(|log| self.read.contains(log.origin.as_str())) {
+            let (unit, replica) = (log.origin.unit(), log.origin.replica());
+            let listed =
+                || roll.units.get(unit).is_some_and(|line| line.iter().any(|(it, _)| *it == replica));
+            if log.origin != begun.origin && !listed() {
+                return Err(log_object(log.origin.as_str()).with(
+                    "máy này không có trong danh sách máy của đơn vị",
+                    "its replica is not in the list of its unit's",
+                ));
+            }
+        }
         let all = terms.shares.iter().any(|share| share.units.is_empty());
         if all && !roll.is_whole() {
             return Err(object.with("không đủ", "it is not whole"));

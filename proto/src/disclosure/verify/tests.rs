@@ -57,6 +57,9 @@ struct World {
     released: BTreeSet<Dot>,
     meant: BTreeMap<RecordId, bool>,
     terms: Terms,
+    /// When the roll is called, and which replica it does not list.
+    called: UnixMillis,
+    unlisted: Option<usize>,
 }
 
 fn replica(log: usize) -> ReplicaId {
@@ -98,7 +101,8 @@ impl World {
             shares: vec![share],
         };
         let logs = Default::default();
-        let mut world = Self { logs, released: BTreeSet::new(), meant: BTreeMap::new(), terms };
+        let (released, meant) = (BTreeSet::new(), BTreeMap::new());
+        let mut world = Self { logs, released, meant, terms, called: NOW, unlisted: None };
         let proposed =
             [("agency", Value::Unit("TTT".parse().unwrap())), ("terms", text(&world.terms.to_json()))];
         world.event(LEDGER, event::GRANT_PROPOSED, "minh", &proposed);
@@ -121,7 +125,8 @@ impl World {
 
     fn event(&mut self, log: usize, kind: &str, actor: &str, fields: &[(&str, Value)]) -> usize {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let event = Event { kind: kind.to_owned(), at: NOW, actor: actor.to_owned(), fields };
+        let at = if kind == event::ROLL { self.called } else { NOW };
+        let event = Event { kind: kind.to_owned(), at, actor: actor.to_owned(), fields };
         let place = self.logs[log].entries.len();
         self.push(log, event.build(dot(log, place), &[3; 16]).unwrap());
         place
@@ -281,7 +286,8 @@ impl World {
         let units: Vec<(String, Value)> = [1, 2]
             .map(|log| {
                 let line = Value::Text(format!("{}:{}", replica(log), self.held(log)));
-                (format!("unit/{}", UNITS[log]), Value::List(vec![line]))
+                let listed = self.unlisted != Some(log);
+                (format!("unit/{}", UNITS[log]), Value::List(listed.then_some(line).into_iter().collect()))
             })
             .to_vec();
         let mut roll = vec![("part", Value::Integer(0)), ("parts", Value::Integer(1))];
@@ -412,6 +418,7 @@ impl World {
                 };
                 match event.kind.as_str() {
                     "enrolment" | "release" => concerns(of()),
+                    "succession" => true,
                     event::GRANT_PROPOSED | event::GRANT_APPROVED | event::TALLY => true,
                     event::ROLL => at == roll as u64,
                     event::ACCESS => event.fields["digest"] == text(&hex::encode(former.0)),
@@ -600,4 +607,64 @@ fn the_record_of_a_delivery_stands_in_the_ledger_of_the_next() {
     world.event(LEDGER, "note", "hub", &[]);
     let said = agency.take(&world.deliver(&mut given)).unwrap_err().to_string();
     assert!(said.contains("the record of the last delivery: it is not in the ledger"), "{said}");
+}
+
+/// Goal: what rests on a roll of long ago is refused, since what came behind it need not be there.
+#[test]
+fn p9_a_roll_of_long_ago_shows_nothing_to_be_whole() {
+    let hours_before = |hours: u64| {
+        let mut world = World::new();
+        world.called = UnixMillis(NOW.0 - hours * 3_600_000);
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
+    };
+    hours_before(48).unwrap();
+    let said = hours_before(49).unwrap_err();
+    assert!(
+        said.contains("the list of the units' replicas: it is of ") && said.contains("too old"),
+        "{said}"
+    );
+}
+
+/// Goal: a replica that its unit's line of the roll does not have, and that its nodes have judged nothing of, has no say: not of a
+/// granted unit, nor of another.
+#[test]
+fn p5_a_replica_that_no_roll_lists_is_not_believed() {
+    for unlisted in [1, 2] {
+        let mut world = World::new();
+        for log in [1, 2] {
+            world.take(&Step::Write { log, record: 1, granted: true, kept_out: false });
+            world.take(&Step::Accept { log });
+        }
+        Agency::default().take(&world.deliver(&mut Given::default())).unwrap();
+        world.unlisted = Some(unlisted);
+        let said = Agency::default().take(&world.deliver(&mut Given::default())).unwrap_err().to_string();
+        assert!(said.contains("not in the list of its unit's") && said.contains(UNITS[unlisted]), "{said}");
+    }
+}
+
+/// Goal: a ledger said to be the one before is the province's own, not any log under a key of the hub's choice.
+#[test]
+fn p5_a_log_of_a_commune_does_not_pass_for_a_former_ledger() {
+    use crate::succession::{Ledger, Succession};
+    let said = |former: usize| {
+        let mut world = World::new();
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let ledger = |log: usize, key: SigningKey| Ledger { origin: origin(log), key: key.public_key() };
+        let successor = Ledger { origin: origin(LEDGER), key: key(LEDGER).public_key() };
+        let former = Ledger {
+            origin: Origin::new("kiemtra.vn", "33", &UNITS[former].parse().unwrap(), ReplicaId([9; 16]))
+                .unwrap(),
+            ..ledger(former, key(2))
+        };
+        let statement = Succession { successor, former, known: None, witnessed: None };
+        let note = statement.sign(&key(2)).unwrap().to_string();
+        world.event(LEDGER, "succession", "hub", &[("note", text(&note))]);
+        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
+    };
+    said(LEDGER).unwrap();
+    let refused = said(2).unwrap_err();
+    assert!(refused.contains("the event cannot be read"), "{refused}");
 }
