@@ -1,6 +1,8 @@
 //! Live views, as they are on the line: who may call, what leaves, and when it stops.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lienthong_hub::service::{Request, SharingRequest};
@@ -21,7 +23,11 @@ use serde_json::Value as Json;
 use tonic::Code;
 
 async fn enrolled(shared: &Shared) -> std::path::PathBuf {
-    let folder = shared.path("agency");
+    enrolled_at(shared, "agency").await
+}
+
+async fn enrolled_at(shared: &Shared, name: &str) -> std::path::PathBuf {
+    let folder = shared.path(name);
     std::fs::create_dir_all(&folder).unwrap();
     enrol(&folder, &shared.province.address, &shared.agency_token().await).await.unwrap();
     folder
@@ -232,15 +238,28 @@ async fn p9_a_revocation_cuts_a_delivery_on_its_way() {
     let number = shared.granted(MEMBERS).await;
     let folder = enrolled(&shared).await;
     let mut listener = Listener::dial(&folder, Vec::new()).await.unwrap();
-    let first = loop {
-        if let wire::granted::Message::Piece(piece) = listener.next().await.unwrap() {
-            break piece;
-        }
-    };
-    assert!(!first.last);
+    // One that takes a piece and stands still from there on.
+    let other = enrolled_at(&shared, "agency that stands still").await;
+    let mut still = Listener::dial(&other, Vec::new()).await.unwrap();
+    for listener in [&mut listener, &mut still] {
+        let first = loop {
+            if let wire::granted::Message::Piece(piece) = listener.next().await.unwrap() {
+                break piece;
+            }
+        };
+        assert!(!first.last);
+    }
+    let open = || shared.hub().observed.meters.connections();
+    let before = open();
     let revoke = SharingRequest::GrantRevoke { number, reason: who("xong việc"), actor: who("minh") };
     assert_eq!(ask(shared.hub(), revoke).await["state"], "revoked");
     let refused = listener.delivery().await.err().unwrap();
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     assert!(refused.message().contains("no longer in force"), "{refused}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while open() >= before {
+        assert!(Instant::now() < deadline, "who does not read keeps what is on the line");
+        tokio::task::yield_now().await;
+    }
+    assert!(still.delivery().await.is_err());
 }

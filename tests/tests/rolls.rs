@@ -90,10 +90,15 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
     let size = here.sync().unwrap().status().acknowledged;
     let own = line_of(here.identity.unit());
     let never = UnixMillis(7);
-    let lies: [(&str, Lie<'_>); 5] = [
+    let lies: [(&str, Lie<'_>); 6] = [
         ("were acknowledged", &|fields| drop(fields.insert(own.clone(), line(here, size - 1)))),
         ("does not have replica", &|fields| drop(fields.insert(own.clone(), Value::List(Vec::new())))),
         ("does not have replica", &|fields| drop(fields.insert(own.clone(), line(&there, 99)))),
+        // A replica of the unit that nobody here was told of.
+        ("of which it was never told", &|fields| {
+            let Some(Value::List(members)) = fields.get_mut(&own) else { return };
+            members.push(Value::Text(format!("{}:1", ReplicaId([7; 16]))));
+        }),
         // It leaves one out that it has, or one that nobody here was shown.
         ("the roll follows one of", &|fields| {
             drop(fields.insert(BEFORE.to_owned(), Value::Timestamp(never)))
@@ -203,4 +208,29 @@ async fn p6_rolls_called_at_once_follow_each_other() {
     hub.close_round().await.unwrap();
     eventually("the node judged them all", || hub.rounds.cosigned() == (1, 0)).await;
     assert!(alarm(node).is_none() && node.evidence.refusals().unwrap().is_empty());
+}
+
+/// Goal (P5): whoever enrols in a unit's name is told of at the unit: to a node that is connected meanwhile with the first roll
+/// that has it, which is then no false one.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_a_unit_is_told_of_each_of_its_replicas() {
+    let shared = Shared::on(Province::set().await.unwrap()).await;
+    let (hub, here) = (Arc::clone(shared.hub()), &shared.node);
+    let Province { dir, address, .. } = &shared.province;
+    let told = || here.status()["unit_replicas"].as_array().unwrap().clone();
+    eventually("it is told of itself", || told().len() == 1).await;
+    assert_eq!(told()[0]["own"], true);
+    let beside = make_node(&hub, address, &dir.path().join("beside"), "11953").await.unwrap();
+    beside.start_sync(brisk());
+    beside.write(vec![member("11953", "033070000009", "Nguyễn Văn An").unwrap()]).await;
+    acknowledged(&beside).await.unwrap();
+    let replicas = [here, &beside].map(|node| node.identity.replica());
+    let named = |replica: &ReplicaId| hub.committer.books().read().witnesses.keys.contains_key(replica);
+    eventually("both are witnesses", || replicas.iter().all(named)).await;
+    roll(&hub, |_| {}).await;
+    eventually("both cosign it", || hub.rounds.cosigned().0 + hub.rounds.cosigned().1 == 2).await;
+    let other = told().into_iter().find(|it| it["own"] == false).unwrap();
+    assert_eq!(other["replica"], replicas[1].to_string());
+    assert!(alarm(here).is_none() && hub.refusals.standing().is_empty());
+    beside.close().await;
 }

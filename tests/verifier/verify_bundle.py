@@ -323,18 +323,25 @@ class Policy:
                 key = Key.parse(words[1])
                 self.logs[key.name] = key
             elif words[0] == "witness":
-                self.witnesses[words[1]] = Key.parse(words[2])
+                key, names = Key.parse(words[2]), set(self.witnesses) | set(self.groups) | {"none"}
+                # One key under two names would count twice.
+                taken = any(key.public == other.public for other in self.witnesses.values())
+                need(words[1] not in names and not taken, "policy", line)
+                self.witnesses[words[1]] = key
             elif words[0] == "group":
                 members = words[3:]
                 known = set(self.witnesses) | set(self.groups)
                 need(len(set(members)) == len(members) and set(members) <= known, "policy", line)
                 needed = {"any": 1, "all": len(members)}.get(words[2]) or int(words[2])
+                need(words[1] not in known | {"none"} and 0 < needed <= len(members), "policy", line)
                 self.groups[words[1]] = (needed, members)
             elif words[0] == "quorum":
+                need(self.quorum is None, "policy", line)
                 self.quorum = words[1]
             else:
                 raise Refused("policy", line)
-        need(self.logs and self.quorum, "policy", "it names no log or no quorum")
+        known = set(self.witnesses) | set(self.groups) | {"none"}
+        need(self.logs and self.quorum in known, "policy", "it names no log or no quorum")
 
     def reached(self, signed):
         if self.quorum == "none":

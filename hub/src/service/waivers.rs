@@ -160,3 +160,16 @@ pub(super) fn reason_of(text: &str) -> Result<String, Answer> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p8_a_reason_with_a_mark_of_secrecy_is_none() {
+        let refused = |text: &str| reason_of(text).err().map(|answer| answer.body["rule"].clone());
+        assert_eq!(refused("theo công văn 12 (Mật)").unwrap(), "CLASSIFIED");
+        assert_eq!(refused(" ").unwrap(), "REASON_FORM");
+        assert!(refused("trùng hồ sơ, theo công văn 12").is_none());
+    }
+}

@@ -114,6 +114,10 @@ impl Trust {
                         return Err(wrong("tên này đã có", "the name is taken"));
                     }
                     let key = key(text, Algorithm::Cosignature)?;
+                    // Under two names it would count twice.
+                    if witnesses.values().any(|known: &Verifier| known.key() == key.key()) {
+                        return Err(wrong("khóa này đã có", "the key is there already"));
+                    }
                     witnesses.insert((*name).to_owned(), key);
                     names.insert(name);
                 }
@@ -330,5 +334,8 @@ mod tests {
             let text = whole.replacen(from, to, 1);
             assert!(matches!(Trust::parse(&text), Err(TrustError::Line { .. })), "{to}");
         }
+        let key = whole.lines().find_map(|line| line.strip_prefix("witness w2 ")).unwrap();
+        let twice = whole.replacen("group", &format!("witness w9 {key}\ngroup"), 1);
+        assert!(matches!(Trust::parse(&twice), Err(TrustError::Line { .. })), "{twice}");
     }
 }
