@@ -322,6 +322,9 @@ impl<'a> Row<'a> {
         }
         let (UnitScope::Own(own) | UnitScope::Any(own)) = &self.context.scope;
         let RawCell::Text(name) = cell else { return };
+        if cell.error().is_some() {
+            return;
+        }
         let unit = (field, stated.unwrap_or(own));
         self.out.errors.extend(name_mismatch(self.context.catalogue, unit, stated.is_some(), name));
     }

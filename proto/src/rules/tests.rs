@@ -98,6 +98,31 @@ fn each_class_has_its_case() {
     assert_eq!(rules(&judged_raw("dang_vien", [("chuc_vu", RawCell::Object)])), ["TYPE_MISMATCH"]);
 }
 
+/// Goal: what only looks like a value is none. Method: errors a program wrote out as text, also where the like of them says
+/// that there is nothing; letters that were lost; yes and no where something else is due.
+#[test]
+fn what_is_no_value_is_not_taken_for_text() {
+    for error in ["#N/A", "#REF!", "#DIV/0!", " #value! ", "#######", "Err:502"] {
+        for column in ["ho_ten", "chuc_vu", "ngay_sinh", "so_cccd", "ma_xa", "gioi_tinh", "dien_ke_khai"] {
+            assert_eq!(rules(&judged("dang_vien", &[(column, error)])), ["CELL_ERROR"], "{column} {error}");
+        }
+    }
+    assert_eq!(rules(&judged("cuoc_kiem_tra", &[("doi_tuong", "Chi bộ 1; #N/A")])), ["CELL_ERROR"]);
+    assert_eq!(rules(&judged("dang_vien", &[("ma_xa", "11953"), ("ten_xa", "#N/A")])), Vec::<&str>::new());
+    assert_eq!(rules(&judged("dang_vien", &[("chuc_vu", "tổ #2")])), Vec::<&str>::new());
+    for column in ["ho_ten", "chuc_vu", "ngay_sinh", "chi_bo"] {
+        assert_eq!(rules(&judged("dang_vien", &[(column, "Th\u{FFFD}n 1")])), ["ENCODING"], "{column}");
+    }
+    for answer in [true, false] {
+        let of = |column| judged_raw("dang_vien", [(column, RawCell::Boolean(answer))]);
+        assert_eq!(of("dien_ke_khai").values["dien_ke_khai"], Value::Boolean(answer));
+        for column in ["ho_ten", "chuc_vu", "ngay_sinh", "so_cccd", "ma_xa"] {
+            assert_eq!(rules(&of(column)), ["TYPE_MISMATCH"], "{column}");
+        }
+        assert_eq!(rules(&of("gioi_tinh")), ["ENUM_UNKNOWN"]);
+    }
+}
+
 #[test]
 fn a_citizen_number_is_held_against_the_person() {
     let person = |cccd: &str, born: &str, sex: &str| {
