@@ -123,6 +123,30 @@ fn what_is_no_value_is_not_taken_for_text() {
     }
 }
 
+/// Goal: a chi bộ's row is its unit's, at the commune and at the province, and the cell stays as it is written.
+#[test]
+fn a_row_of_a_cell_is_the_units() {
+    let own = || UnitScope::Own("11953".parse().unwrap());
+    let province = || UnitScope::Any("33".parse().unwrap());
+    for (scope, code, owner, expected) in [
+        (own(), "11953.07", "11953", &[][..]),
+        (own(), "12004.07", "12004", &["UNIT_FOREIGN"]),
+        (province(), "12004.07", "12004", &[]),
+        (province(), "33-CA.2", "33-CA", &[]),
+        (province(), "12004", "12004", &[]),
+        (province(), "99999.07", "33", &["CODE_UNKNOWN"]),
+    ] {
+        let row = judged_by(scope, "dang_vien", [("ma_xa", RawCell::Text(code.to_owned()))]);
+        assert_eq!(rules(&row), expected, "{code}");
+        assert_eq!(row.unit.as_ref().map(|unit| unit.as_str()), Some(owner), "{code}");
+        let kept = row.values.get("ma_xa").map(Value::to_text);
+        assert!(kept.is_none_or(|kept| kept == code), "{code}");
+        if let Some(foreign) = row.errors.first().filter(|found| found.rule == "UNIT_FOREIGN") {
+            assert!(foreign.message.vi.contains("Xã Như Quỳnh"), "{foreign:?}");
+        }
+    }
+}
+
 #[test]
 fn a_citizen_number_is_held_against_the_person() {
     let person = |cccd: &str, born: &str, sex: &str| {
