@@ -147,6 +147,31 @@ fn a_row_of_a_cell_is_the_units() {
     }
 }
 
+/// Goal: what a person would ask about is not read as if it were plain.
+#[test]
+fn signs_and_letters_that_belong_to_nothing_are_told() {
+    for name in [". .", "- -", "Nguyễn .", "Nguyễn × Văn", "Nguyễn ÷", "' '"] {
+        assert_eq!(rules(&judged("dang_vien", &[("ho_ten", name)])), ["NAME_INVALID"], "{name}");
+    }
+    for name in ["H'Nay Niê", "Nguyễn Văn A.", "Lê Thị Hoa-Mai"] {
+        assert_eq!(rules(&judged("dang_vien", &[("ho_ten", name)])), Vec::<&str>::new(), "{name}");
+    }
+    for date in ["-5/1/1980", "5+1=1980", "5/1/1980?", "=5/1/1980", "5*1*1980", "/5/1/1980"] {
+        assert_eq!(parse_date(date), Err(DateFault::Invalid), "{date}");
+    }
+    for date in ["5/1/1980", "'05/01/1980", "05/01/1980.", "5 . 1 . 1980", "Ngày 5 tháng 1, năm 1980"] {
+        assert_eq!(parse_date(date).map(date_text).as_deref(), Ok("1980-01-05"), "{date}");
+    }
+    for phone in ["số 0912345678x", "0912345678 (nhà)", "O912345678"] {
+        let row = judged("dang_vien", &[("dien_thoai", phone)]);
+        assert_eq!((rules(&row), row.values.len()), (vec!["PHONE_INVALID"], 0), "{phone}");
+    }
+    for name in ["P. Phố Hiến", "phường Phố Hiến", "Phố Hiến"] {
+        let row = judged("dang_vien", &[("ma_xa", name)]);
+        assert_eq!(row.values.get("ma_xa").map(Value::to_text).as_deref(), Some("11953"), "{name}");
+    }
+}
+
 #[test]
 fn a_citizen_number_is_held_against_the_person() {
     let person = |cccd: &str, born: &str, sex: &str| {

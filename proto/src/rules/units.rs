@@ -74,7 +74,8 @@ pub fn unit_fault(units: &Units, code: &UnitCode) -> Option<&'static str> {
 
 fn by_name<'a>(catalogue: &'a Catalogue, text: &str) -> Option<&'a Unit> {
     let wanted = fold_name(text);
-    let bare = ["xã ", "phường "].iter().find_map(|kind| wanted.strip_prefix(kind)).unwrap_or(&wanted);
+    let kinds = ["xã ", "phường ", "x. ", "p. ", "x.", "p."];
+    let bare = kinds.iter().find_map(|kind| wanted.strip_prefix(kind)).unwrap_or(&wanted);
     let mut found = catalogue.units().iter().filter(|unit| fold_name(&unit.name) == bare);
     let first = found.next()?;
     found.next().is_none().then_some(first)
