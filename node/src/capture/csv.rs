@@ -169,7 +169,7 @@ impl RowCount {
 }
 
 /// The Unicode encoding by byte order mark, or by where the zeros of ASCII letters stand.
-fn unicode(head: &[u8]) -> Result<&'static Encoding, FileRefusal> {
+pub(super) fn unicode(head: &[u8]) -> Result<&'static Encoding, FileRefusal> {
     match head {
         [0xff, 0xfe, ..] => return Ok(UTF_16LE),
         [0xfe, 0xff, ..] => return Ok(UTF_16BE),

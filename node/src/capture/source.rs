@@ -180,7 +180,13 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         return Err(FileRefusal::Empty);
     }
     let json = named("jsonl") || named("json") || named("ndjson");
+    if jsonl::is_array(body) {
+        return Err(FileRefusal::JsonArray);
+    }
     if json || body.starts_with(b"{") {
+        if csv::unicode(&head)? != encoding_rs::UTF_8 {
+            return Err(FileRefusal::Encoding);
+        }
         source.format = Format::Jsonl;
         source.extent = jsonl::count(BufReader::with_capacity(64 << 10, File::open(path)?))?;
     } else {

@@ -7,6 +7,7 @@ use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
 
 use super::*;
 
+mod again;
 mod kinds;
 mod made;
 
