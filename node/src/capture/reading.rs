@@ -12,6 +12,7 @@ use lienthong_proto::text::Lettering;
 use super::header::{Header, Scouted};
 use super::jsonl::{self, Line};
 use super::parcel::Parcel;
+use super::shape::Shaping;
 use super::source::{Book, Row, RowSink};
 use super::table::Columns;
 use super::{FileRefusal, Finding, Format, Source};
@@ -59,14 +60,15 @@ impl Reading<'_> {
         for header in layout.sheets {
             let name = header.sheet.clone();
             let columns = Columns::of(&header, self.record_type);
+            let mut packer = Packer { reading: self, columns, parcel: Parcel::default() };
+            let mut shaping = Shaping::new(&header, &mut packer);
             let sheet = several.then(|| Arc::from(name.as_str()));
             let fed = Fed::Sheet { header: Box::new(header), lettering: layout.lettering, sheet };
             if self.send(fed).is_break() {
                 break;
             }
-            let mut packer = Packer { reading: self, columns, parcel: Parcel::default() };
-            book.rows(&name, &mut packer)?;
-            if packer.hand_over().is_break() {
+            book.rows(&name, &mut shaping)?;
+            if shaping.hand_over().is_break() || packer.hand_over().is_break() {
                 break;
             }
         }

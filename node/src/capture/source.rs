@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::shape::{Line, Shape};
 use super::{FileRefusal, RawCell, archive, csv, jsonl, ods, xls, xlsx};
 
 /// More columns than any type has; a hostile sheet has 16,384.
@@ -63,8 +64,8 @@ pub struct Source {
 pub(crate) struct Row {
     pub(crate) number: u64,
     pub(crate) cells: Vec<(u32, RawCell)>,
-    /// The last column with anything in it, of separated text; workbooks may carry notes beside a table.
-    pub(crate) last: u32,
+    pub(crate) line: Line,
+    pub(crate) shape: Shape,
 }
 
 /// A sheet of a workbook.
