@@ -9,12 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::{Lettering, is_placeholder, neutralise_formula, restore_formula};
-use rust_xlsxwriter::{Color, Format, FormatAlign, Workbook, Worksheet, XlsxError};
+use lienthong_proto::text::{Lettering, is_cell_error, is_placeholder, neutralise_formula, restore_formula};
+use rust_xlsxwriter::{Color, ExcelDateTime, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 use serde_json::Value as Json;
 
 use super::header::{self, Header, Scouted};
 use super::report::REPORT_TITLE;
+use super::shape::{Shape, Shaping};
 use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, ImportReport, Language, RawCell, RowOutcome, RowStatus, SkippedRow};
 
@@ -24,6 +25,11 @@ const SHEET: &str = "Dữ liệu";
 const NOTES: &str = "Ghi chú (Liên Thông)";
 const TEXT_WIDTH: f64 = 60.0;
 const COLUMN_WIDTH: f64 = 18.0;
+/// How the cell begins that marks a row of separated text whose cells may stand in the wrong columns: a workbook has no
+/// separators to count. Whoever has set them right clears it.
+pub(super) const MARK: &str = "ROW_SHAPE";
+/// What stands for an error or a date that a workbook does not know.
+const ERROR: &str = "#VALUE!";
 /// What a cell of a workbook can hold.
 const CELL_CHARS_MAX: usize = 32_000;
 
@@ -242,6 +248,14 @@ impl Style {
         }
     }
 
+    fn mark(&self) -> String {
+        let what = match self.language {
+            Language::Vi => "sửa cho mỗi ô về đúng cột, rồi xóa ô này",
+            Language::En => "set each cell in its column, then clear this cell",
+        };
+        format!("{MARK}: {what}")
+    }
+
     fn annotation(&self, status: Option<RowStatus>, text: &str) -> String {
         let shown = self.status(status);
         let whole = match (status, text) {
@@ -281,7 +295,9 @@ fn copied(
         sheet.set_column_width(added, TEXT_WIDTH)?;
         let (lettering, spans) = (layout.lettering, Spans::new(&header.merges));
         let mut copy = Copy { sheet, header, lettering, spans, annotations, style, failed: None };
-        book.rows(&header.sheet, &mut copy)?;
+        let mut shaping = Shaping::new(header, &mut copy);
+        book.rows(&header.sheet, &mut shaping)?;
+        let _ = shaping.hand_over();
         if let Some(error) = copy.failed {
             return Err(error.into());
         }
@@ -305,7 +321,10 @@ impl RowSink for Copy<'_> {
     }
 
     fn row(&mut self, mut row: Row) -> ControlFlow<()> {
-        header::read_letters(self.lettering, &mut row);
+        let unread = header::read_letters(self.lettering, &mut row);
+        for (_, cell) in row.cells.iter_mut().filter(|(column, _)| unread.contains(column)) {
+            lose_letters(cell);
+        }
         self.spans.fill(&mut row);
         match self.write(&row) {
             Ok(()) => ControlFlow::Continue(()),
@@ -321,36 +340,52 @@ impl Copy<'_> {
     fn write(&mut self, row: &Row) -> Result<(), XlsxError> {
         let line = u32::try_from(row.number - 1).unwrap_or(u32::MAX);
         let below = row.number > self.header.row;
-        let (mut said, mut withheld) = (None, false);
-        if row.number == self.header.row {
-            said = Some((REPORT_TITLE.to_owned(), &self.style.title));
-        } else if below && let Some(found) = self.annotations.of(&self.header.sheet, row.number) {
-            let wrong = matches!(found.status, Some(RowStatus::Rejected) | None);
-            let format = if wrong { &self.style.wrong } else { &self.style.kept };
-            said = Some((self.style.annotation(found.status, found.text), format));
-            withheld = found.withheld;
-        }
         // A row of a workbook in constant memory is written from left to right.
         let added = added_column(self.header);
-        let mut said = said.into_iter();
+        let (mut said, mut marked, mut withheld) = (Vec::new(), false, false);
+        if row.number == self.header.row {
+            let style = self.style;
+            said.push((REPORT_TITLE.to_owned(), &style.title));
+        } else if below && let Some(found) = self.annotations.of(&self.header.sheet, row.number) {
+            let style = self.style;
+            let wrong = matches!(found.status, Some(RowStatus::Rejected) | None);
+            let format = if wrong { &style.wrong } else { &style.kept };
+            said.push((self.style.annotation(found.status, found.text), format));
+            marked = found.status == Some(RowStatus::Rejected)
+                && !found.withheld
+                && matches!(row.shape, Shape::Wide | Shape::Narrow);
+            if marked {
+                said.push((self.style.mark(), format));
+            }
+            withheld = found.withheld;
+        }
+        // What stood beside the table makes room for the new columns.
+        let room = u32::from(self.header.reports.is_empty()) + u32::from(marked);
+        let mut said = (added..).zip(said);
         for (column, cell) in &row.cells {
-            if *column >= added
-                && let Some((text, format)) = said.next()
-            {
-                self.sheet.write_string_with_format(line, narrow(added), cut(&text), format)?;
+            let behind = *column >= added;
+            if behind {
+                self.tell(line, &mut said)?;
             }
             let secret = withheld || below && self.header.omitted.contains(column);
             if secret || self.header.reports.contains(column) {
                 continue;
             }
-            // What stood beside the table makes room for the new column.
-            let makes_room = self.header.reports.is_empty() && *column >= added;
             let day =
                 matches!(cell, RawCell::Number(_) if below).then(|| self.header.read(*column, cell.clone()));
-            self.cell(line, narrow(column + u32::from(makes_room)), day.as_ref().unwrap_or(cell))?;
+            let column = if behind { column + room } else { *column };
+            self.cell(line, narrow(column), day.as_ref().unwrap_or(cell))?;
         }
-        if let Some((text, format)) = said.next() {
-            self.sheet.write_string_with_format(line, narrow(added), cut(&text), format)?;
+        self.tell(line, &mut said)
+    }
+
+    fn tell<'b>(
+        &mut self,
+        line: u32,
+        said: &mut dyn Iterator<Item = (u32, (String, &'b Format))>,
+    ) -> Result<(), XlsxError> {
+        for (column, (text, format)) in said {
+            self.sheet.write_string_with_format(line, narrow(column), cut(&text), format)?;
         }
         Ok(())
     }
@@ -364,7 +399,16 @@ impl Copy<'_> {
                 self.sheet.write_number_with_format(line, column, days, &self.style.date)?
             }
             RawCell::Boolean(yes) => self.sheet.write_boolean(line, column, *yes)?,
-            RawCell::Text(text) | RawCell::Iso(text) | RawCell::Error(text) => {
+            // Written out, a date would be text like any other.
+            RawCell::Iso(text) => match ExcelDateTime::parse_from_str(text) {
+                Ok(at) => self.sheet.write_datetime_with_format(line, column, &at, &self.style.date)?,
+                Err(_) => self.sheet.write_string(line, column, ERROR)?,
+            },
+            RawCell::Error(text) => {
+                let known = if is_cell_error(text) { text } else { ERROR };
+                self.sheet.write_string(line, column, known)?
+            }
+            RawCell::Text(text) => {
                 let text = cut(text);
                 // A cell that only says that there is nothing runs nothing either.
                 let text = if is_placeholder(&text) {
@@ -377,6 +421,20 @@ impl Copy<'_> {
             RawCell::Empty | RawCell::List(_) | RawCell::Object => return Ok(()),
         };
         Ok(())
+    }
+}
+
+/// Where an earlier report marks rows: beside its column.
+pub(super) fn mark_column(header: &Header) -> Option<u32> {
+    let beside = header.reports.first().map(|column| column + 1);
+    beside.filter(|column| !header.columns.contains_key(column) && !header.omitted.contains(column))
+}
+
+/// What cannot be read is not written as other letters, which the next reader would take for its own.
+fn lose_letters(cell: &mut RawCell) {
+    if let RawCell::Text(text) = cell {
+        let lost = |letter: char| if letter.is_ascii() { letter } else { char::REPLACEMENT_CHARACTER };
+        *text = text.chars().map(lost).collect();
     }
 }
 

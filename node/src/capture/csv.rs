@@ -130,7 +130,7 @@ impl RowSink for Widths {
     }
 
     fn row(&mut self, row: Row) -> ControlFlow<()> {
-        *self.0.entry(row.last).or_default() += 1;
+        *self.0.entry(row.line.last).or_default() += 1;
         ControlFlow::Continue(())
     }
 }
@@ -169,7 +169,7 @@ impl RowCount {
 }
 
 /// The Unicode encoding by byte order mark, or by where the zeros of ASCII letters stand.
-fn unicode(head: &[u8]) -> Result<&'static Encoding, FileRefusal> {
+pub(super) fn unicode(head: &[u8]) -> Result<&'static Encoding, FileRefusal> {
     match head {
         [0xff, 0xfe, ..] => return Ok(UTF_16LE),
         [0xfe, 0xff, ..] => return Ok(UTF_16BE),
@@ -204,6 +204,7 @@ pub(crate) fn rows(dialect: &Dialect, file: impl Read, sink: &mut dyn RowSink) -
     if parser.quoted && !parser.quote_seen {
         return Err(FileRefusal::QuoteOpen(parser.opened));
     }
+    parser.row.line.open = true;
     let _ = parser.end_row(sink);
     Ok(())
 }
@@ -275,7 +276,7 @@ impl Parser {
     fn end_cell(&mut self, sink: &dyn RowSink) {
         let cell = std::mem::take(&mut self.cell);
         if !cell.trim().is_empty() {
-            self.row.last = self.column;
+            self.row.line.last = self.column;
         }
         if !cell.trim().is_empty() && self.row.cells.len() < COLUMNS_MAX && sink.wants(self.column) {
             self.row.cells.push((self.column, RawCell::Text(cell)));
@@ -285,7 +286,7 @@ impl Parser {
 
     fn end_row(&mut self, sink: &mut dyn RowSink) -> ControlFlow<()> {
         self.end_cell(sink);
-        self.column = 0;
+        self.row.line.width = std::mem::take(&mut self.column);
         let number = self.row.number;
         let row = std::mem::replace(&mut self.row, Row { number: number + 1, ..Row::default() });
         if row.cells.is_empty() { ControlFlow::Continue(()) } else { sink.row(row) }

@@ -75,8 +75,8 @@ pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
 /// The keys of the first object.
 fn first_keys(source: &Source) -> Result<Vec<String>, FileRefusal> {
     let mut keys = Vec::new();
-    jsonl::lines(BufReader::new(File::open(&source.path)?), &mut |_, object| {
-        let Some(object) = object else { return ControlFlow::Continue(()) };
+    jsonl::lines(BufReader::new(File::open(&source.path)?), &mut |_, line| {
+        let Some(object) = line.object else { return ControlFlow::Continue(()) };
         let fields = object.get("fields").and_then(serde_json::Value::as_object).unwrap_or(&object);
         keys = fields.keys().cloned().collect();
         if keys.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use lienthong_proto::catalogue::{Class, FieldKind, RecordType};
 use lienthong_proto::rules::{SECRECY, UNIT_NAME, names_unit, tells_secrecy};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::cell::finding;
 use super::doubles::Doubles;
+use super::jsonl::{self, Line};
 use super::{
     CapturedRow, FileSummary, Finding, Judge, RawCell, RowJudgement, SKIPPED_LISTED_MAX, SkippedRow, Verdict,
-    header, jsonl,
+    header,
 };
 
 /// Names of unknown keys remembered: a hostile file may name a new one on every line.
@@ -74,7 +75,8 @@ impl<'a> Judging<'a> {
     }
 
     /// Judges a line's object; what is none is a bad line.
-    pub(super) fn object(&mut self, line: u64, object: Option<Map<String, Value>>) -> ControlFlow<()> {
+    pub(super) fn object(&mut self, number: u64, line: Line) -> ControlFlow<()> {
+        let Line { object, mut twice } = line;
         let Some(mut object) = object else {
             let error = finding(
                 "LINE_SYNTAX",
@@ -83,13 +85,12 @@ impl<'a> Judging<'a> {
                 "the line is not one JSON object of at most 64 KiB".to_owned(),
             );
             let judgement = RowJudgement { errors: vec![error], ..RowJudgement::default() };
-            return self.finish(Judged { sheet: None, row: line, judgement });
+            return self.finish(Judged { sheet: None, row: number, judgement });
         };
         // Our own exports hold the values under `fields`.
         if let Some(Value::Object(fields)) = object.get_mut("fields") {
             object = std::mem::take(fields);
         }
-        let mut twice = None;
         let mut items: Vec<Vec<(String, RawCell)>> = Vec::new();
         let mut own: Vec<(String, RawCell)> = Vec::new();
         for (name, value) in &object {
@@ -123,7 +124,7 @@ impl<'a> Judging<'a> {
             let vi = "Trường được ghi hai lần trong một dòng".to_owned();
             judgement.errors.push(finding("ROW_SHAPE", Some(&name), vi, "the field stands twice".to_owned()));
         }
-        self.finish(Judged { sheet: None, row: line, judgement })
+        self.finish(Judged { sheet: None, row: number, judgement })
     }
 
     fn key(

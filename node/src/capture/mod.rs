@@ -61,7 +61,11 @@
 //! - A name of several lines may be of several people: refused (`NAME_INVALID`).
 //! - Text separated by signs: the separator is what makes the most of the first rows equally wide, and them widest. A quote that
 //!   is opened and never closed refuses the file and names the row (`ROW_SHAPE`). Bytes that are nearly UTF-8 are no other
-//!   lettering: refused (`ENCODING`), as is a row with a letter that the file's lettering does not have.
+//!   lettering: refused (`ENCODING`), as is a row with a letter that the file's lettering does not have, or with the sign
+//!   U+FFFD that programs leave where they could not read one.
+//! - A row with more cells than the header, or fewer than the rows beside it have, blank ones among them, may have its values
+//!   in other columns: refused (`ROW_SHAPE`). Some programs leave out the blank cells at a row's end: what may be such a row is
+//!   taken with a warning.
 //! - Rows of one key that differ in capitals only are doubles (`DUP`); the first is kept.
 
 mod annotate;
@@ -79,6 +83,7 @@ mod read;
 mod reading;
 mod refusal;
 mod report;
+mod shape;
 mod source;
 mod table;
 pub mod template;

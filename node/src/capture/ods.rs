@@ -114,7 +114,8 @@ fn table(
                 read_row(&mut reader, &mut row, sink, merged)?;
                 if !row.cells.is_empty() {
                     for copy in 0..repeated.min(ROWS_REPEATED_MAX) {
-                        let row = Row { number: number + 1 + copy, cells: row.cells.clone(), last: 0 };
+                        let (number, cells) = (number + 1 + copy, row.cells.clone());
+                        let row = Row { number, cells, ..Row::default() };
                         if sink.row(row) == ControlFlow::Break(()) {
                             return Ok(());
                         }

@@ -4,6 +4,7 @@
 //! longer than either works on the cell.
 
 use super::RawCell;
+use super::shape::Shape;
 use super::source::Row;
 
 /// Rows packed at once.
@@ -24,7 +25,7 @@ pub(crate) struct Parcel {
 #[derive(Debug, Clone, Copy)]
 struct Outline {
     number: u64,
-    last: u32,
+    shape: Shape,
     cells: usize,
 }
 
@@ -40,7 +41,7 @@ enum Packed {
 
 impl Parcel {
     pub(crate) fn push(&mut self, row: Row) {
-        self.rows.push(Outline { number: row.number, last: row.last, cells: row.cells.len() });
+        self.rows.push(Outline { number: row.number, shape: row.shape, cells: row.cells.len() });
         for (column, cell) in row.cells {
             let packed = match cell {
                 RawCell::Text(text) => Packed::Text(self.text(&text)),
@@ -84,7 +85,7 @@ impl Parcel {
                 };
                 (column, cell)
             });
-            Row { number: outline.number, cells: cells.collect(), last: outline.last }
+            Row { number: outline.number, cells: cells.collect(), shape: outline.shape, ..Row::default() }
         })
     }
 }
@@ -108,21 +109,26 @@ mod tests {
         let row = |number: u64, from: usize| Row {
             number,
             cells: (10..).zip(cells[from..].iter().cloned()).collect(),
-            last: 17,
+            shape: Shape::Wide,
+            ..Row::default()
         };
         let mut parcel = Parcel::default();
         assert!(parcel.is_empty());
         let shapes = [(4, 0), (5, 8), (9, 3)];
         shapes.iter().for_each(|(number, from)| parcel.push(row(*number, *from)));
-        let out: Vec<_> = parcel.rows().map(|row| (row.number, row.cells, row.last)).collect();
+        let out: Vec<_> = parcel.rows().map(|row| (row.number, row.cells, row.shape)).collect();
         let expected =
-            shapes.map(|(number, from)| row(number, from)).map(|row| (row.number, row.cells, row.last));
+            shapes.map(|(number, from)| row(number, from)).map(|row| (row.number, row.cells, row.shape));
         assert_eq!(out, expected);
     }
 
     #[test]
     fn a_parcel_is_full_by_rows_or_by_text() {
-        let row = |text: &str| Row { number: 1, cells: vec![(0, RawCell::Text(text.to_owned()))], last: 0 };
+        let row = |text: &str| Row {
+            number: 1,
+            cells: vec![(0, RawCell::Text(text.to_owned()))],
+            ..Row::default()
+        };
         let mut parcel = Parcel::default();
         (1..ROWS_MAX).for_each(|_| parcel.push(row("a")));
         assert!(!parcel.is_full());

@@ -123,7 +123,7 @@ fn take(fed: Fed, table: &mut Option<Table>, judging: &mut Judging<'_>) -> Contr
         (Fed::Rows(parcel), Some(table)) => parcel.rows().try_for_each(|row| table.row(row, judging)),
         (Fed::Rows(_), None) => ControlFlow::Continue(()),
         (Fed::Lines(lines), _) => {
-            lines.into_iter().try_for_each(|(line, object)| judging.object(line, object))
+            lines.into_iter().try_for_each(|(number, line)| judging.object(number, line))
         }
     }
 }
@@ -140,8 +140,8 @@ pub fn read_json_values(
         ControlFlow::Continue(())
     };
     let mut judging = Judging::new(record_type, judge, sink);
-    for (line, value) in (1..).zip(values) {
-        let _ = judging.object(line, if let Value::Object(object) = value { Some(object) } else { None });
+    for (number, value) in (1..).zip(values) {
+        let _ = judging.object(number, value.into());
     }
     judging.end([0; 32], Vec::new())
 }

@@ -8,13 +8,14 @@ use std::sync::mpsc::SyncSender;
 
 use lienthong_proto::catalogue::RecordType;
 use lienthong_proto::text::Lettering;
-use serde_json::{Map, Value};
 
 use super::header::{Header, Scouted};
+use super::jsonl::{self, Line};
 use super::parcel::Parcel;
+use super::shape::Shaping;
 use super::source::{Book, Row, RowSink};
 use super::table::Columns;
-use super::{FileRefusal, Finding, Format, Source, jsonl};
+use super::{FileRefusal, Finding, Format, Source};
 
 /// Lines handed over at once, each of at most 64 KiB.
 const LINES: usize = 32;
@@ -29,8 +30,8 @@ pub(super) enum Fed {
         sheet: Option<Arc<str>>,
     },
     Rows(Parcel),
-    /// Lines by their numbers, with the object each holds.
-    Lines(Vec<(u64, Option<Map<String, Value>>)>),
+    /// Lines by their numbers.
+    Lines(Vec<(u64, Line)>),
 }
 
 /// What the layout of a file that was read to its end had to say.
@@ -59,14 +60,15 @@ impl Reading<'_> {
         for header in layout.sheets {
             let name = header.sheet.clone();
             let columns = Columns::of(&header, self.record_type);
+            let mut packer = Packer { reading: self, columns, parcel: Parcel::default() };
+            let mut shaping = Shaping::new(&header, &mut packer);
             let sheet = several.then(|| Arc::from(name.as_str()));
             let fed = Fed::Sheet { header: Box::new(header), lettering: layout.lettering, sheet };
             if self.send(fed).is_break() {
                 break;
             }
-            let mut packer = Packer { reading: self, columns, parcel: Parcel::default() };
-            book.rows(&name, &mut packer)?;
-            if packer.hand_over().is_break() {
+            book.rows(&name, &mut shaping)?;
+            if shaping.hand_over().is_break() || packer.hand_over().is_break() {
                 break;
             }
         }
@@ -75,8 +77,8 @@ impl Reading<'_> {
 
     fn lines(&self, source: &Source) -> Result<Laid, FileRefusal> {
         let mut lines = Vec::with_capacity(LINES);
-        jsonl::lines(BufReader::new(File::open(&source.path)?), &mut |line, object| {
-            lines.push((line, object));
+        jsonl::lines(BufReader::new(File::open(&source.path)?), &mut |number, line| {
+            lines.push((number, line));
             if lines.len() < LINES {
                 return ControlFlow::Continue(());
             }

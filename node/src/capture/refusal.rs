@@ -16,6 +16,11 @@ pub enum FileRefusal {
     /// It is something else than a workbook, CSV or JSON lines.
     #[error("the file is of another type ({0}); save it as .xlsx, .xls, .ods, .csv or .jsonl")]
     Type(String),
+    /// One JSON array holds all its objects.
+    #[error(
+        "the file is one JSON array; write JSON lines: one object {{…}} on each line, without brackets and commas around them"
+    )]
+    JsonArray,
     /// It asks for a password.
     #[error("the file is encrypted: save it without a password")]
     Encrypted,
@@ -54,7 +59,7 @@ impl FileRefusal {
         match self {
             Self::Empty => "FILE_EMPTY",
             Self::Corrupt(_) | Self::Io(_) => "FILE_CORRUPT",
-            Self::Type(_) | Self::Encrypted => "FILE_TYPE",
+            Self::Type(_) | Self::JsonArray | Self::Encrypted => "FILE_TYPE",
             Self::TooLarge(_) => "FILE_TOO_LARGE",
             Self::UnsafePath(_) => "FILE_UNSAFE_PATH",
             Self::Encoding => "ENCODING",
@@ -78,6 +83,9 @@ impl FileRefusal {
             Self::Corrupt(_) => "Tệp bị hỏng hoặc tải về chưa trọn vẹn; hãy lưu lại rồi nộp lại".to_owned(),
             Self::Type(_) => {
                 "Loại tệp không đọc được; hãy mở bằng Excel rồi lưu thành .xlsx (hoặc .xls, .ods, .csv, .jsonl)".to_owned()
+            }
+            Self::JsonArray => {
+                "Tệp là một mảng JSON; cần JSON Lines: mỗi dòng một đối tượng {…}, không có ngoặc vuông và dấu phẩy bao quanh".to_owned()
             }
             Self::Encrypted => "Tệp có mật khẩu; hãy bỏ mật khẩu rồi lưu lại".to_owned(),
             Self::TooLarge(_) => "Tệp quá lớn hoặc có ô quá dài".to_owned(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::shape::{Line, Shape};
 use super::{FileRefusal, RawCell, archive, csv, jsonl, ods, xls, xlsx};
 
 /// More columns than any type has; a hostile sheet has 16,384.
@@ -63,8 +64,8 @@ pub struct Source {
 pub(crate) struct Row {
     pub(crate) number: u64,
     pub(crate) cells: Vec<(u32, RawCell)>,
-    /// The last column with anything in it, of separated text; workbooks may carry notes beside a table.
-    pub(crate) last: u32,
+    pub(crate) line: Line,
+    pub(crate) shape: Shape,
 }
 
 /// A sheet of a workbook.
@@ -180,7 +181,13 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         return Err(FileRefusal::Empty);
     }
     let json = named("jsonl") || named("json") || named("ndjson");
+    if jsonl::is_array(body) {
+        return Err(FileRefusal::JsonArray);
+    }
     if json || body.starts_with(b"{") {
+        if csv::unicode(&head)? != encoding_rs::UTF_8 {
+            return Err(FileRefusal::Encoding);
+        }
         source.format = Format::Jsonl;
         source.extent = jsonl::count(BufReader::with_capacity(64 << 10, File::open(path)?))?;
     } else {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use lienthong_proto::catalogue::RecordType;
 use lienthong_proto::text::{Lettering, fold, restore_formula};
 
-use super::RawCell;
+use super::annotate::{MARK, mark_column};
 use super::cell::finding;
 use super::header::{self, Header};
 use super::judging::{Judged, Judging};
+use super::shape::Shape;
 use super::source::{Row, Spans};
+use super::{RawCell, RowJudgement};
 
 /// One sheet's rows below its header.
 pub(super) struct Table {
@@ -31,6 +33,8 @@ pub(super) struct Columns {
     first: bool,
     /// The column that says the sheet is our own export.
     exported: Option<u32>,
+    /// The column where an earlier report marks rows whose cells may stand in the wrong columns.
+    mark: Option<u32>,
 }
 
 /// What a column is for.
@@ -54,12 +58,15 @@ impl Columns {
         };
         let last = header.columns.keys().next_back().copied();
         let columns = last.map(|last| (0..=last).map(column).collect()).unwrap_or_default();
-        Self { columns, first: !header.omitted.contains(&0), exported: header.exported }
+        let (first, exported) = (!header.omitted.contains(&0), header.exported);
+        Self { columns, first, exported, mark: mark_column(header) }
     }
 
     /// A column without a field (C4 has none here) is read only where it may tell a total from a record.
     pub(super) fn wants(&self, column: u32) -> bool {
-        self.at(column) != Column::Other || self.exported == Some(column) || column == 0 && self.first
+        self.at(column) != Column::Other
+            || [self.exported, self.mark].contains(&Some(column))
+            || column == 0 && self.first
     }
 
     fn at(&self, column: u32) -> Column {
@@ -85,6 +92,9 @@ impl Table {
             return ControlFlow::Continue(());
         }
         let unread = header::read_letters(self.lettering, &mut row);
+        if self.take_mark(&mut row) {
+            row.shape = Shape::Wide;
+        }
         if self.is_no_record(&row) {
             judging.told.skip(self.sheet.clone(), row.number);
             return ControlFlow::Continue(());
@@ -93,7 +103,7 @@ impl Table {
         row.cells.iter_mut().for_each(|(_, cell)| restore(cell));
         // A record we exported lacks what its row leaves blank: that states nothing, even where a value is due.
         let exported = self.columns.exported.is_some_and(|id| row.cells.iter().any(|(at, _)| *at == id));
-        let too_wide = row.last > self.header.last;
+        let shape = row.shape;
         let mut read = row.cells.into_iter().peekable();
         for (column, (_, place)) in self.header.columns.keys().zip(&mut self.cells) {
             while read.next_if(|(at, _)| at < column).is_some() {}
@@ -107,11 +117,7 @@ impl Table {
         } else {
             judging.judge(&self.cells)
         };
-        if too_wide {
-            let vi = "Dòng có nhiều ô hơn tiêu đề; kiểm tra dấu ngăn cách".to_owned();
-            let en = "the row has more cells than the header; look for a stray separator".to_owned();
-            judgement.errors.push(finding("ROW_SHAPE", None, vi, en));
-        }
+        say(shape, &mut judgement);
         for name in unread.iter().filter_map(|column| self.header.columns.get(column)) {
             let vi =
                 format!("Ô có chữ không đọc được theo bảng mã {}; gõ lại nội dung", self.lettering.name());
@@ -120,6 +126,13 @@ impl Table {
             judgement.errors.push(finding("ENCODING", Some(name), vi, en));
         }
         judging.finish(Judged { sheet: self.sheet.clone(), row: row.number, judgement })
+    }
+
+    /// Whether an earlier report marks the row, and nobody has cleared that.
+    fn take_mark(&self, row: &mut Row) -> bool {
+        let Some(column) = self.columns.mark else { return false };
+        let Some(place) = row.cells.iter().position(|(at, _)| *at == column) else { return false };
+        matches!(row.cells.remove(place), (_, RawCell::Text(text)) if text.starts_with(MARK))
     }
 
     fn is_no_record(&self, row: &Row) -> bool {
@@ -167,6 +180,26 @@ impl Table {
             && self.columns.at(*first) == Column::Other
             && is_group_number(raw.trim());
         alone || numbered || total || signed || starts(&["tong cong", "tong so", "ghi chu"])
+    }
+}
+
+/// Says of a row that it has not as many cells as the header.
+fn say(shape: Shape, judgement: &mut RowJudgement) {
+    let found = |vi: &str, en: &str| Some(finding("ROW_SHAPE", None, vi.to_owned(), en.to_owned()));
+    match shape {
+        Shape::Even => {}
+        Shape::Wide => judgement.errors.extend(found(
+            "Dòng có nhiều ô hơn tiêu đề; kiểm tra dấu ngăn cách",
+            "the row has more cells than the header; look for a stray separator",
+        )),
+        Shape::Narrow => judgement.errors.extend(found(
+            "Dòng có ít ô hơn tiêu đề; kiểm tra ô bị mất hoặc dòng bị cắt",
+            "the row has fewer cells than the header; look for a lost cell or a row that was cut",
+        )),
+        Shape::Trimmed => judgement.warnings.extend(found(
+            "Dòng có ít ô hơn tiêu đề, các ô cuối được coi là trống; xem dòng có bị mất ô hoặc bị cắt không",
+            "the row has fewer cells than the header, the last ones count as blank; see whether a cell was lost or the row was cut",
+        )),
     }
 }
 

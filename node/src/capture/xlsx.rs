@@ -45,7 +45,7 @@ pub(crate) fn rows<R: Read + Seek>(
             if !row.cells.is_empty() && sink.row(std::mem::take(&mut row)) == ControlFlow::Break(()) {
                 return Ok(());
             }
-            row = Row { number, cells: Vec::with_capacity(USUAL_COLUMNS), last: 0 };
+            row = Row { number, cells: Vec::with_capacity(USUAL_COLUMNS), ..Row::default() };
         }
         if row.cells.len() < COLUMNS_MAX && sink.wants(column) {
             let raw = raw(cell.get_value());

@@ -372,6 +372,13 @@ impl Units {
         self.own.get(code)
     }
 
+    /// The unit that a code stands for, or that has a cell of that code: `11953.07` is a chi bộ of `11953`.
+    #[must_use]
+    pub fn holding(&self, code: &UnitCode) -> Option<&Unit> {
+        let base = code.as_str().split('.').next().unwrap_or_default();
+        base.parse().ok().and_then(|base| self.own.get(&base))
+    }
+
     /// All units of the province, by code.
     pub fn iter(&self) -> impl Iterator<Item = &Unit> {
         self.own.values()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalogue::Label;
 use crate::ids::UnitCode;
+use crate::text::is_cell_error;
 use crate::value::Value;
 
 /// A cell as the file holds it, before any rule.
@@ -42,6 +43,16 @@ impl RawCell {
             Self::Empty => true,
             Self::Text(text) | Self::Iso(text) => text.trim().is_empty(),
             _ => false,
+        }
+    }
+
+    /// A spreadsheet's error, held as one or written out by a program that knows none.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Error(error) => Some(error),
+            Self::Text(text) if is_cell_error(text) => Some(text.trim()),
+            _ => None,
         }
     }
 }

@@ -136,7 +136,14 @@ pub fn parse_date(text: &str) -> Result<i32, DateFault> {
         let year = year.iter().fold(0, |year, digit| year * 10 + i16::from(digit - b'0'));
         return of_parts(two(d1, d2), two(m1, m2), year);
     }
-    let text = with_time(text).0;
+    let text = with_time(text).0.trim().trim_start_matches('\'').trim_end_matches(['.', ',']);
+    // A sign that sets nothing apart means something else: -5/1/1980, 5+1=1980.
+    let apart = |c: char| {
+        !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, ' ' | '/' | '-' | '.' | ',' | '\\')
+    };
+    if text.starts_with(['-', '/', '.', ',', '\\']) || !text.chars().all(apart) {
+        return Err(DateFault::Invalid);
+    }
     let folded = crate::text::fold(text);
     let folded = folded.strip_prefix("ngay ").unwrap_or(&folded);
     let plain = folded.replace(" thang ", " ").replace(" nam ", " ");

@@ -48,7 +48,7 @@ impl Row<'_> {
     /// The same of one value: where `không`, `x` or `chưa có` is an answer that the column knows, it says that.
     fn is_nothing(&self, field: &Field, cell: &RawCell) -> bool {
         let RawCell::Text(text) = cell else { return cell.is_blank() };
-        if !text::is_placeholder(text) {
+        if cell.error().is_some() || !text::is_placeholder(text) {
             return false;
         }
         match field.member_kind() {
@@ -121,17 +121,17 @@ impl Row<'_> {
 
     /// What a cell says, in its stored form, where it says one thing of the field's kind.
     fn cell_text(&mut self, field: &Field, kind: FieldKind, name: &str, cell: &RawCell) -> Option<String> {
+        if let Some(error) = cell.error() {
+            self.error(
+                "CELL_ERROR",
+                name,
+                error,
+                "ô có lỗi công thức: sửa công thức hoặc ghi giá trị",
+                "the cell holds an error: mend the formula or write the value",
+            );
+            return None;
+        }
         match cell {
-            RawCell::Error(error) => {
-                self.error(
-                    "CELL_ERROR",
-                    name,
-                    error,
-                    "ô có lỗi công thức: sửa công thức hoặc ghi giá trị",
-                    "the cell holds an error: mend the formula or write the value",
-                );
-                None
-            }
             RawCell::Object | RawCell::List(_) => {
                 self.error(
                     "TYPE_MISMATCH",
@@ -139,6 +139,20 @@ impl Row<'_> {
                     "",
                     "ô phải là một giá trị đơn",
                     "a single value is due here",
+                );
+                None
+            }
+            // The words for it are among a list's codes, or are not.
+            RawCell::Boolean(yes) if matches!(kind, FieldKind::Boolean | FieldKind::Code) => {
+                Some(if *yes { "có" } else { "không" }.to_owned())
+            }
+            RawCell::Boolean(_) => {
+                self.error(
+                    "TYPE_MISMATCH",
+                    name,
+                    "",
+                    "ô chứa giá trị đúng/sai (TRUE/FALSE): để ô dạng văn bản rồi gõ lại nội dung",
+                    "the cell holds true or false: set it to text and type its content again",
                 );
                 None
             }
@@ -157,38 +171,46 @@ impl Row<'_> {
             {
                 self.number(name, &number.to_string(), None)
             }
-            RawCell::Text(text) | RawCell::Iso(text) => {
-                if let Some(control) = text::control_character(text) {
-                    let shown = format!("U+{:04X}", u32::from(control));
-                    self.error(
-                        "TEXT_CONTROL",
-                        name,
-                        &shown,
-                        "ô có ký tự điều khiển: gõ lại nội dung",
-                        "the cell holds a control character: type it again",
-                    );
-                    return None;
-                }
-                if field.check.as_deref() == Some("person_name") && text.trim().contains(['\n', '\r']) {
-                    self.error(
+            RawCell::Text(text) | RawCell::Iso(text) => self.written(field, kind, name, text),
+            RawCell::Number(number) | RawCell::Serial { days: number, .. } => Some(number_text(*number)),
+            RawCell::Empty | RawCell::Error(_) => None,
+        }
+    }
+
+    /// A text in its stored form, if all of it can be read.
+    fn written(&mut self, field: &Field, kind: FieldKind, name: &str, text: &str) -> Option<String> {
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.error(
+                "ENCODING",
+                name,
+                text,
+                "ô có chữ không đọc được (\u{FFFD}): gõ lại nội dung",
+                "the cell has letters that could not be read (\u{FFFD}): type it again",
+            );
+            return None;
+        }
+        if let Some(control) = text::control_character(text) {
+            let shown = format!("U+{:04X}", u32::from(control));
+            self.error(
+                "TEXT_CONTROL",
+                name,
+                &shown,
+                "ô có ký tự điều khiển: gõ lại nội dung",
+                "the cell holds a control character: type it again",
+            );
+            return None;
+        }
+        if field.check.as_deref() == Some("person_name") && text.trim().contains(['\n', '\r']) {
+            self.error(
                         "NAME_INVALID",
                         name,
                         text,
                         "ô có nhiều dòng: mỗi người ghi một dòng của bảng; nếu là một người, ghi họ tên trên một dòng",
                         "the cell has several lines: each person takes a row; of one person, write the name in one line",
                     );
-                    return None;
-                }
-                Some(if kind == FieldKind::LongText {
-                    text::normalise_long(text)
-                } else {
-                    text::normalise(text)
-                })
-            }
-            RawCell::Number(number) | RawCell::Serial { days: number, .. } => Some(number_text(*number)),
-            RawCell::Boolean(yes) => Some(if *yes { "có" } else { "không" }.to_owned()),
-            RawCell::Empty => None,
+            return None;
         }
+        Some(if kind == FieldKind::LongText { text::normalise_long(text) } else { text::normalise(text) })
     }
 
     fn ranged(&mut self, field: &Field, name: &str, text: &str, number: i64) -> Option<i64> {

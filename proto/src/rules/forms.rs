@@ -21,8 +21,10 @@ pub fn text_chars_max(field: &Field, kind: FieldKind) -> usize {
 #[must_use]
 pub fn is_person_name(text: &str) -> bool {
     let latin = |c: char| matches!(c, 'a'..='z' | 'A'..='Z' | '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}');
-    let allowed = |c: char| latin(c) || matches!(c, ' ' | '\'' | '-' | '.');
-    text.split(' ').nth(1).is_some() && !text::formula_like(text) && text.chars().all(allowed)
+    // Amid the letters of Latin stand two signs.
+    let allowed = |c: char| latin(c) && !matches!(c, '×' | '÷') || matches!(c, ' ' | '\'' | '-' | '.');
+    let words = text.split(' ').filter(|word| word.contains(char::is_alphabetic));
+    words.count() > 1 && !text::formula_like(text) && text.chars().all(allowed)
 }
 
 /// Prefixes of mobiles of before 2018, which had 11 digits, and what they are today (DOMAIN 3.2).
@@ -59,9 +61,13 @@ fn since_2018(digits: &str) -> Option<String> {
     Some(format!("{now}{rest}"))
 }
 
-/// The digits of a mobile or land line as they are dialled at home today; `None` if it is neither.
+/// The digits of a mobile or land line as they are dialled at home today; `None` if it is neither, or has letters beside it:
+/// whoever wrote them said more than a number.
 #[must_use]
 pub fn phone_digits(text: &str) -> Option<String> {
+    if text.contains(char::is_alphabetic) {
+        return None;
+    }
     let mut digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let abroad = digits
         .strip_prefix("84")

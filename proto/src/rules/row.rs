@@ -322,6 +322,9 @@ impl<'a> Row<'a> {
         }
         let (UnitScope::Own(own) | UnitScope::Any(own)) = &self.context.scope;
         let RawCell::Text(name) = cell else { return };
+        if cell.error().is_some() {
+            return;
+        }
         let unit = (field, stated.unwrap_or(own));
         self.out.errors.extend(name_mismatch(self.context.catalogue, unit, stated.is_some(), name));
     }
@@ -335,19 +338,24 @@ impl<'a> Row<'a> {
         if let Some(field) = field {
             self.unit_name(field, stated.as_ref(), cells);
         }
+        // What is said of a cell of a unit is the unit's.
+        let units = self.context.catalogue.units();
+        let owner = |unit: &UnitCode| units.holding(unit).map_or(unit, |holding| &holding.code).clone();
         // Of a handover each side states its half.
         let receives = |own: &UnitCode| {
             let to = self.record_type.handover.as_ref().map(|handover| &handover.to);
-            to.is_some_and(|to| self.out.values.get(to) == Some(&Value::Unit(own.clone())))
+            let to = to.and_then(|to| self.out.values.get(to));
+            matches!(to, Some(Value::Unit(to)) if owner(to) == *own)
         };
-        self.out.unit = match (&self.context.scope, stated) {
+        let whose = stated.as_ref().map(owner);
+        self.out.unit = match (&self.context.scope, whose) {
             (UnitScope::Own(own), Some(unit)) if unit != *own && !receives(own) => {
-                let title = self.context.catalogue.units().title(&unit);
+                let title = units.title(&unit);
                 let column = field.unwrap_or_default().to_owned();
                 self.error(
                     "UNIT_FOREIGN",
                     &column,
-                    unit.as_str(),
+                    stated.as_ref().unwrap_or(&unit).as_str(),
                     format!("dòng này của {title}: gửi cho đơn vị đó"),
                     format!("this row is {title}'s: send it there"),
                 );

@@ -98,6 +98,80 @@ fn each_class_has_its_case() {
     assert_eq!(rules(&judged_raw("dang_vien", [("chuc_vu", RawCell::Object)])), ["TYPE_MISMATCH"]);
 }
 
+/// Goal: what only looks like a value is none. Method: errors a program wrote out as text, also where the like of them says
+/// that there is nothing; letters that were lost; yes and no where something else is due.
+#[test]
+fn what_is_no_value_is_not_taken_for_text() {
+    for error in ["#N/A", "#REF!", "#DIV/0!", " #value! ", "#######", "Err:502"] {
+        for column in ["ho_ten", "chuc_vu", "ngay_sinh", "so_cccd", "ma_xa", "gioi_tinh", "dien_ke_khai"] {
+            assert_eq!(rules(&judged("dang_vien", &[(column, error)])), ["CELL_ERROR"], "{column} {error}");
+        }
+    }
+    assert_eq!(rules(&judged("cuoc_kiem_tra", &[("doi_tuong", "Chi bộ 1; #N/A")])), ["CELL_ERROR"]);
+    assert_eq!(rules(&judged("dang_vien", &[("ma_xa", "11953"), ("ten_xa", "#N/A")])), Vec::<&str>::new());
+    assert_eq!(rules(&judged("dang_vien", &[("chuc_vu", "tổ #2")])), Vec::<&str>::new());
+    for column in ["ho_ten", "chuc_vu", "ngay_sinh", "chi_bo"] {
+        assert_eq!(rules(&judged("dang_vien", &[(column, "Th\u{FFFD}n 1")])), ["ENCODING"], "{column}");
+    }
+    for answer in [true, false] {
+        let of = |column| judged_raw("dang_vien", [(column, RawCell::Boolean(answer))]);
+        assert_eq!(of("dien_ke_khai").values["dien_ke_khai"], Value::Boolean(answer));
+        for column in ["ho_ten", "chuc_vu", "ngay_sinh", "so_cccd", "ma_xa"] {
+            assert_eq!(rules(&of(column)), ["TYPE_MISMATCH"], "{column}");
+        }
+        assert_eq!(rules(&of("gioi_tinh")), ["ENUM_UNKNOWN"]);
+    }
+}
+
+/// Goal: a chi bộ's row is its unit's, at the commune and at the province, and the cell stays as it is written.
+#[test]
+fn a_row_of_a_cell_is_the_units() {
+    let own = || UnitScope::Own("11953".parse().unwrap());
+    let province = || UnitScope::Any("33".parse().unwrap());
+    for (scope, code, owner, expected) in [
+        (own(), "11953.07", "11953", &[][..]),
+        (own(), "12004.07", "12004", &["UNIT_FOREIGN"]),
+        (province(), "12004.07", "12004", &[]),
+        (province(), "33-CA.2", "33-CA", &[]),
+        (province(), "12004", "12004", &[]),
+        (province(), "99999.07", "33", &["CODE_UNKNOWN"]),
+    ] {
+        let row = judged_by(scope, "dang_vien", [("ma_xa", RawCell::Text(code.to_owned()))]);
+        assert_eq!(rules(&row), expected, "{code}");
+        assert_eq!(row.unit.as_ref().map(|unit| unit.as_str()), Some(owner), "{code}");
+        let kept = row.values.get("ma_xa").map(Value::to_text);
+        assert!(kept.is_none_or(|kept| kept == code), "{code}");
+        if let Some(foreign) = row.errors.first().filter(|found| found.rule == "UNIT_FOREIGN") {
+            assert!(foreign.message.vi.contains("Xã Như Quỳnh"), "{foreign:?}");
+        }
+    }
+}
+
+/// Goal: what a person would ask about is not read as if it were plain.
+#[test]
+fn signs_and_letters_that_belong_to_nothing_are_told() {
+    for name in [". .", "- -", "Nguyễn .", "Nguyễn × Văn", "Nguyễn ÷", "' '"] {
+        assert_eq!(rules(&judged("dang_vien", &[("ho_ten", name)])), ["NAME_INVALID"], "{name}");
+    }
+    for name in ["H'Nay Niê", "Nguyễn Văn A.", "Lê Thị Hoa-Mai"] {
+        assert_eq!(rules(&judged("dang_vien", &[("ho_ten", name)])), Vec::<&str>::new(), "{name}");
+    }
+    for date in ["-5/1/1980", "5+1=1980", "5/1/1980?", "=5/1/1980", "5*1*1980", "/5/1/1980"] {
+        assert_eq!(parse_date(date), Err(DateFault::Invalid), "{date}");
+    }
+    for date in ["5/1/1980", "'05/01/1980", "05/01/1980.", "5 . 1 . 1980", "Ngày 5 tháng 1, năm 1980"] {
+        assert_eq!(parse_date(date).map(date_text).as_deref(), Ok("1980-01-05"), "{date}");
+    }
+    for phone in ["số 0912345678x", "0912345678 (nhà)", "O912345678"] {
+        let row = judged("dang_vien", &[("dien_thoai", phone)]);
+        assert_eq!((rules(&row), row.values.len()), (vec!["PHONE_INVALID"], 0), "{phone}");
+    }
+    for name in ["P. Phố Hiến", "phường Phố Hiến", "Phố Hiến"] {
+        let row = judged("dang_vien", &[("ma_xa", name)]);
+        assert_eq!(row.values.get("ma_xa").map(Value::to_text).as_deref(), Some("11953"), "{name}");
+    }
+}
+
 #[test]
 fn a_citizen_number_is_held_against_the_person() {
     let person = |cccd: &str, born: &str, sex: &str| {

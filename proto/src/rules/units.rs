@@ -32,14 +32,10 @@ pub(super) fn parse_unit(catalogue: &Catalogue, column: &str, text: &str) -> Res
     let numeric = text.bytes().all(|byte| byte.is_ascii_digit());
     let code =
         if numeric && text.len() < 5 && text.len() > 2 { format!("{text:0>5}") } else { text.to_owned() };
-    if let Ok(code) = code.parse::<UnitCode>() {
-        if units.get(&code).is_some() && !code.as_str().contains('.') {
-            return Ok(code);
-        }
-        let base = code.as_str().split('.').next().unwrap_or_default().to_owned();
-        if base.parse().is_ok_and(|base| units.get(&base).is_some()) {
-            return Ok(code);
-        }
+    if let Ok(code) = code.parse::<UnitCode>()
+        && units.holding(&code).is_some()
+    {
+        return Ok(code);
     }
     if let Some((name, province)) = units.elsewhere(&code) {
         let vi = format!("mã {code} là {name} ({province}), không thuộc tỉnh: kiểm tra mã xã");
@@ -65,8 +61,7 @@ pub(super) fn parse_unit(catalogue: &Catalogue, column: &str, text: &str) -> Res
 /// `CODE_UNKNOWN`; `None` if it does.
 #[must_use]
 pub fn unit_fault(units: &Units, code: &UnitCode) -> Option<&'static str> {
-    let base = code.as_str().split('.').next().unwrap_or_default();
-    if units.get(code).is_some() || base.parse().is_ok_and(|base| units.get(&base).is_some()) {
+    if units.get(code).or_else(|| units.holding(code)).is_some() {
         None
     } else if units.elsewhere(code.as_str()).is_some() {
         Some("CODE_OUTSIDE")
@@ -79,7 +74,8 @@ pub fn unit_fault(units: &Units, code: &UnitCode) -> Option<&'static str> {
 
 fn by_name<'a>(catalogue: &'a Catalogue, text: &str) -> Option<&'a Unit> {
     let wanted = fold_name(text);
-    let bare = ["xã ", "phường "].iter().find_map(|kind| wanted.strip_prefix(kind)).unwrap_or(&wanted);
+    let kinds = ["xã ", "phường ", "x. ", "p. ", "x.", "p."];
+    let bare = kinds.iter().find_map(|kind| wanted.strip_prefix(kind)).unwrap_or(&wanted);
     let mut found = catalogue.units().iter().filter(|unit| fold_name(&unit.name) == bare);
     let first = found.next()?;
     found.next().is_none().then_some(first)
@@ -94,8 +90,7 @@ pub(super) fn name_mismatch(
     name: &str,
 ) -> Option<Finding> {
     let units = catalogue.units();
-    let base = unit.as_str().split('.').next().unwrap_or_default();
-    let known = base.parse().ok().and_then(|base| units.get(&base))?;
+    let known = units.holding(unit)?;
     if text::is_placeholder(name) || bare(name) == bare(&known.name) {
         return None;
     }

@@ -58,9 +58,51 @@ pub fn is_placeholder(text: &str) -> bool {
     likely && matches!(fold(text).as_str(), "khong" | "khong co" | "chua co" | "x" | "n a" | "na" | "null")
 }
 
+/// What spreadsheets show where a formula failed.
+const CELL_ERRORS: [&str; 15] = [
+    "#DIV/0!",
+    "#N/A",
+    "#NAME?",
+    "#NULL!",
+    "#NUM!",
+    "#REF!",
+    "#VALUE!",
+    "#SPILL!",
+    "#CALC!",
+    "#FIELD!",
+    "#BLOCKED!",
+    "#CONNECT!",
+    "#UNKNOWN!",
+    "#DATA!",
+    "#GETTING_DATA",
+];
+
+/// Whether a text is what a spreadsheet shows in place of a value: its word for an error, `Err:502`, or the signs that fill a
+/// column too narrow for its number.
+#[must_use]
+pub fn is_cell_error(text: &str) -> bool {
+    let text = text.trim();
+    if let Some(code) = text.strip_prefix("Err:") {
+        return code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    }
+    let filled = text.len() > 1 && text.bytes().all(|byte| byte == b'#');
+    text.starts_with('#') && (filled || CELL_ERRORS.iter().any(|error| error.eq_ignore_ascii_case(text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_from_a_text_with_its_sign() {
+        for text in ["#N/A", " #ref! ", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#####", "Err:502"]
+        {
+            assert!(is_cell_error(text), "{text:?}");
+        }
+        for text in ["", "#", "#1", "N/A", "# N/A", "Err: 502", "Err:x", "Chi bộ #2", "#REF! Hưng Yên"] {
+            assert!(!is_cell_error(text), "{text:?}");
+        }
+    }
 
     #[test]
     fn placeholders_say_nothing_and_zero_is_a_value() {
