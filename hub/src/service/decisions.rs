@@ -10,10 +10,10 @@ use lienthong_node::service::known_type;
 use lienthong_proto::catalogue::UnitKind;
 use lienthong_proto::change::path;
 use lienthong_proto::ids::Dot;
-use lienthong_proto::rules::{JudgeContext, RawCell, UnitScope, judge_row};
+use lienthong_proto::rules::{Finding, JudgeContext, RawCell, UnitScope, judge_row};
 use lienthong_proto::value::Value;
 use lienthong_proto::withdrawal::Withdrawal;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::lineage::codes;
 use super::waivers::reason_of;
@@ -24,22 +24,27 @@ use crate::ingest::{Answered, Decision};
 impl Hub {
     /// Settles a conflict: an ordinary change by the province that has seen every side.
     pub(super) async fn resolve(&self, resolution: Resolution) -> Result<Answer, Answer> {
-        let decision = tokio::task::block_in_place(|| self.resolution(resolution))?;
-        self.carry_out(decision).await
+        let (decision, warnings) = tokio::task::block_in_place(|| self.resolution(resolution))?;
+        self.carry_out(decision, &warnings).await
     }
 
     /// Gives a record to another unit, with what says so in its fields.
     pub(super) async fn transfer(&self, transfer: Transfer) -> Result<Answer, Answer> {
         let decision = tokio::task::block_in_place(|| self.transfer_of(transfer))?;
-        self.carry_out(decision).await
+        self.carry_out(decision, &[]).await
     }
 
-    async fn carry_out(&self, decision: Decision) -> Result<Answer, Answer> {
+    async fn carry_out(&self, decision: Decision, warnings: &[Finding]) -> Result<Answer, Answer> {
+        let warning = |found: &Finding| {
+            json!({ "rule": found.rule, "message": format!("{} · {}", found.message.vi, found.message.en) })
+        };
+        let warnings: Vec<Json> = warnings.iter().map(warning).collect();
         let (record_type, id) = (decision.draft.record_type.clone(), decision.record);
         let (field, told) = (decision.field.clone(), decision.answered.len());
         let changed = self.decide(vec![decision]).await?;
         Ok(Answer::done(json!({
             "type": record_type, "id": id, "field": field, "changed": changed, "answered": told,
+            "warnings": warnings,
         })))
     }
 
@@ -53,7 +58,8 @@ impl Hub {
         }
     }
 
-    fn resolution(&self, resolution: Resolution) -> Result<Decision, Answer> {
+    /// What is to be decided, and what there is to say of the value that was stated for it.
+    fn resolution(&self, resolution: Resolution) -> Result<(Decision, Vec<Finding>), Answer> {
         let (record, open) = self.open_conflicts(&resolution.id)?;
         let field = match (resolution.field, open.as_slice()) {
             (Some(field), open) if open.contains(&field) => field,
@@ -71,6 +77,7 @@ impl Hub {
         if resolution.seen.is_some_and(|seen| seen != sides.iter().map(named).collect()) {
             return Err(changed());
         }
+        let mut warnings = Vec::new();
         let value = match (resolution.pick, resolution.value) {
             (Some(pick), None) => {
                 let picked = pick.checked_sub(1).and_then(|at| candidates.get(at));
@@ -86,7 +93,7 @@ impl Hub {
                     }
                 }
             }
-            (None, Some(text)) => self.stated(&record, &field, &text)?,
+            (None, Some(text)) => self.stated(&record, &field, &text, &mut warnings)?,
             _ => {
                 let reason = "cần --pick hoặc --value · either --pick or --value is needed";
                 return Err(Answer::refused("PICK_RANGE", reason));
@@ -116,7 +123,7 @@ impl Hub {
                 BTreeMap::from([(field.clone(), value), (path::WHY.to_owned(), Value::Text(reason.clone()))]),
             ),
         };
-        Ok(Decision {
+        let decision = Decision {
             draft: Draft {
                 record_type: record.record_type.clone(),
                 owner: province.clone(),
@@ -130,11 +137,18 @@ impl Hub {
             answered,
             seen: Some(sides),
             reason,
-        })
+        };
+        Ok((decision, warnings))
     }
 
     /// A value a person typed, judged as a sheet's cell would be.
-    fn stated(&self, record: &Record, field: &str, text: &str) -> Result<Value, Answer> {
+    fn stated(
+        &self,
+        record: &Record,
+        field: &str,
+        text: &str,
+        warnings: &mut Vec<Finding>,
+    ) -> Result<Value, Answer> {
         let declared = known_type(&self.catalogue, &record.record_type)?;
         if declared.field(field).is_none() || field.contains('/') {
             let reason = format!("{field}: chỉ chọn được bằng --pick · can only be settled with --pick");
@@ -151,6 +165,8 @@ impl Hub {
             let reason = format!("{} · {}", found.message.vi, found.message.en);
             return Err(Answer::refused(&found.rule, reason));
         }
+        let of_field = |found: &Finding| found.column.as_deref() == Some(field);
+        warnings.extend(judged.warnings.into_iter().filter(of_field));
         judged.values.get(field).cloned().ok_or_else(|| {
             Answer::refused("REQ_MISSING", format!("{field}: không có giá trị · there is no value"))
         })

@@ -267,7 +267,8 @@ fn people(Pieces { text, count, maybe, time, flag, .. }: &Pieces) -> Named {
 
 fn done(Pieces { text, count, time, id, flag, .. }: &Pieces) -> Named {
     let texts = list(text.clone());
-    let decided = json!({ "type": text, "id": id, "field": text, "changed": flag, "answered": count });
+    let warnings = list(object(json!({ "rule": text, "message": text })));
+    let decided = json!({ "type": text, "id": id, "field": text, "changed": flag, "answered": count, "warnings": warnings });
     let differing = list(object(json!({ "field": text, "kept": {}, "left_out": {} })));
     let merged = json!({
         "type": text, "id": id, "merged": id, "filled": texts, "united": texts, "differing": differing,
