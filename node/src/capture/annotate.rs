@@ -379,10 +379,10 @@ impl Copy<'_> {
         self.tell(line, &mut said)
     }
 
-    fn tell<'b>(
+    fn tell(
         &mut self,
         line: u32,
-        said: &mut dyn Iterator<Item = (u32, (String, &'b Format))>,
+        said: &mut dyn Iterator<Item = (u32, (String, &Format))>,
     ) -> Result<(), XlsxError> {
         for (column, (text, format)) in said {
             self.sheet.write_string_with_format(line, narrow(column), cut(&text), format)?;

@@ -129,12 +129,15 @@ fn odd_letters() -> Vec<u8> {
     text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
 }
 
+/// For each row, the classes it is rejected for.
+type Rejected = &'static [&'static [&'static str]];
+
 /// Goal: the report taken in again as it is changes nothing: what was rejected is so once more, what was good is the same.
 /// Method: files of four kinds with a row of each class that only their own kind tells; both readings are held against each
 /// other, and the report of the report too.
 #[test]
 fn a_report_that_nobody_mended_changes_nothing() {
-    let files: [(&str, Vec<u8>, &[&[&str]]); 4] = [
+    let files: [(&str, Vec<u8>, Rejected); 4] = [
         (
             "a.xlsx",
             odd_cells(),
