@@ -109,6 +109,13 @@ impl<'a> Headings<'a> {
         let named = captured(self.record_type).find(|field| field.name == header);
         named.or_else(|| self.by_name.get(&fold(header)).copied())
     }
+
+    /// Whether a column that is no field is read all the same, or is our own.
+    fn reads_besides(&self, title: &str) -> bool {
+        names_unit(self.record_type, title)
+            || tells_secrecy(self.record_type, title)
+            || fold(title) == fold(REPORT_TITLE)
+    }
 }
 
 fn names(field: &Field) -> impl Iterator<Item = &str> {
@@ -250,9 +257,10 @@ fn titles(row: &Row) -> Vec<(u32, String)> {
 /// Titles by column, and the last row they stand in.
 type Titles = (u64, Vec<(u32, String)>);
 
-/// The header that names the most fields: of one row, or of two where that names more.
+/// The header that names the most fields, then the most of what is read besides: of one row, or of two where that names
+/// more. Titles above a header would be its upper row too.
 fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) -> Option<Header> {
-    let mut best: Option<(usize, Titles)> = None;
+    let mut best: Option<((usize, usize), Titles)> = None;
     let mut offer = |titles: Titles| {
         let mut fields: Vec<&str> = titles
             .1
@@ -261,12 +269,19 @@ fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) ->
             .collect();
         fields.sort_unstable();
         fields.dedup();
-        if !fields.is_empty() && best.as_ref().is_none_or(|(other, _)| fields.len() > *other) {
-            best = Some((fields.len(), titles));
+        let most = best.as_ref().map_or(0, |((fields, _), _)| *fields);
+        if fields.is_empty() || fields.len() < most {
+            return;
+        }
+        let besides = titles.1.iter().filter(|(_, title)| headings.reads_besides(title)).count();
+        let named = (fields.len(), besides);
+        if best.as_ref().is_none_or(|(other, _)| named > *other) {
+            best = Some((named, titles));
         }
     };
-    for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN) {
-        offer((row.number, titles(row)));
+    let uppers = || rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN);
+    uppers().for_each(|(_, row)| offer((row.number, titles(row))));
+    for (place, row) in uppers() {
         if let Some(below) = rows.get(place + 1).filter(|below| below.number == row.number + 1) {
             offer((below.number, two_levels(headings, row, below, merges)));
         }
@@ -274,7 +289,8 @@ fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) ->
     best.map(|(_, titles)| assign(headings, sheet, titles, merges))
 }
 
-/// Each column's title of two rows: the joined, the lower or the upper text, whichever names a field.
+/// Each column's title of two rows: the joined, the lower or the upper text, whichever names a field, or else whichever is
+/// known besides.
 fn two_levels(headings: &Headings<'_>, upper: &Row, lower: &Row, merges: &[Merge]) -> Vec<(u32, String)> {
     let record_type = headings.record_type;
     let at = |row: &Row, column: u32| {
@@ -310,15 +326,23 @@ fn two_levels(headings: &Headings<'_>, upper: &Row, lower: &Row, merges: &[Merge
         })
     };
     let title = |column: u32| match (group(column), at(lower, column)) {
-        (Some(group), Some(lower)) => {
-            let joined = format!("{group} {lower}");
+        (Some(over), Some(lower)) => {
+            let joined = format!("{over} {lower}");
             // A group's title alone names only the column it stands over.
-            if names_unit(record_type, &lower) && beside_code(column, &group) {
+            if names_unit(record_type, &lower) && beside_code(column, &over) {
                 return Some(lower);
             }
-            let candidates = [Some(joined.clone()), Some(lower), at(upper, column)];
-            let named = candidates.into_iter().flatten().find(|text| headings.field(text).is_some());
-            Some(named.unwrap_or(joined))
+            let own = at(upper, column);
+            // A group has a name of its own to say what it groups: it stands over one column to be that column's title.
+            let single = own.clone().filter(|title| group(column + 1).as_ref() != Some(title));
+            let besides = |text: &String| tells_secrecy(record_type, text) || is_nobodys(text);
+            let named = [Some(&joined), Some(&lower), own.as_ref()].into_iter().flatten();
+            let named = named.into_iter().find(|text| headings.field(text).is_some());
+            let known = || {
+                let single = single.as_ref().filter(|text| besides(text) || names_unit(record_type, text));
+                Some(&lower).filter(|text| besides(text)).or(single)
+            };
+            Some(named.or_else(known).unwrap_or(&joined).clone())
         }
         (_, Some(lower)) => Some(lower),
         (_, None) => at(upper, column),
@@ -483,13 +507,18 @@ pub(crate) fn omitted(field: &Field) -> Finding {
     )
 }
 
-/// Says that a header matches nothing, with the nearest label; the running number and our own column of an
-/// earlier report are nobody's field.
-pub(crate) fn unknown(record_type: &RecordType, title: &str) -> Option<Finding> {
+/// The running number and our own column of an earlier report.
+fn is_nobodys(title: &str) -> bool {
     let folded = fold(title);
-    if matches!(folded.as_str(), "" | "stt" | "tt" | "so tt" | "no") || folded == fold(REPORT_TITLE) {
+    matches!(folded.as_str(), "" | "stt" | "tt" | "so tt" | "no") || folded == fold(REPORT_TITLE)
+}
+
+/// Says that a header matches nothing, with the nearest label; what [`is_nobodys`] field needs none.
+pub(crate) fn unknown(record_type: &RecordType, title: &str) -> Option<Finding> {
+    if is_nobodys(title) {
         return None;
     }
+    let folded = fold(title);
     let mut nearest: Option<(f64, &Field)> = None;
     for field in &record_type.fields {
         let likeness =

@@ -9,6 +9,7 @@ use super::*;
 
 mod kinds;
 mod made;
+mod titles;
 
 const TYPE: &str = r#"
 name = "dang_vien"

@@ -1,0 +1,126 @@
+//! Titles, footers and what else stands around a table, judged as the node judges.
+
+use lienthong_proto::catalogue::Catalogue;
+
+use super::super::header::Scouted;
+use super::super::source::Book;
+use super::*;
+
+const MEMBERS: [&str; 12] = [
+    "STT",
+    "Họ và tên",
+    "Ngày sinh",
+    "Giới tính",
+    "Số CCCD",
+    "Ngày vào Đảng",
+    "Chi bộ",
+    "Mã xã",
+    "Diện quản lý",
+    "Tình trạng",
+    "Độ mật",
+    "Xã/phường",
+];
+
+/// A member's row, with a mark of secrecy and a commune's name.
+pub(super) fn member<'a>(id: &'a str, mark: &'a str, commune: &'a str) -> Vec<&'a str> {
+    let known = ["1", "Lê Văn Tám", "05/01/1980", "Nam", id, "03/02/2005", "Chi bộ thôn 1", "11953"];
+    known.into_iter().chain(["Chi bộ", "Đảng viên chính thức", mark, commune]).collect()
+}
+
+/// A workbook of one sheet of texts; blank ones are no cells.
+pub(super) fn sheet(rows: &[Vec<&str>], merges: &[(u32, u16, u32, u16)]) -> Vec<u8> {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (first, left, last, right) in merges {
+        sheet.merge_range(*first, *left, *last, *right, "", &CellFormat::new()).unwrap();
+    }
+    for (row, cells) in (0..).zip(rows) {
+        for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+            sheet.write(row, column, *cell).unwrap();
+        }
+    }
+    book.save_to_buffer().unwrap()
+}
+
+pub(super) struct Outcome {
+    pub(super) summary: FileSummary,
+    pub(super) rows: Vec<CapturedRow>,
+}
+
+impl Outcome {
+    /// Each row with the rules it breaks.
+    pub(super) fn rules(&self) -> Vec<(u64, Vec<&str>)> {
+        let told = self.rows.iter();
+        told.map(|row| (row.row, row.judgement.errors.iter().map(|found| found.rule.as_str()).collect()))
+            .collect()
+    }
+}
+
+/// A file as the node of phường Phố Hiến takes it.
+pub(super) fn judged(declared: &str, name: &str, bytes: &[u8]) -> Outcome {
+    let catalogue = Catalogue::embedded().unwrap();
+    let mut judge = |record_type: &RecordType, cells: &[(String, RawCell)]| {
+        let scope = lienthong_proto::rules::UnitScope::Own("11953".parse().unwrap());
+        let context = lienthong_proto::rules::JudgeContext { catalogue, today: 20_700, scope };
+        lienthong_proto::rules::judge_row(record_type, cells, &context)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let (declared, mut rows) = (catalogue.record_type(declared).unwrap(), Vec::new());
+    let summary = read(&open(&path).unwrap(), declared, &mut judge, &mut |row| rows.push(row));
+    Outcome { summary: summary.unwrap(), rows }
+}
+
+/// Goal: a title directly above a header takes nothing from it: a mark of secrecy, a commune's name and the running number
+/// are what they are. Method: the same rows below a title in one cell, in a merged one, and as text, and below two levels.
+#[test]
+fn a_title_above_the_header_hides_no_column() {
+    let members = |above: &[Vec<&'static str>]| {
+        let mut rows = above.to_vec();
+        rows.extend(
+            [("033080000001", "Mật", "Phố Hiến"), ("033080000002", "", "Sơn Nam")]
+                .map(|(id, mark, commune)| member(id, mark, commune)),
+        );
+        rows.push(member("033080000003", "", "Phố Hiến"));
+        rows
+    };
+    let title = vec!["DANH SÁCH ĐẢNG VIÊN"];
+    let titled = members(&[title, MEMBERS.to_vec()]);
+    let text: Vec<String> = titled.iter().map(|row| row.join(",")).collect();
+    let mut upper = MEMBERS.to_vec();
+    (upper[5], upper[6], upper[10]) = ("Sinh hoạt đảng", "", "Khác");
+    let lower = vec!["", "", "", "", "", "Ngày vào Đảng", "Chi bộ", "", "", "", "Độ mật", ""];
+    let whole = |column| (0, column, 1, column);
+    let levels: Vec<_> = [0, 1, 2, 3, 4, 7, 8, 9, 11].map(whole).into_iter().chain([(0, 5, 0, 6)]).collect();
+    for (name, bytes) in [
+        ("title.xlsx", sheet(&titled, &[])),
+        ("merged.xlsx", sheet(&titled, &[(0, 0, 0, 11)])),
+        ("title.csv", text.join("\n").into_bytes()),
+        ("levels.xlsx", sheet(&members(&[upper, lower]), &levels)),
+    ] {
+        let taken = judged("dang_vien", name, &bytes);
+        let expected = [(3, vec!["CLASSIFIED"]), (4, vec!["CODE_NAME_MISMATCH"]), (5, vec![])];
+        assert_eq!(taken.rules(), expected, "{name}");
+        assert_eq!(taken.summary.warnings, [], "{name}");
+    }
+}
+
+/// Goal: reported twice, a sheet with a title above its header has one column of ours.
+#[test]
+fn a_second_report_below_a_title_leaves_no_column_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let rows = [vec!["DANH SÁCH"], MEMBERS.to_vec(), member("033080000001", "", "Phố Hiến")];
+    std::fs::write(path("a.xlsx"), sheet(&rows, &[])).unwrap();
+    let declared = Catalogue::embedded().unwrap().record_type("dang_vien").unwrap();
+    for (from, to) in [("a.xlsx", "b.xlsx"), ("b.xlsx", "c.xlsx")] {
+        annotate(&path(from), declared, &Annotations::default(), &path(to), Language::Vi).unwrap();
+        let source = open(&path(to)).unwrap();
+        let scouted = Scouted::of(&source, &mut Book::open(&source).unwrap()).unwrap();
+        let ours = scouted.texts().filter(|text| *text == super::super::report::REPORT_TITLE).count();
+        let layout = scouted.layout(declared).unwrap();
+        assert_eq!((ours, &layout.sheets[0].reports), (1, &vec![12]), "{to}");
+        assert!(layout.warnings.is_empty(), "{:?}", layout.warnings);
+    }
+}
