@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::{Lettering, is_placeholder, neutralise_formula, restore_formula};
+use lienthong_proto::text::{is_placeholder, neutralise_formula, restore_formula};
 use rust_xlsxwriter::{Color, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 use serde_json::Value as Json;
 
-use super::header::{self, Header, Scouted};
+use super::header::{Header, Scouted};
 use super::report::REPORT_TITLE;
 use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, ImportReport, Language, RawCell, RowOutcome, RowStatus, SkippedRow};
@@ -279,8 +279,8 @@ fn copied(
             sheet.set_column_width(column, COLUMN_WIDTH)?;
         }
         sheet.set_column_width(added, TEXT_WIDTH)?;
-        let (lettering, spans) = (layout.lettering, Spans::new(&header.merges));
-        let mut copy = Copy { sheet, header, lettering, spans, annotations, style, failed: None };
+        let spans = Spans::new(&header.merges);
+        let mut copy = Copy { sheet, header, spans, annotations, style, failed: None };
         book.rows(&header.sheet, &mut copy)?;
         if let Some(error) = copy.failed {
             return Err(error.into());
@@ -292,7 +292,6 @@ fn copied(
 struct Copy<'a> {
     sheet: &'a mut Worksheet,
     header: &'a Header,
-    lettering: Lettering,
     spans: Spans,
     annotations: &'a Annotations,
     style: &'a Style,
@@ -305,7 +304,7 @@ impl RowSink for Copy<'_> {
     }
 
     fn row(&mut self, mut row: Row) -> ControlFlow<()> {
-        header::read_letters(self.lettering, &mut row);
+        self.header.read_letters(&mut row);
         self.spans.fill(&mut row);
         match self.write(&row) {
             Ok(()) => ControlFlow::Continue(()),

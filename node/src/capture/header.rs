@@ -1,14 +1,14 @@
 //! Which column is which field, as the module above tells it.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
 use lienthong_proto::rules::{SECRECY, UNIT_NAME, is_marked_classified, names_unit, tells_secrecy};
-use lienthong_proto::text::{Lettering, LetteringCensus, fold};
+use lienthong_proto::text::{Lettering, LetteringCensus, Reading, fold};
 
 use super::cell::finding;
+use super::letters::{Letters, Traces, Unread};
 use super::report::REPORT_TITLE;
 use super::source::{Book, Merge, Row, RowSink};
 use super::template::LISTS;
@@ -44,6 +44,10 @@ pub(crate) struct Header {
     pub(crate) reports: Vec<u32>,
     /// Merged ranges over several rows, in columns that are read.
     pub(crate) merges: Vec<Merge>,
+    /// How the sheet's letters are read.
+    letters: Letters,
+    /// Of a file with letters of before Unicode, the rows as far as the header as they were understood.
+    above: Vec<Row>,
     /// A title as it was understood.
     sample: String,
     fields: usize,
@@ -61,6 +65,17 @@ impl Header {
             _ => cell,
         }
     }
+
+    /// The row's texts in Unicode; the columns whose text was not read, and why.
+    pub(super) fn read_letters(&self, row: &mut Row) -> Vec<(u32, Unread)> {
+        if row.number > self.row {
+            return self.letters.read(row);
+        }
+        if let Some(understood) = self.above.iter().find(|above| above.number == row.number) {
+            row.clone_from(understood);
+        }
+        Vec::new()
+    }
 }
 
 /// How a file is to be read.
@@ -68,7 +83,6 @@ impl Header {
 pub(crate) struct Layout {
     /// The sheets to read, in order; never empty.
     pub(crate) sheets: Vec<Header>,
-    pub(crate) lettering: Lettering,
     pub(crate) warnings: Vec<Finding>,
 }
 
@@ -124,13 +138,22 @@ fn names(field: &Field) -> impl Iterator<Item = &str> {
         .chain(field.aliases.iter().map(String::as_str))
 }
 
-/// The first rows of every sheet that can be seen, in Unicode.
+/// The first rows of every sheet that can be seen.
 pub(crate) struct Scouted {
-    sheets: Vec<(String, Vec<Row>, Vec<Merge>)>,
+    sheets: Vec<ScoutedSheet>,
     hidden: Vec<String>,
     lettering: Lettering,
+    /// Where each sheet's letters are read the same: it is ours, or its bytes are of one lettering.
+    letters: Option<Letters>,
     macros: bool,
     epoch_1904: Option<bool>,
+}
+
+struct ScoutedSheet {
+    name: String,
+    rows: Vec<Row>,
+    merges: Vec<Merge>,
+    traces: Traces,
 }
 
 impl Scouted {
@@ -139,10 +162,15 @@ impl Scouted {
         let mut census = LetteringCensus::default();
         let (mut sheets, mut hidden) = (Vec::new(), Vec::new());
         for sheet in book.sheets()? {
-            let mut scout = Scout { rows: Vec::new(), census: &mut census };
+            let mut scout = Scout {
+                rows: Vec::new(),
+                census: &mut census,
+                traces: Traces::default(),
+                known: source.text.lettering != Lettering::Unicode,
+            };
             // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
             let Ok(()) = book.rows(&sheet.name, &mut scout) else { continue };
-            let rows = scout.rows;
+            let Scout { rows, traces, .. } = scout;
             if rows.is_empty() {
                 continue;
             }
@@ -154,39 +182,84 @@ impl Scouted {
                 continue;
             }
             let merges = if source.merges { book.merges(&sheet.name)? } else { Vec::new() };
-            sheets.push((sheet.name, rows, merges));
+            sheets.push(ScoutedSheet { name: sheet.name, rows, merges, traces });
         }
         if sheets.is_empty() {
             return Err(FileRefusal::Empty);
         }
         // We write Unicode: a sign that could be a letter of another encoding is none in our own exports.
-        let ours = sheets.iter().flat_map(|(_, rows, _)| rows).any(|row| exported(&titles(row)).is_some());
-        let lettering = if ours { Lettering::Unicode } else { lettering(source, &census)? };
-        let rows = sheets.iter_mut().flat_map(|(_, rows, _)| rows);
-        rows.for_each(|row| drop(read_letters(lettering, row)));
-        Ok(Self { sheets, hidden, lettering, macros: source.macros, epoch_1904: book.epoch_1904() })
+        let ours = sheets.iter().flat_map(|sheet| &sheet.rows).any(|row| exported(&titles(row)).is_some());
+        let (lettering, letters) = match source.text.lettering {
+            _ if ours => (Lettering::Unicode, Some(Letters::Ours)),
+            Lettering::Unicode => (census.decide().ok_or(FileRefusal::Encoding)?, None),
+            known => (known, Some(Letters::Legacy(known))),
+        };
+        let (macros, epoch_1904) = (source.macros, book.epoch_1904());
+        Ok(Self { sheets, hidden, lettering, letters, macros, epoch_1904 })
     }
 
-    /// The texts of the rows a header may stand in.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        let rows = self.sheets.iter().flat_map(|(_, rows, _)| rows);
-        rows.flat_map(|row| &row.cells).filter_map(|(_, cell)| text(cell))
+    /// The texts of the rows a header may stand in, also as they read in the file's lettering.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
+        let cells = self.sheets.iter().flat_map(|sheet| &sheet.rows).flat_map(|row| &row.cells);
+        cells.filter_map(|(_, cell)| text(cell)).flat_map(|text| self.both(text))
     }
 
     /// Whether what stands above a table marks it as classified.
     fn is_marked_above(&self, header: &Header) -> bool {
-        let rows =
-            self.sheets.iter().filter(|(sheet, ..)| *sheet == header.sheet).flat_map(|(_, rows, _)| rows);
-        let above = rows.filter(|row| row.number < header.row).flat_map(|row| &row.cells);
-        above.filter_map(|(_, cell)| text(cell)).any(is_marked_classified)
+        let sheets = self.sheets.iter().filter(|sheet| sheet.name == header.sheet);
+        let above = sheets.flat_map(|sheet| &sheet.rows).filter(|row| row.number < header.row);
+        let texts = above.flat_map(|row| &row.cells).filter_map(|(_, cell)| text(cell));
+        texts.flat_map(|text| self.both(text)).any(|text| is_marked_classified(&text))
+    }
+
+    /// A text as it stands and as the file's lettering reads it.
+    fn both(&self, text: &str) -> impl Iterator<Item = String> + use<> {
+        let read = self.lettering.read(text).into_owned();
+        let stands = (read != text).then(|| text.to_owned());
+        stands.into_iter().chain([read])
+    }
+
+    /// A sheet's first rows with the titles as the headings know them: as they stand before in the file's lettering.
+    fn understood(&self, headings: &Headings<'_>, sheet: &ScoutedSheet) -> Vec<Row> {
+        let mut rows = sheet.rows.clone();
+        for text in rows.iter_mut().flat_map(|row| &mut row.cells).filter_map(|(_, cell)| text_mut(cell)) {
+            let read = match self.lettering.reading(text) {
+                Reading::Legacy(read) => read,
+                Reading::Doubtful(Some(read)) if self.letters.is_some() => read,
+                Reading::Doubtful(Some(read)) => {
+                    let known = [text.as_str(), &read].map(|title| headings.field(title).is_some());
+                    if known == [false, true] || known == [false; 2] && sheet.traces.is_legacy_throughout() {
+                        read
+                    } else {
+                        continue;
+                    }
+                }
+                Reading::Standing | Reading::Doubtful(None) => continue,
+            };
+            *text = read;
+        }
+        rows
+    }
+
+    fn header(&self, headings: &Headings<'_>, sheet: &ScoutedSheet) -> Option<Header> {
+        let mut rows = Vec::new();
+        if self.lettering != Lettering::Unicode {
+            rows = self.understood(headings, sheet);
+        }
+        let shown = if rows.is_empty() { &sheet.rows } else { &rows };
+        let mut header = best(headings, &sheet.name, shown, &sheet.merges)?;
+        let of_sheet = || Letters::of(self.lettering, &sheet.traces, header.row);
+        header.letters = self.letters.clone().unwrap_or_else(of_sheet);
+        rows.retain(|row| row.number <= header.row);
+        header.above = rows;
+        Some(header)
     }
 
     /// How it is to be read as a type.
     pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
-        let mut layout = Layout { lettering: self.lettering, ..Layout::default() };
+        let mut layout = Layout::default();
         let headings = Headings::of(record_type);
-        let found =
-            self.sheets.iter().filter_map(|(sheet, rows, merges)| best(&headings, sheet, rows, merges));
+        let found = self.sheets.iter().filter_map(|sheet| self.header(&headings, sheet));
         layout.choose(record_type, found.collect())?;
         if layout.sheets.iter().any(|header| self.is_marked_above(header)) {
             return Err(FileRefusal::Classified);
@@ -197,33 +270,12 @@ impl Scouted {
     }
 }
 
-fn lettering(source: &Source, census: &LetteringCensus) -> Result<Lettering, FileRefusal> {
-    match source.text.lettering {
-        Lettering::Unicode => census.decide().ok_or(FileRefusal::Encoding),
-        known => Ok(known),
-    }
-}
-
-/// The row's texts in Unicode; the columns whose text has letters that the lettering does not have.
-pub(crate) fn read_letters(lettering: Lettering, row: &mut Row) -> Vec<u32> {
-    let mut unread = Vec::new();
-    if lettering == Lettering::Unicode {
-        return unread;
-    }
-    for (column, cell) in &mut row.cells {
-        let RawCell::Text(text) = cell else { continue };
-        match lettering.try_read(text) {
-            Some(Cow::Owned(read)) => *text = read,
-            Some(Cow::Borrowed(_)) => {}
-            None => unread.push(*column),
-        }
-    }
-    unread
-}
-
 struct Scout<'a> {
     rows: Vec<Row>,
     census: &'a mut LetteringCensus,
+    traces: Traces,
+    /// The lettering is that of the file's bytes.
+    known: bool,
 }
 
 impl RowSink for Scout<'_> {
@@ -232,20 +284,22 @@ impl RowSink for Scout<'_> {
     }
 
     fn row(&mut self, row: Row) -> ControlFlow<()> {
-        for (_, cell) in &row.cells {
-            if let Some(text) = text(cell) {
-                self.census.note(text);
-            }
-        }
+        self.traces.note(&row, self.census);
         let number = row.number;
         if number <= HEADER_WITHIN + 1 {
             self.rows.push(row);
         }
-        if number > CENSUS_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        // Where there are letters of before Unicode, a single row can tell that there are others too.
+        let told = || self.known || self.census.decide() == Some(Lettering::Unicode);
+        if number > CENSUS_ROWS && told() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
 fn text(cell: &RawCell) -> Option<&str> {
+    if let RawCell::Text(text) = cell { Some(text) } else { None }
+}
+
+fn text_mut(cell: &mut RawCell) -> Option<&mut String> {
     if let RawCell::Text(text) = cell { Some(text) } else { None }
 }
 
@@ -462,17 +516,9 @@ impl Layout {
     }
 
     fn say(&mut self, macros: bool, hidden: &[String]) {
-        if self.lettering != Lettering::Unicode {
-            let name = self.lettering.name();
-            // Only a title may be shown: a cell may be of class C4.
-            let sample = self.sheets.first().map(|header| header.sample.as_str()).unwrap_or_default();
-            self.warnings.push(finding(
-                "ENCODING",
-                None,
-                format!("Chữ theo bảng mã {name}, đã chuyển sang Unicode (ví dụ: “{sample}”): xem lại vài dòng"),
-                format!("the letters are in {name} and were turned into Unicode (e.g. “{sample}”): look at some rows"),
-            ));
-        }
+        // Only a title may be shown: a cell may be of class C4.
+        let told = self.sheets.iter().find_map(|header| header.letters.warning(&header.sample));
+        self.warnings.extend(told);
         for sheet in hidden {
             self.warnings.push(finding(
                 "SHEET_HIDDEN",

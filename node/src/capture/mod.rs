@@ -62,6 +62,9 @@
 //! - Text separated by signs: the separator is what makes the most of the first rows equally wide, and them widest. A quote that
 //!   is opened and never closed refuses the file and names the row (`ROW_SHAPE`). Bytes that are nearly UTF-8 are no other
 //!   lettering: refused (`ENCODING`), as is a row with a letter that the file's lettering does not have.
+//! - A cell that is Vietnamese in an older lettering only (“TrÇn ThÞ Hoa”) is turned into Unicode where the file's others are
+//!   of that lettering, and rejects its row where they are not (`ENCODING`). In a file of both, a cell that says one thing in
+//!   Unicode and another in the lettering (“Lê” is “Lờ”) rejects its row too, if its row or its column has such letters.
 //! - Rows of one key that differ in capitals only are doubles (`DUP`); the first is kept.
 
 mod annotate;
@@ -73,6 +76,7 @@ mod fitting;
 mod header;
 mod jsonl;
 mod judging;
+mod letters;
 mod ods;
 mod parcel;
 mod read;

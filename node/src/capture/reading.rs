@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::Lettering;
 use serde_json::{Map, Value};
 
 use super::header::{Header, Scouted};
@@ -24,7 +23,6 @@ pub(super) enum Fed {
     /// The rows of this sheet follow.
     Sheet {
         header: Box<Header>,
-        lettering: Lettering,
         /// Its name, where more than one is read.
         sheet: Option<Arc<str>>,
     },
@@ -60,7 +58,7 @@ impl Reading<'_> {
             let name = header.sheet.clone();
             let columns = Columns::of(&header, self.record_type);
             let sheet = several.then(|| Arc::from(name.as_str()));
-            let fed = Fed::Sheet { header: Box::new(header), lettering: layout.lettering, sheet };
+            let fed = Fed::Sheet { header: Box::new(header), sheet };
             if self.send(fed).is_break() {
                 break;
             }

@@ -59,7 +59,7 @@ pub struct Source {
 }
 
 /// One row with the cells that are not blank, by column.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
     pub(crate) number: u64,
     pub(crate) cells: Vec<(u32, RawCell)>,

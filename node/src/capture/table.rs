@@ -4,20 +4,22 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::{Lettering, fold, restore_formula};
+use lienthong_proto::text::{fold, restore_formula};
 
 use super::RawCell;
 use super::cell::finding;
-use super::header::{self, Header};
+use super::header::Header;
 use super::judging::{Judged, Judging};
+use super::letters::Unread;
 use super::source::{Row, Spans};
 
 /// One sheet's rows below its header.
 pub(super) struct Table {
     header: Header,
-    lettering: Lettering,
     sheet: Option<Arc<str>>,
     spans: Spans,
+    /// The columns whose last cell was not read: what a merged range says of a row may stand far above.
+    unread: Vec<(u32, Unread)>,
     columns: Columns,
     /// The row's cells by field name, in the order of the columns: the names stay, the cells change.
     cells: Vec<(String, RawCell)>,
@@ -68,15 +70,10 @@ impl Columns {
 }
 
 impl Table {
-    pub(super) fn new(
-        header: Header,
-        lettering: Lettering,
-        sheet: Option<Arc<str>>,
-        record_type: &RecordType,
-    ) -> Self {
+    pub(super) fn new(header: Header, sheet: Option<Arc<str>>, record_type: &RecordType) -> Self {
         let (spans, columns) = (Spans::new(&header.merges), Columns::of(&header, record_type));
         let cells = header.columns.values().map(|name| (name.clone(), RawCell::Empty)).collect();
-        Self { header, lettering, sheet, spans, columns, cells }
+        Self { header, sheet, spans, unread: Vec::new(), columns, cells }
     }
 
     /// Judges a row, unless it is no record.
@@ -84,12 +81,16 @@ impl Table {
         if row.number <= self.header.row {
             return ControlFlow::Continue(());
         }
-        let unread = header::read_letters(self.lettering, &mut row);
+        self.read_letters(&mut row);
         if self.is_no_record(&row) {
             judging.told.skip(self.sheet.clone(), row.number);
             return ControlFlow::Continue(());
         }
         self.spans.fill(&mut row);
+        let filled = |column: u32| row.cells.iter().any(|(at, _)| *at == column);
+        let unread = self.unread.iter().filter(|(column, _)| filled(*column));
+        let unread = unread.filter_map(|(column, why)| Some(why.finding(self.header.columns.get(column)?)));
+        let unread: Vec<_> = unread.collect();
         row.cells.iter_mut().for_each(|(_, cell)| restore(cell));
         // A record we exported lacks what its row leaves blank: that states nothing, even where a value is due.
         let exported = self.columns.exported.is_some_and(|id| row.cells.iter().any(|(at, _)| *at == id));
@@ -112,14 +113,14 @@ impl Table {
             let en = "the row has more cells than the header; look for a stray separator".to_owned();
             judgement.errors.push(finding("ROW_SHAPE", None, vi, en));
         }
-        for name in unread.iter().filter_map(|column| self.header.columns.get(column)) {
-            let vi =
-                format!("Ô có chữ không đọc được theo bảng mã {}; gõ lại nội dung", self.lettering.name());
-            let en =
-                format!("the cell has letters that {} does not have: type it again", self.lettering.name());
-            judgement.errors.push(finding("ENCODING", Some(name), vi, en));
-        }
+        judgement.errors.extend(unread);
         judging.finish(Judged { sheet: self.sheet.clone(), row: row.number, judgement })
+    }
+
+    fn read_letters(&mut self, row: &mut Row) {
+        let unread = self.header.read_letters(row);
+        self.unread.retain(|(column, _)| !row.cells.iter().any(|(at, _)| at == column));
+        self.unread.extend(unread);
     }
 
     fn is_no_record(&self, row: &Row) -> bool {
