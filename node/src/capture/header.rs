@@ -44,6 +44,8 @@ pub(crate) struct Header {
     pub(crate) reports: Vec<u32>,
     /// Merged ranges over several rows, in columns that are read.
     pub(crate) merges: Vec<Merge>,
+    /// What its own rows say, by column: one that says the same is it once more.
+    pub(crate) levels: Vec<Vec<(u32, String)>>,
     /// How the sheet's letters are read.
     letters: Letters,
     /// Of a file with letters of before Unicode, the rows as far as the header as they were understood.
@@ -308,8 +310,8 @@ fn titles(row: &Row) -> Vec<(u32, String)> {
     row.cells.iter().filter_map(|(column, cell)| Some((*column, text(cell)?.to_owned()))).collect()
 }
 
-/// Titles by column, and the last row they stand in.
-type Titles = (u64, Vec<(u32, String)>);
+/// Titles by column, and the first and last row they stand in.
+type Titles = ((u64, u64), Vec<(u32, String)>);
 
 /// The header that names the most fields, then the most of what is read besides: of one row, or of two where that names
 /// more. Titles above a header would be its upper row too.
@@ -334,13 +336,17 @@ fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) ->
         }
     };
     let uppers = || rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN);
-    uppers().for_each(|(_, row)| offer((row.number, titles(row))));
+    uppers().for_each(|(_, row)| offer(((row.number, row.number), titles(row))));
     for (place, row) in uppers() {
         if let Some(below) = rows.get(place + 1).filter(|below| below.number == row.number + 1) {
-            offer((below.number, two_levels(headings, row, below, merges)));
+            offer(((row.number, below.number), two_levels(headings, row, below, merges)));
         }
     }
-    best.map(|(_, titles)| assign(headings, sheet, titles, merges))
+    let (_, (within, found)) = best?;
+    let mut header = assign(headings, sheet, (within, found), merges);
+    let levels = rows.iter().filter(|row| (within.0..=within.1).contains(&row.number));
+    header.levels = levels.map(titles).collect();
+    Some(header)
 }
 
 /// Each column's title of two rows: the joined, the lower or the upper text, whichever names a field, or else whichever is
@@ -404,7 +410,7 @@ fn two_levels(headings: &Headings<'_>, upper: &Row, lower: &Row, merges: &[Merge
     columns.into_iter().filter_map(|column| Some((column, title(column)?))).collect()
 }
 
-fn assign(headings: &Headings<'_>, sheet: &str, (row, titles): Titles, merges: &[Merge]) -> Header {
+fn assign(headings: &Headings<'_>, sheet: &str, ((_, row), titles): Titles, merges: &[Merge]) -> Header {
     let record_type = headings.record_type;
     let last = titles.iter().map(|(column, _)| *column).max().unwrap_or(0);
     let mut header = Header { sheet: sheet.to_owned(), row, last, ..Header::default() };

@@ -45,9 +45,10 @@
 //! at least half as many fields as the best one; a hidden sheet is said and not read. A column that names nothing is
 //! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
 //!
-//! Below the header, rows that number the columns, totals, notes, signatures and groups are no records. They are
-//! counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A group is a title alone in its row, or behind
-//! a Roman numeral or a letter (“II | Chi bộ thôn 2”).
+//! Below the header, rows that number the columns, the header once more, totals, notes, signatures with the names below
+//! them, and groups are no records. They are counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A
+//! group is a title alone in its row, or behind a Roman numeral or a letter (“II | Chi bộ thôn 2”). What stands beside merged
+//! cells that are a record's key is of that record, however little it is.
 //!
 //! A column “Độ mật” of a type without such a field is read all the same: a row that is marked is refused (`CLASSIFIED`),
 //! and nothing of it is kept.

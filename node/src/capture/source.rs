@@ -105,6 +105,11 @@ impl Spans {
         Self { ahead: merges.iter().rev().copied().collect(), open: Vec::new() }
     }
 
+    /// Whether a range that was begun reaches this row in a column.
+    pub(crate) fn reach(&self, row: u64, column: u32) -> bool {
+        self.open.iter().any(|(at, last, _)| *last >= row && *at == column)
+    }
+
     /// Completes a row; rows come in order.
     pub(crate) fn fill(&mut self, row: &mut Row) {
         if self.ahead.is_empty() && self.open.is_empty() {

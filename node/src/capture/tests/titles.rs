@@ -54,6 +54,10 @@ impl Outcome {
         told.map(|row| (row.row, row.judgement.errors.iter().map(|found| found.rule.as_str()).collect()))
             .collect()
     }
+
+    pub(super) fn skipped(&self) -> Vec<u64> {
+        self.summary.skipped_rows.iter().map(|skipped| skipped.row).collect()
+    }
 }
 
 /// A file as the node of phường Phố Hiến takes it.
@@ -123,4 +127,74 @@ fn a_second_report_below_a_title_leaves_no_column_of_the_first() {
         assert_eq!((ours, &layout.sheets[0].reports), (1, &vec![12]), "{to}");
         assert!(layout.warnings.is_empty(), "{:?}", layout.warnings);
     }
+}
+
+/// Goal: what stands beside a record's merged cells is read however little it is.
+#[test]
+fn a_row_beside_a_merged_key_is_a_record() {
+    let titles = ["Số thông báo", "Ngày ban hành", "Mã cuộc", "Đơn vị thực hiện", "Mã xã"];
+    let items = ["Nội dung khắc phục", "Hạn khắc phục", "Tình trạng khắc phục"];
+    let record = ["12-TB/UBKT", "05/01/2026", "C01", "Chi bộ 1", "11953", "Nộp tiền", "01/06/2026", "Chưa"];
+    let beside = |item: [&'static str; 3]| [&[""; 5][..], &item].concat();
+    let rows = [
+        [&titles[..], &items].concat(),
+        record.to_vec(),
+        beside(["Kiểm điểm", "01/07/2026", "Chưa"]),
+        beside(["Rút kinh nghiệm", "", ""]),
+        beside(["", "01/08/2026", ""]),
+        beside(["Ghi chú", "", ""]),
+    ];
+    let merges: Vec<_> = (0..5).map(|column| (1, column, 4, column)).collect();
+    let taken = judged("ket_luan", "a.xlsx", &sheet(&rows, &merges));
+    let missing = vec!["REQ_MISSING"; 2];
+    assert_eq!(taken.rules(), [(2, vec![]), (3, vec![]), (4, missing.clone()), (5, missing)]);
+    assert_eq!(taken.skipped(), [6], "below the merged cells it is a note");
+}
+
+/// Goal: merged cells that are a part of a key only make no record of a total.
+#[test]
+fn a_total_beside_a_part_of_a_merged_key_is_none() {
+    let declared = TYPE.replace("fields = [\"so_cccd\"]", "fields = [\"ho_ten\", \"so_cccd\"]");
+    let rows = [
+        vec!["Họ và tên", "Số CCCD", "Ngày sinh"],
+        vec!["Tổ 1", "033", "1/1/1980"],
+        vec!["", "034", "2/1/1980"],
+        vec!["", "", "Cộng: 2"],
+    ];
+    let (summary, taken, _) = take_as(&declared, "a.xlsx", &sheet(&rows, &[(1, 0, 3, 0)]));
+    assert_eq!((summary.unwrap().skipped, taken.len()), (1, 2));
+}
+
+/// Goal: what a printed list ends with is no record, and nothing that could be one is passed over with it.
+#[test]
+fn signatures_totals_and_a_header_once_more_are_no_records() {
+    let of = |id| member(id, "", "");
+    let at = |cells: &[(usize, &'static str)]| {
+        let mut row = vec![""; 12];
+        cells.iter().for_each(|(column, text)| row[*column] = text);
+        row
+    };
+    let rows = [
+        MEMBERS.to_vec(),
+        of("033080000001"),
+        // A page begins, and numbers its columns.
+        MEMBERS.to_vec(),
+        vec!["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"],
+        of("033080000002"),
+        at(&[(0, "Trong đó:"), (2, "1"), (4, "1")]),
+        at(&[(0, "Tổng số đảng viên: 2"), (4, "Nam: 2")]),
+        at(&[(1, "Xác nhận của chi ủy"), (7, "T/M ĐẢNG ỦY")]),
+        at(&[(1, "(Ký, ghi rõ họ tên)"), (7, "CHỦ NHIỆM")]),
+        at(&[(1, "Nguyễn Thị Lan"), (7, "Trần Văn Bình")]),
+        // A number, or as much as a record says, is none of that.
+        at(&[(1, "Nguyễn Thị Lan"), (4, "033080000003")]),
+        at(&[(1, "Trần Văn Bình"), (6, "Chi bộ thôn 2")]),
+        at(&[(1, "NGƯỜI LẬP BIỂU"), (7, "CHỦ NHIỆM")]),
+        at(&[(1, "Lê Thị Mai"), (2, "05/01/1980"), (3, "Nữ"), (7, "11953")]),
+    ];
+    let taken = judged("dang_vien", "a.xlsx", &sheet(&rows, &[]));
+    assert_eq!(taken.skipped(), [3, 4, 6, 7, 8, 9, 10, 13]);
+    let rejected = |row: &&CapturedRow| row.verdict == Verdict::Rejected;
+    let rejected: Vec<u64> = taken.rows.iter().filter(rejected).map(|row| row.row).collect();
+    assert_eq!((taken.rows.len(), rejected), (5, vec![11, 12, 14]));
 }
