@@ -66,6 +66,7 @@
 //! - A cell that is Vietnamese in an older lettering only (“TrÇn ThÞ Hoa”) is turned into Unicode where the file's others are
 //!   of that lettering, and rejects its row where they are not (`ENCODING`). In a file of both, a cell that says one thing in
 //!   Unicode and another in the lettering (“Lê” is “Lờ”) rejects its row too, if its row or its column has such letters.
+//! - A formula that the program which wrote the file never reckoned is no blank cell: refused (`CELL_ERROR`).
 //! - Rows of one key that differ in capitals only are doubles (`DUP`); the first is kept.
 
 mod annotate;

@@ -198,3 +198,33 @@ fn signatures_totals_and_a_header_once_more_are_no_records() {
     let rejected: Vec<u64> = taken.rows.iter().filter(rejected).map(|row| row.row).collect();
     assert_eq!((taken.rows.len(), rejected), (5, vec![11, 12, 14]));
 }
+
+/// Goal: a formula that the writing program never reckoned is not a blank cell.
+#[test]
+fn a_formula_without_a_result_is_an_error() {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, (title, cell)) in (0..).zip(MEMBERS.into_iter().zip(member("033080000001", "", ""))) {
+        sheet.write(0, column, title).unwrap();
+        sheet.write(1, column, cell).unwrap();
+        sheet.write(2, column, cell.replace("000001", "000002")).unwrap();
+    }
+    for row in [1, 2] {
+        sheet.write(0, 12, "Chức vụ").unwrap();
+        sheet.write_formula(row, 12, rust_xlsxwriter::Formula::new("=B2").set_result("7")).unwrap();
+    }
+    let written = book.save_to_buffer().unwrap();
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(written)).unwrap();
+    let mut members = Vec::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut member, &mut text).unwrap();
+        members
+            .push((member.name().unwrap().into_owned(), text.replacen("<f>B2</f><v>7</v>", "<f>B2</f>", 1)));
+    }
+    let members: Vec<_> = members.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+    let taken = judged("dang_vien", "a.xlsx", &made::zipped(&members));
+    assert_eq!(taken.rules(), [(2, vec!["CELL_ERROR"]), (3, vec![])]);
+    assert!(taken.rows[0].judgement.errors[0].value.as_ref().unwrap().contains("Excel"));
+}
