@@ -121,6 +121,9 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     std::fs::write(typed.join("i.csv"), format!("Độ: MẬT,,,,,,,,\n{HEAD}{}", member(6))).unwrap();
     std::fs::write(inbox.join("k.csv"), format!("TỐI MẬT,,,,,,,,\n{HEAD}{}", member(7))).unwrap();
     std::fs::write(typed.join("l.csv"), format!("Độ mật: Thường,,,,,,,,\n{HEAD}{}", member(8))).unwrap();
+    // Below a title too, a row may be marked.
+    let marked = format!("{},Độ mật\n{},Mật\n", HEAD.trim_end(), member(9).trim_end());
+    std::fs::write(typed.join("n.csv"), format!("DANH SÁCH ĐẢNG VIÊN\n{marked}")).unwrap();
     // As long as a name may be: what is put around it would not fit.
     let (long, short) = (format!("z{}.csv", "ế".repeat(82)), format!("z{}.csv", "ế".repeat(58)));
     std::fs::write(typed.join(&long), format!("{HEAD}{}", member(5))).unwrap();
@@ -136,8 +139,9 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     assert_eq!(names(&done), expected, "a letter's file is not kept: it names a sender");
     let mut expected: Vec<String> =
         ["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "m.csv"].map(str::to_owned).to_vec();
-    expected
-        .extend(["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "h.csv", "i.csv", "k.csv", "m.csv"].map(report));
+    expected.extend(
+        ["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "h.csv", "i.csv", "k.csv", "m.csv", "n.csv"].map(report),
+    );
     expected.sort();
     assert_eq!(names(&rejected), expected, "nor one that was refused whole");
     assert_eq!(node.replica.dataset().totals().records, 6);
@@ -157,12 +161,12 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     assert_eq!((node.replica.head().borrow().size, imports(&node).unwrap()), (size, logged));
     // A file is counted after it was moved.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let counted = |status: &InboxStatus| status.done + status.rejected >= 14;
+    let counted = |status: &InboxStatus| status.done + status.rejected >= 15;
     while !counted(&node.inbox_status().unwrap()) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let status = node.inbox_status().unwrap();
-    assert_eq!((status.done, status.rejected, status.fault), (6, 8, None), "{:?}", names(&rejected));
+    assert_eq!((status.done, status.rejected, status.fault), (6, 9, None), "{:?}", names(&rejected));
     node.close().await;
 }
 

@@ -35,9 +35,7 @@ impl Hub {
     }
 
     async fn carry_out(&self, decision: Decision, warnings: &[Finding]) -> Result<Answer, Answer> {
-        let warning = |found: &Finding| {
-            json!({ "rule": found.rule, "message": format!("{} · {}", found.message.vi, found.message.en) })
-        };
+        let warning = |found: &Finding| json!({ "rule": found.rule, "message": format!("{} · {}", found.message.vi, found.message.en) });
         let warnings: Vec<Json> = warnings.iter().map(warning).collect();
         let (record_type, id) = (decision.draft.record_type.clone(), decision.record);
         let (field, told) = (decision.field.clone(), decision.answered.len());

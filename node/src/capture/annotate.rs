@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::{Lettering, is_cell_error, is_placeholder, neutralise_formula, restore_formula};
+use lienthong_proto::text::{is_cell_error, is_placeholder, neutralise_formula, restore_formula};
 use rust_xlsxwriter::{Color, ExcelDateTime, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 use serde_json::Value as Json;
 
-use super::header::{self, Header, Scouted};
+use super::header::{Header, Scouted};
 use super::report::REPORT_TITLE;
 use super::shape::{Shape, Shaping};
 use super::source::{Book, Row, RowSink, Spans};
@@ -293,8 +293,8 @@ fn copied(
             sheet.set_column_width(column, COLUMN_WIDTH)?;
         }
         sheet.set_column_width(added, TEXT_WIDTH)?;
-        let (lettering, spans) = (layout.lettering, Spans::new(&header.merges));
-        let mut copy = Copy { sheet, header, lettering, spans, annotations, style, failed: None };
+        let spans = Spans::new(&header.merges);
+        let mut copy = Copy { sheet, header, spans, annotations, style, failed: None };
         let mut shaping = Shaping::new(header, &mut copy);
         book.rows(&header.sheet, &mut shaping)?;
         let _ = shaping.hand_over();
@@ -308,7 +308,6 @@ fn copied(
 struct Copy<'a> {
     sheet: &'a mut Worksheet,
     header: &'a Header,
-    lettering: Lettering,
     spans: Spans,
     annotations: &'a Annotations,
     style: &'a Style,
@@ -321,8 +320,9 @@ impl RowSink for Copy<'_> {
     }
 
     fn row(&mut self, mut row: Row) -> ControlFlow<()> {
-        let unread = header::read_letters(self.lettering, &mut row);
-        for (_, cell) in row.cells.iter_mut().filter(|(column, _)| unread.contains(column)) {
+        let unread = self.header.read_letters(&mut row);
+        for (_, cell) in row.cells.iter_mut().filter(|(at, _)| unread.iter().any(|(column, _)| column == at))
+        {
             lose_letters(cell);
         }
         self.spans.fill(&mut row);

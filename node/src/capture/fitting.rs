@@ -62,7 +62,7 @@ pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
         if catalogue.record_types().any(is_marked) {
             return true;
         }
-        scouted.texts().map(str::to_owned).collect()
+        scouted.texts().collect()
     };
     let headings: Vec<Headings<'_>> = catalogue.record_types().map(Headings::of).collect();
     let secret = |title: &String| {

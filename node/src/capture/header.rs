@@ -1,14 +1,14 @@
 //! Which column is which field, as the module above tells it.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
 use lienthong_proto::rules::{SECRECY, UNIT_NAME, is_marked_classified, names_unit, tells_secrecy};
-use lienthong_proto::text::{Lettering, LetteringCensus, fold};
+use lienthong_proto::text::{Lettering, LetteringCensus, Reading, fold};
 
 use super::cell::finding;
+use super::letters::{Letters, Traces, Unread};
 use super::report::REPORT_TITLE;
 use super::source::{Book, Merge, Row, RowSink};
 use super::template::LISTS;
@@ -44,6 +44,12 @@ pub(crate) struct Header {
     pub(crate) reports: Vec<u32>,
     /// Merged ranges over several rows, in columns that are read.
     pub(crate) merges: Vec<Merge>,
+    /// What its own rows say, by column: one that says the same is it once more.
+    pub(crate) levels: Vec<Vec<(u32, String)>>,
+    /// How the sheet's letters are read.
+    letters: Letters,
+    /// Of a file with letters of before Unicode, the rows as far as the header as they were understood.
+    above: Vec<Row>,
     /// A title as it was understood.
     sample: String,
     fields: usize,
@@ -61,6 +67,17 @@ impl Header {
             _ => cell,
         }
     }
+
+    /// The row's texts in Unicode; the columns whose text was not read, and why.
+    pub(super) fn read_letters(&self, row: &mut Row) -> Vec<(u32, Unread)> {
+        if row.number > self.row {
+            return self.letters.read(row);
+        }
+        if let Some(understood) = self.above.iter().find(|above| above.number == row.number) {
+            row.clone_from(understood);
+        }
+        Vec::new()
+    }
 }
 
 /// How a file is to be read.
@@ -68,7 +85,6 @@ impl Header {
 pub(crate) struct Layout {
     /// The sheets to read, in order; never empty.
     pub(crate) sheets: Vec<Header>,
-    pub(crate) lettering: Lettering,
     pub(crate) warnings: Vec<Finding>,
 }
 
@@ -109,6 +125,13 @@ impl<'a> Headings<'a> {
         let named = captured(self.record_type).find(|field| field.name == header);
         named.or_else(|| self.by_name.get(&fold(header)).copied())
     }
+
+    /// Whether a column that is no field is read all the same, or is our own.
+    fn reads_besides(&self, title: &str) -> bool {
+        names_unit(self.record_type, title)
+            || tells_secrecy(self.record_type, title)
+            || fold(title) == fold(REPORT_TITLE)
+    }
 }
 
 fn names(field: &Field) -> impl Iterator<Item = &str> {
@@ -117,13 +140,22 @@ fn names(field: &Field) -> impl Iterator<Item = &str> {
         .chain(field.aliases.iter().map(String::as_str))
 }
 
-/// The first rows of every sheet that can be seen, in Unicode.
+/// The first rows of every sheet that can be seen.
 pub(crate) struct Scouted {
-    sheets: Vec<(String, Vec<Row>, Vec<Merge>)>,
+    sheets: Vec<ScoutedSheet>,
     hidden: Vec<String>,
     lettering: Lettering,
+    /// Where each sheet's letters are read the same: it is ours, or its bytes are of one lettering.
+    letters: Option<Letters>,
     macros: bool,
     epoch_1904: Option<bool>,
+}
+
+struct ScoutedSheet {
+    name: String,
+    rows: Vec<Row>,
+    merges: Vec<Merge>,
+    traces: Traces,
 }
 
 impl Scouted {
@@ -132,10 +164,15 @@ impl Scouted {
         let mut census = LetteringCensus::default();
         let (mut sheets, mut hidden) = (Vec::new(), Vec::new());
         for sheet in book.sheets()? {
-            let mut scout = Scout { rows: Vec::new(), census: &mut census };
+            let mut scout = Scout {
+                rows: Vec::new(),
+                census: &mut census,
+                traces: Traces::default(),
+                known: source.text.lettering != Lettering::Unicode,
+            };
             // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
             let Ok(()) = book.rows(&sheet.name, &mut scout) else { continue };
-            let rows = scout.rows;
+            let Scout { rows, traces, .. } = scout;
             if rows.is_empty() {
                 continue;
             }
@@ -147,39 +184,84 @@ impl Scouted {
                 continue;
             }
             let merges = if source.merges { book.merges(&sheet.name)? } else { Vec::new() };
-            sheets.push((sheet.name, rows, merges));
+            sheets.push(ScoutedSheet { name: sheet.name, rows, merges, traces });
         }
         if sheets.is_empty() {
             return Err(FileRefusal::Empty);
         }
         // We write Unicode: a sign that could be a letter of another encoding is none in our own exports.
-        let ours = sheets.iter().flat_map(|(_, rows, _)| rows).any(|row| exported(&titles(row)).is_some());
-        let lettering = if ours { Lettering::Unicode } else { lettering(source, &census)? };
-        let rows = sheets.iter_mut().flat_map(|(_, rows, _)| rows);
-        rows.for_each(|row| drop(read_letters(lettering, row)));
-        Ok(Self { sheets, hidden, lettering, macros: source.macros, epoch_1904: book.epoch_1904() })
+        let ours = sheets.iter().flat_map(|sheet| &sheet.rows).any(|row| exported(&titles(row)).is_some());
+        let (lettering, letters) = match source.text.lettering {
+            _ if ours => (Lettering::Unicode, Some(Letters::Ours)),
+            Lettering::Unicode => (census.decide().ok_or(FileRefusal::Encoding)?, None),
+            known => (known, Some(Letters::Legacy(known))),
+        };
+        let (macros, epoch_1904) = (source.macros, book.epoch_1904());
+        Ok(Self { sheets, hidden, lettering, letters, macros, epoch_1904 })
     }
 
-    /// The texts of the rows a header may stand in.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        let rows = self.sheets.iter().flat_map(|(_, rows, _)| rows);
-        rows.flat_map(|row| &row.cells).filter_map(|(_, cell)| text(cell))
+    /// The texts of the rows a header may stand in, also as they read in the file's lettering.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
+        let cells = self.sheets.iter().flat_map(|sheet| &sheet.rows).flat_map(|row| &row.cells);
+        cells.filter_map(|(_, cell)| text(cell)).flat_map(|text| self.both(text))
     }
 
     /// Whether what stands above a table marks it as classified.
     fn is_marked_above(&self, header: &Header) -> bool {
-        let rows =
-            self.sheets.iter().filter(|(sheet, ..)| *sheet == header.sheet).flat_map(|(_, rows, _)| rows);
-        let above = rows.filter(|row| row.number < header.row).flat_map(|row| &row.cells);
-        above.filter_map(|(_, cell)| text(cell)).any(is_marked_classified)
+        let sheets = self.sheets.iter().filter(|sheet| sheet.name == header.sheet);
+        let above = sheets.flat_map(|sheet| &sheet.rows).filter(|row| row.number < header.row);
+        let texts = above.flat_map(|row| &row.cells).filter_map(|(_, cell)| text(cell));
+        texts.flat_map(|text| self.both(text)).any(|text| is_marked_classified(&text))
+    }
+
+    /// A text as it stands and as the file's lettering reads it.
+    fn both(&self, text: &str) -> impl Iterator<Item = String> + use<> {
+        let read = self.lettering.read(text).into_owned();
+        let stands = (read != text).then(|| text.to_owned());
+        stands.into_iter().chain([read])
+    }
+
+    /// A sheet's first rows with the titles as the headings know them: as they stand before in the file's lettering.
+    fn understood(&self, headings: &Headings<'_>, sheet: &ScoutedSheet) -> Vec<Row> {
+        let mut rows = sheet.rows.clone();
+        for text in rows.iter_mut().flat_map(|row| &mut row.cells).filter_map(|(_, cell)| text_mut(cell)) {
+            let read = match self.lettering.reading(text) {
+                Reading::Legacy(read) => read,
+                Reading::Doubtful(Some(read)) if self.letters.is_some() => read,
+                Reading::Doubtful(Some(read)) => {
+                    let known = [text.as_str(), &read].map(|title| headings.field(title).is_some());
+                    if known == [false, true] || known == [false; 2] && sheet.traces.is_legacy_throughout() {
+                        read
+                    } else {
+                        continue;
+                    }
+                }
+                Reading::Standing | Reading::Doubtful(None) => continue,
+            };
+            *text = read;
+        }
+        rows
+    }
+
+    fn header(&self, headings: &Headings<'_>, sheet: &ScoutedSheet) -> Option<Header> {
+        let mut rows = Vec::new();
+        if self.lettering != Lettering::Unicode {
+            rows = self.understood(headings, sheet);
+        }
+        let shown = if rows.is_empty() { &sheet.rows } else { &rows };
+        let mut header = best(headings, &sheet.name, shown, &sheet.merges)?;
+        let of_sheet = || Letters::of(self.lettering, &sheet.traces, header.row);
+        header.letters = self.letters.clone().unwrap_or_else(of_sheet);
+        rows.retain(|row| row.number <= header.row);
+        header.above = rows;
+        Some(header)
     }
 
     /// How it is to be read as a type.
     pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
-        let mut layout = Layout { lettering: self.lettering, ..Layout::default() };
+        let mut layout = Layout::default();
         let headings = Headings::of(record_type);
-        let found =
-            self.sheets.iter().filter_map(|(sheet, rows, merges)| best(&headings, sheet, rows, merges));
+        let found = self.sheets.iter().filter_map(|sheet| self.header(&headings, sheet));
         layout.choose(record_type, found.collect())?;
         if layout.sheets.iter().any(|header| self.is_marked_above(header)) {
             return Err(FileRefusal::Classified);
@@ -190,33 +272,12 @@ impl Scouted {
     }
 }
 
-fn lettering(source: &Source, census: &LetteringCensus) -> Result<Lettering, FileRefusal> {
-    match source.text.lettering {
-        Lettering::Unicode => census.decide().ok_or(FileRefusal::Encoding),
-        known => Ok(known),
-    }
-}
-
-/// The row's texts in Unicode; the columns whose text has letters that the lettering does not have.
-pub(crate) fn read_letters(lettering: Lettering, row: &mut Row) -> Vec<u32> {
-    let mut unread = Vec::new();
-    if lettering == Lettering::Unicode {
-        return unread;
-    }
-    for (column, cell) in &mut row.cells {
-        let RawCell::Text(text) = cell else { continue };
-        match lettering.try_read(text) {
-            Some(Cow::Owned(read)) => *text = read,
-            Some(Cow::Borrowed(_)) => {}
-            None => unread.push(*column),
-        }
-    }
-    unread
-}
-
 struct Scout<'a> {
     rows: Vec<Row>,
     census: &'a mut LetteringCensus,
+    traces: Traces,
+    /// The lettering is that of the file's bytes.
+    known: bool,
 }
 
 impl RowSink for Scout<'_> {
@@ -225,20 +286,22 @@ impl RowSink for Scout<'_> {
     }
 
     fn row(&mut self, row: Row) -> ControlFlow<()> {
-        for (_, cell) in &row.cells {
-            if let Some(text) = text(cell) {
-                self.census.note(text);
-            }
-        }
+        self.traces.note(&row, self.census);
         let number = row.number;
         if number <= HEADER_WITHIN + 1 {
             self.rows.push(row);
         }
-        if number > CENSUS_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        // Where there are letters of before Unicode, a single row can tell that there are others too.
+        let told = || self.known || self.census.decide() == Some(Lettering::Unicode);
+        if number > CENSUS_ROWS && told() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
 fn text(cell: &RawCell) -> Option<&str> {
+    if let RawCell::Text(text) = cell { Some(text) } else { None }
+}
+
+fn text_mut(cell: &mut RawCell) -> Option<&mut String> {
     if let RawCell::Text(text) = cell { Some(text) } else { None }
 }
 
@@ -247,12 +310,13 @@ fn titles(row: &Row) -> Vec<(u32, String)> {
     row.cells.iter().filter_map(|(column, cell)| Some((*column, text(cell)?.to_owned()))).collect()
 }
 
-/// Titles by column, and the last row they stand in.
-type Titles = (u64, Vec<(u32, String)>);
+/// Titles by column, and the first and last row they stand in.
+type Titles = ((u64, u64), Vec<(u32, String)>);
 
-/// The header that names the most fields: of one row, or of two where that names more.
+/// The header that names the most fields, then the most of what is read besides: of one row, or of two where that names
+/// more. Titles above a header would be its upper row too.
 fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) -> Option<Header> {
-    let mut best: Option<(usize, Titles)> = None;
+    let mut best: Option<((usize, usize), Titles)> = None;
     let mut offer = |titles: Titles| {
         let mut fields: Vec<&str> = titles
             .1
@@ -261,20 +325,32 @@ fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) ->
             .collect();
         fields.sort_unstable();
         fields.dedup();
-        if !fields.is_empty() && best.as_ref().is_none_or(|(other, _)| fields.len() > *other) {
-            best = Some((fields.len(), titles));
+        let most = best.as_ref().map_or(0, |((fields, _), _)| *fields);
+        if fields.is_empty() || fields.len() < most {
+            return;
+        }
+        let besides = titles.1.iter().filter(|(_, title)| headings.reads_besides(title)).count();
+        let named = (fields.len(), besides);
+        if best.as_ref().is_none_or(|(other, _)| named > *other) {
+            best = Some((named, titles));
         }
     };
-    for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN) {
-        offer((row.number, titles(row)));
+    let uppers = || rows.iter().enumerate().filter(|(_, row)| row.number <= HEADER_WITHIN);
+    uppers().for_each(|(_, row)| offer(((row.number, row.number), titles(row))));
+    for (place, row) in uppers() {
         if let Some(below) = rows.get(place + 1).filter(|below| below.number == row.number + 1) {
-            offer((below.number, two_levels(headings, row, below, merges)));
+            offer(((row.number, below.number), two_levels(headings, row, below, merges)));
         }
     }
-    best.map(|(_, titles)| assign(headings, sheet, titles, merges))
+    let (_, (within, found)) = best?;
+    let mut header = assign(headings, sheet, (within, found), merges);
+    let levels = rows.iter().filter(|row| (within.0..=within.1).contains(&row.number));
+    header.levels = levels.map(titles).collect();
+    Some(header)
 }
 
-/// Each column's title of two rows: the joined, the lower or the upper text, whichever names a field.
+/// Each column's title of two rows: the joined, the lower or the upper text, whichever names a field, or else whichever is
+/// known besides.
 fn two_levels(headings: &Headings<'_>, upper: &Row, lower: &Row, merges: &[Merge]) -> Vec<(u32, String)> {
     let record_type = headings.record_type;
     let at = |row: &Row, column: u32| {
@@ -310,15 +386,23 @@ fn two_levels(headings: &Headings<'_>, upper: &Row, lower: &Row, merges: &[Merge
         })
     };
     let title = |column: u32| match (group(column), at(lower, column)) {
-        (Some(group), Some(lower)) => {
-            let joined = format!("{group} {lower}");
+        (Some(over), Some(lower)) => {
+            let joined = format!("{over} {lower}");
             // A group's title alone names only the column it stands over.
-            if names_unit(record_type, &lower) && beside_code(column, &group) {
+            if names_unit(record_type, &lower) && beside_code(column, &over) {
                 return Some(lower);
             }
-            let candidates = [Some(joined.clone()), Some(lower), at(upper, column)];
-            let named = candidates.into_iter().flatten().find(|text| headings.field(text).is_some());
-            Some(named.unwrap_or(joined))
+            let own = at(upper, column);
+            // A group has a name of its own to say what it groups: it stands over one column to be that column's title.
+            let single = own.clone().filter(|title| group(column + 1).as_ref() != Some(title));
+            let besides = |text: &String| tells_secrecy(record_type, text) || is_nobodys(text);
+            let named = [Some(&joined), Some(&lower), own.as_ref()].into_iter().flatten();
+            let named = named.into_iter().find(|text| headings.field(text).is_some());
+            let known = || {
+                let single = single.as_ref().filter(|text| besides(text) || names_unit(record_type, text));
+                Some(&lower).filter(|text| besides(text)).or(single)
+            };
+            Some(named.or_else(known).unwrap_or(&joined).clone())
         }
         (_, Some(lower)) => Some(lower),
         (_, None) => at(upper, column),
@@ -326,7 +410,7 @@ fn two_levels(headings: &Headings<'_>, upper: &Row, lower: &Row, merges: &[Merge
     columns.into_iter().filter_map(|column| Some((column, title(column)?))).collect()
 }
 
-fn assign(headings: &Headings<'_>, sheet: &str, (row, titles): Titles, merges: &[Merge]) -> Header {
+fn assign(headings: &Headings<'_>, sheet: &str, ((_, row), titles): Titles, merges: &[Merge]) -> Header {
     let record_type = headings.record_type;
     let last = titles.iter().map(|(column, _)| *column).max().unwrap_or(0);
     let mut header = Header { sheet: sheet.to_owned(), row, last, ..Header::default() };
@@ -438,17 +522,9 @@ impl Layout {
     }
 
     fn say(&mut self, macros: bool, hidden: &[String]) {
-        if self.lettering != Lettering::Unicode {
-            let name = self.lettering.name();
-            // Only a title may be shown: a cell may be of class C4.
-            let sample = self.sheets.first().map(|header| header.sample.as_str()).unwrap_or_default();
-            self.warnings.push(finding(
-                "ENCODING",
-                None,
-                format!("Chữ theo bảng mã {name}, đã chuyển sang Unicode (ví dụ: “{sample}”): xem lại vài dòng"),
-                format!("the letters are in {name} and were turned into Unicode (e.g. “{sample}”): look at some rows"),
-            ));
-        }
+        // Only a title may be shown: a cell may be of class C4.
+        let told = self.sheets.iter().find_map(|header| header.letters.warning(&header.sample));
+        self.warnings.extend(told);
         for sheet in hidden {
             self.warnings.push(finding(
                 "SHEET_HIDDEN",
@@ -483,13 +559,18 @@ pub(crate) fn omitted(field: &Field) -> Finding {
     )
 }
 
-/// Says that a header matches nothing, with the nearest label; the running number and our own column of an
-/// earlier report are nobody's field.
-pub(crate) fn unknown(record_type: &RecordType, title: &str) -> Option<Finding> {
+/// The running number and our own column of an earlier report.
+fn is_nobodys(title: &str) -> bool {
     let folded = fold(title);
-    if matches!(folded.as_str(), "" | "stt" | "tt" | "so tt" | "no") || folded == fold(REPORT_TITLE) {
+    matches!(folded.as_str(), "" | "stt" | "tt" | "so tt" | "no") || folded == fold(REPORT_TITLE)
+}
+
+/// Says that a header matches nothing, with the nearest label; what [`is_nobodys`] field needs none.
+pub(crate) fn unknown(record_type: &RecordType, title: &str) -> Option<Finding> {
+    if is_nobodys(title) {
         return None;
     }
+    let folded = fold(title);
     let mut nearest: Option<(f64, &Field)> = None;
     for field in &record_type.fields {
         let likeness =

@@ -45,9 +45,10 @@
 //! at least half as many fields as the best one; a hidden sheet is said and not read. A column that names nothing is
 //! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
 //!
-//! Below the header, rows that number the columns, totals, notes, signatures and groups are no records. They are
-//! counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A group is a title alone in its row, or behind
-//! a Roman numeral or a letter (“II | Chi bộ thôn 2”).
+//! Below the header, rows that number the columns, the header once more, totals, notes, signatures with the names below
+//! them, and groups are no records. They are counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A
+//! group is a title alone in its row, or behind a Roman numeral or a letter (“II | Chi bộ thôn 2”). What stands beside merged
+//! cells that are a record's key is of that record, however little it is.
 //!
 //! A column “Độ mật” of a type without such a field is read all the same: a row that is marked is refused (`CLASSIFIED`),
 //! and nothing of it is kept.
@@ -63,6 +64,10 @@
 //!   is opened and never closed refuses the file and names the row (`ROW_SHAPE`). Bytes that are nearly UTF-8 are no other
 //!   lettering: refused (`ENCODING`), as is a row with a letter that the file's lettering does not have, or with the sign
 //!   U+FFFD that programs leave where they could not read one.
+//! - A cell that is Vietnamese in an older lettering only (“TrÇn ThÞ Hoa”) is turned into Unicode where the file's others are
+//!   of that lettering, and rejects its row where they are not (`ENCODING`). In a file of both, a cell that says one thing in
+//!   Unicode and another in the lettering (“Lê” is “Lờ”) rejects its row too, if its row or its column has such letters.
+//! - A formula that the program which wrote the file never reckoned is no blank cell: refused (`CELL_ERROR`).
 //! - A row with more cells than the header, or fewer than the rows beside it have, blank ones among them, may have its values
 //!   in other columns: refused (`ROW_SHAPE`). Some programs leave out the blank cells at a row's end: what may be such a row is
 //!   taken with a warning.
@@ -77,6 +82,7 @@ mod fitting;
 mod header;
 mod jsonl;
 mod judging;
+mod letters;
 mod ods;
 mod parcel;
 mod read;

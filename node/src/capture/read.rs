@@ -116,8 +116,8 @@ pub fn read_while(
 
 fn take(fed: Fed, table: &mut Option<Table>, judging: &mut Judging<'_>) -> ControlFlow<()> {
     match (fed, table) {
-        (Fed::Sheet { header, lettering, sheet }, table) => {
-            *table = Some(Table::new(*header, lettering, sheet, judging.record_type()));
+        (Fed::Sheet { header, sheet }, table) => {
+            *table = Some(Table::new(*header, sheet, judging.record_type()));
             ControlFlow::Continue(())
         }
         (Fed::Rows(parcel), Some(table)) => parcel.rows().try_for_each(|row| table.row(row, judging)),

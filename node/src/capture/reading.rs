@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::Lettering;
 
 use super::header::{Header, Scouted};
 use super::jsonl::{self, Line};
@@ -25,7 +24,6 @@ pub(super) enum Fed {
     /// The rows of this sheet follow.
     Sheet {
         header: Box<Header>,
-        lettering: Lettering,
         /// Its name, where more than one is read.
         sheet: Option<Arc<str>>,
     },
@@ -63,7 +61,7 @@ impl Reading<'_> {
             let mut packer = Packer { reading: self, columns, parcel: Parcel::default() };
             let mut shaping = Shaping::new(&header, &mut packer);
             let sheet = several.then(|| Arc::from(name.as_str()));
-            let fed = Fed::Sheet { header: Box::new(header), lettering: layout.lettering, sheet };
+            let fed = Fed::Sheet { header: Box::new(header), sheet };
             if self.send(fed).is_break() {
                 break;
             }

@@ -60,7 +60,7 @@ pub struct Source {
 }
 
 /// One row with the cells that are not blank, by column.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
     pub(crate) number: u64,
     pub(crate) cells: Vec<(u32, RawCell)>,
@@ -104,6 +104,11 @@ impl Spans {
     /// Over ranges in the order of their first rows.
     pub(crate) fn new(merges: &[Merge]) -> Self {
         Self { ahead: merges.iter().rev().copied().collect(), open: Vec::new() }
+    }
+
+    /// Whether a range that was begun reaches this row in a column.
+    pub(crate) fn reach(&self, row: u64, column: u32) -> bool {
+        self.open.iter().any(|(at, last, _)| *last >= row && *at == column)
     }
 
     /// Completes a row; rows come in order.

@@ -4,22 +4,31 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::RecordType;
-use lienthong_proto::text::{Lettering, fold, restore_formula};
+use lienthong_proto::text::{fold, restore_formula};
 
 use super::annotate::{MARK, mark_column};
 use super::cell::finding;
-use super::header::{self, Header};
+use super::header::Header;
 use super::judging::{Judged, Judging};
+use super::letters::Unread;
 use super::shape::Shape;
 use super::source::{Row, Spans};
 use super::{RawCell, RowJudgement};
 
+/// Rows of signatures have no more cells.
+const FOOTER_CELLS_MAX: usize = 3;
+
 /// One sheet's rows below its header.
 pub(super) struct Table {
     header: Header,
-    lettering: Lettering,
+    /// The header's last row, or where a page repeats it.
+    titled: u64,
+    /// A list's end was seen, and no record behind it.
+    signed: bool,
     sheet: Option<Arc<str>>,
     spans: Spans,
+    /// The columns whose last cell was not read: what a merged range says of a row may stand far above.
+    unread: Vec<(u32, Unread)>,
     columns: Columns,
     /// The row's cells by field name, in the order of the columns: the names stay, the cells change.
     cells: Vec<(String, RawCell)>,
@@ -69,21 +78,22 @@ impl Columns {
             || column == 0 && self.first
     }
 
+    fn keys(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.columns).filter(|(_, column)| **column == Column::Key).map(|(at, _)| at)
+    }
+
     fn at(&self, column: u32) -> Column {
         self.columns.get(column as usize).copied().unwrap_or(Column::Other)
     }
 }
 
 impl Table {
-    pub(super) fn new(
-        header: Header,
-        lettering: Lettering,
-        sheet: Option<Arc<str>>,
-        record_type: &RecordType,
-    ) -> Self {
+    pub(super) fn new(mut header: Header, sheet: Option<Arc<str>>, record_type: &RecordType) -> Self {
         let (spans, columns) = (Spans::new(&header.merges), Columns::of(&header, record_type));
         let cells = header.columns.values().map(|name| (name.clone(), RawCell::Empty)).collect();
-        Self { header, lettering, sheet, spans, columns, cells }
+        header.levels.iter_mut().for_each(|level| level.retain(|(column, _)| columns.wants(*column)));
+        let (titled, signed, unread) = (header.row, false, Vec::new());
+        Self { header, titled, signed, sheet, spans, unread, columns, cells }
     }
 
     /// Judges a row, unless it is no record.
@@ -91,15 +101,25 @@ impl Table {
         if row.number <= self.header.row {
             return ControlFlow::Continue(());
         }
-        let unread = header::read_letters(self.lettering, &mut row);
+        self.read_letters(&mut row);
         if self.take_mark(&mut row) {
             row.shape = Shape::Wide;
         }
-        if self.is_no_record(&row) {
+        let again = self.is_header(&row);
+        if again || self.is_no_record(&row) {
+            if again {
+                self.titled = row.number;
+            }
+            self.signed |= is_signed(&row);
             judging.told.skip(self.sheet.clone(), row.number);
             return ControlFlow::Continue(());
         }
+        self.signed = false;
         self.spans.fill(&mut row);
+        let filled = |column: u32| row.cells.iter().any(|(at, _)| *at == column);
+        let unread = self.unread.iter().filter(|(column, _)| filled(*column));
+        let unread = unread.filter_map(|(column, why)| Some(why.finding(self.header.columns.get(column)?)));
+        let unread: Vec<_> = unread.collect();
         row.cells.iter_mut().for_each(|(_, cell)| restore(cell));
         // A record we exported lacks what its row leaves blank: that states nothing, even where a value is due.
         let exported = self.columns.exported.is_some_and(|id| row.cells.iter().any(|(at, _)| *at == id));
@@ -118,14 +138,14 @@ impl Table {
             judging.judge(&self.cells)
         };
         say(shape, &mut judgement);
-        for name in unread.iter().filter_map(|column| self.header.columns.get(column)) {
-            let vi =
-                format!("Ô có chữ không đọc được theo bảng mã {}; gõ lại nội dung", self.lettering.name());
-            let en =
-                format!("the cell has letters that {} does not have: type it again", self.lettering.name());
-            judgement.errors.push(finding("ENCODING", Some(name), vi, en));
-        }
+        judgement.errors.extend(unread);
         judging.finish(Judged { sheet: self.sheet.clone(), row: row.number, judgement })
+    }
+
+    fn read_letters(&mut self, row: &mut Row) {
+        let unread = self.header.read_letters(row);
+        self.unread.retain(|(column, _)| !row.cells.iter().any(|(at, _)| at == column));
+        self.unread.extend(unread);
     }
 
     /// Whether an earlier report marks the row, and nobody has cleared that.
@@ -135,11 +155,32 @@ impl Table {
         matches!(row.cells.remove(place), (_, RawCell::Text(text)) if text.starts_with(MARK))
     }
 
+    /// Whether a page says again what the columns are.
+    fn is_header(&self, row: &Row) -> bool {
+        let same = |((at, cell), (column, title)): (&(u32, RawCell), &(u32, String))| {
+            at == column && matches!(cell, RawCell::Text(text) if text.trim() == title.trim())
+        };
+        self.header.levels.iter().any(|level| {
+            level.len() > 1 && level.len() == row.cells.len() && row.cells.iter().zip(level).all(same)
+        })
+    }
+
+    /// Whether merged cells complete the key: what stands beside them is of that record, however little it is. Where they
+    /// are a part of it only, the row may be a total as any other.
+    fn is_beside_key(&self, row: &Row) -> bool {
+        let reached = |column: u32| self.spans.reach(row.number, column);
+        let own = |column: u32| row.cells.iter().any(|(at, _)| *at == column);
+        self.columns.keys().any(reached) && self.columns.keys().all(|column| own(column) || reached(column))
+    }
+
     fn is_no_record(&self, row: &Row) -> bool {
         let is_key = |column: &u32| self.columns.at(*column) == Column::Key;
         let fielded = row.cells.iter().any(|(column, _)| self.columns.at(*column) != Column::Other);
-        if !fielded || row.number <= self.header.row + 2 && numbers_columns(row) {
+        if !fielded || row.number <= self.titled + 2 && numbers_columns(row) {
             return true;
+        }
+        if self.is_beside_key(row) {
+            return false;
         }
         let Some((first, cell)) = row.cells.first() else {
             return true;
@@ -155,7 +196,7 @@ impl Table {
             }
         }
         let RawCell::Text(text) = cell else { return false };
-        let signed = is_signature(text);
+        let signed = is_signed(row);
         let is_named = |(column, cell): &(u32, RawCell)| {
             // Beside who made a list stands who signs it, perhaps below the key's title.
             column != first && is_key(column) && !(signed && is_words(cell))
@@ -179,7 +220,9 @@ impl Table {
             && self.header.columns.len() > 2
             && self.columns.at(*first) == Column::Other
             && is_group_number(raw.trim());
-        alone || numbered || total || signed || starts(&["tong cong", "tong so", "ghi chu"])
+        // Below who signs stands how, and then the names.
+        let signs = self.signed && row.cells.len() <= FOOTER_CELLS_MAX;
+        alone || numbered || total || signed || signs || starts(&["tong cong", "tong so", "ghi chu"])
     }
 }
 
@@ -212,12 +255,14 @@ fn restore(cell: &mut RawCell) {
     }
 }
 
-/// What stands above the names at a list's end.
-fn is_signature(text: &str) -> bool {
-    // Only letters that fold to n or k begin one: most cells need no folding.
-    let first = text.chars().find(|c| c.is_alphanumeric());
-    first.is_some_and(|c| matches!(c, 'n' | 'N' | 'k' | 'K'))
-        && ["nguoi lap", "noi nhan", "ky ten"].iter().any(|words| fold(text).starts_with(words))
+/// Whether a row begins with what stands above the names at a list's end.
+fn is_signed(row: &Row) -> bool {
+    const BEGINNINGS: [&str; 7] = ["nguoi lap", "noi nhan", "ky ten", "ky ghi ro", "xac nhan", "t m ", "tm "];
+    let Some((_, RawCell::Text(text))) = row.cells.first() else { return false };
+    row.cells.len() <= FOOTER_CELLS_MAX && {
+        let text = fold(text);
+        BEGINNINGS.iter().any(|words| text.starts_with(words))
+    }
 }
 
 /// What numbers groups and no records: a Roman numeral, or a capital letter.
@@ -232,19 +277,26 @@ fn is_words(cell: &RawCell) -> bool {
     matches!(cell, RawCell::Text(text) if !text.contains(|c: char| c.is_numeric()))
 }
 
-/// What only a total's row says.
+/// What only a total's row says, perhaps with the count behind it.
 fn is_total(text: &str) -> bool {
     // A letter that folds to c or t is one of them or not ASCII: most cells need no folding.
     let first = text.chars().find(|c| c.is_alphanumeric());
+    let title = || fold(text.split(':').next().unwrap_or_default());
     first.is_some_and(|c| !c.is_ascii() || matches!(c, 'c' | 'C' | 't' | 'T'))
-        && matches!(fold(text).as_str(), "cong" | "tong" | "tong cong" | "tong so" | "tong so dang vien")
+        && matches!(
+            title().as_str(),
+            "cong" | "tong" | "tong cong" | "tong so" | "tong so dang vien" | "trong do"
+        )
 }
 
-/// Beside a total's title stand counts and nothing else.
+/// Beside a total's title stand counts and nothing else, perhaps with what they count: “Nam: 2”.
 fn is_count(cell: &RawCell) -> bool {
     match cell {
         RawCell::Number(_) => true,
-        RawCell::Text(text) => is_total(text) || text.trim().len() <= 6 && text.trim().parse::<u32>().is_ok(),
+        RawCell::Text(text) => {
+            let count = text.rsplit(':').next().unwrap_or_default().trim();
+            is_total(text) || count.len() <= 6 && count.parse::<u32>().is_ok()
+        }
         _ => false,
     }
 }

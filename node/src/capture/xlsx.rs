@@ -11,6 +11,9 @@ use super::{FileRefusal, RawCell};
 /// Room for the cells of most rows.
 const USUAL_COLUMNS: usize = 16;
 
+/// What is shown of a formula without a result.
+const UNRECKONED: &str = "chưa tính: mở bằng Excel rồi lưu lại · not reckoned: open in Excel and save";
+
 pub(crate) fn workbook<R: Read + Seek>(file: R) -> Result<Xlsx<R>, FileRefusal> {
     Xlsx::new(file).map_err(corrupt)
 }
@@ -38,8 +41,8 @@ pub(crate) fn rows<R: Read + Seek>(
 ) -> Result<(), FileRefusal> {
     let mut reader = book.worksheet_cells_reader(sheet).map_err(corrupt)?;
     let mut row = Row::default();
-    while let Some(cell) = reader.next_cell().map_err(corrupt)? {
-        let (line, column) = cell.get_position();
+    while let Some(cell) = reader.next_cell_with_formula_metadata().map_err(corrupt)? {
+        let (line, column) = cell.pos;
         let number = u64::from(line) + 1;
         if number != row.number {
             if !row.cells.is_empty() && sink.row(std::mem::take(&mut row)) == ControlFlow::Break(()) {
@@ -48,7 +51,11 @@ pub(crate) fn rows<R: Read + Seek>(
             row = Row { number, cells: Vec::with_capacity(USUAL_COLUMNS), ..Row::default() };
         }
         if row.cells.len() < COLUMNS_MAX && sink.wants(column) {
-            let raw = raw(cell.get_value());
+            let raw = match (&cell.value, cell.formula) {
+                // Programs that only write formulas leave the reckoning to whoever opens the file.
+                (DataRef::Empty, Some(_)) => RawCell::Error(UNRECKONED.to_owned()),
+                (value, _) => raw(value),
+            };
             if !raw.is_blank() {
                 row.cells.push((column, raw));
             }

@@ -27,6 +27,28 @@ pub enum Lettering {
     DoubleUtf8,
 }
 
+/// How a cell reads in a lettering that its file may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// As it stands.
+    Standing,
+    /// Vietnamese as this, and not as it stands.
+    Legacy(String),
+    /// Vietnamese both ways or neither way; as this, if its letters are of the lettering at all.
+    Doubtful(Option<String>),
+}
+
+/// What a cell tells of the letters of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clue {
+    /// Nothing for certain.
+    None,
+    /// Vietnamese with letters that only Unicode has.
+    Unicode,
+    /// Vietnamese in an older lettering, and not as it stands.
+    Legacy,
+}
+
 /// TCVN3 from 0xA1 on; a blank is no letter. Capitals with a tone come from a font of capitals.
 const TCVN3: &str =
     "ĂÂÊÔƠƯĐăâêôơưđ      àảãáạ ằẳẵắ       ặầẩẫấậè ẻẽéẹềểễếệìỉ   ĩíịò ỏõóọồổỗốộờởỡớợù ủũúụừửữứựỳỷỹýỵ";
@@ -134,14 +156,40 @@ impl Lettering {
     /// The same; nothing for a cell whose letters are of no lettering that is known.
     #[must_use]
     pub fn try_read(self, text: &str) -> Option<Cow<'_, str>> {
-        if self == Self::Unicode || text.is_ascii() || text.chars().any(|c| byte_of(c).is_none()) {
-            return Some(Cow::Borrowed(text));
+        match self.reading(text) {
+            Reading::Standing => Some(Cow::Borrowed(text)),
+            Reading::Legacy(read) => Some(Cow::Owned(read)),
+            Reading::Doubtful(read) => read.map(Cow::Owned),
         }
-        match self.convert(text) {
-            Some(read) if judged(&read) == Some(true) || judged(text) != Some(true) => Some(Cow::Owned(read)),
-            Some(_) => Some(Cow::Borrowed(text)),
-            None => (judged(text) == Some(true)).then_some(Cow::Borrowed(text)),
+    }
+
+    /// What a cell of a file in this lettering can be.
+    #[must_use]
+    pub fn reading(self, text: &str) -> Reading {
+        if self == Self::Unicode || text.is_ascii() || is_wide(text) {
+            return Reading::Standing;
         }
+        let stands = stands(text);
+        let read = self.convert(text).filter(|read| stands != Some(true) || judged(read) == Some(true));
+        match read {
+            None if stands == Some(true) => Reading::Standing,
+            Some(read) if read == text => Reading::Standing,
+            Some(read) if judged(&read) == Some(true) && (stands == Some(false) || read == with_d(text)) => {
+                Reading::Legacy(read)
+            }
+            read => Reading::Doubtful(read),
+        }
+    }
+
+    /// The lettering in which a text is Vietnamese that is none as it stands. A sign between blanks is no letter, and a
+    /// word that is Vietnamese in no lettering is a foreign one.
+    #[must_use]
+    pub fn suspected(text: &str) -> Option<Self> {
+        if text.is_ascii() || is_wide(text) || stands(text) != Some(false) {
+            return None;
+        }
+        let reads = |lettering: &Self| lettering.convert(text).as_deref().and_then(judged) == Some(true);
+        Self::LEGACY.into_iter().find(reads)
     }
 }
 
@@ -157,8 +205,15 @@ fn byte_of(c: char) -> Option<u8> {
         0..=0x7F | 0xA0..=0xFF => u8::try_from(u32::from(c)).ok(),
         // Unassigned bytes pass through as control characters.
         code @ (0x81 | 0x8D | 0x8F | 0x90 | 0x9D) => u8::try_from(code).ok(),
+        // Most letters of Vietnamese need not be looked for.
+        0x1E00..=0x1EFF => None,
         _ => (0x80..=0x9F_u8).zip(WINDOWS_1252.chars()).find(|(_, shown)| *shown == c).map(|(byte, _)| byte),
     }
+}
+
+/// Whether a text has characters that no file before Unicode could have.
+fn is_wide(text: &str) -> bool {
+    text.chars().any(|c| byte_of(c).is_none())
 }
 
 /// Letters that mean nothing in a lettering that does not name them.
@@ -215,6 +270,24 @@ fn judged(text: &str) -> Option<bool> {
     seen
 }
 
+/// [`judged`] of a text that may be from before Unicode: also a sign that touches a letter may be one (`§«ng`).
+fn stands(text: &str) -> Option<bool> {
+    judged(&with_d(text)).or_else(|| {
+        let sign = |c: char| !c.is_ascii() && !is_letter(c) && !c.is_whitespace();
+        let touches = |(a, b): (char, char)| is_letter(a) && sign(b) || sign(a) && is_letter(b);
+        text.chars().zip(text.chars().skip(1)).any(touches).then_some(false)
+    })
+}
+
+/// The eth that stands for đ in many files is no trace of another lettering.
+fn with_d(text: &str) -> Cow<'_, str> {
+    if text.contains(['Ð', 'ð']) {
+        Cow::Owned(text.replace('Ð', "Đ").replace('ð', "đ"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 fn is_letter(c: char) -> bool {
     c.is_alphabetic() || ('\u{300}'..='\u{323}').contains(&c)
 }
@@ -260,18 +333,22 @@ impl LetteringCensus {
         Self { bytes: true, ..Self::default() }
     }
 
-    /// Takes a cell or a line into account.
-    pub fn note(&mut self, text: &str) {
+    /// Takes a cell or a line into account, and says what it tells by itself.
+    pub fn note(&mut self, text: &str) -> Clue {
         if text.is_ascii() {
-            return;
+            return Clue::None;
         }
-        if !self.bytes && judged(text) == Some(true) {
+        let (stands, wide) = (stands(text), is_wide(text));
+        if !self.bytes && stands == Some(true) {
             self.unicode += 1;
-            return;
+            return if wide { Clue::Unicode } else { Clue::None };
         }
-        if text.chars().any(|c| byte_of(c).is_none()) {
+        if wide {
             self.unicode += u64::from(!self.bytes);
-            return;
+            return Clue::None;
+        }
+        if !self.bytes && stands.is_none() {
+            return Clue::None;
         }
         let (mut clean, mut words) = (false, false);
         for lettering in Lettering::LEGACY {
@@ -284,6 +361,7 @@ impl LetteringCensus {
             }
         }
         self.unknown += u64::from(words && !clean);
+        if clean { Clue::Legacy } else { Clue::None }
     }
 
     /// The lettering, where one explains what was seen and no other does as well.
@@ -336,7 +414,9 @@ mod tests {
         for (lettering, from, to) in table {
             assert_eq!(lettering.read(from), to);
             let mut census = LetteringCensus::default();
-            (0..2).for_each(|_| census.note(from));
+            for _ in 0..2 {
+                census.note(from);
+            }
             assert_eq!(census.decide(), Some(lettering), "{census:?}");
         }
         let table = [
@@ -364,6 +444,50 @@ mod tests {
         assert_eq!(Lettering::Tcvn3.read("Hà Nội"), "Hà Nội");
         assert_eq!(Lettering::Tcvn3.read("Hà"), "Hà", "no such letter in TCVN3");
         assert_eq!(Lettering::Vni.read("abc"), "abc");
+    }
+
+    #[test]
+    fn a_text_of_another_lettering_is_suspected_and_a_foreign_one_is_not() {
+        for (text, lettering) in [
+            ("TrÇn ThÞ Hoa", Lettering::Tcvn3),
+            ("Chi bé th«n 2", Lettering::Tcvn3),
+            ("§«ng", Lettering::Tcvn3),
+            ("N÷", Lettering::Tcvn3),
+            ("Traàn Thò Hoøa", Lettering::Vni),
+            ("Chi bá»™ thÃ´n 2", Lettering::DoubleUtf8),
+        ] {
+            assert_eq!(Lettering::suspected(text), Some(lettering), "{text}");
+        }
+        for text in [
+            "Lê Thanh Hùng",
+            "Nguyễn V¨n",
+            "Ðinh Công",
+            "café",
+            "René",
+            "São Paulo",
+            "Müller",
+            "Zoë",
+            "Noël",
+            "Niê",
+            "Krông Blô",
+            "Kpă",
+            "§ 5",
+            "Điều § 5 «về»",
+            "10 m²",
+            "20°C",
+            "± 5 %",
+            "3×4",
+            "½ ha",
+            "nº 5",
+            "· an",
+            "€5",
+        ] {
+            assert_eq!(Lettering::suspected(text), None, "{text}");
+        }
+        assert_eq!(Lettering::Tcvn3.reading("Lê Hùng"), Reading::Doubtful(Some("Lờ Hựng".to_owned())));
+        assert_eq!(Lettering::Tcvn3.reading("Lª Hïng"), Reading::Legacy("Lê Hùng".to_owned()));
+        assert_eq!(Lettering::Tcvn3.reading("Hà Nội"), Reading::Standing);
+        assert_eq!(Lettering::Windows1258.reading("Ðinh"), Reading::Legacy("Đinh".to_owned()));
     }
 
     #[test]

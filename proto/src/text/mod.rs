@@ -11,7 +11,7 @@ pub use fold::{fold, fold_name};
 pub use guard::{
     control_character, formula_like, is_cell_error, is_placeholder, neutralise_formula, restore_formula,
 };
-pub use lettering::{Lettering, LetteringCensus};
+pub use lettering::{Clue, Lettering, LetteringCensus, Reading};
 pub use normal::{normalise, normalise_long, title_case_name};
 pub use syllable::is_syllable;
 

@@ -90,7 +90,10 @@ fn lettering(data: &[u8]) {
             }
         }
         for mut census in [LetteringCensus::default(), LetteringCensus::of_bytes()] {
-            text.lines().for_each(|line| census.note(line));
+            for line in text.lines() {
+                census.note(line);
+            }
+            let _ = Lettering::suspected(&text);
             let _ = census.decide();
         }
     }

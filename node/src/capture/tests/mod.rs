@@ -9,7 +9,9 @@ use super::*;
 
 mod again;
 mod kinds;
+mod lettered;
 mod made;
+mod titles;
 
 const TYPE: &str = r#"
 name = "dang_vien"
