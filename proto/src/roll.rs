@@ -159,10 +159,9 @@ impl RollLine {
                 return Err(RollFault::Less { at, replica: known.own, found, acknowledged });
             }
         }
-        let shown = known.shown.iter().filter(|(_, enrolled)| long_before(**enrolled));
-        match shown.map(|(replica, _)| replica).find(|replica| !self.replicas.contains_key(*replica)) {
-            Some(replica) => return Err(missing(replica)),
-            None => {}
+        let mut shown = known.shown.iter().filter(|(_, enrolled)| long_before(**enrolled));
+        if let Some((replica, _)) = shown.find(|(replica, _)| !self.replicas.contains_key(*replica)) {
+            return Err(missing(replica));
         }
         let known_here = |replica: &ReplicaId| *replica == known.own || known.shown.contains_key(replica);
         match self.replicas.keys().find(|replica| !known_here(replica)) {

@@ -234,3 +234,43 @@ async fn p5_a_unit_is_told_of_each_of_its_replicas() {
     assert!(alarm(here).is_none() && hub.refusals.standing().is_empty());
     beside.close().await;
 }
+
+/// An hour ago.
+fn behind() -> UnixMillis {
+    UnixMillis(system_clock().0 - 3_600_000)
+}
+
+/// Goal (P9): a roll that is dated ahead is not judged, and not cosigned, before its time: else it would pass for one of late
+/// when nobody calls any more. Method: a node whose clock is behind is in the place of one that is shown such a roll.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_roll_that_is_dated_ahead_waits_for_its_time() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let folder = dir.path().join("node");
+    make_node(&hub, &address, &folder, THERE).await.unwrap().close().await;
+    let judged = |node: &Node| {
+        let mut hello = lienthong_proto::wire::sync::Hello::default();
+        node.witness.greet(&mut hello);
+        hello.rolls_seen > 0
+    };
+    let seen = |node: &Node| {
+        let origin = node.identity.ledger().origin.to_string();
+        node.evidence.seen(&origin).map_or(0, |(seen, _)| seen.size)
+    };
+    for (clock, wanted) in [(behind as fn() -> UnixMillis, false), (system_clock, true)] {
+        let node = reopened(|| Ok(Node::open(&folder, catalogue()?, clock)?));
+        node.start_sync(brisk());
+        let number = format!("03307000000{}", u8::from(wanted));
+        node.write(vec![member(THERE, &number, "Nguyễn Văn An").unwrap()]).await;
+        acknowledged(&node).await.unwrap();
+        let replica = node.identity.replica();
+        eventually("it is a witness", || hub.committer.books().read().witnesses.keys.contains_key(&replica))
+            .await;
+        roll(&hub, |_| {}).await;
+        let size = hub.rounds.current().unwrap().checkpoint.size;
+        eventually("the round was heard", || seen(&node) >= size).await;
+        assert_eq!(judged(&node), wanted);
+        assert!(hub.refusals.standing().is_empty(), "no false one");
+        node.close().await;
+    }
+    hub.close().await;
+}

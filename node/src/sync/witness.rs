@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use lienthong_proto::bytes::Malformed;
@@ -28,6 +29,8 @@ use crate::identity::{NodeIdentity, read_private, write_private};
 
 /// Beside the other keys.
 const FILE: &str = "identity/witness.json";
+/// What clocks may differ by.
+const SKEW_MILLIS: u64 = 10 * 60 * 1_000;
 
 /// Why a round is refused: the ledger is not the one known.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +147,8 @@ pub struct Witness {
     kept: Mutex<Kept>,
     /// Why no cosignature is given now.
     withheld: Mutex<Option<String>>,
+    /// A roll of the round is dated ahead of the clock here.
+    is_ahead: AtomicBool,
 }
 
 impl std::fmt::Debug for Witness {
@@ -218,8 +223,15 @@ impl Witness {
         };
         let introduced = Introduced::sign(&bearer.replica, bearer.log, &key);
         let name = witness_name(bearer.origin);
-        let witness =
-            Self { path, key, name, introduced, kept: Mutex::new(kept), withheld: Mutex::default() };
+        let witness = Self {
+            path,
+            key,
+            name,
+            introduced,
+            kept: Mutex::new(kept),
+            withheld: Mutex::default(),
+            is_ahead: AtomicBool::new(false),
+        };
         if !witness.path.exists() {
             witness.keep(&witness.kept.lock())?;
         }
@@ -376,7 +388,7 @@ impl Witness {
             let witnessed = self.kept.lock().witnessed.clone().map_or_else(String::new, |(note, _)| note);
             return Ok((wire::Cosigned { witnessed, ..silent(reached) }, Some(checkpoint)));
         }
-        if false_roll || round.more_rolls {
+        if false_roll || round.more_rolls || self.is_ahead.load(Ordering::Acquire) {
             return Ok((silent(reached), Some(checkpoint)));
         }
         let text = round.checkpoint.clone();
@@ -411,7 +423,8 @@ impl Witness {
 
     /// Judges the lines of the rolls that a round shows, in order, before anything of it is cosigned: `acknowledged` is
     /// what the hub gave receipts for. One that is false is kept as a reason to cosign nothing, until a true one follows;
-    /// the first comes back with what shows it.
+    /// the first comes back with what shows it. One that is dated ahead of the clock here is not judged yet, and nothing of the
+    /// round is cosigned: later it would pass for one of late. (Whose own clock is wrong is no witness anyway.)
     ///
     /// # Errors
     /// The operating system's, if what was judged cannot be kept.
@@ -420,7 +433,9 @@ impl Witness {
         identity: &NodeIdentity,
         round: &wire::Round,
         acknowledged: &dyn Fn() -> Vec<Acknowledged>,
+        now: UnixMillis,
     ) -> std::io::Result<Option<(RollFault, wire::RollShown)>> {
+        self.is_ahead.store(false, Ordering::Release);
         let ledger = identity.ledger();
         let signed =
             SignedCheckpoint::verify(round.checkpoint.as_bytes(), ledger.origin.as_str(), ledger.key);
@@ -446,6 +461,14 @@ impl Witness {
                     continue;
                 }
             };
+            if line.at.0 > now.0.saturating_add(SKEW_MILLIS) {
+                tracing::warn!(
+                    at = line.at.rfc3339(),
+                    "a roll of the ledger is dated ahead of the clock here: no cosignature is given"
+                );
+                self.is_ahead.store(true, Ordering::Release);
+                break;
+            }
             let follows = last.is_none_or(|(at, _)| line.before == at);
             let gap = || RollFault::Gap {
                 known: last.map_or(UnixMillis(0), |(at, _)| at).rfc3339(),

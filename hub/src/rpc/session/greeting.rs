@@ -224,20 +224,6 @@ fn hub_fingerprint(entry: &Enrolled) -> String {
     entry.log_public().map(|key| lienthong_proto::fingerprint::words(&key)).unwrap_or_default()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: what all nodes may have on their way is bounded together, and a province's have all they can use.
-    #[test]
-    fn p10_what_flies_is_bounded_over_all_nodes() {
-        assert_eq!((flight_bytes(0), flight_bytes(109)), (FLIGHT_BYTES, FLIGHT_BYTES));
-        for nodes in [129, 1_000, 3_321, 1_000_000] {
-            assert!(flight_bytes(nodes) * nodes as u64 <= FLIGHTS_BYTES);
-        }
-    }
-}
-
 impl Hub {
     /// Everybody of a unit sees every enrolment in its name, and every replica there is a log of: what the register lost was
     /// found again at the nodes.
@@ -265,5 +251,19 @@ impl Hub {
             fingerprint: String::new(),
         });
         enrolled.into_iter().map(shown).chain(former).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what all nodes may have on their way is bounded together, and a province's have all they can use.
+    #[test]
+    fn p10_what_flies_is_bounded_over_all_nodes() {
+        assert_eq!((flight_bytes(0), flight_bytes(109)), (FLIGHT_BYTES, FLIGHT_BYTES));
+        for nodes in [129, 1_000, 3_321, 1_000_000] {
+            assert!(flight_bytes(nodes) * nodes as u64 <= FLIGHTS_BYTES);
+        }
     }
 }
