@@ -61,6 +61,8 @@ pub struct KnownReplicas {
     pub acknowledged: Vec<Acknowledged>,
     /// The unit's replicas it was shown, with the time of their enrolment.
     pub shown: BTreeMap<ReplicaId, UnixMillis>,
+    /// It is told of each by the time a roll has it; hubs of before told of them when a session began.
+    pub is_told: bool,
 }
 
 /// Why a line is false.
@@ -163,7 +165,9 @@ impl RollLine {
         if let Some((replica, _)) = shown.find(|(replica, _)| !self.replicas.contains_key(*replica)) {
             return Err(missing(replica));
         }
-        let known_here = |replica: &ReplicaId| *replica == known.own || known.shown.contains_key(replica);
+        let known_here = |replica: &ReplicaId| {
+            *replica == known.own || known.shown.contains_key(replica) || !known.is_told
+        };
         match self.replicas.keys().find(|replica| !known_here(replica)) {
             Some(replica) => Err(RollFault::Unknown { at, replica: *replica }),
             None => Ok(()),
@@ -201,7 +205,7 @@ mod tests {
             at: UnixMillis(at),
         });
         let shown = shown.iter().map(|&(replica, at)| (replica, UnixMillis(at))).collect();
-        KnownReplicas { own: OWN, acknowledged: acknowledged.collect(), shown }
+        KnownReplicas { own: OWN, acknowledged: acknowledged.collect(), shown, is_told: true }
     }
 
     /// Goal: a line is judged by what counts when it was called, and by nothing that came at the same time or later.
@@ -227,6 +231,8 @@ mod tests {
         // A false replica of the unit is told of, or the ledger is not cosigned.
         let unknown = Err(RollFault::Unknown { at: UnixMillis(5_000_000).rfc3339(), replica: OTHER });
         assert_eq!(judge(&[(OWN, 10), (OTHER, 1)], &receipts), unknown);
+        let by_an_older_hub = KnownReplicas { is_told: false, ..receipts };
+        assert_eq!(judge(&[(OWN, 10), (OTHER, 1)], &by_an_older_hub), Ok(()));
     }
 
     #[test]

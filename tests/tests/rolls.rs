@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
+use lienthong_hub::ledger::LedgerOptions;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::dataset::Payload;
 use lienthong_proto::batch;
@@ -235,42 +236,42 @@ async fn p5_a_unit_is_told_of_each_of_its_replicas() {
     beside.close().await;
 }
 
-/// An hour ago.
-fn behind() -> UnixMillis {
-    UnixMillis(system_clock().0 - 3_600_000)
+/// A year from now.
+fn ahead() -> UnixMillis {
+    UnixMillis(system_clock().0 + 365 * 86_400_000)
 }
 
-/// Goal (P9): a roll that is dated ahead is not judged, and not cosigned, before its time: else it would pass for one of late
-/// when nobody calls any more. Method: a node whose clock is behind is in the place of one that is shown such a roll.
+/// Goal (P11): a roll that a wrong clock dated ahead is behind the hub once its clock is right: the next one is of today, goes on
+/// from it, and is no false one.
 #[tokio::test(flavor = "multi_thread")]
-async fn p9_a_roll_that_is_dated_ahead_waits_for_its_time() {
-    let Province { dir, hub, address } = Province::set().await.unwrap();
-    let folder = dir.path().join("node");
-    make_node(&hub, &address, &folder, THERE).await.unwrap().close().await;
-    let judged = |node: &Node| {
-        let mut hello = lienthong_proto::wire::sync::Hello::default();
-        node.witness.greet(&mut hello);
-        hello.rolls_seen > 0
-    };
-    let seen = |node: &Node| {
-        let origin = node.identity.ledger().origin.to_string();
-        node.evidence.seen(&origin).map_or(0, |(seen, _)| seen.size)
-    };
-    for (clock, wanted) in [(behind as fn() -> UnixMillis, false), (system_clock, true)] {
-        let node = reopened(|| Ok(Node::open(&folder, catalogue()?, clock)?));
-        node.start_sync(brisk());
-        let number = format!("03307000000{}", u8::from(wanted));
-        node.write(vec![member(THERE, &number, "Nguyễn Văn An").unwrap()]).await;
-        acknowledged(&node).await.unwrap();
-        let replica = node.identity.replica();
-        eventually("it is a witness", || hub.committer.books().read().witnesses.keys.contains_key(&replica))
-            .await;
-        roll(&hub, |_| {}).await;
-        let size = hub.rounds.current().unwrap().checkpoint.size;
-        eventually("the round was heard", || seen(&node) >= size).await;
-        assert_eq!(judged(&node), wanted);
-        assert!(hub.refusals.standing().is_empty(), "no false one");
-        node.close().await;
-    }
+async fn p11_a_roll_that_a_wrong_clock_dated_ahead_dates_no_other() {
+    let Province { dir, hub, .. } = Province::set().await.unwrap();
+    let data = hub.data.clone();
     hub.close().await;
+    drop(hub);
+    let called = async |clock: fn() -> UnixMillis| {
+        let hub = reopened(|| Ok(Hub::open(&data, catalogue()?, &LedgerOptions::default(), clock)?));
+        let units = vec![THERE.parse().unwrap()];
+        hub.committer.roll(units.clone()).await.unwrap();
+        let place = hub.committer.roll(units).await.unwrap();
+        let frame = hub.reader.frame(hub.reader.locate(place).unwrap().unwrap()).unwrap();
+        let entries = match Payload::parse(&frame.payload).unwrap() {
+            Payload::Batch(packed) => {
+                let plain = batch::unpack(packed).unwrap();
+                batch::entries(&plain).unwrap().iter().map(|entry| entry.to_vec()).collect()
+            }
+            Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry.to_vec()],
+        };
+        let of = |bytes: &Vec<u8>| RollLine::of(&Entry::decode(bytes).unwrap(), &THERE.parse().unwrap()).ok();
+        let last = entries.iter().filter_map(of).next_back().unwrap();
+        assert_eq!(hub.committer.books().read().rolls.last(), last.at);
+        hub.close().await;
+        last
+    };
+    let wrong = called(ahead).await;
+    assert!(wrong.at.0 > system_clock().0 + 300 * 86_400_000);
+    let right = called(system_clock).await;
+    assert!(right.at.0 <= system_clock().0 + 1_000, "{}", right.at.rfc3339());
+    assert!(right.before.0 <= right.at.0 && right.before != wrong.at, "the first of two stands between");
+    drop(dir);
 }

@@ -673,6 +673,7 @@ class Bundle:
     def check_roll(self, at):
         thing = "the list of the units' replicas"
         need(self.roll_at is not None and at - self.roll_at <= TWO_DAYS, thing, "it is too old: what came since may be missing")
+        need(self.roll_at <= at + 600_000, thing, "it is dated behind this delivery")
         for origin in self.logs:
             _, _, unit, replica = origin.split("/")
             need(origin == self.ledger or replica in self.roll.get(unit, ()), f"log {origin}", "its replica is not in that list")

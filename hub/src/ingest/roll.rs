@@ -20,6 +20,8 @@ use super::committer::Committer;
 
 /// Units of one entry: each node is shown the entry that has its own, 32 bytes for every other unit in it.
 const UNITS: usize = 16;
+/// So far a clock may be set back.
+const AHEAD_MILLIS: u64 = 10 * 60 * 1_000;
 /// Replicas of one unit that are listed: a unit has had so many only if something is very wrong.
 const REPLICAS: usize = 1_000;
 
@@ -42,8 +44,10 @@ impl Committer {
         }
         let lines: Vec<_> = lines.into_iter().collect();
         let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
-        // Its time is its name.
-        let at = UnixMillis((self.clock)().0.max(before.0 + 1));
+        // Its time is its name. Behind one that a wrong clock dated ahead it is today's all the same.
+        let now = (self.clock)().0;
+        let ahead = before.0 > now.saturating_add(AHEAD_MILLIS);
+        let at = UnixMillis(if ahead { now } else { now.max(before.0 + 1) });
         let parts: Vec<_> = lines.chunks(UNITS).collect();
         let mut last = self.journal.next();
         // In a frame of its own.

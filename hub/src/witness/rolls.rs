@@ -20,6 +20,8 @@ use crate::ingest::CommitError;
 /// A roll is called so long after the last: what is handed over under a checkpoint of a day ago still rests on one within
 /// [`lienthong_proto::roll::ROLL_MILLIS_MAX`].
 const CALLED_MILLIS: u64 = 20 * 3_600_000;
+/// One dated further ahead is of a clock that was wrong, and another is called.
+const AHEAD_MILLIS: u64 = 10 * 60 * 1_000;
 /// Lines of one round: more come with the next.
 const SHOWN_MAX: usize = 16;
 const PREFIX: u8 = b'r';
@@ -99,8 +101,9 @@ impl Hub {
     /// # Errors
     /// [`CommitError`] if the ledger does not take it.
     pub(super) async fn keep_called(&self) -> Result<(), CommitError> {
-        let last = self.committer.books().read().rolls.last();
-        if self.now().since(last) < CALLED_MILLIS { Ok(()) } else { self.log_roll().await }
+        let (last, now) = (self.committer.books().read().rolls.last(), self.now());
+        let of_late = now.since(last) < CALLED_MILLIS && last.0 <= now.0.saturating_add(AHEAD_MILLIS);
+        if of_late { Ok(()) } else { self.log_roll().await }
     }
 
     /// A unit's lines of the rolls from a place on, as a ledger of `size` has them; and whether there are more.

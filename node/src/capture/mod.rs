@@ -46,7 +46,7 @@
 //! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
 //!
 //! Below the header, rows that number the columns, the header once more, totals, notes, signatures with the names below
-//! them, and groups are no records. They are counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A
+//! them (but for what stands in a key column: that may be a record), and groups are no records. They are counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A
 //! group is a title alone in its row, or behind a Roman numeral or a letter (“II | Chi bộ thôn 2”). What stands beside merged
 //! cells that are a record's key is of that record, however little it is.
 //!

@@ -9,6 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
 use super::source::{COLUMNS_MAX, Merge, Row, RowSink, Sheet};
+use super::xlsx::UNRECKONED;
 use super::{FileRefusal, RawCell};
 
 /// What is left is still longer than any rule takes.
@@ -181,6 +182,8 @@ fn read_row(
 fn read_cell(reader: &mut Reader<&mut dyn BufRead>, tag: &BytesStart<'_>) -> Result<RawCell, Fault> {
     let kind = attribute(tag, "office:value-type")?.unwrap_or_default();
     let error = attribute(tag, "calcext:value-type")?.as_deref() == Some("error");
+    // A result, even one without letters, has a kind.
+    let unreckoned = kind.is_empty() && attribute(tag, "table:formula")?.is_some();
     let value = match kind.as_str() {
         "float" | "percentage" | "currency" => {
             attribute(tag, "office:value")?.and_then(|number| number.parse().ok()).map(RawCell::Number)
@@ -228,6 +231,9 @@ fn read_cell(reader: &mut Reader<&mut dyn BufRead>, tag: &BytesStart<'_>) -> Res
     }
     if error {
         return Ok(RawCell::Error(text));
+    }
+    if unreckoned && text.is_empty() {
+        return Ok(RawCell::Error(UNRECKONED.to_owned()));
     }
     Ok(value.unwrap_or(RawCell::Text(text)))
 }

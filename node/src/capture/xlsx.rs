@@ -12,7 +12,8 @@ use super::{FileRefusal, RawCell};
 const USUAL_COLUMNS: usize = 16;
 
 /// What is shown of a formula without a result.
-const UNRECKONED: &str = "chưa tính: mở bằng Excel rồi lưu lại · not reckoned: open in Excel and save";
+pub(super) const UNRECKONED: &str =
+    "chưa tính: mở bằng Excel rồi lưu lại · not reckoned: open in Excel and save";
 
 pub(crate) fn workbook<R: Read + Seek>(file: R) -> Result<Xlsx<R>, FileRefusal> {
     Xlsx::new(file).map_err(corrupt)

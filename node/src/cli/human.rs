@@ -239,6 +239,7 @@ const STATES: &[(&str, &str, &str)] = &[
     ("revoked", "đã thu hồi", "revoked"),
     ("fenced", "bị chặn", "fenced"),
     ("active", "đang dùng", "active"),
+    ("ended", "đã thay thế hoặc thu hồi", "replaced or revoked"),
     ("proposed", "chờ duyệt", "proposed"),
     ("coming", "chưa đến ngày", "not begun yet"),
     ("expired", "hết hạn", "expired"),

@@ -381,11 +381,13 @@ impl Node {
     /// Every node that enrolled in the unit's name: whoever does not know one of them is to call the province.
     fn unit_replicas(&self) -> Vec<Json> {
         let own = self.identity.replica();
-        let told = self.witness.replicas().into_iter();
-        told.map(
-            |(replica, at)| json!({ "replica": replica, "enrolled_at": at.rfc3339(), "own": replica == own }),
-        )
-        .collect()
+        let line = |(replica, at, active): (lienthong_proto::ids::ReplicaId, UnixMillis, bool)| {
+            json!({
+                "replica": replica, "enrolled_at": at.rfc3339(), "own": replica == own,
+                "state": if active { "active" } else { "ended" },
+            })
+        };
+        self.witness.replicas().into_iter().map(line).collect()
     }
 
     /// How many changes the hub keeps apart, as it told.

@@ -100,7 +100,7 @@ pub(super) fn judge_rolls(
         };
         receipts().into_iter().map(receipt).collect()
     };
-    let (fault, shown) = match witness.rolls(identity, round, &acknowledged, now) {
+    let (fault, shown) = match witness.rolls(identity, round, &acknowledged) {
         Ok(None) => return,
         Ok(Some(found)) => found,
         Err(error) => {

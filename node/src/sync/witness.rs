@@ -3,9 +3,8 @@
 //! What it cosigned is on its disk before the cosignature leaves. Key and state are one file: a state that is lost takes
 //! its key along, and another key promises nothing about what this one had seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use lienthong_proto::bytes::Malformed;
@@ -29,8 +28,8 @@ use crate::identity::{NodeIdentity, read_private, write_private};
 
 /// Beside the other keys.
 const FILE: &str = "identity/witness.json";
-/// What clocks may differ by.
-const SKEW_MILLIS: u64 = 10 * 60 * 1_000;
+/// What the hub says of an enrolment that was not ended.
+const ACTIVE: &str = "active";
 
 /// Why a round is refused: the ledger is not the one known.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +119,12 @@ struct Kept {
     /// The unit's replicas it was shown, with the time of their enrolment.
     #[serde(default)]
     replicas: BTreeMap<ReplicaId, UnixMillis>,
+    /// Those of them that were revoked, fenced or replaced.
+    #[serde(default)]
+    ended: BTreeSet<ReplicaId>,
+    /// A round has brought them: the hub tells of each with the roll that has it, which older ones did not.
+    #[serde(default)]
+    told: bool,
     /// The last roll judged: when it was called, and its place plus one.
     #[serde(default)]
     roll: Option<(UnixMillis, u64)>,
@@ -147,8 +152,6 @@ pub struct Witness {
     kept: Mutex<Kept>,
     /// Why no cosignature is given now.
     withheld: Mutex<Option<String>>,
-    /// A roll of the round is dated ahead of the clock here.
-    is_ahead: AtomicBool,
 }
 
 impl std::fmt::Debug for Witness {
@@ -223,15 +226,8 @@ impl Witness {
         };
         let introduced = Introduced::sign(&bearer.replica, bearer.log, &key);
         let name = witness_name(bearer.origin);
-        let witness = Self {
-            path,
-            key,
-            name,
-            introduced,
-            kept: Mutex::new(kept),
-            withheld: Mutex::default(),
-            is_ahead: AtomicBool::new(false),
-        };
+        let witness =
+            Self { path, key, name, introduced, kept: Mutex::new(kept), withheld: Mutex::default() };
         if !witness.path.exists() {
             witness.keep(&witness.kept.lock())?;
         }
@@ -286,7 +282,7 @@ impl Witness {
     /// Judges what a welcome, whose checkpoint was found good, says of other witnesses; without a quorum where there
     /// was one, no cosignature is given. `proven` says whether the checkpoint follows from what had been seen.
     pub fn welcomed(&self, ledger: &Ledger, welcome: &wire::Welcome, shown: &Checkpoint, proven: bool) {
-        self.shown_replicas(&welcome.enrolments);
+        self.shown_replicas(&welcome.enrolments, false);
         let withheld = if proven {
             self.quorum(ledger, welcome.witnessed.as_ref(), shown).err().map(|fault| fault.to_string())
         } else {
@@ -388,7 +384,7 @@ impl Witness {
             let witnessed = self.kept.lock().witnessed.clone().map_or_else(String::new, |(note, _)| note);
             return Ok((wire::Cosigned { witnessed, ..silent(reached) }, Some(checkpoint)));
         }
-        if false_roll || round.more_rolls || self.is_ahead.load(Ordering::Acquire) {
+        if false_roll || round.more_rolls {
             return Ok((silent(reached), Some(checkpoint)));
         }
         let text = round.checkpoint.clone();
@@ -402,20 +398,33 @@ impl Witness {
         Ok((wire::Cosigned { line, ..silent(reached) }, Some(checkpoint)))
     }
 
-    fn shown_replicas(&self, enrolments: &[wire::Enrolment]) {
-        let shown = |shown: &wire::Enrolment| {
-            Some((ReplicaId::from_slice(&shown.replica)?, UnixMillis(shown.at_millis)))
-        };
-        let mut replicas: BTreeMap<_, _> = enrolments.iter().filter_map(shown).collect();
-        let kept = self.kept.lock().replicas.clone();
-        if !kept.is_empty() {
-            for replica in replicas.keys().filter(|replica| !kept.contains_key(*replica)) {
+    /// Takes over what the hub says of the unit's replicas: nothing that was once said goes.
+    fn shown_replicas(&self, enrolments: &[wire::Enrolment], with_rolls: bool) {
+        if enrolments.is_empty() {
+            return;
+        }
+        let kept = self.kept.lock().clone();
+        let (mut replicas, mut ended) = (kept.replicas.clone(), kept.ended.clone());
+        for shown in enrolments {
+            let Some(replica) = ReplicaId::from_slice(&shown.replica) else { continue };
+            let at = UnixMillis(shown.at_millis);
+            if replicas
+                .insert(replica, at.max(kept.replicas.get(&replica).copied().unwrap_or_default()))
+                .is_none()
+                && !kept.replicas.is_empty()
+            {
                 tracing::warn!(%replica, "another node has enrolled in this unit's name");
             }
+            if shown.state == ACTIVE {
+                ended.remove(&replica)
+            } else {
+                ended.insert(replica)
+            };
         }
-        replicas.extend(kept.iter().map(|(replica, at)| (*replica, *at)));
-        if replicas.len() > kept.len()
-            && let Err(error) = self.change(|kept| kept.replicas = replicas)
+        let told = kept.told || with_rolls;
+        if (&replicas, &ended, told) != (&kept.replicas, &kept.ended, kept.told)
+            && let Err(error) =
+                self.change(|kept| (kept.replicas, kept.ended, kept.told) = (replicas, ended, told))
         {
             tracing::error!(%error, "the unit's replicas cannot be kept");
         }
@@ -423,8 +432,7 @@ impl Witness {
 
     /// Judges the lines of the rolls that a round shows, in order, before anything of it is cosigned: `acknowledged` is
     /// what the hub gave receipts for. One that is false is kept as a reason to cosign nothing, until a true one follows;
-    /// the first comes back with what shows it. One that is dated ahead of the clock here is not judged yet, and nothing of the
-    /// round is cosigned: later it would pass for one of late. (Whose own clock is wrong is no witness anyway.)
+    /// the first comes back with what shows it.
     ///
     /// # Errors
     /// The operating system's, if what was judged cannot be kept.
@@ -433,22 +441,24 @@ impl Witness {
         identity: &NodeIdentity,
         round: &wire::Round,
         acknowledged: &dyn Fn() -> Vec<Acknowledged>,
-        now: UnixMillis,
     ) -> std::io::Result<Option<(RollFault, wire::RollShown)>> {
-        self.is_ahead.store(false, Ordering::Release);
         let ledger = identity.ledger();
         let signed =
             SignedCheckpoint::verify(round.checkpoint.as_bytes(), ledger.origin.as_str(), ledger.key);
         let Ok(signed) = signed else { return Ok(None) };
         // One that was enrolled during the session is told of with the roll that has it.
-        self.shown_replicas(&round.enrolments);
+        self.shown_replicas(&round.enrolments, true);
         let (mut known, mut first): (Option<KnownReplicas>, _) = (None, None);
         for shown in &round.rolls {
             let last = self.kept.lock().roll;
-            let known = known.get_or_insert_with(|| KnownReplicas {
-                own: identity.replica(),
-                acknowledged: acknowledged(),
-                shown: self.kept.lock().replicas.clone(),
+            let known = known.get_or_insert_with(|| {
+                let kept = self.kept.lock().clone();
+                KnownReplicas {
+                    own: identity.replica(),
+                    acknowledged: acknowledged(),
+                    shown: kept.replicas,
+                    is_told: kept.told,
+                }
             });
             let judged = proven_roll(shown, signed.checkpoint(), identity.unit());
             let (line, index) = match judged {
@@ -461,14 +471,6 @@ impl Witness {
                     continue;
                 }
             };
-            if line.at.0 > now.0.saturating_add(SKEW_MILLIS) {
-                tracing::warn!(
-                    at = line.at.rfc3339(),
-                    "a roll of the ledger is dated ahead of the clock here: no cosignature is given"
-                );
-                self.is_ahead.store(true, Ordering::Release);
-                break;
-            }
             let follows = last.is_none_or(|(at, _)| line.before == at);
             let gap = || RollFault::Gap {
                 known: last.map_or(UnixMillis(0), |(at, _)| at).rfc3339(),
@@ -494,10 +496,12 @@ impl Witness {
         })
     }
 
-    /// The nodes that have enrolled in the unit's name, as far as this one was told, each with the time.
+    /// The nodes that have enrolled in the unit's name, as far as this one was told: each with the time, and whether it is one
+    /// still.
     #[must_use]
-    pub fn replicas(&self) -> BTreeMap<ReplicaId, UnixMillis> {
-        self.kept.lock().replicas.clone()
+    pub fn replicas(&self) -> Vec<(ReplicaId, UnixMillis, bool)> {
+        let kept = self.kept.lock();
+        kept.replicas.iter().map(|(replica, at)| (*replica, *at, !kept.ended.contains(replica))).collect()
     }
 
     /// What people must hear: no cosignature is given and why, or nothing was witnessed for a day.
@@ -534,6 +538,8 @@ impl Kept {
             witnessed: None,
             policy: None,
             replicas: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            told: false,
             roll: None,
             false_roll: None,
         }

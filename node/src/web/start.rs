@@ -128,6 +128,7 @@ fn others_of_unit(status: &Json) -> Vec<(&str, &str)> {
     let listed = status.get("unit_replicas").and_then(Json::as_array).into_iter().flatten();
     listed
         .filter(|item| item.get("own") != Some(&Json::Bool(true)))
+        .filter(|item| item.get("state").and_then(Json::as_str) == Some("active"))
         .filter_map(|item| Some((item.get("replica")?.as_str()?, item.get("enrolled_at")?.as_str()?)))
         .collect()
 }

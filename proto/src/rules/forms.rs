@@ -61,11 +61,18 @@ fn since_2018(digits: &str) -> Option<String> {
     Some(format!("{now}{rest}"))
 }
 
-/// The digits of a mobile or land line as they are dialled at home today; `None` if it is neither, or has letters beside it:
-/// whoever wrote them said more than a number.
+/// The digits of a mobile or land line as they are dialled at home today; `None` if it is neither, or letters stand within it
+/// or right at it. A word beside it (“ĐT: …”, “… (Zalo)”) says what it is.
 #[must_use]
 pub fn phone_digits(text: &str) -> Option<String> {
-    if text.contains(char::is_alphabetic) {
+    let digit = |c: char| c.is_ascii_digit();
+    let (first, last) = (text.find(digit)?, text.rfind(digit)?);
+    let (before, rest) = text.split_at(first);
+    let (number, behind) = rest.split_at(last - first + 1);
+    if number.contains(char::is_alphabetic)
+        || before.ends_with(char::is_alphabetic)
+        || behind.starts_with(char::is_alphabetic)
+    {
         return None;
     }
     let mut digits: String = text.chars().filter(char::is_ascii_digit).collect();

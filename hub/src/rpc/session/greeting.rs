@@ -246,7 +246,8 @@ impl Hub {
         let former = held.filter(|(replica, held)| held.unit == *unit && !known.contains(*replica));
         let former = former.map(|(replica, held)| wire::Enrolment {
             replica: replica.0.to_vec().into(),
-            at_millis: held.at.0,
+            // Of one that is just enrolling nothing is held yet.
+            at_millis: if held.at.0 == 0 { self.now().0 } else { held.at.0 },
             state: "former".to_owned(),
             fingerprint: String::new(),
         });

@@ -88,6 +88,7 @@ fn odd_document() -> Vec<u8> {
         error("office:value-type=\"date\" office:date-value=\"2026-01-02T08:30:00\"", "02/01/26"),
         error("office:value-type=\"date\" office:date-value=\"1880-01-02\"", "02/01/1880"),
         error("office:value-type=\"string\" calcext:value-type=\"error\"", "Err:502"),
+        error("table:formula=\"of:=[.A1]\"", ""),
         error("office:value-type=\"string\" calcext:value-type=\"error\"", "#LỖI!"),
         error("office:value-type=\"boolean\" office:boolean-value=\"true\"", "TRUE"),
         cell("Bí thư"),

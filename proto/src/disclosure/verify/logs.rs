@@ -16,6 +16,9 @@ use crate::time::UnixMillis;
 /// what the province took last.
 const UNSIGNED_MILLIS_MAX: u64 = 48 * 3_600_000;
 
+/// So far the hub's clock may have been set back between the roll and the delivery.
+const AHEAD_MILLIS: u64 = 10 * 60 * 1_000;
+
 impl Verification<'_> {
     pub(super) fn open(&mut self, log: LogHead) -> Checked<()> {
         let object = log_object(&log.origin);
@@ -165,6 +168,12 @@ impl Verification<'_> {
         let terms = self.granted()?;
         let roll = &self.progress.facts.roll;
         let called = roll.at.unwrap_or_default();
+        if called.0 > at.0.saturating_add(AHEAD_MILLIS) {
+            return Err(object.with(
+                &format!("ghi là lập lúc {}, sau lần giao này", called.rfc3339()),
+                &format!("it is dated {}, behind this delivery", called.rfc3339()),
+            ));
+        }
         if at.since(called) > ROLL_MILLIS_MAX {
             return Err(object.with(
                 &format!("lập từ {}, quá cũ: không chứng minh được là đủ", called.rfc3339()),

@@ -620,6 +620,12 @@ fn p9_a_roll_of_long_ago_shows_nothing_to_be_whole() {
         Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
     };
     hours_before(48).unwrap();
+    let mut ahead = World::new();
+    ahead.called = UnixMillis(NOW.0 + 3_600_000);
+    ahead.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+    ahead.take(&Step::Accept { log: 1 });
+    let said = Agency::default().take(&ahead.deliver(&mut Given::default())).unwrap_err().to_string();
+    assert!(said.contains("behind this delivery"), "{said}");
     let said = hours_before(49).unwrap_err();
     assert!(
         said.contains("the list of the units' replicas: it is of ") && said.contains("too old"),
