@@ -161,6 +161,7 @@ fn a_report_that_nobody_mended_changes_nothing() {
                 &["TYPE_MISMATCH"],
                 &["CELL_ERROR"],
                 &["CELL_ERROR"],
+                &["CELL_ERROR"],
                 &["TYPE_MISMATCH"],
                 &[],
             ],
