@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use lienthong_hub::demo::{Daemon, once};
+use rand::Rng as _;
 use serde_json::{Value as Json, json};
 
 /// A wait that is not over by then has failed.
@@ -119,6 +120,13 @@ pub async fn put(daemon: &Daemon, values: &[Json]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An address that nobody takes while the hub is down: its port is below those that the system gives to connections.
+fn quiet_address() -> anyhow::Result<String> {
+    let mut ports = (0..1_000).map(|_| rand::rng().random_range(15_000..32_000_u16));
+    let bound = ports.find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+    Ok(bound.context("no port is free")?.local_addr()?.to_string())
+}
+
 impl HubPlace {
     /// Makes a hub in `dir/hub`, with its kit beside it.
     ///
@@ -133,7 +141,7 @@ impl HubPlace {
         std::fs::rename(data.join("recovery-kit.lienthong"), &kit)?;
         std::fs::write(&passphrase, made["recovery_passphrase"].as_str().context("passphrase")?)?;
         std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600))?;
-        let listen = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let listen = quiet_address()?;
         Ok(Self { program, dir: dir.to_owned(), listen, kit, passphrase })
     }
 
