@@ -252,10 +252,8 @@ async fn p9_a_revocation_cuts_a_delivery_on_its_way() {
     let refused = listener.delivery().await.err().unwrap();
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     assert!(refused.message().contains("no longer in force"), "{refused}");
-    // It has no more than was on the line: a window, and what was handed to it.
-    let mut left = 0;
+    // It has no more than was on the line by then.
     while let Ok(wire::granted::Message::Piece(piece)) = still.next().await {
-        left += 1;
-        assert!(left <= 4 && !piece.last, "what was on the line goes on");
+        assert!(!piece.last, "what was not on the line came after it");
     }
 }
