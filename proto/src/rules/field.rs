@@ -10,7 +10,7 @@ use super::row::Row;
 use super::secrecy::{OPEN, SECRECY};
 use super::sender::names_a_sender;
 use super::units::parse_unit;
-use super::{CitizenFault, CitizenNumber, RawCell, parse_integer, parse_money};
+use super::{CitizenFault, CitizenNumber, RawCell, messages, parse_integer, parse_money};
 use crate::catalogue::{Field, FieldKind};
 use crate::ids::RecordId;
 use crate::text;
@@ -20,14 +20,7 @@ impl Row<'_> {
     pub(super) fn value(&mut self, field: &Field, name: &str, cell: &RawCell) -> Option<Value> {
         if self.says_nothing(field, cell) {
             if field.required {
-                let (vi, en) = (&field.label.vi, &field.label.en);
-                self.error(
-                    "REQ_MISSING",
-                    name,
-                    "",
-                    format!("thiếu “{vi}”: điền vào ô này"),
-                    format!("{en} is missing: fill the cell in"),
-                );
+                self.error(name, "", messages::missing(&field.label));
             }
             return None;
         }
@@ -107,14 +100,7 @@ impl Row<'_> {
                 }
             },
             FieldKind::Attachment | FieldKind::List | FieldKind::Items => {
-                self.error(
-                    "TYPE_MISMATCH",
-                    name,
-                    "",
-                    "cột này không nhập được từ bảng",
-                    "this column cannot be captured from a sheet",
-                );
-                None
+                self.refuse(name, "", messages::NOT_FROM_A_SHEET)
             }
         }
     }
@@ -122,49 +108,17 @@ impl Row<'_> {
     /// What a cell says, in its stored form, where it says one thing of the field's kind.
     fn cell_text(&mut self, field: &Field, kind: FieldKind, name: &str, cell: &RawCell) -> Option<String> {
         if let Some(error) = cell.error() {
-            self.error(
-                "CELL_ERROR",
-                name,
-                error,
-                "ô có lỗi công thức: sửa công thức hoặc ghi giá trị",
-                "the cell holds an error: mend the formula or write the value",
-            );
-            return None;
+            return self.refuse(name, error, messages::CELL_ERROR);
         }
         match cell {
-            RawCell::Object | RawCell::List(_) => {
-                self.error(
-                    "TYPE_MISMATCH",
-                    name,
-                    "",
-                    "ô phải là một giá trị đơn",
-                    "a single value is due here",
-                );
-                None
-            }
+            RawCell::Object | RawCell::List(_) => self.refuse(name, "", messages::NOT_SINGLE),
             // The words for it are among a list's codes, or are not.
             RawCell::Boolean(yes) if matches!(kind, FieldKind::Boolean | FieldKind::Code) => {
                 Some(if *yes { "có" } else { "không" }.to_owned())
             }
-            RawCell::Boolean(_) => {
-                self.error(
-                    "TYPE_MISMATCH",
-                    name,
-                    "",
-                    "ô chứa giá trị đúng/sai (TRUE/FALSE): để ô dạng văn bản rồi gõ lại nội dung",
-                    "the cell holds true or false: set it to text and type its content again",
-                );
-                None
-            }
+            RawCell::Boolean(_) => self.refuse(name, "", messages::MADE_TRUE_OR_FALSE),
             RawCell::Serial { .. } | RawCell::Iso(_) if !may_be_a_day(kind) => {
-                self.error(
-                    "TYPE_MISMATCH",
-                    name,
-                    "",
-                    "bảng tính đã đổi ô này thành ngày tháng: để ô dạng văn bản rồi gõ lại nội dung",
-                    "the spreadsheet has made a date of this cell: set it to text and type its content again",
-                );
-                None
+                self.refuse(name, "", messages::MADE_A_DATE)
             }
             RawCell::Number(number)
                 if number.fract() != 0.0 && matches!(kind, FieldKind::Integer | FieldKind::Money) =>
@@ -180,35 +134,14 @@ impl Row<'_> {
     /// A text in its stored form, if all of it can be read.
     fn written(&mut self, field: &Field, kind: FieldKind, name: &str, text: &str) -> Option<String> {
         if text.contains(char::REPLACEMENT_CHARACTER) {
-            self.error(
-                "ENCODING",
-                name,
-                text,
-                "ô có chữ không đọc được (\u{FFFD}): gõ lại nội dung",
-                "the cell has letters that could not be read (\u{FFFD}): type it again",
-            );
-            return None;
+            return self.refuse(name, text, messages::ENCODING);
         }
         if let Some(control) = text::control_character(text) {
             let shown = format!("U+{:04X}", u32::from(control));
-            self.error(
-                "TEXT_CONTROL",
-                name,
-                &shown,
-                "ô có ký tự điều khiển: gõ lại nội dung",
-                "the cell holds a control character: type it again",
-            );
-            return None;
+            return self.refuse(name, &shown, messages::TEXT_CONTROL);
         }
         if field.check.as_deref() == Some("person_name") && text.trim().contains(['\n', '\r']) {
-            self.error(
-                        "NAME_INVALID",
-                        name,
-                        text,
-                        "ô có nhiều dòng: mỗi người ghi một dòng của bảng; nếu là một người, ghi họ tên trên một dòng",
-                        "the cell has several lines: each person takes a row; of one person, write the name in one line",
-                    );
-            return None;
+            return self.refuse(name, text, messages::NAME_LINES);
         }
         Some(if kind == FieldKind::LongText { text::normalise_long(text) } else { text::normalise(text) })
     }
@@ -217,25 +150,12 @@ impl Row<'_> {
         if is_in_range(field.check.as_deref(), number) {
             return Some(number);
         }
-        self.error(
-            "NUM_RANGE",
-            name,
-            text,
-            "số ngoài khoảng cho phép (số âm, hoặc năm không hợp lý): ghi lại số",
-            "the number is out of range (negative, or no likely year): write it again",
-        );
-        None
+        self.refuse(name, text, messages::NUM_RANGE)
     }
 
     fn number<T>(&mut self, name: &str, text: &str, parsed: Option<T>) -> Option<T> {
         if parsed.is_none() {
-            self.error(
-                "NUM_INVALID",
-                name,
-                text,
-                "không phải số hợp lệ: ghi số, ví dụ 1.250.000",
-                "not a number that can be read: write e.g. 1.250.000",
-            );
+            self.error(name, text, messages::NUM_INVALID);
         }
         parsed
     }
@@ -252,23 +172,10 @@ impl Row<'_> {
             return self.text(field, FieldKind::Reference, name, cell, text);
         }
         match CitizenNumber::parse(&text) {
-            Ok(number) if number.padded => {
-                self.unsure_number(name, &text);
-                None
-            }
+            // Lost zeros are put back only where the person's birth date and sex stand beside them and confirm it.
+            Ok(number) if number.padded => self.refuse(name, &text, messages::CCCD_UNSURE),
             _ => self.citizen(name, cell, &text),
         }
-    }
-
-    /// A lost zero is put back only where the person's birth date and sex stand beside it and confirm it.
-    pub(super) fn unsure_number(&mut self, column: &str, text: &str) {
-        self.error(
-            "CCCD_FORMAT",
-            column,
-            text,
-            "số CCCD thiếu chữ số, không có ngày sinh và giới tính để đối chiếu: ghi đủ 12 số, để ô dạng văn bản",
-            "digits are missing, and no birth date and sex to check them by: write all 12, keep the cell as text",
-        );
     }
 
     fn text(
@@ -282,62 +189,28 @@ impl Row<'_> {
         let chars_max = text_chars_max(field, kind);
         if text.chars().count() > chars_max {
             let short: String = text.chars().take(40).collect();
-            self.error(
-                "TEXT_TOO_LONG",
-                name,
-                &short,
-                format!("dài quá {chars_max} ký tự: rút gọn"),
-                format!("longer than {chars_max} characters: shorten it"),
-            );
-            return None;
+            return self.refuse(name, &short, messages::too_long(chars_max));
         }
         match field.check.as_deref() {
             Some("person_name") => return self.name(name, &text),
             Some("cccd") => return self.citizen(name, cell, &text),
             Some("phone") => return self.phone(name, &text),
             Some("party_card") if !is_party_card(&text) => {
-                self.warn(
-                    "PARTY_CARD",
-                    name,
-                    "số thẻ thường có 8 hoặc 12 chữ số: kiểm tra lại",
-                    "a card number usually has 8 or 12 digits: check it",
-                );
+                self.warn(name, messages::PARTY_CARD);
             }
             Some("document_number") if !is_document_number(&text) => {
-                self.warn(
-                    "DOCUMENT_NUMBER",
-                    name,
-                    "số văn bản thường ghi số-loại/cơ quan, ví dụ 12-TB/UBKTTU: kiểm tra lại",
-                    "a document's number is usually number-kind/body, e.g. 12-TB/UBKTTU: check it",
-                );
+                self.warn(name, messages::DOCUMENT_NUMBER);
             }
             Some("letter") if names_a_sender(&text) => {
-                self.warn(
-                    "SENDER_LIKE",
-                    name,
-                    "có vẻ nêu người gửi đơn (họ tên, điện thoại hoặc số CCCD): bỏ đi, chỉ giữ số vào sổ và đơn có ẩn danh hay không",
-                    "it seems to name the sender (name, phone or citizen number): take that out; the register's number and whether it is anonymous are kept",
-                );
+                self.warn(name, messages::SENDER_LIKE);
             }
             Some("sha256") if !is_sha256(&text) => {
-                self.error(
-                    "TYPE_MISMATCH",
-                    name,
-                    &text,
-                    "mã SHA-256 phải có 64 chữ số thập lục phân",
-                    "a SHA-256 has 64 hexadecimal digits",
-                );
-                return None;
+                return self.refuse(name, &text, messages::SHA256_FORM);
             }
             _ => {}
         }
         if text::formula_like(&text) {
-            self.warn(
-                "FORMULA_LIKE",
-                name,
-                "nội dung giống công thức; giữ nguyên, khi xuất sẽ vô hiệu hóa",
-                "the text looks like a formula; kept, defused in exports",
-            );
+            self.warn(name, messages::FORMULA_LIKE);
         }
         Some(Value::Text(text))
     }
@@ -348,14 +221,7 @@ impl Row<'_> {
             false => Cow::Borrowed(text),
         };
         if !is_person_name(&text) {
-            self.error(
-                "NAME_INVALID",
-                column,
-                &text,
-                "họ tên phải có ít nhất hai từ, chỉ gồm chữ cái: gõ lại họ tên",
-                "a name has at least two words of letters only: type it again",
-            );
-            return None;
+            return self.refuse(column, &text, messages::NAME_INVALID);
         }
         Some(Value::Text(text::title_case_name(&text)))
     }
@@ -366,53 +232,16 @@ impl Row<'_> {
             Ok(number) if !lossy => {
                 if number.padded {
                     self.padded = true;
-                    self.warn(
-                        "CCCD_PADDED",
-                        column,
-                        format!("đã thêm số 0 ở đầu thành {}: để ô dạng văn bản", number.digits),
-                        format!("leading zeros were put back, {}: keep the cell as text", number.digits),
-                    );
+                    self.warn(column, messages::padded(&number.digits));
                 }
                 if number.is_abroad() {
-                    self.warn(
-                        "CCCD_ABROAD",
-                        column,
-                        "mã nơi đăng ký khai sinh ở nước ngoài: kiểm tra lại",
-                        "registered as born abroad: check it",
-                    );
+                    self.warn(column, messages::CCCD_ABROAD);
                 }
                 Some(Value::Text(number.digits))
             }
-            Err(CitizenFault::FormerCard) => {
-                self.error(
-                    "CCCD_IS_CMND",
-                    column,
-                    text,
-                    "đây là số CMND 9 số: ghi số CCCD 12 số",
-                    "this is a former 9-digit card: write the 12-digit number",
-                );
-                None
-            }
-            Err(CitizenFault::Province) => {
-                self.error(
-                    "CCCD_PROVINCE",
-                    column,
-                    text,
-                    "3 số đầu không phải mã tỉnh: kiểm tra số CCCD",
-                    "the first 3 digits are no province's: check the number",
-                );
-                None
-            }
-            _ => {
-                self.error(
-                    "CCCD_FORMAT",
-                    column,
-                    text,
-                    "số CCCD phải có 12 chữ số: kiểm tra lại, để ô dạng văn bản",
-                    "a citizen number has 12 digits: check it, keep the cell as text",
-                );
-                None
-            }
+            Err(CitizenFault::FormerCard) => self.refuse(column, text, messages::CCCD_IS_CMND),
+            Err(CitizenFault::Province) => self.refuse(column, text, messages::CCCD_PROVINCE),
+            _ => self.refuse(column, text, messages::CCCD_FORMAT),
         }
     }
 
@@ -420,12 +249,7 @@ impl Row<'_> {
         if let Some(digits) = phone_digits(text) {
             return Some(Value::Text(digits));
         }
-        self.warn(
-            "PHONE_INVALID",
-            column,
-            "số điện thoại không đúng, không ghi: kiểm tra lại",
-            "the phone number is not right and was left out: check it",
-        );
+        self.warn(column, messages::PHONE_INVALID);
         None
     }
 
@@ -443,45 +267,17 @@ impl Row<'_> {
                 return None;
             }
             Err(DateFault::MonthFirst) => {
-                self.error(
-                    "DATE_INVALID",
-                    name,
-                    text,
-                    "tháng không hợp lệ; nếu ghi tháng trước ngày, hãy ghi lại ngày/tháng/năm",
-                    "no such month; if month stands first, write day/month/year",
-                );
-                return None;
+                return self.refuse(name, text, messages::MONTH_FIRST);
             }
             Err(_) if is_year(text) => {
-                self.error(
-                    "DATE_INVALID",
-                    name,
-                    text,
-                    "chỉ có năm: ghi đủ ngày/tháng/năm, ví dụ 05/01/1980",
-                    "only a year: write day/month/year, e.g. 05/01/1980",
-                );
-                return None;
+                return self.refuse(name, text, messages::ONLY_A_YEAR);
             }
             Err(_) => {
-                self.error(
-                    "DATE_INVALID",
-                    name,
-                    text,
-                    "không phải ngày hợp lệ: ghi ngày/tháng/năm, ví dụ 05/01/1980",
-                    "not a date that can be read: write day/month/year, e.g. 05/01/1980",
-                );
-                return None;
+                return self.refuse(name, text, messages::DATE_INVALID);
             }
         };
         if self.is_future(field, days) {
-            self.error(
-                "DATE_FUTURE",
-                name,
-                text,
-                "ngày ở tương lai: kiểm tra năm",
-                "the date is in the future: check the year",
-            );
-            return None;
+            return self.refuse(name, text, messages::DATE_FUTURE);
         }
         Some(Value::Date(days))
     }
@@ -493,13 +289,7 @@ impl Row<'_> {
     fn timestamp(&mut self, name: &str, cell: &RawCell, text: &str) -> Option<Value> {
         let parsed = parse_instant(cell, text);
         if parsed.is_none() {
-            self.error(
-                "DATE_INVALID",
-                name,
-                text,
-                "không phải thời điểm: ghi ngày/tháng/năm giờ:phút, ví dụ 05/01/2026 08:30",
-                "no instant: write day/month/year hour:minute, e.g. 05/01/2026 08:30",
-            );
+            self.error(name, text, messages::NO_INSTANT);
         }
         parsed.map(Value::Timestamp)
     }
@@ -507,27 +297,12 @@ impl Row<'_> {
     fn boolean(&mut self, field: &Field, name: &str, text: &str) -> Option<Value> {
         let answer = yes_or_no(text);
         if answer.is_none() {
-            self.error("ENUM_UNKNOWN", name, text, "ghi “có” hoặc “không”", "write yes or no");
+            self.error(name, text, messages::YES_OR_NO);
         }
         if answer == Some(true) && field.check.as_deref() == Some("anonymous") {
-            self.warn(
-                "ANONYMOUS",
-                name,
-                "đơn không rõ người gửi: không thụ lý như tố cáo, khiếu nại; nếu nội dung có căn cứ rõ thì lập dấu hiệu vi phạm từ đơn này, không thì lưu",
-                "nobody signs the letter: it is not taken up as a denunciation or complaint; where it gives clear evidence enter a sign from it, otherwise file it",
-            );
+            self.warn(name, messages::ANONYMOUS);
         }
         answer.map(Value::Boolean)
-    }
-
-    fn classified(&mut self, name: &str) {
-        self.error(
-            "CLASSIFIED",
-            name,
-            "",
-            "bản ghi có độ mật không được đưa vào hệ thống này: lưu theo chế độ văn bản mật của đơn vị; ở đây chỉ ghi số vào sổ và phần không mật, độ mật “Thường”",
-            "a classified record may not enter this system: keep it as classified papers are kept; here only its number in the register and what is not classified are entered, as “Thường”",
-        );
     }
 
     /// What a row says of its secrecy where its type has no field for that: whatever is not the lowest is too much.
@@ -541,7 +316,7 @@ impl Row<'_> {
             other => other.is_blank(),
         };
         if !open {
-            self.classified(SECRECY);
+            self.error(SECRECY, "", messages::CLASSIFIED);
         }
     }
 
@@ -549,21 +324,13 @@ impl Row<'_> {
         let list = field.codes.as_deref().and_then(|codes| self.context.catalogue.code_list(codes))?;
         if let Some(code) = list.resolve(text).map(|code| code.code.as_str()) {
             if field.codes.as_deref() == Some(SECRECY) && code != OPEN {
-                self.classified(name);
-                return None;
+                return self.refuse(name, "", messages::CLASSIFIED);
             }
             return Some(Value::Code(code.to_owned()));
         }
         let known =
             list.codes.iter().take(12).map(|code| code.label.vi.as_str()).collect::<Vec<_>>().join(", ");
-        self.error(
-            "ENUM_UNKNOWN",
-            name,
-            text,
-            format!("không có trong danh mục: chọn một trong {known}"),
-            format!("not in the list: choose one of {known}"),
-        );
-        None
+        self.refuse(name, text, messages::not_listed(&known))
     }
 }
 

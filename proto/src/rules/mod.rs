@@ -9,6 +9,7 @@ mod dates;
 mod entering;
 mod field;
 mod forms;
+mod messages;
 mod numbers;
 mod row;
 mod secrecy;

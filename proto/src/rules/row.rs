@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::messages::{self, Message};
 use super::secrecy::SECRECY;
 use super::units::{UNIT_NAME, name_mismatch};
 use super::{CitizenFault, CitizenNumber, Finding, RawCell, RowJudgement, adult_on};
@@ -100,23 +101,24 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn error(
-        &mut self,
-        rule: &str,
-        column: &str,
-        value: &str,
-        vi: impl Into<String>,
-        en: impl Into<String>,
-    ) {
-        let mut found = Finding::new(rule, Some(column), vi, en);
+    /// What is wrong with a cell, and the beginning of what stands there.
+    pub(super) fn error(&mut self, column: &str, value: &str, message: Message) {
+        let mut found = Finding::new(message.rule, Some(column), message.vi, message.en);
         if !value.is_empty() {
             found.value = Some(value.chars().take(80).collect());
         }
         self.out.errors.push(found);
     }
 
-    pub(super) fn warn(&mut self, rule: &str, column: &str, vi: impl Into<String>, en: impl Into<String>) {
-        self.out.warnings.push(Finding::new(rule, Some(column), vi, en));
+    /// The same, where that leaves no value.
+    pub(super) fn refuse<T>(&mut self, column: &str, value: &str, message: Message) -> Option<T> {
+        self.error(column, value, message);
+        None
+    }
+
+    /// What to say of a cell that is taken.
+    pub(super) fn warn(&mut self, column: &str, message: Message) {
+        self.out.warnings.push(Finding::new(message.rule, Some(column), message.vi, message.en));
     }
 
     fn cell(&mut self, field: &'a Field, name: &str, cell: &RawCell) {
@@ -149,9 +151,7 @@ impl<'a> Row<'a> {
             };
             for field in parent.fields.iter().filter(|field| field.required) {
                 if !values.contains_key(field.name.as_str()) {
-                    let (vi, en) = (&field.label.vi, &field.label.en);
-                    let vi = format!("thiếu “{vi}” của {}", parent.label.vi);
-                    self.error("REQ_MISSING", &field.name, "", vi, format!("{en} is missing"));
+                    self.error(&field.name, "", messages::missing_of_item(&field.label, &parent.label));
                 }
             }
             let key: Vec<String> = parent
@@ -188,42 +188,24 @@ impl<'a> Row<'a> {
         if self.padded && (born.is_none() || female.is_none()) {
             self.out.values.remove(&cccd.name);
             self.out.warnings.retain(|found| found.rule != "CCCD_PADDED");
-            self.unsure_number(&cccd.name, number.digits.trim_start_matches('0'));
+            self.error(&cccd.name, number.digits.trim_start_matches('0'), messages::CCCD_UNSURE);
             return;
         }
-        let (rule, vi, en) = match number.fits(born.map(jiff::civil::Date::year), female) {
+        let message = match number.fits(born.map(jiff::civil::Date::year), female) {
             Ok(()) => return,
-            Err(CitizenFault::BirthYear) => (
-                "CCCD_BIRTHYEAR",
-                "số CCCD không khớp năm sinh: kiểm tra cả hai ô",
-                "the number does not fit the birth year: check both cells",
-            ),
-            Err(_) => (
-                "CCCD_CENTURY_SEX",
-                "số CCCD không khớp thế kỷ sinh hoặc giới tính: kiểm tra lại",
-                "the number does not fit century of birth or sex: check",
-            ),
+            Err(CitizenFault::BirthYear) => messages::CCCD_BIRTHYEAR,
+            Err(_) => messages::CCCD_CENTURY_SEX,
         };
         let document =
             self.record_type.fields.iter().find(|field| field.check.as_deref() == Some("cccd_document"));
         match document {
-            Some(document) if !self.padded && self.out.values.contains_key(&document.name) => self.warn(
-                rule,
-                &cccd.name,
-                format!("{vi}; có ghi giấy tờ xác nhận nên dòng được nhận, cấp tỉnh sẽ xem lại"),
-                format!("{en}; a document is named, so the row is taken and the province looks at it"),
-            ),
-            Some(document) => {
-                let label = &document.label;
-                self.error(
-                    rule,
-                    &cccd.name,
-                    &number.digits,
-                    format!("{vi}; nếu đúng theo giấy tờ cải chính, ghi số giấy tờ vào cột “{}”", label.vi),
-                    format!("{en}; if corrected papers say so, write their number under “{}”", label.en),
-                );
+            Some(document) if !self.padded && self.out.values.contains_key(&document.name) => {
+                self.warn(&cccd.name, message.but_documented());
             }
-            None => self.error(rule, &cccd.name, &number.digits, vi, en),
+            Some(document) => {
+                self.error(&cccd.name, &number.digits, message.or_documented(&document.label));
+            }
+            None => self.error(&cccd.name, &number.digits, message),
         }
     }
 
@@ -240,7 +222,7 @@ impl<'a> Row<'a> {
             return;
         }
         let shown = format!("{day}/{month}/{year:02}");
-        self.error("DATE_INVALID", &column, &shown, "năm phải ghi đủ 4 chữ số", "the year needs 4 digits");
+        self.error(&column, &shown, messages::TWO_DIGIT_YEAR);
     }
 
     /// Dates that contradict each other, and states that contradict their dates.
@@ -252,43 +234,20 @@ impl<'a> Row<'a> {
         let (born, joined, official) = (date("ngay_sinh"), date("ngay_vao_dang"), date("ngay_chinh_thuc"));
         if let (Some(born), Some(joined)) = (born, joined) {
             if joined < born {
-                self.error(
-                    "DATE_ORDER",
-                    "ngay_vao_dang",
-                    "",
-                    "ngày vào Đảng trước ngày sinh: kiểm tra cả hai ô",
-                    "joined before birth: check both cells",
-                );
+                self.error("ngay_vao_dang", "", messages::JOINED_BEFORE_BIRTH);
             } else if adult_on(born).is_some_and(|adult| joined < adult) {
                 // Before 1976 members of 17 were lawful: said, not refused.
                 if joined >= 2_191 {
-                    self.error(
-                        "AGE_UNDER_18",
-                        "ngay_vao_dang",
-                        "",
-                        "vào Đảng khi chưa đủ 18 tuổi: kiểm tra ngày sinh, ngày vào Đảng",
-                        "joined before the age of 18: check the dates",
-                    );
+                    self.error("ngay_vao_dang", "", messages::AGE_UNDER_18);
                 } else {
-                    self.warn(
-                        "AGE_UNDER_18",
-                        "ngay_vao_dang",
-                        "vào Đảng khi chưa đủ 18 tuổi",
-                        "joined before the age of 18",
-                    );
+                    self.warn("ngay_vao_dang", messages::AGE_UNDER_18_ONCE);
                 }
             }
         }
         if let (Some(joined), Some(official)) = (joined, official)
             && official < joined
         {
-            self.error(
-                "DATE_ORDER",
-                "ngay_chinh_thuc",
-                "",
-                "ngày chính thức trước ngày vào Đảng: kiểm tra cả hai ô",
-                "official before joining: check both cells",
-            );
+            self.error("ngay_chinh_thuc", "", messages::OFFICIAL_BEFORE_JOINING);
         }
         let done: Vec<String> = self
             .out
@@ -301,13 +260,7 @@ impl<'a> Row<'a> {
             .collect();
         for item in done {
             if !self.out.values.contains_key(&format!("{item}/ngay_hoan_thanh")) {
-                self.error(
-                    "STATE_INCONSISTENT",
-                    "ngay_hoan_thanh",
-                    "",
-                    "đã khắc phục nhưng thiếu ngày hoàn thành: bổ sung ngày",
-                    "mended without a date: add it",
-                );
+                self.error("ngay_hoan_thanh", "", messages::MENDED_WITHOUT_DATE);
             }
         }
     }
@@ -352,13 +305,8 @@ impl<'a> Row<'a> {
             (UnitScope::Own(own), Some(unit)) if unit != *own && !receives(own) => {
                 let title = units.title(&unit);
                 let column = field.unwrap_or_default().to_owned();
-                self.error(
-                    "UNIT_FOREIGN",
-                    &column,
-                    stated.as_ref().unwrap_or(&unit).as_str(),
-                    format!("dòng này của {title}: gửi cho đơn vị đó"),
-                    format!("this row is {title}'s: send it there"),
-                );
+                let stated = stated.as_ref().unwrap_or(&unit);
+                self.error(&column, stated.as_str(), messages::foreign(&title));
                 Some(unit)
             }
             (UnitScope::Own(own), _) => Some(own.clone()),
