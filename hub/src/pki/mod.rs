@@ -3,6 +3,7 @@
 mod approvals;
 mod authorities;
 mod contacts;
+mod enrolments;
 mod guesses;
 mod init;
 mod issue;

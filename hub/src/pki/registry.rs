@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use lienthong_proto::fingerprint::words;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::time::UnixMillis;
@@ -97,6 +98,12 @@ impl Enrolled {
     pub fn log_public(&self) -> Option<[u8; 32]> {
         let mut key = [0; 32];
         hex::decode_to_slice(&self.log_key, &mut key).ok().map(|()| key)
+    }
+
+    /// The eight words of that key.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        self.log_public().map(|key| words(&key))
     }
 }
 

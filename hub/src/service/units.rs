@@ -198,13 +198,12 @@ impl Hub {
 }
 
 fn enrolled_json(entry: &Enrolled) -> Json {
-    let fingerprint = entry.log_public().map(|key| lienthong_proto::fingerprint::words(&key));
     json!({
         "unit": entry.unit,
         "replica": entry.replica,
         "role": entry.role,
         "enrolled_at": UnixMillis(entry.enrolled_at).rfc3339(),
         "state": entry.state,
-        "fingerprint": fingerprint,
+        "fingerprint": entry.fingerprint(),
     })
 }

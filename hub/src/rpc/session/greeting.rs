@@ -1,6 +1,5 @@
 //! How a stream begins: who greets, from where on it goes, what it is welcomed with.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +10,16 @@ use lienthong_proto::authority::FIRST;
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::feed::FeedCursor;
-use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::inclusion_proof;
 use lienthong_proto::wire::sync as wire;
 use tonic::{Status, Streaming};
 
 use super::{End, Session};
-use crate::app::Hub;
 use crate::feed::FeedReader;
 use crate::ingest::{Intake, Whose};
 use crate::ledger::HeldReplica;
-use crate::pki::{Enrolled, ReplicaState, Role};
+use crate::pki::Role;
 use crate::rpc::witness::Asking;
 
 /// The greeting must come within this.
@@ -217,42 +215,6 @@ pub(in crate::rpc) async fn greeting(up: &mut Streaming<wire::Up>) -> Result<wir
 /// What one of so many enrolled nodes may have on its way.
 fn flight_bytes(nodes: usize) -> u64 {
     FLIGHT_BYTES.min(FLIGHTS_BYTES / (nodes.max(1) as u64))
-}
-
-/// The eight words of an enrolled log key.
-fn hub_fingerprint(entry: &Enrolled) -> String {
-    entry.log_public().map(|key| lienthong_proto::fingerprint::words(&key)).unwrap_or_default()
-}
-
-impl Hub {
-    /// Everybody of a unit sees every enrolment in its name, and every replica there is a log of: what the register lost was
-    /// found again at the nodes.
-    pub(in crate::rpc) fn enrolments_of(&self, unit: &UnitCode) -> Vec<wire::Enrolment> {
-        let shown = |entry: Enrolled| wire::Enrolment {
-            replica: entry.replica.0.to_vec().into(),
-            at_millis: entry.enrolled_at,
-            state: match entry.state {
-                ReplicaState::Active => "active",
-                ReplicaState::Revoked { .. } => "revoked",
-                ReplicaState::Fenced { .. } => "fenced",
-            }
-            .to_owned(),
-            fingerprint: hub_fingerprint(&entry),
-        };
-        let enrolled = self.registry.of_unit(unit);
-        let known: BTreeSet<ReplicaId> = enrolled.iter().map(|entry| entry.replica).collect();
-        let books = self.committer.books().read();
-        let held = books.replicas.iter();
-        let former = held.filter(|(replica, held)| held.unit == *unit && !known.contains(*replica));
-        let former = former.map(|(replica, held)| wire::Enrolment {
-            replica: replica.0.to_vec().into(),
-            // Of one that is just enrolling nothing is held yet.
-            at_millis: if held.at.0 == 0 { self.now().0 } else { held.at.0 },
-            state: "former".to_owned(),
-            fingerprint: String::new(),
-        });
-        enrolled.into_iter().map(shown).chain(former).collect()
-    }
 }
 
 #[cfg(test)]

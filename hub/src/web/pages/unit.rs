@@ -156,7 +156,7 @@ fn machines(view: &View, unit: &UnitStatus, replicas: &[Enrolled]) -> Markup {
 
 fn machine(view: &View, entry: &Enrolled) -> Markup {
     let live = view.site.hub.live.get(entry.replica).unwrap_or_default();
-    let words = entry.log_public().map(|key| lienthong_proto::fingerprint::words(&key)).unwrap_or_default();
+    let words = entry.fingerprint().unwrap_or_default();
     let program = if live.program.is_empty() { "–" } else { live.program.as_str() };
     html! {
         article.machine {
