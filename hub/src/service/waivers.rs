@@ -3,7 +3,7 @@
 use lienthong_node::control::Answer;
 use lienthong_node::quality::{waiver_end_event, waiver_event, waiver_json};
 use lienthong_node::records::{Page, Records, numbered};
-use lienthong_node::service::known_type;
+use lienthong_node::service::{classified_reason, known_type};
 use lienthong_proto::ids::UnitCode;
 use lienthong_proto::quality::{RuleKind, Waiver};
 use lienthong_proto::rules::is_marked_classified;
@@ -153,10 +153,7 @@ pub(super) fn reason_of(text: &str) -> Result<String, Answer> {
     }
     // It stands in the ledger for ever, and goes to agencies where it is why a record was withdrawn.
     if is_marked_classified(&text) {
-        return Err(Answer::refused(
-            "CLASSIFIED",
-            "lý do mang dấu độ mật: ghi lý do không có nội dung mật, chỉ nêu số văn bản · the reason carries a secrecy mark: give one without classified content, only the document's number",
-        ));
+        return Err(classified_reason());
     }
     Ok(text)
 }

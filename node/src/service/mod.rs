@@ -3,6 +3,7 @@
 mod edit;
 mod following;
 mod listing;
+mod reason;
 mod records;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::sync::{NoticeLine, Phase};
 use crate::web::PageRequest;
 
 pub use edit::{Edit, is_editable};
+pub use reason::classified_reason;
 pub(crate) use records::Manner;
 pub use records::{RecordsRequest, RecordsService, known_type};
 

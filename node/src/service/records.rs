@@ -18,6 +18,7 @@ use serde_json::{Value as Json, json};
 
 use super::Edit;
 use super::following::Following;
+use super::reason::{REASON_TELLS, classified_reason};
 use crate::capture::{Language, RowOutcome};
 use crate::control::Answer;
 use crate::dataset::Record;
@@ -27,9 +28,6 @@ use crate::observe::Captures;
 use crate::quality::{Keeper, defect_json, waiver_json};
 use crate::records::{Listing, Records};
 use crate::replica::{ComposeError, Draft, Intent, Outcome, WriteError, Written, preview};
-
-/// What is said of a withdrawal whose reason looks like somebody.
-const REASON_TELLS: &str = "lý do có vẻ nêu người gửi đơn (họ tên, điện thoại hoặc số CCCD), mà lý do đi theo bản ghi tới cơ quan được chia sẻ: báo tỉnh, và lần sau ghi lý do không nêu ai · the reason seems to name the sender (name, phone or citizen number), and it goes with a shared record to agencies: tell the province, and name nobody in reasons";
 
 /// What a replica can be asked of its records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -282,10 +280,7 @@ impl RecordsService<'_> {
         author: String,
     ) -> Result<Answer, Answer> {
         if is_marked_classified(&reason) {
-            return Err(Answer::refused(
-                "CLASSIFIED",
-                "lý do mang dấu độ mật: ghi lý do không có nội dung mật, chỉ nêu số văn bản · the reason carries a secrecy mark: give one without classified content, only the document's number",
-            ));
+            return Err(classified_reason());
         }
         let tells = names_a_sender(&reason);
         let records = self.of(unit);
