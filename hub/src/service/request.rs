@@ -28,6 +28,11 @@ pub use waiver::NewWaiver;
 pub enum Request {
     /// Where everything stands.
     Status,
+    /// How many records the units of a day have, and how good they are.
+    StatusOn {
+        /// The day, since 1970.
+        tree: i32,
+    },
     /// Make an enrolment token.
     TokenCreate {
         /// For which unit.
@@ -41,52 +46,19 @@ pub enum Request {
     },
     /// All tokens.
     TokenList,
+    /// Take a token back.
+    TokenRevoke {
+        /// Its number.
+        id: String,
+        /// Who.
+        actor: String,
+    },
     /// The hub's own certificate.
     CertificateShow,
     /// Issue the hub's own certificate anew, now.
     CertificateRenew {
         /// Further names nodes will dial.
         names: Vec<String>,
-        /// Who.
-        actor: String,
-    },
-    /// Make, merge, split, rename or dissolve units.
-    Reorganise(Reorganisation),
-    /// Undo a step of the units.
-    LineageUndo {
-        /// Its number.
-        number: u64,
-        /// The document that orders it.
-        reason: String,
-        /// Do it, not only say what it would do.
-        apply: bool,
-        /// Who.
-        actor: String,
-    },
-    /// All steps of the units.
-    LineageList {
-        /// Which.
-        page: Page,
-    },
-    /// How many records the units of a day have, and how good they are.
-    StatusOn {
-        /// The day, since 1970.
-        tree: i32,
-    },
-    /// How good the data of the units of a day is, or of one of them.
-    QualityOn {
-        /// Which.
-        unit: Option<UnitCode>,
-        /// The day, since 1970.
-        tree: i32,
-        /// Which of the rows behind one unit's.
-        #[serde(default)]
-        page: Page,
-    },
-    /// Take a token back.
-    TokenRevoke {
-        /// Its number.
-        id: String,
         /// Who.
         actor: String,
     },
@@ -97,15 +69,6 @@ pub enum Request {
         /// Which.
         unit: UnitCode,
     },
-    /// Revoke a unit's replicas, or one replica.
-    UnitRevoke {
-        /// Unit code or replica id.
-        whom: String,
-        /// Why.
-        reason: String,
-        /// Who.
-        actor: String,
-    },
     /// Whom to call at a unit; nobody, if both are empty.
     UnitContact {
         /// Which.
@@ -115,6 +78,15 @@ pub enum Request {
         /// Their number.
         phone: String,
         /// Who says so.
+        actor: String,
+    },
+    /// Revoke a unit's replicas, or one replica.
+    UnitRevoke {
+        /// Unit code or replica id.
+        whom: String,
+        /// Why.
+        reason: String,
+        /// Who.
         actor: String,
     },
     /// Let a unit go on as a new replica by its old certificate, once.
@@ -131,12 +103,54 @@ pub enum Request {
         /// Who.
         actor: String,
     },
+    /// Make, merge, split, rename or dissolve units.
+    Reorganise(Reorganisation),
+    /// All steps of the units.
+    LineageList {
+        /// Which.
+        page: Page,
+    },
+    /// Undo a step of the units.
+    LineageUndo {
+        /// Its number.
+        number: u64,
+        /// The document that orders it.
+        reason: String,
+        /// Do it, not only say what it would do.
+        apply: bool,
+        /// Who.
+        actor: String,
+    },
     /// Something about records.
     Records(RecordsRequest),
+    /// Give a record to another unit.
+    RecordTransfer(Transfer),
+    /// What the hub holds of a record's first source: its leaf, and the log it stands in.
+    RecordSource {
+        /// Record type.
+        record_type: String,
+        /// Record id.
+        id: RecordId,
+    },
+    /// The digest of everything live a replica wrote: the replica's must be equal.
+    StateDigest {
+        /// Which replica.
+        replica: ReplicaId,
+    },
     /// How good the units' data is, or one unit's with the rows behind it.
     Quality {
         /// Which.
         unit: Option<UnitCode>,
+        /// Which of the rows behind one unit's.
+        #[serde(default)]
+        page: Page,
+    },
+    /// How good the data of the units of a day is, or of one of them.
+    QualityOn {
+        /// Which.
+        unit: Option<UnitCode>,
+        /// The day, since 1970.
+        tree: i32,
         /// Which of the rows behind one unit's.
         #[serde(default)]
         page: Page,
@@ -148,50 +162,14 @@ pub enum Request {
         /// Which part.
         page: Page,
     },
-    /// Whether a unit's node holds its records as the hub does.
-    Reconcile {
-        /// Which unit.
-        unit: UnitCode,
-        /// Mend what differs.
-        repair: bool,
-        /// How long it may take, in each of its steps.
-        timeout_seconds: u64,
-        /// Who.
-        actor: String,
-    },
-    /// Records that are probably one.
-    DuplicatesList {
-        /// Which.
-        page: Page,
-    },
-    /// Two records are one.
-    DuplicatesMerge(Pairing),
-    /// Two records only look alike.
-    DuplicatesSeparate(Pairing),
-    /// Neither, after all.
-    DuplicatesUndo(Pairing),
-    /// Records that are to go from unit to unit and have not gone.
-    Handovers {
-        /// Only those this unit has part in.
+    /// The records with defects.
+    Defects {
+        /// Only of this type.
+        record_type: Option<String>,
+        /// Only this unit's.
         unit: Option<UnitCode>,
         /// Which.
         page: Page,
-    },
-    /// The catalogue in force.
-    CatalogueShow,
-    /// Whether these files could be published.
-    CatalogueCheck {
-        /// By path; those in force stand where none is given.
-        files: BTreeMap<String, String>,
-    },
-    /// Publish them.
-    CataloguePublish {
-        /// By path; those in force stand where none is given.
-        files: BTreeMap<String, String>,
-        /// Why.
-        reason: String,
-        /// Who.
-        actor: String,
     },
     /// Accept a defect until a day.
     WaiverAdd(NewWaiver),
@@ -223,8 +201,17 @@ pub enum Request {
     },
     /// Settle a conflict.
     ConflictsResolve(Resolution),
-    /// Give a record to another unit.
-    RecordTransfer(Transfer),
+    /// Records that are probably one.
+    DuplicatesList {
+        /// Which.
+        page: Page,
+    },
+    /// Two records are one.
+    DuplicatesMerge(Pairing),
+    /// Two records only look alike.
+    DuplicatesSeparate(Pairing),
+    /// Neither, after all.
+    DuplicatesUndo(Pairing),
     /// All of the quarantine.
     QuarantineList {
         /// Which.
@@ -253,18 +240,89 @@ pub enum Request {
         /// Who.
         actor: String,
     },
-    /// A new account.
-    UserAdd {
-        /// Its name.
-        name: String,
-        /// What it is for.
-        roles: Vec<AccountRole>,
-        /// The operating-system user it belongs to.
-        uid: Option<u32>,
-        /// Its password.
-        password: Option<String>,
+    /// Records that are to go from unit to unit and have not gone.
+    Handovers {
+        /// Only those this unit has part in.
+        unit: Option<UnitCode>,
+        /// Which.
+        page: Page,
+    },
+    /// Whether a unit's node holds its records as the hub does.
+    Reconcile {
+        /// Which unit.
+        unit: UnitCode,
+        /// Mend what differs.
+        repair: bool,
+        /// How long it may take, in each of its steps.
+        timeout_seconds: u64,
         /// Who.
         actor: String,
+    },
+    /// The catalogue in force.
+    CatalogueShow,
+    /// Whether these files could be published.
+    CatalogueCheck {
+        /// By path; those in force stand where none is given.
+        files: BTreeMap<String, String>,
+    },
+    /// Publish them.
+    CataloguePublish {
+        /// By path; those in force stand where none is given.
+        files: BTreeMap<String, String>,
+        /// Why.
+        reason: String,
+        /// Who.
+        actor: String,
+    },
+    /// About agencies, grants and bundles.
+    Sharing(SharingRequest),
+    /// About what is erased by orders.
+    Erasing(ErasingRequest),
+    /// The ledger's signed checkpoint.
+    LedgerCheckpoint,
+    /// Entries of the ledger.
+    LedgerShow {
+        /// From which.
+        from: u64,
+        /// How many.
+        limit: usize,
+    },
+    /// Whether the ledger is whole.
+    LedgerVerify {
+        /// Everything is derived again from the stored bytes.
+        #[serde(default)]
+        full: bool,
+    },
+    /// Confirm that this ledger follows another.
+    ConfirmSuccession {
+        /// Who.
+        actor: String,
+    },
+    /// Which keys receipts are cosigned with.
+    ReceiptKeyShow,
+    /// Cosign receipts with another one.
+    ReceiptKeyRotate {
+        /// It.
+        next: Box<crate::pki::NextReceiptKey>,
+        /// Who.
+        actor: String,
+    },
+    /// Something about the authorities of certificates.
+    Authority(AuthorityRequest),
+    /// The first of these keys encrypts from now on, and everything is brought under it.
+    KeyRotate {
+        /// Them.
+        keys: lienthong_node::at_rest::GivenKeys,
+        /// Answer when it is done.
+        wait: bool,
+    },
+    /// Copy everything needed to a folder.
+    Backup {
+        /// Which: an absolute path.
+        to: std::path::PathBuf,
+        /// To whom it is encrypted.
+        #[serde(default)]
+        recipient: Option<lienthong_node::backup::Recipient>,
     },
     /// What needs a person.
     AlertsList {
@@ -279,6 +337,35 @@ pub enum Request {
         id: u64,
         /// Why nobody else need be told.
         reason: String,
+        /// Who.
+        actor: String,
+    },
+    /// A new account.
+    UserAdd {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        roles: Vec<AccountRole>,
+        /// The operating-system user it belongs to.
+        uid: Option<u32>,
+        /// Its password.
+        password: Option<String>,
+        /// Who.
+        actor: String,
+    },
+    /// All accounts.
+    UserList,
+    /// End an account.
+    UserDisable {
+        /// Its name.
+        name: String,
+        /// Who.
+        actor: String,
+    },
+    /// Take an account's second factor away, to be set up anew.
+    UserTotpReset {
+        /// Its name.
+        name: String,
         /// Who.
         actor: String,
     },
@@ -297,92 +384,5 @@ pub enum Request {
         name: String,
         /// Who.
         actor: String,
-    },
-    /// The records with defects.
-    Defects {
-        /// Only of this type.
-        record_type: Option<String>,
-        /// Only this unit's.
-        unit: Option<UnitCode>,
-        /// Which.
-        page: Page,
-    },
-    /// All accounts.
-    UserList,
-    /// End an account.
-    UserDisable {
-        /// Its name.
-        name: String,
-        /// Who.
-        actor: String,
-    },
-    /// Take an account's second factor away, to be set up anew.
-    UserTotpReset {
-        /// Its name.
-        name: String,
-        /// Who.
-        actor: String,
-    },
-    /// Copy everything needed to a folder.
-    Backup {
-        /// Which: an absolute path.
-        to: std::path::PathBuf,
-        /// To whom it is encrypted.
-        #[serde(default)]
-        recipient: Option<lienthong_node::backup::Recipient>,
-    },
-    /// The first of these keys encrypts from now on, and everything is brought under it.
-    KeyRotate {
-        /// Them.
-        keys: lienthong_node::at_rest::GivenKeys,
-        /// Answer when it is done.
-        wait: bool,
-    },
-    /// Which keys receipts are cosigned with.
-    ReceiptKeyShow,
-    /// Cosign receipts with another one.
-    ReceiptKeyRotate {
-        /// It.
-        next: Box<crate::pki::NextReceiptKey>,
-        /// Who.
-        actor: String,
-    },
-    /// Confirm that this ledger follows another.
-    ConfirmSuccession {
-        /// Who.
-        actor: String,
-    },
-    /// About agencies, grants and bundles.
-    Sharing(SharingRequest),
-    /// Something about the authorities of certificates.
-    Authority(AuthorityRequest),
-    /// About what is erased by orders.
-    Erasing(ErasingRequest),
-    /// The ledger's signed checkpoint.
-    LedgerCheckpoint,
-    /// Entries of the ledger.
-    LedgerShow {
-        /// From which.
-        from: u64,
-        /// How many.
-        limit: usize,
-    },
-    /// Whether the ledger is whole.
-    LedgerVerify {
-        /// Everything is derived again from the stored bytes.
-        #[serde(default)]
-        full: bool,
-    },
-    /// What the hub holds of a record's first source: its leaf, and the log it stands in.
-    RecordSource {
-        /// Record type.
-        record_type: String,
-        /// Record id.
-        id: RecordId,
-    },
-    /// The digest of everything live a replica wrote: the replica's must be equal.
-    StateDigest {
-        /// Which replica.
-        replica: ReplicaId,
     },
 }
