@@ -2,7 +2,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod daemon;
 mod doctor;
+mod door;
 mod enrol;
 mod export;
 mod human;
@@ -14,10 +16,9 @@ mod receipt;
 mod records;
 mod recover;
 mod verify;
+mod waiting;
 
-use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -25,25 +26,23 @@ use futures::future::LocalBoxFuture;
 
 use args::QuarantineAction;
 pub use args::{ApiTokenAction, Cli, Command, KEYS};
+use daemon::{PageService, Place, Services, daemon};
+use door::{Door, asked_or};
 pub use export::{Export, ExportFormat};
 pub use human::{Tongue, print_answer, say, table};
 pub use import::Import;
 pub use key::{KeyAction, KeyArguments, given, new_key, new_pair, private_key, recipient};
 pub use proxy::ProxyArguments;
 pub use records::{Hear, RecordAction, RecordsCommand, day};
+pub use waiting::{second_signal, settled, stopped};
 
 use crate::api::{ApiTokens, LoopbackAddress};
-use crate::app::{Node, system_clock};
-use crate::at_rest::{KeyRing, KeySourceError};
+use crate::app::system_clock;
 use crate::config::Config;
-use crate::control::{self, Answer};
-use crate::identity::{NodeIdentity, Proxy};
-use crate::lock::DataLock;
-use crate::notify;
+use crate::identity::NodeIdentity;
 use crate::published::in_force;
 use crate::service::Request;
-use crate::sync::Settings;
-use crate::web::{self, Officers, Page, PageRequest, WebAddress, WebLimits};
+use crate::web::{Officers, PageRequest};
 
 /// The whole program over its arguments, on threads of its own.
 #[must_use]
@@ -177,258 +176,11 @@ async fn command(cli: Cli) -> anyhow::Result<u8> {
     }
 }
 
-/// What the running daemon answers; without one, what `kept` does to a file of the folder.
-async fn asked_or(
-    data: &Path,
-    asked: &Request,
-    who: &str,
-    kept: impl FnOnce() -> Answer,
-) -> anyhow::Result<Answer> {
-    if let Some(answer) = control::call(data, asked).await.context("control.sock")? {
-        return Ok(answer);
-    }
-    NodeIdentity::load(data)?.context("máy chưa ghi danh · not enrolled")?;
-    // No daemon may start and read while the file changes.
-    let _lock = DataLock::take(data, who)?;
-    Ok(kept())
-}
-
 /// An address only this machine reaches, if one is given or configured.
 fn loopback(config: &Config, given: Option<&str>, key: &str) -> anyhow::Result<Option<LoopbackAddress>> {
     match config.pick(given, key, "") {
         none if none.is_empty() => Ok(None),
         some => Ok(Some(some.parse().with_context(|| key.to_owned())?)),
-    }
-}
-
-/// How long a folder that was closed may still be held.
-const LET_GO: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// What a daemon serves besides its control socket.
-struct Services {
-    inbox: PathBuf,
-    api: Option<LoopbackAddress>,
-    metrics: Option<LoopbackAddress>,
-    web: Option<PageService>,
-    proxy: Option<Proxy>,
-}
-
-/// The officers' page: who is at it stays so when the node opens anew.
-struct PageService {
-    listen: WebAddress,
-    page: Option<Arc<Page>>,
-}
-
-impl PageService {
-    fn new(listen: WebAddress) -> Self {
-        Self { listen, page: None }
-    }
-
-    /// Serves it; from then on at the very address that was taken.
-    async fn serve(&mut self, node: &Arc<Node>, again: bool) -> anyhow::Result<()> {
-        // The folder is ours only now.
-        let page = match &self.page {
-            Some(page) => Arc::clone(page),
-            None => Arc::clone(self.page.insert(Page::new(&node.data, WebLimits::default())?)),
-        };
-        let listen = self.listen;
-        let address = settled(again, async || Ok(web::serve(node, &page, listen).await?)).await?;
-        self.listen = address.to_string().parse()?;
-        Ok(())
-    }
-}
-
-/// A node's folder, the one with catalogue files over the published ones, and where its keys are.
-struct Place<'a> {
-    data: &'a Path,
-    overrides: Option<PathBuf>,
-    keys: &'a KeyArguments,
-}
-
-async fn daemon(
-    Place { data, overrides, keys }: Place<'_>,
-    config: &Config,
-    mut services: Services,
-    tongue: Tongue,
-) -> anyhow::Result<u8> {
-    let overrides = overrides.as_deref();
-    services.inbox = std::path::absolute(services.inbox)?;
-    // One for all rounds: no signal falls between two.
-    let mut stopped = std::pin::pin!(stopped());
-    let mut ring = keys.load(config)?;
-    let open = |proxy: Option<&Proxy>, keys: &KeyRing| -> anyhow::Result<_> {
-        Ok(Node::open_through(data, in_force(data, overrides)?, system_clock, proxy, keys)?)
-    };
-    let mut node = open(services.proxy.as_ref(), &ring)?;
-    let mut again = false;
-    loop {
-        let served = serve(&node, &services, again).await?;
-        if let Some(page) = &mut services.web {
-            page.serve(&node, again).await?;
-        }
-        notify::ready();
-        let name = &node.identity.profile().unit_name;
-        eprintln!("{}", tongue.pick(&format!("{name}: đang chạy"), &format!("{name}: running")));
-        if !again {
-            say_page(&node, tongue);
-        }
-        if let Some(address) = served {
-            eprintln!("API: http://{address}/v1/openapi.json");
-            services.api = Some(address.to_string().parse()?);
-        }
-        if let Some(address) = node.addresses.read().get("metrics") {
-            // Opened anew, it is served where it was.
-            services.metrics = Some(address.parse()?);
-        }
-        tokio::select! {
-            stopped = &mut stopped => stopped?,
-            () = node.superseded.cancelled() => {
-                eprintln!("{}", tongue.pick("có thay đổi phải mở lại…", "something changed: opening anew…"));
-                node.close().await;
-                // What a service was given at its start may be older than the key in force.
-                ring = node.replica.reader().keys();
-                drop(node);
-                again = true;
-                let anew = async || open(services.proxy.as_ref(), &ring);
-                node = tokio::select! {
-                    stopped = &mut stopped => return stopped.map(|()| 0),
-                    opened = settled(again, anew) => opened?,
-                };
-                continue;
-            }
-        }
-        eprintln!("{}", tongue.pick("đang dừng…", "stopping…"));
-        notify::stopping();
-        tokio::spawn(second_signal());
-        node.close().await;
-        return Ok(0);
-    }
-}
-
-/// Where the page is. A link that opens it is printed to a person only: what is kept of a service's output may be read
-/// by others.
-fn say_page(node: &Node, tongue: Tongue) {
-    let answer = node.page_answer(&PageRequest::Open { author: author() });
-    let Some(url) = answer.body.get("url").and_then(serde_json::Value::as_str) else { return };
-    let fingerprint = answer.body.get("certificate_sha256").and_then(serde_json::Value::as_str);
-    match fingerprint {
-        Some(fingerprint) => eprintln!("{}: {url}\nSHA-256: {fingerprint}", tongue.pick("Trang", "Page")),
-        None if std::io::stderr().is_terminal() => {
-            let until = tongue.pick("dùng một lần, trong 10 phút", "good once, for 10 minutes");
-            eprintln!("{} ({until}): {url}", tongue.pick("Trang", "Page"));
-        }
-        None => eprintln!("{}", tongue.pick("Trang: lienthong-node open", "Page: lienthong-node open")),
-    }
-}
-
-/// Serves one opening of a node.
-async fn serve(
-    node: &Arc<Node>,
-    services: &Services,
-    again: bool,
-) -> anyhow::Result<Option<std::net::SocketAddr>> {
-    for remark in &node.remarks {
-        tracing::warn!("{remark}");
-    }
-    let served = match services.api {
-        Some(listen) => Some(settled(again, async || Ok(crate::api::serve(node, listen).await?)).await?),
-        None => None,
-    };
-    if let Some(listen) = services.metrics {
-        settled(again, async || Ok(crate::observe::serve(node, listen).await?)).await?;
-    }
-    let handler = Arc::clone(node);
-    let handle: control::Handler<Request, _> =
-        Arc::new(move |request, caller| Arc::clone(&handler).execute(request, caller.tell));
-    control::serve(&node.data, handle, &node.serving).context("control.sock")?;
-    node.start_sync(Settings::default());
-    node.start_inbox(&services.inbox).context("inbox")?;
-    node.start_judging().context("quality")?;
-    node.resealer.start().context("at_rest")?;
-    crate::observe::watch_jobs(node).context("watchdog")?;
-    Ok(served)
-}
-
-/// Takes a folder or an address. One that this process has just let go of (`again`) is held a little longer by whoever
-/// still answers somebody.
-///
-/// # Errors
-/// What taking it says, if that goes on for half a minute.
-pub async fn settled<T>(again: bool, take: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let begun = std::time::Instant::now();
-    loop {
-        match take().await {
-            Err(_) if again && begun.elapsed() < LET_GO => tokio::time::sleep(LET_GO / 600).await,
-            opened => return opened,
-        }
-    }
-}
-
-/// The first interrupt or termination.
-///
-/// # Errors
-/// If signals cannot be had.
-pub async fn stopped() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
-}
-
-/// A second signal does not wait.
-pub async fn second_signal() {
-    if stopped().await.is_ok() {
-        std::process::exit(1);
-    }
-}
-
-/// The way to a node: its running daemon, or its folder opened for the one command.
-enum Door {
-    Daemon(control::Connection),
-    Folder(Arc<Node>),
-    Unenrolled,
-}
-
-impl Door {
-    async fn open(
-        data: &Path,
-        overrides: Option<&Path>,
-        proxy: Option<&Proxy>,
-        keys: impl Fn() -> Result<KeyRing, KeySourceError>,
-    ) -> anyhow::Result<Self> {
-        if let Some(connection) = control::Connection::open(data).await.context("control.sock")? {
-            return Ok(Self::Daemon(connection));
-        }
-        if NodeIdentity::load(data)?.is_none() {
-            return Ok(Self::Unenrolled);
-        }
-        let catalogue = in_force(data, overrides)?;
-        Ok(Self::Folder(Node::open_through(data, catalogue, system_clock, proxy, &keys()?)?))
-    }
-
-    async fn ask(&mut self, request: Request, hear: &mut Hear<'_>) -> anyhow::Result<Answer> {
-        match self {
-            Self::Daemon(connection) => connection.ask_hearing(&request, hear).await.context("control.sock"),
-            Self::Folder(node) => {
-                if matches!(request, Request::Sync) {
-                    node.start_sync(Settings::default());
-                }
-                let node = Arc::clone(node);
-                Ok(control::hearing(hear, |tell| node.execute(request, tell)).await)
-            }
-            Self::Unenrolled if matches!(request, Request::Status) => {
-                Ok(Answer::done(crate::service::unenrolled()))
-            }
-            Self::Unenrolled => anyhow::bail!("máy chưa ghi danh · not enrolled"),
-        }
-    }
-
-    async fn close(self) {
-        if let Self::Folder(node) = self {
-            node.close().await;
-        }
     }
 }
 
