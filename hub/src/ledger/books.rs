@@ -3,92 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lienthong_node::dataset::EntryAt;
 use lienthong_node::log::FramePosition;
 use lienthong_node::quality::{WaiverStep, Waivers, delete_waiver, put_waiver};
-use lienthong_node::replica::{Fed, feed_taken};
+use lienthong_node::replica::feed_taken;
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::catalogue::Published;
 use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::event::{Acceptance, Event};
-use lienthong_proto::hash::Digest;
-use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::lineage::Lineage;
-use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
 use lienthong_proto::quality::Waiver;
 use lienthong_proto::receipt_key::RECEIPT_KEY;
-use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
-use lienthong_proto::verdict::{QuarantineReason, Verdict};
-use serde::{Deserialize, Serialize};
 
+use super::quarantined::decode_number;
 use super::{
-    ImportLine, Imports, NamedKeys, Orders, READMISSION, Readings, Sharing, Standing, Witnesses, catalogues,
+    HeldReplica, ImportLine, NamedKeys, NoticeEntry, Orders, Quarantined, READMISSION, Readings, Sharing,
+    Standing, Witnesses, catalogues,
 };
-use crate::ingest::{Content, Decided, separated};
+use crate::ingest::Content;
 use crate::witness::Rolls;
-
-/// What the ledger holds of one replica.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldReplica {
-    /// Its unit.
-    pub unit: UnitCode,
-    /// The right edge of its tree.
-    pub frontier: Frontier,
-    /// Its root.
-    pub root: Digest,
-    /// Its own signed checkpoint; empty while nothing is held.
-    pub checkpoint: String,
-    /// The ledger's entry of the last acceptance.
-    pub ledger_index: u64,
-    /// When that was.
-    pub at: UnixMillis,
-    /// Its last imports.
-    pub imports: Imports,
-    /// Up to where it has said it took the feed.
-    pub fed: Fed,
-}
-
-/// A change in quarantine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quarantined {
-    /// The change.
-    pub dot: Dot,
-    /// Whose.
-    pub unit: UnitCode,
-    /// Why.
-    pub reason: QuarantineReason,
-    /// The record's type, if readable.
-    pub record_type: String,
-    /// The record, if readable.
-    pub record: Option<RecordId>,
-    /// When the hub took it.
-    pub accepted_at: UnixMillis,
-    /// Where it stands.
-    pub at: EntryAt,
-}
-
-/// Something a replica must be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NoticeEntry {
-    /// Grows for each replica.
-    pub number: u64,
-    /// The hub's time, milliseconds.
-    pub at: u64,
-    /// `QUARANTINED`, `RELEASED`, `PROPOSAL`.
-    pub kind: String,
-    /// The change, in the replica's log.
-    pub sequence: u64,
-    /// Reason class.
-    pub reason: String,
-    /// The record's type.
-    pub record_type: String,
-    /// Vietnamese.
-    pub vi: String,
-    /// English.
-    pub en: String,
-}
 
 /// Everything the hub must know of its replicas at hand.
 #[derive(Debug, Default)]
@@ -137,26 +72,6 @@ struct News {
     notices: Vec<(ReplicaId, NoticeEntry)>,
 }
 
-/// Notices of one acceptance are numbered below the next acceptance's.
-pub(super) const NOTICES_PER_ENTRY: u64 = 4_096;
-
-impl HeldReplica {
-    /// A replica of `unit` of which nothing is held yet.
-    #[must_use]
-    pub fn empty(unit: UnitCode) -> Self {
-        Self {
-            unit,
-            frontier: Frontier::new(),
-            root: EMPTY_ROOT,
-            checkpoint: String::new(),
-            ledger_index: 0,
-            at: UnixMillis(0),
-            imports: Imports::default(),
-            fed: Fed::default(),
-        }
-    }
-}
-
 impl Books {
     /// Loads the books a view holds.
     ///
@@ -165,13 +80,13 @@ impl Books {
     pub fn load(view: &dyn View) -> Result<Self, ViewError> {
         let mut books = Self::default();
         view.scan_prefix(Keyspace::Replica, &[], &mut |key, bytes| {
-            if let (Some(replica), Some(held)) = (ReplicaId::from_slice(key), decode_held(bytes)) {
+            if let (Some(replica), Some(held)) = (ReplicaId::from_slice(key), HeldReplica::decode(bytes)) {
                 books.replicas.insert(replica, held);
             }
             true
         })?;
         view.scan_prefix(Keyspace::Quarantine, &[], &mut |key, bytes| {
-            if let (Some(number), Some(waiting)) = (decode_number(key), decode_quarantined(bytes)) {
+            if let (Some(number), Some(waiting)) = (decode_number(key), Quarantined::decode(bytes)) {
                 books.put_aside(number, waiting);
             }
             true
@@ -261,14 +176,14 @@ impl Books {
     }
 
     /// Puts a change into quarantine.
-    fn put_aside(&mut self, number: (u64, u16), waiting: Quarantined) {
+    pub(super) fn put_aside(&mut self, number: (u64, u16), waiting: Quarantined) {
         *self.waiting.entry(waiting.unit.clone()).or_default() += 1;
         self.news.quarantine.insert(number);
         Arc::make_mut(&mut self.quarantine).insert(number, waiting);
     }
 
     /// Takes a change out of quarantine, if it waits there.
-    fn take_back(&mut self, number: (u64, u16)) -> Option<Quarantined> {
+    pub(super) fn take_back(&mut self, number: (u64, u16)) -> Option<Quarantined> {
         let taken = Arc::make_mut(&mut self.quarantine).remove(&number)?;
         if let Some(count) = self.waiting.get_mut(&taken.unit) {
             *count = count.saturating_sub(1);
@@ -283,19 +198,6 @@ impl Books {
         self.news.replicas.insert(replica);
         self.changed = true;
         Some(held)
-    }
-
-    /// How many notices there are in all.
-    #[must_use]
-    pub fn notice_count(&self) -> u64 {
-        self.notices.values().map(|notices| notices.len() as u64).sum()
-    }
-
-    /// The notices of a replica from a number on.
-    #[must_use]
-    pub fn notices_from(&self, replica: ReplicaId, from: u64) -> Vec<NoticeEntry> {
-        let notices = self.notices.get(&replica).map_or(&[][..], Vec::as_slice);
-        notices.iter().filter(|notice| notice.number >= from).cloned().collect()
     }
 
     pub(crate) fn take_changed(&mut self) -> bool {
@@ -346,67 +248,9 @@ impl Books {
             && let Ok(replica) = replica.parse::<ReplicaId>()
         {
             let held = self.replicas.entry(replica).or_insert_with(|| HeldReplica::empty(unit.clone()));
-            view.put(Keyspace::Replica, &replica.0, &encode_held(held));
+            view.put(Keyspace::Replica, &replica.0, &held.encode());
             self.news.replicas.insert(replica);
             self.changed = true;
-        }
-    }
-
-    /// What got a record of its own waits no more.
-    fn note_separation(&mut self, event: &Event, place: Sequence, view: &mut Batch) {
-        for (number, quarantined) in (0..NOTICES_PER_ENTRY).zip(separated(event)) {
-            let Some(waiting) = self.take_back(quarantined) else { continue };
-            view.delete(Keyspace::Quarantine, &encode_number(quarantined));
-            let notice = NoticeEntry {
-                number: place.0 * NOTICES_PER_ENTRY + number,
-                at: event.at.0,
-                kind: "RELEASED".to_owned(),
-                sequence: waiting.dot.sequence.0,
-                reason: waiting.reason.code().to_owned(),
-                record_type: waiting.record_type.clone(),
-                vi: "hai người cùng một số: bản ghi của đơn vị được tách thành bản ghi riêng".to_owned(),
-                en: "two people with one number: what your unit stated has a record of its own".to_owned(),
-            };
-            self.tell(waiting.dot.replica, notice, view);
-        }
-    }
-
-    /// Tells everybody whose words a decision answers, and the owner of its record.
-    fn note_decision(&mut self, event: &Event, place: Sequence, view: &mut Batch) {
-        let Some(decided) = Decided::of(event) else { return };
-        let mut told: Vec<(ReplicaId, u64, (&str, &str))> = Vec::new();
-        for answered in &decided.answered {
-            let words = if answered.taken {
-                ("tỉnh đã chọn giá trị đơn vị gửi", "the province chose the value your unit stated")
-            } else {
-                (
-                    "tỉnh đã chọn giá trị khác với giá trị đơn vị gửi",
-                    "the province chose another value than your unit stated",
-                )
-            };
-            told.push((answered.dot.replica, answered.dot.sequence.0, words));
-        }
-        let words = (
-            "tỉnh đã quyết định về một bản ghi của đơn vị",
-            "the province decided about a record of your unit",
-        );
-        let owners = self.replicas.iter().filter(|(_, held)| Some(&held.unit) == decided.owner.as_ref());
-        let owners = owners
-            .map(|(replica, _)| *replica)
-            .filter(|replica| !decided.answered.iter().any(|answered| answered.dot.replica == *replica));
-        told.extend(owners.map(|replica| (replica, 0, words)));
-        for (number, (replica, sequence, (vi, en))) in (0..NOTICES_PER_ENTRY).zip(told) {
-            let notice = NoticeEntry {
-                number: place.0 * NOTICES_PER_ENTRY + number,
-                at: event.at.0,
-                kind: "DECISION".to_owned(),
-                sequence,
-                reason: "DECISION".to_owned(),
-                record_type: decided.record_type.clone(),
-                vi: vi.to_owned(),
-                en: en.to_owned(),
-            };
-            self.tell(replica, notice, view);
         }
     }
 
@@ -434,84 +278,6 @@ impl Books {
         }
     }
 
-    /// Books a verdict other than *applied*: the quarantine, and what the writer is told.
-    #[allow(clippy::too_many_arguments)]
-    pub fn note_verdict(
-        &mut self,
-        unit: &UnitCode,
-        acceptance: &Acceptance,
-        content: &Content,
-        verdict: &Verdict,
-        ledger_index: u64,
-        at: EntryAt,
-        view: &mut Batch,
-    ) {
-        let sequence = acceptance.first.0 + u64::from(at.index);
-        let (record_type, record) = match content {
-            Content::Change(change) => (change.record_type.clone(), Some(change.record)),
-            _ => (String::new(), None),
-        };
-        let (kind, reason, vi, en) = match verdict {
-            Verdict::Applied => return,
-            Verdict::Proposal => (
-                "PROPOSAL",
-                "PROPOSAL",
-                "chờ xử lý: bản ghi này do đơn vị khác quản lý".to_owned(),
-                "waiting: another unit keeps this record".to_owned(),
-            ),
-            Verdict::Quarantined(reason) => {
-                let waiting = Quarantined {
-                    dot: Dot { replica: acceptance.replica, sequence: Sequence(sequence) },
-                    unit: unit.clone(),
-                    reason: *reason,
-                    record_type: record_type.clone(),
-                    record,
-                    accepted_at: acceptance.at,
-                    at,
-                };
-                let number = (ledger_index, at.index);
-                view.put(Keyspace::Quarantine, &encode_number(number), &encode_quarantined(&waiting));
-                self.put_aside(number, waiting);
-                ("QUARANTINED", reason.code(), reason.vi().to_owned(), reason.en().to_owned())
-            }
-        };
-        let notice = NoticeEntry {
-            number: ledger_index * NOTICES_PER_ENTRY + u64::from(at.index),
-            at: acceptance.at.0,
-            kind: kind.to_owned(),
-            sequence,
-            reason: reason.to_owned(),
-            record_type,
-            vi,
-            en,
-        };
-        self.tell(acceptance.replica, notice, view);
-    }
-
-    /// A change left quarantine.
-    pub fn released(
-        &mut self,
-        number: (u64, u16),
-        waiting: &Quarantined,
-        ledger_index: u64,
-        at: UnixMillis,
-        view: &mut Batch,
-    ) {
-        self.take_back(number);
-        view.delete(Keyspace::Quarantine, &encode_number(number));
-        let notice = NoticeEntry {
-            number: ledger_index * NOTICES_PER_ENTRY,
-            at: at.0,
-            kind: "RELEASED".to_owned(),
-            sequence: waiting.dot.sequence.0,
-            reason: waiting.reason.code().to_owned(),
-            record_type: waiting.record_type.clone(),
-            vi: "tỉnh đã nhập bản ghi này".to_owned(),
-            en: "the province has merged this record".to_owned(),
-        };
-        self.tell(waiting.dot.replica, notice, view);
-    }
-
     pub(super) fn tell(&mut self, replica: ReplicaId, notice: NoticeEntry, view: &mut Batch) {
         let mut key = replica.0.to_vec();
         key.extend_from_slice(&notice.number.to_be_bytes());
@@ -532,7 +298,7 @@ impl Books {
         position: FramePosition,
         view: &mut Batch,
     ) {
-        view.put(Keyspace::Replica, &replica.0, &encode_held(&held));
+        view.put(Keyspace::Replica, &replica.0, &held.encode());
         let mut key = replica.0.to_vec();
         key.extend_from_slice(&first.0.to_be_bytes());
         view.put(Keyspace::Index, &key, &position.pack().to_be_bytes());
@@ -542,76 +308,13 @@ impl Books {
     }
 }
 
-fn encode_number(number: (u64, u16)) -> Vec<u8> {
-    let mut key = number.0.to_be_bytes().to_vec();
-    key.extend_from_slice(&number.1.to_be_bytes());
-    key
-}
-
-fn decode_number(key: &[u8]) -> Option<(u64, u16)> {
-    let (ledger, place) = key.split_at_checked(8)?;
-    Some((u64::from_be_bytes(ledger.try_into().ok()?), u16::from_be_bytes(place.try_into().ok()?)))
-}
-
-fn encode_held(held: &HeldReplica) -> Vec<u8> {
-    let mut out = lienthong_proto::bytes::Writer::default();
-    out.text(held.unit.as_str());
-    out.framed(&held.frontier.encode());
-    out.raw(&held.root);
-    out.text(&held.checkpoint);
-    out.u64(held.ledger_index);
-    out.u64(held.at.0);
-    out.framed(&held.imports.encode());
-    out.framed(&held.fed.encode());
-    out.into_bytes()
-}
-
-fn decode_held(bytes: &[u8]) -> Option<HeldReplica> {
-    let mut input = lienthong_proto::bytes::Reader::new(bytes);
-    Some(HeldReplica {
-        unit: input.text().ok()?.parse().ok()?,
-        frontier: Frontier::decode(input.framed().ok()?).ok()?,
-        root: input.array().ok()?,
-        checkpoint: input.text().ok()?.to_owned(),
-        ledger_index: input.u64().ok()?,
-        at: UnixMillis(input.u64().ok()?),
-        imports: Imports::decode(input.framed().ok()?).ok()?,
-        // A view of before has none.
-        fed: input.framed().ok().and_then(|bytes| Fed::decode(bytes).ok()).unwrap_or_default(),
-    })
-}
-
-fn encode_quarantined(waiting: &Quarantined) -> Vec<u8> {
-    let mut out = lienthong_proto::bytes::Writer::default();
-    out.raw(&waiting.dot.replica.0);
-    out.u64(waiting.dot.sequence.0);
-    out.text(waiting.unit.as_str());
-    out.u8(waiting.reason as u8);
-    out.text(&waiting.record_type);
-    out.framed(waiting.record.as_ref().map_or(&[][..], |record| &record.0));
-    out.u64(waiting.accepted_at.0);
-    out.u64(waiting.at.frame.pack());
-    out.u16(waiting.at.index);
-    out.into_bytes()
-}
-
-fn decode_quarantined(bytes: &[u8]) -> Option<Quarantined> {
-    let mut input = lienthong_proto::bytes::Reader::new(bytes);
-    let replica = ReplicaId(input.array().ok()?);
-    let dot = Dot { replica, sequence: Sequence(input.u64().ok()?) };
-    Some(Quarantined {
-        dot,
-        unit: input.text().ok()?.parse().ok()?,
-        reason: QuarantineReason::from_byte(input.u8().ok()?)?,
-        record_type: input.text().ok()?.to_owned(),
-        record: RecordId::from_slice(input.framed().ok()?),
-        accepted_at: UnixMillis(input.u64().ok()?),
-        at: EntryAt { frame: FramePosition::unpack(input.u64().ok()?), index: input.u16().ok()? },
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use lienthong_node::dataset::EntryAt;
+    use lienthong_proto::merkle::EMPTY_ROOT;
+    use lienthong_proto::time::UnixMillis;
+    use lienthong_proto::verdict::{QuarantineReason, Verdict};
+
     use super::*;
 
     fn replica(number: u8) -> ReplicaId {

@@ -12,7 +12,7 @@ use lienthong_proto::lineage::{Lineage, Step};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::date_text;
 
-use super::books::NOTICES_PER_ENTRY;
+use super::notices::NOTICES_PER_ENTRY;
 use super::{Books, NoticeEntry};
 
 /// Kept events have no place of their own in a log: their key says where they stand.

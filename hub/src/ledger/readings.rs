@@ -11,7 +11,7 @@ use lienthong_proto::ids::{RecordId, Sequence, UnitCode};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 
-use super::books::NOTICES_PER_ENTRY;
+use super::notices::NOTICES_PER_ENTRY;
 use super::{Books, NoticeEntry};
 
 const READING: &str = "reading";

@@ -1,0 +1,76 @@
+//! What the ledger holds of one replica, and how the view keeps it.
+
+use lienthong_node::replica::Fed;
+use lienthong_proto::bytes::{Reader, Writer};
+use lienthong_proto::hash::Digest;
+use lienthong_proto::ids::UnitCode;
+use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
+use lienthong_proto::time::UnixMillis;
+
+use super::Imports;
+
+/// What the ledger holds of one replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldReplica {
+    /// Its unit.
+    pub unit: UnitCode,
+    /// The right edge of its tree.
+    pub frontier: Frontier,
+    /// Its root.
+    pub root: Digest,
+    /// Its own signed checkpoint; empty while nothing is held.
+    pub checkpoint: String,
+    /// The ledger's entry of the last acceptance.
+    pub ledger_index: u64,
+    /// When that was.
+    pub at: UnixMillis,
+    /// Its last imports.
+    pub imports: Imports,
+    /// Up to where it has said it took the feed.
+    pub fed: Fed,
+}
+
+impl HeldReplica {
+    /// A replica of `unit` of which nothing is held yet.
+    #[must_use]
+    pub fn empty(unit: UnitCode) -> Self {
+        Self {
+            unit,
+            frontier: Frontier::new(),
+            root: EMPTY_ROOT,
+            checkpoint: String::new(),
+            ledger_index: 0,
+            at: UnixMillis(0),
+            imports: Imports::default(),
+            fed: Fed::default(),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.text(self.unit.as_str());
+        out.framed(&self.frontier.encode());
+        out.raw(&self.root);
+        out.text(&self.checkpoint);
+        out.u64(self.ledger_index);
+        out.u64(self.at.0);
+        out.framed(&self.imports.encode());
+        out.framed(&self.fed.encode());
+        out.into_bytes()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut input = Reader::new(bytes);
+        Some(Self {
+            unit: input.text().ok()?.parse().ok()?,
+            frontier: Frontier::decode(input.framed().ok()?).ok()?,
+            root: input.array().ok()?,
+            checkpoint: input.text().ok()?.to_owned(),
+            ledger_index: input.u64().ok()?,
+            at: UnixMillis(input.u64().ok()?),
+            imports: Imports::decode(input.framed().ok()?).ok()?,
+            // A view of before has none.
+            fed: input.framed().ok().and_then(|bytes| Fed::decode(bytes).ok()).unwrap_or_default(),
+        })
+    }
+}
