@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use lienthong_proto::ids::RecordId;
 
-use super::table::{Key, Pasts, Published, Stored, TOTALS, encode_totals};
+use super::stored::Stored;
+use super::table::{Key, Pasts, Published};
+use super::totals::TOTALS;
 use super::{Dataset, DatasetError, past};
 use crate::store::{Batch, Keyspace};
 
@@ -71,7 +73,7 @@ impl Dataset {
     pub fn begin_flush(&self, applied: u64, mut batch: Batch) -> Flush {
         let (leaving, past) = {
             let mut published = self.inner.published.write();
-            batch.put(Keyspace::Meta, TOTALS, &encode_totals(&published.totals));
+            batch.put(Keyspace::Meta, TOTALS, &published.totals.encode());
             let overlay = std::mem::take(&mut published.overlay);
             if published.leaving.is_empty() {
                 published.leaving = Arc::new(overlay);

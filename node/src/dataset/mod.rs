@@ -14,7 +14,9 @@ mod past;
 mod record;
 mod remade;
 mod state;
+mod stored;
 mod table;
+mod totals;
 
 pub use dictionary::Dictionary;
 pub use entries::{EntryAt, EntryError, EntrySource, Payload};
@@ -25,4 +27,5 @@ pub(crate) use record::withdrawal_json;
 pub use record::{Conflict, Record, RecordError, SiblingView, SourceView, WithdrawnView};
 pub use remade::Remade;
 pub use state::{Merged, RecordState, Source};
-pub use table::{Admitted, Dataset, DatasetError, Key, LED_MAX, Totals};
+pub use table::{Admitted, Dataset, DatasetError, Key, LED_MAX};
+pub use totals::Totals;

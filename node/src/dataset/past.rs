@@ -11,7 +11,8 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::verdict::Verdict;
 
 use super::state::{decode_source, encode_source};
-use super::table::{Dataset, DatasetError, Key, Stored, key};
+use super::stored::Stored;
+use super::table::{Dataset, DatasetError, Key, key};
 use super::{Dictionary, EntryError, RecordState, Source};
 use crate::store::{Batch, Keyspace};
 

@@ -5,16 +5,18 @@ use std::num::NonZeroUsize;
 use std::ops::{Bound, RangeBounds as _};
 use std::sync::Arc;
 
-use lienthong_proto::bytes::{Malformed, Reader, Writer as Bytes};
+use lienthong_proto::bytes::{Malformed, Reader};
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::{Change, path};
 use lienthong_proto::hash::{Digest, sha256};
-use lienthong_proto::ids::{Dot, RecordId, ReplicaId, UnitCode};
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId};
 use parking_lot::{Mutex, RwLock};
 
 use super::known::Known;
 use super::past::Past;
 use super::record::{Record, RecordError};
+use super::stored::Stored;
+use super::totals::{TOTALS, Totals};
 use super::{Dictionary, EntryError, EntrySource, Merged, RecordState, Source};
 use crate::log::LogReader;
 use crate::store::{Keyspace, View, ViewError};
@@ -48,43 +50,8 @@ pub enum DatasetError {
     Record(#[from] RecordError),
 }
 
-/// Counts kept while changes are applied.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Records, withdrawn ones aside.
-    pub records: u64,
-    /// Records by owning unit.
-    pub by_unit: BTreeMap<UnitCode, u64>,
-    /// Registers with something to decide.
-    pub conflicts_open: u64,
-}
-
 /// Type number, then record id: records of a type stand together in the view.
 pub type Key = [u8; 20];
-
-/// A record's state as it stands in memory until the view has it: encoded, and its owner for the counts.
-#[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) bytes: Vec<u8>,
-    owner: Option<UnitCode>,
-    withdrawn: bool,
-}
-
-impl Stored {
-    pub(super) fn of(state: &RecordState, words: &Dictionary) -> Self {
-        Self::with(state.encode(words), state)
-    }
-
-    fn with(bytes: Vec<u8>, state: &RecordState) -> Self {
-        // One whose every change was kept out does not count either.
-        let withdrawn = state.is_empty() || state.standing().withdrawn;
-        Self { bytes, owner: state.owner().cloned(), withdrawn }
-    }
-
-    fn decode(&self, words: &Dictionary) -> Result<RecordState, Malformed> {
-        RecordState::decode(&self.bytes, words)
-    }
-}
 
 /// Changes without live values, and those that are none any more.
 pub(super) type Pasts = BTreeMap<(Key, Dot), Option<Past>>;
@@ -147,7 +114,7 @@ impl Dataset {
         let words = Dictionary::load(view.as_ref())?;
         let mut published = Published::default();
         if let Some(bytes) = view.get(Keyspace::Meta, TOTALS)? {
-            published.totals = decode_totals(&bytes)?;
+            published.totals = Totals::decode(&bytes)?;
         }
         view.scan_prefix(Keyspace::Conflict, &[], &mut |key, _| {
             if let Some(conflict) = decode_conflict(key) {
@@ -312,7 +279,7 @@ impl Dataset {
         published.past.append(&mut taken.2);
         for (key, touched) in taken.0.drain() {
             let Some(after) = touched.after else { continue };
-            count(&mut published.totals, touched.before.as_deref(), &after);
+            published.totals.count(touched.before.as_deref(), &after);
             self.inner.known.insert(&key);
             published.overlay.insert(key, after);
         }
@@ -465,7 +432,7 @@ impl Dataset {
                 let Some((last, _)) = page.last() else { break };
                 after = Some(*last);
                 for (_, state) in &page {
-                    count(&mut totals, None, &Stored::with(Vec::new(), state));
+                    totals.count(None, &Stored::with(Vec::new(), state));
                 }
             }
         }
@@ -576,8 +543,6 @@ fn merged(mut state: RecordState, change: &Change, source: Source, words: &Dicti
     (Stored::of(&state, words), merged)
 }
 
-pub(super) const TOTALS: &[u8] = b"totals";
-
 pub(super) fn key(number: u32, id: RecordId) -> Key {
     let mut key = [0; 20];
     let (head, tail) = key.split_at_mut(4);
@@ -593,47 +558,4 @@ fn id_of(key: &Key) -> Option<RecordId> {
 fn decode_conflict(bytes: &[u8]) -> Option<(Key, String)> {
     let (key, path) = bytes.split_at_checked(20)?;
     Some((key.try_into().ok()?, String::from_utf8(path.to_vec()).ok()?))
-}
-
-/// Counts what a record's new state changes; withdrawn ones do not count.
-fn count(totals: &mut Totals, before: Option<&Stored>, after: &Stored) {
-    let before = before.filter(|stored| !stored.withdrawn);
-    let after = Some(after).filter(|stored| !stored.withdrawn);
-    match (before.is_some(), after.is_some()) {
-        (false, true) => totals.records += 1,
-        (true, false) => totals.records = totals.records.saturating_sub(1),
-        _ => {}
-    }
-    let (before, after) =
-        (before.and_then(|stored| stored.owner.as_ref()), after.and_then(|stored| stored.owner.as_ref()));
-    if before == after {
-        return;
-    }
-    if let Some(held) = before.and_then(|unit| totals.by_unit.get_mut(unit)) {
-        *held = held.saturating_sub(1);
-    }
-    if let Some(unit) = after {
-        *totals.by_unit.entry(unit.clone()).or_default() += 1;
-    }
-}
-
-pub(super) fn encode_totals(totals: &Totals) -> Vec<u8> {
-    let mut out = Bytes::default();
-    out.u64(totals.records);
-    out.u64(totals.conflicts_open);
-    for (unit, count) in &totals.by_unit {
-        out.text(unit.as_str());
-        out.u64(*count);
-    }
-    out.into_bytes()
-}
-
-fn decode_totals(bytes: &[u8]) -> Result<Totals, Malformed> {
-    let mut input = Reader::new(bytes);
-    let mut totals = Totals { records: input.u64()?, conflicts_open: input.u64()?, ..Totals::default() };
-    while !input.is_empty() {
-        let unit = input.text()?.parse().map_err(|_| Malformed("unit"))?;
-        totals.by_unit.insert(unit, input.u64()?);
-    }
-    Ok(totals)
 }
