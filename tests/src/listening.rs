@@ -28,9 +28,21 @@ impl Listener {
     /// # Errors
     /// The hub's refusal.
     pub async fn dial(folder: &Path, views: Vec<wire::ViewHeld>) -> Result<Self, Status> {
+        Self::dial_with(folder, views, None).await
+    }
+
+    /// The same, with no more than so many bytes on their way that were not read.
+    ///
+    /// # Errors
+    /// The hub's refusal.
+    pub async fn dial_with(
+        folder: &Path,
+        views: Vec<wire::ViewHeld>,
+        window: impl Into<Option<u32>>,
+    ) -> Result<Self, Status> {
         let identity = NodeIdentity::load(folder).unwrap().unwrap();
         let tap = Tap::default();
-        let channel = tap.channel(folder).await;
+        let channel = tap.channel_of(folder, window).await;
         let (up, outgoing) = mpsc::channel(4);
         let ledger = identity.ledger().origin.replica().0.to_vec().into();
         let held =

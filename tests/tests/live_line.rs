@@ -215,13 +215,10 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// Goal: a grant that is taken back while a delivery is on its way cuts it where it is.
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_a_revocation_cuts_a_delivery_on_its_way() {
-    let shared = Shared::set().await;
-    let mut text = sheet(HERE, 1);
-    // More than fits on the line by itself; no two of them alike.
-    for number in 1_000..3_800_usize {
+/// Writes so many more members, no two of them alike.
+async fn write_members(shared: &Shared, numbers: std::ops::Range<usize>) {
+    let (mut text, count) = (sheet(HERE, 1), numbers.len());
+    for number in numbers {
         let family = ["Đinh", "Lê", "Phạm", "Vũ", "Bùi"][number % 5];
         let letter = |n: usize| char::from(b'a' + u8::try_from(n % 26).unwrap());
         let name = format!("{family} X{}{}", letter(number / 26), letter(number));
@@ -231,8 +228,16 @@ async fn p9_a_revocation_cuts_a_delivery_on_its_way() {
         ));
     }
     let imported = asking::import(&shared.node, shared.province.dir.path(), "dang_vien", &text).await;
-    assert_eq!(imported["created"], 2_800, "{imported:#}");
+    assert_eq!(imported["created"], count, "{imported:#}");
     acknowledged(&shared.node).await.unwrap();
+}
+
+/// Goal: a grant that is taken back while a delivery is on its way cuts it where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_revocation_cuts_a_delivery_on_its_way() {
+    let shared = Shared::set().await;
+    // More than fits on the line by itself.
+    write_members(&shared, 1_000..3_800).await;
     let number = shared.granted(MEMBERS).await;
     let folder = enrolled(&shared).await;
     let mut listener = Listener::dial(&folder, Vec::new()).await.unwrap();
@@ -255,5 +260,36 @@ async fn p9_a_revocation_cuts_a_delivery_on_its_way() {
     // It has no more than was on the line by then.
     while let Ok(wire::granted::Message::Piece(piece)) = still.next().await {
         assert!(!piece.last, "what was not on the line came after it");
+    }
+}
+
+/// So little is on the line of one who does not read.
+const WINDOW: u16 = 1_024;
+
+/// Goal: one who does not read keeps nothing of the hub's beyond its grant: the connection ends, wherever the delivery is, and
+/// what had not left does not leave. Method: of a short delivery and of one of many pieces the line is full and nothing is read
+/// any more, then the grant is taken back. The line itself stays open, and answers that it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_one_who_does_not_read_is_cut_off_with_its_grant() {
+    let shared = Shared::set().await;
+    let number = shared.granted(MEMBERS).await;
+    let standing_still = async |name: &str| {
+        let folder = enrolled_at(&shared, name).await;
+        let listener = Listener::dial_with(&folder, Vec::new(), u32::from(WINDOW)).await.unwrap();
+        listener.tap.came(usize::from(WINDOW)).await;
+        listener
+    };
+    let of_one_piece = standing_still("one that stands still").await;
+    write_members(&shared, 1_000..1_400).await;
+    let reads = enrolled_at(&shared, "one that reads").await;
+    let (_, lines) = Listener::dial(&reads, Vec::new()).await.unwrap().delivery().await.unwrap();
+    assert!(lines.len() > 4 * 64 * 1024, "{} bytes are not many pieces", lines.len());
+    let of_many = standing_still("another that stands still").await;
+    let revoke = SharingRequest::GrantRevoke { number, reason: who("xong việc"), actor: who("minh") };
+    assert_eq!(ask(shared.hub(), revoke).await["state"], "revoked");
+    for mut listener in [of_one_piece, of_many] {
+        listener.tap.ended().await;
+        assert_eq!(listener.tap.data_bytes(), usize::from(WINDOW));
+        assert!(listener.next().await.is_err());
     }
 }

@@ -166,8 +166,14 @@ impl Subscription {
         let (replica, unit) = (self.watch.enrolled.replica, self.watch.enrolled.unit.clone());
         if let Err(Some(status)) = self.serve().await {
             tracing::info!(%replica, %unit, reason = status.message(), "a live view was ended");
-            // What was handed to the line before is still on it, for one who does not read.
-            if tokio::time::timeout(WORD_TIMEOUT, self.down.send(Err(*status))).await.is_err() {
+            // What was handed to the line before is still on it, for one who does not read, and the word behind it; whoever has
+            // read that leaves.
+            let taken = async {
+                let _ = self.down.send(Err(*status)).await;
+                self.down.closed().await;
+                while let Ok(Some(_)) = self.up.message().await {}
+            };
+            if tokio::time::timeout(WORD_TIMEOUT, taken).await.is_err() {
                 self.cut.cancel();
             }
         }
