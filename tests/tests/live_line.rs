@@ -1,6 +1,12 @@
 //! Live views, as they are on the line: who may call, what leaves, and when it stops.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lienthong_hub::service::{Request, SharingRequest};
@@ -11,7 +17,7 @@ use lienthong_node::service::RecordsRequest;
 use lienthong_proto::ids::RecordId;
 use lienthong_proto::wire::sync as wire;
 use lienthong_tests::asking::{self, at_hub};
-use lienthong_tests::canary::legible;
+use lienthong_tests::canary::{legible, unwrapped};
 use lienthong_tests::listening::Listener;
 use lienthong_tests::peer::{Peer, ended, say};
 use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, sheet, who};
@@ -292,4 +298,48 @@ async fn p9_one_who_does_not_read_is_cut_off_with_its_grant() {
         assert_eq!(listener.tap.data_bytes(), usize::from(WINDOW));
         assert!(listener.next().await.is_err());
     }
+}
+
+/// What this process holds open of a folder's files that have no name there any more.
+fn nameless(folder: &Path) -> Vec<Vec<u8>> {
+    let read = |open: &Path| {
+        // What is no file of the folder is not touched: to open it might wait for somebody.
+        std::fs::read_link(open).ok().filter(|to| to.starts_with(folder))?;
+        let (mut file, mut bytes) = (File::open(open).ok()?, Vec::new());
+        let known = file.metadata().ok()?;
+        (known.is_file() && known.nlink() == 0).then_some(())?;
+        file.read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    };
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+    open.filter_map(|entry| read(&entry.path())).collect()
+}
+
+/// Goal: while a delivery waits on the hub's disk nothing of it is there in clear, and with its receipt it is gone. Method: it is
+/// told and not signed for; what the hub has written is looked at, through its open files as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_delivery_that_waits_is_not_on_the_disk_in_clear() {
+    const LINE: &[u8] = b"\"line\":\"entry\"";
+    const PIECE: usize = 16;
+    let shared = Shared::set().await;
+    let number = shared.granted(MEMBERS).await;
+    let folder = enrolled(&shared).await;
+    let mut listener = Listener::dial(&folder, Vec::new()).await.unwrap();
+    let (_, lines) = listener.delivery().await.unwrap();
+    let shows = |bytes: &[u8]| unwrapped(bytes).iter().any(|it| contains(it, "Nguyễn Văn An".as_bytes()));
+    assert!(contains(lines.as_bytes(), LINE) && shows(lines.as_bytes()), "{lines}");
+
+    let pieces: HashSet<&[u8]> = lines.as_bytes().windows(PIECE).collect();
+    let data = shared.hub().data.canonicalize().unwrap();
+    let waiting = nameless(&data);
+    for bytes in &waiting {
+        assert!(!contains(bytes, LINE) && !shows(bytes), "it is there in clear");
+        assert!(!bytes.windows(PIECE).any(|piece| pieces.contains(piece)), "a piece of it is there in clear");
+    }
+    let sealed = |bytes: &&Vec<u8>| bytes.starts_with(b"lienthong kept 1\n") && bytes.len() > lines.len();
+    assert_eq!(waiting.iter().filter(sealed).count(), 1, "it waits there, whole");
+
+    listener.sign(number, &lines).await;
+    while !matches!(listener.next().await.unwrap(), wire::granted::Message::CaughtUp(_)) {}
+    assert_eq!(nameless(&data).iter().filter(sealed).count(), 0, "it is gone with its receipt");
 }
