@@ -1,28 +1,37 @@
 //! Bundles that are not what they say: bytes flipped anywhere, and a hub that forges with its own keys.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use lienthong_hub::app::Hub;
 use lienthong_hub::ingest::Delivery;
+use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::NextReceiptKey;
 use lienthong_hub::service::Request;
+use lienthong_node::app::system_clock;
 use lienthong_node::dataset::Payload;
 use lienthong_node::service::Request as NodeRequest;
 use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::batch;
-use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::checkpoint::{Checkpoint, Origin};
 use lienthong_proto::cosignature::cosign;
-use lienthong_proto::disclosure::{Access, Bytes, Cover, End, Hash, Line, Proof, Refused, Trust};
+use lienthong_proto::disclosure::event::ROLL;
+use lienthong_proto::disclosure::{Access, Bytes, Cover, End, Hash, Line, Proof, Refused, Shown, Trust};
 use lienthong_proto::entry::Entry;
-use lienthong_proto::hash::{Digest, SigningKey, sha256};
+use lienthong_proto::hash::{Digest, Signer as _, SigningKey, sha256};
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
 use lienthong_proto::receipt_key::{is_by, receipt_seconds};
+use lienthong_proto::roll::{BEFORE, UPTO, line_of};
+use lienthong_proto::succession::{Ledger, Succession};
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::value::Value;
 use lienthong_tests::asking::{at_hub, at_node};
-use lienthong_tests::sharing::{MEMBERS, Shared, THERE, opened};
-use lienthong_tests::{acknowledged, brisk, catalogue, make_node, member};
+use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, opened};
+use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_hub, make_node, member};
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value as Json;
 
@@ -544,4 +553,154 @@ async fn a_withdrawal_that_contests_what_is_not_shown_is_so_at_both_verifiers() 
     let theirs = &answers[0]["standing"]["dang_vien"];
     let one = serde_json::json!({ "withdrawn": false, "contested": true });
     assert_eq!(theirs, &serde_json::json!({ (open[0]["id"].as_str().unwrap()): one }));
+}
+
+/// How far the clock of a hub here is ahead of the machine's.
+static AHEAD_MILLIS: AtomicI64 = AtomicI64::new(0);
+
+fn moved_clock() -> UnixMillis {
+    UnixMillis(system_clock().0.saturating_add_signed(AHEAD_MILLIS.load(Ordering::SeqCst)))
+}
+
+/// A hub by that clock.
+async fn province() -> Province {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("hub");
+    make_hub(&data).unwrap();
+    let hub = Hub::open(&data, catalogue().unwrap(), &LedgerOptions::default(), moved_clock).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    Province { dir, hub, address }
+}
+
+/// The lines of a bundle with one more event of the ledger behind what they show of it, under the ledger as it is then; and its
+/// size.
+async fn with_event(
+    hub: &Hub,
+    content: &[Line],
+    kind: &str,
+    fields: BTreeMap<String, Value>,
+) -> (Vec<Line>, u64) {
+    let place = hub.event(kind, "hub", fields).await.unwrap();
+    let (mut forged, head) = (content.to_vec(), hub.head());
+    let Line::Head(line) = &mut forged[0] else { panic!() };
+    line.cut = hub.ledger_checkpoint_at(head).unwrap();
+    let Line::Log(ledger) = &mut forged[1] else { panic!() };
+    ledger.size = head.size;
+    let end = forged.iter().position(|line| matches!(line, Line::Proof(_))).unwrap();
+    let frame = hub.reader.frame(hub.reader.locate(place).unwrap().unwrap()).unwrap();
+    let bytes = entry_of(&frame.payload, place.0);
+    let entry = Entry::decode(&bytes).unwrap();
+    let shown = Shown {
+        entry: Bytes(entry.redact(|_| true)),
+        leaf: Hash(entry.leaf_hash()),
+        record: None,
+        withheld: Vec::new(),
+        refers: Vec::new(),
+        erased: 0,
+        unseen: Vec::new(),
+    };
+    forged.insert(end, Line::Entry(shown));
+    let place_of = |line: &Line| match line {
+        Line::Entry(shown) => Some(Entry::decode(&shown.entry.0).unwrap().header.dot.sequence.0),
+        _ => None,
+    };
+    let places: BTreeSet<u64> = forged[..=end].iter().filter_map(place_of).collect();
+    let mut cover = Cover::default();
+    for place in 0..head.size {
+        cover.push(hub.hashes.leaf(place).unwrap(), places.contains(&place));
+    }
+    forged[end + 1] = Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() });
+    (forged, head.size)
+}
+
+/// What a roll of one unit says.
+fn roll_of(hub: &Hub, members: Vec<Value>) -> BTreeMap<String, Value> {
+    let before = hub.committer.books().read().rolls.last();
+    BTreeMap::from([
+        ("part".to_owned(), Value::Integer(0)),
+        ("parts".to_owned(), Value::Integer(1)),
+        (BEFORE.to_owned(), Value::Timestamp(before)),
+        (UPTO.to_owned(), Value::Integer(0)),
+        (line_of(&HERE.parse().unwrap()), Value::List(members)),
+    ])
+}
+
+/// That this hub's ledger follows another of a unit.
+fn follows(hub: &Hub, unit: &str) -> BTreeMap<String, Value> {
+    let successor: Origin = hub.secrets.ledger_origin().parse().unwrap();
+    let origin = Origin::new("hungyen.example", "33", &unit.parse().unwrap(), ReplicaId([9; 16])).unwrap();
+    let key = SigningKey::from_seed(&[9; 32]).unwrap();
+    let former = Ledger { origin, key: key.public_key() };
+    let successor = Ledger { origin: successor, key: hub.secrets.ledger_public() };
+    let note = Succession { successor, former, known: None, witnessed: None }.sign(&key).unwrap();
+    BTreeMap::from([("note".to_owned(), Value::Text(note.to_string()))])
+}
+
+/// What is handed over, and what each verifier says of it that refuses it.
+type Pack = (PathBuf, Option<(&'static str, &'static str)>);
+
+/// Goal (P5, P9): a roll of long ago, one dated behind its delivery, a log that its unit's line does not have, and another unit's
+/// log as the ledger before this one are refused by both verifiers, each for that reason; what is like it and true is taken
+/// by both. Method: the hub logs and signs all of it; where it is about dates its clock is moved before it hands over.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_p9_a_false_roll_and_a_false_former_ledger_are_refused_by_both_verifiers() {
+    const MINUTE: i64 = 60_000;
+    let shared = Shared::on(province().await).await;
+    let (hub, number) = (shared.hub(), shared.granted(MEMBERS).await);
+    let text = opened(&shared.bundle(number, "bundle").await, &shared.identity);
+    let lines: Vec<Line> = text.lines().map(|line| Line::parse(line).unwrap()).collect();
+    let content = lines[..lines.len() - 2].to_vec();
+    let Line::Log(ledger) = &content[1] else { panic!() };
+    let (cut, trust, folder) = (ledger.size, unwitnessed(&shared).await, shared.path("packs"));
+    std::fs::create_dir(&folder).unwrap();
+    let packs = std::cell::RefCell::new(Vec::<Pack>::new());
+    let hand_over = async |lines: Vec<Line>, cut: u64, refused: Option<(&'static str, &'static str)>| {
+        let text = handed_over(hub, number, lines, cut).await;
+        let path = folder.join(format!("pack.{}", packs.borrow().len()));
+        std::fs::write(&path, text).unwrap();
+        packs.borrow_mut().push((path, refused));
+    };
+
+    let size = shared.node.sync().unwrap().status().acknowledged;
+    let listed = Value::Text(format!("{}:{size}", shared.node.identity.replica()));
+    let another = Value::Text(format!("{}:0", ReplicaId([7; 16])));
+    let unlisted = Some(("not in the list of its unit's", "its replica is not in that list"));
+    for (members, refused) in [(vec![listed], None), (vec![another], unlisted), (Vec::new(), unlisted)] {
+        let (lines, cut) = with_event(hub, &content, ROLL, roll_of(hub, members)).await;
+        hand_over(lines, cut, refused).await;
+    }
+    let foreign = Some(("the event cannot be read", "the ledger before is not of this unit"));
+    for (unit, refused) in [("33", None), (THERE, foreign)] {
+        let (lines, cut) = with_event(hub, &content, "succession", follows(hub, unit)).await;
+        hand_over(lines, cut, refused).await;
+    }
+    let (old, behind) =
+        (Some(("too old", "too old")), Some(("behind this delivery", "behind this delivery")));
+    for (ahead, refused) in
+        [(47 * 60 * MINUTE, None), (49 * 60 * MINUTE, old), (-5 * MINUTE, None), (-20 * MINUTE, behind)]
+    {
+        AHEAD_MILLIS.store(ahead, Ordering::SeqCst);
+        hand_over(content.clone(), cut, refused).await;
+    }
+
+    let packs = packs.into_inner();
+    let said = |refused: String, wanted: &str| assert!(refused.contains(wanted), "{wanted}: {refused}");
+    for (path, refused) in &packs {
+        match (verify(path, None, &trust, &catalogue().unwrap()), refused) {
+            (Ok(_), None) => {}
+            (Err(VerifyError::Refused(found)), Some((why, _))) => said(found.to_string(), why),
+            (other, wanted) => panic!("{path:?}: {wanted:?}: {other:?}"),
+        }
+    }
+    let policy = shared.path("policy");
+    std::fs::write(&policy, trust.to_text()).unwrap();
+    let paths: Vec<PathBuf> = packs.iter().map(|(path, _)| path.clone()).collect();
+    for ((path, refused), answer) in
+        packs.iter().zip(second_opinion(&paths, &policy, None).unwrap_or_default())
+    {
+        assert_eq!(answer["valid"], refused.is_none(), "{path:?}: {answer}");
+        if let Some((_, why)) = refused {
+            said(answer["reason"].to_string(), why);
+        }
+    }
 }
