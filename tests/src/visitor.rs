@@ -56,6 +56,10 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8])
     while let Ok(count @ 1..) = stream.read(&mut piece).await {
         received.extend_from_slice(&piece[..count]);
     }
+    answer(&received)
+}
+
+fn answer(received: &[u8]) -> Reply {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer");
     let head = String::from_utf8(received[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -106,6 +110,19 @@ impl Browser {
     /// Loads a page.
     pub async fn get(&self, path: &str) -> Reply {
         self.raw(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.address), b"").await
+    }
+
+    /// Loads a page that goes on and on; what comes before its body.
+    pub async fn begun(&self, path: &str) -> Reply {
+        let cookies = self.cookies.join("; ");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookies}\r\n\r\n", self.address);
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"\r\n\r\n") {
+            received.push(stream.read_u8().await.unwrap());
+        }
+        answer(&received)
     }
 
     /// Sends a form; returns what is answered, wherever that leads.

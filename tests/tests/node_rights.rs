@@ -2,11 +2,16 @@
 //! operating system's to say: the control socket is its owner's alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use lienthong_node::api::{self, ENDPOINTS};
 use lienthong_node::app::Node;
 use lienthong_node::service::{RecordsRequest, Request};
+use lienthong_node::web::{self, Page, PageRequest, WebLimits};
+use lienthong_tests::asking::at_node;
 use lienthong_tests::sharing::{HERE, Shared, who};
+use lienthong_tests::visitor::{Browser, Reply};
 use serde_json::json;
 
 /// What a request comes to: done, or the rule that refuses it.
@@ -153,4 +158,208 @@ async fn p9_every_request_at_each_kind_of_node() {
         assert_eq!(met.iter().filter(|met| **met == row).count(), 2, "{row}");
     }
     assert_eq!(agency.status()["log"]["size"], written, "an agency's node wrote");
+}
+
+/// Every path of a node's two doors, and the status it answers with: to whoever brings no token, a wrong one, or the right one to
+/// a commune's node, and to an agency's. Told apart are the page's session and the API's bearer token.
+const PATHS: &str = "
+    page GET  /                               403 403 200 200
+    page GET  /state                          403 403 200 200
+    page GET  /live                           403 403 200 200
+    page GET  /receipt                        403 403 200 200
+    page GET  /import                         403 403 200 200
+    page POST /import                         403 403 303 303
+    page GET  /import/{id}                    403 403 200 200
+    page POST /import/{id}                    403 403 303 303
+    page GET  /import/{id}/report.xlsx        403 403 200 200
+    page GET  /templates/{type}               403 403 200 200
+    page GET  /defects                        403 403 200 200
+    page GET  /records                        403 403 200 200
+    page GET  /records/{type}/{id}            403 403 200 200
+    page GET  /records/{type}/{id}/edit       403 403 200 200
+    page POST /records/{type}/{id}/edit       403 403 303 422
+    page POST /records/{type}/{id}/withdraw   403 403 303 422
+    page GET  /notices                        403 403 200 200
+    page GET  /open                           403 403 403 403
+    page GET  /sign-in                        403 403 403 403
+    page POST /sign-in                        404 404 404 404
+    page POST /sign-out                       403 403 303 303
+    page POST /language                       303 303 303 303
+    page GET  /page.css                       200 200 200 200
+    page GET  /page.js                        200 200 200 200
+    page GET  /icon.svg                       200 200 200 200
+    api  GET  /v1/types                       401 401 200 200
+    api  PUT  /v1/records/{type}              401 401 200 403
+    api  GET  /v1/records/{type}              401 401 200 200
+    api  GET  /v1/records/{type}/{id}         401 401 200 200
+    api  GET  /v1/records/{type}/{id}/history 401 401 200 403
+    api  POST /v1/records/{type}/{id}/withdraw 401 401 200 403
+    api  GET  /v1/status                      401 401 200 200
+    api  GET  /v1/openapi.json                200 200 200 200
+";
+
+/// A node's doors, and who comes to them.
+struct Doors {
+    page: SocketAddr,
+    api: SocketAddr,
+    /// Who came by the page's link.
+    officer: Browser,
+    /// The API's token.
+    token: String,
+    /// The record and, once there is one, the file on its way that paths name.
+    record: String,
+    upload: String,
+}
+
+const KINDS: [&str; 2] = ["a commune", "an agency"];
+
+/// What is brought along.
+#[derive(Clone, Copy, PartialEq)]
+enum Brings {
+    Nothing,
+    Wrong,
+    Right,
+}
+
+impl Doors {
+    async fn open(node: &Arc<Node>, record: &str) -> Self {
+        let page = Page::new(&node.data, WebLimits::default()).unwrap();
+        let at = web::serve(node, &page, "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let open = Request::Page(PageRequest::Open { author: who("lan") });
+        let link = at_node(node, open).await["url"].as_str().unwrap().to_owned();
+        let mut officer = Browser::new(at);
+        let opened = officer.get(link.strip_prefix(&format!("http://{at}")).unwrap()).await;
+        officer.keep(&opened);
+        officer.csrf = officer.get("/").await.input("csrf");
+        let api = api::serve(node, "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let token = node.api_tokens.create("quanly", node.now()).unwrap();
+        Self { page: at, api, officer, token, record: record.to_owned(), upload: "x".to_owned() }
+    }
+
+    /// Asks as a good request of that path does, but for what is brought along; `wrong` has what is good at another node.
+    async fn ask(&mut self, (door, method, path): (&str, &str, &str), brings: Brings, wrong: &Self) -> Reply {
+        let id = if path.starts_with("/import/") { &self.upload } else { &self.record };
+        let path =
+            path.replace("{type}", if path.contains("templates") { "dang_vien.xlsx" } else { "dang_vien" });
+        let path = path.replace("{id}", id);
+        if door == "api" {
+            return self.ask_api(method, &path, brings, wrong).await;
+        }
+        let mut browser = self.officer.clone();
+        match brings {
+            Brings::Nothing => browser.cookies.clear(),
+            Brings::Wrong => {
+                let value = wrong.officer.cookies[0].split_once('=').unwrap().1;
+                browser.cookies = vec![format!("lienthong-{}={value}", self.page.port())];
+            }
+            Brings::Right => {}
+        }
+        if path == "/import" && method == "POST" {
+            let sent = browser
+                .upload("a.csv", "dang_vien", lienthong_tests::sharing::sheet(HERE, 8).as_bytes())
+                .await;
+            let place = sent.header("location").and_then(|place| place.strip_prefix("/import/"));
+            self.upload = place.map_or_else(|| self.upload.clone(), str::to_owned);
+            return sent;
+        }
+        match (method, path.as_str()) {
+            ("GET", "/live") => return browser.begun(&path).await,
+            ("GET", _) => return browser.get(&path).await,
+            _ => {}
+        }
+        let form = if path.ends_with("/edit") { Some(self.officer.get(&path).await) } else { None };
+        let seen = form.filter(|form| form.status == 200).map(|form| form.input("seen")).unwrap_or_default();
+        let fields = [
+            ("seen", seen.as_str()),
+            ("f.chi_bo", "Chi bộ 9"),
+            ("reason", "nhập nhầm"),
+            ("do", "take"),
+            ("to", "en"),
+            ("back", "/"),
+            ("name", "lan"),
+            ("password", "một mật khẩu dài"),
+        ];
+        browser.post(&path, &fields).await
+    }
+
+    async fn ask_api(&self, method: &str, path: &str, brings: Brings, wrong: &Self) -> Reply {
+        let token = match brings {
+            Brings::Nothing => String::new(),
+            Brings::Wrong => format!("Authorization: Bearer {}\r\n", wrong.token),
+            Brings::Right => format!("Authorization: Bearer {}\r\n", self.token),
+        };
+        let body = match method {
+            "PUT" => {
+                json!({ "so_cccd": "033075000009", "ho_ten": "Nguyễn Văn Tám", "ngay_sinh": "1975-03-12", "gioi_tinh": "NAM",
+                "ngay_vao_dang": "2000-02-03", "chi_bo": "Chi bộ 1", "ma_xa": HERE, "dien_quan_ly": "CHIBO", "tinh_trang": "CHINH_THUC" })
+            }
+            _ => json!({ "reason": "nhập nhầm" }),
+        };
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n{token}",
+            self.api
+        );
+        Browser::new(self.api).raw(&head, body.as_bytes()).await
+    }
+}
+
+/// Goal: every path of a node's page and API is for just those in the table, at a commune's node and at an agency's; one without a
+/// row is none. Method: the lists the routers are made of; each path with no token, with one that is good at the other node
+/// only, and with the right one.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_every_path_of_a_nodes_doors_at_each_kind_of_node() {
+    let rows: Vec<Vec<&str>> = PATHS
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .filter(|row: &Vec<&str>| !row.is_empty())
+        .collect();
+    let listed: Vec<(&str, &str, &str)> = rows.iter().map(|row| (row[0], row[1], row[2])).collect();
+    let page = web::ROUTES.map(|(method, path)| ("page", method, path));
+    let api = ENDPOINTS.map(|endpoint| ("api", endpoint.method, endpoint.path));
+    assert_eq!(listed, [&page[..], &api].concat(), "a path without a row, or a row without a path");
+
+    let shared = Shared::set().await;
+    shared.granted("[[share]]\ntype = \"dang_vien\"\nceiling = \"C2\"\n").await;
+    let agency = shared.agency("agency").await;
+    let shown = shared.shows(&agency, "members", |items| items.len() == 2).await;
+    let list = RecordsRequest::List { record_type: who("dang_vien"), listing: <_>::default() };
+    let own = at_node(&shared.node, Request::Records(list)).await;
+    let [mut commune, mut of_agency] = [
+        Doors::open(&shared.node, own["items"][0]["id"].as_str().unwrap()).await,
+        Doors::open(&agency, shown[0]["id"].as_str().unwrap()).await,
+    ];
+    let sizes = || [&shared.node, &agency].map(|node| node.replica.head().borrow().size);
+    let before = sizes();
+    let mut otherwise = Vec::new();
+    let mut met = |row: &[&str], kind: &str, wanted: &str, reply: &Reply| {
+        if reply.status.to_string() != wanted {
+            otherwise.push(format!("{} at {kind}'s node: {}", row.join(" "), reply.status));
+        }
+    };
+    for row in &rows {
+        let path = (row[0], row[1], row[2]);
+        for (brings, wanted) in [(Brings::Nothing, row[3]), (Brings::Wrong, row[4])] {
+            let replies =
+                [commune.ask(path, brings, &of_agency).await, of_agency.ask(path, brings, &commune).await];
+            for (reply, kind) in replies.iter().zip(KINDS) {
+                met(row, kind, wanted, reply);
+                assert!(!reply.text().contains("Nguyễn"), "{path:?}: {}", reply.text());
+            }
+        }
+    }
+    assert_eq!(sizes(), before, "one whom nobody knows has written");
+    for row in &rows {
+        let path = (row[0], row[1], row[2]);
+        let replies = [
+            commune.ask(path, Brings::Right, &of_agency).await,
+            of_agency.ask(path, Brings::Right, &commune).await,
+        ];
+        for ((reply, kind), wanted) in replies.iter().zip(KINDS).zip(&row[5..]) {
+            met(row, kind, wanted, reply);
+        }
+    }
+    assert!(otherwise.is_empty(), "{otherwise:#?}");
+    assert!(sizes()[0] > before[0], "the commune's has written");
+    assert_eq!(sizes()[1], before[1], "the agency's has not");
 }

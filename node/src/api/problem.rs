@@ -35,6 +35,12 @@ impl Kind {
     /// The record is another unit’s.
     pub const UNIT_FOREIGN: Self =
         kind("unit-foreign", 403, "Bản ghi của đơn vị khác · the record is another unit's");
+    /// An agency's node is asked for what only a unit's does.
+    pub const AGENCY: Self = kind(
+        "agency",
+        403,
+        "Máy của cơ quan chỉ xem dữ liệu được cấp · an agency's node only shows what it is granted",
+    );
     /// No such path.
     pub const NOT_FOUND: Self = kind("not-found", 404, "Không có địa chỉ này · there is no such path");
     /// No such record type.
@@ -78,12 +84,13 @@ impl Kind {
 }
 
 /// Those of the node’s API.
-pub(super) const KINDS: [Kind; 16] = [
+pub(super) const KINDS: [Kind; 17] = [
     Kind::BAD_REQUEST,
     Kind::UNAUTHORIZED,
     Kind::HOST,
     Kind::ORIGIN,
     Kind::UNIT_FOREIGN,
+    Kind::AGENCY,
     Kind::NOT_FOUND,
     Kind::TYPE_UNKNOWN,
     Kind::RECORD_UNKNOWN,
@@ -126,6 +133,7 @@ impl Problem {
             "TYPE_UNKNOWN" => Kind::TYPE_UNKNOWN,
             "RECORD_UNKNOWN" => Kind::RECORD_UNKNOWN,
             "UNIT_FOREIGN" => Kind::UNIT_FOREIGN,
+            "AGENCY" => Kind::AGENCY,
             "READ_ONLY" => Kind::READ_ONLY,
             "REASON_MISSING" | "REASON_FORM" => Kind::REASON,
             _ => Kind::FAILED,

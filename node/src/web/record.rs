@@ -39,7 +39,10 @@ pub(super) async fn withdraw(
             let text = |name: &str| record.get(name).and_then(Json::as_str).unwrap_or_default();
             Ok(Ok(Redirect::to(&record_path(text("type"), text("id")))))
         }
-        Err(refusal) if refusal.status == axum::http::StatusCode::UNPROCESSABLE_ENTITY => {
+        Err(refusal)
+            if refusal.status == axum::http::StatusCode::UNPROCESSABLE_ENTITY
+                && view.web.node.granted.is_none() =>
+        {
             let fault = view.tongue.half(&refusal.text).to_owned();
             Ok(Err((refusal.status, page(&view, &name, &id, Some(&fault)).await?)))
         }
@@ -53,7 +56,12 @@ async fn page(view: &View, name: &str, id: &str, fault: Option<&str>) -> Result<
     let (record_type, key) = of();
     let record = view.ask_records(RecordsRequest::Get { record_type, id: key, unit: None }).await?;
     let (record_type, key) = of();
-    let history = view.ask_records(RecordsRequest::History { record_type, id: key, unit: None }).await?;
+    // Of what it is granted an agency's node tells no history.
+    let history = if view.web.node.granted.is_some() {
+        None
+    } else {
+        Some(view.ask_records(RecordsRequest::History { record_type, id: key, unit: None }).await?)
+    };
     let own = record.get("unit").and_then(Json::as_str) == Some(view.web.node.identity.unit().as_str());
     let place = record_path(name, record.get("id").and_then(Json::as_str).unwrap_or(id));
     let withdrawn = record.get("withdrawn");
@@ -72,7 +80,9 @@ async fn page(view: &View, name: &str, id: &str, fault: Option<&str>) -> Result<
         }
         @if any("conflicts") { section { h2 { (view.t("Giá trị khác nhau", "Values differ")) } (conflicts(view, declared, &record)) } }
         section { h2 { (view.t("Nội dung", "Fields")) } (fields(view, declared, &record)) }
-        section { h2 { (view.t("Quá trình: ai ghi, ai quyết định", "History: who wrote, who decided")) } (past(view, declared, &history)) }
+        @if let Some(history) = &history {
+            section { h2 { (view.t("Quá trình: ai ghi, ai quyết định", "History: who wrote, who decided")) } (past(view, declared, history)) }
+        }
         @if own && withdrawn.is_none() { (withdrawal(view, &place, fault)) }
     };
     let title = headline(view, declared, &record);
