@@ -10,6 +10,7 @@ use crate::disclosure::event::ROLL;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::ids::{ReplicaId, UnitCode};
+use crate::limits::UNIT_REPLICAS_MAX;
 use crate::time::UnixMillis;
 use crate::value::Value;
 
@@ -97,6 +98,12 @@ pub enum RollFault {
         at: String,
         /// The replica.
         replica: ReplicaId,
+    },
+    /// More are said to be there than a unit has.
+    #[error("the province tells of {found} replicas of this unit, which has {UNIT_REPLICAS_MAX} at most")]
+    TooMany {
+        /// With those that were told of before.
+        found: usize,
     },
     /// There is less of it than was acknowledged.
     #[error("the roll of {at} has {found} entries of replica {replica}, {acknowledged} were acknowledged")]

@@ -9,16 +9,20 @@ use lienthong_hub::app::Hub;
 use lienthong_hub::ledger::LedgerOptions;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::dataset::Payload;
+use lienthong_node::identity::NodeIdentity;
+use lienthong_node::sync::Witness;
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::SignedCheckpoint;
 use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{ReplicaId, Sequence};
-use lienthong_proto::merkle::verify_inclusion;
-use lienthong_proto::roll::{BEFORE, RollLine, UPTO, line_of};
+use lienthong_proto::limits::UNIT_REPLICAS_MAX;
+use lienthong_proto::merkle::{inclusion_proof, verify_inclusion};
+use lienthong_proto::roll::{BEFORE, RollFault, RollLine, UPTO, line_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
+use lienthong_proto::wire::sync as wire;
 use lienthong_tests::sharing::{MEMBERS, Shared};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, reopened};
 
@@ -236,6 +240,18 @@ async fn p5_a_unit_is_told_of_each_of_its_replicas() {
     beside.close().await;
 }
 
+/// The entries that share a frame of the ledger with the one at a place.
+fn framed(hub: &Hub, place: Sequence) -> Vec<Vec<u8>> {
+    let frame = hub.reader.frame(hub.reader.locate(place).unwrap().unwrap()).unwrap();
+    match Payload::parse(&frame.payload).unwrap() {
+        Payload::Batch(packed) => {
+            let plain = batch::unpack(packed).unwrap();
+            batch::entries(&plain).unwrap().iter().map(|entry| entry.to_vec()).collect()
+        }
+        Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry.to_vec()],
+    }
+}
+
 /// A year from now.
 fn ahead() -> UnixMillis {
     UnixMillis(system_clock().0 + 365 * 86_400_000)
@@ -254,16 +270,8 @@ async fn p11_a_roll_that_a_wrong_clock_dated_ahead_dates_no_other() {
         let units = vec![THERE.parse().unwrap()];
         hub.committer.roll(units.clone()).await.unwrap();
         let place = hub.committer.roll(units).await.unwrap();
-        let frame = hub.reader.frame(hub.reader.locate(place).unwrap().unwrap()).unwrap();
-        let entries = match Payload::parse(&frame.payload).unwrap() {
-            Payload::Batch(packed) => {
-                let plain = batch::unpack(packed).unwrap();
-                batch::entries(&plain).unwrap().iter().map(|entry| entry.to_vec()).collect()
-            }
-            Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry.to_vec()],
-        };
         let of = |bytes: &Vec<u8>| RollLine::of(&Entry::decode(bytes).unwrap(), &THERE.parse().unwrap()).ok();
-        let last = entries.iter().filter_map(of).next_back().unwrap();
+        let last = framed(&hub, place).iter().filter_map(of).next_back().unwrap();
         assert_eq!(hub.committer.books().read().rolls.last(), last.at);
         hub.close().await;
         last
@@ -274,4 +282,103 @@ async fn p11_a_roll_that_a_wrong_clock_dated_ahead_dates_no_other() {
     assert!(right.at.0 <= system_clock().0 + 1_000, "{}", right.at.rfc3339());
     assert!(right.before.0 <= right.at.0 && right.before != wrong.at, "the first of two stands between");
     drop(dir);
+}
+
+/// Enrolments that a hub tells of, as of now, with the first so many numbers as names.
+fn told_of(own: ReplicaId, count: usize) -> Vec<wire::Enrolment> {
+    let name = |number: usize| ReplicaId((number as u128).to_be_bytes());
+    let enrolment = |replica: ReplicaId| wire::Enrolment {
+        replica: replica.0.to_vec().into(),
+        at_millis: system_clock().0,
+        state: "active".to_owned(),
+        fingerprint: String::new(),
+    };
+    std::iter::once(own).chain((1..count).map(name)).map(enrolment).collect()
+}
+
+/// Goal (P10): what a node believes of its unit's replicas is bounded. Of what goes beyond nothing is taken, nothing is cosigned,
+/// and people hear why, also when it is opened anew; a true roll beside what is within the bound ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_a_node_is_told_of_so_many_replicas_and_of_no_more() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let folder = dir.path().join("node");
+    drop(make_node(&hub, &address, &folder, THERE).await.unwrap());
+    let identity = NodeIdentity::load(&folder).unwrap().unwrap();
+    let (ledger, own) = (identity.ledger(), identity.replica());
+    let asked = async |count: usize| {
+        let place = hub.committer.roll(vec![THERE.parse().unwrap()]).await.unwrap();
+        let is_ours = |bytes: &&Vec<u8>| {
+            let entry = Entry::decode(bytes).unwrap();
+            RollLine::of(&entry, identity.unit()).is_ok_and(|line| line.replicas.contains_key(&own))
+        };
+        let entry = framed(&hub, place).iter().find(is_ours).unwrap().clone();
+        let (index, head) = (Entry::decode(&entry).unwrap().header.dot.sequence.0, hub.head());
+        let path = inclusion_proof(hub.hashes.as_ref(), index, head.size).unwrap();
+        let path = path.into_iter().map(|hash| hash.to_vec().into()).collect();
+        wire::Round {
+            checkpoint: hub.ledger_checkpoint_at(head).unwrap(),
+            seen: Some(wire::Consistency { between: head.size, path: Vec::new() }),
+            rolls: vec![wire::RollShown { entry: entry.into(), path }],
+            enrolments: told_of(own, count),
+            ..wire::Round::default()
+        }
+    };
+    let of = |round: &wire::Round| {
+        let signed =
+            SignedCheckpoint::verify(round.checkpoint.as_bytes(), ledger.origin.as_str(), ledger.key);
+        signed.unwrap().checkpoint().clone()
+    };
+    let cosigned = |witness: &Witness, round: &wire::Round| {
+        witness.round(&ledger, round, Some(&of(round)), hub.now()).unwrap().0
+    };
+    let opened = || Witness::open(&folder, &identity, hub.now()).unwrap();
+    let alarm = |witness: &Witness| witness.alarm(hub.now()).unwrap_or_default();
+    let witness = opened();
+    let round = asked(UNIT_REPLICAS_MAX).await;
+    assert_eq!(witness.rolls(&identity, &round, &Vec::new).unwrap(), None);
+    assert_eq!((witness.replicas().len(), alarm(&witness).as_str()), (UNIT_REPLICAS_MAX, ""));
+    assert!(!cosigned(&witness, &round).line.is_empty());
+
+    let found = UNIT_REPLICAS_MAX + 1;
+    let round = asked(found).await;
+    let (fault, shown) = witness.rolls(&identity, &round, &Vec::new).unwrap().unwrap();
+    assert_eq!((fault, &shown), (RollFault::TooMany { found }, &round.rolls[0]));
+    let said = format!("tells of {found} replicas");
+    for witness in [witness, opened()] {
+        assert_eq!(witness.replicas().len(), UNIT_REPLICAS_MAX);
+        let refused = cosigned(&witness, &round);
+        assert!(refused.line.is_empty() && refused.fault.contains(&said), "{refused:?}");
+        assert!(alarm(&witness).contains(&said), "{}", alarm(&witness));
+    }
+    let witness = opened();
+    let round = asked(UNIT_REPLICAS_MAX).await;
+    assert_eq!(witness.rolls(&identity, &round, &Vec::new).unwrap(), None);
+    assert!(!cosigned(&witness, &round).line.is_empty() && alarm(&witness).is_empty());
+    // What a session begins with is judged the same way.
+    let welcome = wire::Welcome { enrolments: told_of(own, found), ..wire::Welcome::default() };
+    witness.welcomed(&ledger, &welcome, &of(&round), true);
+    assert!(witness.replicas().len() == UNIT_REPLICAS_MAX && alarm(&witness).contains(&said));
+    hub.close().await;
+}
+
+/// Goal (P10): a unit that has had so many replicas gets no more, and whoever enrols is told why; no other unit is concerned.
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_a_unit_enrols_so_many_replicas_and_no_more() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let enrolment = |number: usize| {
+        let fields = BTreeMap::from([
+            ("replica".to_owned(), Value::Text(ReplicaId((number as u128).to_be_bytes()).to_string())),
+            ("unit".to_owned(), Value::Unit(THERE.parse().unwrap())),
+        ]);
+        hub.event("enrolment", "token", fields)
+    };
+    let logged = futures::future::join_all((2..=UNIT_REPLICAS_MAX).map(enrolment)).await;
+    assert!(logged.iter().all(Result::is_ok));
+    let enrolled =
+        async |name: &str, unit: &str| make_node(&hub, &address, &dir.path().join(name), unit).await;
+    drop(enrolled("the last", THERE).await.unwrap());
+    let refused = enrolled("one more", THERE).await.unwrap_err().to_string();
+    assert!(refused.contains(&format!("has had {UNIT_REPLICAS_MAX} replicas")), "{refused}");
+    drop(enrolled("elsewhere", "11953").await.unwrap());
+    hub.close().await;
 }

@@ -11,6 +11,7 @@ use lienthong_node::replica::JournalError;
 use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
+use lienthong_proto::limits::UNIT_REPLICAS_MAX;
 use lienthong_proto::roll::{BEFORE, UPTO, line_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
@@ -22,8 +23,6 @@ use super::committer::Committer;
 const UNITS: usize = 16;
 /// So far a clock may be set back.
 const AHEAD_MILLIS: u64 = 10 * 60 * 1_000;
-/// Replicas of one unit that are listed: a unit has had so many only if something is very wrong.
-const REPLICAS: usize = 1_000;
 
 impl Committer {
     /// Calls the roll as of now; `units` are listed even if nothing of them ever enrolled, for that must be said.
@@ -38,7 +37,7 @@ impl Committer {
             // What is acknowledged behind it is not counted: everything up to there is.
             upto = upto.max(held.ledger_index);
             let members = lines.entry(line_of(&held.unit)).or_default();
-            if members.len() < REPLICAS {
+            if members.len() < UNIT_REPLICAS_MAX {
                 members.push(Value::Text(format!("{replica}:{}", held.frontier.size())));
             }
         }

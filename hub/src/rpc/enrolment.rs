@@ -8,6 +8,7 @@ use lienthong_node::identity::proof_message;
 use lienthong_node::rpc::enrol::enrolment_server::Enrolment;
 use lienthong_proto::hash::{Signer as _, ed25519_verify, sha256};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::limits::UNIT_REPLICAS_MAX;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::enrol as wire;
@@ -80,6 +81,9 @@ impl EnrolmentService {
                 (unit, role, None)
             }
         };
+        if enrolled.is_none() && hub.enrolments_of(&unit).len() >= UNIT_REPLICAS_MAX {
+            return Err(full(&unit));
+        }
         let certificate = hub.issuer.issue(&request.csr, &unit, replica, now).map_err(|_| malformed())?;
         if let Some(known) = enrolled {
             // The answer was lost: the same one again.
@@ -196,6 +200,15 @@ impl EnrolmentService {
 
 fn taken() -> Status {
     Status::already_exists("máy này đã được ghi danh · enrolled already")
+}
+
+/// A unit with more would have nodes that no roll lists.
+fn full(unit: &UnitCode) -> Status {
+    tracing::error!(%unit, "so many replicas were enrolled in a unit's name that it gets no more");
+    Status::resource_exhausted(format!(
+        "đơn vị {unit} đã có {UNIT_REPLICAS_MAX} máy được ghi danh, không nhận thêm: gọi tỉnh · \
+         unit {unit} has had {UNIT_REPLICAS_MAX} replicas, no more are enrolled: call the province"
+    ))
 }
 
 pub(super) fn internal(error: &dyn std::error::Error) -> Status {

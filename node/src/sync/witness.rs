@@ -14,6 +14,7 @@ use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::{Digest, Signer, SigningKey};
 use lienthong_proto::ids::{ReplicaId, Sequence, UnitCode};
+use lienthong_proto::limits::UNIT_REPLICAS_MAX;
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
 use lienthong_proto::note::{Note, NoteError, Verifier};
 use lienthong_proto::roll::{Acknowledged, KnownReplicas, RollFault, RollLine};
@@ -282,7 +283,11 @@ impl Witness {
     /// Judges what a welcome, whose checkpoint was found good, says of other witnesses; without a quorum where there
     /// was one, no cosignature is given. `proven` says whether the checkpoint follows from what had been seen.
     pub fn welcomed(&self, ledger: &Ledger, welcome: &wire::Welcome, shown: &Checkpoint, proven: bool) {
-        self.shown_replicas(&welcome.enrolments, false);
+        if let Err(fault) = self.shown_replicas(&welcome.enrolments, false)
+            && let Err(error) = self.found_false(&fault, None)
+        {
+            tracing::error!(%error, "what is said of the unit's replicas cannot be kept");
+        }
         let withheld = if proven {
             self.quorum(ledger, welcome.witnessed.as_ref(), shown).err().map(|fault| fault.to_string())
         } else {
@@ -398,12 +403,18 @@ impl Witness {
         Ok((wire::Cosigned { line, ..silent(reached) }, Some(checkpoint)))
     }
 
-    /// Takes over what the hub says of the unit's replicas: nothing that was once said goes.
-    fn shown_replicas(&self, enrolments: &[wire::Enrolment], with_rolls: bool) {
+    /// Takes over what the hub says of the unit's replicas: nothing that was once said goes, so that nothing is taken of what
+    /// would be more than a unit has.
+    fn shown_replicas(&self, enrolments: &[wire::Enrolment], with_rolls: bool) -> Result<(), RollFault> {
         if enrolments.is_empty() {
-            return;
+            return Ok(());
         }
         let kept = self.kept.lock().clone();
+        let told = enrolments.iter().filter_map(|shown| ReplicaId::from_slice(&shown.replica));
+        let known: BTreeSet<ReplicaId> = kept.replicas.keys().copied().chain(told).collect();
+        if known.len() > UNIT_REPLICAS_MAX {
+            return Err(RollFault::TooMany { found: known.len() });
+        }
         let (mut replicas, mut ended) = (kept.replicas.clone(), kept.ended.clone());
         for shown in enrolments {
             let Some(replica) = ReplicaId::from_slice(&shown.replica) else { continue };
@@ -428,6 +439,7 @@ impl Witness {
         {
             tracing::error!(%error, "the unit's replicas cannot be kept");
         }
+        Ok(())
     }
 
     /// Judges the lines of the rolls that a round shows, in order, before anything of it is cosigned: `acknowledged` is
@@ -447,7 +459,7 @@ impl Witness {
             SignedCheckpoint::verify(round.checkpoint.as_bytes(), ledger.origin.as_str(), ledger.key);
         let Ok(signed) = signed else { return Ok(None) };
         // One that was enrolled during the session is told of with the roll that has it.
-        self.shown_replicas(&round.enrolments, true);
+        let too_many = self.shown_replicas(&round.enrolments, true).err();
         let (mut known, mut first): (Option<KnownReplicas>, _) = (None, None);
         for shown in &round.rolls {
             let last = self.kept.lock().roll;
@@ -485,6 +497,11 @@ impl Witness {
                     first.get_or_insert((fault, shown.clone()));
                 }
             }
+        }
+        // Behind a true one as well nothing is cosigned.
+        if let Some(fault) = too_many {
+            self.found_false(&fault, None)?;
+            first = Some((fault, round.rolls.first().cloned().unwrap_or_default()));
         }
         Ok(first)
     }
