@@ -20,6 +20,8 @@ pub const BEFORE: &str = "before";
 pub const UPTO: &str = "upto";
 /// A delivery rests on no roll that was called longer before it: one of months ago would leave out what came since.
 pub const ROLL_MILLIS_MAX: u64 = 48 * 3_600_000;
+/// So far the hub's clock may have been set back since a roll was called; one dated further ahead is of a wrong clock.
+pub const AHEAD_MILLIS_MAX: u64 = 10 * 60 * 1_000;
 /// What was taken so long before a roll must be in it, whatever it says it counts.
 const SLACK_MILLIS: u64 = 10 * 60 * 1_000;
 

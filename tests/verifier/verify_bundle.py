@@ -431,7 +431,7 @@ class Bundle:
         self.policy, self.digest, self.lines = policy, hashlib.sha256(), 0
         self.enrolled, self.accepted, self.released, self.roll = {}, {}, {}, {}
         self.erased, self.claimed, self.receipt_keys = {}, [], []
-        self.roll_at, self.roll_parts, self.roll_whole = None, 0, set()
+        self.roll_at, self.roll_first, self.roll_parts, self.roll_whole = None, 0, 0, set()
         self.proposed = self.approved = self.log = self.access = None
         self.logs, self.records, self.unseen, self.ledger_done, self.ended = {}, {}, {}, False, False
 
@@ -455,11 +455,12 @@ class Bundle:
         self.lines += 1
         self.digest.update(raw + b"\n")
 
-    def on_head(self, version, ledger, cut, grant, terms):
+    def on_head(self, version, ledger, cut, grant, terms, before_roll=None):
         need(version == 1, "head", "unknown version")
         self.size, self.root, self.witnesses = self.policy.believe(cut, ledger)
         need(self.policy.reached(self.witnesses), "the ledger's checkpoint", "too few witnesses")
         self.ledger, self.grant, self.terms = ledger, grant, terms
+        self.before_roll = self.policy.believe(before_roll, ledger) if before_roll is not None else None
         self.shares = {share["type"]: share for share in terms["shares"]}
 
     def on_log(self, origin, size, accepted=None, receipt=None):
@@ -560,7 +561,8 @@ class Bundle:
                 self.erased.setdefault((replica, sequence), set()).update(commitments)
         elif kind == "roll":
             if self.roll_at != at:
-                self.roll_at, self.roll_parts, self.roll_whole, self.roll = at, fields["parts"], set(), {}
+                self.roll_at, self.roll_first, self.roll = at, entry.sequence, {}
+                self.roll_parts, self.roll_whole = fields["parts"], set()
             if not entry.withheld:
                 self.roll_whole.add(fields["part"])
             for name, members in fields.items():
@@ -674,6 +676,11 @@ class Bundle:
         thing = "the list of the units' replicas"
         need(self.roll_at is not None and at - self.roll_at <= TWO_DAYS, thing, "it is too old: what came since may be missing")
         need(self.roll_at <= at + 600_000, thing, "it is dated behind this delivery")
+        if self.policy.quorum != "none":
+            size, _, cosigned = self.before_roll or (None, None, {})
+            late = {name for name, time in cosigned.items() if at // 1000 <= time + TWO_DAYS // 1000 + 600}
+            behind = size is not None and size <= self.roll_first and self.policy.reached(late)
+            need(behind, thing, "no quorum shows that it was called within the 48 hours before this delivery")
         for origin in self.logs:
             _, _, unit, replica = origin.split("/")
             need(origin == self.ledger or replica in self.roll.get(unit, ()), f"log {origin}", "its replica is not in that list")

@@ -12,7 +12,7 @@ use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::limits::UNIT_REPLICAS_MAX;
-use lienthong_proto::roll::{BEFORE, UPTO, line_of};
+use lienthong_proto::roll::{AHEAD_MILLIS_MAX, BEFORE, UPTO, line_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 
@@ -21,8 +21,6 @@ use super::committer::Committer;
 
 /// Units of one entry: each node is shown the entry that has its own, 32 bytes for every other unit in it.
 const UNITS: usize = 16;
-/// So far a clock may be set back.
-const AHEAD_MILLIS: u64 = 10 * 60 * 1_000;
 
 impl Committer {
     /// Calls the roll as of now; `units` are listed even if nothing of them ever enrolled, for that must be said.
@@ -45,7 +43,7 @@ impl Committer {
         let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         // Its time is its name. Behind one that a wrong clock dated ahead it is today's all the same.
         let now = (self.clock)().0;
-        let ahead = before.0 > now.saturating_add(AHEAD_MILLIS);
+        let ahead = before.0 > now.saturating_add(AHEAD_MILLIS_MAX);
         let at = UnixMillis(if ahead { now } else { now.max(before.0 + 1) });
         let parts: Vec<_> = lines.chunks(UNITS).collect();
         let mut last = self.journal.next();

@@ -31,7 +31,7 @@ use lienthong_proto::ids::{Dot, ReplicaId};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
 use lienthong_proto::note::NoteError;
 use lienthong_proto::receipt_key::RECEIPT_KEY;
-use lienthong_proto::roll::members;
+use lienthong_proto::roll::{ROLL_MILLIS_MAX, members};
 use lienthong_proto::text::in_both;
 use lienthong_proto::value::Value;
 use serde::Serialize;
@@ -44,6 +44,7 @@ use crate::app::Hub;
 use crate::ingest::{CommitError, Delivery};
 use crate::ledger::{Grant, GrantState, READMISSION};
 use crate::pki::{Role, SecretsError};
+use crate::witness::Witnessed;
 
 /// Why something is not shared.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +148,8 @@ pub struct BundleReport {
 pub(super) struct Cut {
     pub(super) head: Head,
     pub(super) note: String,
+    /// What was witnessed when the roll was called.
+    before_roll: Option<Arc<Witnessed>>,
 }
 
 impl Hub {
@@ -168,8 +171,7 @@ impl Hub {
         }
         let to = self.recipient(&grant)?;
         self.committer.tally(actor).await?;
-        self.log_roll().await?;
-        let cut = self.cut().await?;
+        let cut = self.called().await?;
         self.committer.flush().await;
         // Taken before anything is logged: a delivery that cannot be placed is none.
         let placed =
@@ -193,9 +195,19 @@ impl Hub {
         Ok(key.parse()?)
     }
 
+    /// Calls the roll, behind what the witnesses have seen of late: the checkpoint that what is to be handed over stands under.
+    pub(super) async fn called(&self) -> Result<Cut, SharingError> {
+        if !self.is_witnessed_freshly(self.now()) {
+            self.cut().await?;
+        }
+        let before_roll = self.witnessed();
+        self.log_roll().await?;
+        Ok(Cut { before_roll, ..self.cut().await? })
+    }
+
     /// The checkpoint a bundle stands under: witnessed. One is asked for now; where too few witnesses answer, the last
     /// one does, if it is of the last day. Under a ledger that has no witness yet nothing is handed over.
-    pub(super) async fn cut(&self) -> Result<Cut, SharingError> {
+    async fn cut(&self) -> Result<Cut, SharingError> {
         let wanted = self.head().size;
         self.close_round().await.map_err(|error| SharingError::Round(error.to_string()))?;
         if self.committer.books().read().witnesses.policies.is_empty() {
@@ -209,7 +221,7 @@ impl Hub {
         let witnessed = self.witnessed().filter(|witnessed| witnessed.is_fresh(self.now()));
         let witnessed = witnessed.ok_or(SharingError::Unwitnessed)?;
         let head = Head { size: witnessed.checkpoint.size, root: witnessed.checkpoint.root };
-        Ok(Cut { head, note: witnessed.note.clone() })
+        Ok(Cut { head, note: witnessed.note.clone(), before_roll: None })
     }
 
     async fn write_bundle(
@@ -278,7 +290,8 @@ impl<W: Write> Writing<'_, W> {
         let scope = Scope::new(self.hub, &self.grant.terms)?;
         let replicas = self.replicas(scope.writers());
         let map = Map::of(&self.hub.reader, self.cut.head.size, &replicas, self.grant.number)?;
-        if !map.is_listed(self.hub.now()) || !map.approved {
+        let before_roll = self.before_roll(&map)?;
+        if !map.approved {
             return Err(SharingError::Unwitnessed);
         }
         self.line(&Line::Head(BundleHead {
@@ -286,6 +299,7 @@ impl<W: Write> Writing<'_, W> {
             ledger: self.hub.secrets.ledger_origin(),
             since: None,
             cut: self.cut.note.clone(),
+            before_roll: Some(before_roll),
             grant: self.grant.number,
             terms: self.grant.terms.clone(),
         }))?;
@@ -297,6 +311,16 @@ impl<W: Write> Writing<'_, W> {
             (self.tell)(json!({ "logs": logs, "of": map.held.len(), "changes": self.sink.changes() }));
         }
         Ok(logs)
+    }
+
+    /// What a quorum had cosigned, of late, before the roll was called: whoever gets this asks for it, and for a roll that lists
+    /// every replica of which something is shown.
+    pub(super) fn before_roll(&self, map: &Map) -> Result<String, SharingError> {
+        let (called, now) = (map.called().ok_or(SharingError::Unwitnessed)?, self.hub.now());
+        let known = self.cut.before_roll.as_deref().filter(|known| known.checkpoint.size <= called);
+        let known = known.cloned().or_else(|| self.hub.witnessed_before(called));
+        let of_late = known.filter(|known| now.since(known.at) <= ROLL_MILLIS_MAX && map.is_listed(now));
+        of_late.map(|known| known.note).ok_or(SharingError::Unwitnessed)
     }
 
     /// Those of the granted units, and those that wrote what the granted records show.

@@ -127,6 +127,11 @@ impl Map {
         of_late && shown.all(|(replica, _)| self.listed.contains(replica))
     }
 
+    /// The place of the roll's first entry.
+    pub(super) fn called(&self) -> Option<u64> {
+        self.roll.first().copied()
+    }
+
     /// Looks for the delivery with a digest, which a live view goes on from; whether it is there.
     pub(super) fn goes_on_from(&mut self, digest: &[u8; 32]) -> bool {
         self.former = self.accesses.get(&hex::encode(digest)).copied();

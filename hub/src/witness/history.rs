@@ -77,6 +77,15 @@ impl History {
         if fresh { folder::keep_name(&self.path) } else { Ok(()) }
     }
 
+    /// The notes that are kept, latest first.
+    pub(super) fn notes(&self) -> io::Result<impl Iterator<Item = String>> {
+        let bytes = match std::fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read?,
+        };
+        Ok(past_rounds(&bytes).into_iter().rev().flatten().map(|round| round.note))
+    }
+
     /// Leaves the last round of each day before yesterday, and no line that was cut short.
     fn thin(&self, today: u64) -> io::Result<()> {
         let bytes = match std::fs::read(&self.path) {

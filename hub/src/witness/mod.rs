@@ -80,6 +80,14 @@ impl Hub {
         self.rounds.bring_back(note, (&ledger.0, ledger.1), &witnesses, self.hashes.as_ref())
     }
 
+    /// As [`Rounds::before`].
+    #[must_use]
+    pub fn witnessed_before(&self, size: u64) -> Option<Witnessed> {
+        let witnesses = Arc::clone(&self.committer.books().read().witnesses);
+        let (origin, key) = (self.secrets.ledger_origin(), self.secrets.ledger_public());
+        self.rounds.before(size, (&origin, key), &witnesses)
+    }
+
     /// What people see of it.
     #[must_use]
     pub fn witnessing_json(&self) -> Json {

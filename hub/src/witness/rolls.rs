@@ -8,7 +8,7 @@ use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::merkle::inclusion_proof;
-use lienthong_proto::roll::{BEFORE, line_of};
+use lienthong_proto::roll::{AHEAD_MILLIS_MAX, BEFORE, line_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
@@ -20,8 +20,6 @@ use crate::ingest::CommitError;
 /// A roll is called so long after the last: what is handed over under a checkpoint of a day ago still rests on one within
 /// [`lienthong_proto::roll::ROLL_MILLIS_MAX`].
 const CALLED_MILLIS: u64 = 20 * 3_600_000;
-/// One dated further ahead is of a clock that was wrong, and another is called.
-const AHEAD_MILLIS: u64 = 10 * 60 * 1_000;
 /// Lines of one round: more come with the next.
 const SHOWN_MAX: usize = 16;
 const PREFIX: u8 = b'r';
@@ -102,7 +100,7 @@ impl Hub {
     /// [`CommitError`] if the ledger does not take it.
     pub(super) async fn keep_called(&self) -> Result<(), CommitError> {
         let (last, now) = (self.committer.books().read().rolls.last(), self.now());
-        let of_late = now.since(last) < CALLED_MILLIS && last.0 <= now.0.saturating_add(AHEAD_MILLIS);
+        let of_late = now.since(last) < CALLED_MILLIS && last.0 <= now.0.saturating_add(AHEAD_MILLIS_MAX);
         if of_late { Ok(()) } else { self.log_roll().await }
     }
 

@@ -157,6 +157,24 @@ impl Rounds {
         Self { dir, inner: Mutex::new(inner), history, open, reached, closing: tokio::sync::Mutex::default() }
     }
 
+    /// Of the rounds that are over, the latest of at most so many entries that a quorum had cosigned.
+    #[must_use]
+    pub fn before(
+        &self,
+        size: u64,
+        (origin, key): (&str, [u8; 32]),
+        witnesses: &Witnesses,
+    ) -> Option<Witnessed> {
+        let notes = self.history.notes();
+        let notes = notes.inspect_err(|error| tracing::error!(%error, "the rounds before cannot be read"));
+        let is_before = |note: &String| {
+            let text = Note::parse(note.as_bytes()).ok();
+            let checkpoint = text.and_then(|note| Checkpoint::parse_body(note.text()).ok());
+            checkpoint.is_some_and(|checkpoint| checkpoint.size <= size)
+        };
+        notes.ok()?.filter(is_before).find_map(|note| Witnessed::of(&note, origin, key, witnesses))
+    }
+
     /// Follows the rounds.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Option<Arc<Round>>> {
@@ -453,6 +471,26 @@ mod tests {
         ledger.cosigned_by(&again, &[2]);
         again.end().unwrap();
         assert_eq!(ledger.open(dir.path()).witnessed(), Some(witnessed));
+    }
+
+    /// What a roll stands behind is found among the rounds that are over, also after a restart: the last of those a quorum had,
+    /// and no later one.
+    #[test]
+    fn p9_what_was_witnessed_before_a_place_is_found() {
+        let (dir, ledger) = (tempfile::tempdir().unwrap(), Ledger::new(0));
+        let rounds = ledger.open(dir.path());
+        for (size, which) in [(3, [0, 1].as_slice()), (5, &[0, 2]), (7, &[1]), (9, &[0, 1])] {
+            rounds.close(ledger.round(size)).unwrap();
+            ledger.cosigned_by(&rounds, which);
+        }
+        rounds.end().unwrap();
+        for rounds in [rounds, ledger.open(dir.path())] {
+            let before = |size| {
+                let found = rounds.before(size, (ORIGIN, ledger.key.public_key()), &ledger.known);
+                found.map(|found| found.checkpoint.size)
+            };
+            assert_eq!([2, 3, 4, 8, 9].map(before), [None, Some(3), Some(3), Some(5), Some(9)]);
+        }
     }
 
     /// What came back is there at once and after the next start; what is less, or no quorum's, or another tree's, is not

@@ -57,6 +57,8 @@ pub(super) struct Enrolment {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Roll {
     pub(super) at: Option<UnixMillis>,
+    /// The place of its first entry.
+    pub(super) first: u64,
     parts: u64,
     whole_parts: BTreeSet<u64>,
     pub(super) units: BTreeMap<UnitCode, Vec<(ReplicaId, u64)>>,
@@ -158,7 +160,8 @@ impl Facts {
     fn note_roll(&mut self, entry: &Entry<'_>, event: &Event) -> Option<()> {
         let (part, parts) = (number(event, "part")?, number(event, "parts")?);
         if self.roll.at != Some(event.at) {
-            self.roll = Roll { at: Some(event.at), parts, ..Roll::default() };
+            let first = entry.header.dot.sequence.0;
+            self.roll = Roll { at: Some(event.at), first, parts, ..Roll::default() };
         }
         if part >= parts || parts != self.roll.parts {
             return None;

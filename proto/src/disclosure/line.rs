@@ -82,6 +82,9 @@ pub struct Head {
     pub since: Option<Since>,
     /// The ledger's checkpoint that everything here stands under, with its witnesses' cosignatures.
     pub cut: String,
+    /// An earlier one, cosigned likewise, that the roll stands behind: when it was called is not the hub's word alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_roll: Option<String>,
     /// The ledger's entry that proposed the grant: the grant's number.
     pub grant: u64,
     /// Its terms; the ledger's must be the same.

@@ -10,8 +10,10 @@ use crate::time::UnixMillis;
 
 /// Lines of a policy.
 const LINES_MAX: usize = 10_000;
-/// A day, and what clocks may differ by: a cosignature of before says nothing of a delivery.
-const FRESH_SECONDS: u64 = 24 * 3_600 + 600;
+/// A cosignature of before says nothing of a delivery.
+const FRESH_SECONDS: u64 = 24 * 3_600;
+/// The clocks of witnesses may differ by so much.
+const SKEW_SECONDS: u64 = 600;
 /// The quorum of a policy that asks for no witness.
 const NONE: &str = "none";
 
@@ -224,10 +226,18 @@ impl Trust {
         known.is_none_or(|key| verify_cosignature(line, checkpoint, *key.key(), key.name()).is_ok())
     }
 
-    /// Whether a quorum had cosigned within a day before an instant. The clocks of witnesses may be ten minutes off.
+    /// Whether a quorum had cosigned within a day before an instant.
     #[must_use]
     pub fn is_fresh(&self, believed: &Believed, at: UnixMillis) -> bool {
-        let fresh = |(_, time): &&Cosigned| at.seconds() <= time + FRESH_SECONDS;
+        self.is_within(believed, at, FRESH_SECONDS)
+    }
+
+    /// Whether a quorum had cosigned within so many seconds before an instant.
+    #[must_use]
+    pub fn is_within(&self, believed: &Believed, at: UnixMillis, seconds: u64) -> bool {
+        let fresh = |(_, time): &&Cosigned| {
+            at.seconds() <= time.saturating_add(seconds).saturating_add(SKEW_SECONDS)
+        };
         let fresh: Vec<Cosigned> = believed.witnesses.iter().filter(fresh).cloned().collect();
         !self.asks_witnesses() || self.reached(&fresh)
     }

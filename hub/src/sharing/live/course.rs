@@ -110,8 +110,7 @@ impl Course {
             return Ok(None);
         }
         hub.committer.tally("hub").await?;
-        hub.log_roll().await?;
-        let cut = hub.cut().await?;
+        let cut = hub.called().await?;
         if cut.head.size <= self.given.since.cut {
             return Err(SharingError::Unwitnessed);
         }

@@ -55,9 +55,7 @@ impl<W: Write> Writing<'_, W> {
             held.append(map.held.entry(replica).or_default());
             map.held.insert(replica, held);
         }
-        if !map.is_listed(hub.now()) {
-            return Err(SharingError::Unwitnessed);
-        }
+        let before_roll = self.before_roll(&map)?;
         // Only of those the ledger has something of, under this cut.
         let concerned: BTreeSet<ReplicaId> = before.logs.keys().chain(map.held.keys()).copied().collect();
         let mut given = before.clone();
@@ -68,6 +66,7 @@ impl<W: Write> Writing<'_, W> {
             ledger: hub.secrets.ledger_origin(),
             since: Some(before.since),
             cut: self.cut.note.clone(),
+            before_roll: Some(before_roll),
             grant: grant.number,
             terms: grant.terms.clone(),
         }))?;

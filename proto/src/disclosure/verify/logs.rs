@@ -9,15 +9,12 @@ use crate::disclosure::line::{LogHead, Proof};
 use crate::disclosure::{covered_edge, covered_root};
 use crate::hash::Digest;
 use crate::ids::UnitCode;
-use crate::roll::ROLL_MILLIS_MAX;
+use crate::roll::{AHEAD_MILLIS_MAX, ROLL_MILLIS_MAX};
 use crate::time::UnixMillis;
 
 /// A replica that writes signs once a day for how many changes there are; so long may the last such word lie behind
 /// what the province took last.
 const UNSIGNED_MILLIS_MAX: u64 = 48 * 3_600_000;
-
-/// So far the hub's clock may have been set back between the roll and the delivery.
-const AHEAD_MILLIS: u64 = 10 * 60 * 1_000;
 
 impl Verification<'_> {
     pub(super) fn open(&mut self, log: LogHead) -> Checked<()> {
@@ -168,7 +165,7 @@ impl Verification<'_> {
         let terms = self.granted()?;
         let roll = &self.progress.facts.roll;
         let called = roll.at.unwrap_or_default();
-        if called.0 > at.0.saturating_add(AHEAD_MILLIS) {
+        if called.0 > at.0.saturating_add(AHEAD_MILLIS_MAX) {
             return Err(object.with(
                 &format!("ghi là lập lúc {}, sau lần giao này", called.rfc3339()),
                 &format!("it is dated {}, behind this delivery", called.rfc3339()),
@@ -184,6 +181,16 @@ impl Verification<'_> {
             ));
         }
         let begun = self.begun()?;
+        // Its date is the hub's word. What the witnesses had seen by then does not have it yet: that is theirs.
+        let seen = begun.before_roll.as_ref();
+        let seen = seen.filter(|seen| seen.signed.checkpoint().size <= roll.first);
+        let is_of_late = |seen| self.trust.is_within(seen, at, ROLL_MILLIS_MAX / 1_000);
+        if self.trust.asks_witnesses() && !seen.is_some_and(is_of_late) {
+            return Err(object.with(
+                "không có túc số nhân chứng nào cho thấy danh sách được lập trong 48 giờ trước lần giao",
+                "no quorum of witnesses shows that it was called within the 48 hours before this delivery",
+            ));
+        }
         for log in self.progress.logs.iter().filter(|log| self.read.contains(log.origin.as_str())) {
             let (unit, replica) = (log.origin.unit(), log.origin.replica());
             let listed =

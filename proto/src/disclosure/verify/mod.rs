@@ -30,6 +30,7 @@ struct Begun {
     head: Head,
     origin: Origin,
     cut: Believed,
+    before_roll: Option<Believed>,
 }
 
 /// Where the reading is.
@@ -208,11 +209,17 @@ impl<'a> Verification<'a> {
                 "fewer witnesses have cosigned it than the policy asks for",
             ));
         }
+        let earlier = Object("điểm kiểm trước danh sách máy · the checkpoint before the roll".to_owned());
+        let before_roll = head.before_roll.as_ref();
+        let before_roll = before_roll.map(|note| self.trust.believe(note.as_bytes(), &head.ledger));
+        let before_roll = before_roll.transpose().map_err(|error| {
+            earlier.with(&format!("chữ ký không đúng ({error})"), &format!("not signed ({error})"))
+        })?;
         let origin = head
             .ledger
             .parse()
             .map_err(|_| object.with("tên sổ cái sai", "the ledger's name is malformed"))?;
-        self.begun = Some(Begun { head, origin, cut: believed });
+        self.begun = Some(Begun { head, origin, cut: believed, before_roll });
         self.at = At::Ledger;
         Ok(())
     }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::change::{Change, Context, Meta, Write};
 use crate::checkpoint::Checkpoint;
+use crate::cosignature::cosign;
 use crate::disclosure::line::{Access, Again, Bytes, End, LogHead, Proof, Shown};
 use crate::disclosure::{Cover, Day, LeftWhy, SHOWN_OF_ALL, Share, Terms, event};
 use crate::entry::{Entry, EntryKind};
@@ -15,7 +16,7 @@ use crate::event::{Acceptance, Event};
 use crate::hash::{Digest, Signer as _, SigningKey, sha256};
 use crate::ids::{Dot, RecordId, ReplicaId, Sequence};
 use crate::merkle::{Frontier, consistency_proof, frontier_at, inclusion_proof, root_at};
-use crate::note::{Algorithm, Verifier};
+use crate::note::{Algorithm, Signature, Verifier};
 use crate::time::Hlc;
 use crate::value::Value;
 use crate::verdict::{QuarantineReason, Verdict};
@@ -23,6 +24,7 @@ use crate::verdict::{QuarantineReason, Verdict};
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 const UNITS: [&str; 3] = ["33", "11953", "12004"];
 const LEDGER: usize = 0;
+const WITNESS: &str = "w.vn";
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -60,6 +62,8 @@ struct World {
     /// When the roll is called, and which replica it does not list.
     called: UnixMillis,
     unlisted: Option<usize>,
+    /// What the witness had cosigned before the roll: a size, and when.
+    seen: Option<(u64, UnixMillis)>,
 }
 
 fn replica(log: usize) -> ReplicaId {
@@ -102,7 +106,7 @@ impl World {
         };
         let logs = Default::default();
         let (released, meant) = (BTreeSet::new(), BTreeMap::new());
-        let mut world = Self { logs, released, meant, terms, called: NOW, unlisted: None };
+        let mut world = Self { logs, released, meant, terms, called: NOW, unlisted: None, seen: None };
         let proposed =
             [("agency", Value::Unit("TTT".parse().unwrap())), ("terms", text(&world.terms.to_json()))];
         world.event(LEDGER, event::GRANT_PROPOSED, "minh", &proposed);
@@ -308,13 +312,12 @@ impl World {
         logs.remove(&LEDGER);
         logs.retain(|log| self.held(*log) > 0);
 
-        let root = root_at(self.logs[LEDGER].leaves.as_slice(), cut).unwrap();
-        let signed = Checkpoint { origin: origin(LEDGER).to_string(), size: cut, root };
         let mut lines = vec![Line::Head(Head {
             version: BUNDLE_VERSION,
             ledger: origin(LEDGER).to_string(),
             since: Some(given.since),
-            cut: signed.sign(&key(LEDGER)).unwrap().to_string(),
+            cut: self.witnessed(cut, NOW),
+            before_roll: self.seen.map(|(size, at)| self.witnessed(size, at)),
             grant: 0,
             terms: self.terms.clone(),
         })];
@@ -375,6 +378,16 @@ impl World {
         lines
     }
 
+    /// The ledger's checkpoint at a size, cosigned by the witness.
+    fn witnessed(&self, size: u64, at: UnixMillis) -> String {
+        let root = root_at(self.logs[LEDGER].leaves.as_slice(), size).unwrap();
+        let checkpoint = Checkpoint { origin: origin(LEDGER).to_string(), size, root };
+        let mut signed = checkpoint.sign(&key(LEDGER)).unwrap();
+        let line = cosign(&checkpoint, at.seconds(), WITNESS, &key(3)).unwrap();
+        signed.note_mut().add(Signature::parse(&line).unwrap()).unwrap();
+        signed.to_string()
+    }
+
     /// The access event is logged, and the delivery ends with it.
     fn logged(&mut self, lines: &[Line], cut: u64) -> (Vec<String>, Digest) {
         let mut lines: Vec<String> = lines.iter().map(Line::to_text).collect();
@@ -430,8 +443,13 @@ impl World {
 }
 
 fn trust() -> Trust {
+    trust_in([], 0)
+}
+
+fn trust_in(witnesses: impl IntoIterator<Item = (String, Verifier)>, needed: usize) -> Trust {
     let name = origin(LEDGER).to_string();
-    Trust::new(Verifier::new(&name, Algorithm::Ed25519, key(LEDGER).public_key()).unwrap(), [], 0)
+    let ledger = Verifier::new(&name, Algorithm::Ed25519, key(LEDGER).public_key()).unwrap();
+    Trust::new(ledger, witnesses, needed)
 }
 
 /// What the agency knows: the changes of each record that stands.
@@ -443,8 +461,11 @@ struct Agency {
 
 impl Agency {
     fn take(&mut self, lines: &[String]) -> Result<Report, Refused> {
-        let trust = trust();
-        let mut check = Verification::going_on(&trust, std::mem::take(&mut self.progress));
+        self.take_by(&trust(), lines)
+    }
+
+    fn take_by(&mut self, trust: &Trust, lines: &[String]) -> Result<Report, Refused> {
+        let mut check = Verification::going_on(trust, std::mem::take(&mut self.progress));
         for line in lines {
             if let Some(Told::Shown(disclosed)) = check.line(line)? {
                 let change = disclosed.change;
@@ -631,6 +652,34 @@ fn p9_a_roll_of_long_ago_shows_nothing_to_be_whole() {
         said.contains("the list of the units' replicas: it is of ") && said.contains("too old"),
         "{said}"
     );
+}
+
+/// Goal: when a roll was called is the witnesses' word, not the hub's: whatever it is dated, it stands behind what they had
+/// seen of late.
+#[test]
+fn p9_a_roll_dated_as_of_late_is_held_against_what_the_witnesses_had_seen() {
+    let witness = Verifier::new(WITNESS, Algorithm::Cosignature, key(3).public_key()).unwrap();
+    let trust = trust_in([("w".to_owned(), witness)], 1);
+    let delivered = |hours: u64, behind: u64| {
+        let mut world = World::new();
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let size = world.logs[LEDGER].entries.len() as u64 + behind;
+        world.seen = Some((size, UnixMillis(NOW.0 - hours * 3_600_000)));
+        let lines = world.deliver(&mut Given::default());
+        Agency::default().take_by(&trust, &lines).map_err(|refused| refused.to_string())
+    };
+    delivered(48, 0).unwrap();
+    for (hours, behind) in [(49, 0), (1, 1)] {
+        let said = delivered(hours, behind).unwrap_err();
+        assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
+    }
+    let mut world = World::new();
+    world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+    world.take(&Step::Accept { log: 1 });
+    let lines = world.deliver(&mut Given::default());
+    let said = Agency::default().take_by(&trust, &lines).unwrap_err().to_string();
+    assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
 }
 
 /// Goal: a replica that its unit's line of the roll does not have, and that its nodes have judged nothing of, has no say: not of a
