@@ -148,6 +148,8 @@ pub struct BundleReport {
 pub(super) struct Cut {
     pub(super) head: Head,
     pub(super) note: String,
+    /// Where the policy stands that its witnesses are judged by.
+    policy_index: u64,
     /// What was witnessed when the roll was called.
     before_roll: Option<Arc<Witnessed>>,
 }
@@ -200,6 +202,13 @@ impl Hub {
         if !self.is_witnessed_freshly(self.now()) {
             self.cut().await?;
         }
+        let cut = self.called_once().await?;
+        // Other witnesses count since: what those of before had seen says nothing to whoever knows these.
+        let is_of_both = cut.before_roll.as_ref().is_some_and(|seen| seen.policy_index == cut.policy_index);
+        if is_of_both { Ok(cut) } else { self.called_once().await }
+    }
+
+    async fn called_once(&self) -> Result<Cut, SharingError> {
         let before_roll = self.witnessed();
         self.log_roll().await?;
         Ok(Cut { before_roll, ..self.cut().await? })
@@ -221,7 +230,8 @@ impl Hub {
         let witnessed = self.witnessed().filter(|witnessed| witnessed.is_fresh(self.now()));
         let witnessed = witnessed.ok_or(SharingError::Unwitnessed)?;
         let head = Head { size: witnessed.checkpoint.size, root: witnessed.checkpoint.root };
-        Ok(Cut { head, note: witnessed.note.clone(), before_roll: None })
+        let (note, policy_index) = (witnessed.note.clone(), witnessed.policy_index);
+        Ok(Cut { head, note, policy_index, before_roll: None })
     }
 
     async fn write_bundle(
@@ -319,7 +329,10 @@ impl<W: Write> Writing<'_, W> {
         let (called, now) = (map.called().ok_or(SharingError::Unwitnessed)?, self.hub.now());
         let known = self.cut.before_roll.as_deref().filter(|known| known.checkpoint.size <= called);
         let known = known.cloned().or_else(|| self.hub.witnessed_before(called));
-        let of_late = known.filter(|known| now.since(known.at) <= ROLL_MILLIS_MAX && map.is_listed(now));
+        let of_late = known.filter(|known| {
+            let is_judged_alike = known.policy_index == self.cut.policy_index;
+            is_judged_alike && now.since(known.at) <= ROLL_MILLIS_MAX && map.is_listed(now)
+        });
         of_late.map(|known| known.note).ok_or(SharingError::Unwitnessed)
     }
 

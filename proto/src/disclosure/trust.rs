@@ -235,9 +235,8 @@ impl Trust {
     /// Whether a quorum had cosigned within so many seconds before an instant.
     #[must_use]
     pub fn is_within(&self, believed: &Believed, at: UnixMillis, seconds: u64) -> bool {
-        let fresh = |(_, time): &&Cosigned| {
-            at.seconds() <= time.saturating_add(seconds).saturating_add(SKEW_SECONDS)
-        };
+        let fresh =
+            |(_, time): &&Cosigned| at.seconds() <= time.saturating_add(seconds).saturating_add(SKEW_SECONDS);
         let fresh: Vec<Cosigned> = believed.witnesses.iter().filter(fresh).cloned().collect();
         !self.asks_witnesses() || self.reached(&fresh)
     }

@@ -1,11 +1,9 @@
 //! A small province without disks: a ledger and the logs of two communes, of which one is granted. Its deliveries are
-//! made as the hub makes them, so that any split of a history can be verified.
+//! made as the hub makes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::*;
-
-use super::*;
+use super::super::*;
 use crate::change::{Change, Context, Meta, Write};
 use crate::checkpoint::Checkpoint;
 use crate::cosignature::cosign;
@@ -21,13 +19,13 @@ use crate::time::Hlc;
 use crate::value::Value;
 use crate::verdict::{QuarantineReason, Verdict};
 
-const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
-const UNITS: [&str; 3] = ["33", "11953", "12004"];
-const LEDGER: usize = 0;
-const WITNESS: &str = "w.vn";
+pub(super) const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+pub(super) const UNITS: [&str; 3] = ["33", "11953", "12004"];
+pub(super) const LEDGER: usize = 0;
+pub(super) const WITNESS: &str = "w.vn";
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Write { log: usize, record: u8, granted: bool, kept_out: bool },
     Accept { log: usize },
     Scope { record: u8, meant: bool },
@@ -36,9 +34,9 @@ enum Step {
 }
 
 #[derive(Default, Clone)]
-struct Log {
-    entries: Vec<Vec<u8>>,
-    leaves: Vec<Digest>,
+pub(super) struct Log {
+    pub(super) entries: Vec<Vec<u8>>,
+    pub(super) leaves: Vec<Digest>,
     numbers: BTreeMap<String, u64>,
     kept_out: BTreeSet<u64>,
     /// The ledger's entry and the size of each batch.
@@ -47,47 +45,47 @@ struct Log {
 
 /// What the agency was given so far.
 #[derive(Default, Clone)]
-struct Given {
-    since: Since,
+pub(super) struct Given {
+    pub(super) since: Since,
     sizes: BTreeMap<usize, u64>,
     seen: BTreeSet<Dot>,
     standing: BTreeSet<RecordId>,
 }
 
-struct World {
-    logs: [Log; 3],
+pub(super) struct World {
+    pub(super) logs: [Log; 3],
     released: BTreeSet<Dot>,
     meant: BTreeMap<RecordId, bool>,
     terms: Terms,
     /// When the roll is called, and which replica it does not list.
-    called: UnixMillis,
-    unlisted: Option<usize>,
+    pub(super) called: UnixMillis,
+    pub(super) unlisted: Option<usize>,
     /// What the witness had cosigned before the roll: a size, and when.
-    seen: Option<(u64, UnixMillis)>,
+    pub(super) seen: Option<(u64, UnixMillis)>,
 }
 
-fn replica(log: usize) -> ReplicaId {
+pub(super) fn replica(log: usize) -> ReplicaId {
     ReplicaId([u8::try_from(log).unwrap() + 1; 16])
 }
 
-fn key(log: usize) -> SigningKey {
+pub(super) fn key(log: usize) -> SigningKey {
     SigningKey::from_seed(&[u8::try_from(log).unwrap() + 1; 32]).unwrap()
 }
 
-fn origin(log: usize) -> Origin {
+pub(super) fn origin(log: usize) -> Origin {
     Origin::new("kiemtra.vn", "33", &UNITS[log].parse().unwrap(), replica(log)).unwrap()
 }
 
-fn dot(log: usize, sequence: usize) -> Dot {
+pub(super) fn dot(log: usize, sequence: usize) -> Dot {
     Dot { replica: replica(log), sequence: Sequence(sequence as u64) }
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let share = Share {
             record_type: "ho_so".to_owned(),
             units: [UNITS[1].parse().unwrap()].into(),
@@ -127,7 +125,7 @@ impl World {
         self.logs[log].leaves.push(leaf);
     }
 
-    fn event(&mut self, log: usize, kind: &str, actor: &str, fields: &[(&str, Value)]) -> usize {
+    pub(super) fn event(&mut self, log: usize, kind: &str, actor: &str, fields: &[(&str, Value)]) -> usize {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let at = if kind == event::ROLL { self.called } else { NOW };
         let event = Event { kind: kind.to_owned(), at, actor: actor.to_owned(), fields };
@@ -136,7 +134,7 @@ impl World {
         place
     }
 
-    fn take(&mut self, step: &Step) {
+    pub(super) fn take(&mut self, step: &Step) {
         match *step {
             Step::Write { log, record, granted, kept_out } => {
                 let record_type = if granted { "ho_so" } else { "khac" }.to_owned();
@@ -227,12 +225,12 @@ impl World {
         }
     }
 
-    fn held(&self, log: usize) -> u64 {
+    pub(super) fn held(&self, log: usize) -> u64 {
         self.logs[log].accepted.last().map_or(0, |(_, size)| *size)
     }
 
     /// Whether a record is meant again of which nothing is to be shown: no line says so, and all is given anew.
-    fn came_back(&self, given: &Given) -> bool {
+    pub(super) fn came_back(&self, given: &Given) -> bool {
         let mut of_record: BTreeMap<RecordId, Vec<Dot>> = BTreeMap::new();
         for (log, at, record) in self.changes() {
             of_record.entry(record).or_default().push(dot(log, usize::try_from(at).unwrap()));
@@ -286,7 +284,7 @@ impl World {
     }
 
     /// The next delivery under a grant: what `given` lacks.
-    fn deliver(&mut self, given: &mut Given) -> Vec<String> {
+    pub(super) fn deliver(&mut self, given: &mut Given) -> Vec<String> {
         let units: Vec<(String, Value)> = [1, 2]
             .map(|log| {
                 let line = Value::Text(format!("{}:{}", replica(log), self.held(log)));
@@ -442,11 +440,11 @@ impl World {
     }
 }
 
-fn trust() -> Trust {
+pub(super) fn trust() -> Trust {
     trust_in([], 0)
 }
 
-fn trust_in(witnesses: impl IntoIterator<Item = (String, Verifier)>, needed: usize) -> Trust {
+pub(super) fn trust_in(witnesses: impl IntoIterator<Item = (String, Verifier)>, needed: usize) -> Trust {
     let name = origin(LEDGER).to_string();
     let ledger = Verifier::new(&name, Algorithm::Ed25519, key(LEDGER).public_key()).unwrap();
     Trust::new(ledger, witnesses, needed)
@@ -454,17 +452,17 @@ fn trust_in(witnesses: impl IntoIterator<Item = (String, Verifier)>, needed: usi
 
 /// What the agency knows: the changes of each record that stands.
 #[derive(Default)]
-struct Agency {
-    progress: Progress,
+pub(super) struct Agency {
+    pub(super) progress: Progress,
     changes: BTreeMap<RecordId, BTreeSet<Dot>>,
 }
 
 impl Agency {
-    fn take(&mut self, lines: &[String]) -> Result<Report, Refused> {
+    pub(super) fn take(&mut self, lines: &[String]) -> Result<Report, Refused> {
         self.take_by(&trust(), lines)
     }
 
-    fn take_by(&mut self, trust: &Trust, lines: &[String]) -> Result<Report, Refused> {
+    pub(super) fn take_by(&mut self, trust: &Trust, lines: &[String]) -> Result<Report, Refused> {
         let mut check = Verification::going_on(trust, std::mem::take(&mut self.progress));
         for line in lines {
             if let Some(Told::Shown(disclosed)) = check.line(line)? {
@@ -479,247 +477,12 @@ impl Agency {
         Ok(report)
     }
 
-    fn standing(&self) -> BTreeMap<RecordId, BTreeSet<Dot>> {
+    pub(super) fn standing(&self) -> BTreeMap<RecordId, BTreeSet<Dot>> {
         let stands = |record: &RecordId| self.progress.stands("ho_so", *record);
         self.changes.iter().filter(|(record, _)| stands(record)).map(|(r, dots)| (*r, dots.clone())).collect()
     }
 
-    fn edges(&self) -> BTreeMap<String, Frontier> {
+    pub(super) fn edges(&self) -> BTreeMap<String, Frontier> {
         self.progress.logs.iter().map(|log| (log.origin.to_string(), log.edge.clone())).collect()
     }
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        5 => (0..3_usize, 0..4_u8, prop::bool::weighted(0.8), prop::bool::weighted(0.2))
-            .prop_map(|(log, record, granted, kept_out)| Step::Write { log, record, granted, kept_out }),
-        3 => (1..3_usize).prop_map(|log| Step::Accept { log }),
-        2 => (0..4_u8, any::<bool>()).prop_map(|(record, meant)| Step::Scope { record, meant }),
-        1 => Just(Step::Release),
-        2 => Just(Step::Deliver),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    /// Goal: however a history is split into deliveries, the agency ends where one delivery of all of it leads.
-    #[test]
-    fn any_split_of_a_history_ends_where_the_whole_does(steps in prop::collection::vec(step(), 1..40)) {
-        let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
-        for step in steps.iter().chain([&Step::Deliver]) {
-            world.take(step);
-            if matches!(step, Step::Deliver) {
-                if world.came_back(&given) {
-                    (given, agency) = (Given::default(), Agency::default());
-                }
-                let lines = world.deliver(&mut given);
-                let report = agency.take(&lines).unwrap();
-                prop_assert_eq!(agency.progress.since(), given.since);
-                for log in &report.logs {
-                    let count = log.types.get("ho_so").cloned().unwrap_or_default();
-                    prop_assert_eq!(count.written, count.shown + count.withheld);
-                }
-            }
-        }
-        let (mut other, mut whole) = (Given::default(), Agency::default());
-        let lines = world.deliver(&mut other);
-        whole.take(&lines).unwrap();
-        prop_assert_eq!(agency.standing(), whole.standing());
-        // The second came a delivery later: all but the ledger's edge is the same, where both know the log.
-        let edges = whole.edges().into_iter().filter(|(name, _)| *name != origin(LEDGER).to_string());
-        for (origin, edge) in edges {
-            prop_assert_eq!(&agency.edges()[&origin], &edge);
-        }
-    }
-
-    /// Goal: what is altered, left out, repeated or put elsewhere in a later delivery is refused.
-    #[test]
-    fn a_later_delivery_is_held_to_what_came_before(
-        steps in prop::collection::vec(step(), 1..30),
-        at in any::<prop::sample::Index>(),
-        byte in any::<prop::sample::Index>(),
-        how in 0..3_u8,
-    ) {
-        let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
-        world.take(&Step::Write { log: 1, record: 0, granted: true, kept_out: false });
-        world.take(&Step::Accept { log: 1 });
-        let first = world.deliver(&mut given);
-        agency.take(&first).unwrap();
-        steps.iter().for_each(|step| world.take(step));
-        let mut lines = world.deliver(&mut given);
-        let at = at.index(lines.len());
-        match how {
-            0 => {
-                let byte = byte.index(lines[at].len());
-                let mut bytes = std::mem::take(&mut lines[at]).into_bytes();
-                bytes[byte] ^= 1;
-                lines[at] = String::from_utf8_lossy(&bytes).into_owned();
-            }
-            1 => drop(lines.remove(at)),
-            _ => lines.insert(at, lines[at].clone()),
-        }
-        prop_assert!(agency.take(&lines).is_err());
-    }
-}
-
-/// Goal: a delivery is taken once, in its order, and never as a bundle; without its access event it is none.
-#[test]
-fn deliveries_are_taken_once_and_in_order() {
-    let (mut world, mut given) = (World::new(), Given::default());
-    let write = Step::Write { log: 1, record: 1, granted: true, kept_out: false };
-    let mut deliveries = Vec::new();
-    for _ in 0..3 {
-        world.take(&write);
-        world.take(&Step::Accept { log: 1 });
-        deliveries.push(world.deliver(&mut given));
-    }
-    let refused = |deliveries: &[&Vec<String>]| {
-        let mut agency = Agency::default();
-        let (last, before) = deliveries.split_last().unwrap();
-        before.iter().for_each(|lines| drop(agency.take(lines).unwrap()));
-        agency.take(last).unwrap_err().to_string()
-    };
-    let [first, second, third] = deliveries.as_slice() else { panic!() };
-    for wrong in [&[second][..], &[first, first], &[first, third], &[first, second, first]] {
-        let said = refused(wrong);
-        assert!(said.contains("does not go on"), "{said}");
-    }
-    let mut without = second.clone();
-    without.remove(without.len() - 2);
-    assert!(refused(&[first, &without]).contains("out of place"));
-    let trust = trust();
-    assert!(Verification::new(&trust).line(&first[0]).unwrap_err().to_string().contains("no bundle"));
-
-    // An entry that was withheld comes again as what it was, once, and in no other form.
-    let meant = |record, meant| Step::Scope { record, meant };
-    world.take(&meant(1, false));
-    let left = world.deliver(&mut given);
-    assert!(left.iter().any(|line| line.contains("\"line\":\"left\"")));
-    let mut agency = Agency::default();
-    deliveries.iter().chain([&left]).for_each(|lines| drop(agency.take(lines).unwrap()));
-    assert!(agency.standing().is_empty());
-    world.take(&write);
-    world.take(&Step::Accept { log: 1 });
-    deliveries.push(left);
-    deliveries.push(world.deliver(&mut given));
-    world.take(&meant(1, true));
-    let again = world.deliver(&mut given);
-    let place = again.iter().position(|line| line.contains("\"line\":\"again\"")).unwrap();
-    let mut agency = Agency::default();
-    deliveries.iter().chain([&again]).for_each(|lines| drop(agency.take(lines).unwrap()));
-    assert_eq!(agency.standing().values().next().unwrap().len(), 4);
-    let mut twice = again.clone();
-    twice.insert(place, again[place].clone());
-    let mut bent: Vec<&Vec<String>> = deliveries.iter().collect();
-    bent.push(&twice);
-    let said = refused(&bent);
-    assert!(said.contains("counted as withheld"), "{said}");
-}
-
-/// Goal: a delivery that the hub logged in a ledger nobody else sees is found with the next one.
-#[test]
-fn the_record_of_a_delivery_stands_in_the_ledger_of_the_next() {
-    let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
-    world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
-    world.take(&Step::Accept { log: 1 });
-    agency.take(&world.deliver(&mut given)).unwrap();
-    drop((world.logs[LEDGER].entries.pop(), world.logs[LEDGER].leaves.pop()));
-    world.event(LEDGER, "note", "hub", &[]);
-    let said = agency.take(&world.deliver(&mut given)).unwrap_err().to_string();
-    assert!(said.contains("the record of the last delivery: it is not in the ledger"), "{said}");
-}
-
-/// Goal: what rests on a roll of long ago is refused, since what came behind it need not be there.
-#[test]
-fn p9_a_roll_of_long_ago_shows_nothing_to_be_whole() {
-    let hours_before = |hours: u64| {
-        let mut world = World::new();
-        world.called = UnixMillis(NOW.0 - hours * 3_600_000);
-        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
-        world.take(&Step::Accept { log: 1 });
-        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
-    };
-    hours_before(48).unwrap();
-    let mut ahead = World::new();
-    ahead.called = UnixMillis(NOW.0 + 3_600_000);
-    ahead.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
-    ahead.take(&Step::Accept { log: 1 });
-    let said = Agency::default().take(&ahead.deliver(&mut Given::default())).unwrap_err().to_string();
-    assert!(said.contains("behind this delivery"), "{said}");
-    let said = hours_before(49).unwrap_err();
-    assert!(
-        said.contains("the list of the units' replicas: it is of ") && said.contains("too old"),
-        "{said}"
-    );
-}
-
-/// Goal: when a roll was called is the witnesses' word, not the hub's: whatever it is dated, it stands behind what they had
-/// seen of late.
-#[test]
-fn p9_a_roll_dated_as_of_late_is_held_against_what_the_witnesses_had_seen() {
-    let witness = Verifier::new(WITNESS, Algorithm::Cosignature, key(3).public_key()).unwrap();
-    let trust = trust_in([("w".to_owned(), witness)], 1);
-    let delivered = |hours: u64, behind: u64| {
-        let mut world = World::new();
-        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
-        world.take(&Step::Accept { log: 1 });
-        let size = world.logs[LEDGER].entries.len() as u64 + behind;
-        world.seen = Some((size, UnixMillis(NOW.0 - hours * 3_600_000)));
-        let lines = world.deliver(&mut Given::default());
-        Agency::default().take_by(&trust, &lines).map_err(|refused| refused.to_string())
-    };
-    delivered(48, 0).unwrap();
-    for (hours, behind) in [(49, 0), (1, 1)] {
-        let said = delivered(hours, behind).unwrap_err();
-        assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
-    }
-    let mut world = World::new();
-    world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
-    world.take(&Step::Accept { log: 1 });
-    let lines = world.deliver(&mut Given::default());
-    let said = Agency::default().take_by(&trust, &lines).unwrap_err().to_string();
-    assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
-}
-
-/// Goal: a replica that its unit's line of the roll does not have, and that its nodes have judged nothing of, has no say: not of a
-/// granted unit, nor of another.
-#[test]
-fn p5_a_replica_that_no_roll_lists_is_not_believed() {
-    for unlisted in [1, 2] {
-        let mut world = World::new();
-        for log in [1, 2] {
-            world.take(&Step::Write { log, record: 1, granted: true, kept_out: false });
-            world.take(&Step::Accept { log });
-        }
-        Agency::default().take(&world.deliver(&mut Given::default())).unwrap();
-        world.unlisted = Some(unlisted);
-        let said = Agency::default().take(&world.deliver(&mut Given::default())).unwrap_err().to_string();
-        assert!(said.contains("not in the list of its unit's") && said.contains(UNITS[unlisted]), "{said}");
-    }
-}
-
-/// Goal: a ledger said to be the one before is the province's own, not any log under a key of the hub's choice.
-#[test]
-fn p5_a_log_of_a_commune_does_not_pass_for_a_former_ledger() {
-    use crate::succession::{Ledger, Succession};
-    let said = |former: usize| {
-        let mut world = World::new();
-        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
-        world.take(&Step::Accept { log: 1 });
-        let ledger = |log: usize, key: SigningKey| Ledger { origin: origin(log), key: key.public_key() };
-        let successor = Ledger { origin: origin(LEDGER), key: key(LEDGER).public_key() };
-        let former = Ledger {
-            origin: Origin::new("kiemtra.vn", "33", &UNITS[former].parse().unwrap(), ReplicaId([9; 16]))
-                .unwrap(),
-            ..ledger(former, key(2))
-        };
-        let statement = Succession { successor, former, known: None, witnessed: None };
-        let note = statement.sign(&key(2)).unwrap().to_string();
-        world.event(LEDGER, "succession", "hub", &[("note", text(&note))]);
-        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
-    };
-    said(LEDGER).unwrap();
-    let refused = said(2).unwrap_err();
-    assert!(refused.contains("the event cannot be read"), "{refused}");
 }

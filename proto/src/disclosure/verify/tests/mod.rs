@@ -1,0 +1,246 @@
+//! Deliveries of a small province, so that any split of a history can be verified.
+
+mod world;
+
+use proptest::prelude::*;
+
+use self::world::*;
+use super::*;
+use crate::hash::{Signer as _, SigningKey};
+use crate::ids::ReplicaId;
+use crate::note::{Algorithm, Verifier};
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (0..3_usize, 0..4_u8, prop::bool::weighted(0.8), prop::bool::weighted(0.2))
+            .prop_map(|(log, record, granted, kept_out)| Step::Write { log, record, granted, kept_out }),
+        3 => (1..3_usize).prop_map(|log| Step::Accept { log }),
+        2 => (0..4_u8, any::<bool>()).prop_map(|(record, meant)| Step::Scope { record, meant }),
+        1 => Just(Step::Release),
+        2 => Just(Step::Deliver),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Goal: however a history is split into deliveries, the agency ends where one delivery of all of it leads.
+    #[test]
+    fn any_split_of_a_history_ends_where_the_whole_does(steps in prop::collection::vec(step(), 1..40)) {
+        let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
+        for step in steps.iter().chain([&Step::Deliver]) {
+            world.take(step);
+            if matches!(step, Step::Deliver) {
+                if world.came_back(&given) {
+                    (given, agency) = (Given::default(), Agency::default());
+                }
+                let lines = world.deliver(&mut given);
+                let report = agency.take(&lines).unwrap();
+                prop_assert_eq!(agency.progress.since(), given.since);
+                for log in &report.logs {
+                    let count = log.types.get("ho_so").cloned().unwrap_or_default();
+                    prop_assert_eq!(count.written, count.shown + count.withheld);
+                }
+            }
+        }
+        let (mut other, mut whole) = (Given::default(), Agency::default());
+        let lines = world.deliver(&mut other);
+        whole.take(&lines).unwrap();
+        prop_assert_eq!(agency.standing(), whole.standing());
+        // The second came a delivery later: all but the ledger's edge is the same, where both know the log.
+        let edges = whole.edges().into_iter().filter(|(name, _)| *name != origin(LEDGER).to_string());
+        for (origin, edge) in edges {
+            prop_assert_eq!(&agency.edges()[&origin], &edge);
+        }
+    }
+
+    /// Goal: what is altered, left out, repeated or put elsewhere in a later delivery is refused.
+    #[test]
+    fn a_later_delivery_is_held_to_what_came_before(
+        steps in prop::collection::vec(step(), 1..30),
+        at in any::<prop::sample::Index>(),
+        byte in any::<prop::sample::Index>(),
+        how in 0..3_u8,
+    ) {
+        let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
+        world.take(&Step::Write { log: 1, record: 0, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let first = world.deliver(&mut given);
+        agency.take(&first).unwrap();
+        steps.iter().for_each(|step| world.take(step));
+        let mut lines = world.deliver(&mut given);
+        let at = at.index(lines.len());
+        match how {
+            0 => {
+                let byte = byte.index(lines[at].len());
+                let mut bytes = std::mem::take(&mut lines[at]).into_bytes();
+                bytes[byte] ^= 1;
+                lines[at] = String::from_utf8_lossy(&bytes).into_owned();
+            }
+            1 => drop(lines.remove(at)),
+            _ => lines.insert(at, lines[at].clone()),
+        }
+        prop_assert!(agency.take(&lines).is_err());
+    }
+}
+
+/// Goal: a delivery is taken once, in its order, and never as a bundle; without its access event it is none.
+#[test]
+fn deliveries_are_taken_once_and_in_order() {
+    let (mut world, mut given) = (World::new(), Given::default());
+    let write = Step::Write { log: 1, record: 1, granted: true, kept_out: false };
+    let mut deliveries = Vec::new();
+    for _ in 0..3 {
+        world.take(&write);
+        world.take(&Step::Accept { log: 1 });
+        deliveries.push(world.deliver(&mut given));
+    }
+    let refused = |deliveries: &[&Vec<String>]| {
+        let mut agency = Agency::default();
+        let (last, before) = deliveries.split_last().unwrap();
+        before.iter().for_each(|lines| drop(agency.take(lines).unwrap()));
+        agency.take(last).unwrap_err().to_string()
+    };
+    let [first, second, third] = deliveries.as_slice() else { panic!() };
+    for wrong in [&[second][..], &[first, first], &[first, third], &[first, second, first]] {
+        let said = refused(wrong);
+        assert!(said.contains("does not go on"), "{said}");
+    }
+    let mut without = second.clone();
+    without.remove(without.len() - 2);
+    assert!(refused(&[first, &without]).contains("out of place"));
+    let trust = trust();
+    assert!(Verification::new(&trust).line(&first[0]).unwrap_err().to_string().contains("no bundle"));
+
+    // An entry that was withheld comes again as what it was, once, and in no other form.
+    let meant = |record, meant| Step::Scope { record, meant };
+    world.take(&meant(1, false));
+    let left = world.deliver(&mut given);
+    assert!(left.iter().any(|line| line.contains("\"line\":\"left\"")));
+    let mut agency = Agency::default();
+    deliveries.iter().chain([&left]).for_each(|lines| drop(agency.take(lines).unwrap()));
+    assert!(agency.standing().is_empty());
+    world.take(&write);
+    world.take(&Step::Accept { log: 1 });
+    deliveries.push(left);
+    deliveries.push(world.deliver(&mut given));
+    world.take(&meant(1, true));
+    let again = world.deliver(&mut given);
+    let place = again.iter().position(|line| line.contains("\"line\":\"again\"")).unwrap();
+    let mut agency = Agency::default();
+    deliveries.iter().chain([&again]).for_each(|lines| drop(agency.take(lines).unwrap()));
+    assert_eq!(agency.standing().values().next().unwrap().len(), 4);
+    let mut twice = again.clone();
+    twice.insert(place, again[place].clone());
+    let mut bent: Vec<&Vec<String>> = deliveries.iter().collect();
+    bent.push(&twice);
+    let said = refused(&bent);
+    assert!(said.contains("counted as withheld"), "{said}");
+}
+
+/// Goal: a delivery that the hub logged in a ledger nobody else sees is found with the next one.
+#[test]
+fn the_record_of_a_delivery_stands_in_the_ledger_of_the_next() {
+    let (mut world, mut given, mut agency) = (World::new(), Given::default(), Agency::default());
+    world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+    world.take(&Step::Accept { log: 1 });
+    agency.take(&world.deliver(&mut given)).unwrap();
+    drop((world.logs[LEDGER].entries.pop(), world.logs[LEDGER].leaves.pop()));
+    world.event(LEDGER, "note", "hub", &[]);
+    let said = agency.take(&world.deliver(&mut given)).unwrap_err().to_string();
+    assert!(said.contains("the record of the last delivery: it is not in the ledger"), "{said}");
+}
+
+/// Goal: what rests on a roll of long ago is refused, since what came behind it need not be there.
+#[test]
+fn p9_a_roll_of_long_ago_shows_nothing_to_be_whole() {
+    let hours_before = |hours: u64| {
+        let mut world = World::new();
+        world.called = UnixMillis(NOW.0 - hours * 3_600_000);
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
+    };
+    hours_before(48).unwrap();
+    let mut ahead = World::new();
+    ahead.called = UnixMillis(NOW.0 + 3_600_000);
+    ahead.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+    ahead.take(&Step::Accept { log: 1 });
+    let said = Agency::default().take(&ahead.deliver(&mut Given::default())).unwrap_err().to_string();
+    assert!(said.contains("behind this delivery"), "{said}");
+    let said = hours_before(49).unwrap_err();
+    assert!(
+        said.contains("the list of the units' replicas: it is of ") && said.contains("too old"),
+        "{said}"
+    );
+}
+
+/// Goal: when a roll was called is the witnesses' word, not the hub's: whatever it is dated, it stands behind what they had
+/// seen of late.
+#[test]
+fn p9_a_roll_dated_as_of_late_is_held_against_what_the_witnesses_had_seen() {
+    let witness = Verifier::new(WITNESS, Algorithm::Cosignature, key(3).public_key()).unwrap();
+    let trust = trust_in([("w".to_owned(), witness)], 1);
+    let delivered = |hours: u64, behind: u64| {
+        let mut world = World::new();
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let size = world.logs[LEDGER].entries.len() as u64 + behind;
+        world.seen = Some((size, UnixMillis(NOW.0 - hours * 3_600_000)));
+        let lines = world.deliver(&mut Given::default());
+        Agency::default().take_by(&trust, &lines).map_err(|refused| refused.to_string())
+    };
+    delivered(48, 0).unwrap();
+    for (hours, behind) in [(49, 0), (1, 1)] {
+        let said = delivered(hours, behind).unwrap_err();
+        assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
+    }
+    let mut world = World::new();
+    world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+    world.take(&Step::Accept { log: 1 });
+    let lines = world.deliver(&mut Given::default());
+    let said = Agency::default().take_by(&trust, &lines).unwrap_err().to_string();
+    assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
+}
+
+/// Goal: a replica that its unit's line of the roll does not have, and that its nodes have judged nothing of, has no say: not of a
+/// granted unit, nor of another.
+#[test]
+fn p5_a_replica_that_no_roll_lists_is_not_believed() {
+    for unlisted in [1, 2] {
+        let mut world = World::new();
+        for log in [1, 2] {
+            world.take(&Step::Write { log, record: 1, granted: true, kept_out: false });
+            world.take(&Step::Accept { log });
+        }
+        Agency::default().take(&world.deliver(&mut Given::default())).unwrap();
+        world.unlisted = Some(unlisted);
+        let said = Agency::default().take(&world.deliver(&mut Given::default())).unwrap_err().to_string();
+        assert!(said.contains("not in the list of its unit's") && said.contains(UNITS[unlisted]), "{said}");
+    }
+}
+
+/// Goal: a ledger said to be the one before is the province's own, not any log under a key of the hub's choice.
+#[test]
+fn p5_a_log_of_a_commune_does_not_pass_for_a_former_ledger() {
+    use crate::succession::{Ledger, Succession};
+    let said = |former: usize| {
+        let mut world = World::new();
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let ledger = |log: usize, key: SigningKey| Ledger { origin: origin(log), key: key.public_key() };
+        let successor = Ledger { origin: origin(LEDGER), key: key(LEDGER).public_key() };
+        let former = Ledger {
+            origin: Origin::new("kiemtra.vn", "33", &UNITS[former].parse().unwrap(), ReplicaId([9; 16]))
+                .unwrap(),
+            ..ledger(former, key(2))
+        };
+        let statement = Succession { successor, former, known: None, witnessed: None };
+        let note = statement.sign(&key(2)).unwrap().to_string();
+        world.event(LEDGER, "succession", "hub", &[("note", text(&note))]);
+        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
+    };
+    said(LEDGER).unwrap();
+    let refused = said(2).unwrap_err();
+    assert!(refused.contains("the event cannot be read"), "{refused}");
+}
