@@ -20,21 +20,27 @@ pub fn formula_like(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
-/// The text as an export may carry it: a leading apostrophe before what looks like a formula. What looks like
-/// one behind apostrophes of its own gets one more, so that [`restore_formula`] gives every text back.
+/// The text as an export may carry it: a leading apostrophe before what looks like a formula. What has apostrophes of its own
+/// where [`restore_formula`] takes one away gets one more, so that every text comes back.
 #[must_use]
 pub fn neutralise_formula(text: &str) -> Cow<'_, str> {
     let bare = text.trim_start_matches('\'');
-    if formula_like(bare) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+    let is_taken_away = bare.len() < text.len() && is_typed(bare);
+    if formula_like(bare) || is_taken_away { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
-/// The text behind the apostrophe that [`neutralise_formula`] put before it; any other text as it is.
+/// The text behind the apostrophe that [`neutralise_formula`] put before it, or that an officer typed so that a spreadsheet
+/// keeps a number as text (`'0123`); any other text as it is.
 #[must_use]
 pub fn restore_formula(text: &str) -> &str {
-    match text.strip_prefix('\'') {
-        Some(bare) if formula_like(bare.trim_start_matches('\'')) => bare,
-        _ => text,
-    }
+    let Some(behind) = text.strip_prefix('\'') else { return text };
+    let bare = behind.trim_start_matches('\'');
+    if formula_like(bare) || is_typed(bare) { behind } else { text }
+}
+
+/// Whether an apostrophe before a text is no part of it: a digit follows, and no other apostrophe closes a quotation.
+fn is_typed(bare: &str) -> bool {
+    bare.starts_with(|c: char| c.is_ascii_digit()) && !bare.contains('\'')
 }
 
 /// Whether a cell only says that there is nothing (DOMAIN 2.4).
@@ -118,9 +124,16 @@ mod tests {
     fn formulas_are_defused_and_text_is_left_alone() {
         assert_eq!(neutralise_formula("=1+1"), "'=1+1");
         assert_eq!(neutralise_formula("Nguyễn"), "Nguyễn");
-        for (text, exported) in [("-5 độ", "'-5 độ"), ("'=1", "''=1"), ("'Nay", "'Nay"), ("'", "'")] {
+        let exports = [("-5 độ", "'-5 độ"), ("'=1", "''=1"), ("'Nay", "'Nay"), ("'", "'"), ("0123", "0123")];
+        for (text, exported) in exports.into_iter().chain([("'0123", "''0123"), ("'12/QĐ'", "'12/QĐ'")]) {
             assert_eq!(neutralise_formula(text), exported);
             assert_eq!(restore_formula(exported), text);
+        }
+        for (typed, meant) in [("'0123", "0123"), ("'+84", "+84"), ("'12-TB/UBKT", "12-TB/UBKT")] {
+            assert_eq!(restore_formula(typed), meant);
+        }
+        for text in ["'Hòa'", "'Hòa", "'12' và '13'", "’0123", "0'1"] {
+            assert_eq!(restore_formula(text), text);
         }
         assert_eq!(control_character("a\u{0}b"), Some('\u{0}'));
         assert_eq!(control_character("a\nb"), None);

@@ -312,6 +312,20 @@ fn a_report_counts_rows_and_names_the_file_it_refuses() {
     assert_eq!((report.errors.len(), report.errors_omitted), (FINDINGS_MAX, 4));
 }
 
+/// Goal: the apostrophe that keeps a number as text is no part of it; one of a quotation, or of a name, is.
+#[test]
+fn an_apostrophe_before_a_number_is_taken_away() {
+    let text = "Họ tên,Số CCCD\n'Hòa','033\n'+84,'12' và '13'\n";
+    let (_, _, raw) = take("a.csv", text.as_bytes());
+    let text = |(_, cell): &(String, RawCell)| {
+        if let RawCell::Text(text) = cell { Some(text.clone()) } else { None }
+    };
+    assert_eq!(
+        raw.iter().flatten().filter_map(text).collect::<Vec<_>>(),
+        ["'Hòa'", "033", "+84", "'12' và '13'"]
+    );
+}
+
 #[test]
 fn an_exported_table_runs_no_formula_and_holds_no_secret() {
     use crate::export::{CsvWriter, Headers};
