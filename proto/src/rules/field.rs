@@ -311,7 +311,9 @@ impl Row<'_> {
         let open = match cell {
             RawCell::Text(text) => {
                 let code = list.and_then(|list| list.resolve(&text::normalise(text)));
-                text::is_placeholder(text) || code.is_some_and(|code| code.code == OPEN)
+                // “#N/A” reads like “n/a”, but what stood there nobody knows.
+                let blank = cell.error().is_none() && text::is_placeholder(text);
+                blank || code.is_some_and(|code| code.code == OPEN)
             }
             other => other.is_blank(),
         };

@@ -522,8 +522,9 @@ fn a_sender_is_never_read_and_a_classified_row_leaves_nothing() {
     assert!(row.values.is_empty());
     assert!(row.errors.iter().all(|found| found.value.is_none()));
     // Also where the type has no field for it: only what is the lowest, or says nothing, is let in.
-    for (said, refused) in [("Mật", true), ("kín", true), ("Thường", false), ("-", false), ("", false)]
-    {
+    let open = ["Thường", "-", "", "N/A"].map(|said| (said, false));
+    let told = ["Mật", "kín", "#N/A", "#NULL!", "#REF!"].map(|said| (said, true));
+    for (said, refused) in told.into_iter().chain(open) {
         let row = judged("tham_muu", &[("do_mat", said), ("trich_yeu", "việc lớn")]);
         assert_eq!(rules(&row).contains(&"CLASSIFIED"), refused, "{said}: {row:?}");
         assert!(!row.values.contains_key("do_mat") && (!refused || row.values.is_empty()));
