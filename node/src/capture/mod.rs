@@ -46,9 +46,10 @@
 //! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
 //!
 //! Below the header, rows that number the columns, the header once more, totals, notes, signatures with the names below
-//! them (but for what stands in a key column: that may be a record), and groups are no records. They are counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A
+//! them, and groups are no records. They are counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A
 //! group is a title alone in its row, or behind a Roman numeral or a letter (“II | Chi bộ thôn 2”). What stands beside merged
-//! cells that are a record's key is of that record, however little it is.
+//! cells that are a record's key is of that record, however little it is. Names below a signature may stand in a column of
+//! the key: such a row has at most three cells and no digit, and lacks what every record has.
 //!
 //! A column “Độ mật” of a type without such a field is read all the same: a row that is marked is refused (`CLASSIFIED`),
 //! and nothing of it is kept.
@@ -71,6 +72,7 @@
 //! - A row with more cells than the header, or fewer than the rows beside it have, blank ones among them, may have its values
 //!   in other columns: refused (`ROW_SHAPE`). Some programs leave out the blank cells at a row's end: what may be such a row is
 //!   taken with a warning.
+//! - An apostrophe before a digit or a sign of a formula (`'0123`) is what a spreadsheet was told by it, and no part of the text.
 //! - Rows of one key that differ in capitals only are doubles (`DUP`); the first is kept.
 
 mod annotate;

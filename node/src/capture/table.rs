@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lienthong_proto::catalogue::RecordType;
+use lienthong_proto::catalogue::{Field, FieldKind, RecordType};
 use lienthong_proto::text::{fold, restore_formula};
 
 use super::annotate::{MARK, mark_column};
@@ -44,6 +44,8 @@ pub(super) struct Columns {
     exported: Option<u32>,
     /// The column where an earlier report marks rows whose cells may stand in the wrong columns.
     mark: Option<u32>,
+    /// What no record lacks: the columns of the key and of what is required, and whether words alone can be no value there.
+    needed: Vec<(u32, bool)>,
 }
 
 /// What a column is for.
@@ -68,7 +70,11 @@ impl Columns {
         let last = header.columns.keys().next_back().copied();
         let columns = last.map(|last| (0..=last).map(column).collect()).unwrap_or_default();
         let (first, exported) = (!header.omitted.contains(&0), header.exported);
-        Self { columns, first, exported, mark: mark_column(header) }
+        let needed = header.columns.iter().filter_map(|(at, name)| {
+            let field = record_type.fields.iter().find(|field| field.name == *name)?;
+            (field.required || key_fields.contains(name)).then(|| (*at, needs_digits(field)))
+        });
+        Self { columns, first, exported, mark: mark_column(header), needed: needed.collect() }
     }
 
     /// A column without a field (C4 has none here) is read only where it may tell a total from a record.
@@ -173,6 +179,17 @@ impl Table {
         self.columns.keys().any(reached) && self.columns.keys().all(|column| own(column) || reached(column))
     }
 
+    /// Whether a row could not be taken for a record: it has no value where each has one.
+    fn lacks(&self, row: &Row) -> bool {
+        let own = |column: u32| row.cells.iter().find(|(at, _)| *at == column);
+        let missing = |(column, in_digits): &(u32, bool)| match own(*column) {
+            Some((_, cell)) => *in_digits && is_words(cell),
+            None => !self.spans.reach(row.number, *column),
+        };
+        // What an export leaves blank states nothing.
+        self.columns.exported.is_none_or(|id| own(id).is_none()) && self.columns.needed.iter().any(missing)
+    }
+
     fn is_no_record(&self, row: &Row) -> bool {
         let is_key = |column: &u32| self.columns.at(*column) == Column::Key;
         let fielded = row.cells.iter().any(|(column, _)| self.columns.at(*column) != Column::Other);
@@ -197,10 +214,15 @@ impl Table {
         }
         let RawCell::Text(text) = cell else { return false };
         let signed = is_signed(row);
-        let is_named = |(column, cell): &(u32, RawCell)| {
-            // Beside who made a list stands who signs it, perhaps below the key's title.
-            column != first && is_key(column) && !(signed && is_words(cell))
+        // Below who signs stands how, and then the names, perhaps in a column of the key.
+        let words = |of: &dyn Fn(&u32) -> bool| {
+            row.cells.iter().filter(|(column, _)| of(column)).all(|(_, cell)| is_words(cell))
         };
+        let in_footer = signed && words(&is_key) || self.signed && words(&|_| true);
+        if in_footer && row.cells.len() <= FOOTER_CELLS_MAX && self.lacks(row) {
+            return true;
+        }
+        let is_named = |(column, _): &(u32, RawCell)| column != first && is_key(column);
         if row.cells.iter().any(is_named) {
             return false;
         }
@@ -220,7 +242,6 @@ impl Table {
             && self.header.columns.len() > 2
             && self.columns.at(*first) == Column::Other
             && is_group_number(raw.trim());
-        // Below who signs stands how, and then the names.
         let signs = self.signed && row.cells.len() <= FOOTER_CELLS_MAX;
         alone || numbered || total || signed || signs || starts(&["tong cong", "tong so", "ghi chu"])
     }
@@ -257,12 +278,36 @@ fn restore(cell: &mut RawCell) {
 
 /// Whether a row begins with what stands above the names at a list's end.
 fn is_signed(row: &Row) -> bool {
-    const BEGINNINGS: [&str; 7] = ["nguoi lap", "noi nhan", "ky ten", "ky ghi ro", "xac nhan", "t m ", "tm "];
+    const BEGINNINGS: [&str; 11] = [
+        "nguoi lap",
+        "noi nhan",
+        "ky ten",
+        "ky ghi ro",
+        "xac nhan",
+        "t m ",
+        "tm ",
+        "nguoi ky",
+        "thu truong",
+        "kt ",
+        "tl ",
+    ];
+    /// A post is a record's own word, unless it stands alone.
+    const POSTS: [&str; 4] = ["bi thu", "chu nhiem", "chu tich", "truong ban"];
     let Some((_, RawCell::Text(text))) = row.cells.first() else { return false };
     row.cells.len() <= FOOTER_CELLS_MAX && {
         let text = fold(text);
-        BEGINNINGS.iter().any(|words| text.starts_with(words))
+        let begins = |words: &[&str]| words.iter().any(|words| text.starts_with(words));
+        begins(&BEGINNINGS) || row.cells.len() == 1 && begins(&POSTS)
     }
+}
+
+/// Whether a field's value has digits in it whatever it is.
+fn needs_digits(field: &Field) -> bool {
+    let counted = matches!(
+        field.kind,
+        FieldKind::Integer | FieldKind::Money | FieldKind::Decimal | FieldKind::Date | FieldKind::Timestamp
+    );
+    counted || field.check.as_deref() == Some("cccd")
 }
 
 /// What numbers groups and no records: a Roman numeral, or a capital letter.

@@ -8,6 +8,7 @@ use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
 use super::*;
 
 mod again;
+mod footers;
 mod kinds;
 mod lettered;
 mod made;

@@ -6,7 +6,7 @@ use super::super::header::Scouted;
 use super::super::source::Book;
 use super::*;
 
-const MEMBERS: [&str; 12] = [
+pub(super) const MEMBERS: [&str; 12] = [
     "STT",
     "Họ và tên",
     "Ngày sinh",
@@ -60,8 +60,25 @@ impl Outcome {
     }
 }
 
+/// A row of a member's table with only those cells.
+pub(super) fn at<'a>(cells: &[(usize, &'a str)]) -> Vec<&'a str> {
+    let mut row = vec![""; cells.iter().map(|(column, _)| column + 1).max().unwrap_or(0).max(12)];
+    cells.iter().for_each(|(column, text)| row[*column] = text);
+    row
+}
+
 /// A file as the node of phường Phố Hiến takes it.
 pub(super) fn judged(declared: &str, name: &str, bytes: &[u8]) -> Outcome {
+    let (summary, rows) = taken(declared, name, bytes);
+    Outcome { summary: summary.unwrap(), rows }
+}
+
+/// The same of a file that may be refused, with the rows that were handed on.
+pub(super) fn taken(
+    declared: &str,
+    name: &str,
+    bytes: &[u8],
+) -> (Result<FileSummary, FileRefusal>, Vec<CapturedRow>) {
     let catalogue = Catalogue::embedded().unwrap();
     let mut judge = |record_type: &RecordType, cells: &[(String, RawCell)]| {
         let scope = lienthong_proto::rules::UnitScope::Own("11953".parse().unwrap());
@@ -72,8 +89,9 @@ pub(super) fn judged(declared: &str, name: &str, bytes: &[u8]) -> Outcome {
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     let (declared, mut rows) = (catalogue.record_type(declared).unwrap(), Vec::new());
-    let summary = read(&open(&path).unwrap(), declared, &mut judge, &mut |row| rows.push(row));
-    Outcome { summary: summary.unwrap(), rows }
+    let summary =
+        open(&path).and_then(|source| read(&source, declared, &mut judge, &mut |row| rows.push(row)));
+    (summary, rows)
 }
 
 /// Goal: a title directly above a header takes nothing from it: a mark of secrecy, a commune's name and the running number
@@ -169,11 +187,6 @@ fn a_total_beside_a_part_of_a_merged_key_is_none() {
 #[test]
 fn signatures_totals_and_a_header_once_more_are_no_records() {
     let of = |id| member(id, "", "");
-    let at = |cells: &[(usize, &'static str)]| {
-        let mut row = vec![""; 12];
-        cells.iter().for_each(|(column, text)| row[*column] = text);
-        row
-    };
     let rows = [
         MEMBERS.to_vec(),
         of("033080000001"),
