@@ -437,12 +437,13 @@ async fn a_record_is_edited_field_by_field_and_withdrawn() {
         ("seen", seen.as_str()),
         ("f.dien_thoai", "123"),
         ("f.ngay_sinh", "31/02/1975"),
+        ("f.chi_bo", "Chi bé th«n 2"),
         ("f.chuc_vu", "Phó bí thư"),
     ];
     let refused = browser.post(&place, &bad).await;
     assert_eq!(refused.status, 422);
     let text = refused.text();
-    for field in ["dien_thoai", "ngay_sinh"] {
+    for field in ["dien_thoai", "ngay_sinh", "chi_bo"] {
         assert!(text.contains(&format!("id=\"f.{field}.fault\"")), "{field}: {text}");
     }
     assert!(

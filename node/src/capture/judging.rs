@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::cell::finding;
 use super::doubles::Doubles;
 use super::jsonl::{self, Line};
+use super::letters::unread;
 use super::{
     CapturedRow, FileSummary, Finding, Judge, RawCell, RowJudgement, SKIPPED_LISTED_MAX, SkippedRow, Verdict,
     header,
@@ -87,9 +88,12 @@ impl<'a> Judging<'a> {
             let judgement = RowJudgement { errors: vec![error], ..RowJudgement::default() };
             return self.finish(Judged { sheet: None, row: number, judgement });
         };
-        // Our own exports hold the values under `fields`.
+        // Our own exports hold the values under `fields`; what stands there was taken in once, letters and all.
+        let ours = object.contains_key("id");
+        let mut exported = false;
         if let Some(Value::Object(fields)) = object.get_mut("fields") {
             object = std::mem::take(fields);
+            exported = ours;
         }
         let mut items: Vec<Vec<(String, RawCell)>> = Vec::new();
         let mut own: Vec<(String, RawCell)> = Vec::new();
@@ -106,7 +110,10 @@ impl<'a> Judging<'a> {
                 self.key(name, value, &mut own, &mut twice);
             }
         }
+        let cells = own.iter().chain(items.iter().flatten()).filter(|_| !exported);
+        let unread: Vec<_> = cells.filter_map(|(name, cell)| unread(name, cell)).collect();
         let mut judgement = self.judge(&own);
+        judgement.errors.extend(unread);
         // Each item is judged beside the record's own values, as if it stood in a row of its own.
         for mut item in items {
             item.extend(own.iter().cloned());

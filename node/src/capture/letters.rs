@@ -88,7 +88,9 @@ impl Letters {
         });
         match self {
             Self::Ours => {}
-            Self::Unicode => unread.extend(texts.filter_map(|(column, text)| suspected(column, text))),
+            Self::Unicode => {
+                unread.extend(texts.filter_map(|(column, text)| Some((column, suspected(text)?))));
+            }
             Self::Legacy(lettering) => {
                 for (column, text) in texts {
                     match lettering.try_read(text) {
@@ -103,15 +105,16 @@ impl Letters {
                 let mut doubtful = Vec::new();
                 for (column, text) in texts {
                     match lettering.reading(text) {
-                        Reading::Standing => unread.extend(suspected(column, text)),
+                        Reading::Standing => unread.extend(suspected(text).map(|why| (column, why))),
                         Reading::Legacy(read) => (*text, shown) = (read, true),
                         Reading::Doubtful(_) => doubtful.push((column, text)),
                     }
                 }
                 for (column, text) in doubtful {
-                    let doubtful = || (column, Unread::Doubtful(*lettering));
+                    let doubtful = || Unread::Doubtful(*lettering);
                     let near = shown || columns.contains(&column);
-                    unread.extend(suspected(column, text).or_else(|| near.then(doubtful)));
+                    let why = suspected(text).or_else(|| near.then(doubtful));
+                    unread.extend(why.map(|why| (column, why)));
                 }
             }
         }
@@ -186,6 +189,15 @@ impl Unread {
     }
 }
 
-fn suspected(column: u32, text: &str) -> Option<(u32, Unread)> {
-    Some((column, Unread::Legacy(Lettering::suspected(text)?)))
+/// What there is to say of a value outside any sheet that is Vietnamese in an older lettering only.
+pub(crate) fn unread(column: &str, cell: &RawCell) -> Option<Finding> {
+    match cell {
+        RawCell::Text(text) => Some(suspected(text)?.finding(column)),
+        RawCell::List(cells) => cells.iter().find_map(|cell| unread(column, cell)),
+        _ => None,
+    }
+}
+
+fn suspected(text: &str) -> Option<Unread> {
+    Lettering::suspected(text).map(Unread::Legacy)
 }

@@ -67,7 +67,8 @@
 //!   U+FFFD that programs leave where they could not read one.
 //! - A cell that is Vietnamese in an older lettering only (“TrÇn ThÞ Hoa”) is turned into Unicode where the file's others are
 //!   of that lettering, and rejects its row where they are not (`ENCODING`). In a file of both, a cell that says one thing in
-//!   Unicode and another in the lettering (“Lê” is “Lờ”) rejects its row too, if its row or its column has such letters.
+//!   Unicode and another in the lettering (“Lê” is “Lờ”) rejects its row too, if its row or its column has such letters. JSON
+//!   lines and `put` take no text in an older lettering at all.
 //! - A formula that the program which wrote the file never reckoned is no blank cell: refused (`CELL_ERROR`).
 //! - A row with more cells than the header, or fewer than the rows beside it have, blank ones among them, may have its values
 //!   in other columns: refused (`ROW_SHAPE`). Some programs leave out the blank cells at a row's end: what may be such a row is
@@ -106,6 +107,7 @@ pub use fitting::{fitting, forbidden};
 #[cfg(test)]
 pub(crate) use header::field_of;
 pub(crate) use jsonl::raw as raw_cell;
+pub(crate) use letters::unread;
 pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values, read_while};
 pub use refusal::FileRefusal;
 pub use report::{

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::RecordsService;
 use super::records::missing;
-use crate::capture::{Language, ReportedFinding, raw_cell};
+use crate::capture::{Language, ReportedFinding, raw_cell, unread};
 use crate::control::Answer;
 use crate::dataset::Record;
 use crate::replica::{Draft, Intent, Outcome, WriteError};
@@ -102,6 +102,8 @@ impl RecordsService<'_> {
             |found: &Finding| found.column.as_ref().is_none_or(|column| fields.contains_key(column));
         let old = |found: &Finding| before.errors.contains(found) && !touched(found);
         out.errors.extend(after.errors.iter().filter(|found| !old(found)).cloned());
+        let anew = own.iter().filter(|(name, _)| fields.contains_key(name));
+        out.errors.extend(anew.filter_map(|(name, cell)| unread(name, cell)));
         // A sheet's row is taken in without a cell that is left out; a person who typed it would find it gone.
         let left_out =
             |found: &Finding| found.column.as_ref().is_some_and(|column| !after.values.contains_key(column));
@@ -136,13 +138,14 @@ impl RecordsService<'_> {
         let mut cells: Vec<_> = item.iter().map(|(name, value)| (name.clone(), raw_cell(value))).collect();
         let part = |name: &str| parent.fields.iter().any(|field| field.name == name);
         cells.retain(|(name, _)| part(name));
+        let unread: Vec<_> = cells.iter().filter_map(|(name, cell)| unread(name, cell)).collect();
         cells.extend(own.iter().cloned());
         let judged = self.judged_as(declared, &cells);
         let lost = judged.warnings.into_iter().filter(|found| {
             let ends = found.column.as_ref().map(|column| format!("/{column}"));
             ends.is_some_and(|ends| !judged.values.keys().any(|path| path.ends_with(&ends)))
         });
-        for found in judged.errors.into_iter().chain(lost) {
+        for found in judged.errors.into_iter().chain(lost).chain(unread) {
             if let Some(column) = found.column.clone().filter(|column| part(column)) {
                 let column = Some(format!("{}/{place}/{column}", parent.name));
                 out.errors.push(Finding { column, ..found });

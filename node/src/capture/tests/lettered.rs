@@ -79,3 +79,39 @@ fn letters_that_are_not_unicode_are_rejected_and_foreign_ones_are_not() {
     let taken = judged("dang_vien", "a.xlsx", &super::titles::sheet(&rows, &[(1, 5, 2, 5)]));
     assert_eq!(taken.rules(), [2, 3].map(|row| (row, vec!["ENCODING"])));
 }
+
+/// Goal: what a program sends in old letters is no more taken than a sheet's cell; what was taken in once comes back.
+#[test]
+fn a_json_value_that_is_not_unicode_is_rejected() {
+    let object = |name: &str, group: &str, serial: u32| {
+        serde_json::json!({
+            "ho_ten": name, "ngay_sinh": "05/01/1980", "gioi_tinh": "Nam", "so_cccd": format!("033080{serial:06}"),
+            "ngay_vao_dang": "03/02/2005", "chi_bo": group, "ma_xa": "11953", "dien_quan_ly": "CHIBO",
+            "tinh_trang": "CHINH_THUC",
+        })
+    };
+    let exported = serde_json::json!({ "id": "00", "fields": object("Nguyễn Văn An", "Chi bé th«n 2", 4) });
+    let objects = [
+        object("Nguyễn Văn An", "Müller", 1),
+        object("TrÇn ThÞ Hoa", "Chi bộ", 2),
+        object("Nguyễn Văn An", "Chi bé th«n 2", 3),
+        exported,
+    ];
+    let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
+    let taken = judged("dang_vien", "a.jsonl", lines.as_bytes());
+    let expected = [(1, vec![]), (2, vec!["ENCODING"]), (3, vec!["ENCODING"]), (4, vec![])];
+    assert_eq!(taken.rules(), expected);
+    assert_eq!(taken.rows[2].judgement.errors[0].column.as_deref(), Some("chi_bo"));
+    let mut judge = |_: &RecordType, _: &[(String, RawCell)]| RowJudgement::default();
+    let declared =
+        lienthong_proto::catalogue::Catalogue::embedded().unwrap().record_type("dang_vien").unwrap();
+    let mut put = Vec::new();
+    read_json_values(objects, declared, &mut judge, &mut |row| put.push(row.verdict));
+    assert_eq!(put[..3], [Verdict::Good, Verdict::Rejected, Verdict::Rejected]);
+    let items = serde_json::json!({ "so_thong_bao": "1", "yeu_cau": [{ "noi_dung_khac_phuc": "Nép tiÒn" }] });
+    let declared =
+        lienthong_proto::catalogue::Catalogue::embedded().unwrap().record_type("ket_luan").unwrap();
+    let mut found = Vec::new();
+    read_json_values([items], declared, &mut judge, &mut |row| found.push(row.judgement.errors));
+    assert_eq!(found[0][0].rule, "ENCODING", "{found:?}");
+}
