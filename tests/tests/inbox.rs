@@ -124,6 +124,9 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     // Below a title too, a row may be marked.
     let marked = format!("{},Độ mật\n{},Mật\n", HEAD.trim_end(), member(9).trim_end());
     std::fs::write(typed.join("n.csv"), format!("DANH SÁCH ĐẢNG VIÊN\n{marked}")).unwrap();
+    // A mark below the table, and one in a file of no type.
+    std::fs::write(typed.join("o.csv"), format!("{HEAD}{}\n,,,,Tối mật,,,,\n", member(10))).unwrap();
+    std::fs::write(inbox.join("p.csv"), "Cột lạ,Cột khác\n1,2\n\nMẬT,\n").unwrap();
     // As long as a name may be: what is put around it would not fit.
     let (long, short) = (format!("z{}.csv", "ế".repeat(82)), format!("z{}.csv", "ế".repeat(58)));
     std::fs::write(typed.join(&long), format!("{HEAD}{}", member(5))).unwrap();
@@ -142,6 +145,7 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     expected.extend(
         ["a-broken.xlsx", "d.csv", "e.csv", "f.csv", "h.csv", "i.csv", "k.csv", "m.csv", "n.csv"].map(report),
     );
+    expected.extend(["o.csv", "p.csv"].map(report));
     expected.sort();
     assert_eq!(names(&rejected), expected, "nor one that was refused whole");
     assert_eq!(node.replica.dataset().totals().records, 6);
@@ -161,12 +165,12 @@ async fn p8_every_file_finds_its_place_and_a_bad_one_stops_none() {
     assert_eq!((node.replica.head().borrow().size, imports(&node).unwrap()), (size, logged));
     // A file is counted after it was moved.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let counted = |status: &InboxStatus| status.done + status.rejected >= 15;
+    let counted = |status: &InboxStatus| status.done + status.rejected >= 17;
     while !counted(&node.inbox_status().unwrap()) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let status = node.inbox_status().unwrap();
-    assert_eq!((status.done, status.rejected, status.fault), (6, 9, None), "{:?}", names(&rejected));
+    assert_eq!((status.done, status.rejected, status.fault), (6, 11, None), "{:?}", names(&rejected));
     node.close().await;
 }
 

@@ -395,6 +395,17 @@ async fn p10_files_are_bounded_and_what_may_not_enter_stays_out() {
     assert!(folder.join("report.xlsx").exists() && !folder.join("file.csv").exists(), "not kept");
     browser.post(&place, &[("do", "take")]).await;
     assert_eq!(stage.log_size(), 0);
+    // A mark of the whole file: none of its rows is shown as one to be taken, and it is not kept.
+    let marked = [head, &letter("1", "đất công", ""), "\nTỐI MẬT\n"].concat();
+    let sent = browser.upload("don.csv", "don_thu", marked.as_bytes()).await;
+    let place = sent.header("location").unwrap().to_owned();
+    let shown = browser.settled(&place).await.text();
+    assert!(
+        shown.contains("Tệp mang dấu mật nên máy không giữ tệp") && !shown.contains("đất công"),
+        "{shown}"
+    );
+    let folder = stage.node.data.join("page.work").join(place.rsplit('/').next().unwrap());
+    assert!(!folder.join("file.csv").exists(), "not kept");
     let plain = [head, &letter("1", "đất công", "")].concat();
     let sent = browser.upload("don.csv", "don_thu", plain.as_bytes()).await;
     let place = sent.header("location").unwrap().to_owned();

@@ -6,6 +6,7 @@ use std::sync::mpsc::sync_channel;
 use memchr::memchr;
 
 use super::FileRefusal;
+use super::marks::{is_page_mark, may_be_mark};
 
 const INFLATED_MAX: u64 = 2 << 30;
 const RATIO_MAX: u64 = 1_000;
@@ -27,6 +28,9 @@ const PIECES_WAITING: usize = 4;
 /// The names of tags that count are shorter.
 const TAG_NAME_MAX: usize = 24;
 
+/// As much of a text is looked at for a mark of secrecy where it comes in pieces.
+const MARKUP_MARK_MAX: usize = 1 << 10;
+
 /// What a workbook's archive holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Measured {
@@ -38,6 +42,10 @@ pub(crate) struct Measured {
     pub(crate) merges: u64,
     /// It carries macros; they are neither run nor kept.
     pub(crate) macros: bool,
+    /// A cell may be a mark of secrecy.
+    pub(crate) marks: bool,
+    /// A text box is one, or what is printed on each page.
+    pub(crate) stamped: bool,
 }
 
 /// Refuses an archive that is broken, unsafe or inflates beyond the limits.
@@ -78,6 +86,8 @@ pub(crate) fn measure<R: Read + Seek + Send>(file: R, packed: u64) -> Result<Mea
             }
             if markup { gauge.feed(piece, &name) } else { Ok(()) }
         })?;
+        measured.marks |= gauge.marks;
+        measured.stamped |= gauge.page_marks || gauge.marks && lower.starts_with("xl/drawings/");
         if lower.starts_with("xl/worksheets/") || lower == "content.xml" {
             measured.rows += gauge.rows;
             measured.merges += gauge.merges;
@@ -147,6 +157,10 @@ struct CellGauge {
     rows: u64,
     merges: u64,
     encrypted: bool,
+    /// What of a text came in an earlier piece, as much as a mark can have.
+    begun: Vec<u8>,
+    marks: bool,
+    page_marks: bool,
 }
 
 impl CellGauge {
@@ -165,6 +179,7 @@ impl CellGauge {
                 }
             } else {
                 self.text += piece.len() as u64;
+                self.look(piece, end.is_some());
             }
             if self.tag.max(self.text) > CELL_MAX {
                 return Err(FileRefusal::TooLarge(format!("{member} has a cell beyond {CELL_MAX} bytes")));
@@ -183,6 +198,22 @@ impl CellGauge {
             rest = after.get(1..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Looks for a mark of secrecy in a text between tags, once the whole of it is there.
+    fn look(&mut self, piece: &[u8], ended: bool) {
+        if ended && self.begun.is_empty() {
+            self.marks |= may_be_mark(piece);
+            self.page_marks |= is_page_mark(piece);
+            return;
+        }
+        let room = MARKUP_MARK_MAX.saturating_sub(self.begun.len());
+        self.begun.extend(piece.iter().take(room));
+        if ended {
+            let text = std::mem::take(&mut self.begun);
+            self.marks |= may_be_mark(&text);
+            self.page_marks |= is_page_mark(&text);
+        }
     }
 
     /// Ends a tag of which `head` are the first bytes.

@@ -9,6 +9,7 @@ use std::path::Path;
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use lienthong_proto::text::{Lettering, LetteringCensus};
 
+use super::marks::TextWatch;
 use super::source::{COLUMNS_MAX, Row, RowSink};
 use super::{FileRefusal, RawCell};
 
@@ -28,11 +29,13 @@ pub(crate) struct Dialect {
     pub(crate) lettering: Lettering,
     /// Its rows, roughly.
     pub(crate) rows: u64,
+    /// A cell may be a mark of secrecy.
+    pub(crate) marks: bool,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { encoding: UTF_8, separator: ',', lettering: Lettering::Unicode, rows: 0 }
+        Self { encoding: UTF_8, separator: ',', lettering: Lettering::Unicode, rows: 0, marks: false }
     }
 }
 
@@ -40,18 +43,20 @@ impl Dialect {
     /// Reads the whole file once: nothing may be taken from a file that turns out undecodable.
     pub(crate) fn of(path: &Path, head: &[u8]) -> Result<Self, FileRefusal> {
         let mut dialect = Self { encoding: unicode(head)?, ..Self::default() };
-        let mut count = RowCount::default();
+        let (mut count, mut watch) = (RowCount::default(), TextWatch::default());
         let checked = dialect.decode(File::open(path)?, &mut |text| {
             count.feed(text.as_bytes());
+            watch.feed(text);
             ControlFlow::Continue(())
         });
         if dialect.encoding == UTF_8 && matches!(checked, Err(FileRefusal::Encoding)) {
             dialect.encoding = WINDOWS_1252;
             let mut census = LetteringCensus::of_bytes();
             let mut line = String::new();
-            count = RowCount::default();
+            (count, watch) = Default::default();
             dialect.decode(File::open(path)?, &mut |text| {
                 count.feed(text.as_bytes());
+                watch.feed(text);
                 for piece in text.split_inclusive(['\n', ',', ';', '\t']) {
                     line.push_str(piece);
                     if line.len() > LINE_MAX || line.ends_with(['\n', ',', ';', '\t']) {
@@ -67,6 +72,7 @@ impl Dialect {
             checked?;
         }
         (dialect.separator, dialect.rows) = (dialect.separator_of(head), count.rows());
+        dialect.marks = watch.seen;
         if count.quoted {
             // What counted does not know the separator: to be sure, the file is read as it will be.
             rows(&dialect, File::open(path)?, &mut Widths::default())?;

@@ -38,11 +38,14 @@ pub fn fitting(source: &Source, catalogue: &Catalogue) -> Result<Vec<String>, Fi
     } else {
         let scouted = Scouted::of(source, &mut Book::open(source)?)?;
         for declared in catalogue.record_types() {
-            match scouted.layout(declared) {
+            match scouted.layout_if(declared) {
                 Ok(layout) => note(declared, layout.sheets.iter().any(|header| header.complete)),
-                Err(FileRefusal::Classified) => return Err(FileRefusal::Classified),
+                Err(FileRefusal::Classified(place)) => return Err(FileRefusal::Classified(place)),
                 Err(_) => {}
             }
+        }
+        if let (true, Some(place)) = (keyed.is_empty(), scouted.marked()) {
+            return Err(FileRefusal::Classified(place));
         }
     }
     Ok(if whole.is_empty() { keyed } else { whole })
@@ -58,8 +61,15 @@ pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
         let Ok(scouted) = Book::open(source).and_then(|mut book| Scouted::of(source, &mut book)) else {
             return false;
         };
-        let is_marked = |declared| matches!(scouted.layout(declared), Err(FileRefusal::Classified));
-        if catalogue.record_types().any(is_marked) {
+        let mut fits = false;
+        for declared in catalogue.record_types() {
+            match scouted.layout_if(declared) {
+                Ok(_) => fits = true,
+                Err(FileRefusal::Classified(_)) => return true,
+                Err(_) => {}
+            }
+        }
+        if !fits && scouted.marked().is_some() {
             return true;
         }
         scouted.texts().collect()

@@ -9,6 +9,7 @@ use lienthong_proto::text::{Lettering, LetteringCensus, Reading, fold};
 
 use super::cell::finding;
 use super::letters::{Letters, Traces, Unread};
+use super::marks::{MarkPlace, MarkedRow, MarkedRows};
 use super::report::REPORT_TITLE;
 use super::source::{Book, Merge, Row, RowSink};
 use super::template::LISTS;
@@ -149,6 +150,8 @@ pub(crate) struct Scouted {
     letters: Option<Letters>,
     macros: bool,
     epoch_1904: Option<bool>,
+    /// A text box is a mark of secrecy, or what is printed on each page.
+    stamped: bool,
 }
 
 struct ScoutedSheet {
@@ -156,6 +159,8 @@ struct ScoutedSheet {
     rows: Vec<Row>,
     merges: Vec<Merge>,
     traces: Traces,
+    /// Of all its rows the short ones with a mark of secrecy.
+    marked: Vec<MarkedRow>,
 }
 
 impl Scouted {
@@ -184,7 +189,7 @@ impl Scouted {
                 continue;
             }
             let merges = if source.merges { book.merges(&sheet.name)? } else { Vec::new() };
-            sheets.push(ScoutedSheet { name: sheet.name, rows, merges, traces });
+            sheets.push(ScoutedSheet { name: sheet.name, rows, merges, traces, marked: Vec::new() });
         }
         if sheets.is_empty() {
             return Err(FileRefusal::Empty);
@@ -196,8 +201,14 @@ impl Scouted {
             Lettering::Unicode => (census.decide().ok_or(FileRefusal::Encoding)?, None),
             known => (known, Some(Letters::Legacy(known))),
         };
-        let (macros, epoch_1904) = (source.macros, book.epoch_1904());
-        Ok(Self { sheets, hidden, lettering, letters, macros, epoch_1904 })
+        for sheet in sheets.iter_mut().filter(|_| source.marks) {
+            let mut marked = MarkedRows::new(lettering);
+            // A break shows when its rows are read.
+            let _ = book.rows(&sheet.name, &mut marked);
+            sheet.marked = marked.into_rows();
+        }
+        let (macros, epoch_1904, stamped) = (source.macros, book.epoch_1904(), source.stamped);
+        Ok(Self { sheets, hidden, lettering, letters, macros, epoch_1904, stamped })
     }
 
     /// The texts of the rows a header may stand in, also as they read in the file's lettering.
@@ -206,12 +217,42 @@ impl Scouted {
         cells.filter_map(|(_, cell)| text(cell)).flat_map(|text| self.both(text))
     }
 
-    /// Whether what stands above a table marks it as classified.
-    fn is_marked_above(&self, header: &Header) -> bool {
-        let sheets = self.sheets.iter().filter(|sheet| sheet.name == header.sheet);
-        let above = sheets.flat_map(|sheet| &sheet.rows).filter(|row| row.number < header.row);
-        let texts = above.flat_map(|row| &row.cells).filter_map(|(_, cell)| text(cell));
-        texts.flat_map(|text| self.both(text)).any(|text| is_marked_classified(&text))
+    /// Where the file is marked as classified, if the sheets of these headers are read as a type.
+    fn marked_as(&self, headers: &[Header], record_type: &RecordType) -> Option<MarkPlace> {
+        let of_sheet = |sheet: &ScoutedSheet| {
+            let Some(header) = headers.iter().find(|header| header.sheet == sheet.name) else {
+                return sheet.marked.iter().find(|row| row.is_of_file()).map(|row| row.number);
+            };
+            let mut below = sheet.marked.iter().filter(|row| row.number > header.row);
+            let below = || below.find(|row| row.is_of_table(header, record_type)).map(|row| row.number);
+            self.marked_above(sheet, header).or_else(below)
+        };
+        self.first_marked(of_sheet)
+    }
+
+    /// The same where no sheet is read.
+    pub(crate) fn marked(&self) -> Option<MarkPlace> {
+        self.first_marked(|sheet| sheet.marked.iter().find(|row| row.is_of_file()).map(|row| row.number))
+    }
+
+    fn first_marked(&self, row_of: impl Fn(&ScoutedSheet) -> Option<u64>) -> Option<MarkPlace> {
+        if self.stamped {
+            return Some(MarkPlace::Page);
+        }
+        let several = self.sheets.len() > 1;
+        (1..).zip(&self.sheets).find_map(|(number, sheet)| {
+            Some(MarkPlace::Row { sheet: several.then_some(number), row: row_of(sheet)? })
+        })
+    }
+
+    /// The row above a table that marks it as classified, be it within other words.
+    fn marked_above(&self, sheet: &ScoutedSheet, header: &Header) -> Option<u64> {
+        let mut above = sheet.rows.iter().filter(|row| row.number < header.row);
+        let is_marked = |row: &&Row| {
+            let texts = row.cells.iter().filter_map(|(_, cell)| text(cell));
+            texts.flat_map(|text| self.both(text)).any(|text| is_marked_classified(&text))
+        };
+        above.find(is_marked).map(|row| row.number)
     }
 
     /// A text as it stands and as the file's lettering reads it.
@@ -259,12 +300,20 @@ impl Scouted {
 
     /// How it is to be read as a type.
     pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
+        self.layout_if(record_type).map_err(|refusal| match self.marked() {
+            Some(place) => FileRefusal::Classified(place),
+            None => refusal,
+        })
+    }
+
+    /// The same, if it is of that type: what is a mark of secrecy elsewhere may be a record's own word in it.
+    pub(crate) fn layout_if(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
         let mut layout = Layout::default();
         let headings = Headings::of(record_type);
         let found = self.sheets.iter().filter_map(|sheet| self.header(&headings, sheet));
         layout.choose(record_type, found.collect())?;
-        if layout.sheets.iter().any(|header| self.is_marked_above(header)) {
-            return Err(FileRefusal::Classified);
+        if let Some(place) = self.marked_as(&layout.sheets, record_type) {
+            return Err(FileRefusal::Classified(place));
         }
         layout.sheets.iter_mut().for_each(|header| header.epoch_1904 = self.epoch_1904);
         layout.say(self.macros, &self.hidden);

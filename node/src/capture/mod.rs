@@ -51,8 +51,13 @@
 //! cells that are a record's key is of that record, however little it is. Names below a signature may stand in a column of
 //! the key: such a row has at most three cells and no digit, and lacks what every record has.
 //!
-//! A column “Độ mật” of a type without such a field is read all the same: a row that is marked is refused (`CLASSIFIED`),
-//! and nothing of it is kept.
+//! A column “Độ mật” of a type without such a field is read all the same: a row that is marked, or whose mark cannot be read
+//! (`#N/A`), is refused (`CLASSIFIED`), and nothing of it is kept.
+//!
+//! A mark that stands by itself is of the whole file, which is then refused ([`FileRefusal::Classified`]) before a row is taken:
+//! within the words above a table; below it or on another sheet that can be seen, alone or among at most three cells, as “MẬT”,
+//! “TỐI MẬT”, “TUYỆT MẬT”, “Tài liệu mật”, perhaps behind “Độ mật:”; in a text box, or at the head or foot of the printed page.
+//! Beside a count, among other such words (“Thường”, “Mật”, “Tối mật” below each other), or in a row that has its key, it is none.
 //!
 //! # What is not guessed
 //!
@@ -86,6 +91,7 @@ mod header;
 mod jsonl;
 mod judging;
 mod letters;
+mod marks;
 mod ods;
 mod parcel;
 mod read;
@@ -108,6 +114,7 @@ pub use fitting::{fitting, forbidden};
 pub(crate) use header::field_of;
 pub(crate) use jsonl::raw as raw_cell;
 pub(crate) use letters::unread;
+pub use marks::MarkPlace;
 pub use read::{CapturedRow, FileSummary, Verdict, read, read_json_values, read_while};
 pub use refusal::FileRefusal;
 pub use report::{

@@ -2,7 +2,7 @@
 
 use lienthong_proto::catalogue::Label;
 
-use super::Finding;
+use super::{Finding, MarkPlace};
 
 /// A file that is not read at all.
 #[derive(Debug, thiserror::Error)]
@@ -42,11 +42,12 @@ pub enum FileRefusal {
     /// A quote is opened and never closed: all that follows would be one cell.
     #[error("the quote that opens in row {0} is never closed; mend that row")]
     QuoteOpen(u64),
-    /// A mark of secrecy stands above the table.
+    /// A mark of secrecy stands by itself.
     #[error(
-        "a mark of secrecy stands above the table: a classified paper may not enter this system; keep it as such papers are kept"
+        "a mark of secrecy stands {}: a classified paper may not enter this system; keep it as such papers are kept",
+        .0.label().en
     )]
-    Classified,
+    Classified(MarkPlace),
     /// The disk failed.
     #[error("the file cannot be read: {0}")]
     Io(#[from] std::io::Error),
@@ -65,7 +66,7 @@ impl FileRefusal {
             Self::Encoding => "ENCODING",
             Self::ColumnMissing(_) => "COLUMN_MISSING",
             Self::ColumnTwice(_) | Self::QuoteOpen(_) => "ROW_SHAPE",
-            Self::Classified => "CLASSIFIED",
+            Self::Classified(_) => "CLASSIFIED",
         }
     }
 
@@ -96,9 +97,10 @@ impl FileRefusal {
             Self::QuoteOpen(row) => {
                 format!("Dấu ngoặc kép mở ở dòng {row} không được đóng, các dòng sau đó bị gộp vào một ô; hãy sửa dòng đó")
             }
-            Self::Classified => {
-                "Trên bảng có dấu chỉ mức độ mật: văn bản mật không được đưa vào hệ thống này; hãy lưu theo chế độ văn bản mật".to_owned()
-            }
+            Self::Classified(place) => format!(
+                "Tệp có dấu chỉ mức độ mật {}: văn bản mật không được đưa vào hệ thống này; hãy lưu theo chế độ văn bản mật",
+                place.label().vi
+            ),
             Self::Io(_) => "Không đọc được tệp từ ổ đĩa".to_owned(),
         };
         Label { vi, en: self.to_string() }

@@ -57,6 +57,10 @@ pub struct Source {
     /// It carries macros, which are neither run nor kept.
     pub macros: bool,
     pub(crate) merges: bool,
+    /// A cell may be a mark of secrecy.
+    pub(crate) marks: bool,
+    /// A text box is one, or what is printed on each page.
+    pub(crate) stamped: bool,
 }
 
 /// One row with the cells that are not blank, by column.
@@ -158,17 +162,22 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         extent: size,
         macros: false,
         merges: true,
+        marks: false,
+        stamped: false,
     };
     if head.starts_with(b"PK") {
         let measured = archive::measure(BufReader::new(File::open(path)?), size)?;
         source.format = if measured.ods { Format::Ods } else { Format::Xlsx };
         (source.extent, source.macros) = (measured.rows, measured.macros);
         source.merges = measured.merges > 0;
+        (source.marks, source.stamped) = (measured.marks, measured.stamped);
         return Ok(source);
     }
     if xls::is_compound(&head) {
         source.extent = xls::measure(path, size)?;
         source.format = Format::Xls;
+        // Its bytes are not gone through: it is small.
+        source.marks = true;
         return Ok(source);
     }
     let named = |extension: &str| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(extension));
@@ -197,7 +206,7 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         source.extent = jsonl::count(BufReader::with_capacity(64 << 10, File::open(path)?))?;
     } else {
         source.text = csv::Dialect::of(path, &head)?;
-        source.extent = source.text.rows;
+        (source.extent, source.marks) = (source.text.rows, source.text.marks);
     }
     Ok(source)
 }

@@ -133,7 +133,7 @@ async fn worked(view: View, upload: Arc<Upload>, record_type: String, dry: bool)
     let answer = Arc::clone(&view.web.node).execute(Request::Records(request), tell).await;
     let outcome = tokio::task::block_in_place(|| {
         let mut noted = annotations.lock();
-        let withheld = noted.1;
+        let withheld = noted.1 || is_classified(&answer.body);
         noted.0.note_file(&answer.body);
         let report = written_report(&view, &upload, &record_type, &noted.0);
         if !dry || withheld {
@@ -143,6 +143,14 @@ async fn worked(view: View, upload: Arc<Upload>, record_type: String, dry: bool)
         Outcome { record_type, dry, report, withheld, unlisted: 0, body: answer.body.clone() }
     });
     *upload.stage.lock() = Stage::Done(Box::new(cut(outcome, &answer)));
+}
+
+/// Whether the file was refused whole for a mark of secrecy.
+pub(super) fn is_classified(body: &Json) -> bool {
+    let errors = body.get("errors").and_then(Json::as_array);
+    let of_file = |found: &&Json| found.get("row").and_then(Json::as_u64) == Some(0);
+    let mut rules = errors.into_iter().flatten().filter(of_file).filter_map(|found| found.get("rule"));
+    rules.any(|rule| rule == "CLASSIFIED")
 }
 
 /// Hears how far the reading is, and what became of the rows.

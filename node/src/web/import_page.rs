@@ -5,6 +5,7 @@ use lienthong_proto::catalogue::RecordType;
 use maud::{Markup, html};
 use serde_json::Value as Json;
 
+use super::import::is_classified;
 use super::shown::number;
 use super::uploads::{Outcome, Upload};
 use super::view::{View, sentence};
@@ -149,7 +150,13 @@ fn next_step(view: &View, outcome: &Outcome, nothing: bool) -> Markup {
     let t = |vi, en| view.t(vi, en);
     html! {
         @if outcome.withheld {
-            p.note.bad { (t("Tệp có dòng mang dấu mật nên máy không giữ tệp. Bỏ những dòng đó rồi gửi lại.", "The file has rows marked classified, so it is not kept. Take them out and send it again.")) }
+            p.note.bad {
+                @if is_classified(&outcome.body) {
+                    (t("Tệp mang dấu mật nên máy không giữ tệp.", "The file is marked classified, so it is not kept."))
+                } @else {
+                    (t("Tệp có dòng mang dấu mật nên máy không giữ tệp. Bỏ những dòng đó rồi gửi lại.", "The file has rows marked classified, so it is not kept. Take them out and send it again."))
+                }
+            }
         }
         form.actions method="post" {
             (view.csrf())

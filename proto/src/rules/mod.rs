@@ -26,6 +26,6 @@ pub use entering::may_not_enter;
 pub use forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 pub use numbers::{parse_integer, parse_money};
 pub use row::{JudgeContext, UnitScope, judge_row};
-pub use secrecy::{SECRECY, is_marked_classified, tells_secrecy};
+pub use secrecy::{MARK_BYTES_MAX, SECRECY, is_marked_classified, is_secrecy_mark, tells_secrecy};
 pub use sender::names_a_sender;
 pub use units::{UNIT_NAME, names_unit, unit_fault};

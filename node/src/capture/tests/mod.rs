@@ -12,6 +12,7 @@ mod footers;
 mod kinds;
 mod lettered;
 mod made;
+mod marks;
 mod titles;
 
 const TYPE: &str = r#"

@@ -1,0 +1,170 @@
+//! Marks of secrecy that are of the whole file, and words that are none.
+
+use lienthong_proto::catalogue::Catalogue;
+use rust_xlsxwriter::{Shape, Worksheet};
+
+use super::super::source::Source;
+use super::made::{self, Biff};
+use super::titles::{MEMBERS, at, member, sheet, taken};
+use super::*;
+
+/// A member's list with those rows below it, from row 4.
+fn list<'a>(below: &[Vec<&'a str>]) -> Vec<Vec<&'a str>> {
+    let rows = [MEMBERS.to_vec(), member("033080000001", "", ""), vec![]];
+    rows.into_iter().chain(below.iter().cloned()).collect()
+}
+
+/// Where the file is said to be marked; of a refused one no row was handed on.
+fn marked(name: &str, bytes: &[u8]) -> Option<MarkPlace> {
+    match taken("dang_vien", name, bytes) {
+        (Err(FileRefusal::Classified(place)), rows) => {
+            assert!(rows.is_empty(), "{name}: {rows:?}");
+            Some(place)
+        }
+        (summary, _) => {
+            summary.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+            None
+        }
+    }
+}
+
+fn row(row: u64) -> Option<MarkPlace> {
+    Some(MarkPlace::Row { sheet: None, row })
+}
+
+fn text(rows: &[Vec<&str>]) -> Vec<u8> {
+    rows.iter().map(|row| row.join(",")).collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+fn xls(rows: &[Vec<&str>]) -> Vec<u8> {
+    let mut sheet = Biff::default();
+    for (row, cells) in (0..).zip(rows) {
+        for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+            sheet.text(row, column, cell);
+        }
+    }
+    made::xls(&[("Danh", sheet)])
+}
+
+fn ods(rows: &[Vec<&str>]) -> Vec<u8> {
+    let cell = |text: &&str| {
+        format!("<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>")
+    };
+    let row = |cells: &Vec<&str>| {
+        format!("<table:table-row>{}</table:table-row>", cells.iter().map(cell).collect::<String>())
+    };
+    made::ods(&[("Trang 1", &rows.iter().map(row).collect::<String>())])
+}
+
+/// Goal: a mark alone in its row, or among what a list ends with, refuses the file wherever it stands, before a row is taken.
+#[test]
+fn a_mark_below_the_table_refuses_the_file() {
+    for (below, merges) in [
+        (at(&[(0, "MẬT")]), vec![]),
+        (at(&[(4, "Tối mật")]), vec![]),
+        (at(&[(14, "TUYỆT MẬT")]), vec![]),
+        (at(&[(1, "(MẬT)")]), vec![(3, 1, 4, 9)]),
+        (at(&[(0, "Nơi nhận: lưu"), (7, "Độ mật: Mật")]), vec![]),
+        (at(&[(10, "Mật")]), vec![]),
+    ] {
+        let rows = list(std::slice::from_ref(&below));
+        assert_eq!(marked("a.xlsx", &sheet(&rows, &merges)), row(4), "{below:?}");
+        for (name, bytes) in [("a.csv", text(&rows)), ("a.xls", xls(&rows)), ("a.ods", ods(&rows))] {
+            assert_eq!(marked(name, &bytes), row(4), "{name} {below:?}");
+        }
+    }
+    let mut far = list(&[]);
+    let ids: Vec<String> = (10..3_000).map(|serial| format!("033080{serial:06}")).collect();
+    far.extend(ids.iter().map(|id| member(id, "", "")));
+    far.push(at(&[(13, "MẬT")]));
+    assert_eq!(marked("a.xlsx", &sheet(&far, &[])), row(2_994));
+    assert_eq!(marked("a.csv", &text(&far)), row(2_994));
+}
+
+/// Goal: so does a mark on another sheet, on the page, or in old letters.
+#[test]
+fn a_mark_beside_the_table_refuses_the_file() {
+    let rows = list(&[]);
+    let book = |stamp: &dyn Fn(&mut Workbook)| {
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        for (row, cells) in (0..).zip(&rows) {
+            for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+                sheet.write(row, column, *cell).unwrap();
+            }
+        }
+        stamp(&mut book);
+        marked("a.xlsx", &book.save_to_buffer().unwrap())
+    };
+    let first = |stamp: &dyn Fn(&mut Worksheet)| book(&|book| stamp(book.worksheet_from_index(0).unwrap()));
+    assert_eq!(book(&|_| {}), None);
+    let cover = book(&|book| {
+        book.add_worksheet().write(2, 3, "TỐI MẬT").unwrap();
+    });
+    assert_eq!(cover, Some(MarkPlace::Row { sheet: Some(2), row: 3 }));
+    let header = first(&|sheet| {
+        sheet.set_header("&L&P&C&\"Arial,Bold\"&14MẬT");
+    });
+    assert_eq!(header, Some(MarkPlace::Page));
+    let boxed = first(&|sheet| {
+        sheet.insert_shape(0, 13, &Shape::textbox().set_text("MẬT")).unwrap();
+    });
+    assert_eq!(boxed, Some(MarkPlace::Page));
+    let harmless = book(&|book| {
+        book.worksheet_from_index(0).unwrap().set_header("&CBảo mật thông tin");
+        let hidden = book.add_worksheet();
+        hidden.write(0, 0, "Mật").unwrap();
+        hidden.set_hidden(true);
+    });
+    assert_eq!(harmless, None);
+    let legacy = "Hä vµ tªn,Sè CCCD,Ngµy sinh\nNguyÔn V¨n §øc,033080000001,05/01/1980\nTrÇn ThÞ Hoa,034,1\n\nTèI MËT,,\n";
+    let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(legacy);
+    assert_eq!(marked("a.csv", &bytes), row(5));
+    assert_eq!(marked("a.csv", legacy.as_bytes()), row(5));
+}
+
+/// Goal: the word within others, a name, a count of such papers, a list of the words, and a record's own word mark no file.
+#[test]
+fn words_that_only_look_like_a_mark_refuse_nothing() {
+    for below in [
+        vec![at(&[(0, "Ghi chú: giữ bí mật")])],
+        vec![at(&[(0, "Bí mật")])],
+        vec![at(&[(0, "Mật khẩu")])],
+        vec![at(&[(0, "Không mật")])],
+        vec![at(&[(0, "Độ mật: Thường")])],
+        vec![at(&[(0, "Độ mật:")])],
+        vec![at(&[(0, "Người lập biểu")]), at(&[(1, "Nguyễn Thị Mật")])],
+        vec![at(&[(0, "Trong đó:")]), at(&[(0, "Mật"), (1, "0")])],
+        vec![at(&[(0, "Thường")]), at(&[(0, "Mật")]), at(&[(0, "Tối mật")])],
+        vec![at(&[(0, "Thường"), (1, "Mật"), (2, "Tối mật")])],
+        vec![at(&[(1, "Nguyễn Văn A"), (10, "Mật")])],
+        vec![at(&[(1, "Mật"), (4, "033080000002")])],
+        vec![at(&[(0, "2"), (1, "Mật")])],
+    ] {
+        let rows = list(&below);
+        for (name, bytes) in [("a.xlsx", sheet(&rows, &[])), ("a.csv", text(&rows))] {
+            assert_eq!(marked(name, &bytes), None, "{name} {below:?}");
+        }
+    }
+}
+
+/// Goal: a marked file is not kept, whatever it is of; its own word makes no file so.
+#[test]
+fn a_marked_file_of_no_type_is_not_kept_either() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let source = |text: &str| -> Source {
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, text).unwrap();
+        open(&path).unwrap()
+    };
+    let odd = source("Cột lạ,Cột khác\nmột,hai\n,\nTỐI MẬT,\n");
+    assert!(forbidden(&odd, catalogue));
+    assert!(matches!(fitting(&odd, catalogue), Err(FileRefusal::Classified(_))));
+    let (refused, _) = taken("dang_vien", "a.csv", "Cột lạ,Cột khác\nTỐI MẬT,\n".as_bytes());
+    assert_eq!(refused.unwrap_err().class(), "CLASSIFIED");
+    assert!(!forbidden(&source("Cột lạ,Cột khác\nmột,Mật khẩu\n"), catalogue));
+    let below = text(&list(&[at(&[(0, "MẬT")])]));
+    let whole = source(std::str::from_utf8(&below).unwrap());
+    assert!(forbidden(&whole, catalogue) && fitting(&whole, catalogue).is_err());
+}
