@@ -487,7 +487,7 @@ async fn what_cannot_or_must_not_be_read_is_refused_with_its_class() {
         ("web.xls", b"<html><table><tr><td>x</td></tr></table></html>".to_vec(), "FILE_TYPE", "Loại tệp"),
         ("ảnh.csv", b"\xff\xd8\xff\xe0 JFIF".to_vec(), "FILE_TYPE", "Loại tệp"),
         ("giấy.xlsx", b"%PDF-1.7".to_vec(), "FILE_TYPE", "Loại tệp"),
-        ("chữ.xlsx", list(0).text(',').into_bytes(), "FILE_TYPE", "Loại tệp"),
+        ("chữ.xlsx", list(0).text(',').into_bytes(), "FILE_TYPE", "đổi đuôi thành .csv"),
         ("lạ.csv", b"H\xff\xffz;So CCCD\n\xfe\xfe\xb2;033\n".to_vec(), "ENCODING", "bảng mã"),
         ("thiếu.csv", "Họ và tên,Mã xã\nNguyễn Văn An,11953\n".into(), "COLUMN_MISSING", "so_cccd"),
     ];

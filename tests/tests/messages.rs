@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lienthong_node::app::{Node, system_clock};
+use lienthong_tests::sheets::{Cell, Sheet, xlsx};
 use lienthong_tests::{catalogue, make_hub, make_node, open_hub, token};
 use serde_json::Value as Json;
 
@@ -55,6 +56,27 @@ fn names_and_rows_passed_over(data: &Path, dir: &Path) {
     assert!(!report["warnings"].to_string().contains("COLUMN_UNKNOWN"), "{report}");
     let text = said(&node(data, "vi", &import));
     assert!(text.contains("Bỏ qua 1 dòng không phải bản ghi (tổng, ghi chú, tiêu đề nhóm): 4"), "{text}");
+}
+
+/// As what a file was read is said where its name says something else, and why text named like a workbook is not read.
+fn names_that_lie(data: &Path, dir: &Path) {
+    let titles = ["Họ và tên", "Số CCCD"].map(Cell::from).to_vec();
+    let sheet = Sheet { name: "Đảng viên", rows: vec![titles], ..Sheet::default() };
+    let said_of = |name: &str, bytes: &[u8], lang: &str, options: &[&str]| {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let file = path.display().to_string();
+        node(data, lang, &[&["import", &file, "--type", "dang_vien", "--dry-run"], options].concat())
+    };
+    let book = xlsx(&[sheet]);
+    let text = said(&said_of("book.csv", &book, "vi", &[]));
+    assert!(text.contains("[FILE_TYPE]") && text.contains("nội dung là bảng tính Excel (.xlsx)"), "{text}");
+    let report: Json = serde_json::from_slice(&said_of("book.csv", &book, "en", &["--json"]).stdout).unwrap();
+    let warning = &report["warnings"][0];
+    assert_eq!((&warning["rule"], &warning["row"]), (&"FILE_TYPE".into(), &0.into()), "{report}");
+    assert!(warning["message"].as_str().unwrap().contains("is an Excel workbook (.xlsx)"), "{report}");
+    let text = said(&said_of("text.xlsx", "Họ và tên,Số CCCD\n".as_bytes(), "en", &[]));
+    assert!(text.contains("if it is separated text, name it .csv"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +138,7 @@ async fn p8_wrong_input_is_said_and_loses_nothing() {
     assert!(near.unwrap()["message"].as_str().unwrap().contains("Chức vụ"), "{report}");
 
     names_and_rows_passed_over(&data, dir.path());
+    names_that_lie(&data, dir.path());
     refused(
         &data,
         &["import", &csv, "--type", "dang_vienn"],

@@ -78,6 +78,8 @@
 //! - A row with more cells than the header, or fewer than the rows beside it have, blank ones among them, may have its values
 //!   in other columns: refused (`ROW_SHAPE`). Some programs leave out the blank cells at a row's end: what may be such a row is
 //!   taken with a warning.
+//! - A file is what its bytes are: where its name says something else, that is said (`FILE_TYPE`); text that is named like a
+//!   workbook is refused.
 //! - An apostrophe before a digit or a sign of a formula (`'0123`) is what a spreadsheet was told by it, and no part of the text.
 //! - Rows of one key that differ in capitals only are doubles (`DUP`); the first is kept.
 

@@ -110,7 +110,7 @@ pub fn read_while(
     })?;
     Ok(read.map(|layout| {
         judging.told.omitted |= layout.omitted;
-        judging.end(source.sha256, layout.warnings)
+        judging.end(source.sha256, source.misnamed().into_iter().chain(layout.warnings).collect())
     }))
 }
 

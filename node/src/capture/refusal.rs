@@ -16,6 +16,11 @@ pub enum FileRefusal {
     /// It is something else than a workbook, CSV or JSON lines.
     #[error("the file is of another type ({0}); save it as .xlsx, .xls, .ods, .csv or .jsonl")]
     Type(String),
+    /// Its name says a workbook, its bytes are none.
+    #[error(
+        "the file is named like a workbook and is none: if it is separated text, name it .csv, else save it as .xlsx"
+    )]
+    Misnamed,
     /// One JSON array holds all its objects.
     #[error(
         "the file is one JSON array; write JSON lines: one object {{…}} on each line, without brackets and commas around them"
@@ -60,7 +65,7 @@ impl FileRefusal {
         match self {
             Self::Empty => "FILE_EMPTY",
             Self::Corrupt(_) | Self::Io(_) => "FILE_CORRUPT",
-            Self::Type(_) | Self::JsonArray | Self::Encrypted => "FILE_TYPE",
+            Self::Type(_) | Self::Misnamed | Self::JsonArray | Self::Encrypted => "FILE_TYPE",
             Self::TooLarge(_) => "FILE_TOO_LARGE",
             Self::UnsafePath(_) => "FILE_UNSAFE_PATH",
             Self::Encoding => "ENCODING",
@@ -84,6 +89,9 @@ impl FileRefusal {
             Self::Corrupt(_) => "Tệp bị hỏng hoặc tải về chưa trọn vẹn; hãy lưu lại rồi nộp lại".to_owned(),
             Self::Type(_) => {
                 "Loại tệp không đọc được; hãy mở bằng Excel rồi lưu thành .xlsx (hoặc .xls, .ods, .csv, .jsonl)".to_owned()
+            }
+            Self::Misnamed => {
+                "Tên tệp là của bảng tính nhưng nội dung không phải: nếu là văn bản có dấu ngăn cách, đổi đuôi thành .csv; nếu không, mở bằng Excel rồi lưu thành .xlsx".to_owned()
             }
             Self::JsonArray => {
                 "Tệp là một mảng JSON; cần JSON Lines: mỗi dòng một đối tượng {…}, không có ngoặc vuông và dấu phẩy bao quanh".to_owned()

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::cell::finding;
 use super::shape::{Line, Shape};
-use super::{FileRefusal, RawCell, archive, csv, jsonl, ods, xls, xlsx};
+use super::{FileRefusal, Finding, RawCell, archive, csv, jsonl, ods, xls, xlsx};
 
 /// More columns than any type has; a hostile sheet has 16,384.
 pub(crate) const COLUMNS_MAX: usize = 512;
@@ -43,6 +44,31 @@ pub enum Format {
     Jsonl,
 }
 
+impl Format {
+    /// What people call it, in Vietnamese and in English.
+    fn label(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Xlsx => ("bảng tính Excel (.xlsx)", "an Excel workbook (.xlsx)"),
+            Self::Xls => ("bảng tính Excel cũ (.xls)", "an old Excel workbook (.xls)"),
+            Self::Ods => ("bảng tính OpenDocument (.ods)", "an OpenDocument workbook (.ods)"),
+            Self::Csv => ("văn bản có dấu ngăn cách (.csv)", "separated text (.csv)"),
+            Self::Jsonl => ("JSON Lines (.jsonl)", "JSON lines (.jsonl)"),
+        }
+    }
+
+    /// What a file of this ending should be, where that says anything.
+    fn of_ending(ending: &str) -> Option<Self> {
+        Some(match ending {
+            "xlsx" | "xlsm" => Self::Xlsx,
+            "xls" => Self::Xls,
+            "ods" => Self::Ods,
+            "csv" | "tsv" => Self::Csv,
+            "jsonl" | "ndjson" | "json" => Self::Jsonl,
+            _ => return None,
+        })
+    }
+}
+
 /// A file that may be read.
 #[derive(Debug)]
 pub struct Source {
@@ -61,6 +87,23 @@ pub struct Source {
     pub(crate) marks: bool,
     /// A text box is one, or what is printed on each page.
     pub(crate) stamped: bool,
+}
+
+impl Source {
+    /// Says as what a file was read whose name says something else.
+    pub(crate) fn misnamed(&self) -> Option<Finding> {
+        let ending = self.path.extension()?.to_str()?.to_ascii_lowercase();
+        if Format::of_ending(&ending)? == self.format {
+            return None;
+        }
+        let (vi, en) = self.format.label();
+        Some(finding(
+            "FILE_TYPE",
+            None,
+            format!("Tên tệp có đuôi .{ending} nhưng nội dung là {vi}: đã đọc theo nội dung"),
+            format!("the file is named .{ending}, but is {en}: it was read as that"),
+        ))
+    }
 }
 
 /// One row with the cells that are not blank, by column.
@@ -187,9 +230,11 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
     {
         return Err(FileRefusal::Type("a web page or XML under another name".to_owned()));
     }
-    let is_workbook = ["xlsx", "xlsm", "xls", "ods", "xlsb"].into_iter().any(named);
-    if is_workbook || MAGICS.iter().any(|magic| head.starts_with(magic)) {
+    if MAGICS.iter().any(|magic| head.starts_with(magic)) {
         return Err(FileRefusal::Type("not what its name says".to_owned()));
+    }
+    if ["xlsx", "xlsm", "xls", "ods", "xlsb"].into_iter().any(named) {
+        return Err(FileRefusal::Misnamed);
     }
     if body.is_empty() && size <= head.len() as u64 {
         return Err(FileRefusal::Empty);

@@ -286,3 +286,39 @@ fn every_types_template_comes_back_as_its_type() {
         assert!(!summary.warnings.iter().any(|w| odd(&w.rule)), "{}: {:?}", declared.name, summary.warnings);
     }
 }
+
+/// Goal: a file is read as what it is, and that is said where its name says otherwise; text named like a workbook is not.
+#[test]
+fn a_file_named_like_another_kind_is_said() {
+    let line = "{\"so_cccd\":\"033\"}\n".as_bytes();
+    let said = |name: &str, bytes: &[u8]| {
+        let warnings = take(name, bytes).0.unwrap().warnings;
+        let of_name = warnings.into_iter().filter(|found| found.rule == "FILE_TYPE");
+        of_name.map(|found| found.message.vi).collect::<Vec<_>>().join("; ")
+    };
+    for (name, bytes, kind) in [
+        ("a.csv", workbook(), "Excel (.xlsx)"),
+        ("a.XLS", workbook(), "Excel (.xlsx)"),
+        ("a.xlsx", xls(people), "Excel cũ (.xls)"),
+        ("a.xlsx", ods(ODS), "OpenDocument (.ods)"),
+        ("a.csv", line.to_vec(), "JSON Lines"),
+    ] {
+        let said = said(name, &bytes);
+        assert!(said.contains(kind) && said.contains(&name[1..].to_lowercase()), "{name}: {said}");
+    }
+    for (name, bytes) in [
+        ("a.xlsx", workbook()),
+        ("a.xlsm", workbook()),
+        ("a.xls", xls(people)),
+        ("a.ods", ods(ODS)),
+        ("a.txt", "Số CCCD\n033\n".into()),
+        ("a.json", line.to_vec()),
+    ] {
+        assert_eq!(said(name, &bytes), "", "{name}");
+    }
+    let refusal = take("a.xlsx", "Số CCCD\n033\n".as_bytes()).0.unwrap_err();
+    assert!(
+        refusal.class() == "FILE_TYPE" && refusal.message().vi.contains("đổi đuôi thành .csv"),
+        "{refusal}"
+    );
+}
