@@ -265,7 +265,7 @@ pub async fn serve(node: &Arc<Node>, page: &Arc<Page>, listen: WebAddress) -> Re
 }
 
 /// Every method of every path: the router is made of them. Who is nobody we know reaches only those that
-/// [`OPEN_TO_ALL`](guard::OPEN_TO_ALL) names.
+/// `guard::OPEN_TO_ALL` names.
 pub const ROUTES: [(&str, &str); 25] = [
     ("GET", "/"),
     ("GET", "/state"),
