@@ -64,7 +64,8 @@ impl Verification<'_> {
             );
         }
         let leaf = entry.leaf_hash();
-        self.access = Some(Accessed { index, leaf, at: event.at, digest: Hash(digest) });
+        let witnessed = self.trust.asks_witnesses() && believed.quorum;
+        self.access = Some(Accessed { index, leaf, at: event.at, digest: Hash(digest), witnessed });
         self.at = At::End;
         Ok(())
     }
