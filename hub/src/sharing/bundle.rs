@@ -150,8 +150,6 @@ pub(super) struct Cut {
     pub(super) note: String,
     /// Where the policy stands that its witnesses are judged by.
     policy_index: u64,
-    /// It was cosigned when it was asked for: its witnesses are there.
-    at_once: bool,
     /// What was witnessed when the roll was called.
     before_roll: Option<Arc<Witnessed>>,
 }
@@ -233,18 +231,7 @@ impl Hub {
         let witnessed = witnessed.ok_or(SharingError::Unwitnessed)?;
         let head = Head { size: witnessed.checkpoint.size, root: witnessed.checkpoint.root };
         let (note, policy_index) = (witnessed.note.clone(), witnessed.policy_index);
-        Ok(Cut { head, note, policy_index, at_once: head.size >= wanted, before_roll: None })
-    }
-
-    /// What a quorum cosigns at once of the ledger as far as an entry. A bundle does not wait for those who are away.
-    async fn seen_by_witnesses(&self, place: u64) -> Option<Arc<Witnessed>> {
-        if let Err(error) = self.close_round().await {
-            tracing::warn!(%error, "the witnesses see of a delivery later");
-            return None;
-        }
-        let mut reached = self.rounds.reached();
-        let _ = tokio::time::timeout(WITNESSES_WAIT, reached.wait_for(|size| *size > place)).await;
-        self.witnessed().filter(|witnessed| witnessed.checkpoint.size > place)
+        Ok(Cut { head, note, policy_index, before_roll: None })
     }
 
     async fn write_bundle(
@@ -269,10 +256,9 @@ impl Hub {
             actor: actor.to_owned(),
         };
         let access = self.committer.deliver(delivery).await?;
-        let seen = if writing.cut.at_once { self.seen_by_witnesses(access.0).await } else { None };
         let changes = writing.sink.changes();
         let bytes = tokio::task::block_in_place(|| {
-            writing.access(access.0, seen.as_deref())?;
+            writing.access(access.0)?;
             let sealed = writing.sink.into_inner().finish();
             let waiting = sealed.and_then(|file| file.into_inner().map_err(std::io::Error::other));
             let mut waiting: File = waiting.map_err(at(&self.data))?;
@@ -454,16 +440,8 @@ impl<W: Write> Writing<'_, W> {
     }
 
     /// The access event with its proof, and the end.
-    pub(super) fn access(&mut self, index: u64, seen: Option<&Witnessed>) -> Result<(), SharingError> {
-        let (now, checkpoint) = match seen {
-            Some(Witnessed { checkpoint, note, .. }) => {
-                (Head { size: checkpoint.size, root: checkpoint.root }, note.clone())
-            }
-            None => {
-                let now = self.hub.head();
-                (now, self.hub.ledger_checkpoint_at(now)?)
-            }
-        };
+    pub(super) fn access(&mut self, index: u64) -> Result<(), SharingError> {
+        let now = self.hub.head();
         let hashes = |path: Option<Vec<Digest>>| {
             let path = path.ok_or(SharingError::Hashes)?;
             Ok::<_, SharingError>(path.into_iter().map(Hash).collect::<Vec<_>>())
@@ -491,7 +469,7 @@ impl<W: Write> Writing<'_, W> {
         self.line(&Line::Access(Access {
             entry,
             path: hashes(inclusion_proof(tree, index, now.size))?,
-            checkpoint,
+            checkpoint: self.hub.ledger_checkpoint_at(now)?,
             consistency: hashes(consistency_proof(tree, self.cut.head.size, now.size))?,
         }))?;
         let lines = self.sink.lines();

@@ -162,7 +162,7 @@ fn said_of_changes(
 }
 
 fn granted(report: &Report, say: &mut dyn FnMut(String, String)) {
-    let Report { terms, grant, proposed_by, approved_by, accessed_at, access, access_witnessed, .. } = report;
+    let Report { terms, grant, proposed_by, approved_by, accessed_at, access, .. } = report;
     say(
         format!(
             "• Cấp cho {} theo giấy số {grant} ({}; {}), {proposed_by} đề nghị, {approved_by} duyệt.",
@@ -179,13 +179,6 @@ fn granted(report: &Report, say: &mut dyn FnMut(String, String)) {
             "• The delivery stands in the ledger since {accessed_at}, entry {access}, from before it left."
         ),
     );
-    if report.witnessed && !access_witnessed {
-        say(
-            "  Mục đó mới có chữ ký của tỉnh; các nhân chứng ký sau khi gói rời đi.".to_owned(),
-            "  That entry is under the province's signature alone yet; the witnesses cosign it after the bundle left."
-                .to_owned(),
-        );
-    }
 }
 
 fn witnessed(report: &Report, anchor: Anchor, say: &mut dyn FnMut(String, String)) {

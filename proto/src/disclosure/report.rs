@@ -109,8 +109,6 @@ pub struct Report {
     pub access: u64,
     /// When that was, RFC 3339.
     pub accessed_at: String,
-    /// Whether a quorum of witnesses has seen that entry: else it is the ledger's word alone, for now.
-    pub access_witnessed: bool,
     /// The digest of what was handed over, as that entry has it, hexadecimal.
     pub digest: String,
     /// The logs, the ledger first.

@@ -151,7 +151,7 @@ impl Course {
         in_place(|| given.keep(hub.dataset.view().as_ref(), whose, 1 - self.place))?;
         let access = hub.committer.deliver(delivery).await?;
         let (lines, length) = in_place(|| {
-            writing.access(access.0, None)?;
+            writing.access(access.0)?;
             let length = writing.sink.bytes();
             let file = writing.sink.into_inner().finish().map_err(at(&hub.data))?;
             let mut file = file.into_inner().map_err(|error| at(&hub.data)(error.into_error()))?;

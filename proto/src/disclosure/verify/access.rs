@@ -64,8 +64,7 @@ impl Verification<'_> {
             );
         }
         let leaf = entry.leaf_hash();
-        let witnessed = self.trust.asks_witnesses() && believed.quorum;
-        self.access = Some(Accessed { index, leaf, at: event.at, digest: Hash(digest), witnessed });
+        self.access = Some(Accessed { index, leaf, at: event.at, digest: Hash(digest) });
         self.at = At::End;
         Ok(())
     }

@@ -72,8 +72,6 @@ struct Accessed {
     leaf: Digest,
     at: UnixMillis,
     digest: Hash,
-    /// A quorum has cosigned the checkpoint it is shown under.
-    witnessed: bool,
 }
 
 impl<'a> Verification<'a> {
@@ -153,7 +151,7 @@ impl<'a> Verification<'a> {
         let (
             Some(begun),
             Some((proposed_by, approved_by)),
-            Some(Accessed { index: access, leaf, at, digest, witnessed: access_witnessed }),
+            Some(Accessed { index: access, leaf, at, digest }),
         ) = (self.begun, self.granted_by, self.access)
         else {
             return Err(cut_off);
@@ -177,7 +175,6 @@ impl<'a> Verification<'a> {
             approved_by,
             access,
             accessed_at: at.rfc3339(),
-            access_witnessed,
             digest: hex::encode(digest.0),
             logs: progress.logs.iter().map(LogState::report).collect(),
             erased,
