@@ -249,6 +249,13 @@ impl ErasedSet {
         }
     }
 
+    /// Adds all of another.
+    pub fn join(&mut self, other: Self) {
+        for (dot, commitments) in other.by_dot {
+            self.by_dot.entry(dot).or_default().extend(commitments);
+        }
+    }
+
     /// Whether nothing was erased.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -224,12 +224,17 @@ async fn a_hub_that_leaves_something_out_is_found() {
     let found = refused(&twice, &trust, folder);
     assert!(found.why.contains("not what was logged"), "{found}");
 
+    // One form only, also of what stands behind what was logged.
+    let spaced = honest.replacen("{\"line\":\"end\",", "{\"line\": \"end\",", 1);
+    let found = refused(&spaced, &trust, folder);
+    assert!(found.why.contains("malformed"), "{found}");
+
     let policy = folder.join("policy");
     std::fs::write(&policy, trust.to_text()).unwrap();
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let forgeries: Vec<PathBuf> =
         files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("forgery.")).collect();
-    assert_eq!(forgeries.len(), 7);
+    assert_eq!(forgeries.len(), 8);
     for (path, answer) in forgeries.iter().zip(second_opinion(&forgeries, &policy, None).unwrap_or_default())
     {
         assert_eq!(answer["valid"], false, "{path:?}");

@@ -287,7 +287,8 @@ class Key:
 
 
 def note(text, keys):
-    """The signed text, and the known keys that signed, with their times; a known key's bad line refuses the note."""
+    """The signed text, and the known keys that signed (two may have one name), with their times; a known key's bad line
+    refuses the note."""
     body, _, lines = text.rpartition("\n\n")
     body += "\n"
     need(lines.endswith("\n"), "note", "malformed")
@@ -300,13 +301,13 @@ def note(text, keys):
             if key.name == match[1] and key.id == raw[:4]:
                 time = key.holds(body, raw[4:])
                 need(time is not None, "note", f"the signature of {key.name} does not hold")
-                found[key.name] = max(time, found.get(key.name, 0))
+                found[key.public] = max(time, found.get(key.public, 0))
     return body, found
 
 
 def checkpoint(text, key, witnesses=()):
     body, found = note(text, [key, *witnesses])
-    need(key.name in found, key.name, "not signed by its own key")
+    need(key.public in found, key.name, "not signed by its own key")
     match = re.fullmatch(r"(\S+)\n(0|[1-9]\d*)\n(\S+)\n", body)
     need(match and match[1] == key.name, key.name, "no checkpoint of it")
     return int(match[2]), unbase64(match[3]), found
@@ -346,7 +347,7 @@ class Policy:
     def reached(self, signed):
         if self.quorum == "none":
             return True
-        reached = {name for name, key in self.witnesses.items() if key.name in signed}
+        reached = {name for name, key in self.witnesses.items() if key.public in signed}
         # A group stands after its members.
         for name, (needed, members) in self.groups.items():
             if sum(member in reached for member in members) >= needed:
@@ -416,7 +417,8 @@ BARE = {"_n", "_type", "_year"}
 OF_RECORDS = BARE | {"_meta", "_unit", "_withdrawn"}
 TWO_DAYS = 48 * 3600 * 1000
 # The clocks of witnesses may be ten minutes off.
-DAY = 24 * 3600 + 600
+SKEW = 600
+DAY = 24 * 3600
 
 
 def named(granted, path):
@@ -424,6 +426,11 @@ def named(granted, path):
     if len(parts) == 3 and parts[2] == "_gone":
         return any(name.startswith(parts[0] + "/") for name in granted)
     return (f"{parts[0]}/{parts[2]}" if len(parts) == 3 else path) in granted
+
+
+def within(cosigned, at, seconds):
+    """Who had cosigned so many seconds before an instant, and not behind it."""
+    return {key for key, time in cosigned.items() if -SKEW <= at // 1000 - time <= seconds + SKEW}
 
 
 class Bundle:
@@ -439,6 +446,8 @@ class Bundle:
         thing = f"line {self.lines + 1} of the bundle"
         try:
             line = json.loads(raw)
+            # One form only: no key twice, no space.
+            need(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() == raw, thing, "malformed")
             kind = line.pop("line")
             stage = getattr(self, "on_" + kind)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
@@ -448,6 +457,8 @@ class Bundle:
             need(self.log is not None, thing, "out of place")
         elif kind != "head":
             need(self.log is None, thing, "out of place")
+        # What stands behind the record of the delivery was not logged.
+        need(self.access is None or kind == "end", thing, "out of place")
         try:
             stage(**line)
         except (ValueError, KeyError, TypeError, IndexError, struct.error, UnicodeDecodeError) as error:
@@ -466,7 +477,7 @@ class Bundle:
     def on_log(self, origin, size, accepted=None, receipt=None):
         thing = f"log {origin}"
         _, _, unit, replica = origin.split("/")
-        log = {"origin": origin, "unit": unit, "replica": replica, "size": size, "leaves": [], "next": {}, "signed": None}
+        log = {"origin": origin, "unit": unit, "replica": replica, "size": size, "leaves": [], "next": {}, "signed": None, "signed_by": None}
         if not self.ledger_done:
             need(origin == self.ledger and size == self.size and accepted is None, thing, "not the bundle's ledger")
             log |= {"root": self.root, "at": None}
@@ -534,10 +545,13 @@ class Bundle:
     def event(self, entry, thing):
         kind, at, actor, fields = entry.event()
         if kind == "tally":
-            for name in self.shares:
-                shown, signed = self.log["next"].get(name, 0), fields.get(f"count/{name}")
-                need(shown == signed, thing, f"its writer signed for {signed} changes of {name}, {shown} are shown")
-            self.log["signed"] = at
+            counts = [(name, fields.get(f"count/{name}")) for name in self.shares]
+            for name, signed in counts:
+                shown = self.log["next"].get(name, 0)
+                need(signed in (None, shown), thing, f"its writer signed for {signed} changes of {name}, {shown} are shown")
+            # One of before a type says nothing of it, and so nothing.
+            if all(signed is not None for _, signed in counts):
+                self.log["signed"], self.log["signed_by"] = at, entry.sequence
             return
         need(not self.ledger_done, thing, "no place for such an event")
         if kind in ("enrolment", "readmission"):
@@ -563,6 +577,7 @@ class Bundle:
             if self.roll_at != at:
                 self.roll_at, self.roll_first, self.roll = at, entry.sequence, {}
                 self.roll_parts, self.roll_whole = fields["parts"], set()
+            need(fields["part"] < fields["parts"] == self.roll_parts, thing, "it cannot be read")
             if not entry.withheld:
                 self.roll_whole.add(fields["part"])
             for name, members in fields.items():
@@ -649,7 +664,8 @@ class Bundle:
             need(self.proposed[1] == self.terms, grant, "its terms are not those of the ledger")
             need(self.proposed[0] != self.approved, grant, "one person proposed and approved it")
         else:
-            need(log["at"] - (log["signed"] or log["since"]) <= TWO_DAYS, thing, "its later part is not signed for")
+            signed = log["at"] - (log["signed"] or log["since"]) <= TWO_DAYS or log["signed_by"] == log["size"] - 1
+            need(signed, thing, "its later part is not signed for")
         self.logs[log["origin"]] = log
 
     def on_access(self, entry, path, checkpoint, consistency):
@@ -663,8 +679,7 @@ class Bundle:
         need(fields["digest"] == self.digest.hexdigest(), thing, "the bundle is not what was logged")
         day = json.dumps(self.terms["from"])[1:-1], json.dumps(self.terms["until"])[1:-1]
         need(day[0] <= vietnamese_day(at) <= day[1], thing, "outside the grant's term")
-        fresh = {name for name, time in self.witnesses.items() if at // 1000 <= time + DAY}
-        need(self.policy.reached(fresh), thing, "no quorum had cosigned within the 24 hours before")
+        need(self.policy.reached(within(self.witnesses, at, DAY)), thing, "no quorum had cosigned within the 24 hours before")
         size, root, _ = self.policy.believe(checkpoint, self.ledger)
         steps = [unbase64(text) for text in consistency]
         need(consistent(self.size, self.root, size, root, steps), "the ledger's checkpoint", "it does not go on")
@@ -678,7 +693,7 @@ class Bundle:
         need(self.roll_at <= at + 600_000, thing, "it is dated behind this delivery")
         if self.policy.quorum != "none":
             size, _, cosigned = self.before_roll or (None, None, {})
-            late = {name for name, time in cosigned.items() if at // 1000 <= time + TWO_DAYS // 1000 + 600}
+            late = within(cosigned, at, TWO_DAYS // 1000)
             behind = size is not None and size <= self.roll_first and self.policy.reached(late)
             need(behind, thing, "no quorum shows that it was called within the 48 hours before this delivery")
         for origin in self.logs:

@@ -197,6 +197,18 @@ impl Hub {
         Ok(key.parse()?)
     }
 
+    /// As [`Hub::called`]; a roll that no witness has seen yet is not called once more, however often one waits for them.
+    pub(super) async fn called_or_waiting(&self) -> Result<Cut, SharingError> {
+        let seen = self.witnessed().filter(|seen| seen.is_fresh(self.now()));
+        let last = self.committer.books().read().rolls.last_place();
+        match (seen, last) {
+            (Some(seen), Some(last)) if seen.checkpoint.size <= last => {
+                Ok(Cut { before_roll: Some(seen), ..self.cut().await? })
+            }
+            _ => self.called().await,
+        }
+    }
+
     /// Calls the roll, behind what the witnesses have seen of late: the checkpoint that what is to be handed over stands under.
     pub(super) async fn called(&self) -> Result<Cut, SharingError> {
         if !self.is_witnessed_freshly(self.now()) {
@@ -515,7 +527,7 @@ pub(super) fn needed(
         "release" if of_shown() => Some(event_shown(entry, |path| path != "reason")),
         event::GRANT_PROPOSED if place == grant => Some(event_shown(entry, |_| true)),
         event::GRANT_APPROVED if of_grant() => Some(event_shown(entry, |_| true)),
-        event::ACCESS if map.former == Some(place) => Some(event_shown(entry, |_| true)),
+        event::ACCESS if map.former.contains(&place) => Some(event_shown(entry, |_| true)),
         event::TALLY => Some(scope.shown_tally(entry)),
         RECEIPT_KEY => Some(event_shown(entry, |_| true)),
         // By whose order, of which entries: never the record, the fields or the reason.

@@ -46,9 +46,9 @@ pub(super) struct Map {
     /// The grant's approval is there.
     pub(super) approved: bool,
     /// The grant's deliveries, by their digests.
-    accesses: HashMap<String, u64>,
-    /// The delivery a live view goes on from.
-    pub(super) former: Option<u64>,
+    accesses: HashMap<String, BTreeSet<u64>>,
+    /// The delivery a live view goes on from; two replicas may have been handed the very same.
+    pub(super) former: BTreeSet<u64>,
     /// Replicas whose enrolment is there.
     pub(super) enrolled: BTreeSet<ReplicaId>,
 }
@@ -95,7 +95,7 @@ impl Map {
                             if event.fields.get("grant") == number.as_ref()
                                 && let Some(Value::Text(digest)) = event.fields.get("digest")
                             {
-                                map.accesses.insert(digest.clone(), place);
+                                map.accesses.entry(digest.clone()).or_default().insert(place);
                             }
                         }
                         ERASURE => {
@@ -134,8 +134,8 @@ impl Map {
 
     /// Looks for the delivery with a digest, which a live view goes on from; whether it is there.
     pub(super) fn goes_on_from(&mut self, digest: &[u8; 32]) -> bool {
-        self.former = self.accesses.get(&hex::encode(digest)).copied();
-        self.former.is_some()
+        self.former = self.accesses.get(&hex::encode(digest)).cloned().unwrap_or_default();
+        !self.former.is_empty()
     }
 
     /// Whether the verdict on a change keeps it out of the dataset for now.

@@ -75,6 +75,12 @@ impl Rolls {
         self.0.last_key_value().map_or(UnixMillis(0), |(_, part)| part.at)
     }
 
+    /// The place of the last entry of one.
+    #[must_use]
+    pub fn last_place(&self) -> Option<u64> {
+        self.0.last_key_value().map(|(place, _)| *place)
+    }
+
     /// The places of the entries that may have a line, from a place on and below a size of the ledger.
     fn of(&self, line: &str, from: u64, size: u64) -> impl Iterator<Item = u64> + '_ {
         let line = line.to_owned();

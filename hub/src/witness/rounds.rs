@@ -116,10 +116,11 @@ impl Witnessed {
         Some(Self { checkpoint, note: note.to_owned(), at, policy_index })
     }
 
-    /// Whether it was witnessed within the last day: older ones give no ground for anything new.
+    /// Whether it was witnessed within the last day: older ones give no ground for anything new, nor do those of a clock that was
+    /// set back since.
     #[must_use]
     pub fn is_fresh(&self, now: UnixMillis) -> bool {
-        now.since(self.at) <= FRESH_MILLIS
+        now.since(self.at) <= FRESH_MILLIS && self.at.since(now) <= SKEW_MILLIS
     }
 }
 

@@ -232,11 +232,14 @@ impl Trust {
         self.is_within(believed, at, FRESH_SECONDS)
     }
 
-    /// Whether a quorum had cosigned within so many seconds before an instant.
+    /// Whether a quorum had cosigned within so many seconds before an instant, and not behind it.
     #[must_use]
     pub fn is_within(&self, believed: &Believed, at: UnixMillis, seconds: u64) -> bool {
-        let fresh =
-            |(_, time): &&Cosigned| at.seconds() <= time.saturating_add(seconds).saturating_add(SKEW_SECONDS);
+        let at = at.seconds();
+        let fresh = |(_, time): &&Cosigned| {
+            let (since, until) = (at.saturating_sub(seconds + SKEW_SECONDS), at.saturating_add(SKEW_SECONDS));
+            (since..=until).contains(time)
+        };
         let fresh: Vec<Cosigned> = believed.witnesses.iter().filter(fresh).cloned().collect();
         !self.asks_witnesses() || self.reached(&fresh)
     }

@@ -69,6 +69,8 @@ pub(crate) struct Course {
     touched: BTreeMap<Meant, u64>,
     told: ToldCursor,
     judged: (i32, [u8; 8]),
+    /// The last one could not be made.
+    waits: bool,
 }
 
 impl Course {
@@ -88,7 +90,7 @@ impl Course {
         }
         let (looked, told, judged) = (given.since.cut, given.told, given.judged);
         let (hub, touched) = (Arc::clone(hub), BTreeMap::new());
-        Ok(Self { hub, grant, replica, given, place, looked, touched, told, judged })
+        Ok(Self { hub, grant, replica, given, place, looked, touched, told, judged, waits: false })
     }
 
     /// The next delivery, logged; nothing if there is nothing to tell. Runs for as long as it takes.
@@ -110,7 +112,9 @@ impl Course {
             return Ok(None);
         }
         hub.committer.tally("hub").await?;
-        let cut = hub.called().await?;
+        // Until one is handed over the witnesses may be away.
+        let waits = std::mem::replace(&mut self.waits, true);
+        let cut = if waits { hub.called_or_waiting().await? } else { hub.called().await? };
         if cut.head.size <= self.given.since.cut {
             return Err(SharingError::Unwitnessed);
         }
@@ -159,6 +163,7 @@ impl Course {
             let (lines, _) = KeptReader::new(file, &key).map_err(at(&hub.data))?;
             Ok::<_, SharingError>((lines, length))
         })?;
+        self.waits = false;
         let ledger = hub.secrets.profile.replica;
         let receipt = DeliveryReceipt { ledger, grant: grant.number, access: access.0, digest: bytes };
         Ok(Some(Ready { lines, bytes: length, receipt, given }))

@@ -145,6 +145,7 @@ impl<W: Write> Writing<'_, W> {
             late.entries.remove(place);
         }
         late.held = past.held;
+        map.erased.join(past.erased);
         Ok(late)
     }
 
@@ -239,6 +240,8 @@ impl<W: Write> Writing<'_, W> {
         histories: &[(lienthong_node::dataset::Past, u16)],
         given: &mut Given,
     ) -> Result<(), SharingError> {
+        let behind = (self.cut.head.size, self.hub.head().size);
+        let later = Map::between(&self.hub.reader, behind, &BTreeSet::new(), self.grant.number)?.erased;
         for (past, _) in histories {
             let dot = past.source.dot;
             let known = before.logs.get(&dot.replica);
@@ -246,6 +249,10 @@ impl<W: Write> Writing<'_, W> {
                 known.is_some_and(|log| dot.sequence.0 < log.edge.size() && !log.shown.has(dot.sequence.0));
             if !was_counted || self.is_in_quarantine(&past.source, given)? {
                 continue;
+            }
+            // By an order that does not stand under this cut: under the next one it does.
+            if later.of(&dot).is_some() {
+                return Err(SharingError::Unwitnessed);
             }
             let bytes = self.hub.dataset.entries().entry(past.source.at)?;
             let shown = scope.shown(&Entry::decode(&bytes)?, false, self.hub.erasures.read().set())?;

@@ -106,7 +106,9 @@ impl Verification<'_> {
     /// Keeps what is said of fields that were erased, to be compared with the orders when all of the ledger is known.
     fn claim(&mut self, entry: &Entry<'_>, shown: &Shown) {
         let dot = entry.header.dot;
-        if shown.erased > 0 || self.progress.facts.erased.contains_key(&dot) {
+        // Of the ledger's own the order stands behind it.
+        let is_ledger = self.at == At::Ledger;
+        if shown.erased > 0 || is_ledger || self.progress.facts.erased.contains_key(&dot) {
             let bare = entry.parts().iter().filter(|part| matches!(part, Part::Withheld(_)));
             self.claimed.push((dot, bare.map(Part::commitment).collect(), shown.erased));
         }
@@ -127,7 +129,7 @@ impl Verification<'_> {
             return Err(object.with("không đúng chỗ", "out of place"));
         }
         if event.kind == event::TALLY {
-            return self.tally(&event, object);
+            return self.tally(&event, entry.header.dot.sequence, object);
         }
         let begun = self.begun()?;
         let (grant, province) = (begun.head.grant, begun.origin.unit().clone());
@@ -137,13 +139,19 @@ impl Verification<'_> {
         self.progress.facts.note(entry, &event, grant, &province).ok_or_else(unread)
     }
 
-    /// What a log's writer signs for: as many changes of each type as were shown so far, no more.
-    fn tally(&mut self, event: &Event, object: &Object) -> Checked<()> {
+    /// What a log's writer signs for: as many changes of each type as were shown so far, no more. One of before a type was
+    /// declared has no count of it, and signs for nothing here.
+    fn tally(&mut self, event: &Event, place: Sequence, object: &Object) -> Checked<()> {
         let types: Vec<String> = self.granted_types()?;
         let Some(log) = &mut self.log else { return Ok(()) };
+        let mut is_whole = true;
         for name in types {
             let count = log.state.types.entry(name.clone()).or_default();
             let signed = number(event, &format!("count/{name}"));
+            if !event.fields.contains_key(&format!("count/{name}")) {
+                is_whole = false;
+                continue;
+            }
             if signed != Some(count.written) {
                 let said = signed.map_or_else(|| "?".to_owned(), |signed| signed.to_string());
                 return Err(object.with(
@@ -153,7 +161,9 @@ impl Verification<'_> {
             }
             count.signed_for = signed;
         }
-        log.state.signed_for = Some(event.at);
+        if is_whole {
+            (log.state.signed_for, log.state.signed_by) = (Some(event.at), Some(place.0));
+        }
         Ok(())
     }
 

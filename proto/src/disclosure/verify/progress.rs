@@ -82,6 +82,8 @@ pub(super) struct LogState {
     pub(super) enrolled: Option<UnixMillis>,
     pub(super) types: BTreeMap<String, TypeCount>,
     pub(super) signed_for: Option<UnixMillis>,
+    /// The place of the entry that says so.
+    pub(super) signed_by: Option<u64>,
     /// In a live view: changes that are only counted, by what commits to them.
     pub(super) withheld: BTreeMap<u64, Digest>,
 }
@@ -96,6 +98,7 @@ impl LogState {
             enrolled: None,
             types: BTreeMap::new(),
             signed_for: None,
+            signed_by: None,
             withheld: BTreeMap::new(),
         }
     }

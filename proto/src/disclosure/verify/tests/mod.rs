@@ -203,6 +203,47 @@ fn p9_a_roll_dated_as_of_late_is_held_against_what_the_witnesses_had_seen() {
     assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
 }
 
+/// Goal: a delivery cannot be dated back: its witnesses had cosigned before it, not long after.
+#[test]
+fn p9_what_was_cosigned_long_after_a_delivery_does_not_date_it() {
+    let witness = Verifier::new(WITNESS, Algorithm::Cosignature, key(3).public_key()).unwrap();
+    let trust = trust_in([("w".to_owned(), witness)], 1);
+    let delivered = |minutes: u64| {
+        let mut world = World::new();
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        world.seen = Some((world.logs[LEDGER].entries.len() as u64, NOW));
+        world.cosigned = UnixMillis(NOW.0 + minutes * 60_000);
+        let lines = world.deliver(&mut Given::default());
+        Agency::default().take_by(&trust, &lines).map_err(|refused| refused.to_string())
+    };
+    delivered(10).unwrap();
+    let said = delivered(11).unwrap_err();
+    assert!(said.contains("had cosigned the ledger within"), "{said}");
+}
+
+/// Goal: of a log whose last word is a tally nothing is left out, however long its unit was away before it was taken; of one that
+/// goes on behind its tally that is not shown. A tally of before a type was declared signs for nothing of it.
+#[test]
+fn p9_a_log_that_ends_with_a_tally_is_whole_whenever_it_was_taken() {
+    let delivered = |days: u64, behind: bool, undeclared: bool, granted: bool| {
+        let mut world = World::new();
+        world.taken = UnixMillis(NOW.0 + days * 24 * 3_600_000);
+        (world.behind, world.undeclared) = (behind, undeclared);
+        world.take(&Step::Write { log: 1, record: 1, granted, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
+    };
+    delivered(4, false, false, true).unwrap();
+    delivered(1, true, false, true).unwrap();
+    let report = delivered(1, false, true, true).unwrap();
+    assert_eq!(report.logs[1].types["ho_so"].signed_for, None);
+    for (behind, undeclared) in [(true, false), (false, true)] {
+        let said = delivered(4, behind, undeclared, true).unwrap_err();
+        assert!(said.contains("it is not shown to be complete"), "{said}");
+    }
+}
+
 /// Goal: a replica that its unit's line of the roll does not have, and that its nodes have judged nothing of, has no say: not of a
 /// granted unit, nor of another.
 #[test]

@@ -62,6 +62,13 @@ pub(super) struct World {
     pub(super) unlisted: Option<usize>,
     /// What the witness had cosigned before the roll: a size, and when.
     pub(super) seen: Option<(u64, UnixMillis)>,
+    /// When the witness cosigned the cut.
+    pub(super) cosigned: UnixMillis,
+    /// When batches are taken, and whether something stands behind the last tally of each.
+    pub(super) taken: UnixMillis,
+    pub(super) behind: bool,
+    /// Tallies are of before the granted type was declared.
+    pub(super) undeclared: bool,
 }
 
 pub(super) fn replica(log: usize) -> ReplicaId {
@@ -104,7 +111,19 @@ impl World {
         };
         let logs = Default::default();
         let (released, meant) = (BTreeSet::new(), BTreeMap::new());
-        let mut world = Self { logs, released, meant, terms, called: NOW, unlisted: None, seen: None };
+        let mut world = Self {
+            logs,
+            released,
+            meant,
+            terms,
+            called: NOW,
+            unlisted: None,
+            seen: None,
+            cosigned: NOW,
+            taken: NOW,
+            behind: false,
+            undeclared: false,
+        };
         let proposed =
             [("agency", Value::Unit("TTT".parse().unwrap())), ("terms", text(&world.terms.to_json()))];
         world.event(LEDGER, event::GRANT_PROPOSED, "minh", &proposed);
@@ -170,12 +189,11 @@ impl World {
             Step::Accept { log } => {
                 let first = self.logs[log].accepted.last().map_or(0, |(_, size)| *size);
                 let count = self.logs[log].numbers.get("ho_so").copied().unwrap_or(0);
-                self.event(
-                    log,
-                    event::TALLY,
-                    "daily",
-                    &[("count/ho_so", Value::Integer(count.cast_signed()))],
-                );
+                let of = if self.undeclared { "count/khac" } else { "count/ho_so" };
+                self.event(log, event::TALLY, "daily", &[(of, Value::Integer(count.cast_signed()))]);
+                if self.behind {
+                    self.event(log, "import", "lan", &[]);
+                }
                 let size = self.logs[log].entries.len() as u64;
                 let root = root_at(self.logs[log].leaves.as_slice(), size).unwrap();
                 let checkpoint = Checkpoint { origin: origin(log).to_string(), size, root };
@@ -193,7 +211,7 @@ impl World {
                     first: Sequence(first),
                     size,
                     root,
-                    at: NOW,
+                    at: self.taken,
                     verdicts,
                     checkpoint: checkpoint.sign(&key(log)).unwrap().to_string(),
                 };
@@ -314,7 +332,7 @@ impl World {
             version: BUNDLE_VERSION,
             ledger: origin(LEDGER).to_string(),
             since: Some(given.since),
-            cut: self.witnessed(cut, NOW),
+            cut: self.witnessed(cut, self.cosigned),
             before_roll: self.seen.map(|(size, at)| self.witnessed(size, at)),
             grant: 0,
             terms: self.terms.clone(),
