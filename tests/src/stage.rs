@@ -119,6 +119,7 @@ pub async fn sign_in(browser: &Browser, hub: &Hub, pages: &str, name: &str) {
     browser.fill("input[name=user]", name).await;
     browser.fill("input[name=password]", PASSWORD).await;
     browser.click("button.main").await;
+    browser.until("document.querySelector('.secret')").await;
     let key = browser.script("return document.querySelector('.secret').textContent").await;
     let seed = Seed::of_base32(key.as_str().unwrap()).unwrap();
     let code = format!("{:06}", seed.code(step_at(hub.now())));
