@@ -119,6 +119,24 @@ async fn what_changes_at_a_commune_comes_to_the_agency() {
     agency.close().await;
 }
 
+/// Goal: two replicas of one agency, which may be handed the very same lines at one moment, are both told of every change.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_of_one_agency_are_both_told() {
+    let shared = Shared::set().await;
+    shared.granted(MEMBERS).await;
+    let (one, two) = tokio::join!(shared.agency("one"), shared.agency("two"));
+    let dir = shared.province.dir.path();
+    for members in 3..9 {
+        let text = sheet(HERE, u32::try_from(members).unwrap());
+        assert_eq!(asking::import(&shared.node, dir, "dang_vien", &text).await["created"], 1);
+        for agency in [&one, &two] {
+            shared.shows(agency, "the next member", |items| items.len() == members).await;
+        }
+    }
+    one.close().await;
+    two.close().await;
+}
+
 /// Goal: a withdrawal that did not see a value the agency is not shown is to be decided at the agency as at the province; once
 /// that is decided, both have it as decided.
 #[tokio::test(flavor = "multi_thread")]
