@@ -9,6 +9,7 @@ use std::time::Duration;
 use lienthong_hub::demo::{Daemon, once};
 use lienthong_node::at_rest::KeyRing;
 use lienthong_node::control;
+use lienthong_node::dataset::Payload;
 use lienthong_tests::processes::{HubPlace, done, in_step, person, until};
 use rand::Rng as _;
 use serde_json::{Value as Json, json};
@@ -204,7 +205,12 @@ async fn t37_no_value_stands_in_clear_at_node_or_hub() {
     );
     std::fs::create_dir(&plain).unwrap();
     for (number, frame) in (0..).zip(frames.unwrap().scan(lienthong_proto::ids::Sequence(0))) {
-        std::fs::write(plain.join(format!("{number}")), frame.unwrap().1.payload).unwrap();
+        let payload = frame.unwrap().1.payload;
+        let in_clear = match Payload::parse(&payload).unwrap() {
+            Payload::Batch(packed) => lienthong_proto::batch::unpack(packed).unwrap().to_vec(),
+            _ => payload.to_vec(),
+        };
+        std::fs::write(plain.join(format!("{number}")), in_clear).unwrap();
     }
     let found = in_clear(&plain).join("\n");
     for canary in CANARIES.iter().filter(|canary| !canary.contains("-0") && !canary.contains("Sáo Sậu")) {

@@ -350,7 +350,7 @@ async fn p6_one_successor_and_no_other() {
     hub.stop().await.unwrap();
 
     // A copy of the hub of before: the same ledger, shorter.
-    alarmed(&place, "older", &node, "holds 10 of our entries and has acknowledged 11").await;
+    alarmed(&place, "older", &node, "holds 11 of our entries and has acknowledged 12").await;
     let mut hub = place.serve("older").await.unwrap();
     other.restart().await.unwrap();
     // What the copy has logged of its own by now may have made it longer: then it is another one.

@@ -332,7 +332,7 @@ async fn p8_a_messy_sheet_is_read_shown_taken_in_and_removed() {
     let history = at_node(&stage.node, Request::Records(history)).await;
     assert_eq!(history["items"][0]["author"], "lan", "as whoever opened the page");
     let size = stage.log_size();
-    assert_eq!(size, 2, "the record and the import’s summary");
+    assert_eq!(size, 3, "the record, the count of what was written, and the import’s summary");
     browser.post(&place, &[("do", "take")]).await;
     assert_eq!(stage.log_size(), size, "taken in once");
     let report = browser.get(&format!("{place}/report.xlsx")).await;

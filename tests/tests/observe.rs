@@ -237,7 +237,7 @@ async fn every_metric_is_told_and_no_value() {
         "lienthong_unit_lag_entries{unit=\"11953\"} 0",
         "lienthong_records 1",
         "lienthong_accepted_batches_total 1",
-        "lienthong_accepted_entries_total 1",
+        "lienthong_accepted_entries_total 2",
         "lienthong_streams 1",
         "lienthong_fenced_replicas 0",
         "lienthong_succession_open 0",

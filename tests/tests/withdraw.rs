@@ -318,7 +318,7 @@ async fn p6_a_withdrawal_survives_a_recovery() {
             other => break other.unwrap(),
         }
     };
-    assert_eq!((report.refilled, report.rewritten), (2, 3), "{report:?}");
+    assert_eq!((report.refilled, report.rewritten), (3, 3), "{report:?}");
     let node = Node::open(&one, catalogue().unwrap(), system_clock).unwrap();
     node.start_sync(brisk());
     acknowledged(&node).await.unwrap();

@@ -8,6 +8,7 @@ use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::merkle::{Frontier, root_at};
+use lienthong_proto::time::UnixMillis;
 
 use super::journal::{Journal, JournalError};
 use super::{Fed, Numbers};
@@ -82,8 +83,9 @@ pub(super) fn load_meta(view: &dyn View, applied: u64) -> Result<(Frontier, Numb
     Ok((frontier, numbers, fed))
 }
 
-fn is_tally(entry: &Entry<'_>) -> bool {
-    Event::of(entry).is_ok_and(|event| event.kind == TALLY)
+/// When a tally was signed, if it is one.
+fn tally_of(entry: &Entry<'_>) -> Option<UnixMillis> {
+    Event::of(entry).ok().filter(|event| event.kind == TALLY).map(|event| event.at)
 }
 
 impl Journal {
@@ -169,7 +171,9 @@ impl Journal {
             }
             match (entry.header.kind, packed) {
                 (EntryKind::Event, Some(packed)) => self.replay_fed(&entry, position, packed)?,
-                (EntryKind::Event, None) if is_tally(&entry) => self.untallied.covered(),
+                (EntryKind::Event, None) => {
+                    tally_of(&entry).into_iter().for_each(|at| self.untallied.covered(at));
+                }
                 _ => {}
             }
             replay.entry(self, Replayed { entry: &entry, position, index, packed, before })?;

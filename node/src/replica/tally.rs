@@ -15,32 +15,41 @@ use crate::store::{View, ViewError};
 /// Where the view keeps it.
 pub(super) const UNTALLIED: &[u8] = b"untallied";
 
-/// The day of the first change no tally covers yet, if there is one.
+/// What the last tally leaves open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Untallied(Option<u64>);
+pub(super) struct Untallied {
+    /// The day of the first change it does not cover, if there is one.
+    first: Option<u64>,
+    /// The day it was signed, if there is one.
+    signed: Option<u64>,
+}
 
 impl Untallied {
-    /// As the view has it; what is not understood counts as covered: the next change says otherwise.
+    /// As the view has it; what is not understood counts as covered: the next entry says otherwise.
     pub(super) fn load(view: &dyn View) -> Result<Self, ViewError> {
-        let bytes = view.get(crate::store::Keyspace::Meta, UNTALLIED)?;
-        let day = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes.as_slice()).ok()).map(u64::from_be_bytes);
-        Ok(Self(day.filter(|day| *day != u64::MAX)))
+        let bytes = view.get(crate::store::Keyspace::Meta, UNTALLIED)?.unwrap_or_default();
+        let mut days = bytes.chunks_exact(8).map(|day| day.try_into().map_or(NEVER, u64::from_be_bytes));
+        let mut next = || days.next().filter(|day| *day != NEVER);
+        Ok(Self { first: next(), signed: next() })
     }
 
-    pub(super) fn encode(self) -> [u8; 8] {
-        self.0.unwrap_or(u64::MAX).to_be_bytes()
+    pub(super) fn encode(self) -> Vec<u8> {
+        let days = [self.first, self.signed].map(|day| day.unwrap_or(NEVER).to_be_bytes());
+        days.concat()
     }
 
     /// A change was written.
     pub(super) fn written(&mut self, at: UnixMillis) {
-        self.0.get_or_insert(day(at));
+        self.first.get_or_insert(day(at));
     }
 
-    /// A tally covers all.
-    pub(super) fn covered(&mut self) {
-        self.0 = None;
+    /// A tally of a day covers all.
+    pub(super) fn covered(&mut self, at: UnixMillis) {
+        *self = Self { first: None, signed: Some(day(at)) };
     }
 }
+
+const NEVER: u64 = u64::MAX;
 
 fn day(at: UnixMillis) -> u64 {
     u64::try_from(at.day()).unwrap_or_default()
@@ -50,7 +59,14 @@ impl Journal {
     /// Whether the day of a change that no tally covers has ended.
     #[must_use]
     pub fn is_tally_due(&self, now: UnixMillis) -> bool {
-        self.untallied.0.is_some_and(|first| first < day(now))
+        self.untallied.first.is_some_and(|first| first < day(now))
+    }
+
+    /// Whether no tally was signed on this day. The first entries of a day bring one along: nobody who is shown them must then ask
+    /// what else was written since the last.
+    #[must_use]
+    pub fn is_tally_of_before(&self, now: UnixMillis) -> bool {
+        self.untallied.signed != Some(day(now))
     }
 
     /// Stages a tally, if any change was written since the last one.
@@ -58,9 +74,17 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Build`] if there are too many types.
     pub fn stage_tally(&mut self, now: UnixMillis, actor: &str) -> Result<Option<Sequence>, JournalError> {
-        if self.untallied == Untallied::default() {
+        if self.untallied.first.is_none() {
             return Ok(None);
         }
+        self.stage_tally_of_day(now, actor).map(Some)
+    }
+
+    /// Stages a tally.
+    ///
+    /// # Errors
+    /// [`JournalError::Build`] if there are too many types.
+    pub fn stage_tally_of_day(&mut self, now: UnixMillis, actor: &str) -> Result<Sequence, JournalError> {
         // Zeros too: that nothing of a type was written must be provable.
         let declared = self.catalogue().record_types().map(|declared| declared.name.clone());
         let types: BTreeSet<String> = declared.chain(self.numbers.types().map(str::to_owned)).collect();
@@ -69,7 +93,7 @@ impl Journal {
             types.iter().map(|name| (format!("count/{name}"), Value::Integer(count(name)))).collect();
         let event = Event { kind: TALLY.to_owned(), at: now, actor: actor.to_owned(), fields };
         let sequence = self.stage_event(&event)?;
-        self.untallied.covered();
-        Ok(Some(sequence))
+        self.untallied.covered(now);
+        Ok(sequence)
     }
 }

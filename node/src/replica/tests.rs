@@ -1,12 +1,17 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
 
 use lienthong_proto::batch;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::{Change, Meta, Write};
+use lienthong_proto::disclosure::event::TALLY;
 use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Event;
 use lienthong_proto::feed::{FeedCursor, FeedNote};
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence};
 use lienthong_proto::time::{Hlc, UnixMillis};
@@ -15,8 +20,9 @@ use lienthong_proto::verdict::{QuarantineReason, Verdict};
 use proptest::prelude::*;
 
 use super::*;
-use crate::dataset::{EntryAt, RecordState, Source};
+use crate::dataset::{EntryAt, Payload, RecordState, Source};
 use crate::log::{Disk, FramePosition, HashFile};
+use crate::observe::{Beat, JobSpec, Jobs};
 use crate::store::{MemoryView, View};
 
 const OWN: ReplicaId = ReplicaId([7; 16]);
@@ -232,4 +238,121 @@ fn p8_a_malformed_piece_takes_nothing() {
     assert_eq!((bench.journal.next(), *bench.journal.fed().borrow()), (size, Fed::default()));
     bench.take(&Step::Fed { field: 0, value: 1, seen: true, proposal: false });
     assert_eq!(bench.fed.len(), 1);
+}
+
+/// The day it is for a writer here.
+static DAY: AtomicU64 = AtomicU64::new(0);
+
+fn calendar() -> UnixMillis {
+    UnixMillis(NOW.0 + DAY.load(Ordering::SeqCst) * 86_400_000)
+}
+
+/// A writer that is moved by hand, and its log: `w` a change, `e` an event, `t` a tally.
+struct Days {
+    replica: Replica,
+    writer: Writer,
+}
+
+impl Days {
+    fn open(dir: &Path) -> Self {
+        let spec = JobSpec { name: "days", rhythm_seconds: 60, beat: Beat::Always, vi: "", en: "" };
+        let job = Jobs::new(calendar).register(spec);
+        let (replica, writer) = Replica::without_threads(journal(dir), calendar, job);
+        Self { replica, writer }
+    }
+
+    /// On a day: a member's telephone number is written, or an event, or it is looked whether something is due.
+    fn on(&mut self, day: u64, what: char) {
+        DAY.store(day, Ordering::SeqCst);
+        let done = |waker: &mut Writer, asked: &mut (dyn Future<Output = ()> + Unpin)| {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut *asked).poll(&mut context).is_pending());
+            waker.turn(false);
+            assert!(Pin::new(asked).poll(&mut context).is_ready());
+        };
+        match what {
+            'w' => {
+                let values = BTreeMap::from([
+                    ("so_cccd".to_owned(), Value::Text("033070000001".to_owned())),
+                    ("dien_thoai".to_owned(), Value::Text(format!("091{:07}", self.log().len()))),
+                ]);
+                let (owner, record_type) = (UNIT.parse().unwrap(), "dang_vien".to_owned());
+                let draft =
+                    Draft { record_type, owner, values, intent: Intent::Assert, author: "lan".to_owned() };
+                let write = async { assert!(self.replica.write(vec![draft]).await[0].is_ok()) };
+                done(&mut self.writer, &mut Box::pin(write));
+            }
+            'e' => {
+                let event = Event {
+                    kind: "import".to_owned(),
+                    at: calendar(),
+                    actor: "lan".to_owned(),
+                    fields: BTreeMap::new(),
+                };
+                let write = async { assert!(self.replica.event(event).await.is_ok()) };
+                done(&mut self.writer, &mut Box::pin(write));
+            }
+            _ => assert!(self.writer.turn(true)),
+        }
+    }
+
+    fn log(&self) -> String {
+        let mut found = String::new();
+        for frame in self.replica.reader().clone().scan(Sequence(0)) {
+            let payload = frame.unwrap().1.payload;
+            let plain;
+            let entries = match Payload::parse(&payload).unwrap() {
+                Payload::Batch(packed) => {
+                    plain = batch::unpack(packed).unwrap();
+                    batch::entries(&plain).unwrap()
+                }
+                Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry],
+            };
+            found.extend(entries.into_iter().map(|bytes| match Event::of(&Entry::decode(bytes).unwrap()) {
+                Err(_) => 'w',
+                Ok(event) if event.kind == TALLY => 't',
+                Ok(_) => 'e',
+            }));
+        }
+        found
+    }
+}
+
+/// Goal (P9): whatever a unit writes on a day, its count of what it wrote comes along, with the first of it; and the next day what
+/// came behind that count is counted. So a log that was quiet for long is shown to be whole the moment it goes on, also one
+/// that was opened anew.
+#[test]
+fn p9_the_first_entries_of_a_day_bring_a_tally() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut days = Days::open(dir.path());
+    let mut expected = String::new();
+    for (day, what, comes) in [
+        (0, 's', ""),
+        (0, 'w', "wt"),
+        (0, 'w', "w"),
+        (0, 'e', "e"),
+        (0, 's', ""),
+        // What stands behind the count of yesterday.
+        (1, 's', "t"),
+        (1, 'w', "w"),
+        // Nothing was looked at in between: one is enough.
+        (2, 'w', "wt"),
+        (9, 's', ""),
+        (9, 'e', "et"),
+        (9, 'w', "w"),
+        (30, 'e', "et"),
+        (31, 's', ""),
+    ] {
+        days.on(day, what);
+        expected.push_str(comes);
+        assert_eq!(days.log(), expected, "day {day}: {what}");
+    }
+    days.on(31, 'w');
+    drop(days);
+    let mut again = Days::open(dir.path());
+    for (day, what, comes) in [(31, 'w', "wtw"), (32, 's', "t"), (40, 'w', "wt")] {
+        again.on(day, what);
+        expected.push_str(comes);
+        assert_eq!(again.log(), expected, "day {day}: {what}");
+    }
 }

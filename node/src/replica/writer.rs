@@ -337,6 +337,7 @@ impl Writer {
         let mut due = false;
         let mut next = Some(first);
         let mut outcome = Ok(());
+        let before = self.journal.next();
         while let Some(command) = next {
             match command {
                 Command::Close(answer) => {
@@ -355,7 +356,7 @@ impl Writer {
             }
             next = self.queue.try_recv().ok();
         }
-        let outcome = outcome.and_then(|()| self.journal.commit().map(|_| ()));
+        let outcome = outcome.and_then(|()| self.tally_of_day(before)).and_then(|()| self.journal.commit());
         if let Err(error) = outcome {
             self.fail(&error, answers);
             return false;
@@ -418,6 +419,15 @@ impl Writer {
         let now = (self.clock)();
         if self.journal.is_tally_due(now) {
             self.journal.stage_tally(now, DAILY)?;
+        }
+        Ok(())
+    }
+
+    /// The first entries of a day bring a tally.
+    fn tally_of_day(&mut self, before: Sequence) -> Result<(), JournalError> {
+        let now = (self.clock)();
+        if self.journal.next() > before && self.journal.is_tally_of_before(now) {
+            self.journal.stage_tally_of_day(now, DAILY)?;
         }
         Ok(())
     }
