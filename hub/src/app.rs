@@ -435,9 +435,15 @@ impl Hub {
     /// # Errors
     /// [`CheckpointError`] if the ledger's name is none.
     pub fn ledger_checkpoint_at(&self, head: Head) -> Result<String, CheckpointError> {
+        Ok(self.checkpoint_at(head).sign(self.secrets.ledger_key.as_ref())?.note().to_string())
+    }
+
+    /// The ledger's checkpoint at a head it had.
+    #[must_use]
+    pub fn checkpoint_at(&self, head: Head) -> Checkpoint {
         let Head { size, root } = head;
-        let checkpoint = Checkpoint { origin: self.secrets.ledger_origin(), size, root };
-        Ok(checkpoint.sign(self.secrets.ledger_key.as_ref())?.note().to_string())
+        let roll = self.committer.books().read().rolls.last_place(size);
+        Checkpoint { origin: self.secrets.ledger_origin(), size, root, roll }
     }
 
     /// Cosigns a replica's checkpoint that is held, as of a time: the signature's line, by the key of that time.

@@ -178,7 +178,9 @@ mod tests {
 
     fn said(size: u64) -> SignedCheckpoint {
         let key = SigningKey::from_seed(&[1; 32]).unwrap();
-        Checkpoint { origin: "lienthong/test".to_owned(), size, root: [7; 32] }.sign(&key).unwrap()
+        Checkpoint { origin: "lienthong/test".to_owned(), size, root: [7; 32], roll: None }
+            .sign(&key)
+            .unwrap()
     }
 
     /// Goal: when all come back at once, the file is written once and not by each of them; what comes while it is

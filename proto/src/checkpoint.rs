@@ -103,6 +103,8 @@ impl FromStr for Origin {
 }
 
 /// A log's size and root under its origin.
+///
+/// A ledger's also names its last roll, in an extension line: who cosigns it has judged that one (PROTOCOL.md, “Witnesses”).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Name of the log.
@@ -111,13 +113,19 @@ pub struct Checkpoint {
     pub size: u64,
     /// The root over them.
     pub root: Digest,
+    /// The place of the last roll among them, where there is one.
+    pub roll: Option<u64>,
 }
 
+/// What the extension line begins with.
+const ROLL: &str = "roll ";
+
 impl Checkpoint {
-    /// The signed text: origin, size and root, one a line.
+    /// The signed text: origin, size and root, one a line, then the line of the last roll if there is one.
     #[must_use]
     pub fn body(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root))
+        let roll = self.roll.map(|place| format!("{ROLL}{place}\n")).unwrap_or_default();
+        format!("{}\n{}\n{}\n{roll}", self.origin, self.size, STANDARD.encode(self.root))
     }
 
     /// Reads a body in its only form.
@@ -132,8 +140,12 @@ impl Checkpoint {
         let size = size.parse().map_err(|_| CheckpointError::Malformed("size"))?;
         let root = STANDARD.decode(root).ok().and_then(|bytes| bytes.try_into().ok());
         let root = root.ok_or(CheckpointError::Malformed("root"))?;
-        let read = Self { origin: origin.to_owned(), size, root };
-        // Writing it again catches leading zeros, a plus sign and extension lines at once.
+        let roll = lines.next().and_then(|line| line.strip_prefix(ROLL)?.parse().ok());
+        if roll.is_some_and(|roll| roll >= size) {
+            return Err(CheckpointError::Malformed("its last roll is none of its entries"));
+        }
+        let read = Self { origin: origin.to_owned(), size, root, roll };
+        // Writing it again catches leading zeros, a plus sign and other extension lines at once.
         if !is_name(origin) || read.body() != body {
             return Err(CheckpointError::Malformed("not canonical"));
         }
@@ -212,7 +224,7 @@ mod tests {
         for bad in [origin.as_str().to_uppercase(), "a b/33/x/00".into(), format!("{origin}/x")] {
             assert!(bad.parse::<Origin>().is_err());
         }
-        let checkpoint = Checkpoint { origin: origin.to_string(), size: 7, root: [9; 32] };
+        let checkpoint = Checkpoint { origin: origin.to_string(), size: 7, root: [9; 32], roll: None };
         let signed = checkpoint.sign(&signer).unwrap();
         let text = signed.to_string();
         let key = signer.public_key();
@@ -220,8 +232,14 @@ mod tests {
         assert!(SignedCheckpoint::verify(text.as_bytes(), origin.as_str(), [1; 32]).is_err());
         assert!(SignedCheckpoint::verify(text.as_bytes(), "other", key).is_err());
         let body = checkpoint.body();
-        for bad in [body.replace("\n7\n", "\n07\n"), body.replace("\n7\n", "\n+7\n"), format!("{body}x\n")] {
-            assert!(Checkpoint::parse_body(&bad).is_err());
+        let lines = ["x", "roll 07", "roll -1", "roll 7", "roll ", "roll 3\nroll 3"];
+        let extended = lines.map(|line| format!("{body}{line}\n"));
+        for bad in [body.replace("\n7\n", "\n07\n"), body.replace("\n7\n", "\n+7\n")].iter().chain(&extended)
+        {
+            assert!(Checkpoint::parse_body(bad).is_err(), "{bad}");
         }
+        let with_roll = Checkpoint { roll: Some(6), ..checkpoint };
+        assert_eq!(with_roll.body(), format!("{body}roll 6\n"));
+        assert_eq!(Checkpoint::parse_body(&with_roll.body()), Ok(with_roll));
     }
 }

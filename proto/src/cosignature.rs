@@ -51,7 +51,7 @@ mod tests {
     fn holds_for_its_checkpoint_time_and_key_only() {
         let signer = SigningKey::from_seed(&[4; 32]).unwrap();
         let key = signer.public_key();
-        let mut checkpoint = Checkpoint { origin: "a.vn/log".into(), size: 7, root: [9; 32] };
+        let mut checkpoint = Checkpoint { origin: "a.vn/log".into(), size: 7, root: [9; 32], roll: None };
         let line = cosign(&checkpoint, 1_800_000_000, "hub", &signer).unwrap();
         assert_eq!(verify_cosignature(&line, &checkpoint, key, "hub"), Ok(1_800_000_000));
         assert_eq!(verify_cosignature(&line, &checkpoint, key, "bub"), Err(NoteError::Unsigned));

@@ -157,7 +157,7 @@ mod tests {
         let mut keys = ReceiptKeys::default();
         assert!(keys.take(named(2, 99_500)) && keys.take(named(3, 200_000)));
         let spans = [(1, 0, 99), (2, 100, 200), (3, 201, u64::MAX)];
-        let checkpoint = Checkpoint { origin: "a.vn/log".into(), size: 7, root: [9; 32] };
+        let checkpoint = Checkpoint { origin: "a.vn/log".into(), size: 7, root: [9; 32], roll: None };
         for (signer, ..) in spans {
             for (owner, begins, ends) in spans {
                 for seconds in [begins, ends] {

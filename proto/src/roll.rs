@@ -2,13 +2,20 @@
 //!
 //! A roll names the replicas of every unit with the entries held of each; a bundle must show all of that. Each node judges
 //! its own unit's line of every roll before it cosigns a ledger that holds it (PROTOCOL.md, “Witnesses”).
+//!
+//! A unit's line is nobody else's matter: the lines are entries of their own, of which each is shown what it may see. The roll
+//! itself is shown to everyone as a whole, and says of each unit's line what commits to it, so that there are no two.
 
 use std::collections::BTreeMap;
 
-use crate::bytes::Malformed;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::bytes::{Malformed, Reader};
 use crate::disclosure::event::ROLL;
-use crate::entry::Entry;
+use crate::entry::{Entry, Part, Salt, commitment};
 use crate::event::Event;
+use crate::hash::Digest;
 use crate::ids::{ReplicaId, UnitCode};
 use crate::limits::UNIT_REPLICAS_MAX;
 use crate::time::UnixMillis;
@@ -25,10 +32,32 @@ pub const AHEAD_MILLIS_MAX: u64 = 10 * 60 * 1_000;
 /// What was taken so long before a roll must be in it, whatever it says it counts.
 const SLACK_MILLIS: u64 = 10 * 60 * 1_000;
 
+/// What the path of a line begins with.
+pub const LINE: &str = "unit/";
+
 /// The path of a unit's line.
 #[must_use]
 pub fn line_of(unit: &UnitCode) -> String {
-    format!("unit/{unit}")
+    format!("{LINE}{unit}")
+}
+
+/// How a roll names a unit's line.
+#[must_use]
+pub fn committed(line: &Digest) -> Value {
+    Value::Text(STANDARD.encode(line))
+}
+
+/// What commits to each unit's line, by the path of the line; nothing if the entry is no roll that is shown as a whole.
+#[must_use]
+pub fn lines_of(entry: &Entry<'_>, event: &Event) -> Option<BTreeMap<String, Digest>> {
+    let whole = entry.parts().iter().all(|part| matches!(part, Part::Open { .. }));
+    let digest = |value: &Value| match value {
+        Value::Text(text) => STANDARD.decode(text).ok()?.try_into().ok(),
+        _ => None,
+    };
+    let lines = event.fields.iter().filter(|(name, _)| name.starts_with(LINE));
+    let lines = lines.map(|(name, value)| Some((name.clone(), digest(value)?)));
+    lines.collect::<Option<_>>().filter(|_| whole && event.kind == ROLL)
 }
 
 /// One unit's line of a roll.
@@ -137,18 +166,34 @@ pub fn members(value: &Value) -> Result<Vec<(ReplicaId, u64)>, Malformed> {
 }
 
 impl RollLine {
-    /// The line of a unit that an entry shows, if it does.
+    /// A unit's line of the roll that an entry is: it stands elsewhere, and is opened by its salt and content. A unit that the
+    /// roll does not name has none, and nothing is opened.
     ///
     /// # Errors
     /// [`RollFault::NoLine`].
-    pub fn of(entry: &Entry<'_>, unit: &UnitCode) -> Result<Self, RollFault> {
-        let event = Event::of(entry).ok().filter(|event| event.kind == ROLL).ok_or(RollFault::NoLine)?;
-        let (Some(Value::Timestamp(before)), Some(Value::Integer(upto)), Some(line)) =
-            (event.fields.get(BEFORE), event.fields.get(UPTO), event.fields.get(&line_of(unit)))
+    pub fn of(entry: &Entry<'_>, unit: &UnitCode, opened: Option<(&Salt, &[u8])>) -> Result<Self, RollFault> {
+        let event = Event::of(entry).map_err(|_| RollFault::NoLine)?;
+        let lines = lines_of(entry, &event).ok_or(RollFault::NoLine)?;
+        let (Some(Value::Timestamp(before)), Some(Value::Integer(upto))) =
+            (event.fields.get(BEFORE), event.fields.get(UPTO))
         else {
             return Err(RollFault::NoLine);
         };
-        let replicas = members(line).map_err(|_| RollFault::NoLine)?.into_iter().collect();
+        let path = line_of(unit);
+        let replicas = match (lines.get(&path), opened) {
+            (None, _) => BTreeMap::new(),
+            (Some(line), Some((salt, content))) if commitment(salt, &path, content) == *line => {
+                let mut input = Reader::new(content);
+                let value = Value::decode(&mut input).map_err(|_| RollFault::NoLine)?;
+                input
+                    .end()
+                    .and_then(|()| members(&value))
+                    .map_err(|_| RollFault::NoLine)?
+                    .into_iter()
+                    .collect()
+            }
+            _ => return Err(RollFault::NoLine),
+        };
         let upto = u64::try_from(*upto).map_err(|_| RollFault::NoLine)?;
         Ok(Self { at: event.at, before: *before, upto, replicas })
     }
@@ -187,24 +232,67 @@ impl RollLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::Writer;
+    use crate::entry::salt;
     use crate::ids::{Dot, Sequence};
 
     const OWN: ReplicaId = ReplicaId([1; 16]);
     const OTHER: ReplicaId = ReplicaId([2; 16]);
 
-    fn line(members: &[(ReplicaId, u64)]) -> Result<RollLine, RollFault> {
+    const SECRET: [u8; 16] = [7; 16];
+
+    fn here() -> UnitCode {
+        "11953".parse().unwrap()
+    }
+
+    fn content(members: &[(ReplicaId, u64)]) -> Vec<u8> {
         let members = members.iter().map(|(replica, size)| Value::Text(format!("{replica}:{size}")));
-        let fields = BTreeMap::from([
+        let mut out = Writer::default();
+        Value::List(members.collect()).encode(&mut out);
+        out.into_bytes()
+    }
+
+    /// A roll that names these lines.
+    fn roll(lines: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut fields = BTreeMap::from([
             (BEFORE.to_owned(), Value::Timestamp(UnixMillis(0))),
             (UPTO.to_owned(), Value::Integer(50)),
-            ("unit/11953".to_owned(), Value::List(members.collect())),
-            ("unit/12004".to_owned(), Value::List(Vec::new())),
         ]);
+        let line = |(path, content): &(&str, &[u8])| {
+            ((*path).to_owned(), committed(&commitment(&salt(&SECRET, path), path, content)))
+        };
+        fields.extend(lines.iter().map(line));
         let event =
             Event { kind: ROLL.to_owned(), at: UnixMillis(5_000_000), actor: "hub".to_owned(), fields };
-        let (bytes, _) = event.build(Dot { replica: OTHER, sequence: Sequence(60) }, &[7; 16]).unwrap();
-        let shown = Entry::decode(&bytes).unwrap().redact(|path| path != "unit/12004");
-        RollLine::of(&Entry::decode(&shown).unwrap(), &"11953".parse().unwrap())
+        event.build(Dot { replica: OTHER, sequence: Sequence(60) }, &[8; 16]).unwrap().0
+    }
+
+    fn line(members: &[(ReplicaId, u64)]) -> Result<RollLine, RollFault> {
+        let content = content(members);
+        let roll = roll(&[("unit/11953", &content), ("unit/12004", b"another's")]);
+        let opened = salt(&SECRET, "unit/11953");
+        RollLine::of(&Entry::decode(&roll).unwrap(), &here(), Some((&opened, &content)))
+    }
+
+    /// Goal: a unit has the one line that the roll commits to: no other, none of another unit, none that is not shown, and none of
+    /// a roll of which something is withheld, for that may be another line.
+    #[test]
+    fn p5_a_unit_has_one_line() {
+        let (own, other) = (content(&[(OWN, 10)]), content(&[(OWN, 3)]));
+        let bytes = roll(&[("unit/11953", &own), ("unit/12004", &other)]);
+        let (roll, key) = (Entry::decode(&bytes).unwrap(), salt(&SECRET, "unit/11953"));
+        let read = |opened| RollLine::of(&roll, &here(), opened).map(|line| line.replicas);
+        assert_eq!(read(Some((&key, &own))), Ok([(OWN, 10)].into()));
+        let foreign = salt(&SECRET, "unit/12004");
+        for opened in [None, Some((&key, other.as_slice())), Some((&foreign, &other)), Some((&foreign, &own))]
+        {
+            assert_eq!(read(opened), Err(RollFault::NoLine));
+        }
+        let unnamed = RollLine::of(&roll, &"12010".parse().unwrap(), None).map(|line| line.replicas);
+        assert_eq!(unnamed, Ok(BTreeMap::new()));
+        let withheld = roll.redact(|path| path != "unit/12004");
+        let withheld = Entry::decode(&withheld).unwrap();
+        assert_eq!(RollLine::of(&withheld, &here(), Some((&key, &own))), Err(RollFault::NoLine));
     }
 
     fn known(acknowledged: &[(u64, u64, u64)], shown: &[(ReplicaId, u64)]) -> KnownReplicas {
@@ -254,7 +342,7 @@ mod tests {
             fields: BTreeMap::new(),
         };
         let (bytes, _) = event.build(Dot { replica: OWN, sequence: Sequence(0) }, &[7; 16]).unwrap();
-        assert_eq!(RollLine::of(&Entry::decode(&bytes).unwrap(), &other), Err(RollFault::NoLine));
+        assert_eq!(RollLine::of(&Entry::decode(&bytes).unwrap(), &other, None), Err(RollFault::NoLine));
         for bad in
             [Value::Null, Value::List(vec![Value::Integer(1)]), Value::List(vec![Value::Text("x:1".into())])]
         {

@@ -49,7 +49,7 @@ fn checkpoint_vectors_are_recomputed() {
     let origin = Origin::new("lienthong.example", "33", &unit, ReplicaId([0x11; 16])).unwrap();
     let (origin, name) = (origin.as_str(), "lienthong.example/33/receipt");
     let root = merkle::leaf_hash(b"leaf 0");
-    let checkpoint = Checkpoint { origin: origin.to_owned(), size: 1, root };
+    let checkpoint = Checkpoint { origin: origin.to_owned(), size: 1, root, roll: None };
     let signed = checkpoint.sign(&log).unwrap();
     let line = cosign(&checkpoint, 1_800_000_000, name, &hub).unwrap();
     let text = signed.to_string();

@@ -274,7 +274,10 @@ mod tests {
         let leaves: Vec<Digest> = (0..size).map(leaf).collect();
         let mut frontier = Frontier::new();
         leaves.iter().for_each(|leaf| frontier.push(*leaf));
-        (Tree(leaves), Checkpoint { origin: "a.vn/33/33/x".to_owned(), size, root: frontier.root() })
+        (
+            Tree(leaves),
+            Checkpoint { origin: "a.vn/33/33/x".to_owned(), size, root: frontier.root(), roll: None },
+        )
     }
 
     #[test]

@@ -150,8 +150,12 @@ fn in_memory(changes: &[Change], book: &mut Book) -> Vec<Envelope> {
     for (packed, leaves) in packed.into_iter().zip(leaves.chunks(BATCH_ENTRIES_AIM)) {
         let first = frontier.size();
         leaves.iter().for_each(|leaf| frontier.push(*leaf));
-        let checkpoint =
-            Checkpoint { origin: ORIGIN.to_owned(), size: frontier.size(), root: frontier.root() };
+        let checkpoint = Checkpoint {
+            origin: ORIGIN.to_owned(),
+            size: frontier.size(),
+            root: frontier.root(),
+            roll: None,
+        };
         let checkpoint = checkpoint.sign(&key).unwrap().note().to_string();
         let count = u32::try_from(leaves.len()).unwrap();
         envelopes.push(Envelope { first, count, packed: packed.into(), checkpoint });

@@ -132,7 +132,7 @@ impl Peer {
     #[must_use]
     pub fn checkpoint(&self) -> String {
         let (size, root) = (self.frontier.size(), self.frontier.root());
-        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root };
+        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root, roll: None };
         checkpoint.sign(self.identity.log_key().as_ref()).unwrap().note().to_string()
     }
 }

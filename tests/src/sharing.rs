@@ -7,6 +7,7 @@
     reason = "a test that cannot ask has failed"
 )]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,11 @@ use lienthong_node::sealed::SealedReader;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_node::verify::{Verified, VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
+use lienthong_proto::disclosure::event::{ROLL, ROLL_PART};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::ids::Sequence;
+use lienthong_proto::roll::{LINE, committed};
+use lienthong_proto::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::asking::{self, at_hub, at_node};
@@ -53,6 +59,19 @@ pub fn grant(rest: &str) -> String {
 pub fn day(ahead: u64) -> String {
     let at = lienthong_node::app::system_clock().0 + ahead * 86_400_000;
     lienthong_proto::time::UnixMillis(at).rfc3339()[..10].to_owned()
+}
+
+/// Logs a roll as the hub does, with whatever it is made to say: `fields` are its own and the units' lines. The places of its
+/// entries.
+pub async fn log_roll(hub: &Hub, fields: BTreeMap<String, Value>) -> [Sequence; 2] {
+    let (lines, mut named) =
+        fields.into_iter().partition::<BTreeMap<_, _>, _>(|(name, _)| name.starts_with(LINE));
+    let part = hub.event(ROLL_PART, "hub", lines.clone()).await.unwrap();
+    let bytes = hub.ledger_entry(part.0).unwrap();
+    let entry = Entry::decode(&bytes).unwrap();
+    let line = |name: &String| committed(&entry.committed(|path| path == name).next().unwrap());
+    named.extend(lines.keys().map(|name| (name.clone(), line(name))));
+    [part, hub.event(ROLL, "hub", named).await.unwrap()]
 }
 
 /// Asks the hub about sharing.

@@ -136,6 +136,7 @@ async fn p6_somebody_elses_programs_read_checkpoints_cosignatures_and_tiles() {
     witnessed(&hub, 300).await;
     let (_, first) = get(tiles, "/checkpoint");
     let first = Checkpoint::from_bytes(Note::from_bytes(&first).unwrap().text()).unwrap();
+    let roll = hub.committer.roll(Vec::new()).await.unwrap();
     witnessed(&hub, 400).await;
 
     // The checkpoint, the ledger's key and the witnesses' keys, as text.
@@ -146,7 +147,7 @@ async fn p6_somebody_elses_programs_read_checkpoints_cosignatures_and_tiles() {
     assert_eq!(checkpoint.origin(), hub.secrets.ledger_origin());
     assert_eq!(checkpoint.size(), hub.head().size);
     assert_eq!(checkpoint.hash().0, hub.head().root);
-    assert!(checkpoint.extension().is_empty());
+    assert_eq!(checkpoint.extension(), format!("roll {roll}\n"));
     let ledger = Key::new(checkpoint.origin(), Algorithm::Ed25519, hub.secrets.ledger_public()).unwrap();
     let books = Arc::clone(&hub.committer.books().read().witnesses);
     let (_, policy) = books.policy_at(checkpoint.size()).unwrap();
@@ -243,6 +244,7 @@ impl Sigsum {
             origin: format!("sigsum.org/v1/tree/{}", of(&self.log)),
             size: leaves.len() as u64,
             root: merkle::root_at(leaves.as_slice(), 5).unwrap(),
+            roll: None,
         };
         let ours = checkpoint.sign(&self.log).unwrap();
         let mut text = format!(

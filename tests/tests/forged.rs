@@ -18,7 +18,6 @@ use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, Origin};
 use lienthong_proto::cosignature::cosign;
-use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::disclosure::{Access, Bytes, Cover, End, Hash, Line, Proof, Refused, Shown, Trust};
 use lienthong_proto::entry::Entry;
 use lienthong_proto::hash::{Digest, Signer as _, SigningKey, sha256};
@@ -30,7 +29,7 @@ use lienthong_proto::succession::{Ledger, Succession};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_tests::asking::{at_hub, at_node};
-use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, opened};
+use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, log_roll, opened};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_hub, make_node, member};
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value as Json;
@@ -155,13 +154,17 @@ async fn a_hub_that_leaves_something_out_is_found() {
         Line::Entry(shown) => Some(Entry::decode(&shown.entry.0).unwrap().header.dot.sequence.0),
         _ => None,
     };
-    let without = |left_out: usize| {
+    // What a line is of the log: a change, or its writer's count behind it.
+    let kinds: Vec<(usize, bool)> = (begin..content.len())
+        .filter_map(|at| match &content[at] {
+            Line::Entry(entry) => Some((at, entry.record.is_some())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kinds.iter().map(|(_, change)| *change).collect::<Vec<_>>(), [true, false, true, false]);
+    let without = |left_out: &[usize]| {
         let mut forged = content.clone();
-        let at = (begin..forged.len())
-            .filter(|at| matches!(&forged[*at], Line::Entry(e) if e.record.is_some()))
-            .nth(left_out)
-            .unwrap();
-        forged.remove(at);
+        left_out.iter().rev().for_each(|number| drop(forged.remove(kinds[*number].0)));
         let kept: Vec<u64> = forged[begin..].iter().filter_map(shown).collect();
         let mut cover = Cover::default();
         for place in 0..log.size {
@@ -171,10 +174,10 @@ async fn a_hub_that_leaves_something_out_is_found() {
             Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() });
         forged
     };
-    let first = refused(&handed_over(hub, number, without(0), cut).await, &trust, folder);
+    let first = refused(&handed_over(hub, number, without(&[0, 1]), cut).await, &trust, folder);
     assert!(first.why.contains("entries of type dang_vien are missing"), "{first}");
     // The last one: nothing behind it has a number, but its writer has signed for it.
-    let last = refused(&handed_over(hub, number, without(1), cut).await, &trust, folder);
+    let last = refused(&handed_over(hub, number, without(&[2]), cut).await, &trust, folder);
     assert!(last.why.contains("signed for 2 changes of type dang_vien, 1 are shown"), "{last}");
 
     // The whole replica is left out.
@@ -430,7 +433,7 @@ async fn a_receipt_by_a_key_of_another_time_is_found() {
                 && log.origin.ends_with(&replica.to_string())
             {
                 let root = hub.committer.books().read().replicas[&replica].root;
-                let checkpoint = Checkpoint { origin: log.origin.clone(), size: log.size, root };
+                let checkpoint = Checkpoint { origin: log.origin.clone(), size: log.size, root, roll: None };
                 let date = receipt_seconds(log.receipt.as_ref().unwrap()).unwrap();
                 log.receipt = Some(cosign(&checkpoint, date, &hub.secrets.cosigner_name(), key).unwrap());
             }
@@ -577,44 +580,45 @@ async fn province() -> Province {
     Province { dir, hub, address }
 }
 
-/// The lines of a bundle with one more event of the ledger behind what they show of it, under the ledger as it is then; and its
-/// size.
-async fn with_event(
+/// The lines of a bundle with more events of the ledger behind what they show of it, of each what `keep` keeps, under the
+/// ledger as it is then; and its size.
+fn with_events(
     hub: &Hub,
     content: &[Line],
-    kind: &str,
-    fields: BTreeMap<String, Value>,
+    places: &[Sequence],
+    keep: &dyn Fn(&str) -> bool,
 ) -> (Vec<Line>, u64) {
-    let place = hub.event(kind, "hub", fields).await.unwrap();
     let (mut forged, head) = (content.to_vec(), hub.head());
     let Line::Head(line) = &mut forged[0] else { panic!() };
     line.cut = hub.ledger_checkpoint_at(head).unwrap();
     let Line::Log(ledger) = &mut forged[1] else { panic!() };
     ledger.size = head.size;
     let end = forged.iter().position(|line| matches!(line, Line::Proof(_))).unwrap();
-    let frame = hub.reader.frame(hub.reader.locate(place).unwrap().unwrap()).unwrap();
-    let bytes = entry_of(&frame.payload, place.0);
-    let entry = Entry::decode(&bytes).unwrap();
-    let shown = Shown {
-        entry: Bytes(entry.redact(|_| true)),
-        leaf: Hash(entry.leaf_hash()),
-        record: None,
-        withheld: Vec::new(),
-        refers: Vec::new(),
-        erased: 0,
-        unseen: Vec::new(),
+    let shown = |place: &Sequence| {
+        let bytes = hub.ledger_entry(place.0).unwrap();
+        let entry = Entry::decode(&bytes).unwrap();
+        Line::Entry(Shown {
+            entry: Bytes(entry.redact(keep)),
+            leaf: Hash(entry.leaf_hash()),
+            record: None,
+            withheld: Vec::new(),
+            refers: Vec::new(),
+            erased: 0,
+            unseen: Vec::new(),
+        })
     };
-    forged.insert(end, Line::Entry(shown));
+    forged.splice(end..end, places.iter().map(shown));
+    let end = end + places.len();
     let place_of = |line: &Line| match line {
         Line::Entry(shown) => Some(Entry::decode(&shown.entry.0).unwrap().header.dot.sequence.0),
         _ => None,
     };
-    let places: BTreeSet<u64> = forged[..=end].iter().filter_map(place_of).collect();
+    let places: BTreeSet<u64> = forged[..end].iter().filter_map(place_of).collect();
     let mut cover = Cover::default();
     for place in 0..head.size {
         cover.push(hub.hashes.leaf(place).unwrap(), places.contains(&place));
     }
-    forged[end + 1] = Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() });
+    forged[end] = Line::Proof(Proof { hashes: cover.proof().into_iter().map(Hash).collect() });
     (forged, head.size)
 }
 
@@ -622,8 +626,6 @@ async fn with_event(
 fn roll_of(hub: &Hub, members: Vec<Value>) -> BTreeMap<String, Value> {
     let before = hub.committer.books().read().rolls.last();
     BTreeMap::from([
-        ("part".to_owned(), Value::Integer(0)),
-        ("parts".to_owned(), Value::Integer(1)),
         (BEFORE.to_owned(), Value::Timestamp(before)),
         (UPTO.to_owned(), Value::Integer(0)),
         (line_of(&HERE.parse().unwrap()), Value::List(members)),
@@ -670,15 +672,26 @@ async fn p5_p9_a_false_roll_and_a_false_former_ledger_are_refused_by_both_verifi
     let listed = Value::Text(format!("{}:{size}", shared.node.identity.replica()));
     let another = Value::Text(format!("{}:0", ReplicaId([7; 16])));
     let unlisted = Some(("not in the list of its unit's", "its replica is not in that list"));
-    for (members, refused) in [(vec![listed], None), (vec![another], unlisted), (Vec::new(), unlisted)] {
-        let (lines, cut) = with_event(hub, &content, ROLL, roll_of(hub, members)).await;
-        hand_over(lines, cut, refused).await;
-    }
     let foreign = Some(("the event cannot be read", "the ledger before is not of this unit"));
     for (unit, refused) in [("33", None), (THERE, foreign)] {
-        let (lines, cut) = with_event(hub, &content, "succession", follows(hub, unit)).await;
+        let event = hub.event("succession", "hub", follows(hub, unit)).await.unwrap();
+        let (lines, cut) = with_events(hub, &content, &[event], &|_| true);
         hand_over(lines, cut, refused).await;
     }
+    for (members, refused) in
+        [(vec![listed.clone()], None), (vec![another], unlisted), (Vec::new(), unlisted)]
+    {
+        let roll = log_roll(hub, roll_of(hub, members)).await;
+        let (lines, cut) = with_events(hub, &content, &roll, &|_| true);
+        hand_over(lines, cut, refused).await;
+    }
+    // The witnesses have judged the last of these, and all of it: no other line of a unit can be behind what is withheld.
+    let judged = Some(("it is not the one that", "it is not the one that"));
+    let (lines, cut_behind) = with_events(hub, &content, &[], &|_| true);
+    hand_over(lines, cut_behind, judged).await;
+    let roll = log_roll(hub, roll_of(hub, vec![listed])).await;
+    let (lines, cut_behind) = with_events(hub, &content, &roll, &|path| path != UPTO);
+    hand_over(lines, cut_behind, Some(("the event cannot be read", "something of it is withheld"))).await;
     let (old, behind) =
         (Some(("too old", "too old")), Some(("behind this delivery", "behind this delivery")));
     for (ahead, refused) in

@@ -165,7 +165,7 @@ impl Peer {
 
     fn checkpoint(&self, frontier: &Frontier) -> String {
         let (size, root) = (frontier.size(), frontier.root());
-        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root };
+        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root, roll: None };
         checkpoint.sign(self.identity.log_key().as_ref()).unwrap().note().to_string()
     }
 

@@ -6,6 +6,9 @@ use lienthong_hub::service::{NewWaiver, Request, SharingRequest, Transfer};
 use lienthong_node::cli::{Export, ExportFormat};
 use lienthong_node::records::Listing;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
+use lienthong_proto::disclosure::event::{ACCESS, ROLL};
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Event;
 use lienthong_proto::value::Value;
 use lienthong_tests::asking::{self, at_hub, at_node};
 use lienthong_tests::sharing::{HEAD, HERE, MEMBERS, Shared, THERE, ask, day, grant, sheet, who};
@@ -119,7 +122,8 @@ async fn what_changes_at_a_commune_comes_to_the_agency() {
     agency.close().await;
 }
 
-/// Goal: two replicas of one agency, which may be handed the very same lines at one moment, are both told of every change.
+/// Goal: two replicas of one agency, which may be handed the very same lines at one moment, are both told of every change; and
+/// by one roll, which every node in the province has to be shown.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_of_one_agency_are_both_told() {
     let shared = Shared::set().await;
@@ -133,6 +137,14 @@ async fn two_replicas_of_one_agency_are_both_told() {
             shared.shows(agency, "the next member", |items| items.len() == members).await;
         }
     }
+    let (mut deliveries, mut rolls) = (0, 0);
+    for place in 0..shared.hub().head().size {
+        let bytes = shared.hub().ledger_entry(place).unwrap();
+        let Ok(event) = Event::of(&Entry::decode(&bytes).unwrap()) else { continue };
+        deliveries += usize::from(event.kind == ACCESS);
+        rolls += usize::from(event.kind == ROLL);
+    }
+    assert!(deliveries >= 12 && rolls * 4 <= deliveries * 3, "{deliveries} deliveries by {rolls} rolls");
     one.close().await;
     two.close().await;
 }

@@ -234,7 +234,7 @@ async fn t36_no_entry_goes_by_another_replicas_name() {
             2 => {
                 let (size, root) = (forger.frontier.size(), forger.frontier.root());
                 let origin = forger.identity.origin();
-                let checkpoint = lienthong_proto::checkpoint::Checkpoint { origin, size, root };
+                let checkpoint = lienthong_proto::checkpoint::Checkpoint { origin, size, root, roll: None };
                 batch.checkpoint =
                     checkpoint.sign(neighbour.identity.log_key().as_ref()).unwrap().note().to_string();
             }

@@ -142,7 +142,7 @@ async fn p6_p9_a_former_replicas_log_is_taken_as_it_was_cosigned_and_no_other() 
     invented.push_change(&change);
     let packed = batch::pack(invented.entries.iter().map(Vec::as_slice)).unwrap();
     let origin = stage.hub.secrets.origin(&OTHER.parse().unwrap(), nobody);
-    let stated = Checkpoint { origin, size: 1, root: invented.frontier.root() };
+    let stated = Checkpoint { origin, size: 1, root: invented.frontier.root(), roll: None };
     let signed = stated.sign(invented.identity.log_key().as_ref()).unwrap();
     let checkpoint = signed.note().to_string();
     let named = |replica: ReplicaId| wire::Former {

@@ -70,7 +70,7 @@ impl Roots for Rooted {
 /// Whether a node believes a receipt dated then and signed by a key of the hub's.
 fn believes(node: &Node, hub: &Hub, key: usize, seconds: u64) -> bool {
     let (name, origin, root) = (hub.secrets.cosigner_name(), node.identity.origin(), [7; 32]);
-    let checkpoint = Checkpoint { origin: origin.clone(), size: 5, root };
+    let checkpoint = Checkpoint { origin: origin.clone(), size: 5, root, roll: None };
     let cosignature =
         cosign(&checkpoint, seconds, &name, hub.secrets.receipt_seeds.all()[key].as_ref()).unwrap();
     let cosigner = (name.as_str(), node.identity.cosigner_key(&cosignature));

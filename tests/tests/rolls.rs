@@ -1,30 +1,29 @@
 //! A roll is more than the hub's word: each node judges its own unit's line before it cosigns the ledger that holds it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
 use lienthong_hub::ledger::LedgerOptions;
 use lienthong_node::app::{Node, system_clock};
-use lienthong_node::dataset::Payload;
 use lienthong_node::identity::NodeIdentity;
 use lienthong_node::sync::Witness;
-use lienthong_proto::batch;
-use lienthong_proto::checkpoint::SignedCheckpoint;
-use lienthong_proto::disclosure::event::ROLL;
-use lienthong_proto::entry::Entry;
+use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
+use lienthong_proto::disclosure::event::ROLL_PART;
+use lienthong_proto::entry::{Entry, Part};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits::UNIT_REPLICAS_MAX;
 use lienthong_proto::merkle::{inclusion_proof, verify_inclusion};
-use lienthong_proto::roll::{BEFORE, RollFault, RollLine, UPTO, line_of};
+use lienthong_proto::roll::{BEFORE, RollFault, RollLine, UPTO, line_of, lines_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
-use lienthong_tests::sharing::{MEMBERS, Shared};
-use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_node, member, reopened};
+use lienthong_tests::sharing::{MEMBERS, Shared, log_roll};
+use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_hub, make_node, member, reopened};
 
 const THERE: &str = "12004";
 
@@ -55,13 +54,10 @@ async fn roll(hub: &Hub, lie: impl Fn(&mut Fields)) {
         let mut fields: Fields = lines.into_iter().map(|(name, line)| (name, Value::List(line))).collect();
         fields.insert(BEFORE.to_owned(), Value::Timestamp(books.rolls.last()));
         fields.insert(UPTO.to_owned(), Value::Integer(i64::try_from(upto).unwrap()));
-        fields.extend(
-            ["part", "parts"].iter().zip(0..).map(|(name, n)| ((*name).to_owned(), Value::Integer(n))),
-        );
         fields
     };
     lie(&mut fields);
-    hub.event("roll", "hub", fields).await.unwrap();
+    log_roll(hub, fields).await;
     hub.close_round().await.unwrap();
 }
 
@@ -158,35 +154,30 @@ fn proves(node: &Node, kept: lienthong_node::sync::RefusalLine) {
     let path: Vec<_> = path.iter().map(|hash| hex::decode(hash).unwrap().try_into().unwrap()).collect();
     let index = entry.header.dot.sequence.0;
     assert!(verify_inclusion(&entry.leaf_hash(), index, checkpoint.size, &path, &checkpoint.root).is_ok());
-    let others = entry.opened().filter(|(name, _)| name.starts_with("unit/"));
-    assert_eq!(others.count(), 1, "no other unit’s line");
-    if RollLine::of(&entry, node.identity.unit()).is_ok() {
+    let (salt, line) = kept.line.unwrap();
+    let salt = hex::decode(salt).unwrap().try_into().unwrap();
+    let line = hex::decode(line).unwrap();
+    if RollLine::of(&entry, node.identity.unit(), Some((&salt, &line))).is_ok() {
         assert!(kept.known.contains("cosignature"), "the receipt it contradicts");
     }
 }
 
-/// Of one roll: which it follows, its parts, and how many there are.
-type Called = (UnixMillis, Vec<Value>, Value);
+/// Of one roll: which it follows, and which parts the lines it names are of.
+type Called = (UnixMillis, BTreeSet<u64>);
 
 /// The rolls in the ledger, by the time they were called.
 fn called(hub: &Hub) -> BTreeMap<UnixMillis, Called> {
-    let mut rolls = BTreeMap::<UnixMillis, Called>::new();
-    let mut take = |bytes: &[u8]| {
-        let Ok(event) = Event::of(&Entry::decode(bytes).unwrap()) else { return };
-        let Some(Value::Timestamp(before)) = event.fields.get(BEFORE).filter(|_| event.kind == ROLL) else {
-            return;
-        };
-        let roll =
-            rolls.entry(event.at).or_insert_with(|| (*before, Vec::new(), event.fields["parts"].clone()));
-        roll.1.push(event.fields["part"].clone());
-    };
-    for frame in hub.reader.clone().scan(Sequence(0)) {
-        match Payload::parse(&frame.unwrap().1.payload).unwrap() {
-            Payload::Entry(entry) | Payload::Accepted { entry, .. } => take(entry),
-            Payload::Batch(packed) => {
-                let plain = batch::unpack(packed).unwrap();
-                batch::entries(&plain).unwrap().into_iter().for_each(&mut take);
-            }
+    let (mut rolls, mut parts) = (BTreeMap::<UnixMillis, Called>::new(), BTreeMap::new());
+    for place in 0..hub.head().size {
+        let bytes = hub.ledger_entry(place).unwrap();
+        let entry = Entry::decode(&bytes).unwrap();
+        let Ok(event) = Event::of(&entry) else { continue };
+        if event.kind == ROLL_PART {
+            parts.extend(entry.committed(|path| path.starts_with("unit/")).map(|line| (line, place)));
+        }
+        if let Some(lines) = lines_of(&entry, &event) {
+            let Some(Value::Timestamp(before)) = event.fields.get(BEFORE) else { panic!() };
+            rolls.insert(event.at, (*before, lines.values().map(|line| parts[line]).collect()));
         }
     }
     rolls
@@ -203,12 +194,12 @@ async fn p6_rolls_called_at_once_follow_each_other() {
     tokio::join!(hand("1"), hand("2"), hand("3"), hand("4"), hand("5"), hand("6"));
     let (rolls, mut before) = (called(hub), UnixMillis(0));
     assert_eq!(rolls.len(), 6, "{rolls:?}");
-    for (at, (follows, parts, whole)) in rolls {
+    let mut of_before = BTreeSet::new();
+    for (at, (follows, parts)) in rolls {
         assert_eq!(follows, before, "the one of {}", at.rfc3339());
-        let numbers: Vec<Value> = (0..i64::try_from(parts.len()).unwrap()).map(Value::Integer).collect();
-        assert_eq!((&parts, &Value::Integer(i64::try_from(parts.len()).unwrap())), (&numbers, &whole));
         assert!(parts.len() > 1, "not all units stand in one entry");
-        before = at;
+        assert!(parts.is_disjoint(&of_before), "its lines are its own");
+        (before, of_before) = (at, parts);
     }
     hub.close_round().await.unwrap();
     eventually("the node judged them all", || hub.rounds.cosigned() == (1, 0)).await;
@@ -240,16 +231,30 @@ async fn p5_a_unit_is_told_of_each_of_its_replicas() {
     beside.close().await;
 }
 
-/// The entries that share a frame of the ledger with the one at a place.
-fn framed(hub: &Hub, place: Sequence) -> Vec<Vec<u8>> {
-    let frame = hub.reader.frame(hub.reader.locate(place).unwrap().unwrap()).unwrap();
-    match Payload::parse(&frame.payload).unwrap() {
-        Payload::Batch(packed) => {
-            let plain = batch::unpack(packed).unwrap();
-            batch::entries(&plain).unwrap().iter().map(|entry| entry.to_vec()).collect()
-        }
-        Payload::Entry(entry) | Payload::Accepted { entry, .. } => vec![entry.to_vec()],
-    }
+/// A roll of the ledger, and a unit's line of it.
+fn shown(hub: &Hub, place: Sequence, unit: &str) -> wire::RollShown {
+    let entry = hub.ledger_entry(place.0).unwrap();
+    let named =
+        lines_of(&Entry::decode(&entry).unwrap(), &Event::of(&Entry::decode(&entry).unwrap()).unwrap());
+    let (path, head) = (line_of(&unit.parse().unwrap()), hub.head());
+    let committed = named.unwrap()[&path];
+    let opened = (0..place.0).rev().find_map(|place| {
+        let bytes = hub.ledger_entry(place).unwrap();
+        let entry = Entry::decode(&bytes).unwrap();
+        let line = entry.parts().iter().find(|part| part.commitment() == committed)?;
+        let Part::Open { salt, content, .. } = line else { panic!() };
+        Some((salt.to_vec().into(), content.to_vec().into()))
+    });
+    let (salt, line) = opened.unwrap();
+    let proof = inclusion_proof(hub.hashes.as_ref(), place.0, head.size).unwrap();
+    let path = proof.into_iter().map(|hash| hash.to_vec().into()).collect();
+    wire::RollShown { entry: entry.into(), path, salt, line }
+}
+
+/// The line in it.
+fn read(shown: &wire::RollShown, unit: &str) -> Result<RollLine, RollFault> {
+    let salt = shown.salt.as_ref().try_into().unwrap();
+    RollLine::of(&Entry::decode(&shown.entry).unwrap(), &unit.parse().unwrap(), Some((&salt, &shown.line)))
 }
 
 /// A year from now.
@@ -270,8 +275,7 @@ async fn p11_a_roll_that_a_wrong_clock_dated_ahead_dates_no_other() {
         let units = vec![THERE.parse().unwrap()];
         hub.committer.roll(units.clone()).await.unwrap();
         let place = hub.committer.roll(units).await.unwrap();
-        let of = |bytes: &Vec<u8>| RollLine::of(&Entry::decode(bytes).unwrap(), &THERE.parse().unwrap()).ok();
-        let last = framed(&hub, place).iter().filter_map(of).next_back().unwrap();
+        let last = read(&shown(&hub, place, THERE), THERE).unwrap();
         assert_eq!(hub.committer.books().read().rolls.last(), last.at);
         hub.close().await;
         last
@@ -307,18 +311,12 @@ async fn p10_a_node_is_told_of_so_many_replicas_and_of_no_more() {
     let (ledger, own) = (identity.ledger(), identity.replica());
     let asked = async |count: usize| {
         let place = hub.committer.roll(vec![THERE.parse().unwrap()]).await.unwrap();
-        let is_ours = |bytes: &&Vec<u8>| {
-            let entry = Entry::decode(bytes).unwrap();
-            RollLine::of(&entry, identity.unit()).is_ok_and(|line| line.replicas.contains_key(&own))
-        };
-        let entry = framed(&hub, place).iter().find(is_ours).unwrap().clone();
-        let (index, head) = (Entry::decode(&entry).unwrap().header.dot.sequence.0, hub.head());
-        let path = inclusion_proof(hub.hashes.as_ref(), index, head.size).unwrap();
-        let path = path.into_iter().map(|hash| hash.to_vec().into()).collect();
+        let (shown, head) = (shown(&hub, place, THERE), hub.head());
+        assert!(read(&shown, THERE).unwrap().replicas.contains_key(&own));
         wire::Round {
             checkpoint: hub.ledger_checkpoint_at(head).unwrap(),
             seen: Some(wire::Consistency { between: head.size, path: Vec::new() }),
-            rolls: vec![wire::RollShown { entry: entry.into(), path }],
+            rolls: vec![shown],
             enrolments: told_of(own, count),
             ..wire::Round::default()
         }
@@ -358,6 +356,108 @@ async fn p10_a_node_is_told_of_so_many_replicas_and_of_no_more() {
     let welcome = wire::Welcome { enrolments: told_of(own, found), ..wire::Welcome::default() };
     witness.welcomed(&ledger, &welcome, &of(&round), true);
     assert!(witness.replicas().len() == UNIT_REPLICAS_MAX && alarm(&witness).contains(&said));
+    hub.close().await;
+}
+
+/// Goal (P9): a checkpoint is cosigned by those alone who have judged the roll it names: not if it was not shown, nor if it is one
+/// of before; people hear of it at both ends, and it ends when the roll is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_node_cosigns_no_checkpoint_whose_roll_it_was_not_shown() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let folder = dir.path().join("node");
+    drop(make_node(&hub, &address, &folder, THERE).await.unwrap());
+    let identity = NodeIdentity::load(&folder).unwrap().unwrap();
+    let ledger = identity.ledger();
+    let witness = Witness::open(&folder, &identity, hub.now()).unwrap();
+    let asked = |rolls: Vec<wire::RollShown>, named: Option<u64>| {
+        let head = hub.head();
+        let checkpoint = Checkpoint { roll: named, ..hub.checkpoint_at(head) };
+        let signed = checkpoint.sign(hub.secrets.ledger_key.as_ref()).unwrap();
+        let round = wire::Round {
+            checkpoint: signed.to_string(),
+            seen: Some(wire::Consistency { between: head.size, path: Vec::new() }),
+            rolls,
+            ..wire::Round::default()
+        };
+        assert_eq!(witness.rolls(&identity, &round, &Vec::new).unwrap(), None);
+        let cosigned = witness.round(&ledger, &round, Some(&checkpoint), hub.now()).unwrap().0;
+        let alarm = witness.alarm(hub.now()).unwrap_or_default();
+        if !cosigned.line.is_empty() {
+            assert_eq!((alarm.as_str(), cosigned.fault.as_str()), ("", ""));
+            return None;
+        }
+        assert!(alarm.contains(&cosigned.fault) && !cosigned.fault.is_empty(), "{alarm}");
+        Some(cosigned.fault)
+    };
+    assert_eq!(asked(Vec::new(), None), None, "there is none yet");
+    let units = vec![THERE.parse().unwrap()];
+    let one = hub.committer.roll(units.clone()).await.unwrap();
+    let said = asked(Vec::new(), Some(one.0)).unwrap();
+    assert_eq!(
+        said,
+        format!("the ledger's last roll is said to be {one}, the last that was shown here is none")
+    );
+    assert_eq!(asked(vec![shown(&hub, one, THERE)], Some(one.0)), None);
+    let two = hub.committer.roll(units).await.unwrap();
+    assert!(asked(Vec::new(), Some(two.0)).is_some(), "another one than was judged");
+    let both = || vec![shown(&hub, one, THERE), shown(&hub, two, THERE)];
+    for named in [None, Some(one.0)] {
+        assert!(asked(both(), named).is_some(), "one of before");
+    }
+    assert_eq!(asked(both(), Some(two.0)), None);
+    hub.close().await;
+}
+
+/// How far the clock of the hub here is behind.
+static BEHIND_MILLIS: AtomicU64 = AtomicU64::new(0);
+
+fn late_clock() -> UnixMillis {
+    UnixMillis(system_clock().0 - BEHIND_MILLIS.load(Ordering::SeqCst))
+}
+
+/// Goal (P9): by when a batch was taken an agency is shown how much may be missing of a log; so a hub that dates back what it takes
+/// gets no cosignature of the node it took it from, and people hear of it at both ends, until it dates something as it should.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_hub_that_dates_back_what_it_takes_is_not_witnessed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("hub");
+    make_hub(&data).unwrap();
+    let hub = Hub::open(&data, catalogue().unwrap(), &LedgerOptions::default(), late_clock).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let node = make_node(&hub, &address, &dir.path().join("node"), THERE).await.unwrap();
+    node.start_sync(brisk());
+    let takes = async |number: u32| {
+        node.write(vec![member(THERE, &format!("03307000000{number}"), "Nguyễn Văn An").unwrap()]).await;
+        acknowledged(&node).await.unwrap();
+    };
+    takes(1).await;
+    let witnessed = || hub.rounds.cosigned().0 + hub.rounds.cosigned().1 == 1;
+    let is_named = || !hub.committer.books().read().witnesses.keys.is_empty();
+    eventually("it is a witness", is_named).await;
+    hub.close_round().await.unwrap();
+    eventually("it cosigns", witnessed).await;
+    let behind = |minutes: u64| BEHIND_MILLIS.store(minutes * 60_000, Ordering::SeqCst);
+    // So much a clock may be set right by.
+    for (number, minutes) in [(2, 9), (3, 11)] {
+        behind(minutes);
+        takes(number).await;
+        let is_told = alarm(&node).is_some_and(|why| why.contains("before the session began"));
+        assert_eq!(is_told, minutes > 10, "{:?}", alarm(&node));
+    }
+    let kept = node.evidence.refusals().unwrap();
+    assert!(kept.len() == 1 && kept[0].known.contains("cosignature"), "{kept:#?}");
+    hub.close_round().await.unwrap();
+    let refused =
+        || hub.refusals.standing().values().any(|why| why.reason.contains("before the session began"));
+    eventually("the hub is told", refused).await;
+    assert!(!witnessed());
+    behind(0);
+    takes(4).await;
+    assert_eq!(alarm(&node), None);
+    hub.close_round().await.unwrap();
+    eventually("it cosigns again", witnessed).await;
+    eventually("both are told", || hub.refusals.standing().is_empty() && alarm(&node).is_none()).await;
+    node.close().await;
     hub.close().await;
 }
 

@@ -310,7 +310,7 @@ impl Book {
     fn at(&self, size: u64) -> Checkpoint {
         let mut frontier = Frontier::new();
         self.leaves.iter().take(usize::try_from(size).unwrap()).for_each(|leaf| frontier.push(*leaf));
-        Checkpoint { origin: self.origin.clone(), size, root: frontier.root() }
+        Checkpoint { origin: self.origin.clone(), size, root: frontier.root(), roll: None }
     }
 
     /// What a witness that has seen `seen` is asked.

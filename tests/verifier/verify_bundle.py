@@ -143,7 +143,7 @@ class Entry:
         need(head.take(1) == b"\x01", "entry", "unknown header version")
         self.kind, self.replica, self.sequence = head.take(1)[0], head.take(16).hex(), head.u64()
         head.end()
-        self.fields, self.withheld, self.bare, commitments, last = {}, 0, set(), [], None
+        self.fields, self.withheld, self.bare, self.commitments, commitments, last = {}, 0, set(), {}, [], None
         secret = reader.take(16) if form == 1 else None
         if form not in (1, 2):
             raise ValueError("unknown form")
@@ -168,7 +168,7 @@ class Entry:
             commitments.append(
                 sha256(b"\x03", salt, struct.pack(">H", len(raw)), raw, struct.pack(">I", len(content)), content)
             )
-            self.fields[path] = content
+            self.fields[path], self.commitments[path] = content, commitments[-1]
         reader.end()
         commitments.sort()
         self.leaf = sha256(
@@ -308,9 +308,9 @@ def note(text, keys):
 def checkpoint(text, key, witnesses=()):
     body, found = note(text, [key, *witnesses])
     need(key.public in found, key.name, "not signed by its own key")
-    match = re.fullmatch(r"(\S+)\n(0|[1-9]\d*)\n(\S+)\n", body)
+    match = re.fullmatch(r"(\S+)\n(0|[1-9]\d*)\n(\S+)\n(?:roll (0|[1-9]\d*)\n)?", body)
     need(match and match[1] == key.name, key.name, "no checkpoint of it")
-    return int(match[2]), unbase64(match[3]), found
+    return int(match[2]), unbase64(match[3]), found, match[4] and int(match[4])
 
 
 class Policy:
@@ -438,7 +438,7 @@ class Bundle:
         self.policy, self.digest, self.lines = policy, hashlib.sha256(), 0
         self.enrolled, self.accepted, self.released, self.roll = {}, {}, {}, {}
         self.erased, self.claimed, self.receipt_keys = {}, [], []
-        self.roll_at, self.roll_first, self.roll_parts, self.roll_whole = None, 0, 0, set()
+        self.roll_at, self.roll_place, self.roll_names, self.lines_of_roll = None, None, {}, {}
         self.proposed = self.approved = self.log = self.access = None
         self.logs, self.records, self.unseen, self.ledger_done, self.ended = {}, {}, {}, False, False
 
@@ -468,7 +468,7 @@ class Bundle:
 
     def on_head(self, version, ledger, cut, grant, terms, before_roll=None):
         need(version == 1, "head", "unknown version")
-        self.size, self.root, self.witnesses = self.policy.believe(cut, ledger)
+        self.size, self.root, self.witnesses, self.named_roll = self.policy.believe(cut, ledger)
         need(self.policy.reached(self.witnesses), "the ledger's checkpoint", "too few witnesses")
         self.ledger, self.grant, self.terms = ledger, grant, terms
         self.before_roll = self.policy.believe(before_roll, ledger) if before_roll is not None else None
@@ -573,17 +573,18 @@ class Bundle:
         elif kind == "erasure":
             for replica, sequence, commitments in erased_entries(unbase64(fields["entries"])):
                 self.erased.setdefault((replica, sequence), set()).update(commitments)
-        elif kind == "roll":
-            if self.roll_at != at:
-                self.roll_at, self.roll_first, self.roll = at, entry.sequence, {}
-                self.roll_parts, self.roll_whole = fields["parts"], set()
-            need(fields["part"] < fields["parts"] == self.roll_parts, thing, "it cannot be read")
-            if not entry.withheld:
-                self.roll_whole.add(fields["part"])
+        elif kind == "roll_part":
             for name, members in fields.items():
                 if name.startswith("unit/"):
                     pairs = [member.split(":") for member in members]
-                    self.roll[name[5:]] = {replica: int(size) for replica, size in pairs}
+                    self.lines_of_roll[entry.commitments[name]] = {replica: int(size) for replica, size in pairs}
+        elif kind == "roll":
+            # All of it is shown: nobody else was shown another line of a unit.
+            need(not entry.withheld, thing, "something of it is withheld")
+            names = {name[5:]: unbase64(text) for name, text in fields.items() if name.startswith("unit/")}
+            self.roll_at, self.roll_place, self.roll_names = at, entry.sequence, names
+            lines, self.lines_of_roll = self.lines_of_roll, {}
+            self.roll = {unit: lines[committed] for unit, committed in names.items() if committed in lines}
 
     def receipt_key(self, fields, at):
         """A further key of receipts, from a second on that was to come; what is no such thing names none."""
@@ -680,7 +681,7 @@ class Bundle:
         day = json.dumps(self.terms["from"])[1:-1], json.dumps(self.terms["until"])[1:-1]
         need(day[0] <= vietnamese_day(at) <= day[1], thing, "outside the grant's term")
         need(self.policy.reached(within(self.witnesses, at, DAY)), thing, "no quorum had cosigned within the 24 hours before")
-        size, root, _ = self.policy.believe(checkpoint, self.ledger)
+        size, root, _, _ = self.policy.believe(checkpoint, self.ledger)
         steps = [unbase64(text) for text in consistency]
         need(consistent(self.size, self.root, size, root, steps), "the ledger's checkpoint", "it does not go on")
         steps = [unbase64(text) for text in path]
@@ -691,10 +692,11 @@ class Bundle:
         thing = "the list of the units' replicas"
         need(self.roll_at is not None and at - self.roll_at <= TWO_DAYS, thing, "it is too old: what came since may be missing")
         need(self.roll_at <= at + 600_000, thing, "it is dated behind this delivery")
+        need(self.roll_place == self.named_roll, thing, "it is not the one that the witnesses have judged")
         if self.policy.quorum != "none":
-            size, _, cosigned = self.before_roll or (None, None, {})
+            size, _, cosigned, _ = self.before_roll or (None, None, {}, None)
             late = within(cosigned, at, TWO_DAYS // 1000)
-            behind = size is not None and size <= self.roll_first and self.policy.reached(late)
+            behind = size is not None and size <= self.roll_place and self.policy.reached(late)
             need(behind, thing, "no quorum shows that it was called within the 48 hours before this delivery")
         for origin in self.logs:
             _, _, unit, replica = origin.split("/")
@@ -702,7 +704,7 @@ class Bundle:
         named_units = {unit for share in self.shares.values() for unit in share["units"]}
         everywhere = any(not share["units"] for share in self.shares.values())
         if everywhere:
-            need(self.roll_parts and len(self.roll_whole) == self.roll_parts, thing, "it is not whole")
+            need(set(self.roll) == set(self.roll_names), thing, "it is not whole")
         need(named_units <= set(self.roll), thing, "a unit is not in it")
         sizes = {log["replica"]: log["size"] for log in self.logs.values()}
         for unit, replicas in self.roll.items():

@@ -75,7 +75,12 @@ impl Intake {
     /// Goes on behind a batch; its receipt is to be over this checkpoint.
     pub fn follow(&mut self, batch: &VerifiedBatch) -> Checkpoint {
         self.held.frontier = batch.frontier.clone();
-        Checkpoint { origin: self.held.origin.clone(), size: batch.frontier.size(), root: batch.root }
+        Checkpoint {
+            origin: self.held.origin.clone(),
+            size: batch.frontier.size(),
+            root: batch.root,
+            roll: None,
+        }
     }
 
     /// A checkpoint that the log's owner signed.

@@ -2,24 +2,24 @@
 //! without one of them is not whole.
 //!
 //! It is called within the writer: each follows the one before, whoever asked for it, and its entries share a frame of the
-//! log, so that a stop leaves all of it or nothing. A part that is missing would look like a roll left out to the nodes
-//! whose lines are in it.
+//! log, so that a stop leaves all of it or nothing: first the units' lines, then the roll, which commits to them.
 
 use std::collections::BTreeMap;
 
 use lienthong_node::replica::JournalError;
-use lienthong_proto::disclosure::event::ROLL;
+use lienthong_proto::disclosure::event::{ROLL, ROLL_PART};
+use lienthong_proto::entry::{Entry, Part};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::limits::UNIT_REPLICAS_MAX;
-use lienthong_proto::roll::{AHEAD_MILLIS_MAX, BEFORE, UPTO, line_of};
+use lienthong_proto::roll::{AHEAD_MILLIS_MAX, BEFORE, LINE, UPTO, committed, line_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 
 use super::CommitError;
 use super::committer::Committer;
 
-/// Units of one entry: each node is shown the entry that has its own, 32 bytes for every other unit in it.
+/// Lines of one entry: whoever is shown one of them takes 32 bytes for every other.
 const UNITS: usize = 16;
 
 impl Committer {
@@ -45,24 +45,29 @@ impl Committer {
         let now = (self.clock)().0;
         let ahead = before.0 > now.saturating_add(AHEAD_MILLIS_MAX);
         let at = UnixMillis(if ahead { now } else { now.max(before.0 + 1) });
-        let parts: Vec<_> = lines.chunks(UNITS).collect();
-        let mut last = self.journal.next();
+        let event = |kind: &str, fields| Event { kind: kind.to_owned(), at, actor: "hub".to_owned(), fields };
+        let mut fields =
+            BTreeMap::from([(BEFORE.to_owned(), Value::Timestamp(before)), (UPTO.to_owned(), number(upto))]);
         // In a frame of its own.
         self.journal.append_staged()?;
-        for (part, lines) in parts.iter().enumerate() {
-            let mut fields: BTreeMap<String, Value> =
-                lines.iter().map(|(name, members)| (name.clone(), Value::List(members.clone()))).collect();
-            fields.insert("part".to_owned(), number(part as u64));
-            fields.insert("parts".to_owned(), number(parts.len() as u64));
-            fields.insert(BEFORE.to_owned(), Value::Timestamp(before));
-            fields.insert(UPTO.to_owned(), number(upto));
-            let event = Event { kind: ROLL.to_owned(), at, actor: "hub".to_owned(), fields };
-            match self.event(&event)? {
-                Ok(place) => last = place,
-                refused => return Ok(refused),
+        for lines in lines.chunks(UNITS) {
+            let lines = lines.iter().map(|(name, members)| (name.clone(), Value::List(members.clone())));
+            let refused = self.event(&event(ROLL_PART, lines.collect()))?;
+            if refused.is_err() {
+                return Ok(refused);
             }
+            let part = self.journal.staged_last().unwrap_or_default();
+            let part = Entry::decode(part)
+                .map_err(|source| JournalError::Malformed { sequence: self.journal.next(), source })?;
+            fields.extend(part.parts().iter().filter_map(|line| match line {
+                Part::Open { path, .. } if path.starts_with(LINE) => {
+                    Some(((*path).to_owned(), committed(&line.commitment())))
+                }
+                _ => None,
+            }));
         }
+        let called = self.event(&event(ROLL, fields))?;
         self.journal.append_staged()?;
-        Ok(Ok(last))
+        Ok(called)
     }
 }

@@ -214,8 +214,12 @@ pub fn witnessed(
     let chained = chained(held, envelope)?;
     let checkpoint = Checkpoint::parse_body(Note::parse(envelope.checkpoint.as_bytes())?.text())?;
     verify_cosignature(cosignature, &checkpoint, key, name)?;
-    let stated =
-        Checkpoint { origin: held.origin.clone(), size: chained.frontier.size(), root: chained.root };
+    let stated = Checkpoint {
+        origin: held.origin.clone(),
+        size: chained.frontier.size(),
+        root: chained.root,
+        roll: None,
+    };
     if checkpoint != stated {
         return Err(VerifyError::Root);
     }

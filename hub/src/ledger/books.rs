@@ -9,7 +9,6 @@ use lienthong_node::replica::feed_taken;
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::catalogue::Published;
-use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::lineage::Lineage;
@@ -226,7 +225,7 @@ impl Books {
         self.note_reading(event, place, view);
         self.changed |= self.succession.note(event, place, view);
         self.changed |= self.sharing.note(event, place, view);
-        if event.kind == ROLL {
+        if Rolls::concerns(event) {
             self.changed |= Arc::make_mut(&mut self.rolls).note(event, place, view);
         }
         self.changed |= self.orders.note(event, place, view);

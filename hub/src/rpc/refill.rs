@@ -108,7 +108,7 @@ impl Refill {
         let Some((held, mut piece)) = made.map_err(|error| unreadable(&error))? else { return Ok(None) };
         let Acceptance { replica, size, root, at, .. } = held;
         let origin = self.hub.secrets.origin(&self.enrolled.unit, replica);
-        let cosigned = self.hub.cosign(&Checkpoint { origin, size, root }, at.0);
+        let cosigned = self.hub.cosign(&Checkpoint { origin, size, root, roll: None }, at.0);
         piece.cosignature = cosigned.map_err(|error| unreadable(&error))?;
         Ok(Some(piece))
     }

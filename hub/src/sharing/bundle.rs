@@ -31,7 +31,7 @@ use lienthong_proto::ids::{Dot, ReplicaId};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
 use lienthong_proto::note::NoteError;
 use lienthong_proto::receipt_key::RECEIPT_KEY;
-use lienthong_proto::roll::{ROLL_MILLIS_MAX, members};
+use lienthong_proto::roll::{LINE, ROLL_MILLIS_MAX, members};
 use lienthong_proto::text::in_both;
 use lienthong_proto::value::Value;
 use serde::Serialize;
@@ -124,6 +124,8 @@ pub enum SharingError {
 
 /// So long a bundle waits for witnesses.
 const WITNESSES_WAIT: Duration = Duration::from_secs(20);
+/// A roll that was called for one view does for others for so long.
+const FOR_ALL_MILLIS: u64 = 10 * 60 * 1_000;
 
 /// What was handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -197,10 +199,16 @@ impl Hub {
         Ok(key.parse()?)
     }
 
+    /// As [`Hub::called`], for a view that was given all of the ledger below a place: one of the last minutes that it was not given,
+    /// which was called for another, does for it too.
+    pub(super) async fn called_behind(&self, given: u64) -> Result<Cut, SharingError> {
+        self.call(Some(given)).await
+    }
+
     /// As [`Hub::called`]; a roll that no witness has seen yet is not called once more, however often one waits for them.
     pub(super) async fn called_or_waiting(&self) -> Result<Cut, SharingError> {
         let seen = self.witnessed().filter(|seen| seen.is_fresh(self.now()));
-        let last = self.committer.books().read().rolls.last_place();
+        let last = self.committer.books().read().rolls.last_place(u64::MAX);
         match (seen, last) {
             (Some(seen), Some(last)) if seen.checkpoint.size <= last => {
                 Ok(Cut { before_roll: Some(seen), ..self.cut().await? })
@@ -211,18 +219,29 @@ impl Hub {
 
     /// Calls the roll, behind what the witnesses have seen of late: the checkpoint that what is to be handed over stands under.
     pub(super) async fn called(&self) -> Result<Cut, SharingError> {
+        self.call(None).await
+    }
+
+    async fn call(&self, given: Option<u64>) -> Result<Cut, SharingError> {
         if !self.is_witnessed_freshly(self.now()) {
             self.cut().await?;
         }
-        let cut = self.called_once().await?;
+        let cut = self.call_once(given).await?;
         // Other witnesses count since: what those of before had seen says nothing to whoever knows these.
         let is_of_both = cut.before_roll.as_ref().is_some_and(|seen| seen.policy_index == cut.policy_index);
-        if is_of_both { Ok(cut) } else { self.called_once().await }
+        if is_of_both { Ok(cut) } else { self.call_once(None).await }
     }
 
-    async fn called_once(&self) -> Result<Cut, SharingError> {
+    /// Calls the roll, unless one does that was called for others.
+    async fn call_once(&self, given: Option<u64>) -> Result<Cut, SharingError> {
+        let one = self.rounds.calling.lock().await;
         let before_roll = self.witnessed();
-        self.log_roll().await?;
+        let last = self.committer.books().read().rolls.last_place(u64::MAX);
+        let does = given.is_some_and(|given| last >= Some(given)) && self.is_called_within(FOR_ALL_MILLIS);
+        if !does {
+            self.log_roll().await?;
+        }
+        drop(one);
         Ok(Cut { before_roll, ..self.cut().await? })
     }
 
@@ -338,7 +357,7 @@ impl<W: Write> Writing<'_, W> {
     /// What a quorum had cosigned, of late, before the roll was called: whoever gets this asks for it, and for a roll that lists
     /// every replica of which something is shown.
     pub(super) fn before_roll(&self, map: &Map) -> Result<String, SharingError> {
-        let (called, now) = (map.called().ok_or(SharingError::Unwitnessed)?, self.hub.now());
+        let (called, now) = (map.roll.ok_or(SharingError::Unwitnessed)?, self.hub.now());
         let known = self.cut.before_roll.as_deref().filter(|known| known.checkpoint.size <= called);
         let known = known.cloned().or_else(|| self.hub.witnessed_before(called));
         let of_late = known.filter(|known| {
@@ -436,7 +455,8 @@ impl<W: Write> Writing<'_, W> {
         let unit = self.hub.committer.books().read().replicas.get(&replica).map(|held| held.unit.clone());
         let unit = unit.ok_or(Malformed("a batch of an unknown replica"))?;
         let origin = self.hub.secrets.origin(&unit, replica);
-        let checkpoint = Checkpoint { origin: origin.clone(), size: acceptance.size, root: acceptance.root };
+        let checkpoint =
+            Checkpoint { origin: origin.clone(), size: acceptance.size, root: acceptance.root, roll: None };
         let receipt = self.hub.cosign(&checkpoint, acceptance.at.0)?;
         Ok(LogHead { origin, size: acceptance.size, accepted: Some(last.index), receipt: Some(receipt) })
     }
@@ -532,9 +552,10 @@ pub(super) fn needed(
         RECEIPT_KEY => Some(event_shown(entry, |_| true)),
         // By whose order, of which entries: never the record, the fields or the reason.
         ERASURE if of_granted() => Some(event_shown(entry, |path| ERASURE_SHOWN.contains(&path))),
+        event::ROLL if map.roll == Some(place) => Some(event_shown(entry, |_| true)),
         // Of other units where one of their replicas is shown.
-        event::ROLL if map.roll.contains(&place) => Some(event_shown(entry, |path| {
-            let unit = path.strip_prefix("unit/").and_then(|code| code.parse().ok());
+        event::ROLL_PART if map.parts.contains(&place) => Some(event_shown(entry, |path| {
+            let unit = path.strip_prefix(LINE).and_then(|code| code.parse().ok());
             let listed = || event.fields.get(path).and_then(|line| members(line).ok()).unwrap_or_default();
             unit.is_none_or(|unit| {
                 terms.covers_unit(&unit) || listed().iter().any(|(replica, _)| concerned(*replica))

@@ -12,7 +12,7 @@ use lienthong_proto::erasure::event::ERASURE;
 use lienthong_proto::erasure::{ErasedSet, entries_of};
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::ids::{Dot, ReplicaId, Sequence};
-use lienthong_proto::roll::{ROLL_MILLIS_MAX, members};
+use lienthong_proto::roll::{LINE, ROLL_MILLIS_MAX, members};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
@@ -36,8 +36,9 @@ pub(super) struct Map {
     pub(super) held: BTreeMap<ReplicaId, Vec<Held>>,
     /// Changes that were released from quarantine.
     pub(super) released: HashSet<Dot>,
-    /// The entries of the last roll.
-    pub(super) roll: BTreeSet<u64>,
+    /// The place of the last roll, and those of its lines.
+    pub(super) roll: Option<u64>,
+    pub(super) parts: BTreeSet<u64>,
     /// When it was called, and whom it lists.
     roll_at: Option<UnixMillis>,
     listed: BTreeSet<ReplicaId>,
@@ -101,16 +102,17 @@ impl Map {
                         ERASURE => {
                             map.erased.add(&entries_of(&event).unwrap_or_default());
                         }
-                        event::ROLL => {
-                            if map.roll_at != Some(event.at) {
-                                (map.roll, map.listed) = (BTreeSet::new(), BTreeSet::new());
-                                map.roll_at = Some(event.at);
+                        event::ROLL_PART => {
+                            // The first behind a roll is of the next.
+                            if map.parts.last().copied() < map.roll {
+                                (map.parts, map.listed) = (BTreeSet::new(), BTreeSet::new());
                             }
-                            map.roll.insert(place);
-                            let lines = event.fields.iter().filter(|(name, _)| name.starts_with("unit/"));
+                            map.parts.insert(place);
+                            let lines = event.fields.iter().filter(|(name, _)| name.starts_with(LINE));
                             let members = lines.filter_map(|(_, line)| members(line).ok()).flatten();
                             map.listed.extend(members.map(|(replica, _)| replica));
                         }
+                        event::ROLL => (map.roll, map.roll_at) = (Some(place), Some(event.at)),
                         _ => {}
                     }
                 }
@@ -125,11 +127,6 @@ impl Map {
         let of_late = self.roll_at.is_some_and(|at| now.since(at) <= ROLL_MILLIS_MAX);
         let mut shown = self.held.iter().filter(|(_, held)| !held.is_empty());
         of_late && shown.all(|(replica, _)| self.listed.contains(replica))
-    }
-
-    /// The place of the roll's first entry.
-    pub(super) fn called(&self) -> Option<u64> {
-        self.roll.first().copied()
     }
 
     /// Looks for the delivery with a digest, which a live view goes on from; whether it is there.

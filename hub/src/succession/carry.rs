@@ -148,7 +148,7 @@ impl Carrier<'_> {
             EntryKind::Event => {
                 let event = Event::of(&entry).map_err(malformed)?;
                 // What the former ledger counted is of its own log, where that stands; a roll is called anew.
-                if ![event::TALLY, event::ROLL].contains(&event.kind.as_str()) {
+                if ![event::TALLY, event::ROLL, event::ROLL_PART].contains(&event.kind.as_str()) {
                     let now = self.say_again(event, sequence)?;
                     self.places.insert(sequence.0, now.0);
                 }
@@ -288,7 +288,7 @@ impl Carrier<'_> {
             self.frontier.push(entry.leaf_hash());
         }
         let (size, root) = (self.frontier.size(), self.frontier.root());
-        let checkpoint = Checkpoint { origin: self.former.to_string(), size, root };
+        let checkpoint = Checkpoint { origin: self.former.to_string(), size, root, roll: None };
         // The former ledger's key signs what it had signed; never anything behind its backup.
         let signed = checkpoint.sign(self.key.as_ref()).map(|signed| signed.to_string());
         let acceptance = Acceptance {

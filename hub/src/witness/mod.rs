@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 pub use council::{Candidate, choose};
 pub use history::{PastRound, ROUNDS, past_rounds};
 pub use refusals::{Refusals, Refused};
-pub use rolls::{RollPart, Rolls};
+pub use rolls::Rolls;
 pub use rounds::{
     BadCosignature, Heard, REFRESH_MILLIS, ROUND_MILLIS, Round, Rounds, SKEW_MILLIS, WITNESSED, Witnessed,
     witnessed_head, witnessed_note,
@@ -149,8 +149,7 @@ impl Hub {
         }
         let head = self.head();
         let witnesses = Arc::clone(&self.committer.books().read().witnesses);
-        let checkpoint =
-            Checkpoint { origin: self.secrets.ledger_origin(), size: head.size, root: head.root };
+        let checkpoint = self.checkpoint_at(head);
         let note = checkpoint.sign(self.secrets.ledger_key.as_ref())?.to_string();
         let policy = witnesses.policy_at(head.size).map(|(place, policy)| (place, policy.clone()));
         let round = Round { checkpoint: checkpoint.clone(), note, at: self.now(), policy };

@@ -102,6 +102,8 @@ pub struct Rounds {
     reached: watch::Sender<u64>,
     /// Held by the one who closes a round.
     pub(super) closing: tokio::sync::Mutex<()>,
+    /// Held while a roll is called for a delivery: whoever waits for it may do with that one.
+    pub(crate) calling: tokio::sync::Mutex<()>,
 }
 
 impl Witnessed {
@@ -155,7 +157,8 @@ impl Rounds {
         let inner = Inner { witnessed: witnessed.map(Arc::new), ..Inner::default() };
         let history = History::of(&dir);
         let (open, _) = watch::channel(None);
-        Self { dir, inner: Mutex::new(inner), history, open, reached, closing: tokio::sync::Mutex::default() }
+        let (closing, calling) = Default::default();
+        Self { dir, inner: Mutex::new(inner), history, open, reached, closing, calling }
     }
 
     /// Of the rounds that are over, the latest of at most so many entries that a quorum had cosigned.
@@ -423,7 +426,8 @@ mod tests {
         fn round(&self, size: u64) -> Round {
             let mut frontier = Frontier::new();
             self.leaves.iter().take(usize::try_from(size).unwrap()).for_each(|leaf| frontier.push(*leaf));
-            let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: frontier.root() };
+            let checkpoint =
+                Checkpoint { origin: ORIGIN.to_owned(), size, root: frontier.root(), roll: None };
             let note = checkpoint.sign(&self.key).unwrap().to_string();
             let policy = self.known.policy_at(size).map(|(place, policy)| (place, policy.clone()));
             Round { checkpoint, note, at: NOW, policy }

@@ -418,6 +418,12 @@ impl Journal {
         Ok(sequence)
     }
 
+    /// The bytes of the entry that was staged last, until it is appended.
+    #[must_use]
+    pub fn staged_last(&self) -> Option<&[u8]> {
+        self.staged.last().map(|staged| staged.bytes.as_slice())
+    }
+
     /// Appends one entry with a foreign batch beside it (an acceptance); returns where it stands.
     ///
     /// Staged entries come first.

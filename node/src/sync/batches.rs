@@ -70,7 +70,7 @@ impl BatchBuilder {
     /// [`BatchFault`] if the log is shorter.
     pub fn checkpoint(&self, size: u64) -> Result<String, BatchFault> {
         let root = self.root_at(size).ok_or(BatchFault::Missing(size))?;
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root, roll: None };
         Ok(checkpoint.sign(self.key.as_ref())?.note().to_string())
     }
 

@@ -121,6 +121,7 @@ pub(super) fn judge_rolls(
         known: contradicted.and_then(|receipt| serde_json::to_string(&receipt).ok()).unwrap_or_default(),
         shown: round.checkpoint.clone(),
         roll: Some((hex::encode(&shown.entry), shown.path.iter().map(hex::encode).collect())),
+        line: Some((hex::encode(&shown.salt), hex::encode(&shown.line))),
     };
     if let Err(error) = evidence.keep_refusal(&refusal) {
         tracing::error!(%error, "the proof of a false roll cannot be kept");

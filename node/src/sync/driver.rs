@@ -44,6 +44,8 @@ pub(super) struct Connection {
     pub(super) admit: Option<oneshot::Sender<()>>,
     /// The hub answers heartbeats.
     pub(super) answers: bool,
+    /// The hub's clock as it welcomed this node, and how much of the log it held.
+    pub(super) welcomed: Option<(UnixMillis, u64)>,
     /// The head the last heartbeat's checkpoint was of.
     pub(super) beaten: Option<Head>,
     pub(super) task: tokio::task::JoinHandle<()>,
@@ -157,6 +159,7 @@ impl Driver {
                 }
                 if let Some(connection) = &mut self.connection {
                     connection.answers = welcome.answers_heartbeats;
+                    connection.welcomed = Some((UnixMillis(welcome.clock_millis), welcome.held_size));
                 }
                 if let Some(receipt) = &welcome.receipt {
                     self.keep_receipt(receipt);
@@ -172,6 +175,7 @@ impl Driver {
             }
             Message::Receipt(receipt) => {
                 if self.keep_receipt(&receipt) {
+                    self.judge_date(&receipt);
                     Some(Event::Receipt { size: receipt.size })
                 } else {
                     Some(Event::Heard)
@@ -355,8 +359,15 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(left) }).await;
         });
-        self.connection =
-            Some(Connection { up: None, rpc: None, admit: Some(admit), answers: false, beaten: None, task });
+        self.connection = Some(Connection {
+            up: None,
+            rpc: None,
+            admit: Some(admit),
+            answers: false,
+            welcomed: None,
+            beaten: None,
+            task,
+        });
     }
 
     /// Sends what this log holds of former replicas of the unit, then lets the welcome count: what the unit writes now

@@ -131,6 +131,9 @@ pub struct RefusalLine {
     /// `known` is then the receipt it contradicts, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roll: Option<(String, Vec<String>)>,
+    /// With it: salt and content of the unit's line, hex; empty if none was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<(String, String)>,
 }
 
 const RECEIPTS: &str = "receipts.jsonl";

@@ -6,6 +6,7 @@ use lienthong_proto::catalogue::Bundle;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::ids::Sequence;
 use lienthong_proto::quality::Told;
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 
 use super::calls::{judge_rolls, longest_seen, refuse};
@@ -18,6 +19,10 @@ use super::{
 use crate::erasing::{self};
 use crate::published::Taken;
 use crate::quality::{Telling, ToldCursor};
+
+/// So far a hub's clock may be set back while a session lasts.
+const BACK_MILLIS_MAX: u64 = 10 * 60 * 1_000;
+
 impl Driver {
     /// Judges the hub's ledger before anything goes there; a successor is taken for good.
     pub(super) fn welcome(&mut self, welcome: &wire::Welcome) -> Result<(), String> {
@@ -129,7 +134,8 @@ impl Driver {
         self.alarm(&fault);
         let known = self.seen().map(|(_, note)| note).unwrap_or_default();
         let rpc = self.connection.as_ref().and_then(|connection| connection.rpc.clone());
-        let refusal = RefusalLine { at: (self.client.clock)().0, reason: fault, known, shown, roll: None };
+        let refusal =
+            RefusalLine { at: (self.client.clock)().0, reason: fault, known, shown, roll: None, line: None };
         refuse(&self.client.evidence, rpc, refusal);
         Event::Estranged
     }
@@ -198,6 +204,33 @@ impl Driver {
         let replica = client.identity.replica();
         client.captures.acknowledged(replica, before, receipt.size, receipt.ledger_index);
         true
+    }
+
+    /// What was sent in this session was not taken before it began: by when a batch was taken an agency is shown how much of a
+    /// log may be missing.
+    pub(super) fn judge_date(&self, receipt: &wire::Receipt) {
+        let welcomed = self.connection.as_ref().and_then(|connection| connection.welcomed);
+        let Some((began, _)) = welcomed.filter(|(_, held)| receipt.size > *held) else { return };
+        let at = UnixMillis(receipt.at_millis);
+        let fault = (began.since(at) > BACK_MILLIS_MAX).then(|| {
+            let (at, began) = (at.rfc3339(), began.rfc3339());
+            let size = receipt.size;
+            format!("what was sent up to entry {size} is said to be taken at {at}, before the session began, at {began}")
+        });
+        let now = (self.client.clock)();
+        match self.client.witness.found_dated(fault.clone()) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::error!(%error, "what was judged of a receipt cannot be kept"),
+        }
+        let Some(reason) = fault else { return };
+        tracing::error!(reason, "this node gives no cosignature");
+        let known = self.client.evidence.last_receipt();
+        let known = known.and_then(|receipt| serde_json::to_string(&receipt).ok()).unwrap_or_default();
+        let refusal = RefusalLine { at: now.0, reason, known, shown: String::new(), roll: None, line: None };
+        if let Err(error) = self.client.evidence.keep_refusal(&refusal) {
+            tracing::error!(%error, "the receipt with a false date cannot be kept");
+        }
     }
 
     /// Keeps the proof of a receipt; a hub that cannot give one has broken its promise.

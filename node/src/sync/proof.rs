@@ -88,7 +88,7 @@ pub fn verify_receipt(
     (name, key): (&str, [u8; 32]),
 ) -> Result<Option<Checkpoint>, NoteError> {
     let Some(root) = roots.root_at(receipt.size) else { return Ok(None) };
-    let checkpoint = Checkpoint { origin, size: receipt.size, root };
+    let checkpoint = Checkpoint { origin, size: receipt.size, root, roll: None };
     verify_cosignature(&receipt.cosignature, &checkpoint, key, name)?;
     Ok(Some(checkpoint))
 }

@@ -132,6 +132,9 @@ struct Kept {
     /// Why a roll was found false, until a true one follows.
     #[serde(default)]
     false_roll: Option<String>,
+    /// How the hub dated what it had taken back, until it dates something as it should.
+    #[serde(default)]
+    dated: Option<String>,
 }
 
 /// Whose witness it is.
@@ -153,6 +156,8 @@ pub struct Witness {
     kept: Mutex<Kept>,
     /// Why no cosignature is given now.
     withheld: Mutex<Option<String>>,
+    /// Which roll the last round named that was not shown.
+    unshown: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for Witness {
@@ -227,8 +232,8 @@ impl Witness {
         };
         let introduced = Introduced::sign(&bearer.replica, bearer.log, &key);
         let name = witness_name(bearer.origin);
-        let witness =
-            Self { path, key, name, introduced, kept: Mutex::new(kept), withheld: Mutex::default() };
+        let (withheld, unshown) = Default::default();
+        let witness = Self { path, key, name, introduced, kept: Mutex::new(kept), withheld, unshown };
         if !witness.path.exists() {
             witness.keep(&witness.kept.lock())?;
         }
@@ -258,7 +263,7 @@ impl Witness {
         if self.kept.lock().ledger == origin {
             return Ok(());
         }
-        *self.withheld.lock() = None;
+        (*self.withheld.lock(), *self.unshown.lock()) = (None, None);
         self.change(|kept| *kept = Kept::new(kept.seed.clone(), origin, now))
     }
 
@@ -392,6 +397,12 @@ impl Witness {
         if false_roll || round.more_rolls {
             return Ok((silent(reached), Some(checkpoint)));
         }
+        let unshown = self.unshown_roll(&checkpoint);
+        self.unshown.lock().clone_from(&unshown);
+        if let Some(fault) = unshown.or_else(|| self.kept.lock().dated.clone()) {
+            tracing::error!(fault, "this node gives no cosignature");
+            return Ok((wire::Cosigned { fault, ..silent(reached) }, Some(checkpoint)));
+        }
         let text = round.checkpoint.clone();
         if cosigned.as_ref() != Some(&checkpoint)
             && let Err(error) = self.change(|kept| kept.cosigned = Some(text))
@@ -401,6 +412,16 @@ impl Witness {
         }
         let line = cosign(&checkpoint, now.0 / 1_000, &self.name, &self.key).unwrap_or_default();
         Ok((wire::Cosigned { line, ..silent(reached) }, Some(checkpoint)))
+    }
+
+    /// Whoever relies on a checkpoint relies on the roll it names: that is the last one judged here, or it is not cosigned.
+    fn unshown_roll(&self, checkpoint: &Checkpoint) -> Option<String> {
+        let judged = self.kept.lock().roll.map(|(_, next)| next.saturating_sub(1));
+        let said = |roll: Option<u64>| roll.map_or_else(|| "none".to_owned(), |place| place.to_string());
+        (judged != checkpoint.roll).then(|| {
+            let (named, judged) = (said(checkpoint.roll), said(judged));
+            format!("the ledger's last roll is said to be {named}, the last that was shown here is {judged}")
+        })
     }
 
     /// Takes over what the hub says of the unit's replicas: nothing that was once said goes, so that nothing is taken of what
@@ -506,6 +527,18 @@ impl Witness {
         Ok(first)
     }
 
+    /// Keeps how the hub dated what it took, from the first time it did so falsely to where it no longer does; whether that is news.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn found_dated(&self, fault: Option<String>) -> std::io::Result<bool> {
+        if self.kept.lock().dated.is_some() == fault.is_some() {
+            return Ok(false);
+        }
+        self.change(|kept| kept.dated = fault)?;
+        Ok(true)
+    }
+
     fn found_false(&self, fault: &RollFault, next: Option<(UnixMillis, u64)>) -> std::io::Result<()> {
         self.change(|kept| {
             kept.roll = next.or(kept.roll);
@@ -527,6 +560,7 @@ impl Witness {
         let kept = self.kept.lock();
         let since = kept.witnessed.as_ref().map_or(kept.since, |(_, at)| *at);
         let withheld = kept.false_roll.clone().or_else(|| self.withheld.lock().clone());
+        let withheld = withheld.or_else(|| self.unshown.lock().clone()).or_else(|| kept.dated.clone());
         let hours = now.since(since) / 3_600_000;
         if now.since(since) > FRESH_MILLIS {
             let why = withheld.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -559,6 +593,7 @@ impl Kept {
             told: false,
             roll: None,
             false_roll: None,
+            dated: None,
         }
     }
 }
@@ -581,7 +616,9 @@ fn proven_roll(
     let path = digests(&shown.path).map_err(|_| RollFault::Unproven)?;
     verify_inclusion(&entry.leaf_hash(), index, checkpoint.size, &path, &checkpoint.root)
         .map_err(|_| RollFault::Unproven)?;
-    Ok((RollLine::of(&entry, unit)?, index))
+    let salt = shown.salt.as_ref().try_into().ok();
+    let opened = salt.as_ref().map(|salt| (salt, shown.line.as_ref()));
+    Ok((RollLine::of(&entry, unit, opened)?, index))
 }
 
 /// The policy a message brings, proven to stand in the ledger.

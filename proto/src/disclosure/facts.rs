@@ -28,8 +28,10 @@ pub mod event {
     pub const ACCESS: &str = "access";
     /// The agency is told what of that is no longer so: `grant`, `agency`, `since`, `until`, `records`.
     pub const CHANGE_NOTICE: &str = "change_notice";
-    /// Which replicas each unit has: `part`, `parts`, and `unit/<code>`, a list of `<replica>:<size>`.
+    /// Which replicas each unit has: `before`, `upto`, and `unit/<code>`, the commitment of the unit's line.
     pub const ROLL: &str = "roll";
+    /// Lines of the next roll: `unit/<code>`, a list of `<replica>:<size>`.
+    pub const ROLL_PART: &str = "roll_part";
     /// In any replica's log: how many changes of each type stand before it, `count/<type>`.
     pub const TALLY: &str = "tally";
 }
@@ -57,17 +59,21 @@ pub(super) struct Enrolment {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Roll {
     pub(super) at: Option<UnixMillis>,
-    /// The place of its first entry.
-    pub(super) first: u64,
-    parts: u64,
-    whole_parts: BTreeSet<u64>,
-    pub(super) units: BTreeMap<UnitCode, Vec<(ReplicaId, u64)>>,
+    /// Where it stands.
+    pub(super) place: u64,
+    /// Every unit there is; nothing where its line is withheld.
+    pub(super) units: BTreeMap<UnitCode, Option<Vec<(ReplicaId, u64)>>>,
 }
 
 impl Roll {
-    /// Whether it names every unit there is, none of them withheld.
+    /// Whether none of its lines is withheld.
     pub(super) fn is_whole(&self) -> bool {
-        self.parts > 0 && self.whole_parts.len() as u64 == self.parts
+        self.units.values().all(Option::is_some)
+    }
+
+    /// A unit's line, if it is shown.
+    pub(super) fn line(&self, unit: &UnitCode) -> Option<&[(ReplicaId, u64)]> {
+        self.units.get(unit)?.as_deref()
     }
 }
 
@@ -80,6 +86,7 @@ pub(super) struct Facts {
     pub(super) proposed: Option<(String, Terms)>,
     pub(super) approved: Option<String>,
     pub(super) roll: Roll,
+    lines: BTreeMap<Digest, Vec<(ReplicaId, u64)>>,
     /// The keys of receipts that followed the first.
     pub(super) receipt_keys: ReceiptKeys,
     /// What orders took of an entry: the order's number, and the commitments.
@@ -138,6 +145,7 @@ impl Facts {
             event::GRANT_APPROVED if number(event, "grant")? == grant => {
                 self.approved = Some(event.actor.clone());
             }
+            event::ROLL_PART => self.note_lines(entry, event)?,
             event::ROLL => self.note_roll(entry, event)?,
             // One that was to begin in the past, or does not follow the last, names none.
             RECEIPT_KEY => {
@@ -157,22 +165,31 @@ impl Facts {
         Some(())
     }
 
+    /// What comes brings a roll of its own.
+    pub(super) fn forget_roll(&mut self) {
+        (self.roll, self.lines) = (Roll::default(), BTreeMap::new());
+    }
+
+    /// The lines of the next roll, by what commits to them.
+    fn note_lines(&mut self, entry: &Entry<'_>, event: &Event) -> Option<()> {
+        for part in entry.parts() {
+            let Part::Open { path, .. } = part else { continue };
+            if path.starts_with(roll::LINE) {
+                self.lines.insert(part.commitment(), roll::members(event.fields.get(*path)?).ok()?);
+            }
+        }
+        Some(())
+    }
+
     fn note_roll(&mut self, entry: &Entry<'_>, event: &Event) -> Option<()> {
-        let (part, parts) = (number(event, "part")?, number(event, "parts")?);
-        if self.roll.at != Some(event.at) {
-            let first = entry.header.dot.sequence.0;
-            self.roll = Roll { at: Some(event.at), first, parts, ..Roll::default() };
+        let lines = std::mem::take(&mut self.lines);
+        let place = entry.header.dot.sequence.0;
+        let mut read = Roll { at: Some(event.at), place, ..Roll::default() };
+        for (path, commitment) in roll::lines_of(entry, event)? {
+            let unit = path.strip_prefix(roll::LINE)?.parse().ok()?;
+            read.units.insert(unit, lines.get(&commitment).cloned());
         }
-        if part >= parts || parts != self.roll.parts {
-            return None;
-        }
-        if entry.parts().iter().all(|part| matches!(part, Part::Open { .. })) {
-            self.roll.whole_parts.insert(part);
-        }
-        for (name, value) in &event.fields {
-            let Some(code) = name.strip_prefix("unit/") else { continue };
-            self.roll.units.insert(code.parse().ok()?, roll::members(value).ok()?);
-        }
+        self.roll = read;
         Some(())
     }
 

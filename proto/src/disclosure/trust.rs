@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn note(cosigners: &[u8]) -> String {
-        let checkpoint = Checkpoint { origin: origin(), size: 9, root: [5; 32] };
+        let checkpoint = Checkpoint { origin: origin(), size: 9, root: [5; 32], roll: None };
         let mut signed = checkpoint.sign(&seed(1)).unwrap();
         for n in cosigners {
             let line = cosign(&checkpoint, 1_800_000_000, &format!("w{n}.vn"), &seed(*n)).unwrap();

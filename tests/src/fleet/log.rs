@@ -135,7 +135,7 @@ impl StoredLog {
     /// # Errors
     /// If the log's name is none.
     pub fn checkpoint(&self, Head { size, root }: Head) -> anyhow::Result<String> {
-        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root };
+        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root, roll: None };
         Ok(checkpoint.sign(self.identity.log_key().as_ref())?.note().to_string())
     }
 

@@ -29,7 +29,7 @@ fn origin(replica: u8) -> Origin {
 }
 
 fn signed() -> Checkpoint {
-    Checkpoint { origin: origin(7).to_string(), size: 9, root: [5; 32] }
+    Checkpoint { origin: origin(7).to_string(), size: 9, root: [5; 32], roll: None }
 }
 
 fn witness(n: u8) -> Verifier {
@@ -82,7 +82,7 @@ fn checkpoint(data: &[u8]) {
         assert_eq!(origin.as_str(), text);
     }
     let root = data.first().copied().unwrap_or_default();
-    let made = Checkpoint { origin: text.to_owned(), size: data.len() as u64, root: [root; 32] };
+    let made = Checkpoint { origin: text.to_owned(), size: data.len() as u64, root: [root; 32], roll: None };
     if let Ok(signed) = made.sign(&key(1)) {
         let read = SignedCheckpoint::verify(signed.to_string().as_bytes(), text, log).unwrap();
         assert_eq!(*read.checkpoint(), made);

@@ -304,7 +304,7 @@ impl Hub {
         session.feed = Some(FeedReader::new(feed, records, identity.unit.clone(), replica, taken, taken));
         session.asking = self.asking(&identity, hello);
         let held_size = held.frontier.size();
-        let checkpoint = Checkpoint { origin, size: held_size, root: held.root };
+        let checkpoint = Checkpoint { origin, size: held_size, root: held.root, roll: None };
         let receipt = (held_size > 0).then(|| self.receipt(&checkpoint, held.ledger_index, held.at.0));
         self.show();
         let mut welcome = wire::Welcome {

@@ -84,7 +84,7 @@ impl Hub {
 
     fn signed(&self, head: Head) -> Option<(Checkpoint, String)> {
         let Head { size, root } = head;
-        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root };
+        let checkpoint = Checkpoint { origin: self.identity.origin(), size, root, roll: None };
         let note = checkpoint.sign(self.identity.key.as_ref()).ok()?.to_string();
         Some((checkpoint, note))
     }

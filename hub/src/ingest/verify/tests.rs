@@ -40,7 +40,7 @@ fn coming(dots: &[(ReplicaId, u64)], sign: impl FnOnce(&mut Checkpoint) -> Signi
         dots.iter().map(|(replica, sequence)| event(*replica, *sequence)).collect();
     entries.iter().for_each(|(_, leaf)| frontier.push(*leaf));
     let mut checkpoint =
-        Checkpoint { origin: ORIGIN.to_owned(), size: frontier.size(), root: frontier.root() };
+        Checkpoint { origin: ORIGIN.to_owned(), size: frontier.size(), root: frontier.root(), roll: None };
     let signer = sign(&mut checkpoint);
     let packed = batch::pack(entries.iter().map(|(bytes, _)| bytes.as_slice())).unwrap();
     let envelope = Envelope {

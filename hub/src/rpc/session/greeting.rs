@@ -65,7 +65,8 @@ impl Session {
         self.feed = self.feed_reader(&hello).filter(|_| writes);
         self.told = ToldCursor { epoch: hello.told_epoch, next: hello.told_next };
         let receipt = if held_size > 0 {
-            let checkpoint = Checkpoint { origin: origin.clone(), size: held_size, root: held.root };
+            let checkpoint =
+                Checkpoint { origin: origin.clone(), size: held_size, root: held.root, roll: None };
             Some(self.receipt(&checkpoint, held.ledger_index, held.at.0)?)
         } else {
             None

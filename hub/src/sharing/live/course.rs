@@ -114,7 +114,8 @@ impl Course {
         hub.committer.tally("hub").await?;
         // Until one is handed over the witnesses may be away.
         let waits = std::mem::replace(&mut self.waits, true);
-        let cut = if waits { hub.called_or_waiting().await? } else { hub.called().await? };
+        let given = self.given.since.cut;
+        let cut = if waits { hub.called_or_waiting().await? } else { hub.called_behind(given).await? };
         if cut.head.size <= self.given.since.cut {
             return Err(SharingError::Unwitnessed);
         }

@@ -141,7 +141,7 @@ impl<W: Write> Writing<'_, W> {
             Ok(())
         })?;
         // The list of replicas of then is no longer of use.
-        for place in &past.roll {
+        for place in past.parts.iter().chain(&past.roll) {
             late.entries.remove(place);
         }
         late.held = past.held;

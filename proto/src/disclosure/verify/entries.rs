@@ -125,7 +125,7 @@ impl Verification<'_> {
     fn event(&mut self, entry: &Entry<'_>, is_past: bool, object: &Object) -> Checked<()> {
         let unread = || object.with("sự kiện không đọc được", "the event cannot be read");
         let event = Event::of(entry).map_err(|_| unread())?;
-        if is_past && [event::TALLY, event::ROLL].contains(&event.kind.as_str()) {
+        if is_past && [event::TALLY, event::ROLL, event::ROLL_PART].contains(&event.kind.as_str()) {
             return Err(object.with("không đúng chỗ", "out of place"));
         }
         if event.kind == event::TALLY {

@@ -183,9 +183,15 @@ impl Verification<'_> {
             ));
         }
         let begun = self.begun()?;
+        if begun.cut.signed.checkpoint().roll != Some(roll.place) {
+            return Err(object.with(
+                "không phải danh sách mà điểm kiểm của sổ cái nêu, danh sách các máy làm chứng đã kiểm",
+                "it is not the one that the ledger's checkpoint names, which the witnesses have judged",
+            ));
+        }
         // Its date is the hub's word. What the witnesses had seen by then does not have it yet: that is theirs.
         let seen = begun.before_roll.as_ref();
-        let seen = seen.filter(|seen| seen.signed.checkpoint().size <= roll.first);
+        let seen = seen.filter(|seen| seen.signed.checkpoint().size <= roll.place);
         let is_of_late = |seen| self.trust.is_within(seen, at, ROLL_MILLIS_MAX / 1_000);
         if self.trust.asks_witnesses() && !seen.is_some_and(is_of_late) {
             return Err(object.with(
@@ -195,8 +201,7 @@ impl Verification<'_> {
         }
         for log in self.progress.logs.iter().filter(|log| self.read.contains(log.origin.as_str())) {
             let (unit, replica) = (log.origin.unit(), log.origin.replica());
-            let listed =
-                || roll.units.get(unit).is_some_and(|line| line.iter().any(|(it, _)| *it == replica));
+            let listed = || roll.line(unit).is_some_and(|line| line.iter().any(|(it, _)| *it == replica));
             if log.origin != begun.origin && !listed() {
                 return Err(log_object(log.origin.as_str()).with(
                     "máy này không có trong danh sách máy của đơn vị",
@@ -209,13 +214,13 @@ impl Verification<'_> {
             return Err(object.with("không đủ", "it is not whole"));
         }
         let named: BTreeSet<&UnitCode> = terms.shares.iter().flat_map(|share| &share.units).collect();
-        if let Some(unit) = named.iter().find(|unit| !roll.units.contains_key(**unit)) {
+        if let Some(unit) = named.iter().find(|unit| roll.line(unit).is_none()) {
             return Err(
                 object.with(&format!("không có đơn vị {unit}"), &format!("it does not have unit {unit}"))
             );
         }
-        for (unit, replicas) in roll.units.iter().filter(|(unit, _)| terms.covers_unit(unit)) {
-            for (replica, held) in replicas.iter().filter(|(_, held)| *held > 0) {
+        for (unit, line) in roll.units.iter().filter(|(unit, _)| terms.covers_unit(unit)) {
+            for (replica, held) in line.iter().flatten().filter(|(_, held)| *held > 0) {
                 let shown = self
                     .progress
                     .logs

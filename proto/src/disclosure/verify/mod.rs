@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Facts, Roll};
+use super::facts::Facts;
 use super::line::{BUNDLE_VERSION, Hash, Head, LINE_BYTES_MAX, Left, Line, Since};
 use super::report::{Refused, Report, Told};
 use super::{Believed, Trust};
@@ -98,7 +98,7 @@ impl<'a> Verification<'a> {
     #[must_use]
     pub fn going_on(trust: &'a Trust, mut progress: Progress) -> Self {
         // Each delivery brings a list of the units' replicas of its own.
-        progress.facts.roll = Roll::default();
+        progress.facts.forget_roll();
         Self { live: true, progress, ..Self::new(trust) }
     }
 

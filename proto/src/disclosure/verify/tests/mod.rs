@@ -191,7 +191,7 @@ fn p9_a_roll_dated_as_of_late_is_held_against_what_the_witnesses_had_seen() {
         Agency::default().take_by(&trust, &lines).map_err(|refused| refused.to_string())
     };
     delivered(48, 0).unwrap();
-    for (hours, behind) in [(49, 0), (1, 1)] {
+    for (hours, behind) in [(49, 0), (1, 2)] {
         let said = delivered(hours, behind).unwrap_err();
         assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
     }
@@ -201,6 +201,23 @@ fn p9_a_roll_dated_as_of_late_is_held_against_what_the_witnesses_had_seen() {
     let lines = world.deliver(&mut Given::default());
     let said = Agency::default().take_by(&trust, &lines).unwrap_err().to_string();
     assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
+}
+
+/// Goal: what is handed over rests on the roll that the witnesses have judged, which the checkpoint they cosigned names: on no other
+/// in the same ledger.
+#[test]
+fn p9_a_roll_that_no_witness_was_shown_counts_for_nothing() {
+    let delivered = |judged: bool| {
+        let mut world = World::new();
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let shown = world.call(&[]) as u64;
+        world.judged = judged.then_some(shown);
+        Agency::default().take(&world.deliver(&mut Given::default())).map_err(|refused| refused.to_string())
+    };
+    delivered(false).unwrap();
+    let said = delivered(true).unwrap_err();
+    assert!(said.contains("it is not the one that the ledger's checkpoint names"), "{said}");
 }
 
 /// Goal: a delivery cannot be dated back: its witnesses had cosigned before it, not long after.

@@ -15,6 +15,7 @@ use crate::hash::{Digest, Signer as _, SigningKey, sha256};
 use crate::ids::{Dot, RecordId, ReplicaId, Sequence};
 use crate::merkle::{Frontier, consistency_proof, frontier_at, inclusion_proof, root_at};
 use crate::note::{Algorithm, Signature, Verifier};
+use crate::roll::committed;
 use crate::time::Hlc;
 use crate::value::Value;
 use crate::verdict::{QuarantineReason, Verdict};
@@ -60,6 +61,8 @@ pub(super) struct World {
     /// When the roll is called, and which replica it does not list.
     pub(super) called: UnixMillis,
     pub(super) unlisted: Option<usize>,
+    /// Which roll the checkpoint names, if it is not the last.
+    pub(super) judged: Option<u64>,
     /// What the witness had cosigned before the roll: a size, and when.
     pub(super) seen: Option<(u64, UnixMillis)>,
     /// When the witness cosigned the cut.
@@ -118,6 +121,7 @@ impl World {
             terms,
             called: NOW,
             unlisted: None,
+            judged: None,
             seen: None,
             cosigned: NOW,
             taken: NOW,
@@ -146,7 +150,7 @@ impl World {
 
     pub(super) fn event(&mut self, log: usize, kind: &str, actor: &str, fields: &[(&str, Value)]) -> usize {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let at = if kind == event::ROLL { self.called } else { NOW };
+        let at = if [event::ROLL, event::ROLL_PART].contains(&kind) { self.called } else { NOW };
         let event = Event { kind: kind.to_owned(), at, actor: actor.to_owned(), fields };
         let place = self.logs[log].entries.len();
         self.push(log, event.build(dot(log, place), &[3; 16]).unwrap());
@@ -196,7 +200,7 @@ impl World {
                 }
                 let size = self.logs[log].entries.len() as u64;
                 let root = root_at(self.logs[log].leaves.as_slice(), size).unwrap();
-                let checkpoint = Checkpoint { origin: origin(log).to_string(), size, root };
+                let checkpoint = Checkpoint { origin: origin(log).to_string(), size, root, roll: None };
                 let kept = self.logs[log].kept_out.range(first..);
                 let verdicts = kept
                     .map(|at| {
@@ -301,6 +305,26 @@ impl World {
         }
     }
 
+    /// A roll of these lines, behind them.
+    pub(super) fn call(&mut self, units: &[(String, Value)]) -> usize {
+        let lines: Vec<(&str, Value)> =
+            units.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let part = self.event(LEDGER, event::ROLL_PART, "hub", &lines);
+        let entry = Entry::decode(&self.logs[LEDGER].entries[part]).unwrap();
+        let committed = |name: &str| committed(&entry.committed(|path| path == name).next().unwrap());
+        let named: Vec<(&str, Value)> = lines.iter().map(|(name, _)| (*name, committed(name))).collect();
+        self.event(LEDGER, event::ROLL, "hub", &named)
+    }
+
+    /// The place of the last roll of a ledger of `size` entries.
+    fn last_roll(&self, size: u64) -> Option<u64> {
+        let entries = self.logs[LEDGER].entries.iter().zip(0..size);
+        let is_roll = |bytes: &[u8]| {
+            Event::of(&Entry::decode(bytes).unwrap()).is_ok_and(|event| event.kind == event::ROLL)
+        };
+        entries.filter(|(bytes, _)| is_roll(bytes)).map(|(_, place)| place).last()
+    }
+
     /// The next delivery under a grant: what `given` lacks.
     pub(super) fn deliver(&mut self, given: &mut Given) -> Vec<String> {
         let units: Vec<(String, Value)> = [1, 2]
@@ -310,9 +334,7 @@ impl World {
                 (format!("unit/{}", UNITS[log]), Value::List(listed.then_some(line).into_iter().collect()))
             })
             .to_vec();
-        let mut roll = vec![("part", Value::Integer(0)), ("parts", Value::Integer(1))];
-        roll.extend(units.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        let roll = self.event(LEDGER, event::ROLL, "hub", &roll);
+        let roll = self.call(&units);
         let cut = self.logs[LEDGER].entries.len() as u64;
 
         let changes = self.changes();
@@ -397,7 +419,8 @@ impl World {
     /// The ledger's checkpoint at a size, cosigned by the witness.
     fn witnessed(&self, size: u64, at: UnixMillis) -> String {
         let root = root_at(self.logs[LEDGER].leaves.as_slice(), size).unwrap();
-        let checkpoint = Checkpoint { origin: origin(LEDGER).to_string(), size, root };
+        let roll = self.judged.or_else(|| self.last_roll(size));
+        let checkpoint = Checkpoint { origin: origin(LEDGER).to_string(), size, root, roll };
         let mut signed = checkpoint.sign(&key(LEDGER)).unwrap();
         let line = cosign(&checkpoint, at.seconds(), WITNESS, &key(3)).unwrap();
         signed.note_mut().add(Signature::parse(&line).unwrap()).unwrap();
@@ -418,8 +441,12 @@ impl World {
         let access = self.event(LEDGER, event::ACCESS, "hub", &fields) as u64;
         let leaves = self.logs[LEDGER].leaves.as_slice();
         let size = leaves.len() as u64;
-        let now =
-            Checkpoint { origin: origin(LEDGER).to_string(), size, root: root_at(leaves, size).unwrap() };
+        let now = Checkpoint {
+            origin: origin(LEDGER).to_string(),
+            size,
+            root: root_at(leaves, size).unwrap(),
+            roll: None,
+        };
         let hashes = |path: Option<Vec<Digest>>| path.unwrap().into_iter().map(Hash).collect();
         let access = Line::Access(Access {
             entry: Bytes(self.logs[LEDGER].entries.last().unwrap().clone()),
@@ -450,6 +477,7 @@ impl World {
                     "succession" => true,
                     event::GRANT_PROPOSED | event::GRANT_APPROVED | event::TALLY => true,
                     event::ROLL => at == roll as u64,
+                    event::ROLL_PART => at + 1 == roll as u64,
                     event::ACCESS => event.fields["digest"] == text(&hex::encode(former.0)),
                     _ => false,
                 }
