@@ -246,3 +246,21 @@ pub fn opened(bundle: &Path, identity: &Identity) -> String {
     std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
     text
 }
+
+/// The entries in the lines of a bundle.
+#[must_use]
+pub fn decoded(lines: &str) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
+    let lines = lines.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    lines
+        .filter_map(|line| {
+            Some(base64::engine::general_purpose::STANDARD.decode(line["entry"].as_str()?).unwrap())
+        })
+        .collect()
+}
+
+/// Whether bytes have others in them.
+#[must_use]
+pub fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}

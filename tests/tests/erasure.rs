@@ -15,6 +15,7 @@ use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_tests::asking::{self, at_hub, at_node};
 use lienthong_tests::canary::{found, written};
 use lienthong_tests::processes::{HubPlace, in_step, person, put};
+use lienthong_tests::sharing::{MEMBERS, contains, decoded, opened};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::{Value as Json, json};
 
@@ -376,10 +377,12 @@ async fn granted(place: &HubPlace, hub: &Daemon, key: &str) -> u64 {
     let pair = place.done(&["key", "pair", key], "hub").await.unwrap();
     let recipient = pair["recipient"].as_str().unwrap_or_else(|| panic!("{pair:#}")).to_owned();
     place.done(&["agency", "add", "TTT", "--name", "Thanh tra", "--key", &recipient], "hub").await.unwrap();
-    let file = written(
-        place.path("grant.toml"),
-        &lienthong_tests::sharing::grant(lienthong_tests::sharing::MEMBERS),
-    );
+    granted_more(place, hub, MEMBERS).await
+}
+
+/// Another grant of that agency in force.
+async fn granted_more(place: &HubPlace, hub: &Daemon, rest: &str) -> u64 {
+    let file = written(place.path("grant.toml"), &lienthong_tests::sharing::grant(rest));
     let grant = place.done(&["grant", "propose", &file], "hub").await.unwrap()["number"].as_u64().unwrap();
     let credentials = Credentials { user: "lan".to_owned(), password: PASSWORD.to_owned(), code: None };
     let request = Request::Sharing(SharingRequest::GrantApprove { number: grant, actor: String::new() });
@@ -531,6 +534,19 @@ async fn t49_bundles_hold_and_receivers_are_told() {
         }
     }
     bundle_in_words(&place, &after, &policy, &key);
+    // Who is not shown the record is not told of the order.
+    let none = format!("{MEMBERS}[[share.only]]\nfield = 'chi_bo'\nis = ['Chi bộ khác']\n");
+    let (grant_of_none, without) =
+        (granted_more(&place, &hub, &none).await.to_string(), place.path("without"));
+    place
+        .done(&["bundle", "--grant", &grant_of_none, "--out", without.to_str().unwrap()], "hub")
+        .await
+        .unwrap();
+    let identity = std::fs::read_to_string(&key).unwrap().trim().parse().unwrap();
+    for (bundle, is_told) in [(place.path("after"), true), (without, false)] {
+        let entries = decoded(&opened(&bundle, &identity));
+        assert_eq!(entries.iter().any(|entry| contains(entry, "12/QĐ".as_bytes())), is_told, "{bundle:?}");
+    }
     let number = place.done(&["erase", "list"], "hub").await.unwrap()["items"][0]["number"].to_string();
     place.done(&["erase", "notice", &number, "--grant", &grant, "--out", &notice], "hub").await.unwrap();
     let arguments = verify(&notice);

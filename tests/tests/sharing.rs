@@ -17,12 +17,13 @@ use lienthong_node::records::Page;
 use lienthong_node::verify::{VerifyError, verify};
 use lienthong_proto::disclosure::Trust;
 use lienthong_tests::asking::at_hub;
-use lienthong_tests::sharing::{HERE, MEMBERS, Shared, THERE, ask, grant, opened, sheet, who};
+use lienthong_tests::sharing::{
+    HERE, MEMBERS, Shared, THERE, ask, contains, decoded, grant, opened, sheet, who,
+};
 use lienthong_tests::stage::{Stage, hardened};
 use lienthong_tests::{
     Province, acknowledged, asking, brisk, catalogue, make_node, member, open_hub, reopened, retarget,
 };
-use serde_json::Value as Json;
 
 /// What the grant masks, planted in every row.
 const MASKED: [&str; 3] = ["033075000001", "0912345671", "02/03/1975"];
@@ -224,21 +225,6 @@ async fn p6_a_restored_hub_hands_over_what_the_ledger_before_had() {
     let after = shared.verified(&shared.bundle(number, "after").await).await.unwrap();
     assert_eq!(after.records, before.records);
     assert_eq!(after.report.logs.len(), 3, "the ledger before is one of them: {:#?}", after.report.logs);
-}
-
-/// The entries in the lines of a bundle.
-fn decoded(lines: &str) -> Vec<Vec<u8>> {
-    use base64::Engine as _;
-    let lines = lines.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
-    lines
-        .filter_map(|line| {
-            Some(base64::engine::general_purpose::STANDARD.decode(line["entry"].as_str()?).unwrap())
-        })
-        .collect()
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 /// Goal: the pages do what the command line does: propose from a template's text, approve by somebody else, hand

@@ -535,11 +535,10 @@ pub(super) fn needed(
     };
     let of_shown = || replica().is_some_and(concerned);
     let of_granted = || {
-        let granted =
-            matches!(event.fields.get("record_type"), Some(Value::Text(name)) if terms.share(name).is_some());
         let ledger = entry.header.dot.replica;
         let is_shown = |dot: Dot| dot.replica == ledger || concerned(dot.replica);
-        granted && entries_of(event).is_some_and(|entries| entries.iter().any(|erased| is_shown(erased.dot)))
+        let of_shown = || entries_of(event).is_some_and(|found| found.iter().any(|it| is_shown(it.dot)));
+        scope.tells_of(event) && of_shown()
     };
     let of_grant = || event.fields.get("grant") == i64::try_from(grant).ok().map(Value::Integer).as_ref();
     match event.kind.as_str() {

@@ -9,6 +9,7 @@ use lienthong_proto::change::{Change, Write, path};
 use lienthong_proto::disclosure::{Bytes, Hash, LeftWhy, SHOWN_OF_ALL, Share, Shown, Terms, Unseen};
 use lienthong_proto::entry::{Entry, Part};
 use lienthong_proto::erasure::ErasedSet;
+use lienthong_proto::event::Event;
 use lienthong_proto::hash::hmac_sha256;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId};
 use lienthong_proto::value::Value;
@@ -26,12 +27,14 @@ pub(super) struct Scope<'a> {
     key: [u8; 32],
     admitted: HashSet<(usize, RecordId)>,
     writers: BTreeSet<ReplicaId>,
+    /// A record may be meant later of which an order took something before.
+    goes_on: bool,
 }
 
 impl<'a> Scope<'a> {
     /// Looks the granted records up.
     pub(super) fn new(hub: &'a Hub, terms: &'a Terms) -> Result<Self, SharingError> {
-        let mut scope = Self::of(hub, terms, HashSet::new())?;
+        let mut scope = Self { goes_on: false, ..Self::of(hub, terms, HashSet::new())? };
         for (number, share) in terms.shares.iter().enumerate() {
             if let Some(declared) = hub.catalogue.record_type(&share.record_type) {
                 scope.look_up(number, share, declared)?;
@@ -40,14 +43,15 @@ impl<'a> Scope<'a> {
         Ok(scope)
     }
 
-    /// With the records it means known.
+    /// With the records it means known, of a view that goes on.
     pub(super) fn of(
         hub: &'a Hub,
         terms: &'a Terms,
         admitted: HashSet<(usize, RecordId)>,
     ) -> Result<Self, SharingError> {
         // The grant's own key: what one agency knows a record by means nothing to another.
-        Ok(Self { hub, terms, key: key_of(hub, terms)?, admitted, writers: BTreeSet::new() })
+        let writers = BTreeSet::new();
+        Ok(Self { hub, terms, key: key_of(hub, terms)?, admitted, writers, goes_on: true })
     }
 
     /// Why a record is none of those meant, if it is none; one that was stays when it is withdrawn.
@@ -105,6 +109,18 @@ impl<'a> Scope<'a> {
     /// The replicas that wrote what the granted records show.
     pub(super) fn writers(&self) -> &BTreeSet<ReplicaId> {
         &self.writers
+    }
+
+    /// Whether an order of erasure is of a record that is shown, or may come to be.
+    pub(super) fn tells_of(&self, erasure: &Event) -> bool {
+        let (Some(Value::Text(record_type)), Some(Value::Reference(record))) =
+            (erasure.fields.get("record_type"), erasure.fields.get("record"))
+        else {
+            return false;
+        };
+        let mut shares =
+            self.terms.shares.iter().zip(0..).filter(|(share, _)| share.record_type == *record_type);
+        shares.any(|(_, number)| self.goes_on || self.admitted.contains(&(number, *record)))
     }
 
     /// A record under the grant's own name for it.
