@@ -40,3 +40,5 @@ pub const RECONCILE_ITEMS_MAX: usize = 32;
 pub const RECONCILE_DIFFERENCES_MAX: usize = 10_000;
 /// Ranges one reconciliation asks about in all: three levels for each difference, and room.
 pub const RECONCILE_ASKED_MAX: usize = 65_536;
+/// Units that a roll names.
+pub const ROLL_UNITS_MAX: usize = 700;

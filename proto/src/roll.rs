@@ -21,7 +21,7 @@ use crate::limits::UNIT_REPLICAS_MAX;
 use crate::time::UnixMillis;
 use crate::value::Value;
 
-/// The roll before this one, by its time; 1970 for the first.
+/// The place of the roll before this one; the first has none.
 pub const BEFORE: &str = "before";
 /// The ledger's last acceptance that is counted.
 pub const UPTO: &str = "upto";
@@ -63,10 +63,10 @@ pub fn lines_of(entry: &Entry<'_>, event: &Event) -> Option<BTreeMap<String, Dig
 /// One unit's line of a roll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollLine {
-    /// When the roll was called: its name.
+    /// When the roll was called.
     pub at: UnixMillis,
-    /// The one before.
-    pub before: UnixMillis,
+    /// The place of the one before.
+    pub before: Option<u64>,
     /// The ledger's last acceptance that is counted.
     pub upto: u64,
     /// Entries held, by replica.
@@ -107,7 +107,7 @@ pub enum RollFault {
     #[error("the roll does not stand in the ledger")]
     Unproven,
     /// One was left out.
-    #[error("the roll follows one of {found}; the last that was shown here is of {known}")]
+    #[error("the roll follows entry {found}; the last that was shown here is {known}")]
     Gap {
         /// As known.
         known: String,
@@ -174,11 +174,12 @@ impl RollLine {
     pub fn of(entry: &Entry<'_>, unit: &UnitCode, opened: Option<(&Salt, &[u8])>) -> Result<Self, RollFault> {
         let event = Event::of(entry).map_err(|_| RollFault::NoLine)?;
         let lines = lines_of(entry, &event).ok_or(RollFault::NoLine)?;
-        let (Some(Value::Timestamp(before)), Some(Value::Integer(upto))) =
-            (event.fields.get(BEFORE), event.fields.get(UPTO))
-        else {
-            return Err(RollFault::NoLine);
+        let number = |name: &str| match event.fields.get(name) {
+            Some(Value::Integer(number)) => u64::try_from(*number).map(Some).map_err(|_| RollFault::NoLine),
+            None => Ok(None),
+            Some(_) => Err(RollFault::NoLine),
         };
+        let (before, upto) = (number(BEFORE)?, number(UPTO)?.ok_or(RollFault::NoLine)?);
         let path = line_of(unit);
         let replicas = match (lines.get(&path), opened) {
             (None, _) => BTreeMap::new(),
@@ -194,8 +195,7 @@ impl RollLine {
             }
             _ => return Err(RollFault::NoLine),
         };
-        let upto = u64::try_from(*upto).map_err(|_| RollFault::NoLine)?;
-        Ok(Self { at: event.at, before: *before, upto, replicas })
+        Ok(Self { at: event.at, before, upto, replicas })
     }
 
     /// Judges it by what is known of the unit's replicas.
@@ -254,10 +254,8 @@ mod tests {
 
     /// A roll that names these lines.
     fn roll(lines: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut fields = BTreeMap::from([
-            (BEFORE.to_owned(), Value::Timestamp(UnixMillis(0))),
-            (UPTO.to_owned(), Value::Integer(50)),
-        ]);
+        let mut fields =
+            BTreeMap::from([(BEFORE.to_owned(), Value::Integer(9)), (UPTO.to_owned(), Value::Integer(50))]);
         let line = |(path, content): &(&str, &[u8])| {
             ((*path).to_owned(), committed(&commitment(&salt(&SECRET, path), path, content)))
         };

@@ -203,6 +203,14 @@ pub enum Fork {
     /// The same size, another tree.
     #[error("two roots at the size {0}")]
     Root(u64),
+    /// Of one ledger, another last roll.
+    #[error("the ledger of {old} entries is said to have another last roll than the one of {new}")]
+    Roll {
+        /// The smaller size.
+        old: u64,
+        /// The larger.
+        new: u64,
+    },
     /// The proof does not lead from one to the other.
     #[error("the tree of {old} entries does not lead to the one of {new}: {source}")]
     Proof {
@@ -223,10 +231,14 @@ pub fn of_one_ledger(one: &Checkpoint, other: &Checkpoint, path: &[Digest]) -> R
     if one.origin != other.origin {
         return Err(Fork::Origin);
     }
+    let (old, new) = if one.size < other.size { (one, other) } else { (other, one) };
+    // The last roll of the longer is that of the shorter, or stands behind it.
+    if new.roll != old.roll && new.roll.is_none_or(|roll| roll < old.size) {
+        return Err(Fork::Roll { old: old.size, new: new.size });
+    }
     if one.size == other.size {
         return if one.root == other.root { Ok(()) } else { Err(Fork::Root(one.size)) };
     }
-    let (old, new) = if one.size < other.size { (one, other) } else { (other, one) };
     verify_consistency(old.size, &old.root, new.size, &new.root, path).map_err(|source| Fork::Proof {
         old: old.size,
         new: new.size,
@@ -351,6 +363,26 @@ mod tests {
         let path = consistency_proof(&forked, 6, 11).unwrap();
         assert!(matches!(of_one_ledger(&old, &other, &path), Err(Fork::Proof { old: 6, new: 11, .. })));
         assert!(of_one_ledger(&old, &new, &[]).is_err(), "without a proof");
+        // The last roll stays the last one until there is another, behind it.
+        let path = consistency_proof(&all, 6, 11).unwrap();
+        let of = |old_roll: Option<u64>, new_roll: Option<u64>| {
+            let (old, new) =
+                (Checkpoint { roll: old_roll, ..old.clone() }, Checkpoint { roll: new_roll, ..new.clone() });
+            of_one_ledger(&old, &new, &path)
+        };
+        for (old_roll, new_roll) in [(None, None), (Some(3), Some(3)), (Some(3), Some(6)), (None, Some(10))] {
+            assert_eq!(of(old_roll, new_roll), Ok(()), "{old_roll:?}, {new_roll:?}");
+        }
+        for (old_roll, new_roll) in [(Some(3), None), (Some(3), Some(4)), (Some(3), Some(2)), (None, Some(5))]
+        {
+            assert_eq!(
+                of(old_roll, new_roll),
+                Err(Fork::Roll { old: 6, new: 11 }),
+                "{old_roll:?}, {new_roll:?}"
+            );
+        }
+        let with_roll = Checkpoint { roll: Some(4), ..new.clone() };
+        assert!(matches!(of_one_ledger(&with_roll, &new, &[]), Err(Fork::Roll { .. })), "of one size");
         let renamed = Checkpoint { origin: "b.vn".to_owned(), ..new.clone() };
         assert_eq!(of_one_ledger(&renamed, &new, &[]), Err(Fork::Origin));
     }

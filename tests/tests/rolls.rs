@@ -12,16 +12,20 @@ use lienthong_node::app::{Node, system_clock};
 use lienthong_node::identity::NodeIdentity;
 use lienthong_node::sync::Witness;
 use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
+use lienthong_proto::cosignature::cosign;
 use lienthong_proto::disclosure::event::ROLL_PART;
-use lienthong_proto::entry::{Entry, Part};
+use lienthong_proto::entry::{Entry, Part, header_of};
 use lienthong_proto::event::Event;
+use lienthong_proto::hash::{Signer as _, SigningKey};
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits::UNIT_REPLICAS_MAX;
-use lienthong_proto::merkle::{inclusion_proof, verify_inclusion};
+use lienthong_proto::merkle::{inclusion_proof, root_at, verify_inclusion};
+use lienthong_proto::note::{Algorithm, Signature, Verifier};
 use lienthong_proto::roll::{BEFORE, RollFault, RollLine, UPTO, line_of, lines_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
+use lienthong_proto::witness::{POLICY, Policy};
 use lienthong_tests::sharing::{MEMBERS, Shared, log_roll};
 use lienthong_tests::{Province, acknowledged, brisk, catalogue, make_hub, make_node, member, reopened};
 
@@ -52,7 +56,8 @@ async fn roll(hub: &Hub, lie: impl Fn(&mut Fields)) {
         }
         let upto = books.replicas.values().map(|held| held.ledger_index).max().unwrap();
         let mut fields: Fields = lines.into_iter().map(|(name, line)| (name, Value::List(line))).collect();
-        fields.insert(BEFORE.to_owned(), Value::Timestamp(books.rolls.last()));
+        let number = |place: u64| Value::Integer(i64::try_from(place).unwrap());
+        fields.extend(books.rolls.last_place(u64::MAX).map(|place| (BEFORE.to_owned(), number(place))));
         fields.insert(UPTO.to_owned(), Value::Integer(i64::try_from(upto).unwrap()));
         fields
     };
@@ -90,7 +95,6 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
     eventually("both cosign what is true", both).await;
     let size = here.sync().unwrap().status().acknowledged;
     let own = line_of(here.identity.unit());
-    let never = UnixMillis(7);
     let lies: [(&str, Lie<'_>); 6] = [
         ("were acknowledged", &|fields| drop(fields.insert(own.clone(), line(here, size - 1)))),
         ("does not have replica", &|fields| drop(fields.insert(own.clone(), Value::List(Vec::new())))),
@@ -101,9 +105,7 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
             members.push(Value::Text(format!("{}:1", ReplicaId([7; 16]))));
         }),
         // It leaves one out that it has, or one that nobody here was shown.
-        ("the roll follows one of", &|fields| {
-            drop(fields.insert(BEFORE.to_owned(), Value::Timestamp(never)))
-        }),
+        ("the roll follows entry", &|fields| drop(fields.insert(BEFORE.to_owned(), Value::Integer(7)))),
         ("no line of this unit", &|fields| drop(fields.insert(own.clone(), Value::Integer(3)))),
     ];
     for (number, (said, lie)) in lies.into_iter().enumerate() {
@@ -112,7 +114,7 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
         eventually("the hub is told", || refused().is_some_and(|refused| refused.reason.contains(said)))
             .await;
         eventually("people at the node are told", || alarm(here).is_some_and(|why| why.contains(said))).await;
-        if said == "the roll follows one of" {
+        if said == "the roll follows entry" {
             // That is everybody's to see.
             eventually("the other as well", || hub.refusals.standing().len() == 2).await;
             assert_eq!(hub.rounds.cosigned(), (0, 0));
@@ -163,11 +165,11 @@ fn proves(node: &Node, kept: lienthong_node::sync::RefusalLine) {
 }
 
 /// Of one roll: which it follows, and which parts the lines it names are of.
-type Called = (UnixMillis, BTreeSet<u64>);
+type Called = (Option<u64>, BTreeSet<u64>);
 
-/// The rolls in the ledger, by the time they were called.
-fn called(hub: &Hub) -> BTreeMap<UnixMillis, Called> {
-    let (mut rolls, mut parts) = (BTreeMap::<UnixMillis, Called>::new(), BTreeMap::new());
+/// The rolls in the ledger, by their places.
+fn called(hub: &Hub) -> BTreeMap<u64, Called> {
+    let (mut rolls, mut parts) = (BTreeMap::<u64, Called>::new(), BTreeMap::new());
     for place in 0..hub.head().size {
         let bytes = hub.ledger_entry(place).unwrap();
         let entry = Entry::decode(&bytes).unwrap();
@@ -176,8 +178,11 @@ fn called(hub: &Hub) -> BTreeMap<UnixMillis, Called> {
             parts.extend(entry.committed(|path| path.starts_with("unit/")).map(|line| (line, place)));
         }
         if let Some(lines) = lines_of(&entry, &event) {
-            let Some(Value::Timestamp(before)) = event.fields.get(BEFORE) else { panic!() };
-            rolls.insert(event.at, (*before, lines.values().map(|line| parts[line]).collect()));
+            let before = event.fields.get(BEFORE).map(|before| match before {
+                Value::Integer(place) => u64::try_from(*place).unwrap(),
+                other => panic!("{other:?}"),
+            });
+            rolls.insert(place, (before, lines.values().map(|line| parts[line]).collect()));
         }
     }
     rolls
@@ -192,14 +197,14 @@ async fn p6_rolls_called_at_once_follow_each_other() {
     let grant = shared.granted(MEMBERS).await;
     let hand = async |name: &str| drop(shared.bundle(grant, name).await);
     tokio::join!(hand("1"), hand("2"), hand("3"), hand("4"), hand("5"), hand("6"));
-    let (rolls, mut before) = (called(hub), UnixMillis(0));
+    let (rolls, mut before) = (called(hub), None);
     assert_eq!(rolls.len(), 6, "{rolls:?}");
     let mut of_before = BTreeSet::new();
-    for (at, (follows, parts)) in rolls {
-        assert_eq!(follows, before, "the one of {}", at.rfc3339());
+    for (place, (follows, parts)) in rolls {
+        assert_eq!(follows, before, "the one at {place}");
         assert!(parts.len() > 1, "not all units stand in one entry");
         assert!(parts.is_disjoint(&of_before), "its lines are its own");
-        (before, of_before) = (at, parts);
+        (before, of_before) = (Some(place), parts);
     }
     hub.close_round().await.unwrap();
     eventually("the node judged them all", || hub.rounds.cosigned() == (1, 0)).await;
@@ -284,7 +289,7 @@ async fn p11_a_roll_that_a_wrong_clock_dated_ahead_dates_no_other() {
     assert!(wrong.at.0 > system_clock().0 + 300 * 86_400_000);
     let right = called(system_clock).await;
     assert!(right.at.0 <= system_clock().0 + 1_000, "{}", right.at.rfc3339());
-    assert!(right.before.0 <= right.at.0 && right.before != wrong.at, "the first of two stands between");
+    assert!(right.before > wrong.before, "the first of two stands between");
     drop(dir);
 }
 
@@ -333,13 +338,13 @@ async fn p10_a_node_is_told_of_so_many_replicas_and_of_no_more() {
     let alarm = |witness: &Witness| witness.alarm(hub.now()).unwrap_or_default();
     let witness = opened();
     let round = asked(UNIT_REPLICAS_MAX).await;
-    assert_eq!(witness.rolls(&identity, &round, &Vec::new).unwrap(), None);
+    assert_eq!(witness.rolls(&identity, &round, Some(&of(&round)), &Vec::new).unwrap(), None);
     assert_eq!((witness.replicas().len(), alarm(&witness).as_str()), (UNIT_REPLICAS_MAX, ""));
     assert!(!cosigned(&witness, &round).line.is_empty());
 
     let found = UNIT_REPLICAS_MAX + 1;
     let round = asked(found).await;
-    let (fault, shown) = witness.rolls(&identity, &round, &Vec::new).unwrap().unwrap();
+    let (fault, shown) = witness.rolls(&identity, &round, Some(&of(&round)), &Vec::new).unwrap().unwrap();
     assert_eq!((fault, &shown), (RollFault::TooMany { found }, &round.rolls[0]));
     let said = format!("tells of {found} replicas");
     for witness in [witness, opened()] {
@@ -350,7 +355,7 @@ async fn p10_a_node_is_told_of_so_many_replicas_and_of_no_more() {
     }
     let witness = opened();
     let round = asked(UNIT_REPLICAS_MAX).await;
-    assert_eq!(witness.rolls(&identity, &round, &Vec::new).unwrap(), None);
+    assert_eq!(witness.rolls(&identity, &round, Some(&of(&round)), &Vec::new).unwrap(), None);
     assert!(!cosigned(&witness, &round).line.is_empty() && alarm(&witness).is_empty());
     // What a session begins with is judged the same way.
     let welcome = wire::Welcome { enrolments: told_of(own, found), ..wire::Welcome::default() };
@@ -369,7 +374,14 @@ async fn p9_a_node_cosigns_no_checkpoint_whose_roll_it_was_not_shown() {
     let identity = NodeIdentity::load(&folder).unwrap().unwrap();
     let ledger = identity.ledger();
     let witness = Witness::open(&folder, &identity, hub.now()).unwrap();
-    let asked = |rolls: Vec<wire::RollShown>, named: Option<u64>| {
+    let other = SigningKey::from_seed(&[5; 32]).unwrap();
+    let other_name = "hungyen.example/33/11953/x/witness";
+    let verifier = Verifier::new(other_name, Algorithm::Cosignature, other.public_key()).unwrap();
+    let policy = hub.event(POLICY, "hub", Policy::with(vec![verifier], 1).unwrap().fields()).await.unwrap();
+    let judged = std::cell::Cell::new(None);
+    let asked_beside = |rolls: Vec<wire::RollShown>,
+                        named: Option<u64>,
+                        witnessed: Option<wire::Witnessed>| {
         let head = hub.head();
         let checkpoint = Checkpoint { roll: named, ..hub.checkpoint_at(head) };
         let signed = checkpoint.sign(hub.secrets.ledger_key.as_ref()).unwrap();
@@ -377,9 +389,18 @@ async fn p9_a_node_cosigns_no_checkpoint_whose_roll_it_was_not_shown() {
             checkpoint: signed.to_string(),
             seen: Some(wire::Consistency { between: head.size, path: Vec::new() }),
             rolls,
+            witnessed,
             ..wire::Round::default()
         };
-        assert_eq!(witness.rolls(&identity, &round, &Vec::new).unwrap(), None);
+        // Of a tree that is not proven to be the one seen nothing is judged.
+        let elsewhere = Checkpoint { size: head.size - 1, ..checkpoint.clone() };
+        assert_eq!(witness.rolls(&identity, &round, Some(&elsewhere), &Vec::new).unwrap(), None);
+        assert!(witness.round(&ledger, &round, Some(&elsewhere), hub.now()).unwrap().0.line.is_empty());
+        let before = witness.round(&ledger, &round, Some(&checkpoint), hub.now()).unwrap().0;
+        assert!(before.line.is_empty() || named == judged.get(), "what was shown there counts for nothing");
+        assert_eq!(witness.rolls(&identity, &round, Some(&checkpoint), &Vec::new).unwrap(), None);
+        let last = round.rolls.last().map(|roll| header_of(&roll.entry).unwrap().dot.sequence.0);
+        judged.set(last.or(judged.get()));
         let cosigned = witness.round(&ledger, &round, Some(&checkpoint), hub.now()).unwrap().0;
         let alarm = witness.alarm(hub.now()).unwrap_or_default();
         if !cosigned.line.is_empty() {
@@ -389,6 +410,7 @@ async fn p9_a_node_cosigns_no_checkpoint_whose_roll_it_was_not_shown() {
         assert!(alarm.contains(&cosigned.fault) && !cosigned.fault.is_empty(), "{alarm}");
         Some(cosigned.fault)
     };
+    let asked = |rolls: Vec<wire::RollShown>, named: Option<u64>| asked_beside(rolls, named, None);
     assert_eq!(asked(Vec::new(), None), None, "there is none yet");
     let units = vec![THERE.parse().unwrap()];
     let one = hub.committer.roll(units.clone()).await.unwrap();
@@ -405,6 +427,27 @@ async fn p9_a_node_cosigns_no_checkpoint_whose_roll_it_was_not_shown() {
         assert!(asked(both(), named).is_some(), "one of before");
     }
     assert_eq!(asked(both(), Some(two.0)), None);
+
+    // What others have cosigned names a roll that was shown here too.
+    let beside = |roll: u64| {
+        let (size, head) = (one.0 + 1, hub.head());
+        let root = root_at(hub.hashes.as_ref(), size).unwrap();
+        let checkpoint = Checkpoint { size, root, roll: Some(roll), ..hub.checkpoint_at(head) };
+        let mut signed = checkpoint.sign(hub.secrets.ledger_key.as_ref()).unwrap();
+        let line = cosign(&checkpoint, hub.now().0 / 1_000, other_name, &other).unwrap();
+        signed.note_mut().add(Signature::parse(&line).unwrap()).unwrap();
+        let proof = inclusion_proof(hub.hashes.as_ref(), policy.0, head.size).unwrap();
+        Some(wire::Witnessed {
+            note: signed.to_string(),
+            path: hub.consistency(size, head.size).unwrap().path,
+            policy_index: policy.0,
+            policy: hub.ledger_entry(policy.0).unwrap().into(),
+            policy_path: proof.into_iter().map(|hash| hash.to_vec().into()).collect(),
+        })
+    };
+    let said = asked_beside(Vec::new(), Some(two.0), beside(policy.0)).unwrap();
+    assert!(said.contains(&format!("the roll {policy}, which was never shown here")), "{said}");
+    assert_eq!(asked_beside(Vec::new(), Some(two.0), beside(one.0)), None);
     hub.close().await;
 }
 
@@ -438,7 +481,7 @@ async fn p9_a_hub_that_dates_back_what_it_takes_is_not_witnessed() {
     eventually("it cosigns", witnessed).await;
     let behind = |minutes: u64| BEHIND_MILLIS.store(minutes * 60_000, Ordering::SeqCst);
     // So much a clock may be set right by.
-    for (number, minutes) in [(2, 9), (3, 11)] {
+    for (number, minutes) in [(2, 9), (3, 31)] {
         behind(minutes);
         takes(number).await;
         let is_told = alarm(&node).is_some_and(|why| why.contains("before the session began"));

@@ -520,6 +520,8 @@ class Bundle:
         else:
             need(record is None and not (withheld or refers or erased or unseen), thing, "no change of a record")
             if entry.kind == 2:
+                # Behind what is withheld it may say the same otherwise, to somebody else.
+                need(not entry.withheld, thing, "something of it is withheld")
                 need(not self.ledger_done, thing, "out of place")
                 self.acceptance(entry)
             else:
@@ -554,6 +556,7 @@ class Bundle:
                 self.log["signed"], self.log["signed_by"] = at, entry.sequence
             return
         need(not self.ledger_done, thing, "no place for such an event")
+        need(not entry.withheld or kind in ("roll_part", "release", "erasure"), thing, "something of it is withheld")
         if kind in ("enrolment", "readmission"):
             known = (fields["unit"], bytes.fromhex(fields["log_key"]), at)
             self.enrolled.setdefault(fields["replica"], known)
@@ -580,7 +583,6 @@ class Bundle:
                     self.lines_of_roll[entry.commitments[name]] = {replica: int(size) for replica, size in pairs}
         elif kind == "roll":
             # All of it is shown: nobody else was shown another line of a unit.
-            need(not entry.withheld, thing, "something of it is withheld")
             names = {name[5:]: unbase64(text) for name, text in fields.items() if name.startswith("unit/")}
             self.roll_at, self.roll_place, self.roll_names = at, entry.sequence, names
             lines, self.lines_of_roll = self.lines_of_roll, {}
@@ -676,6 +678,7 @@ class Bundle:
         kind, at, _, fields = entry.event()
         self.check_roll(at)
         said = kind == "access" and fields["grant"] == self.grant and fields["agency"] == self.terms["agency"]
+        need(not entry.withheld, thing, "something of it is withheld")
         need(said and fields["cut"] == self.size and entry.replica == self.ledger.split("/")[3], thing, "of another")
         need(fields["digest"] == self.digest.hexdigest(), thing, "the bundle is not what was logged")
         day = json.dumps(self.terms["from"])[1:-1], json.dumps(self.terms["until"])[1:-1]

@@ -6,6 +6,7 @@ use lienthong_node::ask::{Pending, ask, put};
 use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
+use lienthong_proto::limits::ROLL_UNITS_MAX;
 use lienthong_proto::note::Verifier;
 use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
@@ -74,6 +75,11 @@ pub enum CommitError {
         "giấy cấp quyền số {0} không còn hiệu lực, hoặc việc thay máy chủ chưa được xác nhận · grant {0} is not in force, or a succession was not confirmed"
     )]
     NotGranted(u64),
+    /// There are more units than a roll names.
+    #[error(
+        "danh sách máy nêu được {ROLL_UNITS_MAX} đơn vị, có {0} · a roll names {ROLL_UNITS_MAX} units, there are {0}"
+    )]
+    TooManyUnits(usize),
     /// The ledger cannot be read for the records wanted.
     #[error("{}", in_both("không lập lại được bản ghi", "the records cannot be made again", .0))]
     Unreadable(String),

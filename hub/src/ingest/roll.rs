@@ -11,7 +11,7 @@ use lienthong_proto::disclosure::event::{ROLL, ROLL_PART};
 use lienthong_proto::entry::{Entry, Part};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{Sequence, UnitCode};
-use lienthong_proto::limits::UNIT_REPLICAS_MAX;
+use lienthong_proto::limits::{ENTRY_BYTES_MAX, ROLL_UNITS_MAX, UNIT_REPLICAS_MAX};
 use lienthong_proto::roll::{AHEAD_MILLIS_MAX, BEFORE, LINE, UPTO, committed, line_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
@@ -21,6 +21,26 @@ use super::committer::Committer;
 
 /// Lines of one entry: whoever is shown one of them takes 32 bytes for every other.
 const UNITS: usize = 16;
+/// Bytes of a member of a line at most (`<replica>:<size>` as a value), and of what a line or an entry has besides.
+const MEMBER_BYTES: usize = 58;
+const LINE_BYTES: usize = 128;
+
+/// The lines of each entry: so many, or as many as it has room for; of one unit there is always room.
+fn parts(lines: &[(String, Vec<Value>)]) -> Vec<&[(String, Vec<Value>)]> {
+    let (mut parts, mut rest) = (Vec::new(), lines);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |(_, members): &&(String, Vec<Value>)| {
+            bytes += LINE_BYTES + members.len() * MEMBER_BYTES;
+            bytes <= ENTRY_BYTES_MAX - LINE_BYTES
+        };
+        let count = rest.iter().take(UNITS).take_while(fits).count().max(1);
+        let (part, behind) = rest.split_at(count);
+        parts.push(part);
+        rest = behind;
+    }
+    parts
+}
 
 impl Committer {
     /// Calls the roll as of now; `units` are listed even if nothing of them ever enrolled, for that must be said.
@@ -31,6 +51,7 @@ impl Committer {
         let mut lines: BTreeMap<String, Vec<Value>> =
             units.iter().map(|unit| (line_of(unit), Vec::new())).collect();
         let (mut upto, before) = (0, self.books.rolls.last());
+        let follows = self.books.rolls.last_place(u64::MAX);
         for (replica, held) in &self.books.replicas {
             // What is acknowledged behind it is not counted: everything up to there is.
             upto = upto.max(held.ledger_index);
@@ -46,11 +67,14 @@ impl Committer {
         let ahead = before.0 > now.saturating_add(AHEAD_MILLIS_MAX);
         let at = UnixMillis(if ahead { now } else { now.max(before.0 + 1) });
         let event = |kind: &str, fields| Event { kind: kind.to_owned(), at, actor: "hub".to_owned(), fields };
-        let mut fields =
-            BTreeMap::from([(BEFORE.to_owned(), Value::Timestamp(before)), (UPTO.to_owned(), number(upto))]);
+        let mut fields = BTreeMap::from([(UPTO.to_owned(), number(upto))]);
+        fields.extend(follows.map(|place| (BEFORE.to_owned(), number(place))));
+        if lines.len() > ROLL_UNITS_MAX {
+            return Ok(Err(CommitError::TooManyUnits(lines.len())));
+        }
         // In a frame of its own.
         self.journal.append_staged()?;
-        for lines in lines.chunks(UNITS) {
+        for lines in parts(&lines) {
             let lines = lines.iter().map(|(name, members)| (name.clone(), Value::List(members.clone())));
             let refused = self.event(&event(ROLL_PART, lines.collect()))?;
             if refused.is_err() {
@@ -69,5 +93,49 @@ impl Committer {
         let called = self.event(&event(ROLL, fields))?;
         self.journal.append_staged()?;
         Ok(called)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: each part fits into an entry, however many replicas its units have.
+    #[test]
+    fn p10_a_part_of_a_roll_fits_into_an_entry() {
+        let line = |unit: usize, members: usize| {
+            let member = |n: usize| Value::Text(format!("{:032x}:{}", n, u64::MAX));
+            (format!("unit/{unit:032}"), (0..members).map(member).collect::<Vec<_>>())
+        };
+        let lines: Vec<_> =
+            (0..40).map(|unit| line(unit, [0, 1, 300, UNIT_REPLICAS_MAX][unit % 4])).collect();
+        let parts = parts(&lines);
+        assert_eq!(parts.concat(), lines);
+        for part in parts {
+            let fields = part.iter().map(|(name, members)| (name.clone(), Value::List(members.clone())));
+            let event = Event {
+                kind: ROLL_PART.to_owned(),
+                at: UnixMillis(u64::MAX),
+                actor: "hub".to_owned(),
+                fields: fields.collect(),
+            };
+            let dot = lienthong_proto::ids::Dot {
+                replica: lienthong_proto::ids::ReplicaId([1; 16]),
+                sequence: Sequence(7),
+            };
+            event.build(dot, &[2; 16]).unwrap();
+        }
+        let named = (0..ROLL_UNITS_MAX).map(|unit| (format!("unit/{unit:032}"), committed(&[3; 32])));
+        let event = Event {
+            kind: ROLL.to_owned(),
+            at: UnixMillis(u64::MAX),
+            actor: "hub".to_owned(),
+            fields: named.collect(),
+        };
+        let dot = lienthong_proto::ids::Dot {
+            replica: lienthong_proto::ids::ReplicaId([1; 16]),
+            sequence: Sequence(7),
+        };
+        event.build(dot, &[2; 16]).unwrap();
     }
 }

@@ -168,10 +168,8 @@ impl Hub {
                 () = tokio::time::sleep(Duration::from_millis(ROUND_MILLIS)) => {}
             }
             job.begin();
-            let closed = match self.keep_called().await {
-                Ok(()) => self.close_round().await.map(drop),
-                Err(error) => Err(error.into()),
-            };
+            let called = self.keep_called().await.map_err(RoundError::from);
+            let closed = called.and(self.close_round().await.map(drop));
             match closed {
                 Ok(()) => job.done(),
                 Err(error) => {

@@ -106,7 +106,7 @@ impl Rolls {
             let has = |(_, (first, last)): &(&u64, &(String, String))| {
                 first.as_str() <= line && line <= last.as_str()
             };
-            (*place, self.parts.range(before..*place).find(has).map(|(part, _)| *part))
+            (*place, self.parts.range(before..*place).rfind(has).map(|(part, _)| *part))
         })
     }
 }

@@ -18,7 +18,7 @@ pub(super) const UNTALLIED: &[u8] = b"untallied";
 /// What the last tally leaves open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Untallied {
-    /// The day of the first change it does not cover, if there is one.
+    /// The day of the first entry behind it, if there is one.
     first: Option<u64>,
     /// The day it was signed, if there is one.
     signed: Option<u64>,
@@ -38,7 +38,7 @@ impl Untallied {
         days.concat()
     }
 
-    /// A change was written.
+    /// Something was written.
     pub(super) fn written(&mut self, at: UnixMillis) {
         self.first.get_or_insert(day(at));
     }
@@ -56,7 +56,7 @@ fn day(at: UnixMillis) -> u64 {
 }
 
 impl Journal {
-    /// Whether the day of a change that no tally covers has ended.
+    /// Whether the day of an entry that no tally covers has ended.
     #[must_use]
     pub fn is_tally_due(&self, now: UnixMillis) -> bool {
         self.untallied.first.is_some_and(|first| first < day(now))
@@ -69,7 +69,7 @@ impl Journal {
         self.untallied.signed != Some(day(now))
     }
 
-    /// Stages a tally, if any change was written since the last one.
+    /// Stages a tally, if anything was written since the last one.
     ///
     /// # Errors
     /// [`JournalError::Build`] if there are too many types.

@@ -342,15 +342,19 @@ fn p9_the_first_entries_of_a_day_bring_a_tally() {
         (9, 'w', "w"),
         (30, 'e', "et"),
         (31, 's', ""),
+        (31, 'e', "et"),
+        (31, 'e', "e"),
+        (33, 's', "t"),
+        (33, 's', ""),
     ] {
         days.on(day, what);
         expected.push_str(comes);
         assert_eq!(days.log(), expected, "day {day}: {what}");
     }
-    days.on(31, 'w');
+    days.on(33, 'w');
     drop(days);
     let mut again = Days::open(dir.path());
-    for (day, what, comes) in [(31, 'w', "wtw"), (32, 's', "t"), (40, 'w', "wt")] {
+    for (day, what, comes) in [(33, 'w', "ww"), (34, 's', "t"), (40, 'w', "wt")] {
         again.on(day, what);
         expected.push_str(comes);
         assert_eq!(again.log(), expected, "day {day}: {what}");

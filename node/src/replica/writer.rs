@@ -394,10 +394,16 @@ impl Writer {
                     Err(JournalError::Build(error)) => Err(WriteError::TooLarge(error.to_string())),
                     other => Ok(other?),
                 };
+                if result.is_ok() {
+                    self.journal.untallied.written((self.clock)());
+                }
                 answers.push(Answer::Event(result, sender));
             }
             Command::Feed(piece, sender) => {
                 let result = self.journal.feed(&piece, (self.clock)())?;
+                if result.is_ok() {
+                    self.journal.untallied.written((self.clock)());
+                }
                 answers.push(Answer::Feed(result.map_err(FeedError::from), sender));
             }
             Command::Remake(mut again, sender) => {

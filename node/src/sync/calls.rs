@@ -82,7 +82,7 @@ pub(super) fn judge_rolls(
     identity: &NodeIdentity,
     evidence: &Evidence,
     round: &wire::Round,
-    now: UnixMillis,
+    (seen, now): (Option<&Checkpoint>, UnixMillis),
 ) {
     if round.rolls.is_empty() {
         return;
@@ -100,7 +100,7 @@ pub(super) fn judge_rolls(
         };
         receipts().into_iter().map(receipt).collect()
     };
-    let (fault, shown) = match witness.rolls(identity, round, &acknowledged) {
+    let (fault, shown) = match witness.rolls(identity, round, seen, &acknowledged) {
         Ok(None) => return,
         Ok(Some(found)) => found,
         Err(error) => {

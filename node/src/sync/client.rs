@@ -140,6 +140,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         introduces: false,
         estranged: false,
         before: Before::default(),
+        welcomed: None,
     };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)

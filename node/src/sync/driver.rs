@@ -35,6 +35,8 @@ pub(super) struct Driver {
     pub(super) estranged: bool,
     /// What was wrong with certificates the last time.
     pub(super) before: Before,
+    /// When the last session began, by the hub's clock, and how much of the log was held then.
+    pub(super) welcomed: Option<(UnixMillis, u64)>,
 }
 
 pub(super) struct Connection {
@@ -44,8 +46,6 @@ pub(super) struct Connection {
     pub(super) admit: Option<oneshot::Sender<()>>,
     /// The hub answers heartbeats.
     pub(super) answers: bool,
-    /// The hub's clock as it welcomed this node, and how much of the log it held.
-    pub(super) welcomed: Option<(UnixMillis, u64)>,
     /// The head the last heartbeat's checkpoint was of.
     pub(super) beaten: Option<Head>,
     pub(super) task: tokio::task::JoinHandle<()>,
@@ -159,11 +159,13 @@ impl Driver {
                 }
                 if let Some(connection) = &mut self.connection {
                     connection.answers = welcome.answers_heartbeats;
-                    connection.welcomed = Some((UnixMillis(welcome.clock_millis), welcome.held_size));
                 }
-                if let Some(receipt) = &welcome.receipt {
-                    self.keep_receipt(receipt);
+                if let Some(receipt) = &welcome.receipt
+                    && self.keep_receipt(receipt) == Some(true)
+                {
+                    self.judge_date(receipt);
                 }
+                self.begins(UnixMillis(welcome.clock_millis), welcome.held_size);
                 let root = welcome.held_root.as_ref().try_into().unwrap_or([0; 32]);
                 let held = Head { size: welcome.held_size, root };
                 let welcomed = Event::Welcome { held, flight_bytes_max: welcome.flight_bytes_max };
@@ -174,12 +176,12 @@ impl Driver {
                 Some(welcomed)
             }
             Message::Receipt(receipt) => {
-                if self.keep_receipt(&receipt) {
-                    self.judge_date(&receipt);
-                    Some(Event::Receipt { size: receipt.size })
-                } else {
-                    Some(Event::Heard)
+                let kept = self.keep_receipt(&receipt);
+                if kept == Some(true) && !self.judge_date(&receipt) {
+                    self.connection = None;
+                    return Some(Event::Lost);
                 }
+                if kept.is_some() { Some(Event::Receipt { size: receipt.size }) } else { Some(Event::Heard) }
             }
             Message::Notice(notice) => {
                 self.keep_notice(notice);
@@ -359,15 +361,8 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(left) }).await;
         });
-        self.connection = Some(Connection {
-            up: None,
-            rpc: None,
-            admit: Some(admit),
-            answers: false,
-            welcomed: None,
-            beaten: None,
-            task,
-        });
+        self.connection =
+            Some(Connection { up: None, rpc: None, admit: Some(admit), answers: false, beaten: None, task });
     }
 
     /// Sends what this log holds of former replicas of the unit, then lets the welcome count: what the unit writes now

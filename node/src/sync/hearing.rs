@@ -119,7 +119,7 @@ impl Driver {
         let client = &self.client;
         let seen = self.seen().map(|(seen, _)| seen);
         let (ledger, now) = (client.identity.ledger(), (client.clock)());
-        judge_rolls(&client.witness, &client.identity, &client.evidence, round, now);
+        judge_rolls(&client.witness, &client.identity, &client.evidence, round, (seen.as_ref(), now));
         let judged = client.witness.round(&ledger, round, seen.as_ref(), now);
         let (cosigned, checkpoint) = judged.map_err(|fault| fault.to_string())?;
         if checkpoint.is_some_and(|checkpoint| seen.is_none_or(|seen| checkpoint.size > seen.size)) {
@@ -171,21 +171,22 @@ impl Driver {
         }
     }
 
-    /// Keeps a receipt whose cosignature holds over our own checkpoint of that size; others are not believed.
-    pub(super) fn keep_receipt(&self, receipt: &wire::Receipt) -> bool {
+    /// Keeps a receipt whose cosignature holds over our own checkpoint of that size, if it is news; nothing if it is not
+    /// believed.
+    pub(super) fn keep_receipt(&self, receipt: &wire::Receipt) -> Option<bool> {
         let client = &self.client;
         if client.evidence.last_receipt().is_some_and(|kept| kept.size >= receipt.size) {
-            return true;
+            return Some(false);
         }
         let name = client.identity.cosigner_name();
         let cosigner = (name.as_str(), client.identity.cosigner_key(&receipt.cosignature));
         let verified = verify_receipt(receipt, &client.builder, client.identity.origin(), cosigner);
         let checkpoint = match verified {
             Ok(Some(checkpoint)) => checkpoint,
-            Ok(None) => return false,
+            Ok(None) => return None,
             Err(error) => {
                 tracing::error!(%error, size = receipt.size, "the hub's receipt does not hold");
-                return false;
+                return None;
             }
         };
         let line = ReceiptLine {
@@ -203,14 +204,13 @@ impl Driver {
         }
         let replica = client.identity.replica();
         client.captures.acknowledged(replica, before, receipt.size, receipt.ledger_index);
-        true
+        Some(true)
     }
 
-    /// What was sent in this session was not taken before it began: by when a batch was taken an agency is shown how much of a
-    /// log may be missing.
-    pub(super) fn judge_date(&self, receipt: &wire::Receipt) {
-        let welcomed = self.connection.as_ref().and_then(|connection| connection.welcomed);
-        let Some((began, _)) = welcomed.filter(|(_, held)| receipt.size > *held) else { return };
+    /// What was sent in this session, or the one before, was not taken before it began: by when a batch was taken an agency is
+    /// shown how much of a log may be missing. Whether it is dated as it should be.
+    pub(super) fn judge_date(&mut self, receipt: &wire::Receipt) -> bool {
+        let Some((began, _)) = self.welcomed.filter(|(_, held)| receipt.size > *held) else { return true };
         let at = UnixMillis(receipt.at_millis);
         let fault = (began.since(at) > BACK_MILLIS_MAX).then(|| {
             let (at, began) = (at.rfc3339(), began.rfc3339());
@@ -218,12 +218,17 @@ impl Driver {
             format!("what was sent up to entry {size} is said to be taken at {at}, before the session began, at {began}")
         });
         let now = (self.client.clock)();
-        match self.client.witness.found_dated(fault.clone()) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::error!(%error, "what was judged of a receipt cannot be kept"),
+        let news = self.client.witness.found_dated(fault.clone());
+        let news = news.unwrap_or_else(|error| {
+            tracing::error!(%error, "what was judged of a receipt cannot be kept");
+            true
+        });
+        let Some(reason) = fault else { return true };
+        // Its clock may have been set right: the next welcome says when that begins.
+        self.welcomed = None;
+        if !news {
+            return false;
         }
-        let Some(reason) = fault else { return };
         tracing::error!(reason, "this node gives no cosignature");
         let known = self.client.evidence.last_receipt();
         let known = known.and_then(|receipt| serde_json::to_string(&receipt).ok()).unwrap_or_default();
@@ -231,6 +236,14 @@ impl Driver {
         if let Err(error) = self.client.evidence.keep_refusal(&refusal) {
             tracing::error!(%error, "the receipt with a false date cannot be kept");
         }
+        false
+    }
+
+    /// A session begins, by the hub's clock, and no earlier than the witnesses had come to.
+    pub(super) fn begins(&mut self, clock: UnixMillis, held: u64) {
+        let witnessed = self.client.witness.witnessed_at().unwrap_or_default();
+        let began = clock.max(UnixMillis(witnessed.0.saturating_sub(BACK_MILLIS_MAX)));
+        self.welcomed = Some((began, held));
     }
 
     /// Keeps the proof of a receipt; a hub that cannot give one has broken its promise.

@@ -3,7 +3,7 @@
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use lienthong_proto::cosignature::verify_cosignature;
-use lienthong_proto::entry::Entry;
+use lienthong_proto::entry::{Entry, Part};
 use lienthong_proto::event::Acceptance;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
@@ -53,7 +53,9 @@ pub fn verify_proof(promised: Promised<'_>, reply: &wire::ProveReply) -> Result<
     let Promised { receipt, replica, root, ledger_origin, ledger_key } = promised;
     let entry = Entry::decode(&reply.entry)?;
     let acceptance = Acceptance::of(&entry)?;
-    let same = acceptance.replica == replica
+    let whole = entry.parts().iter().all(|part| matches!(part, Part::Open { .. }));
+    let same = whole
+        && acceptance.replica == replica
         && acceptance.size == receipt.size
         && acceptance.root == root
         && acceptance.at.0 == receipt.at
@@ -89,6 +91,10 @@ pub fn verify_receipt(
 ) -> Result<Option<Checkpoint>, NoteError> {
     let Some(root) = roots.root_at(receipt.size) else { return Ok(None) };
     let checkpoint = Checkpoint { origin, size: receipt.size, root, roll: None };
-    verify_cosignature(&receipt.cosignature, &checkpoint, key, name)?;
+    let time = verify_cosignature(&receipt.cosignature, &checkpoint, key, name)?;
+    // What it says beside its signature is what it signed.
+    if time != receipt.at_millis / 1_000 {
+        return Err(NoteError::BadSignature(name.to_owned()));
+    }
     Ok(Some(checkpoint))
 }

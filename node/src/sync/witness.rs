@@ -10,6 +10,7 @@ use bytes::Bytes;
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use lienthong_proto::cosignature::cosign;
+use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::{Digest, Signer, SigningKey};
@@ -29,6 +30,8 @@ use crate::identity::{NodeIdentity, read_private, write_private};
 
 /// Beside the other keys.
 const FILE: &str = "identity/witness.json";
+/// Places of rolls that are kept: far more than there are in the days an earlier checkpoint is shown as witnessed.
+const ROLLS_MAX: usize = 1_000;
 /// What the hub says of an enrolment that was not ended.
 const ACTIVE: &str = "active";
 
@@ -126,9 +129,11 @@ struct Kept {
     /// A round has brought them: the hub tells of each with the roll that has it, which older ones did not.
     #[serde(default)]
     told: bool,
-    /// The last roll judged: when it was called, and its place plus one.
+    /// The places of the last rolls that were shown, and from where on none was.
     #[serde(default)]
-    roll: Option<(UnixMillis, u64)>,
+    rolls: BTreeSet<u64>,
+    #[serde(default)]
+    rolls_seen: u64,
     /// Why a roll was found false, until a true one follows.
     #[serde(default)]
     false_roll: Option<String>,
@@ -282,7 +287,7 @@ impl Witness {
         hello.policy_seen = kept.policy.as_ref().map_or(0, |policy| policy.index + 1);
         let witnessed = kept.witnessed.as_ref().and_then(|(note, _)| checkpoint_of(note));
         hello.witnessed_seen = witnessed.map_or(0, |checkpoint| checkpoint.size);
-        hello.rolls_seen = kept.roll.map_or(0, |(_, next)| next);
+        hello.rolls_seen = kept.rolls_seen;
     }
 
     /// Judges what a welcome, whose checkpoint was found good, says of other witnesses; without a quorum where there
@@ -374,7 +379,7 @@ impl Witness {
             wire::Cosigned {
                 size: checkpoint.size,
                 seen,
-                rolls_seen: kept.roll.map_or(0, |(_, next)| next),
+                rolls_seen: kept.rolls_seen,
                 fault: kept.false_roll.clone().unwrap_or_default(),
                 ..wire::Cosigned::default()
             }
@@ -414,13 +419,23 @@ impl Witness {
         Ok((wire::Cosigned { line, ..silent(reached) }, Some(checkpoint)))
     }
 
-    /// Whoever relies on a checkpoint relies on the roll it names: that is the last one judged here, or it is not cosigned.
+    /// Whoever relies on a checkpoint relies on the roll it names: that is the last one judged here, or it is not cosigned; and
+    /// one that others have cosigned names none that was not shown here.
     fn unshown_roll(&self, checkpoint: &Checkpoint) -> Option<String> {
-        let judged = self.kept.lock().roll.map(|(_, next)| next.saturating_sub(1));
-        let said = |roll: Option<u64>| roll.map_or_else(|| "none".to_owned(), |place| place.to_string());
-        (judged != checkpoint.roll).then(|| {
+        let kept = self.kept.lock();
+        let judged = kept.rolls.last().copied();
+        if judged != checkpoint.roll {
             let (named, judged) = (said(checkpoint.roll), said(judged));
-            format!("the ledger's last roll is said to be {named}, the last that was shown here is {judged}")
+            return Some(format!(
+                "the ledger's last roll is said to be {named}, the last that was shown here is {judged}"
+            ));
+        }
+        let witnessed = kept.witnessed.as_ref().and_then(|(note, _)| checkpoint_of(note)?.roll)?;
+        let forgotten =
+            kept.rolls.len() >= ROLLS_MAX && kept.rolls.first().is_some_and(|first| witnessed < *first);
+        let is_known = forgotten || kept.rolls.contains(&witnessed);
+        (!is_known).then(|| {
+            format!("others have cosigned a checkpoint with the roll {witnessed}, which was never shown here")
         })
     }
 
@@ -473,17 +488,29 @@ impl Witness {
         &self,
         identity: &NodeIdentity,
         round: &wire::Round,
+        seen: Option<&Checkpoint>,
         acknowledged: &dyn Fn() -> Vec<Acknowledged>,
     ) -> std::io::Result<Option<(RollFault, wire::RollShown)>> {
         let ledger = identity.ledger();
         let signed =
             SignedCheckpoint::verify(round.checkpoint.as_bytes(), ledger.origin.as_str(), ledger.key);
         let Ok(signed) = signed else { return Ok(None) };
+        // What a ledger says that was not proven to be the one seen is no word of it.
+        let follows = |seen: &&Checkpoint| {
+            let path = path_between(round.seen.as_ref(), seen.size);
+            path.is_some_and(|path| of_one_ledger(seen, signed.checkpoint(), &path).is_ok())
+        };
+        if seen.filter(follows).is_none() {
+            return Ok(None);
+        }
         // One that was enrolled during the session is told of with the roll that has it.
         let too_many = self.shown_replicas(&round.enrolments, true).err();
         let (mut known, mut first): (Option<KnownReplicas>, _) = (None, None);
         for shown in &round.rolls {
-            let last = self.kept.lock().roll;
+            let (last, next) = {
+                let kept = self.kept.lock();
+                (kept.rolls.last().copied(), kept.rolls_seen)
+            };
             let known = known.get_or_insert_with(|| {
                 let kept = self.kept.lock().clone();
                 KnownReplicas {
@@ -496,25 +523,27 @@ impl Witness {
             let judged = proven_roll(shown, signed.checkpoint(), identity.unit());
             let (line, index) = match judged {
                 // Judged already.
-                Ok((_, index)) if last.is_some_and(|(_, next)| index < next) => continue,
-                Ok(judged) => judged,
+                Ok((_, index)) if index < next => continue,
+                Ok((None, index)) => {
+                    self.change(|kept| kept.rolls_seen = index + 1)?;
+                    continue;
+                }
+                Ok((Some(line), index)) => (line, index),
                 Err(fault) => {
                     self.found_false(&fault, None)?;
                     first.get_or_insert((fault, shown.clone()));
                     continue;
                 }
             };
-            let follows = last.is_none_or(|(at, _)| line.before == at);
-            let gap = || RollFault::Gap {
-                known: last.map_or(UnixMillis(0), |(at, _)| at).rfc3339(),
-                found: line.before.rfc3339(),
-            };
-            let judged = if follows { line.judge(known) } else { Err(gap()) };
-            let next = Some((line.at, index + 1));
+            let gap = || RollFault::Gap { known: said(last), found: said(line.before) };
+            let judged = if line.before == last { line.judge(known) } else { Err(gap()) };
             match judged {
-                Ok(()) => self.change(|kept| (kept.roll, kept.false_roll) = (next, None))?,
+                Ok(()) => self.change(|kept| {
+                    kept.is_shown(index);
+                    kept.false_roll = None;
+                })?,
                 Err(fault) => {
-                    self.found_false(&fault, next)?;
+                    self.found_false(&fault, Some(index))?;
                     first.get_or_insert((fault, shown.clone()));
                 }
             }
@@ -525,6 +554,12 @@ impl Witness {
             first = Some((fault, round.rolls.first().cloned().unwrap_or_default()));
         }
         Ok(first)
+    }
+
+    /// The time a quorum had reached on the latest witnessed checkpoint that was shown.
+    #[must_use]
+    pub fn witnessed_at(&self) -> Option<UnixMillis> {
+        self.kept.lock().witnessed.as_ref().map(|(_, at)| *at)
     }
 
     /// Keeps how the hub dated what it took, from the first time it did so falsely to where it no longer does; whether that is news.
@@ -539,9 +574,9 @@ impl Witness {
         Ok(true)
     }
 
-    fn found_false(&self, fault: &RollFault, next: Option<(UnixMillis, u64)>) -> std::io::Result<()> {
+    fn found_false(&self, fault: &RollFault, place: Option<u64>) -> std::io::Result<()> {
         self.change(|kept| {
-            kept.roll = next.or(kept.roll);
+            place.into_iter().for_each(|place| kept.is_shown(place));
             kept.false_roll = Some(fault.to_string());
         })
     }
@@ -591,11 +626,26 @@ impl Kept {
             replicas: BTreeMap::new(),
             ended: BTreeSet::new(),
             told: false,
-            roll: None,
+            rolls: BTreeSet::new(),
+            rolls_seen: 0,
             false_roll: None,
             dated: None,
         }
     }
+}
+
+impl Kept {
+    fn is_shown(&mut self, roll: u64) {
+        self.rolls.insert(roll);
+        while self.rolls.len() > ROLLS_MAX {
+            self.rolls.pop_first();
+        }
+        self.rolls_seen = roll + 1;
+    }
+}
+
+fn said(roll: Option<u64>) -> String {
+    roll.map_or_else(|| "none".to_owned(), |place| place.to_string())
 }
 
 impl KeptPolicy {
@@ -605,12 +655,12 @@ impl KeptPolicy {
     }
 }
 
-/// A line of a unit, proven to stand in the ledger, and where.
+/// A line of a unit, proven to stand in the ledger, and where; none of a roll in the form of before, which no checkpoint names.
 fn proven_roll(
     shown: &wire::RollShown,
     checkpoint: &Checkpoint,
     unit: &UnitCode,
-) -> Result<(RollLine, u64), RollFault> {
+) -> Result<(Option<RollLine>, u64), RollFault> {
     let entry = Entry::decode(&shown.entry).map_err(|_| RollFault::NoLine)?;
     let index = entry.header.dot.sequence.0;
     let path = digests(&shown.path).map_err(|_| RollFault::Unproven)?;
@@ -618,7 +668,10 @@ fn proven_roll(
         .map_err(|_| RollFault::Unproven)?;
     let salt = shown.salt.as_ref().try_into().ok();
     let opened = salt.as_ref().map(|salt| (salt, shown.line.as_ref()));
-    Ok((RollLine::of(&entry, unit, opened)?, index))
+    if Event::of(&entry).is_ok_and(|event| event.kind == ROLL && event.fields.contains_key("part")) {
+        return Ok((None, index));
+    }
+    Ok((Some(RollLine::of(&entry, unit, opened)?), index))
 }
 
 /// The policy a message brings, proven to stand in the ledger.

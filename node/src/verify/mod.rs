@@ -120,11 +120,13 @@ fn checked(mut input: impl BufRead, trust: &Trust, catalogue: &Catalogue) -> Res
         if line.is_empty() {
             break;
         }
-        // Without its newline the line is cut off, and refused as such by its own form or by what is missing behind it.
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let text = String::from_utf8_lossy(text);
+        let whole = line.strip_suffix(b"\n");
+        let text = String::from_utf8_lossy(whole.unwrap_or(&line));
         if let Some(told) = verification.line(&text).map_err(Stopped::Refused)? {
             tables.take(told);
+        }
+        if whole.is_none() {
+            return Err(Stopped::Refused(verification.cut_off()));
         }
     }
     let report = verification.finish().map_err(Stopped::Refused)?;

@@ -92,11 +92,12 @@ fn p5_a_checkpoint_is_the_logs_own_over_just_these_entries() {
         key()
     });
     assert!(matches!(verify(&held, &envelope), Err(VerifyError::Checkpoint(_))), "another log");
-    for change in
-        [(|checkpoint: &mut Checkpoint| checkpoint.root = [8; 32]) as fn(&mut Checkpoint), |checkpoint| {
-            checkpoint.size += 1
-        }]
-    {
+    let changes: [fn(&mut Checkpoint); 3] = [
+        |checkpoint| checkpoint.root = [8; 32],
+        |checkpoint| checkpoint.size += 1,
+        |checkpoint| checkpoint.roll = Some(0),
+    ];
+    for change in changes {
         let (held, envelope) = coming(&NEXT, |checkpoint| {
             change(checkpoint);
             key()

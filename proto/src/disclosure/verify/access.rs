@@ -1,5 +1,6 @@
 //! The delivery's own access event: nothing was handed over that the ledger does not have.
 
+use super::entries::is_open;
 use super::{Accessed, At, Checked, Object, Verification};
 use crate::disclosure::facts::{event, number, text, unit};
 use crate::disclosure::line::{Access, Hash};
@@ -15,7 +16,8 @@ impl Verification<'_> {
         let terms = self.granted()?;
         let entry =
             Entry::decode(&access.entry.0).map_err(|_| object.with("không đọc được", "it cannot be read"))?;
-        let event = Event::of(&entry).ok().filter(|event| event.kind == event::ACCESS);
+        // Behind what is withheld it may speak of another, to somebody else.
+        let event = Event::of(&entry).ok().filter(|event| event.kind == event::ACCESS && is_open(&entry));
         let event = event.ok_or_else(|| object.with("không đọc được", "it cannot be read"))?;
         self.check_roll(event.at)?;
         let digest = self.digest.clone().finish();

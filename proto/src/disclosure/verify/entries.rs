@@ -7,6 +7,7 @@ use crate::disclosure::facts::{Accepted, event, number};
 use crate::disclosure::line::Again;
 use crate::disclosure::{Disclosed, Refused, SHOWN_OF_ALL, Share, Shown, Terms, Told, Unseen};
 use crate::entry::{Entry, EntryKind, Part};
+use crate::erasure;
 use crate::event::{Acceptance, Event};
 use crate::ids::{Dot, RecordId, Sequence, UnitCode};
 use crate::time::Hlc;
@@ -57,7 +58,8 @@ impl Verification<'_> {
                 None
             }
             EntryKind::Acceptance => {
-                let acceptance = Acceptance::of(&entry).ok().filter(|_| self.at == At::Ledger);
+                let acceptance =
+                    Acceptance::of(&entry).ok().filter(|_| self.at == At::Ledger && is_open(&entry));
                 let acceptance = acceptance
                     .ok_or_else(|| object.with("lần nhận không đọc được", "the acceptance cannot be read"))?;
                 self.progress.facts.accept(dot.sequence.0, acceptance);
@@ -130,6 +132,12 @@ impl Verification<'_> {
         }
         if event.kind == event::TALLY {
             return self.tally(&event, entry.header.dot.sequence, object);
+        }
+        // Behind what is withheld the same may be said otherwise, to somebody else.
+        if !is_open(entry)
+            && ![event::ROLL_PART, "release", erasure::event::ERASURE].contains(&event.kind.as_str())
+        {
+            return Err(unread());
         }
         let begun = self.begun()?;
         let (grant, province) = (begun.head.grant, begun.origin.unit().clone());
@@ -316,6 +324,11 @@ impl Verification<'_> {
         };
         unseen.iter().filter_map(|said| edit(said).transpose()).collect()
     }
+}
+
+/// Whether nothing of an entry is withheld.
+pub(super) fn is_open(entry: &Entry<'_>) -> bool {
+    entry.parts().iter().all(|part| matches!(part, Part::Open { .. }))
 }
 
 /// What is proven of how a change was taken: whether it is a proposal, or in quarantine.

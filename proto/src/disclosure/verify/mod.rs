@@ -139,12 +139,18 @@ impl<'a> Verification<'a> {
         self.conclude().map(|(report, _)| report)
     }
 
+    /// That there is no more where there should be.
+    #[must_use]
+    pub fn cut_off(&self) -> Refused {
+        self.this_line().with("gói bị cắt cụt", "the bundle is cut off")
+    }
+
     /// What is proven, once all lines were taken; and what the next delivery of a live view goes on from.
     ///
     /// # Errors
     /// As [`Self::finish`].
     pub fn conclude(self) -> Checked<(Report, Progress)> {
-        let cut_off = self.this_line().with("gói bị cắt cụt", "the bundle is cut off");
+        let cut_off = self.cut_off();
         if self.at != At::Done {
             return Err(cut_off);
         }
