@@ -13,8 +13,9 @@ use lienthong_proto::text::{is_cell_error, is_placeholder, neutralise_formula, r
 use rust_xlsxwriter::{Color, ExcelDateTime, Format, FormatAlign, Workbook, Worksheet, XlsxError};
 use serde_json::Value as Json;
 
-use super::header::{Header, Scouted};
+use super::header::Header;
 use super::report::REPORT_TITLE;
+use super::scout::Scouted;
 use super::shape::{Shape, Shaping};
 use super::source::{Book, Row, RowSink, Spans};
 use super::{FileRefusal, ImportReport, Language, RawCell, RowOutcome, RowStatus, SkippedRow};

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Catalogue, Class, RecordType};
 
-use super::header::{Headings, Scouted, field_of};
+use super::header::{Headings, field_of};
+use super::scout::Scouted;
 use super::source::Book;
 use super::{FileRefusal, Format, Source, jsonl};
 

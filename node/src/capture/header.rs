@@ -1,24 +1,19 @@
 //! Which column is which field, as the module above tells it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 
 use lienthong_proto::catalogue::{Class, Field, FieldKind, RecordType};
-use lienthong_proto::rules::{SECRECY, UNIT_NAME, is_marked_classified, names_unit, tells_secrecy};
-use lienthong_proto::text::{Lettering, LetteringCensus, Reading, fold};
+use lienthong_proto::rules::{SECRECY, UNIT_NAME, names_unit, tells_secrecy};
+use lienthong_proto::text::fold;
 
 use super::cell::finding;
-use super::letters::{Letters, Traces, Unread};
-use super::marks::{MarkPlace, MarkedRow, MarkedRows};
+use super::letters::{Letters, Unread};
 use super::report::REPORT_TITLE;
-use super::source::{Book, Merge, Row, RowSink};
-use super::template::LISTS;
-use super::{FileRefusal, Finding, RawCell, Source};
+use super::source::{Merge, Row};
+use super::{Finding, RawCell};
 use crate::export::is_own_header;
 
-const HEADER_WITHIN: u64 = 30;
-/// Rows looked through to tell how the letters of a file stand for Vietnamese.
-const CENSUS_ROWS: u64 = 500;
+pub(super) const HEADER_WITHIN: u64 = 30;
 
 /// The header of a sheet.
 #[derive(Debug, Default)]
@@ -34,7 +29,7 @@ pub(crate) struct Header {
     /// Columns of dates.
     dates: Vec<u32>,
     /// Of a workbook in which a number can be a day: whether it counts them from 1904.
-    epoch_1904: Option<bool>,
+    pub(super) epoch_1904: Option<bool>,
     /// No required column is missing.
     pub(crate) complete: bool,
     /// Columns of class C4: never read.
@@ -48,16 +43,16 @@ pub(crate) struct Header {
     /// What its own rows say, by column: one that says the same is it once more.
     pub(crate) levels: Vec<Vec<(u32, String)>>,
     /// How the sheet's letters are read.
-    letters: Letters,
+    pub(super) letters: Letters,
     /// Of a file with letters of before Unicode, the rows as far as the header as they were understood.
-    above: Vec<Row>,
+    pub(super) above: Vec<Row>,
     /// A title as it was understood.
-    sample: String,
-    fields: usize,
-    missing: Vec<String>,
+    pub(super) sample: String,
+    pub(super) fields: usize,
+    pub(super) missing: Vec<String>,
     /// A field with two columns.
-    twice: Option<String>,
-    warnings: Vec<Finding>,
+    pub(super) twice: Option<String>,
+    pub(super) warnings: Vec<Finding>,
 }
 
 impl Header {
@@ -79,14 +74,6 @@ impl Header {
         }
         Vec::new()
     }
-}
-
-/// How a file is to be read.
-#[derive(Debug, Default)]
-pub(crate) struct Layout {
-    /// The sheets to read, in order; never empty.
-    pub(crate) sheets: Vec<Header>,
-    pub(crate) warnings: Vec<Finding>,
 }
 
 /// The captured field a header names, of the record or of one of its items, compared folded.
@@ -135,227 +122,18 @@ impl<'a> Headings<'a> {
     }
 }
 
-fn names(field: &Field) -> impl Iterator<Item = &str> {
+pub(super) fn names(field: &Field) -> impl Iterator<Item = &str> {
     [field.name.as_str(), field.label.vi.as_str(), field.label.en.as_str()]
         .into_iter()
         .chain(field.aliases.iter().map(String::as_str))
 }
 
-/// The first rows of every sheet that can be seen.
-pub(crate) struct Scouted {
-    sheets: Vec<ScoutedSheet>,
-    hidden: Vec<String>,
-    lettering: Lettering,
-    /// Where each sheet's letters are read the same: it is ours, or its bytes are of one lettering.
-    letters: Option<Letters>,
-    macros: bool,
-    epoch_1904: Option<bool>,
-    /// A text box is a mark of secrecy, or what is printed on each page.
-    stamped: bool,
-}
-
-struct ScoutedSheet {
-    name: String,
-    rows: Vec<Row>,
-    merges: Vec<Merge>,
-    traces: Traces,
-    /// Of all its rows the short ones with a mark of secrecy.
-    marked: Vec<MarkedRow>,
-}
-
-impl Scouted {
-    /// Looks through a file.
-    pub(crate) fn of(source: &Source, book: &mut Book<'_>) -> Result<Self, FileRefusal> {
-        let mut census = LetteringCensus::default();
-        let (mut sheets, mut hidden) = (Vec::new(), Vec::new());
-        for sheet in book.sheets()? {
-            let mut scout = Scout {
-                rows: Vec::new(),
-                census: &mut census,
-                traces: Traces::default(),
-                known: source.text.lettering != Lettering::Unicode,
-            };
-            // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
-            let Ok(()) = book.rows(&sheet.name, &mut scout) else { continue };
-            let Scout { rows, traces, .. } = scout;
-            if rows.is_empty() {
-                continue;
-            }
-            if sheet.hidden {
-                // The lists that our own templates choose from are nobody's records.
-                if sheet.name != LISTS {
-                    hidden.push(sheet.name);
-                }
-                continue;
-            }
-            let merges = if source.merges { book.merges(&sheet.name)? } else { Vec::new() };
-            sheets.push(ScoutedSheet { name: sheet.name, rows, merges, traces, marked: Vec::new() });
-        }
-        if sheets.is_empty() {
-            return Err(FileRefusal::Empty);
-        }
-        // We write Unicode: a sign that could be a letter of another encoding is none in our own exports.
-        let ours = sheets.iter().flat_map(|sheet| &sheet.rows).any(|row| exported(&titles(row)).is_some());
-        let (lettering, letters) = match source.text.lettering {
-            _ if ours => (Lettering::Unicode, Some(Letters::Ours)),
-            Lettering::Unicode => (census.decide().ok_or(FileRefusal::Encoding)?, None),
-            known => (known, Some(Letters::Legacy(known))),
-        };
-        for sheet in sheets.iter_mut().filter(|_| source.marks) {
-            let mut marked = MarkedRows::new(lettering);
-            // A break shows when its rows are read.
-            let _ = book.rows(&sheet.name, &mut marked);
-            sheet.marked = marked.into_rows();
-        }
-        let (macros, epoch_1904, stamped) = (source.macros, book.epoch_1904(), source.stamped);
-        Ok(Self { sheets, hidden, lettering, letters, macros, epoch_1904, stamped })
-    }
-
-    /// The texts of the rows a header may stand in, also as they read in the file's lettering.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
-        let cells = self.sheets.iter().flat_map(|sheet| &sheet.rows).flat_map(|row| &row.cells);
-        cells.filter_map(|(_, cell)| text(cell)).flat_map(|text| self.both(text))
-    }
-
-    /// Where the file is marked as classified, if the sheets of these headers are read as a type.
-    fn marked_as(&self, headers: &[Header], record_type: &RecordType) -> Option<MarkPlace> {
-        let of_sheet = |sheet: &ScoutedSheet| {
-            let Some(header) = headers.iter().find(|header| header.sheet == sheet.name) else {
-                return sheet.marked.iter().find(|row| row.is_of_file()).map(|row| row.number);
-            };
-            let mut below = sheet.marked.iter().filter(|row| row.number > header.row);
-            let below = || below.find(|row| row.is_of_table(header, record_type)).map(|row| row.number);
-            self.marked_above(sheet, header).or_else(below)
-        };
-        self.first_marked(of_sheet)
-    }
-
-    /// The same where no sheet is read.
-    pub(crate) fn marked(&self) -> Option<MarkPlace> {
-        self.first_marked(|sheet| sheet.marked.iter().find(|row| row.is_of_file()).map(|row| row.number))
-    }
-
-    fn first_marked(&self, row_of: impl Fn(&ScoutedSheet) -> Option<u64>) -> Option<MarkPlace> {
-        if self.stamped {
-            return Some(MarkPlace::Page);
-        }
-        let several = self.sheets.len() > 1;
-        (1..).zip(&self.sheets).find_map(|(number, sheet)| {
-            Some(MarkPlace::Row { sheet: several.then_some(number), row: row_of(sheet)? })
-        })
-    }
-
-    /// The row above a table that marks it as classified, be it within other words.
-    fn marked_above(&self, sheet: &ScoutedSheet, header: &Header) -> Option<u64> {
-        let mut above = sheet.rows.iter().filter(|row| row.number < header.row);
-        let is_marked = |row: &&Row| {
-            let texts = row.cells.iter().filter_map(|(_, cell)| text(cell));
-            texts.flat_map(|text| self.both(text)).any(|text| is_marked_classified(&text))
-        };
-        above.find(is_marked).map(|row| row.number)
-    }
-
-    /// A text as it stands and as the file's lettering reads it.
-    fn both(&self, text: &str) -> impl Iterator<Item = String> + use<> {
-        let read = self.lettering.read(text).into_owned();
-        let stands = (read != text).then(|| text.to_owned());
-        stands.into_iter().chain([read])
-    }
-
-    /// A sheet's first rows with the titles as the headings know them: as they stand before in the file's lettering.
-    fn understood(&self, headings: &Headings<'_>, sheet: &ScoutedSheet) -> Vec<Row> {
-        let mut rows = sheet.rows.clone();
-        for text in rows.iter_mut().flat_map(|row| &mut row.cells).filter_map(|(_, cell)| text_mut(cell)) {
-            let read = match self.lettering.reading(text) {
-                Reading::Legacy(read) => read,
-                Reading::Doubtful(Some(read)) if self.letters.is_some() => read,
-                Reading::Doubtful(Some(read)) => {
-                    let known = [text.as_str(), &read].map(|title| headings.field(title).is_some());
-                    if known == [false, true] || known == [false; 2] && sheet.traces.is_legacy_throughout() {
-                        read
-                    } else {
-                        continue;
-                    }
-                }
-                Reading::Standing | Reading::Doubtful(None) => continue,
-            };
-            *text = read;
-        }
-        rows
-    }
-
-    fn header(&self, headings: &Headings<'_>, sheet: &ScoutedSheet) -> Option<Header> {
-        let mut rows = Vec::new();
-        if self.lettering != Lettering::Unicode {
-            rows = self.understood(headings, sheet);
-        }
-        let shown = if rows.is_empty() { &sheet.rows } else { &rows };
-        let mut header = best(headings, &sheet.name, shown, &sheet.merges)?;
-        let of_sheet = || Letters::of(self.lettering, &sheet.traces, header.row);
-        header.letters = self.letters.clone().unwrap_or_else(of_sheet);
-        rows.retain(|row| row.number <= header.row);
-        header.above = rows;
-        Some(header)
-    }
-
-    /// How it is to be read as a type.
-    pub(crate) fn layout(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
-        self.layout_if(record_type).map_err(|refusal| match self.marked() {
-            Some(place) => FileRefusal::Classified(place),
-            None => refusal,
-        })
-    }
-
-    /// The same, if it is of that type: what is a mark of secrecy elsewhere may be a record's own word in it.
-    pub(crate) fn layout_if(&self, record_type: &RecordType) -> Result<Layout, FileRefusal> {
-        let mut layout = Layout::default();
-        let headings = Headings::of(record_type);
-        let found = self.sheets.iter().filter_map(|sheet| self.header(&headings, sheet));
-        layout.choose(record_type, found.collect())?;
-        if let Some(place) = self.marked_as(&layout.sheets, record_type) {
-            return Err(FileRefusal::Classified(place));
-        }
-        layout.sheets.iter_mut().for_each(|header| header.epoch_1904 = self.epoch_1904);
-        layout.say(self.macros, &self.hidden);
-        Ok(layout)
-    }
-}
-
-struct Scout<'a> {
-    rows: Vec<Row>,
-    census: &'a mut LetteringCensus,
-    traces: Traces,
-    /// The lettering is that of the file's bytes.
-    known: bool,
-}
-
-impl RowSink for Scout<'_> {
-    fn wants(&self, _: u32) -> bool {
-        true
-    }
-
-    fn row(&mut self, row: Row) -> ControlFlow<()> {
-        self.traces.note(&row, self.census);
-        let number = row.number;
-        if number <= HEADER_WITHIN + 1 {
-            self.rows.push(row);
-        }
-        // Where there are letters of before Unicode, a single row can tell that there are others too.
-        let told = || self.known || self.census.decide() == Some(Lettering::Unicode);
-        if number > CENSUS_ROWS && told() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-fn text(cell: &RawCell) -> Option<&str> {
-    if let RawCell::Text(text) = cell { Some(text) } else { None }
-}
-
-fn text_mut(cell: &mut RawCell) -> Option<&mut String> {
+pub(super) fn text(cell: &RawCell) -> Option<&str> {
     if let RawCell::Text(text) = cell { Some(text) } else { None }
 }
 
 /// The texts of a row by column.
-fn titles(row: &Row) -> Vec<(u32, String)> {
+pub(super) fn titles(row: &Row) -> Vec<(u32, String)> {
     row.cells.iter().filter_map(|(column, cell)| Some((*column, text(cell)?.to_owned()))).collect()
 }
 
@@ -364,7 +142,7 @@ type Titles = ((u64, u64), Vec<(u32, String)>);
 
 /// The header that names the most fields, then the most of what is read besides: of one row, or of two where that names
 /// more. Titles above a header would be its upper row too.
-fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) -> Option<Header> {
+pub(super) fn best(headings: &Headings<'_>, sheet: &str, rows: &[Row], merges: &[Merge]) -> Option<Header> {
     let mut best: Option<((usize, usize), Titles)> = None;
     let mut offer = |titles: Titles| {
         let mut fields: Vec<&str> = titles
@@ -527,70 +305,12 @@ fn assign(headings: &Headings<'_>, sheet: &str, ((_, row), titles): Titles, merg
 }
 
 /// Where the id stands in one of our own exports.
-fn exported(titles: &[(u32, String)]) -> Option<u32> {
+pub(super) fn exported(titles: &[(u32, String)]) -> Option<u32> {
     let next = titles.iter().skip(1).map(Some).chain([None]);
     titles.iter().zip(next).find_map(|((column, title), next)| {
         let beside = next.filter(|(at, _)| *at == column + 1).map(|(_, title)| title.as_str());
         is_own_header(Some(title), beside).then_some(*column)
     })
-}
-
-impl Layout {
-    fn choose(&mut self, record_type: &RecordType, found: Vec<Header>) -> Result<(), FileRefusal> {
-        let most = found.iter().filter(|header| header.missing.is_empty()).map(|header| header.fields).max();
-        let Some(most) = most else {
-            let nearest = found.into_iter().max_by_key(|header| header.fields);
-            let missing = nearest.map_or_else(|| record_type.key.fields.clone(), |header| header.missing);
-            return Err(FileRefusal::ColumnMissing(missing.join(", ")));
-        };
-        for header in found {
-            if header.missing.is_empty() && header.fields * 2 >= most {
-                if let Some(twice) = header.twice {
-                    return Err(FileRefusal::ColumnTwice(twice));
-                }
-                self.sheets.push(header);
-            } else if header.fields * 2 >= most {
-                let (sheet, missing) = (&header.sheet, header.missing.join(", "));
-                self.warnings.push(finding(
-                    "COLUMN_MISSING",
-                    None,
-                    format!("Trang “{sheet}” không được đọc: thiếu cột {missing}"),
-                    format!("the sheet “{sheet}” was not read: it has no column for {missing}"),
-                ));
-            }
-        }
-        // What several sheets have in common is said once.
-        for header in &mut self.sheets {
-            for warning in std::mem::take(&mut header.warnings) {
-                if !self.warnings.contains(&warning) {
-                    self.warnings.push(warning);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn say(&mut self, macros: bool, hidden: &[String]) {
-        // Only a title may be shown: a cell may be of class C4.
-        let told = self.sheets.iter().find_map(|header| header.letters.warning(&header.sample));
-        self.warnings.extend(told);
-        for sheet in hidden {
-            self.warnings.push(finding(
-                "SHEET_HIDDEN",
-                None,
-                format!("Trang ẩn “{sheet}” không được đọc: bỏ ẩn nếu cần nhập"),
-                format!("the hidden sheet “{sheet}” was not read: unhide it if it is meant"),
-            ));
-        }
-        if macros {
-            self.warnings.push(finding(
-                "MACRO",
-                None,
-                "Tệp có macro: không chạy và không lưu".to_owned(),
-                "the workbook holds macros: they are neither run nor kept".to_owned(),
-            ));
-        }
-    }
 }
 
 pub(crate) fn omitted(field: &Field) -> Finding {

@@ -100,6 +100,7 @@ mod read;
 mod reading;
 mod refusal;
 mod report;
+mod scout;
 mod shape;
 mod source;
 mod table;

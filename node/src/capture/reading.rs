@@ -8,9 +8,10 @@ use std::sync::mpsc::SyncSender;
 
 use lienthong_proto::catalogue::RecordType;
 
-use super::header::{Header, Scouted};
+use super::header::Header;
 use super::jsonl::{self, Line};
 use super::parcel::Parcel;
+use super::scout::Scouted;
 use super::shape::Shaping;
 use super::source::{Book, Row, RowSink};
 use super::table::Columns;

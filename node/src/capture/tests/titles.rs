@@ -2,7 +2,7 @@
 
 use lienthong_proto::catalogue::Catalogue;
 
-use super::super::header::Scouted;
+use super::super::scout::Scouted;
 use super::super::source::Book;
 use super::*;
 
