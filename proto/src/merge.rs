@@ -173,3 +173,33 @@ fn rank(value: &Value, codes: Option<&CodeList>) -> i64 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{ReplicaId, Sequence};
+
+    const WRITER: ReplicaId = ReplicaId([1; 16]);
+    const OTHER: ReplicaId = ReplicaId([2; 16]);
+
+    fn dot(replica: ReplicaId, sequence: u64) -> Dot {
+        Dot { replica, sequence: Sequence(sequence) }
+    }
+
+    /// Goal (P3, P4): a write that claims to have seen itself, or what its writer has yet to write, takes nothing by that: neither
+    /// its own value nor a later one is lost; of others it takes what it has seen.
+    #[test]
+    fn p4_no_write_supersedes_itself_or_what_comes_behind_it() {
+        for claimed in [5, 9] {
+            let mut register = Register::default();
+            assert_eq!(register.apply(dot(OTHER, 3), &Context::default(), ()), Applied::Live);
+            let mut context = Context::default();
+            context.raise(WRITER, claimed);
+            context.raise(OTHER, 3);
+            assert_eq!(register.apply(dot(WRITER, 5), &context, ()), Applied::Live);
+            assert_eq!(register.apply(dot(WRITER, 7), &Context::default(), ()), Applied::Live);
+            let live: Vec<Dot> = register.siblings.iter().map(|sibling| sibling.dot).collect();
+            assert_eq!(live, [dot(WRITER, 5), dot(WRITER, 7)]);
+        }
+    }
+}
