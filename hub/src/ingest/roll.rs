@@ -98,6 +98,8 @@ impl Committer {
 
 #[cfg(test)]
 mod tests {
+    use lienthong_proto::ids::{Dot, ReplicaId};
+
     use super::*;
 
     /// Goal: each part fits into an entry, however many replicas its units have.
@@ -111,31 +113,18 @@ mod tests {
             (0..40).map(|unit| line(unit, [0, 1, 300, UNIT_REPLICAS_MAX][unit % 4])).collect();
         let parts = parts(&lines);
         assert_eq!(parts.concat(), lines);
+        let fits = |kind: &str, fields: BTreeMap<String, Value>| {
+            let dot = Dot { replica: ReplicaId([1; 16]), sequence: Sequence(7) };
+            let (kind, at) = (kind.to_owned(), UnixMillis(u64::MAX));
+            Event { kind, at, actor: "hub".to_owned(), fields }.build(dot, &[2; 16]).unwrap();
+        };
         for part in parts {
-            let fields = part.iter().map(|(name, members)| (name.clone(), Value::List(members.clone())));
-            let event = Event {
-                kind: ROLL_PART.to_owned(),
-                at: UnixMillis(u64::MAX),
-                actor: "hub".to_owned(),
-                fields: fields.collect(),
-            };
-            let dot = lienthong_proto::ids::Dot {
-                replica: lienthong_proto::ids::ReplicaId([1; 16]),
-                sequence: Sequence(7),
-            };
-            event.build(dot, &[2; 16]).unwrap();
+            fits(
+                ROLL_PART,
+                part.iter().cloned().map(|(name, members)| (name, Value::List(members))).collect(),
+            );
         }
         let named = (0..ROLL_UNITS_MAX).map(|unit| (format!("unit/{unit:032}"), committed(&[3; 32])));
-        let event = Event {
-            kind: ROLL.to_owned(),
-            at: UnixMillis(u64::MAX),
-            actor: "hub".to_owned(),
-            fields: named.collect(),
-        };
-        let dot = lienthong_proto::ids::Dot {
-            replica: lienthong_proto::ids::ReplicaId([1; 16]),
-            sequence: Sequence(7),
-        };
-        event.build(dot, &[2; 16]).unwrap();
+        fits(ROLL, named.collect());
     }
 }
