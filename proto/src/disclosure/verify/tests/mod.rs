@@ -203,6 +203,19 @@ fn p9_a_roll_dated_as_of_late_is_held_against_what_the_witnesses_had_seen() {
     assert!(said.contains("no quorum of witnesses shows that it was called"), "{said}");
 }
 
+/// Goal: an event that keys and acceptances rest on is shown whole: behind what is withheld the same field may stand once more, and
+/// say something else to somebody else.
+#[test]
+fn p5_an_enrolment_of_which_something_is_withheld_is_none() {
+    let mut world = World::new();
+    world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+    world.take(&Step::Accept { log: 1 });
+    Agency::default().take(&world.deliver(&mut Given::default())).unwrap();
+    world.withheld = Some("token");
+    let said = Agency::default().take(&world.deliver(&mut Given::default())).unwrap_err().to_string();
+    assert!(said.contains("the event cannot be read"), "{said}");
+}
+
 /// Goal: what is handed over rests on the roll that the witnesses have judged, which the checkpoint they cosigned names: on no other
 /// in the same ledger.
 #[test]

@@ -61,6 +61,8 @@ pub(super) struct World {
     /// When the roll is called, and which replica it does not list.
     pub(super) called: UnixMillis,
     pub(super) unlisted: Option<usize>,
+    /// A field that is shown of no event.
+    pub(super) withheld: Option<&'static str>,
     /// Which roll the checkpoint names, if it is not the last.
     pub(super) judged: Option<u64>,
     /// What the witness had cosigned before the roll: a size, and when.
@@ -121,6 +123,7 @@ impl World {
             terms,
             called: NOW,
             unlisted: None,
+            withheld: None,
             judged: None,
             seen: None,
             cosigned: NOW,
@@ -137,6 +140,7 @@ impl World {
                 ("replica", text(&replica(log).to_string())),
                 ("unit", Value::Unit(UNITS[log].parse().unwrap())),
                 ("log_key", text(&hex::encode(key(log).public_key()))),
+                ("token", text("x")),
             ];
             world.event(LEDGER, "enrolment", "token", &fields);
         }
@@ -290,7 +294,7 @@ impl World {
         let bytes = match (entry.header.kind, record) {
             (EntryKind::Change, Some(_)) => entry.redact(|path| share.opens(path)),
             (EntryKind::Change, None) => entry.redact(|path| SHOWN_OF_ALL.contains(&path)),
-            _ => entry.redact(|_| true),
+            _ => entry.redact(|path| self.withheld != Some(path)),
         };
         let withheld = record.map(|_| "kin".to_owned()).into_iter().collect();
         let record = record.map(|record| RecordId(record.0.map(|byte| byte ^ 0xff)));
