@@ -1,15 +1,19 @@
 //! A unit's line of a roll: what the ledger says of its replicas, judged by one who knows what it had handed in.
 //!
-//! A roll names the replicas of every unit with the entries held of each; a bundle must show all of that. Each node judges
+//! A roll names the replicas of every unit, with the key of each, the entries held of it and where they were accepted; a bundle
+//! must show all of that. Each node judges
 //! its own unit's line of every roll before it cosigns a ledger that holds it (PROTOCOL.md, “Witnesses”).
 //!
 //! A unit's line is nobody else's matter: the lines are entries of their own, of which each is shown what it may see. The roll
 //! itself is shown to everyone as a whole, and says of each unit's line what commits to it, so that there are no two.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Malformed, Reader};
 use crate::disclosure::event::ROLL;
@@ -32,6 +36,8 @@ pub const AHEAD_MILLIS_MAX: u64 = 10 * 60 * 1_000;
 /// What was taken so long before a roll must be in it, whatever it says it counts.
 const SLACK_MILLIS: u64 = 10 * 60 * 1_000;
 
+/// In place of a key that is not known.
+const NO_KEY: &str = "-";
 /// What the path of a line begins with.
 pub const LINE: &str = "unit/";
 
@@ -60,6 +66,64 @@ pub fn lines_of(entry: &Entry<'_>, event: &Event) -> Option<BTreeMap<String, Dig
     lines.collect::<Option<_>>().filter(|_| whole && event.kind == ROLL)
 }
 
+/// What a line says of a replica. As text: `<replica>:<size>:<accepted>:<key>`, the key in hex or `-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Member {
+    /// Which.
+    pub replica: ReplicaId,
+    /// Entries held of its log.
+    pub size: u64,
+    /// The ledger's entry that accepted the last of them; 0 if nothing is held.
+    pub accepted: u64,
+    /// The key of its log, by its enrolment; none is known of a log that its unit's other nodes brought back.
+    pub key: Option<[u8; 32]>,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { replica, size, accepted, key } = self;
+        write!(f, "{replica}:{size}:{accepted}:{}", key.map_or_else(|| NO_KEY.to_owned(), hex::encode))
+    }
+}
+
+impl FromStr for Member {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = Malformed("a line of a roll");
+        let parts: Vec<&str> = text.split(':').collect();
+        let [replica, size, accepted, key] = parts.as_slice() else { return Err(malformed) };
+        let number = |text: &str| text.parse().map_err(|_| malformed);
+        let key = (*key != NO_KEY).then(|| {
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(key, &mut bytes).map(|()| bytes)
+        });
+        let member = Self {
+            replica: replica.parse().map_err(|_| malformed)?,
+            size: number(size)?,
+            accepted: number(accepted)?,
+            key: key.transpose().map_err(|_| malformed)?,
+        };
+        // One form only.
+        if member.to_string() == text { Ok(member) } else { Err(malformed) }
+    }
+}
+
+impl TryFrom<String> for Member {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
+impl From<Member> for String {
+    fn from(member: Member) -> Self {
+        member.to_string()
+    }
+}
+
 /// One unit's line of a roll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollLine {
@@ -69,8 +133,8 @@ pub struct RollLine {
     pub before: Option<u64>,
     /// The ledger's last acceptance that is counted.
     pub upto: u64,
-    /// Entries held, by replica.
-    pub replicas: BTreeMap<ReplicaId, u64>,
+    /// By replica.
+    pub replicas: BTreeMap<ReplicaId, Member>,
 }
 
 /// What was acknowledged to a replica.
@@ -89,10 +153,14 @@ pub struct Acknowledged {
 pub struct KnownReplicas {
     /// The one that judges.
     pub own: ReplicaId,
+    /// The key of its log.
+    pub key: [u8; 32],
     /// What it was acknowledged.
     pub acknowledged: Vec<Acknowledged>,
     /// The unit's replicas it was shown, with the time of their enrolment.
     pub shown: BTreeMap<ReplicaId, UnixMillis>,
+    /// What the line said that was judged last: of a node that is no more nobody else knows.
+    pub judged: BTreeMap<ReplicaId, Member>,
     /// It is told of each by the time a roll has it; hubs of before told of them when a session began.
     pub is_told: bool,
 }
@@ -148,21 +216,44 @@ pub enum RollFault {
         /// As acknowledged.
         acknowledged: u64,
     },
+    /// Its log is said to be under another key.
+    #[error("the roll of {at} has another key of replica {replica} than that of its log")]
+    OtherKey {
+        /// The roll.
+        at: String,
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// It is said to have been accepted elsewhere.
+    #[error(
+        "the roll of {at} has entry {found} of the ledger as the acceptance of {size} entries of replica {replica}, it was {acknowledged}"
+    )]
+    OtherAcceptance {
+        /// The roll.
+        at: String,
+        /// The replica.
+        replica: ReplicaId,
+        /// Entries of its log.
+        size: u64,
+        /// As the roll says.
+        found: u64,
+        /// As acknowledged.
+        acknowledged: u64,
+    },
 }
 
-/// The replicas a line lists, each with the entries held of it.
+/// The replicas a line lists.
 ///
 /// # Errors
 /// [`Malformed`] for anything else.
-pub fn members(value: &Value) -> Result<Vec<(ReplicaId, u64)>, Malformed> {
+pub fn members(value: &Value) -> Result<Vec<Member>, Malformed> {
     let malformed = Malformed("a line of a roll");
     let Value::List(members) = value else { return Err(malformed) };
-    let member = |member: &Value| {
-        let Value::Text(text) = member else { return None };
-        let (replica, size) = text.split_once(':')?;
-        Some((replica.parse().ok()?, size.parse().ok()?))
+    let member = |member: &Value| match member {
+        Value::Text(text) => text.parse(),
+        _ => Err(malformed),
     };
-    members.iter().map(|value| member(value).ok_or(malformed)).collect()
+    members.iter().map(member).collect()
 }
 
 impl RollLine {
@@ -191,6 +282,7 @@ impl RollLine {
                     .and_then(|()| members(&value))
                     .map_err(|_| RollFault::NoLine)?
                     .into_iter()
+                    .map(|member| (member.replica, member))
                     .collect()
             }
             _ => return Err(RollFault::NoLine),
@@ -201,7 +293,7 @@ impl RollLine {
     /// Judges it by what is known of the unit's replicas.
     ///
     /// # Errors
-    /// [`RollFault`] if a replica is missing, has less than was acknowledged, or is not known.
+    /// [`RollFault`] if a replica is missing, has less than was acknowledged, has another key or acceptance, or is not known.
     pub fn judge(&self, known: &KnownReplicas) -> Result<(), RollFault> {
         let (at, long_before) = (self.at.rfc3339(), |time: UnixMillis| self.at.0 > time.0 + SLACK_MILLIS);
         let missing = |replica: &ReplicaId| RollFault::Missing { at: at.clone(), replica: *replica };
@@ -210,9 +302,25 @@ impl RollLine {
             .iter()
             .filter(|acknowledged| acknowledged.ledger_index <= self.upto || long_before(acknowledged.at));
         if let Some(acknowledged) = counted.map(|acknowledged| acknowledged.size).max() {
-            let found = *self.replicas.get(&known.own).ok_or_else(|| missing(&known.own))?;
-            if found < acknowledged {
-                return Err(RollFault::Less { at, replica: known.own, found, acknowledged });
+            let found = self.replicas.get(&known.own).ok_or_else(|| missing(&known.own))?;
+            self.goes_on(found, acknowledged)?;
+        }
+        if let Some(own) = self.replicas.get(&known.own) {
+            if own.key != Some(known.key) {
+                return Err(RollFault::OtherKey { at, replica: known.own });
+            }
+            for acknowledged in known.acknowledged.iter().filter(|it| it.size == own.size) {
+                self.is_accepted(own, acknowledged.ledger_index)?;
+            }
+        }
+        for judged in known.judged.values() {
+            let found = self.replicas.get(&judged.replica).ok_or_else(|| missing(&judged.replica))?;
+            self.goes_on(found, judged.size)?;
+            if judged.key.is_some() && found.key != judged.key {
+                return Err(RollFault::OtherKey { at, replica: judged.replica });
+            }
+            if found.size == judged.size {
+                self.is_accepted(found, judged.accepted)?;
             }
         }
         let mut shown = known.shown.iter().filter(|(_, enrolled)| long_before(**enrolled));
@@ -226,6 +334,22 @@ impl RollLine {
             Some(replica) => Err(RollFault::Unknown { at, replica: *replica }),
             None => Ok(()),
         }
+    }
+
+    fn goes_on(&self, found: &Member, acknowledged: u64) -> Result<(), RollFault> {
+        let Member { replica, size: found, .. } = *found;
+        if found >= acknowledged {
+            return Ok(());
+        }
+        Err(RollFault::Less { at: self.at.rfc3339(), replica, found, acknowledged })
+    }
+
+    fn is_accepted(&self, found: &Member, acknowledged: u64) -> Result<(), RollFault> {
+        let Member { replica, size, accepted: found, .. } = *found;
+        if found == acknowledged {
+            return Ok(());
+        }
+        Err(RollFault::OtherAcceptance { at: self.at.rfc3339(), replica, size, found, acknowledged })
     }
 }
 
@@ -245,8 +369,13 @@ mod tests {
         "11953".parse().unwrap()
     }
 
-    fn content(members: &[(ReplicaId, u64)]) -> Vec<u8> {
-        let members = members.iter().map(|(replica, size)| Value::Text(format!("{replica}:{size}")));
+    /// Each with its own key, and accepted at four times its size.
+    fn of(replica: ReplicaId, size: u64) -> Member {
+        Member { replica, size, accepted: 4 * size, key: Some([replica.0[0]; 32]) }
+    }
+
+    fn content(members: &[Member]) -> Vec<u8> {
+        let members = members.iter().map(|member| Value::Text(member.to_string()));
         let mut out = Writer::default();
         Value::List(members.collect()).encode(&mut out);
         out.into_bytes()
@@ -265,7 +394,11 @@ mod tests {
         event.build(Dot { replica: OTHER, sequence: Sequence(60) }, &[8; 16]).unwrap().0
     }
 
-    fn line(members: &[(ReplicaId, u64)]) -> Result<RollLine, RollFault> {
+    fn listed(members: &[(ReplicaId, u64)]) -> Vec<Member> {
+        members.iter().map(|&(replica, size)| of(replica, size)).collect()
+    }
+
+    fn line(members: &[Member]) -> Result<RollLine, RollFault> {
         let content = content(members);
         let roll = roll(&[("unit/11953", &content), ("unit/12004", b"another's")]);
         let opened = salt(&SECRET, "unit/11953");
@@ -276,11 +409,11 @@ mod tests {
     /// a roll of which something is withheld, for that may be another line.
     #[test]
     fn p5_a_unit_has_one_line() {
-        let (own, other) = (content(&[(OWN, 10)]), content(&[(OWN, 3)]));
+        let (own, other) = (content(&[of(OWN, 10)]), content(&[of(OWN, 3)]));
         let bytes = roll(&[("unit/11953", &own), ("unit/12004", &other)]);
         let (roll, key) = (Entry::decode(&bytes).unwrap(), salt(&SECRET, "unit/11953"));
         let read = |opened| RollLine::of(&roll, &here(), opened).map(|line| line.replicas);
-        assert_eq!(read(Some((&key, &own))), Ok([(OWN, 10)].into()));
+        assert_eq!(read(Some((&key, &own))), Ok([(OWN, of(OWN, 10))].into()));
         let foreign = salt(&SECRET, "unit/12004");
         for opened in [None, Some((&key, other.as_slice())), Some((&foreign, &other)), Some((&foreign, &own))]
         {
@@ -300,14 +433,17 @@ mod tests {
             at: UnixMillis(at),
         });
         let shown = shown.iter().map(|&(replica, at)| (replica, UnixMillis(at))).collect();
-        KnownReplicas { own: OWN, acknowledged: acknowledged.collect(), shown, is_told: true }
+        let (acknowledged, judged) = (acknowledged.collect(), BTreeMap::new());
+        KnownReplicas { own: OWN, key: [1; 32], acknowledged, shown, judged, is_told: true }
     }
 
     /// Goal: a line is judged by what counts when it was called, and by nothing that came at the same time or later.
     #[test]
     fn a_line_is_judged_by_what_was_acknowledged() {
-        let judge = |members: &[(ReplicaId, u64)], known: &KnownReplicas| line(members).unwrap().judge(known);
-        let receipts = known(&[(10, 40, 4_990_000), (20, 51, 4_999_000)], &[]);
+        let judge = |members: &[(ReplicaId, u64)], known: &KnownReplicas| {
+            line(&listed(members)).unwrap().judge(known)
+        };
+        let receipts = known(&[(10, 40, 4_990_000), (20, 80, 4_999_000)], &[]);
         assert_eq!(judge(&[(OWN, 10)], &receipts), Ok(()), "the second is behind what it counts");
         assert!(matches!(
             judge(&[(OWN, 9)], &receipts),
@@ -315,7 +451,7 @@ mod tests {
         ));
         assert!(matches!(judge(&[(OTHER, 99)], &receipts), Err(RollFault::Missing { replica: OWN, .. })));
         // One that counts less than there long was is none.
-        let old = known(&[(20, 51, 1_000_000)], &[]);
+        let old = known(&[(20, 80, 1_000_000)], &[]);
         assert!(matches!(judge(&[(OWN, 10)], &old), Err(RollFault::Less { .. })));
         // Nothing acknowledged: nothing to miss.
         assert_eq!(judge(&[], &known(&[], &[])), Ok(()));
@@ -324,10 +460,62 @@ mod tests {
         assert_eq!(judge(&[(OWN, 1)], &known(&[], &[(OTHER, 4_999_000)])), Ok(()), "enrolled meanwhile");
         assert_eq!(judge(&[(OTHER, 0)], &shown), Ok(()));
         // A false replica of the unit is told of, or the ledger is not cosigned.
+        let receipts = known(&[(10, 40, 4_990_000)], &[]);
         let unknown = Err(RollFault::Unknown { at: UnixMillis(5_000_000).rfc3339(), replica: OTHER });
         assert_eq!(judge(&[(OWN, 10), (OTHER, 1)], &receipts), unknown);
         let by_an_older_hub = KnownReplicas { is_told: false, ..receipts };
         assert_eq!(judge(&[(OWN, 10), (OTHER, 1)], &by_an_older_hub), Ok(()));
+    }
+
+    /// Goal: a line binds the key of a log and where it was accepted, of the node's own and of the others' as it was judged
+    /// before; so that neither another enrolment nor another acceptance passes for it.
+    #[test]
+    fn p5_a_line_binds_keys_and_acceptances() {
+        let judge =
+            |member: Member, known: &KnownReplicas| line(&[of(OWN, 10), member]).unwrap().judge(known);
+        let base = known(&[(10, 40, 4_990_000)], &[(OTHER, 1_000_000)]);
+        let at = UnixMillis(5_000_000).rfc3339();
+        let other_key = |replica| Err(RollFault::OtherKey { at: at.clone(), replica });
+        let own = |member: Member| line(&[member, of(OTHER, 5)]).unwrap().judge(&base);
+        assert_eq!(own(of(OWN, 10)), Ok(()));
+        for key in [None, Some([9; 32])] {
+            assert_eq!(own(Member { key, ..of(OWN, 10) }), other_key(OWN));
+        }
+        assert!(matches!(
+            own(Member { accepted: 41, ..of(OWN, 10) }),
+            Err(RollFault::OtherAcceptance { size: 10, found: 41, acknowledged: 40, .. })
+        ));
+        assert_eq!(own(Member { accepted: 45, ..of(OWN, 11) }), Ok(()), "its receipt is on its way");
+        // Nothing is known of the other but what was judged before.
+        assert_eq!(judge(Member { key: Some([9; 32]), ..of(OTHER, 1) }, &base), Ok(()));
+        let later = KnownReplicas { judged: [(OTHER, of(OTHER, 5))].into(), ..base.clone() };
+        assert_eq!(judge(of(OTHER, 5), &later), Ok(()));
+        assert_eq!(judge(of(OTHER, 6), &later), Ok(()));
+        assert_eq!(judge(Member { key: Some([9; 32]), ..of(OTHER, 6) }, &later), other_key(OTHER));
+        assert!(matches!(
+            judge(of(OTHER, 4), &later),
+            Err(RollFault::Less { found: 4, acknowledged: 5, .. })
+        ));
+        let moved = judge(Member { accepted: 21, ..of(OTHER, 5) }, &later);
+        assert!(matches!(moved, Err(RollFault::OtherAcceptance { found: 21, acknowledged: 20, .. })));
+        let gone = line(&[of(OWN, 10)]).unwrap().judge(&KnownReplicas { shown: BTreeMap::new(), ..later });
+        assert_eq!(gone, Err(RollFault::Missing { at: at.clone(), replica: OTHER }));
+        // A key that was not known then may be now.
+        let keyless = Member { key: None, ..of(OTHER, 5) };
+        let later = KnownReplicas { judged: [(OTHER, keyless)].into(), ..base };
+        assert_eq!(judge(of(OTHER, 5), &later), Ok(()));
+    }
+
+    #[test]
+    fn a_member_has_one_form() {
+        for member in [of(OWN, u64::MAX / 10), Member { key: None, ..of(OTHER, 0) }] {
+            assert_eq!(member.to_string().parse(), Ok(member));
+        }
+        let of = |rest: &str| format!("{OWN}:{rest}").parse::<Member>();
+        for bad in ["1", "1:2", "1:2:", "1:2:-:", "+1:2:-", "01:2:-", "1:2:ab", "1:2:--", ":2:-"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+        assert!(of(&format!("1:2:{}", "AB".repeat(32))).is_err());
     }
 
     #[test]

@@ -19,12 +19,12 @@ use lienthong_proto::batch;
 use lienthong_proto::checkpoint::{Checkpoint, Origin};
 use lienthong_proto::cosignature::cosign;
 use lienthong_proto::disclosure::{Access, Bytes, Cover, End, Hash, Line, Proof, Refused, Shown, Trust};
-use lienthong_proto::entry::Entry;
+use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::hash::{Digest, Signer as _, SigningKey, sha256};
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::{Hashes as _, consistency_proof, inclusion_proof};
 use lienthong_proto::receipt_key::{is_by, receipt_seconds};
-use lienthong_proto::roll::{BEFORE, UPTO, line_of};
+use lienthong_proto::roll::{BEFORE, Member, UPTO, line_of};
 use lienthong_proto::succession::{Ledger, Succession};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
@@ -582,6 +582,19 @@ async fn province() -> Province {
     Province { dir, hub, address }
 }
 
+/// The lines of a bundle without the first acceptance of a log that has more.
+fn without_acceptance(content: &[Line]) -> Vec<Line> {
+    let is_acceptance = |line: &Line| match line {
+        Line::Entry(shown) => Entry::decode(&shown.entry.0).unwrap().header.kind == EntryKind::Acceptance,
+        _ => false,
+    };
+    let places: Vec<usize> = (0..content.len()).filter(|place| is_acceptance(&content[*place])).collect();
+    assert!(places.len() > 1, "one acceptance alone");
+    let mut lines = content.to_vec();
+    lines.remove(places[0]);
+    lines
+}
+
 /// The lines of a bundle with more events of the ledger behind what they show of it, of each what `keep` keeps, under the
 /// ledger as it is then; and its size.
 fn with_events(
@@ -671,8 +684,11 @@ async fn p5_p9_a_false_roll_and_a_false_former_ledger_are_refused_by_both_verifi
     };
 
     let size = shared.node.sync().unwrap().status().acknowledged;
-    let listed = Value::Text(format!("{}:{size}", shared.node.identity.replica()));
-    let another = Value::Text(format!("{}:0", ReplicaId([7; 16])));
+    let replica = shared.node.identity.replica();
+    let true_one = hub.committer.books().read().replicas[&replica].member(replica);
+    assert_eq!((true_one.size, true_one.key), (size, Some(shared.node.identity.log_key().public_key())));
+    let [listed, another] = [true_one, Member { replica: ReplicaId([7; 16]), size: 0, ..true_one }]
+        .map(|member| Value::Text(member.to_string()));
     let unlisted = Some(("not in the list of its unit's", "its replica is not in that list"));
     let foreign = Some(("the event cannot be read", "the ledger before is not of this unit"));
     for (unit, refused) in [("33", None), (THERE, foreign)] {
@@ -680,15 +696,29 @@ async fn p5_p9_a_false_roll_and_a_false_former_ledger_are_refused_by_both_verifi
         let (lines, cut) = with_events(hub, &content, &[event], &|_| true);
         hand_over(lines, cut, refused).await;
     }
-    for (members, refused) in
-        [(vec![listed.clone()], None), (vec![another], unlisted), (Vec::new(), unlisted)]
-    {
+    // A second enrolment, or acceptance, that the unit's nodes have not judged is not the one they have.
+    let told = |member: Member| vec![Value::Text(member.to_string())];
+    let (key, place) = ("its key is not the one in", "it was not accepted where");
+    for (members, refused) in [
+        (vec![listed.clone()], None),
+        (vec![another], unlisted),
+        (Vec::new(), unlisted),
+        (told(Member { key: Some([9; 32]), ..true_one }), Some((key, key))),
+        (told(Member { key: None, ..true_one }), Some((key, key))),
+        (told(Member { accepted: true_one.accepted - 1, ..true_one }), Some((place, place))),
+        (told(Member { size: size - 1, ..true_one }), Some((place, place))),
+    ] {
         let roll = log_roll(hub, roll_of(hub, members)).await;
         let (lines, cut) = with_events(hub, &content, &roll, &|_| true);
         hand_over(lines, cut, refused).await;
     }
     // The witnesses have judged the last of these, and all of it: no other line of a unit can be behind what is withheld.
     let judged = Some(("it is not the one that", "it is not the one that"));
+    // All acceptances of a log are there: by one that is not, another could say when it was taken.
+    let roll = log_roll(hub, roll_of(hub, vec![listed.clone()])).await;
+    let (lines, cut_behind) = with_events(hub, &without_acceptance(&content), &roll, &|_| true);
+    let gap = "it does not follow the acceptance";
+    hand_over(lines, cut_behind, Some((gap, gap))).await;
     let (lines, cut_behind) = with_events(hub, &content, &[], &|_| true);
     hand_over(lines, cut_behind, judged).await;
     let roll = log_roll(hub, roll_of(hub, vec![listed])).await;

@@ -21,7 +21,7 @@ use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::limits::UNIT_REPLICAS_MAX;
 use lienthong_proto::merkle::{inclusion_proof, root_at, verify_inclusion};
 use lienthong_proto::note::{Algorithm, Signature, Verifier};
-use lienthong_proto::roll::{BEFORE, RollFault, RollLine, UPTO, line_of, lines_of};
+use lienthong_proto::roll::{BEFORE, Member, RollFault, RollLine, UPTO, line_of, lines_of};
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::wire::sync as wire;
@@ -51,7 +51,7 @@ async fn roll(hub: &Hub, lie: impl Fn(&mut Fields)) {
         let books = hub.committer.books().read();
         let mut lines: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for (replica, held) in &books.replicas {
-            let line = Value::Text(format!("{replica}:{}", held.frontier.size()));
+            let line = Value::Text(held.member(*replica).to_string());
             lines.entry(line_of(&held.unit)).or_default().push(line);
         }
         let upto = books.replicas.values().map(|held| held.ledger_index).max().unwrap();
@@ -66,8 +66,14 @@ async fn roll(hub: &Hub, lie: impl Fn(&mut Fields)) {
     hub.close_round().await.unwrap();
 }
 
-fn line(node: &Node, size: u64) -> Value {
-    Value::List(vec![Value::Text(format!("{}:{size}", node.identity.replica()))])
+/// What the hub holds of a node.
+fn held(hub: &Hub, node: &Node) -> Member {
+    let replica = node.identity.replica();
+    hub.committer.books().read().replicas[&replica].member(replica)
+}
+
+fn line(member: Member) -> Value {
+    Value::List(vec![Value::Text(member.to_string())])
 }
 
 fn alarm(node: &Node) -> Option<String> {
@@ -95,14 +101,22 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
     eventually("both cosign what is true", both).await;
     let size = here.sync().unwrap().status().acknowledged;
     let own = line_of(here.identity.unit());
-    let lies: [(&str, Lie<'_>); 6] = [
-        ("were acknowledged", &|fields| drop(fields.insert(own.clone(), line(here, size - 1)))),
+    let (true_one, other) = (held(&hub, here), held(&hub, &there));
+    assert_eq!(true_one.size, size);
+    let told = |fields: &mut Fields, member: Member| drop(fields.insert(own.clone(), line(member)));
+    let lies: [(&str, Lie<'_>); 8] = [
+        ("were acknowledged", &|fields| told(fields, Member { size: size - 1, ..true_one })),
         ("does not have replica", &|fields| drop(fields.insert(own.clone(), Value::List(Vec::new())))),
-        ("does not have replica", &|fields| drop(fields.insert(own.clone(), line(&there, 99)))),
+        ("does not have replica", &|fields| told(fields, Member { size: 99, ..other })),
+        // Enrolled a second time, with a key of the hub's; or taken a second time, with another date.
+        ("another key of replica", &|fields| told(fields, Member { key: Some([9; 32]), ..true_one })),
+        ("as the acceptance of", &|fields| {
+            told(fields, Member { accepted: true_one.accepted + 1, ..true_one })
+        }),
         // A replica of the unit that nobody here was told of.
         ("of which it was never told", &|fields| {
             let Some(Value::List(members)) = fields.get_mut(&own) else { return };
-            members.push(Value::Text(format!("{}:1", ReplicaId([7; 16]))));
+            members.push(Value::Text(Member { replica: ReplicaId([7; 16]), ..true_one }.to_string()));
         }),
         // It leaves one out that it has, or one that nobody here was shown.
         ("the roll follows entry", &|fields| drop(fields.insert(BEFORE.to_owned(), Value::Integer(7)))),
@@ -234,6 +248,48 @@ async fn p5_a_unit_is_told_of_each_of_its_replicas() {
     assert_eq!(other["replica"], replicas[1].to_string());
     assert!(alarm(here).is_none() && hub.refusals.standing().is_empty());
     beside.close().await;
+}
+
+/// Goal (P5, P9): of a machine that is lost the unit's other node stands by what the rolls had of it: its log is not cut, given
+/// another key or another acceptance, or left out; also when that node was opened anew meanwhile. Method: the first of two
+/// nodes of a unit goes, and the hub logs rolls it should not.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_p9_of_a_lost_machine_a_roll_says_what_it_said_before() {
+    let shared = Shared::on(Province::set().await.unwrap()).await;
+    let Shared { province, node: lost, .. } = &shared;
+    let (hub, folder) = (Arc::clone(&province.hub), province.dir.path().join("beside"));
+    let beside = make_node(&hub, &province.address, &folder, "11953").await.unwrap();
+    beside.start_sync(brisk());
+    let named = |replica: ReplicaId| hub.committer.books().read().witnesses.keys.contains_key(&replica);
+    let replicas = [lost.identity.replica(), beside.identity.replica()];
+    eventually("both are witnesses", || replicas.into_iter().all(named)).await;
+    roll(&hub, |_| {}).await;
+    eventually("both cosign", || hub.rounds.cosigned().0 + hub.rounds.cosigned().1 == 2).await;
+    lost.close().await;
+    beside.close().await;
+    drop(beside);
+    let beside = reopened(|| Ok(Node::open(&folder, catalogue()?, system_clock)?));
+    beside.start_sync(brisk());
+    let (own, of_lost) = (line_of(beside.identity.unit()), held(&hub, lost));
+    let said = |fields: &mut Fields, member: Option<Member>| {
+        let Some(Value::List(members)) = fields.get_mut(&own) else { return };
+        let is_of_lost = |value: &Value| matches!(value, Value::Text(text) if text.parse::<Member>().unwrap().replica == of_lost.replica);
+        members.retain(|value| !is_of_lost(value));
+        members.extend(member.map(|member| Value::Text(member.to_string())));
+    };
+    for (why, member) in [
+        ("were acknowledged", Some(Member { size: of_lost.size - 1, ..of_lost })),
+        ("another key of replica", Some(Member { key: Some([9; 32]), ..of_lost })),
+        ("as the acceptance of", Some(Member { accepted: of_lost.accepted + 1, ..of_lost })),
+        ("does not have replica", None),
+    ] {
+        roll(&hub, |fields| said(fields, member)).await;
+        eventually("people are told", || alarm(&beside).is_some_and(|told| told.contains(why))).await;
+        roll(&hub, |_| {}).await;
+        eventually("a true one ends it", || alarm(&beside).is_none()).await;
+    }
+    beside.close().await;
+    hub.close().await;
 }
 
 /// A roll of the ledger, and a unit's line of it.

@@ -539,7 +539,10 @@ class Bundle:
             place, verdict = reader.u16(), reader.take(1)[0]
             need(not verdicts or place > max(verdicts), "an acceptance", "its verdicts are out of order")
             verdicts[place] = (verdict, reader.take(1)[0] if verdict == 2 else None)
-        self.accepted.setdefault(replica, {})[first] = {
+        batches = self.accepted.setdefault(replica, {})
+        held = max((batch["size"] for batch in batches.values()), default=0)
+        need(first == held and size > held, f"entry {entry.sequence} of {self.ledger}", "it does not follow the acceptance before it")
+        batches[first] = {
             "index": entry.sequence, "size": size, "root": root, "at": at, "verdicts": verdicts,
             "checkpoint": entry.fields["checkpoint"].decode(),
         }
@@ -557,6 +560,8 @@ class Bundle:
             return
         need(not self.ledger_done, thing, "no place for such an event")
         need(not entry.withheld or kind in ("roll_part", "release", "erasure"), thing, "something of it is withheld")
+        if kind == "readmission" and "log_key" not in fields:
+            return
         if kind in ("enrolment", "readmission"):
             known = (fields["unit"], bytes.fromhex(fields["log_key"]), at)
             self.enrolled.setdefault(fields["replica"], known)
@@ -579,8 +584,9 @@ class Bundle:
         elif kind == "roll_part":
             for name, members in fields.items():
                 if name.startswith("unit/"):
-                    pairs = [member.split(":") for member in members]
-                    self.lines_of_roll[entry.commitments[name]] = {replica: int(size) for replica, size in pairs}
+                    members = [re.fullmatch("([0-9a-f]{32}):(0|[1-9][0-9]*):(0|[1-9][0-9]*):([0-9a-f]{64}|-)", member) for member in members]
+                    line = {member[1]: (int(member[2]), int(member[3]), member[4]) for member in members}
+                    self.lines_of_roll[entry.commitments[name]] = line
         elif kind == "roll":
             # All of it is shown: nobody else was shown another line of a unit.
             names = {name[5:]: unbase64(text) for name, text in fields.items() if name.startswith("unit/")}
@@ -703,7 +709,13 @@ class Bundle:
             need(behind, thing, "no quorum shows that it was called within the 48 hours before this delivery")
         for origin in self.logs:
             _, _, unit, replica = origin.split("/")
-            need(origin == self.ledger or replica in self.roll.get(unit, ()), f"log {origin}", "its replica is not in that list")
+            if origin == self.ledger:
+                continue
+            need(replica in self.roll.get(unit, ()), f"log {origin}", "its replica is not in that list")
+            size, index, key = self.roll[unit][replica]
+            need(key == self.enrolled[replica][1].hex(), f"log {origin}", "its key is not the one in that list")
+            held = [batch["index"] for batch in self.accepted[replica].values() if batch["size"] == size]
+            need(size == 0 or held == [index], f"log {origin}", "it was not accepted where that list has it")
         named_units = {unit for share in self.shares.values() for unit in share["units"]}
         everywhere = any(not share["units"] for share in self.shares.values())
         if everywhere:
@@ -712,7 +724,7 @@ class Bundle:
         sizes = {log["replica"]: log["size"] for log in self.logs.values()}
         for unit, replicas in self.roll.items():
             if everywhere or unit in named_units:
-                for replica, held in replicas.items():
+                for replica, (held, _, _) in replicas.items():
                     need(sizes.get(replica, 0) >= held, f"replica {replica} of {unit}", "entries of it are missing")
 
     def on_end(self, lines):

@@ -21,8 +21,8 @@ use super::committer::Committer;
 
 /// Lines of one entry: whoever is shown one of them takes 32 bytes for every other.
 const UNITS: usize = 16;
-/// Bytes of a member of a line at most (`<replica>:<size>` as a value), and of what a line or an entry has besides.
-const MEMBER_BYTES: usize = 58;
+/// Bytes of a member of a line at most (as a value), and of what a line or an entry has besides.
+const MEMBER_BYTES: usize = 148;
 const LINE_BYTES: usize = 128;
 
 /// The lines of each entry: so many, or as many as it has room for; of one unit there is always room.
@@ -57,7 +57,7 @@ impl Committer {
             upto = upto.max(held.ledger_index);
             let members = lines.entry(line_of(&held.unit)).or_default();
             if members.len() < UNIT_REPLICAS_MAX {
-                members.push(Value::Text(format!("{replica}:{}", held.frontier.size())));
+                members.push(Value::Text(held.member(*replica).to_string()));
             }
         }
         let lines: Vec<_> = lines.into_iter().collect();
@@ -99,6 +99,7 @@ impl Committer {
 #[cfg(test)]
 mod tests {
     use lienthong_proto::ids::{Dot, ReplicaId};
+    use lienthong_proto::roll::Member;
 
     use super::*;
 
@@ -106,11 +107,17 @@ mod tests {
     #[test]
     fn p10_a_part_of_a_roll_fits_into_an_entry() {
         let line = |unit: usize, members: usize| {
-            let member = |n: usize| Value::Text(format!("{:032x}:{}", n, u64::MAX));
+            let member = |n: usize| Member {
+                replica: ReplicaId(u128::try_from(n).unwrap().to_be_bytes()),
+                size: u64::MAX,
+                accepted: u64::MAX,
+                key: Some([0xFF; 32]),
+            };
+            let member = |n: usize| Value::Text(member(n).to_string());
             (format!("unit/{unit:032}"), (0..members).map(member).collect::<Vec<_>>())
         };
         let lines: Vec<_> =
-            (0..40).map(|unit| line(unit, [0, 1, 300, UNIT_REPLICAS_MAX][unit % 4])).collect();
+            (0..40).map(|unit| line(unit, [0, 1, 120, UNIT_REPLICAS_MAX][unit % 4])).collect();
         let parts = parts(&lines);
         assert_eq!(parts.concat(), lines);
         let fits = |kind: &str, fields: BTreeMap<String, Value>| {

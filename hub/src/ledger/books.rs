@@ -12,8 +12,10 @@ use lienthong_proto::catalogue::Published;
 use lienthong_proto::event::{Acceptance, Event};
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
 use lienthong_proto::lineage::Lineage;
+use lienthong_proto::note::Note;
 use lienthong_proto::quality::Waiver;
 use lienthong_proto::receipt_key::RECEIPT_KEY;
+use lienthong_proto::succession::Succession;
 use lienthong_proto::value::Value;
 
 use super::quarantined::decode_number;
@@ -247,6 +249,7 @@ impl Books {
             && let Ok(replica) = replica.parse::<ReplicaId>()
         {
             let held = self.replicas.entry(replica).or_insert_with(|| HeldReplica::empty(unit.clone()));
+            held.key = held.key.or_else(|| log_key(event));
             view.put(Keyspace::Replica, &replica.0, &held.encode());
             self.news.replicas.insert(replica);
             self.changed = true;
@@ -305,6 +308,21 @@ impl Books {
         self.news.replicas.insert(replica);
         self.changed = true;
     }
+}
+
+/// The key of the log that an enrolment, a readmission or a succession speaks of, if it says one.
+fn log_key(event: &Event) -> Option<[u8; 32]> {
+    let text = |name: &str| match event.fields.get(name) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    };
+    let (succession, note) = SUCCESSION;
+    if event.kind == succession {
+        let statement = Note::parse(text(note)?.as_bytes()).ok()?;
+        return Some(Succession::parse(statement.text()).ok()?.former.key);
+    }
+    let mut key = [0; 32];
+    hex::decode_to_slice(text("log_key")?, &mut key).ok().map(|()| key)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use lienthong_node::replica::Fed;
 use lienthong_proto::bytes::{Reader, Writer};
 use lienthong_proto::hash::Digest;
-use lienthong_proto::ids::UnitCode;
+use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
+use lienthong_proto::roll::Member;
 use lienthong_proto::time::UnixMillis;
 
 use super::Imports;
@@ -14,6 +15,8 @@ use super::Imports;
 pub struct HeldReplica {
     /// Its unit.
     pub unit: UnitCode,
+    /// The key of its log, by the first enrolment that says it.
+    pub key: Option<[u8; 32]>,
     /// The right edge of its tree.
     pub frontier: Frontier,
     /// Its root.
@@ -36,6 +39,7 @@ impl HeldReplica {
     pub fn empty(unit: UnitCode) -> Self {
         Self {
             unit,
+            key: None,
             frontier: Frontier::new(),
             root: EMPTY_ROOT,
             checkpoint: String::new(),
@@ -46,9 +50,16 @@ impl HeldReplica {
         }
     }
 
+    /// How a roll lists it.
+    #[must_use]
+    pub fn member(&self, replica: ReplicaId) -> Member {
+        Member { replica, size: self.frontier.size(), accepted: self.ledger_index, key: self.key }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.text(self.unit.as_str());
+        out.framed(self.key.as_ref().map_or(&[], |key| key.as_slice()));
         out.framed(&self.frontier.encode());
         out.raw(&self.root);
         out.text(&self.checkpoint);
@@ -63,14 +74,18 @@ impl HeldReplica {
         let mut input = Reader::new(bytes);
         Some(Self {
             unit: input.text().ok()?.parse().ok()?,
+            key: Some(input.framed().ok()?)
+                .filter(|key| !key.is_empty())
+                .map(<[u8; 32]>::try_from)
+                .transpose()
+                .ok()?,
             frontier: Frontier::decode(input.framed().ok()?).ok()?,
             root: input.array().ok()?,
             checkpoint: input.text().ok()?.to_owned(),
             ledger_index: input.u64().ok()?,
             at: UnixMillis(input.u64().ok()?),
             imports: Imports::decode(input.framed().ok()?).ok()?,
-            // A view of before has none.
-            fed: input.framed().ok().and_then(|bytes| Fed::decode(bytes).ok()).unwrap_or_default(),
+            fed: Fed::decode(input.framed().ok()?).ok()?,
         })
     }
 }

@@ -26,8 +26,8 @@ use crate::feed::{Decided, FeedIndex};
 use crate::ingest::{Admission, Content, admit_late, note_readings, reading_begins};
 use crate::reconcile::handed_over;
 
-/// The view indexes who names whom.
-const NAMINGS: &[u8] = b"namings";
+/// The view has what this version looks for in it: of each replica the key of its log.
+const COMPLETE: &[u8] = b"log keys";
 
 /// How the ledger is opened.
 #[derive(Debug, Clone)]
@@ -167,11 +167,11 @@ pub fn assemble(
     Ok(Opened { journal, books: replay.books, feed, remarks: Vec::new() })
 }
 
-/// Opens the view. One of a version that did not index who names whom is made again from the log.
+/// Opens the view. One of a version before is made again from the log.
 fn open_view(dir: &Path, options: &LedgerOptions) -> Result<ViewOpened, ViewError> {
     let open = || SledView::open_sealed(dir, options.cache_bytes, &options.keys);
     let mut opened = open()?;
-    if opened.view.get(Keyspace::Meta, NAMINGS)?.is_some() {
+    if opened.view.get(Keyspace::Meta, COMPLETE)?.is_some() {
         return Ok(opened);
     }
     if opened.view.applied()?.is_some() {
@@ -180,7 +180,7 @@ fn open_view(dir: &Path, options: &LedgerOptions) -> Result<ViewOpened, ViewErro
         opened = ViewOpened { remade: true, ..open()? };
     }
     let mut batch = Batch::default();
-    batch.put(Keyspace::Meta, NAMINGS, &[]);
+    batch.put(Keyspace::Meta, COMPLETE, &[]);
     opened.view.commit(batch)?;
     Ok(opened)
 }

@@ -557,7 +557,7 @@ pub(super) fn needed(
             let unit = path.strip_prefix(LINE).and_then(|code| code.parse().ok());
             let listed = || event.fields.get(path).and_then(|line| members(line).ok()).unwrap_or_default();
             unit.is_none_or(|unit| {
-                terms.covers_unit(&unit) || listed().iter().any(|(replica, _)| concerned(*replica))
+                terms.covers_unit(&unit) || listed().iter().any(|member| concerned(member.replica))
             })
         })),
         _ => None,

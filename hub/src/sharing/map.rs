@@ -110,7 +110,7 @@ impl Map {
                             map.parts.insert(place);
                             let lines = event.fields.iter().filter(|(name, _)| name.starts_with(LINE));
                             let members = lines.filter_map(|(_, line)| members(line).ok()).flatten();
-                            map.listed.extend(members.map(|(replica, _)| replica));
+                            map.listed.extend(members.map(|member| member.replica));
                         }
                         event::ROLL => (map.roll, map.roll_at) = (Some(place), Some(event.at)),
                         _ => {}

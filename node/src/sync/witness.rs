@@ -18,6 +18,7 @@ use lienthong_proto::hash::{Digest, Signer, SigningKey};
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
 use lienthong_proto::note::{Note, NoteError, Verifier};
+use lienthong_proto::roll::Member;
 use lienthong_proto::succession::Ledger;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
@@ -129,6 +130,9 @@ struct Kept {
     rolls: BTreeSet<u64>,
     #[serde(default)]
     rolls_seen: u64,
+    /// The unit's line of the last roll that was found true.
+    #[serde(default)]
+    judged: Vec<Member>,
     /// Why a roll was found false, until a true one follows.
     #[serde(default)]
     false_roll: Option<String>,
@@ -471,6 +475,7 @@ impl Kept {
             told: false,
             rolls: BTreeSet::new(),
             rolls_seen: 0,
+            judged: Vec::new(),
             false_roll: None,
             dated: None,
         }

@@ -10,7 +10,7 @@ use crate::hash::Digest;
 use crate::ids::{Dot, ReplicaId, Sequence, UnitCode};
 use crate::note::Note;
 use crate::receipt_key::{RECEIPT_KEY, ReceiptKey, ReceiptKeys};
-use crate::roll;
+use crate::roll::{self, Member};
 use crate::succession::Succession;
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -30,7 +30,7 @@ pub mod event {
     pub const CHANGE_NOTICE: &str = "change_notice";
     /// Which replicas each unit has: `before`, `upto`, and `unit/<code>`, the commitment of the unit's line.
     pub const ROLL: &str = "roll";
-    /// Lines of the next roll: `unit/<code>`, a list of `<replica>:<size>`.
+    /// Lines of the next roll: `unit/<code>`, a list of `<replica>:<size>:<accepted>:<key>`.
     pub const ROLL_PART: &str = "roll_part";
     /// In any replica's log: how many changes of each type stand before it, `count/<type>`.
     pub const TALLY: &str = "tally";
@@ -62,7 +62,7 @@ pub(super) struct Roll {
     /// Where it stands.
     pub(super) place: u64,
     /// Every unit there is; nothing where its line is withheld.
-    pub(super) units: BTreeMap<UnitCode, Option<Vec<(ReplicaId, u64)>>>,
+    pub(super) units: BTreeMap<UnitCode, Option<Vec<Member>>>,
 }
 
 impl Roll {
@@ -72,7 +72,7 @@ impl Roll {
     }
 
     /// A unit's line, if it is shown.
-    pub(super) fn line(&self, unit: &UnitCode) -> Option<&[(ReplicaId, u64)]> {
+    pub(super) fn line(&self, unit: &UnitCode) -> Option<&[Member]> {
         self.units.get(unit)?.as_deref()
     }
 }
@@ -86,7 +86,7 @@ pub(super) struct Facts {
     pub(super) proposed: Option<(String, Terms)>,
     pub(super) approved: Option<String>,
     pub(super) roll: Roll,
-    lines: BTreeMap<Digest, Vec<(ReplicaId, u64)>>,
+    lines: BTreeMap<Digest, Vec<Member>>,
     /// The keys of receipts that followed the first.
     pub(super) receipt_keys: ReceiptKeys,
     /// What orders took of an entry: the order's number, and the commitments.
@@ -94,11 +94,27 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Takes an acceptance into account.
-    pub(super) fn accept(&mut self, index: u64, acceptance: Acceptance) {
+    /// Takes an acceptance into account; whether it follows the replica's last. All of a log that is shown are there: one that
+    /// stands twice, or out of order, could give a batch another date.
+    pub(super) fn accept(&mut self, index: u64, acceptance: Acceptance) -> bool {
         let Acceptance { replica, first, size, root, at, verdicts, checkpoint } = acceptance;
-        let accepted = Accepted { index, size, root, at, verdicts, checkpoint };
-        self.accepted.entry(replica).or_default().insert(first.0, accepted);
+        let of_replica = self.accepted.entry(replica).or_default();
+        // A live view may be shown it again.
+        if of_replica.get(&first.0).is_some_and(|known| known.index == index) {
+            return true;
+        }
+        let held = of_replica.last_key_value().map_or(0, |(_, last)| last.size);
+        let follows = first.0 == held && size > held;
+        if follows {
+            of_replica.insert(first.0, Accepted { index, size, root, at, verdicts, checkpoint });
+        }
+        follows
+    }
+
+    /// Where so many entries of a replica were accepted.
+    pub(super) fn accepted_at(&self, replica: ReplicaId, size: u64) -> Option<u64> {
+        let of_replica = self.accepted.get(&replica)?;
+        of_replica.values().find(|accepted| accepted.size == size).map(|accepted| accepted.index)
     }
 
     /// Takes an event into account; nothing if it lacks what its kind needs. `province` is the unit whose ledger says it.
@@ -110,6 +126,8 @@ impl Facts {
         province: &UnitCode,
     ) -> Option<()> {
         match event.kind.as_str() {
+            // Of a log that its unit's other nodes brought back no key is known: nothing of it is shown to be its writer's.
+            "readmission" if !event.fields.contains_key("log_key") => {}
             "enrolment" | "readmission" => {
                 let replica = text(event, "replica")?.parse().ok()?;
                 let mut key = [0; 32];

@@ -6,6 +6,7 @@ use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::disclosure::event::ROLL;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Event;
+use lienthong_proto::hash::Signer as _;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::limits::UNIT_REPLICAS_MAX;
 use lienthong_proto::merkle::verify_inclusion;
@@ -123,8 +124,10 @@ impl Witness {
                 let kept = self.kept.lock().clone();
                 KnownReplicas {
                     own: identity.replica(),
+                    key: identity.log_key().public_key(),
                     acknowledged: acknowledged(),
                     shown: kept.replicas,
+                    judged: kept.judged.iter().map(|member| (member.replica, *member)).collect(),
                     is_told: kept.told,
                 }
             });
@@ -146,10 +149,14 @@ impl Witness {
             let gap = || RollFault::Gap { known: said(last), found: said(line.before) };
             let judged = if line.before == last { line.judge(known) } else { Err(gap()) };
             match judged {
-                Ok(()) => self.change(|kept| {
-                    kept.is_shown(index);
-                    kept.false_roll = None;
-                })?,
+                Ok(()) => {
+                    known.judged = line.replicas;
+                    let members = known.judged.values().copied().collect();
+                    self.change(|kept| {
+                        kept.is_shown(index);
+                        (kept.judged, kept.false_roll) = (members, None);
+                    })?;
+                }
                 Err(fault) => {
                     self.found_false(&fault, Some(index))?;
                     first.get_or_insert((fault, shown.clone()));

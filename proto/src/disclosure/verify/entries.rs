@@ -62,7 +62,12 @@ impl Verification<'_> {
                     Acceptance::of(&entry).ok().filter(|_| self.at == At::Ledger && is_open(&entry));
                 let acceptance = acceptance
                     .ok_or_else(|| object.with("lần nhận không đọc được", "the acceptance cannot be read"))?;
-                self.progress.facts.accept(dot.sequence.0, acceptance);
+                if !self.progress.facts.accept(dot.sequence.0, acceptance) {
+                    return Err(object.with(
+                        "không nối tiếp lần nhận trước của máy đó",
+                        "it does not follow the acceptance before it of that replica",
+                    ));
+                }
                 None
             }
         };

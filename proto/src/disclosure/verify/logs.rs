@@ -9,7 +9,7 @@ use crate::disclosure::line::{LogHead, Proof};
 use crate::disclosure::{covered_edge, covered_root};
 use crate::hash::Digest;
 use crate::ids::UnitCode;
-use crate::roll::{AHEAD_MILLIS_MAX, ROLL_MILLIS_MAX};
+use crate::roll::{AHEAD_MILLIS_MAX, Member, ROLL_MILLIS_MAX};
 use crate::time::UnixMillis;
 
 /// A replica that writes signs once a day for how many changes there are; so long may the last such word lie behind
@@ -200,13 +200,8 @@ impl Verification<'_> {
             ));
         }
         for log in self.progress.logs.iter().filter(|log| self.read.contains(log.origin.as_str())) {
-            let (unit, replica) = (log.origin.unit(), log.origin.replica());
-            let listed = || roll.line(unit).is_some_and(|line| line.iter().any(|(it, _)| *it == replica));
-            if log.origin != begun.origin && !listed() {
-                return Err(log_object(log.origin.as_str()).with(
-                    "máy này không có trong danh sách máy của đơn vị",
-                    "its replica is not in the list of its unit's",
-                ));
+            if log.origin != begun.origin {
+                self.check_listed(log)?;
             }
         }
         let all = terms.shares.iter().any(|share| share.units.is_empty());
@@ -220,7 +215,7 @@ impl Verification<'_> {
             );
         }
         for (unit, line) in roll.units.iter().filter(|(unit, _)| terms.covers_unit(unit)) {
-            for (replica, held) in line.iter().flatten().filter(|(_, held)| *held > 0) {
+            for Member { replica, size: held, .. } in line.iter().flatten().filter(|it| it.size > 0) {
                 let shown = self
                     .progress
                     .logs
@@ -234,6 +229,33 @@ impl Verification<'_> {
                     ));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A log is the one that its unit's line speaks of: by its key, and accepted where the line has it.
+    fn check_listed(&self, log: &LogState) -> Checked<()> {
+        let (object, facts) = (log_object(log.origin.as_str()), &self.progress.facts);
+        let replica = log.origin.replica();
+        let line = facts.roll.line(log.origin.unit());
+        let member = line.and_then(|line| line.iter().find(|member| member.replica == replica));
+        let member = member.ok_or_else(|| {
+            object.with(
+                "máy này không có trong danh sách máy của đơn vị",
+                "its replica is not in the list of its unit's",
+            )
+        })?;
+        if member.key.is_none() || member.key != facts.enrolled.get(&replica).map(|enrolment| enrolment.key) {
+            return Err(object.with(
+                "khóa của máy khác với khóa trong danh sách máy của đơn vị",
+                "its key is not the one in the list of its unit's replicas",
+            ));
+        }
+        if member.size > 0 && facts.accepted_at(replica, member.size) != Some(member.accepted) {
+            return Err(object.with(
+                "lần nhận khác với lần nhận trong danh sách máy của đơn vị",
+                "it was not accepted where the list of its unit's replicas has it",
+            ));
         }
         Ok(())
     }

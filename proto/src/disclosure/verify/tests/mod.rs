@@ -291,6 +291,28 @@ fn p5_a_replica_that_no_roll_lists_is_not_believed() {
     }
 }
 
+/// Goal: what is shown of a replica is what its unit's nodes have judged: by its key, and accepted where they know it, once.
+#[test]
+fn p5_another_key_or_acceptance_than_the_judged_is_not_believed() {
+    let said = |change: &dyn Fn(&mut World)| {
+        let mut world = World::new();
+        for log in [1, 2] {
+            world.take(&Step::Write { log, record: 1, granted: true, kept_out: false });
+            world.take(&Step::Accept { log });
+        }
+        change(&mut world);
+        let delivered = Agency::default().take(&world.deliver(&mut Given::default()));
+        delivered.map(drop).map_err(|refused| refused.to_string())
+    };
+    assert_eq!(said(&|_| {}), Ok(()));
+    let refused = said(&|world| world.keyed = Some(2)).unwrap_err();
+    assert!(refused.contains("its key is not the one in"), "{refused}");
+    let refused = said(&|world| world.moved = 1).unwrap_err();
+    assert!(refused.contains("it was not accepted where"), "{refused}");
+    let refused = said(&|world| world.take(&Step::AcceptAgain { log: 1 })).unwrap_err();
+    assert!(refused.contains("it does not follow the acceptance"), "{refused}");
+}
+
 /// Goal: a ledger said to be the one before is the province's own, not any log under a key of the hub's choice.
 #[test]
 fn p5_a_log_of_a_commune_does_not_pass_for_a_former_ledger() {

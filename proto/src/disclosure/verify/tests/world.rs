@@ -15,7 +15,7 @@ use crate::hash::{Digest, Signer as _, SigningKey, sha256};
 use crate::ids::{Dot, RecordId, ReplicaId, Sequence};
 use crate::merkle::{Frontier, consistency_proof, frontier_at, inclusion_proof, root_at};
 use crate::note::{Algorithm, Signature, Verifier};
-use crate::roll::committed;
+use crate::roll::{Member, committed};
 use crate::time::Hlc;
 use crate::value::Value;
 use crate::verdict::{QuarantineReason, Verdict};
@@ -27,9 +27,23 @@ pub(super) const WITNESS: &str = "w.vn";
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    Write { log: usize, record: u8, granted: bool, kept_out: bool },
-    Accept { log: usize },
-    Scope { record: u8, meant: bool },
+    Write {
+        log: usize,
+        record: u8,
+        granted: bool,
+        kept_out: bool,
+    },
+    Accept {
+        log: usize,
+    },
+    /// A second time, of another date.
+    AcceptAgain {
+        log: usize,
+    },
+    Scope {
+        record: u8,
+        meant: bool,
+    },
     Release,
     Deliver,
 }
@@ -61,6 +75,9 @@ pub(super) struct World {
     /// When the roll is called, and which replica it does not list.
     pub(super) called: UnixMillis,
     pub(super) unlisted: Option<usize>,
+    /// By whose key the roll lists every replica, if not by its own; and how far from where its entries were accepted.
+    pub(super) keyed: Option<usize>,
+    pub(super) moved: u64,
     /// A field that is shown of no event.
     pub(super) withheld: Option<&'static str>,
     /// Which roll the checkpoint names, if it is not the last.
@@ -123,6 +140,8 @@ impl World {
             terms,
             called: NOW,
             unlisted: None,
+            keyed: None,
+            moved: 0,
             withheld: None,
             judged: None,
             seen: None,
@@ -226,6 +245,14 @@ impl World {
                 let place = self.logs[LEDGER].entries.len();
                 self.push(LEDGER, acceptance.build(dot(LEDGER, place), &[5; 16]).unwrap());
                 self.logs[log].accepted.push((place, size));
+            }
+            Step::AcceptAgain { log } => {
+                let (place, _) = *self.logs[log].accepted.last().unwrap();
+                let bytes = self.logs[LEDGER].entries[place].clone();
+                let acceptance = Acceptance::of(&Entry::decode(&bytes).unwrap()).unwrap();
+                let (again, place) =
+                    (Acceptance { at: UnixMillis(NOW.0 - 1), ..acceptance }, self.logs[LEDGER].entries.len());
+                self.push(LEDGER, again.build(dot(LEDGER, place), &[5; 16]).unwrap());
             }
             Step::Scope { record, meant } => {
                 self.meant.insert(RecordId([record; 16]), meant);
@@ -333,7 +360,14 @@ impl World {
     pub(super) fn deliver(&mut self, given: &mut Given) -> Vec<String> {
         let units: Vec<(String, Value)> = [1, 2]
             .map(|log| {
-                let line = Value::Text(format!("{}:{}", replica(log), self.held(log)));
+                let (place, size) = self.logs[log].accepted.last().copied().unwrap_or_default();
+                let member = Member {
+                    replica: replica(log),
+                    size,
+                    accepted: place as u64 + self.moved,
+                    key: Some(key(self.keyed.unwrap_or(log)).public_key()),
+                };
+                let line = text(&member.to_string());
                 let listed = self.unlisted != Some(log);
                 (format!("unit/{}", UNITS[log]), Value::List(listed.then_some(line).into_iter().collect()))
             })
