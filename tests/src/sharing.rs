@@ -235,6 +235,20 @@ fn withdraw_first(reason: &str, author: &str) -> RecordsRequest {
     RecordsRequest::Withdraw { record_type, id, unit: None, reason: who(reason), author: who(author) }
 }
 
+/// Whether an entry among the deliveries an agency's node keeps has a value.
+#[must_use]
+pub fn delivered(data: &Path, value: &str) -> bool {
+    let views = std::fs::read_dir(data.join("granted")).unwrap().map(|view| view.unwrap().path());
+    let files = views.filter(|view| view.is_dir()).flat_map(|view| std::fs::read_dir(view).unwrap());
+    let mut deliveries = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "lines"));
+    deliveries.any(|path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        decoded(&text).iter().any(|entry| contains(entry, value.as_bytes()))
+    })
+}
+
 /// A share of members, by name, chi bộ and unit.
 pub const MEMBERS: &str = "[[share]]\ntype = 'dang_vien'\nfields = ['ho_ten', 'chi_bo', 'ma_xa']\n";
 

@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use lienthong_hub::accounts::{AccountRole, Credentials};
 use lienthong_hub::demo::{Daemon, once};
 use lienthong_hub::service::{Asked, ErasingRequest, Request, SharingRequest};
@@ -15,7 +13,7 @@ use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_tests::asking::{self, at_hub, at_node};
 use lienthong_tests::canary::{found, written};
 use lienthong_tests::processes::{HubPlace, in_step, person, put};
-use lienthong_tests::sharing::{MEMBERS, contains, decoded, opened};
+use lienthong_tests::sharing::{MEMBERS, contains, decoded, delivered, opened};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
 use serde_json::{Value as Json, json};
 
@@ -388,22 +386,6 @@ async fn granted_more(place: &HubPlace, hub: &Daemon, rest: &str) -> u64 {
     let request = Request::Sharing(SharingRequest::GrantApprove { number: grant, actor: String::new() });
     assert_eq!(hub.ask(&Asked { credentials: Some(credentials), request }).await.unwrap().exit, 0);
     grant
-}
-
-/// Whether an entry among the deliveries an agency's node keeps has a value.
-fn delivered(data: &Path, value: &str) -> bool {
-    let entry = |line: &str| {
-        let line: Json = serde_json::from_str(line).unwrap();
-        line["entry"].as_str().map(|entry| STANDARD.decode(entry).unwrap())
-    };
-    let views = std::fs::read_dir(data.join("granted")).unwrap().map(|view| view.unwrap().path());
-    let files = views.filter(|view| view.is_dir()).flat_map(|view| std::fs::read_dir(view).unwrap());
-    let lines = files
-        .map(|file| file.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "lines"))
-        .map(|path| std::fs::read_to_string(path).unwrap());
-    let has = |entry: Vec<u8>| entry.windows(value.len()).any(|bytes| bytes == value.as_bytes());
-    lines.into_iter().any(|text| text.lines().filter_map(entry).any(has))
 }
 
 /// Goal: an agency's live view is handed anew without what was erased, and nothing of it stays on the agency's disk. Method:

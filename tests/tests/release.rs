@@ -12,16 +12,18 @@ use lienthong_hub::alerts::Limits;
 use lienthong_hub::app::Hub;
 use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::Role;
-use lienthong_hub::service::{Request, SharingRequest};
+use lienthong_hub::service::{ErasingRequest, Request, SharingRequest};
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::identity::enrol;
 use lienthong_node::log::{Disk, Medium};
+use lienthong_node::records::Page;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
+use lienthong_tests::asking::at_hub;
 use lienthong_tests::listening::Listener;
-use lienthong_tests::sharing::{self, HERE, MEMBERS, Shared, ask, sheet, who};
+use lienthong_tests::sharing::{self, HERE, MEMBERS, Shared, ask, delivered, sheet, who};
 use lienthong_tests::{Province, acknowledged, asking, brisk, catalogue, make_hub, reopened};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tonic::Code;
 
 /// A disk of which every call from a chosen one on fails, counted from when that is said.
@@ -191,7 +193,7 @@ async fn t52_without_witnesses_for_a_day_nothing_new_is_shared_and_all_else_goes
     assert!(alerts.iter().any(|alert| alert.key.starts_with("unwitnessed/")), "{alerts:?}");
 
     let Shared { province, node, identity, secret } = shared;
-    let (node, agency) = (in_time(node).await, in_time(agency).await);
+    let (node, agency) = (in_time(node, clock).await, in_time(agency, clock).await);
     let shared = Shared { province, node, identity, secret };
     shared.shows(&agency, "what came meanwhile, by itself", |items| items.len() == 3).await;
     assert!(hub.is_witnessed_freshly(hub.now()));
@@ -199,8 +201,68 @@ async fn t52_without_witnesses_for_a_day_nothing_new_is_shared_and_all_else_goes
     agency.close().await;
 }
 
+static LATER: AtomicU64 = AtomicU64::new(0);
+
+fn later() -> UnixMillis {
+    UnixMillis(system_clock().0 + LATER.load(Ordering::SeqCst) * 3_600_000)
+}
+
+/// Goal (T49): while nobody witnesses, nothing is handed over anew, and what an order takes goes from an agency's disk all the
+/// same: its view, with the signed reason in its place, until a witness is back; the hub lists it as gone no sooner. Method: as
+/// above; the hub is opened anew, as its program does when an order is carried out.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_t52_without_witnesses_a_live_view_goes_until_it_is_handed_anew() {
+    const NAME: &str = "Nguyễn Văn An";
+    let shared = Shared::on(province(Disk::real(), later).await).await;
+    shared.granted(MEMBERS).await;
+    let agency = shared.agency("agency").await;
+    shared.shows(&agency, "the first delivery", |items| items.len() == 2).await;
+    let folder = agency.data.clone();
+    assert!(delivered(&folder, NAME));
+    LATER.store(25, Ordering::SeqCst);
+    let fields = "record = \"033075000001\"\nunit = \"11953\"\nfields = [\"ho_ten\"]\n";
+    let text = format!(
+        "order = \"7/QĐ\"\nissuer = \"UBKT Tỉnh ủy\"\ndate = \"2026-11-20\"\nreason = \"ghi nhầm người\"\ntype = \"dang_vien\"\n{fields}"
+    );
+    let hub = Arc::clone(shared.hub());
+    let proposed = ErasingRequest::Propose { text, dry_run: false, actor: who("minh") };
+    let proposed = at_hub(&hub, Request::Erasing(proposed)).await;
+    let number = proposed["number"].as_u64().unwrap_or_else(|| panic!("{proposed:#}"));
+    let approved = ErasingRequest::Approve { number, actor: who("hoa") };
+    at_hub(&hub, Request::Erasing(approved)).await;
+    assert!(hub.superseded.is_cancelled(), "it is to be opened anew");
+    let confirmed = async |hub: &Arc<Hub>| {
+        let list = Request::Erasing(ErasingRequest::List { page: Page::default() });
+        at_hub(hub, list).await["items"][0]["agencies"][0]["replicas"][0]["confirmed"].clone()
+    };
+    assert_eq!(confirmed(&hub).await, false);
+    let Shared { province, node, identity, secret } = shared;
+    let (data, address) = (hub.data.clone(), province.address.clone());
+    hub.close().await;
+    let Province { dir, hub: ended, .. } = province;
+    drop((hub, ended));
+    let hub = reopened(|| Ok(Hub::open(&data, catalogue()?, &LedgerOptions::default(), later)?));
+    hub.listen(&address).await.unwrap();
+    let shared = Shared { province: Province { dir, hub, address }, node, identity, secret };
+    asking::until("it says that it is gone", async || confirmed(shared.hub()).await, |said| *said == true)
+        .await;
+    assert!(!delivered(&folder, NAME));
+    let gone = |line: &Json| line["erased"] == json!(["7/QĐ"]) && line["records"] == json!({});
+    let line = shared.grant_at(&agency, "its view is gone", gone).await;
+    assert_eq!(line["state"], "unwitnessed", "{line:#}");
+
+    let Shared { province, node, identity, secret } = shared;
+    let (node, agency) = (in_time(node, later).await, in_time(agency, later).await);
+    let shared = Shared { province, node, identity, secret };
+    let line = shared.grant_at(&agency, "it is handed anew", |line| line["records"]["dang_vien"] == 2).await;
+    assert_eq!((&line["erased"], delivered(&folder, NAME)), (&json!([]), true), "{line:#}");
+    let items = shared.shows(&agency, "both", |items| items.len() == 2).await;
+    assert_eq!(items.iter().filter(|item| item["fields"]["ho_ten"].is_null()).count(), 1, "{items:#?}");
+    agency.close().await;
+}
+
 /// The same node, whose clock is the hub's.
-async fn in_time(node: Arc<Node>) -> Arc<Node> {
+async fn in_time(node: Arc<Node>, clock: fn() -> UnixMillis) -> Arc<Node> {
     let folder = node.data.clone();
     node.close().await;
     drop(node);

@@ -213,9 +213,9 @@ impl Subscription {
                 handed_over |= more;
                 lacking |= !witnessed;
                 self.say(&grant, !witnessed).await?;
-                if witnessed && !more {
-                    // By now it holds what was handed over anew.
-                    self.tell_erasures(&grant).await?;
+                // By now it holds what was handed over anew; or nothing is, and what it holds goes.
+                if !(witnessed && more) && self.tell_erasures(&grant).await? && !witnessed {
+                    return Err(end(handed_anew()));
                 }
             }
             unwitnessed = lacking;
@@ -349,13 +349,16 @@ impl Subscription {
         logged.map(drop).map_err(|error| end(failed(&error)))
     }
 
-    /// Tells of what was erased of what a grant had let out, and waits until the replica says that it is gone.
-    async fn tell_erasures(&mut self, grant: &Grant) -> Result<(), End> {
+    /// Tells of what was erased of what a grant had let out, and waits until the replica says that it is gone; whether there
+    /// was any.
+    async fn tell_erasures(&mut self, grant: &Grant) -> Result<bool, End> {
         let replica = self.watch.enrolled.replica;
         if !self.erasures || self.watch.hub.readmits() {
-            return Ok(());
+            return Ok(false);
         }
-        for (order, notice) in self.watch.hub.notices_owed(grant, &replica) {
+        let owed = self.watch.hub.notices_owed(grant, &replica);
+        let any = !owed.is_empty();
+        for (order, notice) in owed {
             let told = wire::ErasedTold { grant: grant.number, order, notice: notice.into_bytes().into() };
             self.send(wire::granted::Message::Erased(told)).await?;
             let said = tokio::time::timeout(RECEIPT_TIMEOUT, self.up.message()).await;
@@ -369,7 +372,7 @@ impl Subscription {
             let logged = self.watch.hub.erasure_taken((order, grant), &replica).await;
             logged.map_err(|error| end(failed(&error)))?;
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Says where a grant stands, if that was not the last word on it.
@@ -418,6 +421,12 @@ fn end(status: Status) -> End {
 
 fn stopping() -> Status {
     Status::unavailable("the hub is shutting down")
+}
+
+fn handed_anew() -> Status {
+    Status::aborted(
+        "phần bị xóa theo lệnh đã được gỡ; khi đủ máy làm chứng, dữ liệu được giao lại từ đầu · what an order took is gone; once enough witnesses sign, all is handed over anew",
+    )
 }
 
 fn overtaken() -> Status {

@@ -80,10 +80,13 @@ impl Hub {
         })
     }
 
-    /// The notices that a replica of an agency has yet to answer under a grant, signed, by the order's number.
+    /// The notices that a replica of an agency has yet to answer under a grant, signed, by the order's number: of what is carried
+    /// out here, so that a view is by then handed anew, or not handed at all.
     pub(crate) fn notices_owed(&self, granted: &Grant, replica: &ReplicaId) -> Vec<(u64, String)> {
         let orders = Arc::clone(&self.committer.books().read().orders.by_number);
-        let owed = orders.values().filter(|known| known.is_owed(granted, replica));
+        let erasures = self.erasures.read();
+        let is_done = |known: &&ErasureOrder| known.erasures.keys().all(|id| erasures.is_done(id));
+        let owed = orders.values().filter(|known| known.is_owed(granted, replica)).filter(is_done);
         let signed = owed.filter_map(|known| {
             let notice = self.notice_of(known, granted).ok()?;
             Some((known.number, notice.sign(self.secrets.ledger_key.as_ref()).ok()?))

@@ -201,6 +201,12 @@ impl Erasures {
         self.kept.iter().any(|(kept, _)| !kept.done)
     }
 
+    /// Whether one of this name is here and carried out.
+    #[must_use]
+    pub fn is_done(&self, id: &str) -> bool {
+        self.kept.iter().any(|(kept, erasure)| kept.done && erasure.id() == id)
+    }
+
     /// Those of a record.
     pub fn of_record(&self, record: RecordId) -> impl Iterator<Item = &Erasure> {
         self.kept.iter().map(|(_, erasure)| erasure).filter(move |erasure| erasure.order.record == record)

@@ -1,8 +1,8 @@
 //! What an order took, at an agency: gone from every view of it.
 //!
 //! A view under a grant in force is handed anew by the hub, and what it was before goes with its generation. Under one that
-//! is over nothing is handed over any more, and a delivery is evidence as a whole: the view goes, the notice that says
-//! why stays in its place.
+//! is over nothing is handed over any more, and while too few witnesses sign nothing is for now; a delivery is evidence as a
+//! whole: the view goes, and the notice that says why stays in its place, until there is one again.
 
 use std::fs;
 use std::io;
@@ -35,12 +35,13 @@ impl Views {
         remove_aside(&all, inner.ledger).map_err(at(&all))?;
         let (folder, trust) = (super::views::folder(&self.data, inner.ledger, grant), inner.trust.clone());
         let known = inner.grants.entry(grant).or_default();
-        let is_over = ["expired", "revoked"].contains(&known.state.as_str());
-        if is_over && known.view.tables.has(&said.record_type, said.record) {
+        let is_not_handed_anew = ["expired", "revoked", "unwitnessed"].contains(&known.state.as_str());
+        if is_not_handed_anew && known.view.tables.has(&said.record_type, said.record) {
             tracing::warn!(
                 grant,
                 order = said.order,
-                "a view of a grant that is over is removed: an order took part of it"
+                state = known.state,
+                "a view that is not handed anew is removed: an order took part of it"
             );
             fs::create_dir_all(&folder).map_err(at(&folder))?;
             let path = folder.join(format!("{}.{NOTICE}", hex::encode(sha256(&[notice]).split_at(8).0)));
@@ -54,16 +55,27 @@ impl Views {
 
 /// The orders whose notices stand in place of a view.
 pub(super) fn orders(folder: &Path) -> Vec<String> {
-    let listed = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
-    let notices = listed.filter(|path| path.extension().is_some_and(|end| end == NOTICE));
     let order = |path: PathBuf| {
         let text = fs::read_to_string(path).ok()?;
         let notice: ErasureNotice = serde_json::from_str(text.lines().nth(1)?).ok()?;
         Some(notice.order)
     };
-    let mut orders: Vec<String> = notices.filter_map(order).collect();
+    let mut orders: Vec<String> = notices(folder).filter_map(order).collect();
     orders.sort();
     orders
+}
+
+/// Removes the notices of a view that is there again.
+pub(super) fn forget_orders(folder: &Path) -> io::Result<()> {
+    for path in notices(folder) {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+fn notices(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let listed = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+    listed.filter(|path| path.extension().is_some_and(|end| end == NOTICE))
 }
 
 /// Removes what was set aside as damaged, what is of a former ledger, and what has come in part.

@@ -189,6 +189,9 @@ impl Views {
         }
         let Some(report) = &known.view.report else { return Err(TakeError::Other) };
         known.damaged = None;
+        if !std::mem::take(&mut known.erased).is_empty() {
+            super::erased::forget_orders(&folder).map_err(io)?;
+        }
         let mut digest = [0; 32];
         let _ = hex::decode_to_slice(&report.digest, &mut digest);
         let receipt = DeliveryReceipt { ledger, grant, access: report.access, digest };
