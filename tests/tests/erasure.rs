@@ -426,6 +426,52 @@ async fn t49_a_live_view_is_handed_anew_without_what_was_erased() {
     assert!(checked.is_ok(), "{checked:?}");
 }
 
+/// Goal: an agency's live view tells of no order about a record it is not shown; when that record comes to be shown, the order
+/// is told with it, and the view holds. Method: as above; one record comes into the grant's condition behind an order about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_a_live_view_tells_of_orders_with_their_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = HubPlace::make(PROGRAM, dir.path()).await.unwrap();
+    let unused = place.path("backup");
+    let (mut hub, node) = backed_up(&place, unused.to_str().unwrap()).await;
+    let elsewhere = json!({ "chi_bo": "Chi bộ 2" });
+    let moved = |name: &str, to: &Json| {
+        let mut member = person(UNIT, if name == CANARY { 1 } else { 2 }, name);
+        member.as_object_mut().unwrap().extend(to.as_object().unwrap().clone());
+        member
+    };
+    put(&node, &[moved(CANARY, &elsewhere)]).await.unwrap();
+    place.done(&["as-node", "log", "tally"], "node").await.unwrap();
+    in_step(&node).await.unwrap();
+    let pair = place.path("agency.key");
+    let pair = place.done(&["key", "pair", pair.to_str().unwrap()], "hub").await.unwrap();
+    let recipient = pair["recipient"].as_str().unwrap().to_owned();
+    place.done(&["agency", "add", "TTT", "--name", "Thanh tra", "--key", &recipient], "hub").await.unwrap();
+    granted_more(&place, &hub, &format!("{MEMBERS}[[share.only]]\nfield = 'chi_bo'\nis = ['Chi bộ 1']\n"))
+        .await;
+    let live = place.node(&hub, "live", "TTT").await.unwrap();
+    let view = async || {
+        once(Path::new(PROGRAM), &["as-node", "grants"], &place.path("live")).await.unwrap().0["items"][0]
+            .clone()
+    };
+    let received = async |count: u64, behind: u64| {
+        let wanted =
+            |line: &Json| line["records"]["dang_vien"] == count && line["access"].as_u64() > Some(behind);
+        asking::until("the view", view, wanted).await["access"].as_u64().unwrap()
+    };
+    let before = received(1, 0).await;
+    erase_name(&place, &mut hub).await;
+    // Whatever the order changed is told by now, and behind it what another record brings.
+    put(&node, &[moved("Trần Văn Ba", &json!({}))]).await.unwrap();
+    let anew = received(1, before).await;
+    assert!(!delivered(live.data(), "12/QĐ"), "of a record that is not shown");
+    put(&node, &[json!({ "so_cccd": "033070000001", "ma_xa": UNIT, "chi_bo": "Chi bộ 1" })]).await.unwrap();
+    received(2, anew).await;
+    assert!(delivered(live.data(), "12/QĐ") && !delivered(live.data(), CANARY));
+    let checked = place.done(&["as-node", "check"], "live").await;
+    assert!(checked.is_ok(), "{checked:?}");
+}
+
 /// Waits until the one agency has, or has not, said that what it had is gone; the line that says so.
 async fn agency_has_confirmed(place: &HubPlace, wanted: bool) -> Json {
     let confirmed = |body: &Json| body["items"][0]["agencies"][0]["replicas"][0]["confirmed"] == wanted;

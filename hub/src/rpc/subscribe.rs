@@ -214,7 +214,8 @@ impl Subscription {
                 lacking |= !witnessed;
                 self.say(&grant, !witnessed).await?;
                 // By now it holds what was handed over anew; or nothing is, and what it holds goes.
-                if !(witnessed && more) && self.tell_erasures(&grant).await? && !witnessed {
+                let any_gone = !more && self.tell_erasures(&grant).await?;
+                if any_gone && !witnessed {
                     return Err(end(handed_anew()));
                 }
             }

@@ -520,6 +520,11 @@ pub(super) fn is_tally(entry: &Entry<'_>) -> bool {
     Event::of(entry).is_ok_and(|event| event.kind == event::TALLY)
 }
 
+/// What is shown of an order of erasure.
+pub(super) fn order_shown(entry: &Entry<'_>) -> Shown {
+    event_shown(entry, |path| ERASURE_SHOWN.contains(&path))
+}
+
 /// What is shown of an event of the ledger, if a verifier needs it.
 pub(super) fn needed(
     entry: &Entry<'_>,
@@ -550,7 +555,7 @@ pub(super) fn needed(
         event::TALLY => Some(scope.shown_tally(entry)),
         RECEIPT_KEY => Some(event_shown(entry, |_| true)),
         // By whose order, of which entries: never the record, the fields or the reason.
-        ERASURE if of_granted() => Some(event_shown(entry, |path| ERASURE_SHOWN.contains(&path))),
+        ERASURE if of_granted() => Some(order_shown(entry)),
         event::ROLL if map.roll == Some(place) => Some(event_shown(entry, |_| true)),
         // Of other units where one of their replicas is shown.
         event::ROLL_PART if map.parts.contains(&place) => Some(event_shown(entry, |path| {

@@ -27,14 +27,12 @@ pub(super) struct Scope<'a> {
     key: [u8; 32],
     admitted: HashSet<(usize, RecordId)>,
     writers: BTreeSet<ReplicaId>,
-    /// A record may be meant later of which an order took something before.
-    goes_on: bool,
 }
 
 impl<'a> Scope<'a> {
     /// Looks the granted records up.
     pub(super) fn new(hub: &'a Hub, terms: &'a Terms) -> Result<Self, SharingError> {
-        let mut scope = Self { goes_on: false, ..Self::of(hub, terms, HashSet::new())? };
+        let mut scope = Self::of(hub, terms, HashSet::new())?;
         for (number, share) in terms.shares.iter().enumerate() {
             if let Some(declared) = hub.catalogue.record_type(&share.record_type) {
                 scope.look_up(number, share, declared)?;
@@ -51,7 +49,7 @@ impl<'a> Scope<'a> {
     ) -> Result<Self, SharingError> {
         // The grant's own key: what one agency knows a record by means nothing to another.
         let writers = BTreeSet::new();
-        Ok(Self { hub, terms, key: key_of(hub, terms)?, admitted, writers, goes_on: true })
+        Ok(Self { hub, terms, key: key_of(hub, terms)?, admitted, writers })
     }
 
     /// Why a record is none of those meant, if it is none; one that was stays when it is withdrawn.
@@ -111,7 +109,7 @@ impl<'a> Scope<'a> {
         &self.writers
     }
 
-    /// Whether an order of erasure is of a record that is shown, or may come to be.
+    /// Whether an order of erasure is of a record that is shown.
     pub(super) fn tells_of(&self, erasure: &Event) -> bool {
         let (Some(Value::Text(record_type)), Some(Value::Reference(record))) =
             (erasure.fields.get("record_type"), erasure.fields.get("record"))
@@ -120,7 +118,7 @@ impl<'a> Scope<'a> {
         };
         let mut shares =
             self.terms.shares.iter().zip(0..).filter(|(share, _)| share.record_type == *record_type);
-        shares.any(|(_, number)| self.goes_on || self.admitted.contains(&(number, *record)))
+        shares.any(|(_, number)| self.admitted.contains(&(number, *record)))
     }
 
     /// A record under the grant's own name for it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Write;
+use std::sync::Arc;
 
 use lienthong_node::dataset::Payload;
 use lienthong_proto::batch;
@@ -15,11 +16,12 @@ use lienthong_proto::merkle::{Hashes as _, frontier_at};
 use lienthong_proto::verdict::Verdict;
 
 use super::super::SharingError;
-use super::super::bundle::{Writing, is_tally, needed};
+use super::super::bundle::{Writing, is_tally, needed, order_shown};
 use super::super::map::{Held, Map, each};
 use super::super::scope::{Scope, event_shown};
 use super::course::Plan;
 use super::given::{Given, GivenLog};
+use crate::ledger::ErasureOrder;
 
 /// What the ledger has of replicas that were not concerned before.
 #[derive(Default)]
@@ -50,7 +52,8 @@ impl<W: Write> Writing<'_, W> {
             return Err(SharingError::Unwitnessed);
         }
         map.released.extend(&before.released);
-        let late = self.late(before, &mut map, &replicas, &scope)?;
+        let mut late = self.late(before, &mut map, &replicas, &scope)?;
+        self.late_orders(before, &plan, &mut late)?;
         for (replica, mut held) in late.held {
             held.append(map.held.entry(replica).or_default());
             map.held.insert(replica, held);
@@ -147,6 +150,24 @@ impl<W: Write> Writing<'_, W> {
         late.held = past.held;
         map.erased.join(past.erased);
         Ok(late)
+    }
+
+    /// What was ordered, before the last delivery, of records that are meant only now: it was not told then.
+    fn late_orders(&self, before: &Given, plan: &Plan, late: &mut Late) -> Result<(), SharingError> {
+        let orders = Arc::clone(&self.hub.committer.books().read().orders.by_number);
+        let is_new = |order: &&ErasureOrder| {
+            plan.shown.iter().any(|meant| {
+                let share = self.grant.terms.shares.get(usize::from(meant.0));
+                let of_type = share.is_some_and(|share| share.record_type == order.order.record_type);
+                of_type && order.order.record == meant.1 && !before.meant.contains(meant)
+            })
+        };
+        let places = orders.values().filter(is_new).flat_map(|order| order.erasures.values().copied());
+        for place in places.filter(|place| *place < before.since.cut) {
+            let bytes = self.hub.ledger_entry(place).ok_or(SharingError::Hashes)?;
+            late.entries.insert(place, order_shown(&Entry::decode(&bytes)?));
+        }
+        Ok(())
     }
 
     fn ledger_part(
