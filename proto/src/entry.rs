@@ -69,6 +69,7 @@ impl Header {
         let kind = EntryKind::from_byte(input.u8()?)?;
         let replica = ReplicaId(input.array()?);
         let sequence = Sequence(input.u64()?);
+        input.end()?;
         Ok(Self { kind, dot: Dot { replica, sequence } })
     }
 }

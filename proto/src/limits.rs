@@ -29,7 +29,7 @@ pub const BATCH_ENTRIES_AIM: usize = 512;
 pub const BATCH_BYTES_AIM: usize = 512 * 1024;
 /// Replicas of one unit, as many as a list of a roll holds: no more are enrolled, and its nodes believe in no more. A unit has
 /// had so many only if something is very wrong.
-pub const UNIT_REPLICAS_MAX: usize = 400;
+pub const UNIT_REPLICAS_MAX: usize = 350;
 /// Further keys of receipts a ledger names: one a month for twenty years, and what a node keeps of them stays small.
 pub const RECEIPT_KEYS_MAX: usize = 256;
 /// Ranges in one question of a reconciliation: with 256 parts each, the answer stays below a third of a MiB.

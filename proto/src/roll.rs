@@ -66,7 +66,7 @@ pub fn lines_of(entry: &Entry<'_>, event: &Event) -> Option<BTreeMap<String, Dig
     lines.collect::<Option<_>>().filter(|_| whole && event.kind == ROLL)
 }
 
-/// What a line says of a replica. As text: `<replica>:<size>:<accepted>:<key>`, the key in hex or `-`.
+/// What a line says of a replica. As text: `<replica>:<size>:<accepted>:<at>:<key>`, the key in hex or `-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Member {
@@ -76,14 +76,21 @@ pub struct Member {
     pub size: u64,
     /// The ledger's entry that accepted the last of them; 0 if nothing is held.
     pub accepted: u64,
+    /// When that was, milliseconds; 0 if nothing is held.
+    pub at: UnixMillis,
     /// The key of its log, by its enrolment; none is known of a log that its unit's other nodes brought back.
     pub key: Option<[u8; 32]>,
 }
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { replica, size, accepted, key } = self;
-        write!(f, "{replica}:{size}:{accepted}:{}", key.map_or_else(|| NO_KEY.to_owned(), hex::encode))
+        let Self { replica, size, accepted, at, key } = self;
+        write!(
+            f,
+            "{replica}:{size}:{accepted}:{}:{}",
+            at.0,
+            key.map_or_else(|| NO_KEY.to_owned(), hex::encode)
+        )
     }
 }
 
@@ -93,7 +100,7 @@ impl FromStr for Member {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let malformed = Malformed("a line of a roll");
         let parts: Vec<&str> = text.split(':').collect();
-        let [replica, size, accepted, key] = parts.as_slice() else { return Err(malformed) };
+        let [replica, size, accepted, at, key] = parts.as_slice() else { return Err(malformed) };
         let number = |text: &str| text.parse().map_err(|_| malformed);
         let key = (*key != NO_KEY).then(|| {
             let mut bytes = [0; 32];
@@ -103,6 +110,7 @@ impl FromStr for Member {
             replica: replica.parse().map_err(|_| malformed)?,
             size: number(size)?,
             accepted: number(accepted)?,
+            at: UnixMillis(number(at)?),
             key: key.transpose().map_err(|_| malformed)?,
         };
         // One form only.
@@ -161,8 +169,6 @@ pub struct KnownReplicas {
     pub shown: BTreeMap<ReplicaId, UnixMillis>,
     /// What the line said that was judged last: of a node that is no more nobody else knows.
     pub judged: BTreeMap<ReplicaId, Member>,
-    /// It is told of each by the time a roll has it; hubs of before told of them when a session began.
-    pub is_told: bool,
 }
 
 /// Why a line is false.
@@ -226,7 +232,8 @@ pub enum RollFault {
     },
     /// It is said to have been accepted elsewhere.
     #[error(
-        "the roll of {at} has entry {found} of the ledger as the acceptance of {size} entries of replica {replica}, it was {acknowledged}"
+        "the roll of {at} has entry {} of the ledger, of {}, as the acceptance of {size} entries of replica {replica}; it was {}, of {}",
+        found.0, found.1.rfc3339(), acknowledged.0, acknowledged.1.rfc3339()
     )]
     OtherAcceptance {
         /// The roll.
@@ -235,10 +242,10 @@ pub enum RollFault {
         replica: ReplicaId,
         /// Entries of its log.
         size: u64,
-        /// As the roll says.
-        found: u64,
+        /// As the roll says: the ledger's entry, and when.
+        found: (u64, UnixMillis),
         /// As acknowledged.
-        acknowledged: u64,
+        acknowledged: (u64, UnixMillis),
     },
 }
 
@@ -253,7 +260,9 @@ pub fn members(value: &Value) -> Result<Vec<Member>, Malformed> {
         Value::Text(text) => text.parse(),
         _ => Err(malformed),
     };
-    members.iter().map(member).collect()
+    let members: Vec<Member> = members.iter().map(member).collect::<Result<_, _>>()?;
+    // Each once, in order: whoever reads a line finds the same of a replica.
+    if members.is_sorted_by(|one, next| one.replica < next.replica) { Ok(members) } else { Err(malformed) }
 }
 
 impl RollLine {
@@ -305,12 +314,14 @@ impl RollLine {
             let found = self.replicas.get(&known.own).ok_or_else(|| missing(&known.own))?;
             self.goes_on(found, acknowledged)?;
         }
-        if let Some(own) = self.replicas.get(&known.own) {
-            if own.key != Some(known.key) {
-                return Err(RollFault::OtherKey { at, replica: known.own });
-            }
+        let own = self.replicas.get(&known.own);
+        if own.is_some_and(|own| own.key != Some(known.key)) {
+            return Err(RollFault::OtherKey { at, replica: known.own });
+        }
+        // One of before may have come before its receipt.
+        for own in own.into_iter().chain(known.judged.get(&known.own)) {
             for acknowledged in known.acknowledged.iter().filter(|it| it.size == own.size) {
-                self.is_accepted(own, acknowledged.ledger_index)?;
+                self.is_accepted(own, (acknowledged.ledger_index, acknowledged.at))?;
             }
         }
         for judged in known.judged.values() {
@@ -320,16 +331,14 @@ impl RollLine {
                 return Err(RollFault::OtherKey { at, replica: judged.replica });
             }
             if found.size == judged.size {
-                self.is_accepted(found, judged.accepted)?;
+                self.is_accepted(found, (judged.accepted, judged.at))?;
             }
         }
         let mut shown = known.shown.iter().filter(|(_, enrolled)| long_before(**enrolled));
         if let Some((replica, _)) = shown.find(|(replica, _)| !self.replicas.contains_key(*replica)) {
             return Err(missing(replica));
         }
-        let known_here = |replica: &ReplicaId| {
-            *replica == known.own || known.shown.contains_key(replica) || !known.is_told
-        };
+        let known_here = |replica: &ReplicaId| *replica == known.own || known.shown.contains_key(replica);
         match self.replicas.keys().find(|replica| !known_here(replica)) {
             Some(replica) => Err(RollFault::Unknown { at, replica: *replica }),
             None => Ok(()),
@@ -344,8 +353,8 @@ impl RollLine {
         Err(RollFault::Less { at: self.at.rfc3339(), replica, found, acknowledged })
     }
 
-    fn is_accepted(&self, found: &Member, acknowledged: u64) -> Result<(), RollFault> {
-        let Member { replica, size, accepted: found, .. } = *found;
+    fn is_accepted(&self, found: &Member, acknowledged: (u64, UnixMillis)) -> Result<(), RollFault> {
+        let (Member { replica, size, .. }, found) = (*found, (found.accepted, found.at));
         if found == acknowledged {
             return Ok(());
         }
@@ -362,6 +371,7 @@ mod tests {
 
     const OWN: ReplicaId = ReplicaId([1; 16]);
     const OTHER: ReplicaId = ReplicaId([2; 16]);
+    const TAKEN: UnixMillis = UnixMillis(4_990_000);
 
     const SECRET: [u8; 16] = [7; 16];
 
@@ -371,7 +381,7 @@ mod tests {
 
     /// Each with its own key, and accepted at four times its size.
     fn of(replica: ReplicaId, size: u64) -> Member {
-        Member { replica, size, accepted: 4 * size, key: Some([replica.0[0]; 32]) }
+        Member { replica, size, accepted: 4 * size, at: TAKEN, key: Some([replica.0[0]; 32]) }
     }
 
     fn content(members: &[Member]) -> Vec<u8> {
@@ -434,7 +444,7 @@ mod tests {
         });
         let shown = shown.iter().map(|&(replica, at)| (replica, UnixMillis(at))).collect();
         let (acknowledged, judged) = (acknowledged.collect(), BTreeMap::new());
-        KnownReplicas { own: OWN, key: [1; 32], acknowledged, shown, judged, is_told: true }
+        KnownReplicas { own: OWN, key: [1; 32], acknowledged, shown, judged }
     }
 
     /// Goal: a line is judged by what counts when it was called, and by nothing that came at the same time or later.
@@ -463,8 +473,6 @@ mod tests {
         let receipts = known(&[(10, 40, 4_990_000)], &[]);
         let unknown = Err(RollFault::Unknown { at: UnixMillis(5_000_000).rfc3339(), replica: OTHER });
         assert_eq!(judge(&[(OWN, 10), (OTHER, 1)], &receipts), unknown);
-        let by_an_older_hub = KnownReplicas { is_told: false, ..receipts };
-        assert_eq!(judge(&[(OWN, 10), (OTHER, 1)], &by_an_older_hub), Ok(()));
     }
 
     /// Goal: a line binds the key of a log and where it was accepted, of the node's own and of the others' as it was judged
@@ -483,8 +491,15 @@ mod tests {
         }
         assert!(matches!(
             own(Member { accepted: 41, ..of(OWN, 10) }),
-            Err(RollFault::OtherAcceptance { size: 10, found: 41, acknowledged: 40, .. })
+            Err(RollFault::OtherAcceptance { size: 10, found: (41, _), acknowledged: (40, _), .. })
         ));
+        let dated = own(Member { at: UnixMillis(TAKEN.0 - 1), ..of(OWN, 10) });
+        assert!(matches!(dated, Err(RollFault::OtherAcceptance { found: (40, _), .. })));
+        // What the last roll said before the receipt came is held against it now.
+        let before = [(OWN, Member { accepted: 39, ..of(OWN, 10) })].into();
+        let later = KnownReplicas { judged: before, ..base.clone() };
+        let said = line(&[of(OWN, 12), of(OTHER, 5)]).unwrap().judge(&later);
+        assert!(matches!(said, Err(RollFault::OtherAcceptance { size: 10, found: (39, _), .. })));
         assert_eq!(own(Member { accepted: 45, ..of(OWN, 11) }), Ok(()), "its receipt is on its way");
         // Nothing is known of the other but what was judged before.
         assert_eq!(judge(Member { key: Some([9; 32]), ..of(OTHER, 1) }, &base), Ok(()));
@@ -497,7 +512,10 @@ mod tests {
             Err(RollFault::Less { found: 4, acknowledged: 5, .. })
         ));
         let moved = judge(Member { accepted: 21, ..of(OTHER, 5) }, &later);
-        assert!(matches!(moved, Err(RollFault::OtherAcceptance { found: 21, acknowledged: 20, .. })));
+        assert!(matches!(
+            moved,
+            Err(RollFault::OtherAcceptance { found: (21, _), acknowledged: (20, _), .. })
+        ));
         let gone = line(&[of(OWN, 10)]).unwrap().judge(&KnownReplicas { shown: BTreeMap::new(), ..later });
         assert_eq!(gone, Err(RollFault::Missing { at: at.clone(), replica: OTHER }));
         // A key that was not known then may be now.
@@ -508,14 +526,27 @@ mod tests {
 
     #[test]
     fn a_member_has_one_form() {
-        for member in [of(OWN, u64::MAX / 10), Member { key: None, ..of(OTHER, 0) }] {
+        for member in [of(OWN, u64::MAX / 4), Member { key: None, ..of(OTHER, 0) }] {
             assert_eq!(member.to_string().parse(), Ok(member));
         }
         let of = |rest: &str| format!("{OWN}:{rest}").parse::<Member>();
-        for bad in ["1", "1:2", "1:2:", "1:2:-:", "+1:2:-", "01:2:-", "1:2:ab", "1:2:--", ":2:-"] {
+        for bad in
+            ["1", "1:2:-", "1:2:3:", "1:2:3:-:", "+1:2:3:-", "01:2:3:-", "1:2:3:ab", "1:2:3:--", ":2:3:-"]
+        {
             assert!(of(bad).is_err(), "{bad}");
         }
-        assert!(of(&format!("1:2:{}", "AB".repeat(32))).is_err());
+        assert!(of(&format!("1:2:3:{}", "AB".repeat(32))).is_err());
+    }
+
+    /// Goal: a replica stands in a line once, and in its place: whoever reads the first of two must not find another than who
+    /// reads the last.
+    #[test]
+    fn p5_a_replica_stands_in_a_line_once() {
+        let read = |members: &[Member]| line(members).map(|line| line.replicas.len());
+        assert_eq!(read(&[of(OWN, 1), of(OTHER, 2)]), Ok(2));
+        for bad in [[of(OWN, 1), of(OWN, 2)], [of(OWN, 1), of(OWN, 1)], [of(OTHER, 2), of(OWN, 1)]] {
+            assert_eq!(read(&bad), Err(RollFault::NoLine));
+        }
     }
 
     #[test]

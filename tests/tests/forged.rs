@@ -699,6 +699,7 @@ async fn p5_p9_a_false_roll_and_a_false_former_ledger_are_refused_by_both_verifi
     // A second enrolment, or acceptance, that the unit's nodes have not judged is not the one they have.
     let told = |member: Member| vec![Value::Text(member.to_string())];
     let (key, place) = ("its key is not the one in", "it was not accepted where");
+    let twice = ("the event cannot be read", "a malformed line");
     for (members, refused) in [
         (vec![listed.clone()], None),
         (vec![another], unlisted),
@@ -706,7 +707,10 @@ async fn p5_p9_a_false_roll_and_a_false_former_ledger_are_refused_by_both_verifi
         (told(Member { key: Some([9; 32]), ..true_one }), Some((key, key))),
         (told(Member { key: None, ..true_one }), Some((key, key))),
         (told(Member { accepted: true_one.accepted - 1, ..true_one }), Some((place, place))),
+        (told(Member { at: UnixMillis(true_one.at.0 - 1), ..true_one }), Some((place, place))),
         (told(Member { size: size - 1, ..true_one }), Some((place, place))),
+        // Read from behind it is true.
+        ([told(Member { key: Some([9; 32]), ..true_one }), told(true_one)].concat(), Some(twice)),
     ] {
         let roll = log_roll(hub, roll_of(hub, members)).await;
         let (lines, cut) = with_events(hub, &content, &roll, &|_| true);

@@ -76,6 +76,10 @@ async fn what_the_ledger_does_not_have_is_not_taken() {
     assert!(refused(&without).contains("out of place"), "{}", refused(&without));
     let forged = with(&first, "access", |_| Some(access(&second)));
     assert!(refused(&forged).contains("another delivery"), "{}", refused(&forged));
+    // What no proof leads to is held by the digest alone.
+    let withheld = first.split_once("\"withheld\":[").unwrap().1.split_once(',').unwrap().0;
+    let forged = first.replacen(&format!("[{withheld},"), "[", 1);
+    assert!(forged != first && refused(&forged).contains("not what was logged"), "{}", refused(&forged));
     let cut_off = first.rsplit_once("{\"line\":\"end\"").unwrap().0;
     assert!(refused(cut_off).contains("cut off"));
     assert!(refused(&second).contains("does not go on"));

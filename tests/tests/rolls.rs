@@ -66,6 +66,14 @@ async fn roll(hub: &Hub, lie: impl Fn(&mut Fields)) {
     hub.close_round().await.unwrap();
 }
 
+/// As a line has them.
+fn in_order(members: &mut [Value]) {
+    members.sort_by_key(|member| match member {
+        Value::Text(text) => text.clone(),
+        _ => String::new(),
+    });
+}
+
 /// What the hub holds of a node.
 fn held(hub: &Hub, node: &Node) -> Member {
     let replica = node.identity.replica();
@@ -104,12 +112,15 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
     let (true_one, other) = (held(&hub, here), held(&hub, &there));
     assert_eq!(true_one.size, size);
     let told = |fields: &mut Fields, member: Member| drop(fields.insert(own.clone(), line(member)));
-    let lies: [(&str, Lie<'_>); 8] = [
+    let lies: [(&str, Lie<'_>); 9] = [
         ("were acknowledged", &|fields| told(fields, Member { size: size - 1, ..true_one })),
         ("does not have replica", &|fields| drop(fields.insert(own.clone(), Value::List(Vec::new())))),
         ("does not have replica", &|fields| told(fields, Member { size: 99, ..other })),
         // Enrolled a second time, with a key of the hub's; or taken a second time, with another date.
         ("another key of replica", &|fields| told(fields, Member { key: Some([9; 32]), ..true_one })),
+        ("as the acceptance of", &|fields| {
+            told(fields, Member { at: UnixMillis(true_one.at.0 - 1), ..true_one })
+        }),
         ("as the acceptance of", &|fields| {
             told(fields, Member { accepted: true_one.accepted + 1, ..true_one })
         }),
@@ -117,6 +128,7 @@ async fn p6_a_node_cosigns_no_false_line_of_its_own_unit() {
         ("of which it was never told", &|fields| {
             let Some(Value::List(members)) = fields.get_mut(&own) else { return };
             members.push(Value::Text(Member { replica: ReplicaId([7; 16]), ..true_one }.to_string()));
+            in_order(members);
         }),
         // It leaves one out that it has, or one that nobody here was shown.
         ("the roll follows entry", &|fields| drop(fields.insert(BEFORE.to_owned(), Value::Integer(7)))),
@@ -276,6 +288,7 @@ async fn p5_p9_of_a_lost_machine_a_roll_says_what_it_said_before() {
         let is_of_lost = |value: &Value| matches!(value, Value::Text(text) if text.parse::<Member>().unwrap().replica == of_lost.replica);
         members.retain(|value| !is_of_lost(value));
         members.extend(member.map(|member| Value::Text(member.to_string())));
+        in_order(members);
     };
     for (why, member) in [
         ("were acknowledged", Some(Member { size: of_lost.size - 1, ..of_lost })),

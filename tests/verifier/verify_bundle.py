@@ -414,6 +414,7 @@ def unseal(data, key_file):
 # --- Bundles -----------------------------------------------------------------------------------------------------
 
 BARE = {"_n", "_type", "_year"}
+MEMBER = re.compile("([0-9a-f]{32}):(0|[1-9][0-9]*):(0|[1-9][0-9]*):(0|[1-9][0-9]*):([0-9a-f]{64}|-)", re.ASCII)
 OF_RECORDS = BARE | {"_meta", "_unit", "_withdrawn"}
 TWO_DAYS = 48 * 3600 * 1000
 # The clocks of witnesses may be ten minutes off.
@@ -538,6 +539,7 @@ class Bundle:
         while not reader.done():
             place, verdict = reader.u16(), reader.take(1)[0]
             need(not verdicts or place > max(verdicts), "an acceptance", "its verdicts are out of order")
+            need(verdict <= 2, "an acceptance", "an unknown verdict")
             verdicts[place] = (verdict, reader.take(1)[0] if verdict == 2 else None)
         batches = self.accepted.setdefault(replica, {})
         held = max((batch["size"] for batch in batches.values()), default=0)
@@ -584,12 +586,15 @@ class Bundle:
         elif kind == "roll_part":
             for name, members in fields.items():
                 if name.startswith("unit/"):
-                    members = [re.fullmatch("([0-9a-f]{32}):(0|[1-9][0-9]*):(0|[1-9][0-9]*):([0-9a-f]{64}|-)", member) for member in members]
-                    line = {member[1]: (int(member[2]), int(member[3]), member[4]) for member in members}
+                    need(type(members) is list, thing, "a malformed line")
+                    members = [MEMBER.fullmatch(member) for member in members]
+                    need(all(members) and all(a[1] < b[1] for a, b in zip(members, members[1:])), thing, "a malformed line")
+                    line = {member[1]: (*(number(digits) for digits in member.groups()[1:4]), member[5]) for member in members}
                     self.lines_of_roll[entry.commitments[name]] = line
         elif kind == "roll":
             # All of it is shown: nobody else was shown another line of a unit.
             names = {name[5:]: unbase64(text) for name, text in fields.items() if name.startswith("unit/")}
+            need(all(len(committed) == 32 for committed in names.values()), thing, "a malformed line")
             self.roll_at, self.roll_place, self.roll_names = at, entry.sequence, names
             lines, self.lines_of_roll = self.lines_of_roll, {}
             self.roll = {unit: lines[committed] for unit, committed in names.items() if committed in lines}
@@ -712,20 +717,20 @@ class Bundle:
             if origin == self.ledger:
                 continue
             need(replica in self.roll.get(unit, ()), f"log {origin}", "its replica is not in that list")
-            size, index, key = self.roll[unit][replica]
+            size, index, taken, key = self.roll[unit][replica]
             need(key == self.enrolled[replica][1].hex(), f"log {origin}", "its key is not the one in that list")
-            held = [batch["index"] for batch in self.accepted[replica].values() if batch["size"] == size]
-            need(size == 0 or held == [index], f"log {origin}", "it was not accepted where that list has it")
+            held = [(batch["index"], batch["at"]) for batch in self.accepted[replica].values() if batch["size"] == size]
+            need(size == 0 or held == [(index, taken)], f"log {origin}", "it was not accepted where and when that list has it")
         named_units = {unit for share in self.shares.values() for unit in share["units"]}
         everywhere = any(not share["units"] for share in self.shares.values())
         if everywhere:
             need(set(self.roll) == set(self.roll_names), thing, "it is not whole")
         need(named_units <= set(self.roll), thing, "a unit is not in it")
-        sizes = {log["replica"]: log["size"] for log in self.logs.values()}
+        sizes = {(log["unit"], log["replica"]): log["size"] for log in self.logs.values()}
         for unit, replicas in self.roll.items():
             if everywhere or unit in named_units:
-                for replica, (held, _, _) in replicas.items():
-                    need(sizes.get(replica, 0) >= held, f"replica {replica} of {unit}", "entries of it are missing")
+                for replica, (held, *_) in replicas.items():
+                    need(sizes.get((unit, replica), 0) >= held, f"replica {replica} of {unit}", "entries of it are missing")
 
     def on_end(self, lines):
         need(self.access is not None and lines == self.lines, "the end", "out of place")
@@ -744,6 +749,13 @@ class Bundle:
             if stands is not None:
                 standing.setdefault(kind, {})[record] = stands
         return tables, standing
+
+
+def number(digits):
+    value = int(digits)
+    if value >= 1 << 64:
+        raise ValueError(digits)
+    return value
 
 
 def live_writes(writes):

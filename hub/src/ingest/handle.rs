@@ -6,7 +6,7 @@ use lienthong_node::ask::{Pending, ask, put};
 use lienthong_node::replica::{Again, Draft, Head, WriteError, Written};
 use lienthong_proto::event::Event;
 use lienthong_proto::ids::{RecordId, ReplicaId, Sequence, UnitCode};
-use lienthong_proto::limits::ROLL_UNITS_MAX;
+use lienthong_proto::limits::{ROLL_UNITS_MAX, UNIT_REPLICAS_MAX};
 use lienthong_proto::note::Verifier;
 use lienthong_proto::text::in_both;
 use lienthong_proto::time::UnixMillis;
@@ -80,6 +80,11 @@ pub enum CommitError {
         "danh sách máy nêu được {ROLL_UNITS_MAX} đơn vị, có {0} · a roll names {ROLL_UNITS_MAX} units, there are {0}"
     )]
     TooManyUnits(usize),
+    /// A unit has more replicas than a line of a roll holds.
+    #[error(
+        "đơn vị {0} có nhiều máy hơn danh sách nêu được ({UNIT_REPLICAS_MAX}) · unit {0} has more replicas than a roll lists ({UNIT_REPLICAS_MAX})"
+    )]
+    TooManyReplicas(UnitCode),
     /// The ledger cannot be read for the records wanted.
     #[error("{}", in_both("không lập lại được bản ghi", "the records cannot be made again", .0))]
     Unreadable(String),

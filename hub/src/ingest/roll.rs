@@ -22,7 +22,7 @@ use super::committer::Committer;
 /// Lines of one entry: whoever is shown one of them takes 32 bytes for every other.
 const UNITS: usize = 16;
 /// Bytes of a member of a line at most (as a value), and of what a line or an entry has besides.
-const MEMBER_BYTES: usize = 148;
+const MEMBER_BYTES: usize = 170;
 const LINE_BYTES: usize = 128;
 
 /// The lines of each entry: so many, or as many as it has room for; of one unit there is always room.
@@ -56,9 +56,10 @@ impl Committer {
             // What is acknowledged behind it is not counted: everything up to there is.
             upto = upto.max(held.ledger_index);
             let members = lines.entry(line_of(&held.unit)).or_default();
-            if members.len() < UNIT_REPLICAS_MAX {
-                members.push(Value::Text(held.member(*replica).to_string()));
+            if members.len() >= UNIT_REPLICAS_MAX {
+                return Ok(Err(CommitError::TooManyReplicas(held.unit.clone())));
             }
+            members.push(Value::Text(held.member(*replica).to_string()));
         }
         let lines: Vec<_> = lines.into_iter().collect();
         let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
@@ -111,6 +112,7 @@ mod tests {
                 replica: ReplicaId(u128::try_from(n).unwrap().to_be_bytes()),
                 size: u64::MAX,
                 accepted: u64::MAX,
+                at: UnixMillis(u64::MAX),
                 key: Some([0xFF; 32]),
             };
             let member = |n: usize| Value::Text(member(n).to_string());

@@ -53,7 +53,13 @@ impl HeldReplica {
     /// How a roll lists it.
     #[must_use]
     pub fn member(&self, replica: ReplicaId) -> Member {
-        Member { replica, size: self.frontier.size(), accepted: self.ledger_index, key: self.key }
+        Member {
+            replica,
+            size: self.frontier.size(),
+            accepted: self.ledger_index,
+            at: self.at,
+            key: self.key,
+        }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -65,6 +65,11 @@ pub enum SharingError {
         "chưa đủ nhân chứng (máy các xã) ký sổ cái mới đây: thử lại khi các xã trực tuyến; xem `lienthong-hub status` · too few witnesses (the communes' nodes) have cosigned the ledger lately: try again when they are online; see `lienthong-hub status`"
     )]
     Unwitnessed,
+    /// A log that a unit's other nodes brought back, whose key nobody knows: nothing shows it to be its writer's.
+    #[error(
+        "không chứng minh được nhật ký của máy {0}: máy khác của đơn vị gửi lại sau khi tỉnh mất sổ cái, không ai biết khóa của nó · the log of replica {0} cannot be proven: its unit's other nodes brought it back after the ledger was lost, and nobody knows its key"
+    )]
+    Keyless(ReplicaId),
     /// No round can be closed.
     #[error("{}", in_both("không chốt được sổ cái", "the ledger's round cannot be closed", .0))]
     Round(String),
@@ -358,6 +363,9 @@ impl<W: Write> Writing<'_, W> {
     /// every replica of which something is shown.
     pub(super) fn before_roll(&self, map: &Map) -> Result<String, SharingError> {
         let (called, now) = (map.roll.ok_or(SharingError::Unwitnessed)?, self.hub.now());
+        if let Some(replica) = map.keyless() {
+            return Err(SharingError::Keyless(replica));
+        }
         let known = self.cut.before_roll.as_deref().filter(|known| known.checkpoint.size <= called);
         let known = known.cloned().or_else(|| self.hub.witnessed_before(called));
         let of_late = known.filter(|known| {

@@ -39,9 +39,9 @@ pub(super) struct Map {
     /// The place of the last roll, and those of its lines.
     pub(super) roll: Option<u64>,
     pub(super) parts: BTreeSet<u64>,
-    /// When it was called, and whom it lists.
+    /// When it was called, and whom it lists: whether a key of theirs is known.
     roll_at: Option<UnixMillis>,
-    listed: BTreeSet<ReplicaId>,
+    listed: BTreeMap<ReplicaId, bool>,
     /// What orders took.
     pub(super) erased: ErasedSet,
     /// The grant's approval is there.
@@ -105,12 +105,12 @@ impl Map {
                         event::ROLL_PART => {
                             // The first behind a roll is of the next.
                             if map.parts.last().copied() < map.roll {
-                                (map.parts, map.listed) = (BTreeSet::new(), BTreeSet::new());
+                                (map.parts, map.listed) = (BTreeSet::new(), BTreeMap::new());
                             }
                             map.parts.insert(place);
                             let lines = event.fields.iter().filter(|(name, _)| name.starts_with(LINE));
                             let members = lines.filter_map(|(_, line)| members(line).ok()).flatten();
-                            map.listed.extend(members.map(|member| member.replica));
+                            map.listed.extend(members.map(|it| (it.replica, it.key.is_some())));
                         }
                         event::ROLL => (map.roll, map.roll_at) = (Some(place), Some(event.at)),
                         _ => {}
@@ -126,7 +126,13 @@ impl Map {
     pub(super) fn is_listed(&self, now: UnixMillis) -> bool {
         let of_late = self.roll_at.is_some_and(|at| now.since(at) <= ROLL_MILLIS_MAX);
         let mut shown = self.held.iter().filter(|(_, held)| !held.is_empty());
-        of_late && shown.all(|(replica, _)| self.listed.contains(replica))
+        of_late && shown.all(|(replica, _)| self.listed.contains_key(replica))
+    }
+
+    /// A replica of which something is shown, and whose key is not known: whoever gets this refuses it.
+    pub(super) fn keyless(&self) -> Option<ReplicaId> {
+        let mut shown = self.held.iter().filter(|(_, held)| !held.is_empty());
+        shown.find(|(replica, _)| self.listed.get(replica) == Some(&false)).map(|(replica, _)| *replica)
     }
 
     /// Looks for the delivery with a digest, which a live view goes on from; whether it is there.

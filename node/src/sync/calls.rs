@@ -110,8 +110,8 @@ pub(super) fn judge_rolls(
     };
     tracing::error!(%fault, "this node gives no cosignature: a roll of the ledger is false");
     let contradicted = match &fault {
-        RollFault::Less { acknowledged, .. } => {
-            receipts().into_iter().find(|receipt| receipt.size == *acknowledged)
+        RollFault::Less { acknowledged: size, .. } | RollFault::OtherAcceptance { size, .. } => {
+            receipts().into_iter().find(|receipt| receipt.size == *size)
         }
         _ => receipts().into_iter().next_back(),
     };

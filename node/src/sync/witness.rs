@@ -122,9 +122,6 @@ struct Kept {
     /// Those of them that were revoked, fenced or replaced.
     #[serde(default)]
     ended: BTreeSet<ReplicaId>,
-    /// A round has brought them: the hub tells of each with the roll that has it, which older ones did not.
-    #[serde(default)]
-    told: bool,
     /// The places of the last rolls that were shown, and from where on none was.
     #[serde(default)]
     rolls: BTreeSet<u64>,
@@ -292,7 +289,7 @@ impl Witness {
     /// Judges what a welcome, whose checkpoint was found good, says of other witnesses; without a quorum where there
     /// was one, no cosignature is given. `proven` says whether the checkpoint follows from what had been seen.
     pub fn welcomed(&self, ledger: &Ledger, welcome: &wire::Welcome, shown: &Checkpoint, proven: bool) {
-        if let Err(fault) = self.shown_replicas(&welcome.enrolments, false)
+        if let Err(fault) = self.shown_replicas(&welcome.enrolments)
             && let Err(error) = self.found_false(&fault, None)
         {
             tracing::error!(%error, "what is said of the unit's replicas cannot be kept");
@@ -472,7 +469,6 @@ impl Kept {
             policy: None,
             replicas: BTreeMap::new(),
             ended: BTreeSet::new(),
-            told: false,
             rolls: BTreeSet::new(),
             rolls_seen: 0,
             judged: Vec::new(),

@@ -30,7 +30,7 @@ pub mod event {
     pub const CHANGE_NOTICE: &str = "change_notice";
     /// Which replicas each unit has: `before`, `upto`, and `unit/<code>`, the commitment of the unit's line.
     pub const ROLL: &str = "roll";
-    /// Lines of the next roll: `unit/<code>`, a list of `<replica>:<size>:<accepted>:<key>`.
+    /// Lines of the next roll: `unit/<code>`, a list of members as [`Member`] says.
     pub const ROLL_PART: &str = "roll_part";
     /// In any replica's log: how many changes of each type stand before it, `count/<type>`.
     pub const TALLY: &str = "tally";
@@ -111,10 +111,11 @@ impl Facts {
         follows
     }
 
-    /// Where so many entries of a replica were accepted.
-    pub(super) fn accepted_at(&self, replica: ReplicaId, size: u64) -> Option<u64> {
+    /// Where so many entries of a replica were accepted, and when.
+    pub(super) fn accepted_at(&self, replica: ReplicaId, size: u64) -> Option<(u64, UnixMillis)> {
         let of_replica = self.accepted.get(&replica)?;
-        of_replica.values().find(|accepted| accepted.size == size).map(|accepted| accepted.index)
+        let accepted = of_replica.values().find(|accepted| accepted.size == size)?;
+        Some((accepted.index, accepted.at))
     }
 
     /// Takes an event into account; nothing if it lacks what its kind needs. `province` is the unit whose ledger says it.

@@ -46,11 +46,7 @@ impl Witness {
 
     /// Takes over what the hub says of the unit's replicas: nothing that was once said goes, so that nothing is taken of what
     /// would be more than a unit has.
-    pub(super) fn shown_replicas(
-        &self,
-        enrolments: &[wire::Enrolment],
-        with_rolls: bool,
-    ) -> Result<(), RollFault> {
+    pub(super) fn shown_replicas(&self, enrolments: &[wire::Enrolment]) -> Result<(), RollFault> {
         if enrolments.is_empty() {
             return Ok(());
         }
@@ -77,10 +73,8 @@ impl Witness {
                 ended.insert(replica)
             };
         }
-        let told = kept.told || with_rolls;
-        if (&replicas, &ended, told) != (&kept.replicas, &kept.ended, kept.told)
-            && let Err(error) =
-                self.change(|kept| (kept.replicas, kept.ended, kept.told) = (replicas, ended, told))
+        if (&replicas, &ended) != (&kept.replicas, &kept.ended)
+            && let Err(error) = self.change(|kept| (kept.replicas, kept.ended) = (replicas, ended))
         {
             tracing::error!(%error, "the unit's replicas cannot be kept");
         }
@@ -113,7 +107,7 @@ impl Witness {
             return Ok(None);
         }
         // One that was enrolled during the session is told of with the roll that has it.
-        let too_many = self.shown_replicas(&round.enrolments, true).err();
+        let too_many = self.shown_replicas(&round.enrolments).err();
         let (mut known, mut first): (Option<KnownReplicas>, _) = (None, None);
         for shown in &round.rolls {
             let (last, next) = {
@@ -128,7 +122,6 @@ impl Witness {
                     acknowledged: acknowledged(),
                     shown: kept.replicas,
                     judged: kept.judged.iter().map(|member| (member.replica, *member)).collect(),
-                    is_told: kept.told,
                 }
             });
             let judged = proven_roll(shown, signed.checkpoint(), identity.unit());
@@ -140,8 +133,10 @@ impl Witness {
                     continue;
                 }
                 Ok((Some(line), index)) => (line, index),
-                Err(fault) => {
-                    self.found_false(&fault, None)?;
+                // One that was judged already is not wanted again.
+                Err((_, Some(index))) if index < next => continue,
+                Err((fault, place)) => {
+                    self.found_false(&fault, place)?;
                     first.get_or_insert((fault, shown.clone()));
                     continue;
                 }
@@ -201,21 +196,25 @@ fn said(roll: Option<u64>) -> String {
     roll.map_or_else(|| "none".to_owned(), |place| place.to_string())
 }
 
-/// A line of a unit, proven to stand in the ledger, and where; none of a roll in the form of before, which no checkpoint names.
+/// A line of a unit, proven to stand in the ledger, and where; none of a roll in the form of before, which no checkpoint names. Where
+/// a roll stands is said as well of one that is none for the unit: what follows it can be judged.
 fn proven_roll(
     shown: &wire::RollShown,
     checkpoint: &Checkpoint,
     unit: &UnitCode,
-) -> Result<(Option<RollLine>, u64), RollFault> {
-    let entry = Entry::decode(&shown.entry).map_err(|_| RollFault::NoLine)?;
+) -> Result<(Option<RollLine>, u64), (RollFault, Option<u64>)> {
+    let entry = Entry::decode(&shown.entry).map_err(|_| (RollFault::NoLine, None))?;
     let index = entry.header.dot.sequence.0;
-    let path = digests(&shown.path).map_err(|_| RollFault::Unproven)?;
+    let unproven = || (RollFault::Unproven, None);
+    let path = digests(&shown.path).map_err(|_| unproven())?;
     verify_inclusion(&entry.leaf_hash(), index, checkpoint.size, &path, &checkpoint.root)
-        .map_err(|_| RollFault::Unproven)?;
+        .map_err(|_| unproven())?;
     let salt = shown.salt.as_ref().try_into().ok();
     let opened = salt.as_ref().map(|salt| (salt, shown.line.as_ref()));
     if Event::of(&entry).is_ok_and(|event| event.kind == ROLL && event.fields.contains_key("part")) {
         return Ok((None, index));
     }
-    Ok((Some(RollLine::of(&entry, unit, opened)?), index))
+    let is_roll = Event::of(&entry).is_ok_and(|event| event.kind == ROLL);
+    let line = RollLine::of(&entry, unit, opened).map_err(|fault| (fault, is_roll.then_some(index)))?;
+    Ok((Some(line), index))
 }

@@ -199,7 +199,7 @@ impl Verification<'_> {
                 "no quorum of witnesses shows that it was called within the 48 hours before this delivery",
             ));
         }
-        for log in self.progress.logs.iter().filter(|log| self.read.contains(log.origin.as_str())) {
+        for log in &self.progress.logs {
             if log.origin != begun.origin {
                 self.check_listed(log)?;
             }
@@ -251,10 +251,11 @@ impl Verification<'_> {
                 "its key is not the one in the list of its unit's replicas",
             ));
         }
-        if member.size > 0 && facts.accepted_at(replica, member.size) != Some(member.accepted) {
+        let accepted = Some((member.accepted, member.at));
+        if member.size > 0 && facts.accepted_at(replica, member.size) != accepted {
             return Err(object.with(
                 "lần nhận khác với lần nhận trong danh sách máy của đơn vị",
-                "it was not accepted where the list of its unit's replicas has it",
+                "it was not accepted where and when the list of its unit's replicas has it",
             ));
         }
         Ok(())

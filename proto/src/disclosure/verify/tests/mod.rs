@@ -307,8 +307,10 @@ fn p5_another_key_or_acceptance_than_the_judged_is_not_believed() {
     assert_eq!(said(&|_| {}), Ok(()));
     let refused = said(&|world| world.keyed = Some(2)).unwrap_err();
     assert!(refused.contains("its key is not the one in"), "{refused}");
-    let refused = said(&|world| world.moved = 1).unwrap_err();
-    assert!(refused.contains("it was not accepted where"), "{refused}");
+    for change in [&(|world: &mut World| world.moved = 1) as &dyn Fn(&mut World), &|world| world.dated = 1] {
+        let refused = said(change).unwrap_err();
+        assert!(refused.contains("it was not accepted where"), "{refused}");
+    }
     let refused = said(&|world| world.take(&Step::AcceptAgain { log: 1 })).unwrap_err();
     assert!(refused.contains("it does not follow the acceptance"), "{refused}");
 }

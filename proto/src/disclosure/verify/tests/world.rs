@@ -78,6 +78,7 @@ pub(super) struct World {
     /// By whose key the roll lists every replica, if not by its own; and how far from where its entries were accepted.
     pub(super) keyed: Option<usize>,
     pub(super) moved: u64,
+    pub(super) dated: u64,
     /// A field that is shown of no event.
     pub(super) withheld: Option<&'static str>,
     /// Which roll the checkpoint names, if it is not the last.
@@ -142,6 +143,7 @@ impl World {
             unlisted: None,
             keyed: None,
             moved: 0,
+            dated: 0,
             withheld: None,
             judged: None,
             seen: None,
@@ -365,6 +367,7 @@ impl World {
                     replica: replica(log),
                     size,
                     accepted: place as u64 + self.moved,
+                    at: if size == 0 { UnixMillis(0) } else { UnixMillis(self.taken.0 + self.dated) },
                     key: Some(key(self.keyed.unwrap_or(log)).public_key()),
                 };
                 let line = text(&member.to_string());
