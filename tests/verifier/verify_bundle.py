@@ -721,6 +721,8 @@ class Bundle:
             need(key == self.enrolled[replica][1].hex(), f"log {origin}", "its key is not the one in that list")
             held = [(batch["index"], batch["at"]) for batch in self.accepted[replica].values() if batch["size"] == size]
             need(size == 0 or held == [(index, taken)], f"log {origin}", "it was not accepted where and when that list has it")
+            behind = [batch["at"] for first, batch in self.accepted[replica].items() if first >= size]
+            need(all(taken >= self.roll_at - 600_000 for taken in behind), f"log {origin}", "it was accepted behind that list, and is dated before it")
         named_units = {unit for share in self.shares.values() for unit in share["units"]}
         everywhere = any(not share["units"] for share in self.shares.values())
         if everywhere:

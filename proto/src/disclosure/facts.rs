@@ -212,6 +212,12 @@ impl Facts {
         Some(())
     }
 
+    /// Whether what was taken of a replica behind so many entries is dated before an instant.
+    pub(super) fn is_taken_before(&self, replica: ReplicaId, size: u64, instant: UnixMillis) -> bool {
+        let of_replica = self.accepted.get(&replica).into_iter();
+        of_replica.flat_map(|accepted| accepted.range(size..)).any(|(_, accepted)| accepted.at < instant)
+    }
+
     /// By which order each of these commitments of an entry was erased; nothing if one was not.
     pub(super) fn erased_by(&self, dot: &Dot, commitments: &BTreeSet<Digest>) -> Option<Vec<&str>> {
         let orders = self.erased.get(dot)?;

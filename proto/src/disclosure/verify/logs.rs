@@ -258,6 +258,14 @@ impl Verification<'_> {
                 "it was not accepted where and when the list of its unit's replicas has it",
             ));
         }
+        // What came behind the list no node has judged yet: it is not of before it.
+        let called = UnixMillis(facts.roll.at.unwrap_or_default().0.saturating_sub(AHEAD_MILLIS_MAX));
+        if facts.is_taken_before(replica, member.size, called) {
+            return Err(object.with(
+                "nhận sau khi lập danh sách máy mà ghi ngày trước đó",
+                "it was accepted behind the list of its unit's replicas, and is dated before it",
+            ));
+        }
         Ok(())
     }
 }

@@ -311,6 +311,12 @@ fn p5_another_key_or_acceptance_than_the_judged_is_not_believed() {
         let refused = said(change).unwrap_err();
         assert!(refused.contains("it was not accepted where"), "{refused}");
     }
+    // Behind the roll nobody has judged it yet: it is of then.
+    let behind =
+        |minutes: u64| said(&|world| world.behind_roll = Some((1, UnixMillis(NOW.0 - minutes * 60_000))));
+    assert_eq!(behind(9), Ok(()));
+    let refused = behind(11).unwrap_err();
+    assert!(refused.contains("it was accepted behind the list"), "{refused}");
     let refused = said(&|world| world.take(&Step::AcceptAgain { log: 1 })).unwrap_err();
     assert!(refused.contains("it does not follow the acceptance"), "{refused}");
 }

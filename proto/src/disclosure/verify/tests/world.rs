@@ -79,6 +79,8 @@ pub(super) struct World {
     pub(super) keyed: Option<usize>,
     pub(super) moved: u64,
     pub(super) dated: u64,
+    /// Whose batch is accepted behind the roll, and when that is said to be.
+    pub(super) behind_roll: Option<(usize, UnixMillis)>,
     /// A field that is shown of no event.
     pub(super) withheld: Option<&'static str>,
     /// Which roll the checkpoint names, if it is not the last.
@@ -144,6 +146,7 @@ impl World {
             keyed: None,
             moved: 0,
             dated: 0,
+            behind_roll: None,
             withheld: None,
             judged: None,
             seen: None,
@@ -376,6 +379,10 @@ impl World {
             })
             .to_vec();
         let roll = self.call(&units);
+        if let Some((log, at)) = self.behind_roll.take() {
+            self.taken = at;
+            self.take(&Step::Accept { log });
+        }
         let cut = self.logs[LEDGER].entries.len() as u64;
 
         let changes = self.changes();
