@@ -272,9 +272,9 @@ async fn rebuilt(set: Set) {
     });
     hub.committer.flush().await;
     assert!(view(&hub) == before, "another index than the one that was written");
-    // One of a version that did not have this index is not believed.
+    // One of a version that did not have all of it is not believed.
     let mut older = Batch::default();
-    older.delete(Keyspace::Meta, b"namings");
+    older.delete(Keyspace::Meta, b"log keys");
     before.iter().filter(|(keyspace, ..)| *keyspace == Keyspace::Naming as u8).for_each(|(_, key, _)| {
         older.delete(Keyspace::Naming, key);
     });
