@@ -16,7 +16,8 @@ use lienthong_proto::time::UnixMillis;
 use lienthong_proto::value::Value;
 use lienthong_proto::verdict::Verdict;
 
-use super::journal::{Journal, JournalError};
+use super::error::JournalError;
+use super::journal::Journal;
 use crate::dataset::{Admitted, EntryAt, Source};
 use crate::log::FramePosition;
 

@@ -5,10 +5,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use lienthong_proto::batch;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::change::{Change, Meta, Write};
-use lienthong_proto::entry::BuildError;
 use lienthong_proto::event::Event;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{Dot, RecordId, ReplicaId, Sequence, UnitCode};
@@ -19,13 +17,14 @@ use lienthong_proto::withdrawal::Stated;
 use rand::RngCore as _;
 use tokio::sync::watch;
 
-use super::frames::{self, Frame, FrameError, Staged};
+use super::error::JournalError;
+use super::frames::{self, Frame, Staged};
 use super::replay::{self, Replay};
 use super::tally::{UNTALLIED, Untallied};
-use super::{ComposeError, Composed, Draft, Fed, Look, Numbers, Outcome, Written, aim};
-use crate::dataset::{Admitted, Dataset, DatasetError, EntryAt, EntryError, Flush, Payload, Source};
-use crate::log::{AppendError, FramePosition, HashFile, LogReader, LogWriter, ReadError, SyncError};
-use crate::store::{Batch, Keyspace, View, ViewError};
+use super::{Composed, Draft, Fed, Look, Numbers, Outcome, Written, aim};
+use crate::dataset::{Admitted, Dataset, EntryAt, Flush, Payload, Source};
+use crate::log::{FramePosition, HashFile, LogReader, LogWriter};
+use crate::store::{Batch, Keyspace, View};
 
 /// Who writes this log, and the key that makes record ids.
 #[derive(Clone)]
@@ -86,61 +85,6 @@ pub struct Appended {
     pub before: Option<UnitCode>,
     /// What it writes.
     pub paths: Vec<String>,
-}
-
-/// Why the journal cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The log refused an entry.
-    #[error(transparent)]
-    Append(#[from] AppendError),
-    /// The log did not reach the disk: nothing of the group was accepted.
-    #[error(transparent)]
-    Sync(#[from] SyncError),
-    /// The log cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The view was brought to more than the log has: the log has lost what was accepted.
-    #[error("the log has {found} entries, {applied} were applied: its end is lost")]
-    Shorter {
-        /// As the view has it.
-        applied: u64,
-        /// As the log has it.
-        found: u64,
-    },
-    /// An entry cannot be read.
-    #[error(transparent)]
-    Entry(#[from] EntryError),
-    /// An entry is not understood.
-    #[error("entry {sequence} of the log is not understood")]
-    Malformed {
-        /// Which.
-        sequence: Sequence,
-        /// Why.
-        #[source]
-        source: lienthong_proto::bytes::Malformed,
-    },
-    /// The state fails.
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    /// The view fails.
-    #[error(transparent)]
-    View(#[from] ViewError),
-    /// Values cannot become a change.
-    #[error(transparent)]
-    Compose(#[from] ComposeError),
-    /// A change cannot become an entry.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// A batch cannot be opened.
-    #[error(transparent)]
-    Pack(#[from] batch::BatchError),
-    /// A frame cannot be made.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The leaf hashes beside the log cannot be written.
-    #[error("the file of leaf hashes cannot be written")]
-    Hashes(#[source] std::io::Error),
 }
 
 /// What staging a draft did.

@@ -3,6 +3,7 @@
 mod again;
 mod behind;
 mod compose;
+mod error;
 mod fed;
 mod frames;
 mod journal;
@@ -14,9 +15,10 @@ mod writer;
 
 pub use again::Again;
 pub use compose::{Aimed, ComposeError, Composed, Draft, Intent, Look, aim, key_id, meant_id, preview};
+pub use error::JournalError;
 pub use fed::{Fed, FeedPiece, taken as feed_taken};
 pub use frames::FrameError;
-pub use journal::{Appended, Author, Head, Journal, JournalError, JournalOptions, Stage, log_dir, secret};
+pub use journal::{Appended, Author, Head, Journal, JournalOptions, Stage, log_dir, secret};
 pub use numbers::Numbers;
 pub use replay::{NoReplay, Replay, Replayed};
 pub use writer::{FeedError, Outcome, Replica, WriteError, Writer, Written, settler};

@@ -10,7 +10,8 @@ use lienthong_proto::ids::{Sequence, UnitCode};
 use lienthong_proto::merkle::{Frontier, root_at};
 use lienthong_proto::time::UnixMillis;
 
-use super::journal::{Journal, JournalError};
+use super::error::JournalError;
+use super::journal::Journal;
 use super::{Fed, Numbers};
 use crate::dataset::{Admitted, DatasetError, EntryAt, Payload};
 use crate::log::FramePosition;
