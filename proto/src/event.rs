@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::bytes::{Malformed, Reader};
+use crate::bytes::{Malformed, Reader, Writer};
 use crate::entry::{BuildError, Entry, EntryKind, Fields, Header, build};
-use crate::hash::Digest;
+use crate::hash::{Digest, sha256};
 use crate::ids::{Dot, ReplicaId, Sequence};
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -72,6 +72,32 @@ impl Event {
     }
 }
 
+/// What an acceptance says of the ones before it, where there are none.
+pub const FIRST_ACCEPTED: Digest = [0; 32];
+const CHAIN: &[u8] = b"lienthong accepted v1\n";
+
+/// One acceptance of a log, as the next one of that log is bound to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its place in the ledger.
+    pub index: u64,
+    /// Entries of the log with it.
+    pub size: u64,
+    /// The hub's time.
+    pub at: UnixMillis,
+    /// Its verdicts, as it has them ([`Acceptance::encoded_verdicts`]).
+    pub verdicts: Vec<u8>,
+}
+
+impl Link {
+    /// What the acceptance behind this one says of all before it; `before` is what this one says.
+    #[must_use]
+    pub fn onto(&self, before: &Digest) -> Digest {
+        let [index, size, at] = [self.index, self.size, self.at.0].map(u64::to_be_bytes);
+        sha256(&[CHAIN, before, &index, &size, &at, &self.verdicts])
+    }
+}
+
 /// The hub's acceptance of a batch: one ledger entry, whatever the batch's size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acceptance {
@@ -85,6 +111,8 @@ pub struct Acceptance {
     pub root: Digest,
     /// The hub's time.
     pub at: UnixMillis,
+    /// Where, when and with which verdicts the log was accepted before: a chain of [`Link`]s from [`FIRST_ACCEPTED`] on.
+    pub before: Digest,
     /// The verdicts other than *applied*, by place in the batch.
     pub verdicts: BTreeMap<u16, Verdict>,
     /// The replica's signed checkpoint at `size`.
@@ -108,15 +136,34 @@ impl Acceptance {
             out.u64(self.size);
             out.raw(&self.root);
             out.u64(self.at.0);
+            out.raw(&self.before);
         });
-        fields.push(VERDICTS, |out| {
-            for (index, verdict) in &self.verdicts {
-                out.u16(*index);
-                verdict.encode(out);
-            }
-        });
+        fields.push(VERDICTS, |out| out.raw(&self.encoded_verdicts()));
         fields.push(CHECKPOINT, |out| out.raw(self.checkpoint.as_bytes()));
         build(Header { kind: EntryKind::Acceptance, dot }, secret, fields)
+    }
+
+    /// For each change that was not simply applied, its place in the batch and its verdict.
+    #[must_use]
+    pub fn encoded_verdicts(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        for (index, verdict) in &self.verdicts {
+            out.u16(*index);
+            verdict.encode(&mut out);
+        }
+        out.into_bytes()
+    }
+
+    /// As the next acceptance of the log is bound to it; `index` is its place in the ledger.
+    #[must_use]
+    pub fn link(&self, index: u64) -> Link {
+        Link { index, size: self.size, at: self.at, verdicts: self.encoded_verdicts() }
+    }
+
+    /// What the next acceptance of the log says of those before it; `index` is this one's place in the ledger.
+    #[must_use]
+    pub fn chain(&self, index: u64) -> Digest {
+        self.link(index).onto(&self.before)
     }
 
     /// Reads an acceptance's entry.
@@ -133,6 +180,7 @@ impl Acceptance {
         let size = input.u64()?;
         let root = input.array()?;
         let at = UnixMillis(input.u64()?);
+        let before = input.array()?;
         input.end()?;
         let mut verdicts: BTreeMap<u16, Verdict> = BTreeMap::new();
         let mut input = Reader::new(entry.content(VERDICTS).ok_or(Malformed(VERDICTS))?);
@@ -145,7 +193,7 @@ impl Acceptance {
         }
         let checkpoint = entry.content(CHECKPOINT).ok_or(Malformed(CHECKPOINT))?.to_vec();
         let checkpoint = String::from_utf8(checkpoint).map_err(|_| Malformed(CHECKPOINT))?;
-        Ok(Self { replica, first, size, root, at, verdicts, checkpoint })
+        Ok(Self { replica, first, size, root, at, before, verdicts, checkpoint })
     }
 }
 
@@ -164,6 +212,7 @@ mod tests {
             size: 9,
             root: [7; 32],
             at: UnixMillis(5),
+            before: [8; 32],
             verdicts: BTreeMap::from([
                 (0, Verdict::Proposal),
                 (4, Verdict::Quarantined(QuarantineReason::IdentityGuard)),
@@ -172,6 +221,24 @@ mod tests {
         };
         let (bytes, _) = acceptance.build(DOT, &[0; 16]).unwrap();
         assert_eq!(Acceptance::of(&Entry::decode(&bytes).unwrap()).unwrap(), acceptance);
+    }
+
+    /// Goal: whatever is said of an acceptance, and of those before it, is what the next one is bound to.
+    #[test]
+    fn p5_each_acceptance_binds_the_ones_before_it() {
+        let link = Link { index: 7, size: 9, at: UnixMillis(5), verdicts: vec![0, 1, 1] };
+        let all = [
+            link.clone(),
+            Link { index: 8, ..link.clone() },
+            Link { size: 10, ..link.clone() },
+            Link { at: UnixMillis(6), ..link.clone() },
+            Link { verdicts: Vec::new(), ..link },
+        ];
+        let mut chains: Vec<Digest> =
+            all.iter().flat_map(|link| [link.onto(&FIRST_ACCEPTED), link.onto(&[1; 32])]).collect();
+        chains.sort_unstable();
+        chains.dedup();
+        assert_eq!(chains.len(), 10);
     }
 
     #[test]

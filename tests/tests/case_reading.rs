@@ -274,7 +274,7 @@ async fn rebuilt(set: Set) {
     assert!(view(&hub) == before, "another index than the one that was written");
     // One of a version that did not have all of it is not believed.
     let mut older = Batch::default();
-    older.delete(Keyspace::Meta, b"log keys");
+    older.delete(Keyspace::Meta, b"acceptances bound");
     before.iter().filter(|(keyspace, ..)| *keyspace == Keyspace::Naming as u8).for_each(|(_, key, _)| {
         older.delete(Keyspace::Naming, key);
     });

@@ -10,6 +10,8 @@ use lienthong_hub::succession::check;
 use lienthong_hub::verify::{Differs, verify};
 use lienthong_node::app::system_clock;
 use lienthong_node::at_rest::KeyRing;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Acceptance;
 use lienthong_tests::{acknowledged, brisk, catalogue, copy_folder, make_hub, make_node, member};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -191,6 +193,37 @@ async fn p6_a_right_checksum_makes_no_entry_right() {
     }
     std::fs::write(&path, &whole).unwrap();
     judged(&data).unwrap();
+}
+
+/// Goal: who dates an earlier batch otherwise than the acceptances behind it say is found, though every hash fits. Method: what the
+/// last acceptance says of those before it is another, in an entry of the same length.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_an_acceptance_that_is_bound_to_others_is_named() {
+    let (_dir, data) = stopped_hub(&KeyRing::default()).await;
+    let path = data.join("log/00000000.seg");
+    let mut segment = std::fs::read(&path).unwrap();
+    let all = frames(&segment);
+    let frame = *all.iter().rfind(|(start, _)| segment[*start] == 2).unwrap();
+    let length = u32::from_be_bytes(segment[frame.0 + 1..frame.0 + 5].try_into().unwrap()) as usize;
+    let entry = frame.0 + 5..frame.0 + 5 + length;
+    for name in files(&data).iter().filter(|name| !name.ends_with(".seg")) {
+        std::fs::remove_file(data.join(name)).unwrap();
+    }
+    let decoded = Entry::decode(&segment[entry.clone()]).unwrap();
+    let (dot, acceptance) = (decoded.header.dot, Acceptance::of(&decoded).unwrap());
+    assert!(acceptance.first.0 > 0, "it is not the first of its log");
+    for before in [acceptance.before, [8; 32]] {
+        let made = Acceptance { before, ..acceptance.clone() }.build(dot, &[5; 16]).unwrap().0;
+        segment[entry.clone()].copy_from_slice(&made);
+        sum_again(&mut segment, frame);
+        std::fs::write(&path, &segment).unwrap();
+        if before == acceptance.before {
+            judged(&data).unwrap();
+        }
+    }
+    let differs = judged(&data).unwrap_err();
+    assert!(differs.object.starts_with(&format!("entry {}, acceptance", dot.sequence)), "{differs}");
+    assert!(differs.reason.contains("accepted before"), "{differs}");
 }
 
 /// Goal: a ledger that was cut in good order, with everything beside it made to fit, is told by its witnesses.

@@ -9,7 +9,9 @@ use lienthong_hub::ledger::LedgerOptions;
 use lienthong_hub::pki::{InitOptions, init};
 use lienthong_hub::rpc::EnrolmentService;
 use lienthong_hub::succession::{RestoreOptions, rebuild};
+use lienthong_hub::verify::verify;
 use lienthong_node::app::system_clock;
+use lienthong_node::at_rest::KeyRing;
 use lienthong_node::identity::{self, NodeIdentity, proof_message};
 use lienthong_node::rpc::enrol::enrolment_server::Enrolment as _;
 use lienthong_node::rpc::sync::sync_client::SyncClient;
@@ -22,7 +24,7 @@ use lienthong_proto::value::Value;
 use lienthong_proto::wire::enrol::EnrolRequest;
 use lienthong_proto::wire::sync as wire;
 use lienthong_tests::peer::{Peer, received, say};
-use lienthong_tests::{catalogue, open_hub, retarget, token};
+use lienthong_tests::{catalogue, copy_folder, open_hub, retarget, token};
 use tonic::Code;
 
 const UNIT: &str = "11953";
@@ -49,7 +51,7 @@ impl Stage {
             passphrase: made.kit_passphrase,
             names: Vec::new(),
             after: None,
-            keys: lienthong_node::at_rest::KeyRing::default(),
+            keys: KeyRing::default(),
             identity: None,
         };
         let hub = open_hub(&data).unwrap();
@@ -66,6 +68,14 @@ impl Stage {
         std::fs::create_dir_all(&folder).unwrap();
         identity::enrol(&folder, &self.address, &token(&self.hub, unit).unwrap()).await.unwrap();
         Peer::of(NodeIdentity::load(&folder).unwrap().unwrap())
+    }
+
+    /// The ledger holds to the last signature.
+    fn verified(&self) {
+        let (data, keys) = (self.dir.path().join("copy"), KeyRing::default());
+        copy_folder(&self.hub.data, &data).unwrap();
+        verify(&data, &self.hub.secrets, &keys, 0).unwrap();
+        std::fs::remove_dir_all(&data).unwrap();
     }
 
     /// The hub is lost, and another made from the kit alone; everybody dials it.
@@ -185,10 +195,13 @@ async fn p6_p9_a_former_replicas_log_is_taken_as_it_was_cosigned_and_no_other() 
     up.send(say(wire::up::Message::Batch(batch))).await.unwrap();
     received(&mut down, 1).await;
     assert_eq!(stage.held(lost.identity.replica()), Some(3));
+    // The key of its log is known to nobody, and the ledger is right without.
+    stage.verified();
     // Where it is not lost after all, it goes on from there.
     lost.push(Peer::writes(UNIT, "còn".to_owned()));
     sent(&mut lost).await;
     assert_eq!(stage.held(lost.identity.replica()), Some(4));
+    stage.verified();
     let refused = refill(&present).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "nothing is whole yet: {refused}");
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lienthong_hub::app::Hub;
+use lienthong_hub::ingest::CommitError;
 use lienthong_hub::ledger::LedgerOptions;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::identity::NodeIdentity;
@@ -592,5 +593,12 @@ async fn p10_a_unit_enrols_so_many_replicas_and_no_more() {
     let refused = enrolled("one more", THERE).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("has had {UNIT_REPLICAS_MAX} replicas")), "{refused}");
     drop(enrolled("elsewhere", "11953").await.unwrap());
+    // However it came to more: no roll is called that leaves one of them out, and whoever asks for one is told of which unit.
+    enrolment(UNIT_REPLICAS_MAX + 1).await.unwrap();
+    let called = hub.committer.roll(Vec::new()).await;
+    assert!(
+        matches!(&called, Err(CommitError::TooManyReplicas(unit)) if unit.as_str() == THERE),
+        "{called:?}"
+    );
     hub.close().await;
 }

@@ -531,8 +531,8 @@ class Bundle:
 
     def acceptance(self, entry):
         reader = Reader(entry.fields["batch"])
-        replica, first, size, root, at = (
-            reader.take(16).hex(), reader.u64(), reader.u64(), reader.take(32), reader.u64(),
+        replica, first, size, root, at, before = (
+            reader.take(16).hex(), reader.u64(), reader.u64(), reader.take(32), reader.u64(), reader.take(32),
         )
         reader.end()
         verdicts, reader = {}, Reader(entry.fields["verdicts"])
@@ -542,11 +542,14 @@ class Bundle:
             need(verdict <= 2, "an acceptance", "an unknown verdict")
             verdicts[place] = (verdict, reader.take(1)[0] if verdict == 2 else None)
         batches = self.accepted.setdefault(replica, {})
-        held = max((batch["size"] for batch in batches.values()), default=0)
-        need(first == held and size > held, f"entry {entry.sequence} of {self.ledger}", "it does not follow the acceptance before it")
+        held, chain = max(((batch["size"], batch["chain"]) for batch in batches.values()), default=(0, bytes(32)))
+        follows = first == held and size > held and before == chain
+        need(follows, f"entry {entry.sequence} of {self.ledger}", "it does not follow the acceptance before it")
+        said = struct.pack(">QQQ", entry.sequence, size, at)
         batches[first] = {
             "index": entry.sequence, "size": size, "root": root, "at": at, "verdicts": verdicts,
             "checkpoint": entry.fields["checkpoint"].decode(),
+            "chain": sha256(b"lienthong accepted v1\n", before, said, entry.fields["verdicts"]),
         }
 
     def event(self, entry, thing):

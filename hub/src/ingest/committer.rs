@@ -314,7 +314,7 @@ impl Committer {
         if held.frontier.root() != batch.onto {
             return Ok(Err(CommitError::Diverged { at: batch.first.0 }));
         }
-        let unit = held.unit.clone();
+        let (unit, before) = (held.unit.clone(), held.accepted);
         let count = self.books.quarantined_of(&unit);
         if count >= QUARANTINE_MAX {
             return Ok(Err(CommitError::QuarantineFull { unit, count }));
@@ -330,6 +330,7 @@ impl Committer {
             size: batch.frontier.size(),
             root: batch.root,
             at: now,
+            before,
             verdicts,
             checkpoint: batch.checkpoint.clone(),
         };
@@ -353,6 +354,7 @@ impl Committer {
             checkpoint: batch.checkpoint,
             ledger_index: dot.sequence.0,
             at: now,
+            accepted: acceptance.chain(dot.sequence.0),
             ..self.books.replicas.get(&batch.replica).cloned().unwrap_or_else(|| Held::empty(unit))
         };
         let erased = !batch.late.is_empty();

@@ -328,6 +328,7 @@ fn log_key(event: &Event) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use lienthong_node::dataset::EntryAt;
+    use lienthong_proto::event::FIRST_ACCEPTED;
     use lienthong_proto::merkle::EMPTY_ROOT;
     use lienthong_proto::time::UnixMillis;
     use lienthong_proto::verdict::{QuarantineReason, Verdict};
@@ -353,6 +354,7 @@ mod tests {
             size: 2,
             root: EMPTY_ROOT,
             at: UnixMillis(2),
+            before: FIRST_ACCEPTED,
             verdicts: BTreeMap::new(),
             checkpoint: String::new(),
         }

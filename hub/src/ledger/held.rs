@@ -2,6 +2,7 @@
 
 use lienthong_node::replica::Fed;
 use lienthong_proto::bytes::{Reader, Writer};
+use lienthong_proto::event::FIRST_ACCEPTED;
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, UnitCode};
 use lienthong_proto::merkle::{EMPTY_ROOT, Frontier};
@@ -27,6 +28,8 @@ pub struct HeldReplica {
     pub ledger_index: u64,
     /// When that was.
     pub at: UnixMillis,
+    /// What the next acceptance says of that one and all before it.
+    pub accepted: Digest,
     /// Its last imports.
     pub imports: Imports,
     /// Up to where it has said it took the feed.
@@ -45,6 +48,7 @@ impl HeldReplica {
             checkpoint: String::new(),
             ledger_index: 0,
             at: UnixMillis(0),
+            accepted: FIRST_ACCEPTED,
             imports: Imports::default(),
             fed: Fed::default(),
         }
@@ -71,6 +75,7 @@ impl HeldReplica {
         out.text(&self.checkpoint);
         out.u64(self.ledger_index);
         out.u64(self.at.0);
+        out.raw(&self.accepted);
         out.framed(&self.imports.encode());
         out.framed(&self.fed.encode());
         out.into_bytes()
@@ -90,6 +95,7 @@ impl HeldReplica {
             checkpoint: input.text().ok()?.to_owned(),
             ledger_index: input.u64().ok()?,
             at: UnixMillis(input.u64().ok()?),
+            accepted: input.array().ok()?,
             imports: Imports::decode(input.framed().ok()?).ok()?,
             fed: Fed::decode(input.framed().ok()?).ok()?,
         })

@@ -27,7 +27,7 @@ use crate::ingest::{Admission, Content, admit_late, note_readings, reading_begin
 use crate::reconcile::handed_over;
 
 /// The view has what this version looks for in it: of each replica the key of its log.
-const COMPLETE: &[u8] = b"log keys";
+const COMPLETE: &[u8] = b"acceptances bound";
 
 /// How the ledger is opened.
 #[derive(Debug, Clone)]
@@ -280,6 +280,7 @@ impl BooksReplay {
             checkpoint: acceptance.checkpoint.clone(),
             ledger_index: sequence.0,
             at: acceptance.at,
+            accepted: acceptance.chain(sequence.0),
             ..self.books.replicas.get(&acceptance.replica).cloned().unwrap_or(held)
         };
         self.books.hold(acceptance.replica, held, acceptance.first, replayed.position, &mut self.extra);

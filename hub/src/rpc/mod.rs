@@ -3,6 +3,7 @@
 mod enrolment;
 mod erasing;
 mod guessing;
+mod prove;
 mod receipt_keys;
 mod refill;
 mod renewal;

@@ -60,8 +60,9 @@ pub(super) struct Refill {
     pub(super) enrolled: Enrolled,
     /// One replica of the unit, or all.
     pub(super) wanted: Option<ReplicaId>,
-    pub(super) pieces: mpsc::Sender<Result<wire::RefillPiece, Status>>,
+    /// Given back before the stream ends: who has seen its end may ask again.
     pub(super) _turn: Turn,
+    pub(super) pieces: mpsc::Sender<Result<wire::RefillPiece, Status>>,
 }
 
 impl Refill {

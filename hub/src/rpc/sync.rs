@@ -4,18 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
-use lienthong_node::aside::aside;
-use lienthong_node::dataset::Payload;
 use lienthong_node::rpc::sync::sync_server::Sync;
-use lienthong_proto::entry::Entry;
-use lienthong_proto::event::Acceptance;
-use lienthong_proto::ids::{ReplicaId, Sequence};
-use lienthong_proto::merkle::inclusion_proof;
+use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::prove::prove;
 use super::refill::{REFILL_QUEUE, Refill, Refills};
 use super::renewal;
 use super::session::{Session, greeting, not_for, refused};
@@ -124,10 +120,7 @@ impl Sync for SyncService {
         request: Request<wire::ProveRequest>,
     ) -> Result<Response<wire::ProveReply>, Status> {
         let enrolled = self.authorise(&request, "Prove")?;
-        let index = request.into_inner().ledger_index;
-        let hub = Arc::clone(&self.hub);
-        let proven = aside(move || prove(&hub, &enrolled, index)).await;
-        proven.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
+        prove(&self.hub, enrolled, request.get_ref()).await.map(Response::new)
     }
 
     async fn refuse(
@@ -176,32 +169,4 @@ impl Sync for SyncService {
         tokio::task::spawn_blocking(move || refill.run());
         Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
     }
-}
-
-/// The acceptance at `index`, if it is of the caller's unit, with its path to the current checkpoint.
-fn prove(hub: &Hub, enrolled: &Enrolled, index: u64) -> Result<wire::ProveReply, Status> {
-    let unknown = || Status::not_found("no acceptance of this unit stands there");
-    let head = hub.head();
-    if index >= head.size {
-        return Err(unknown());
-    }
-    let failed = |error: &dyn std::error::Error| {
-        tracing::error!(%error, "a proof cannot be made");
-        Status::internal("the ledger cannot be read")
-    };
-    let mut scan = hub.reader.clone().scan(Sequence(index));
-    let (_, frame) = scan.next().ok_or_else(unknown)?.map_err(|error| failed(&error))?;
-    let Ok(Payload::Accepted { entry, .. }) = Payload::parse(&frame.payload) else { return Err(unknown()) };
-    let acceptance = Entry::decode(entry).and_then(|entry| Acceptance::of(&entry)).map_err(|e| failed(&e))?;
-    let unit = hub.registry.get(acceptance.replica).map(|known| known.unit);
-    if unit.as_ref() != Some(&enrolled.unit) {
-        return Err(unknown());
-    }
-    let path = inclusion_proof(hub.hashes.as_ref(), index, head.size).ok_or_else(unknown)?;
-    let checkpoint = hub.ledger_checkpoint_at(head).map_err(|error| failed(&error))?;
-    Ok(wire::ProveReply {
-        entry: entry.to_vec().into(),
-        path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),
-        checkpoint,
-    })
 }

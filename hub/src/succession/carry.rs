@@ -19,7 +19,7 @@ use lienthong_proto::checkpoint::{Checkpoint, Origin};
 use lienthong_proto::disclosure::event;
 use lienthong_proto::entry::{Entry, EntryKind};
 use lienthong_proto::erasure::event as erasure;
-use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::event::{Acceptance, Event, FIRST_ACCEPTED};
 use lienthong_proto::hash::{Digest, SigningKey};
 use lienthong_proto::ids::{Dot, Sequence};
 use lienthong_proto::limits::{BATCH_BYTES_AIM, BATCH_ENTRIES_AIM};
@@ -165,7 +165,7 @@ impl Carrier<'_> {
     }
 
     /// Appends an acceptance with its batch and does what it decided; returns its place.
-    fn accept(&mut self, acceptance: Acceptance, packed: &[u8]) -> Result<Sequence, JournalError> {
+    fn accept(&mut self, mut acceptance: Acceptance, packed: &[u8]) -> Result<Sequence, JournalError> {
         let Opened { journal, books, feed, .. } = &mut *self.opened;
         let place = journal.next();
         let malformed = |source| JournalError::Malformed { sequence: place, source };
@@ -183,6 +183,8 @@ impl Carrier<'_> {
             return Err(malformed(Malformed("an accepted batch with another root than was accepted")));
         }
         let dot = Dot { replica: journal.author().replica, sequence: place };
+        // Of this ledger, where it stands elsewhere.
+        acceptance.before = held.accepted;
         let (bytes, leaf) = acceptance.build(dot, &secret())?;
         let position = journal.append_accepted(&bytes, leaf, packed)?;
         let admission =
@@ -194,6 +196,7 @@ impl Carrier<'_> {
             checkpoint: acceptance.checkpoint.clone(),
             ledger_index: place.0,
             at: acceptance.at,
+            accepted: acceptance.chain(place.0),
             ..books.replicas.get(&acceptance.replica).cloned().unwrap_or(held)
         };
         books.hold(acceptance.replica, held, acceptance.first, position, &mut self.view);
@@ -297,6 +300,7 @@ impl Carrier<'_> {
             size,
             root,
             at: run.at,
+            before: FIRST_ACCEPTED,
             verdicts: BTreeMap::new(),
             checkpoint: signed.unwrap_or_default(),
         };

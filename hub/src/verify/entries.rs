@@ -7,12 +7,13 @@ use lienthong_node::store::Batch;
 use lienthong_node::sync::SUCCESSION;
 use lienthong_proto::batch;
 use lienthong_proto::change::Change;
-use lienthong_proto::checkpoint::SignedCheckpoint;
+use lienthong_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use lienthong_proto::entry::{Entry, EntryKind};
-use lienthong_proto::event::{Acceptance, Event};
+use lienthong_proto::event::{Acceptance, Event, FIRST_ACCEPTED};
+use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::Frontier;
-use lienthong_proto::note::Verifier;
+use lienthong_proto::note::{Note, Verifier};
 use lienthong_proto::succession::Succession;
 use lienthong_proto::value::Value;
 use lienthong_proto::witness::{Introduced, POLICY, Policy, WITNESS, witness_name};
@@ -26,8 +27,11 @@ use crate::pki::{HubSecrets, recovery_public};
 /// A log that is held.
 struct Held {
     origin: String,
-    key: [u8; 32],
+    /// None is known of a log that its unit's other nodes brought back.
+    key: Option<[u8; 32]>,
     tree: Frontier,
+    /// What the next acceptance says of those before it.
+    accepted: Digest,
 }
 
 pub(super) struct Entries<'a> {
@@ -85,7 +89,7 @@ impl<'a> Entries<'a> {
                     return Err(entry_at(&"a batch beside what is no acceptance"));
                 };
                 let object = format!("entry {place}, acceptance of {}", acceptance.replica);
-                self.accepted(&acceptance, packed).map_err(|reason| Differs::at(object, reason))
+                self.accepted(&acceptance, place, packed).map_err(|reason| Differs::at(object, reason))
             }
         }
     }
@@ -130,11 +134,20 @@ impl<'a> Entries<'a> {
                 let Some(Value::Unit(unit)) = event.fields.get("unit") else {
                     return Err("it names no unit".to_owned());
                 };
+                let brought_back = event.kind == READMISSION && !event.fields.contains_key("log_key");
                 let mut key = [0; 32];
-                hex::decode_to_slice(text("log_key")?, &mut key).map_err(|_| "it has no key".to_owned())?;
+                let key = if brought_back {
+                    None
+                } else {
+                    let read = hex::decode_to_slice(text("log_key")?, &mut key);
+                    Some(read.map(|()| key).map_err(|_| "it has no key".to_owned())?)
+                };
                 let (replica, origin) = (replica()?, self.secrets.origin(unit, replica()?));
-                let tree = self.held.remove(&replica).map(|held| held.tree).unwrap_or_default();
-                self.held.insert(replica, Held { origin, key, tree });
+                let (tree, accepted) = match self.held.remove(&replica) {
+                    Some(Held { tree, accepted, .. }) => (tree, accepted),
+                    None => (Frontier::new(), FIRST_ACCEPTED),
+                };
+                self.held.insert(replica, Held { origin, key, tree, accepted });
             }
             kind if kind == SUCCESSION.0 => {
                 let recovery = recovery_public(&self.secrets.profile).unwrap_or_default();
@@ -142,12 +155,14 @@ impl<'a> Entries<'a> {
                     Succession::verify(text(SUCCESSION.1)?, recovery).map_err(|error| error.to_string())?;
                 let (origin, key) = (stated.former.origin.to_string(), stated.former.key);
                 let former = stated.former.origin.replica();
-                self.held.entry(former).or_insert(Held { origin, key, tree: Frontier::new() });
+                let (tree, accepted, key) = (Frontier::new(), FIRST_ACCEPTED, Some(key));
+                self.held.entry(former).or_insert(Held { origin, key, tree, accepted });
             }
             WITNESS => {
                 let (replica, verifier, introduced) = Introduced::of(event).ok_or("it names no key")?;
                 let held = self.held.get(&replica).ok_or("a witness nobody enrolled")?;
-                if !introduced.holds(&replica, &held.key) || verifier.name() != witness_name(&held.origin) {
+                let key = held.key.ok_or("a witness of whose log no key is known")?;
+                if !introduced.holds(&replica, &key) || verifier.name() != witness_name(&held.origin) {
                     return Err("the key is not introduced by its replica".to_owned());
                 }
                 self.witnesses.note(event, Sequence(place), &mut Batch::default());
@@ -166,11 +181,15 @@ impl<'a> Entries<'a> {
     }
 
     /// The batch beside an acceptance, up to its replica's signature.
-    fn accepted(&mut self, acceptance: &Acceptance, packed: &[u8]) -> Result<(), String> {
+    fn accepted(&mut self, acceptance: &Acceptance, place: u64, packed: &[u8]) -> Result<(), String> {
         let held = self.held.get_mut(&acceptance.replica).ok_or("of a replica nobody enrolled")?;
         if held.tree.size() != acceptance.first.0 {
             return Err("it does not continue its log".to_owned());
         }
+        if acceptance.before != held.accepted {
+            return Err("it says otherwise where and when its log was accepted before".to_owned());
+        }
+        held.accepted = acceptance.chain(place);
         let plain = batch::unpack(packed).map_err(|error| error.to_string())?;
         for bytes in batch::entries(&plain).map_err(|error| error.to_string())? {
             let entry = Entry::decode(bytes).map_err(|error| error.to_string())?;
@@ -183,12 +202,26 @@ impl<'a> Entries<'a> {
         if (held.tree.size(), held.tree.root()) != (acceptance.size, acceptance.root) {
             return Err("its batch has another root than was accepted".to_owned());
         }
-        let signed = SignedCheckpoint::verify(acceptance.checkpoint.as_bytes(), &held.origin, held.key)
-            .map_err(|error| error.to_string())?;
-        if (signed.checkpoint().size, signed.checkpoint().root) != (acceptance.size, acceptance.root) {
+        let signed = signed(&acceptance.checkpoint, held)?;
+        if (signed.size, signed.root) != (acceptance.size, acceptance.root) {
             return Err("its replica signed another tree".to_owned());
         }
         self.batches += 1;
         Ok(())
+    }
+}
+
+/// What a replica signed; of one whose key is not known, what it is said to have signed.
+fn signed(note: &str, held: &Held) -> Result<Checkpoint, String> {
+    let Held { origin, key, .. } = held;
+    match key {
+        Some(key) => SignedCheckpoint::verify(note.as_bytes(), origin, *key)
+            .map(|signed| signed.checkpoint().clone())
+            .map_err(|error| error.to_string()),
+        None => {
+            let note = Note::parse(note.as_bytes()).map_err(|error| error.to_string())?;
+            let said = Checkpoint::parse_body(note.text()).map_err(|error| error.to_string())?;
+            if said.origin == *origin { Ok(said) } else { Err("it is of another log".to_owned()) }
+        }
     }
 }

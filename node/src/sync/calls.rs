@@ -3,7 +3,7 @@
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::feed::FeedCursor;
 use lienthong_proto::ids::ReplicaId;
-use lienthong_proto::roll::{Acknowledged, RollFault};
+use lienthong_proto::roll::RollFault;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 use tonic::transport::Channel;
@@ -92,14 +92,7 @@ pub(super) fn judge_rolls(
         receipts.retain(|receipt| receipt.ledger == identity.ledger_mark());
         receipts
     };
-    let acknowledged = || {
-        let receipt = |receipt: ReceiptLine| Acknowledged {
-            size: receipt.size,
-            ledger_index: receipt.ledger_index,
-            at: UnixMillis(receipt.at),
-        };
-        receipts().into_iter().map(receipt).collect()
-    };
+    let acknowledged = || receipts().iter().map(ReceiptLine::promised).collect();
     let (fault, shown) = match witness.rolls(identity, round, seen, &acknowledged) {
         Ok(None) => return,
         Ok(Some(found)) => found,
@@ -122,6 +115,7 @@ pub(super) fn judge_rolls(
         shown: round.checkpoint.clone(),
         roll: Some((hex::encode(&shown.entry), shown.path.iter().map(hex::encode).collect())),
         line: Some((hex::encode(&shown.salt), hex::encode(&shown.line))),
+        ..RefusalLine::default()
     };
     if let Err(error) = evidence.keep_refusal(&refusal) {
         tracing::error!(%error, "the proof of a false roll cannot be kept");

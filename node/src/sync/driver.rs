@@ -114,8 +114,8 @@ impl Driver {
             }
             What::Told(welcomed) => Some(welcomed),
             What::Sent { end, bytes } => Some(Event::Sent { end, bytes }),
-            What::Proof(receipt, reply) => {
-                self.keep_proof(&receipt, reply);
+            What::Proof(asked, reply) => {
+                self.keep_proof(&asked, reply);
                 Some(Event::Heard)
             }
             What::Renewed => {

@@ -5,8 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Acceptance;
+use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::note::Note;
+use lienthong_proto::roll::Acknowledged;
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::verdict::QuarantineReason;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -47,9 +52,24 @@ pub struct ProofLine {
     pub path: Vec<String>,
     /// The ledger's signed checkpoint the path leads to.
     pub checkpoint: String,
+    /// The acceptances of our log from the one proven last up to this: place, size, hub's time, verdicts in hex. It is bound to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<(u64, u64, u64, String)>,
     /// The ledger it speaks of; nothing for the one of enrolment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<ReplicaId>,
+}
+
+/// A receipt whose acceptance is to be proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proving {
+    /// What it promised.
+    pub receipt: Acknowledged,
+    /// The entries of our log up to the acceptance that was proven last, and what the next one must say of all up to there;
+    /// nothing if none was.
+    pub known: Option<(u64, Digest)>,
+    /// What was promised between.
+    pub between: Vec<Acknowledged>,
 }
 
 /// Something the hub tells this unit.
@@ -84,6 +104,24 @@ impl NoticeLine {
     }
 }
 
+impl ReceiptLine {
+    /// What it promises.
+    #[must_use]
+    pub fn promised(&self) -> Acknowledged {
+        Acknowledged { size: self.size, ledger_index: self.ledger_index, at: UnixMillis(self.at) }
+    }
+}
+
+impl ProofLine {
+    /// The entries its acceptance goes up to, and what the next one must say of all up to there; nothing if it says nothing of
+    /// that.
+    fn chain(&self) -> Option<(u64, Digest)> {
+        let bytes = hex::decode(&self.entry).ok()?;
+        let acceptance = Acceptance::of(&Entry::decode(&bytes).ok()?).ok()?;
+        Some((self.size, acceptance.chain(self.ledger_index)))
+    }
+}
+
 /// Why evidence cannot be kept.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {source}")]
@@ -106,7 +144,10 @@ pub struct Evidence {
 #[derive(Debug, Default)]
 struct OfLedger {
     ledger: Option<ReplicaId>,
-    last_proven: Option<u64>,
+    /// As of the acceptance proven last.
+    proven: Option<(u64, Digest)>,
+    /// The receipts behind it.
+    unproven: Vec<Acknowledged>,
     notice_cursor: u64,
     last_receipt: Option<ReceiptLine>,
     /// What former ledgers told.
@@ -117,7 +158,7 @@ struct OfLedger {
 type Told = (u64, String, u64, String);
 
 /// A ledger that was refused: two checkpoints it signed that do not go together, or one that is not its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalLine {
     /// When, by this machine's clock, milliseconds.
     pub at: u64,
@@ -127,13 +168,16 @@ pub struct RefusalLine {
     pub known: String,
     /// What was shown.
     pub shown: String,
-    /// Where a roll was found false, in place of two checkpoints: its entry and its path to the checkpoint shown, hex;
-    /// `known` is then the receipt it contradicts, if it does.
+    /// Where a roll or an acceptance was found false, in place of two checkpoints: its entry and its path to the checkpoint
+    /// shown, hex; `known` is then the receipt it contradicts, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roll: Option<(String, Vec<String>)>,
-    /// With it: salt and content of the unit's line, hex; empty if none was shown.
+    /// With a roll: salt and content of the unit's line, hex; empty if none was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<(String, String)>,
+    /// With an acceptance: those before it that it is bound to, as in [`ProofLine::before`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<(u64, u64, u64, String)>,
 }
 
 const RECEIPTS: &str = "receipts.jsonl";
@@ -141,6 +185,8 @@ const PROOFS: &str = "proofs.jsonl";
 const NOTICES: &str = "notices.jsonl";
 const REFUSALS: &str = "refusals.jsonl";
 const REFUSALS_MAX: usize = 100;
+/// Receipts that one proof is asked for: what is shown of the acceptances between stays well below a message, verdicts and all.
+const PROVEN_AT_ONCE: usize = 128;
 
 /// The ledger's highest checkpoint seen.
 const SEEN: &str = "ledger.checkpoint";
@@ -175,8 +221,12 @@ impl Evidence {
         let receipts: Vec<ReceiptLine> = sound(&self.receipts.lock())?;
         let notices: Vec<NoticeLine> = sound(&self.notices.lock())?;
         let mut of = OfLedger { ledger, ..OfLedger::default() };
-        of.last_proven = proofs.iter().rfind(|proof| proof.ledger == ledger).map(|proof| proof.ledger_index);
-        of.last_receipt = receipts.into_iter().rfind(|receipt| receipt.ledger == ledger);
+        of.proven = proofs.iter().rfind(|proof| proof.ledger == ledger).and_then(ProofLine::chain);
+        let proven = of.proven.map_or(0, |(size, _)| size);
+        for receipt in receipts.into_iter().filter(|receipt| receipt.ledger == ledger) {
+            of.unproven.extend(Some(receipt.promised()).filter(|promised| promised.size > proven));
+            of.last_receipt = Some(receipt);
+        }
         for notice in notices {
             if notice.ledger == ledger {
                 of.notice_cursor = notice.number + 1;
@@ -194,13 +244,32 @@ impl Evidence {
         self.of.lock().last_receipt.clone()
     }
 
-    /// The latest receipt, if its acceptance was not proven yet. It stands for all before it: its root
-    /// covers them.
+    /// Whether the acceptance of each receipt was proven.
     #[must_use]
-    pub fn unproven(&self) -> Option<ReceiptLine> {
+    pub fn is_proven(&self) -> bool {
+        self.of.lock().unproven.is_empty()
+    }
+
+    /// The next receipt to be proven. The acceptance of a later one stands for those before it: its root covers what they
+    /// accepted, and it is bound to where, when and how that was.
+    #[must_use]
+    pub fn to_prove(&self) -> Option<Proving> {
         let of = self.of.lock();
-        let proven = of.last_proven;
-        of.last_receipt.clone().filter(|receipt| proven.is_none_or(|proven| proven < receipt.ledger_index))
+        // Where none was proven, what came before the first receipt there is can only be believed.
+        let at_once = if of.proven.is_some() { PROVEN_AT_ONCE } else { 1 };
+        let (receipt, between) = of.unproven.get(..at_once.min(of.unproven.len()))?.split_last()?;
+        Some(Proving { receipt: *receipt, known: of.proven, between: between.to_vec() })
+    }
+
+    /// The receipt of so many entries.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] if the file cannot be read.
+    pub fn receipt(&self, size: u64) -> Result<Option<ReceiptLine>, EvidenceError> {
+        let ledger = self.of.lock().ledger;
+        let mut receipts = self.receipts()?;
+        receipts.retain(|receipt| receipt.ledger == ledger && receipt.size == size);
+        Ok(receipts.pop())
     }
 
     /// Keeps a verified proof durably.
@@ -211,7 +280,8 @@ impl Evidence {
         let mut of = self.of.lock();
         proof.ledger = of.ledger;
         add(&mut self.proofs.lock(), &proof, true)?;
-        of.last_proven = Some(proof.ledger_index);
+        of.proven = proof.chain();
+        of.unproven.retain(|promised| promised.size > proof.size);
         Ok(())
     }
 
@@ -229,6 +299,7 @@ impl Evidence {
         let mut of = self.of.lock();
         receipt.ledger = of.ledger;
         add(&mut self.receipts.lock(), &receipt, false)?;
+        of.unproven.push(receipt.promised());
         of.last_receipt = Some(receipt);
         Ok(())
     }

@@ -11,10 +11,8 @@ use lienthong_proto::wire::sync as wire;
 
 use super::calls::{judge_rolls, longest_seen, refuse};
 use super::driver::{Driver, renew_and_say};
-use super::stream::prove;
 use super::{
-    Event, LedgerFault, NoticeLine, Promised, ReceiptLine, RefusalLine, Roots as _, Welcomed, judge,
-    shown_keys, verify_proof, verify_receipt,
+    Event, LedgerFault, NoticeLine, ReceiptLine, RefusalLine, Welcomed, judge, shown_keys, verify_receipt,
 };
 use crate::erasing::{self};
 use crate::published::Taken;
@@ -60,20 +58,17 @@ impl Driver {
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "who is trusted cannot be kept"),
         }
-        let unproven = self.client.evidence.unproven();
         let (identity, clock) = (Arc::clone(&self.client.identity), self.client.clock);
         if let Some(connection) = &mut self.connection {
             if let Some(admit) = connection.admit.take() {
                 let _ = admit.send(());
             }
-            if let Some(rpc) = connection.rpc.clone() {
-                let (asking, events, generation) = (rpc.clone(), self.events.clone(), self.generation);
+            if let Some(asking) = connection.rpc.clone() {
+                let (events, generation) = (self.events.clone(), self.generation);
                 tokio::spawn(renew_and_say(asking, identity, clock, (events, generation)));
-                if let Some(receipt) = unproven {
-                    tokio::spawn(prove(rpc, receipt, self.generation, self.events.clone()));
-                }
             }
         }
+        self.ask_proof(acknowledged);
         Ok(())
     }
 
@@ -134,8 +129,13 @@ impl Driver {
         self.alarm(&fault);
         let known = self.seen().map(|(_, note)| note).unwrap_or_default();
         let rpc = self.connection.as_ref().and_then(|connection| connection.rpc.clone());
-        let refusal =
-            RefusalLine { at: (self.client.clock)().0, reason: fault, known, shown, roll: None, line: None };
+        let refusal = RefusalLine {
+            at: (self.client.clock)().0,
+            reason: fault,
+            known,
+            shown,
+            ..RefusalLine::default()
+        };
         refuse(&self.client.evidence, rpc, refusal);
         Event::Estranged
     }
@@ -232,7 +232,7 @@ impl Driver {
         tracing::error!(reason, "this node gives no cosignature");
         let known = self.client.evidence.last_receipt();
         let known = known.and_then(|receipt| serde_json::to_string(&receipt).ok()).unwrap_or_default();
-        let refusal = RefusalLine { at: now.0, reason, known, shown: String::new(), roll: None, line: None };
+        let refusal = RefusalLine { at: now.0, reason, known, ..RefusalLine::default() };
         if let Err(error) = self.client.evidence.keep_refusal(&refusal) {
             tracing::error!(%error, "the receipt with a false date cannot be kept");
         }
@@ -244,30 +244,6 @@ impl Driver {
         let witnessed = self.client.witness.witnessed_at().unwrap_or_default();
         let began = clock.max(UnixMillis(witnessed.0.saturating_sub(BACK_MILLIS_MAX)));
         self.welcomed = Some((began, held));
-    }
-
-    /// Keeps the proof of a receipt; a hub that cannot give one has broken its promise.
-    pub(super) fn keep_proof(&self, receipt: &ReceiptLine, reply: Result<wire::ProveReply, String>) {
-        let client = &self.client;
-        let ledger = client.identity.ledger();
-        let promised = Promised {
-            receipt,
-            replica: client.identity.replica(),
-            root: client.builder.root_at(receipt.size).unwrap_or([0; 32]),
-            ledger_origin: ledger.origin.as_str(),
-            ledger_key: ledger.key,
-        };
-        let kept = reply
-            .and_then(|reply| verify_proof(promised, &reply).map_err(|fault| fault.to_string()))
-            .and_then(|proof| client.evidence.keep_proof(proof).map_err(|fault| fault.to_string()));
-        let alarm = kept.err().map(|reason| {
-            tracing::error!(reason, ledger_index = receipt.ledger_index, "a receipt is not proven");
-            format!(
-                "tỉnh chưa chứng minh được biên nhận số {0}: {reason} · the province has not proven receipt {0}: {reason}",
-                receipt.ledger_index
-            )
-        });
-        self.status.send_modify(|status| status.alarm = alarm);
     }
 
     /// Keeps what the province tells of this unit's records.

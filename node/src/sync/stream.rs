@@ -8,7 +8,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
 use super::calls::take_feed;
-use super::{Event, OutBatch, ReceiptLine};
+use super::{Event, OutBatch, Proving};
 use crate::identity::{self, NodeIdentity};
 use crate::replica::Replica;
 use crate::rpc::sync::sync_client::SyncClient as Rpc;
@@ -28,7 +28,7 @@ pub(super) enum What {
         end: u64,
         bytes: usize,
     },
-    Proof(ReceiptLine, Result<wire::ProveReply, String>),
+    Proof(Asked, Result<wire::ProveReply, String>),
     Lost(Left),
     /// The certificate is another now: the line is made again with it.
     Renewed,
@@ -109,23 +109,37 @@ pub(super) type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::
 /// A proof must come within this.
 pub(super) const PROVE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A proof that is asked for, and how far those go that are asked for in this connection, entries of the log.
+pub(super) struct Asked {
+    pub(super) proving: Proving,
+    pub(super) until: u64,
+}
+
 /// Asks for the proof of a receipt of an earlier connection. A line that breaks proves nothing, either way.
 pub(super) async fn prove(
     mut rpc: Rpc<Channel>,
-    receipt: ReceiptLine,
+    asked: Asked,
     generation: u64,
     events: mpsc::Sender<Report>,
 ) {
-    let mut request = tonic::Request::new(wire::ProveRequest { ledger_index: receipt.ledger_index });
+    let Proving { receipt, known, .. } = &asked.proving;
+    let known_size = known.map(|(size, _)| size);
+    let mut request =
+        tonic::Request::new(wire::ProveRequest { ledger_index: receipt.ledger_index, known_size });
     request.set_timeout(PROVE_TIMEOUT);
     let reply = match rpc.prove(request).await {
         Ok(reply) => Ok(reply.into_inner()),
-        Err(status) if matches!(status.code(), Code::NotFound | Code::Internal | Code::DataLoss) => {
+        Err(status)
+            if matches!(
+                status.code(),
+                Code::NotFound | Code::Internal | Code::DataLoss | Code::OutOfRange
+            ) =>
+        {
             Err(status.message().to_owned())
         }
         Err(_) => return,
     };
-    let _ = events.send(Report { generation, what: What::Proof(receipt, reply) }).await;
+    let _ = events.send(Report { generation, what: What::Proof(asked, reply) }).await;
 }
 
 /// Connects. Where the hub was not trusted the last time, the newest authority is asked for first; a certificate that has

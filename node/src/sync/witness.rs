@@ -136,6 +136,9 @@ struct Kept {
     /// How the hub dated what it had taken back, until it dates something as it should.
     #[serde(default)]
     dated: Option<String>,
+    /// Which acceptance is not what was promised, until one is proven to be.
+    #[serde(default)]
+    unproven: Option<String>,
 }
 
 /// Whose witness it is.
@@ -400,7 +403,7 @@ impl Witness {
         }
         let unshown = self.unshown_roll(&checkpoint);
         self.unshown.lock().clone_from(&unshown);
-        if let Some(fault) = unshown.or_else(|| self.kept.lock().dated.clone()) {
+        if let Some(fault) = unshown.or_else(|| self.kept.lock().misdated()) {
             tracing::error!(fault, "this node gives no cosignature");
             return Ok((wire::Cosigned { fault, ..silent(reached) }, Some(checkpoint)));
         }
@@ -433,13 +436,26 @@ impl Witness {
         Ok(true)
     }
 
+    /// Keeps which acceptance is not what was promised, from the first one that is not to the next that is proven; whether that
+    /// is news.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn found_unproven(&self, fault: Option<String>) -> std::io::Result<bool> {
+        if self.kept.lock().unproven.is_some() == fault.is_some() {
+            return Ok(false);
+        }
+        self.change(|kept| kept.unproven = fault)?;
+        Ok(true)
+    }
+
     /// What people must hear: no cosignature is given and why, or nothing was witnessed for a day.
     #[must_use]
     pub fn alarm(&self, now: UnixMillis) -> Option<String> {
         let kept = self.kept.lock();
         let since = kept.witnessed.as_ref().map_or(kept.since, |(_, at)| *at);
         let withheld = kept.false_roll.clone().or_else(|| self.withheld.lock().clone());
-        let withheld = withheld.or_else(|| self.unshown.lock().clone()).or_else(|| kept.dated.clone());
+        let withheld = withheld.or_else(|| self.unshown.lock().clone()).or_else(|| kept.misdated());
         let hours = now.since(since) / 3_600_000;
         if now.since(since) > FRESH_MILLIS {
             let why = withheld.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -474,7 +490,13 @@ impl Kept {
             judged: Vec::new(),
             false_roll: None,
             dated: None,
+            unproven: None,
         }
+    }
+
+    /// What was taken otherwise than it should have been, or than was promised.
+    fn misdated(&self) -> Option<String> {
+        self.unproven.clone().or_else(|| self.dated.clone())
     }
 }
 

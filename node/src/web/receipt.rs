@@ -18,7 +18,7 @@ pub(super) async fn receipt(view: View) -> Result<Html<String>, Refusal> {
         return Ok(view.page("/", title, &body));
     };
     let profile = node.identity.profile();
-    let proven = node.evidence.unproven().is_none();
+    let proven = node.evidence.is_proven();
     let origin = node.identity.origin().to_string();
     // A signed note: signatures stand behind a blank line, whether ours is among them or not.
     let checkpoint = receipt.checkpoint.trim_end();

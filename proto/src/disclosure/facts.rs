@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Terms;
 use crate::entry::{Entry, Part};
 use crate::erasure;
-use crate::event::{Acceptance, Event};
+use crate::event::{Acceptance, Event, FIRST_ACCEPTED};
 use crate::hash::Digest;
 use crate::ids::{Dot, ReplicaId, Sequence, UnitCode};
 use crate::note::Note;
@@ -45,6 +45,8 @@ pub(super) struct Accepted {
     pub(super) at: UnixMillis,
     pub(super) verdicts: BTreeMap<u16, Verdict>,
     pub(super) checkpoint: String,
+    /// What the next acceptance of the log must say of those before it.
+    chain: Digest,
 }
 
 /// A replica's enrolment.
@@ -94,19 +96,21 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Takes an acceptance into account; whether it follows the replica's last. All of a log that is shown are there: one that
-    /// stands twice, or out of order, could give a batch another date.
+    /// Takes an acceptance into account; whether it follows the replica's last, as the replica has judged it by its receipts. All
+    /// of a log that is shown are there: one that stands twice, or out of order, could give a batch another date.
     pub(super) fn accept(&mut self, index: u64, acceptance: Acceptance) -> bool {
-        let Acceptance { replica, first, size, root, at, verdicts, checkpoint } = acceptance;
+        let chain = acceptance.chain(index);
+        let Acceptance { replica, first, size, root, at, before, verdicts, checkpoint } = acceptance;
         let of_replica = self.accepted.entry(replica).or_default();
         // A live view may be shown it again.
         if of_replica.get(&first.0).is_some_and(|known| known.index == index) {
             return true;
         }
-        let held = of_replica.last_key_value().map_or(0, |(_, last)| last.size);
-        let follows = first.0 == held && size > held;
+        let last = of_replica.last_key_value().map(|(_, last)| (last.size, last.chain));
+        let (held, said) = last.unwrap_or((0, FIRST_ACCEPTED));
+        let follows = first.0 == held && size > held && before == said;
         if follows {
-            of_replica.insert(first.0, Accepted { index, size, root, at, verdicts, checkpoint });
+            of_replica.insert(first.0, Accepted { index, size, root, at, verdicts, checkpoint, chain });
         }
         follows
     }

@@ -207,6 +207,7 @@ fn acceptances() -> Vec<Vec<u8>> {
         size: 9,
         root: [8; 32],
         at: UnixMillis(1_790_000_000_000),
+        before: [6; 32],
         verdicts: BTreeMap::from([
             (0, Verdict::Proposal),
             (3, Verdict::Quarantined(QuarantineReason::IdentityGuard)),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use self::world::*;
 use super::*;
-use crate::hash::{Signer as _, SigningKey};
+use crate::hash::{Digest, Signer as _, SigningKey};
 use crate::ids::ReplicaId;
 use crate::note::{Algorithm, Verifier};
 
@@ -319,6 +319,29 @@ fn p5_another_key_or_acceptance_than_the_judged_is_not_believed() {
     assert!(refused.contains("it was accepted behind the list"), "{refused}");
     let refused = said(&|world| world.take(&Step::AcceptAgain { log: 1 })).unwrap_err();
     assert!(refused.contains("it does not follow the acceptance"), "{refused}");
+}
+
+/// Goal: where, when and with which verdicts a log was accepted is what its writer held against its receipts: each acceptance is bound
+/// to all before it.
+#[test]
+fn p5_each_acceptance_is_bound_to_those_before_it() {
+    let said = |bound: [Option<Digest>; 3]| {
+        let mut world = World::new();
+        for (record, chain) in (1..).zip(bound) {
+            world.take(&Step::Write { log: 1, record, granted: true, kept_out: record == 1 });
+            world.logs[1].chain = chain.unwrap_or(world.logs[1].chain);
+            world.take(&Step::Accept { log: 1 });
+        }
+        let delivered = Agency::default().take(&world.deliver(&mut Given::default()));
+        delivered.map(drop).map_err(|refused| refused.to_string())
+    };
+    assert_eq!(said([None; 3]), Ok(()));
+    for place in 0..3 {
+        let mut bound = [None; 3];
+        bound[place] = Some([8; 32]);
+        let refused = said(bound).unwrap_err();
+        assert!(refused.contains("it does not follow the acceptance"), "{place}: {refused}");
+    }
 }
 
 /// Goal: a ledger said to be the one before is the province's own, not any log under a key of the hub's choice.

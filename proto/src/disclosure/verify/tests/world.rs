@@ -56,6 +56,8 @@ pub(super) struct Log {
     kept_out: BTreeSet<u64>,
     /// The ledger's entry and the size of each batch.
     accepted: Vec<(usize, u64)>,
+    /// What the next one says of them.
+    pub(super) chain: Digest,
 }
 
 /// What the agency was given so far.
@@ -244,10 +246,12 @@ impl World {
                     size,
                     root,
                     at: self.taken,
+                    before: self.logs[log].chain,
                     verdicts,
                     checkpoint: checkpoint.sign(&key(log)).unwrap().to_string(),
                 };
                 let place = self.logs[LEDGER].entries.len();
+                self.logs[log].chain = acceptance.chain(place as u64);
                 self.push(LEDGER, acceptance.build(dot(LEDGER, place), &[5; 16]).unwrap());
                 self.logs[log].accepted.push((place, size));
             }

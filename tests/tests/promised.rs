@@ -1,0 +1,176 @@
+//! What a hub has promised by receipts is what its ledger must say: of each batch, not of the last one only.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use lienthong_hub::app::Hub;
+use lienthong_hub::ledger::LedgerOptions;
+use lienthong_node::app::{Node, system_clock};
+use lienthong_node::dataset::Payload;
+use lienthong_node::identity::NodeIdentity;
+use lienthong_proto::batch;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::ids::Sequence;
+use lienthong_proto::time::UnixMillis;
+use lienthong_proto::wire::sync as wire;
+use lienthong_tests::peer::{Peer, received, say};
+use lienthong_tests::{acknowledged, brisk, catalogue, copy_folder, make_hub, make_node, member, reopened};
+
+const UNIT: &str = "12004";
+
+/// The hub's clock: it stands.
+static NOW: AtomicU64 = AtomicU64::new(0);
+
+fn standing_clock() -> UnixMillis {
+    UnixMillis(NOW.load(Ordering::SeqCst))
+}
+
+async fn eventually(what: &str, wanted: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !wanted() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn started(data: &Path, address: &str) -> Arc<Hub> {
+    let options = LedgerOptions::default();
+    let hub = reopened(|| Ok(Hub::open(data, catalogue()?, &options, standing_clock)?));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while let Err(error) = hub.listen(address).await {
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::task::yield_now().await;
+    }
+    hub
+}
+
+fn opened(data: &Path) -> Arc<Node> {
+    let node = reopened(|| Ok(Node::open(data, catalogue()?, system_clock)?));
+    node.start_sync(brisk());
+    node
+}
+
+async fn writes(node: &Node, number: u32) {
+    node.write(vec![member(UNIT, &format!("03307000000{number}"), "Nguyễn Văn An").unwrap()]).await;
+    acknowledged(node).await.unwrap();
+}
+
+fn alarm(node: &Node) -> Option<String> {
+    node.sync().unwrap().watch().borrow().alarm.clone()
+}
+
+/// The entries of a node's log, as they stand there.
+fn entries(node: &Node) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for frame in node.replica.reader().clone().scan(Sequence(0)) {
+        match Payload::parse(&frame.unwrap().1.payload).unwrap() {
+            // What came by a piece of the feed stands beside its entry.
+            Payload::Entry(entry) | Payload::Accepted { entry, .. } => found.push(entry.to_vec()),
+            Payload::Batch(packed) => {
+                let plain = batch::unpack(packed).unwrap();
+                found.extend(batch::entries(&plain).unwrap().into_iter().map(<[u8]>::to_vec));
+            }
+        }
+    }
+    found
+}
+
+/// Goal (P5, P9): when something was handed in is what its receipt says. A hub that gives receipts and keeps another ledger,
+/// in which one batch is dated five minutes earlier, stands where it said it would, and holds every entry: the next connection of
+/// the node finds it out, people hear of it at both ends, what shows it is kept, and the ledger has one witness less.
+///
+/// Method: the other ledger is made by the hub's own program, from its own folder and the node's log, batch by batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, other, there] = ["hub", "other", "node"].map(|name| dir.path().join(name));
+    make_hub(&data).unwrap();
+    let begun = system_clock().0;
+    let at = |time: u64| NOW.store(time, Ordering::SeqCst);
+    at(begun);
+    let hub = Hub::open(&data, catalogue().unwrap(), &LedgerOptions::default(), standing_clock).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let node = make_node(&hub, &address, &there, UNIT).await.unwrap();
+    node.start_sync(brisk());
+    writes(&node, 1).await;
+    eventually("it is a witness", || !hub.committer.books().read().witnesses.keys.is_empty()).await;
+    node.close().await;
+    drop(node);
+    let node = opened(&there);
+    let proven = || node.evidence.receipts().unwrap().iter().any(|receipt| receipt.proven);
+    eventually("the first receipt is proven", proven).await;
+    node.close().await;
+    hub.close().await;
+    drop((node, hub));
+    copy_folder(&data, &other).unwrap();
+
+    let hub = started(&data, &address).await;
+    let node = opened(&there);
+    for number in 2..4 {
+        at(begun + 600_000 * u64::from(number));
+        writes(&node, number).await;
+    }
+    node.close().await;
+    hub.close().await;
+    let (receipts, entries) = (node.evidence.receipts().unwrap(), entries(&node));
+    drop((node, hub));
+
+    let hub = started(&other, &address).await;
+    let mut peer = Peer::of(NodeIdentity::load(&there).unwrap().unwrap());
+    let replica = peer.identity.replica();
+    let held = |hub: &Hub| hub.committer.books().read().replicas[&replica].frontier.size();
+    let before = held(&hub);
+    let push = |peer: &mut Peer, size: u64| {
+        for bytes in &entries[peer.frontier.size() as usize..size as usize] {
+            peer.frontier.push(Entry::decode(bytes).unwrap().leaf_hash());
+            peer.entries.push(bytes.clone());
+        }
+    };
+    push(&mut peer, before);
+    peer.entries.clear();
+    let (up, mut down) = peer.greeted(4).await;
+    let behind: Vec<_> = receipts.iter().filter(|receipt| receipt.size > before).collect();
+    let dated = UnixMillis(behind[0].at - 300_000);
+    for (number, receipt) in behind.iter().enumerate() {
+        at(if number == 0 { dated.0 } else { receipt.at });
+        while hub.head().size < receipt.ledger_index {
+            hub.event("import", "x", Default::default()).await.unwrap();
+        }
+        push(&mut peer, receipt.size);
+        let batch = peer.batch();
+        up.send(say(wire::up::Message::Batch(batch))).await.unwrap();
+        received(&mut down, receipt.size).await;
+    }
+    drop((up, down));
+    let last = behind.last().unwrap();
+    let books = hub.committer.books().read().replicas[&replica].clone();
+    assert_eq!(
+        (books.frontier.size(), books.ledger_index, books.at.0),
+        (last.size, last.ledger_index, last.at)
+    );
+
+    let node = opened(&there);
+    eventually("it is found", || alarm(&node).is_some()).await;
+    let told = alarm(&node).unwrap();
+    let (promised, logged) = (UnixMillis(behind[0].at).rfc3339(), dated.rfc3339());
+    assert!(told.contains(&promised) && told.contains(&logged), "{told}");
+    let kept = node.evidence.refusals().unwrap();
+    assert!(
+        kept.len() == 1 && !kept[0].before.is_empty() && kept[0].known.contains("cosignature"),
+        "{kept:#?}"
+    );
+    hub.close_round().await.unwrap();
+    let refused = || hub.refusals.standing().values().any(|why| why.reason.contains(&logged));
+    eventually("the hub is told", refused).await;
+    node.close().await;
+    drop(node);
+    // What was found once is not forgotten by a restart.
+    let node = opened(&there);
+    eventually("it is found again", || alarm(&node).is_some()).await;
+    assert_eq!(node.evidence.refusals().unwrap().len(), 1);
+    node.close().await;
+    hub.close().await;
+}
