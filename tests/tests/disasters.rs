@@ -242,6 +242,7 @@ async fn p3_what_was_decided_stands_in_the_ledger_that_follows() {
     place.done(&release, "new").await.unwrap();
     new.stop().await.unwrap();
     place.done(&["check"], "new").await.unwrap();
+    place.done(&["ledger", "verify", "--full"], "new").await.unwrap();
 }
 
 /// Compares answer by answer: what differs is then readable.
@@ -322,6 +323,7 @@ async fn judged(place: &HubPlace, mut hub: Daemon, nodes: Vec<(&str, &mut Daemon
     let of_nodes = check["replicas"].as_array().unwrap().iter().filter(|line| !line["signed"].is_null());
     let complete: Vec<_> = of_nodes.map(|line| line["complete"].clone()).collect();
     assert!(!complete.is_empty() && complete.iter().all(|complete| *complete == true), "{check}");
+    place.done(&["ledger", "verify", "--full"], &name).await.unwrap();
 }
 
 /// Goal: nodes follow exactly one successor, by the recovery key's word only; a second one, the old hub, a copy of it of

@@ -8,7 +8,7 @@ use lienthong_tests::simulation::{Faults, conflict, run};
 
 /// New schedules in each run of the tests. More are a command:
 /// `cargo run --release -p lienthong-tests --bin simulate -- --seeds 1000000 --threads 2 --out tests/reports/simulate.txt`.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1_500;
 /// The kept ones: each once broke a promise.
 const KEPT: &str = include_str!("../seeds.txt");
 

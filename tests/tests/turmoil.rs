@@ -15,7 +15,7 @@ fn province(args: &[&str]) {
 /// What an unoptimised build does in about a minute; more is a command: see the README.
 #[test]
 fn t04_t05_seeds_converge_and_are_the_same_in_another_process() {
-    province(&["--from", "1000", "--seeds", "14"]);
+    province(&["--from", "1000", "--seeds", "30"]);
 }
 
 #[test]
