@@ -28,6 +28,13 @@ fn standing_clock() -> UnixMillis {
     UnixMillis(NOW.load(Ordering::SeqCst))
 }
 
+/// How far the node's clock is ahead.
+static AHEAD: AtomicU64 = AtomicU64::new(0);
+
+fn running_clock() -> UnixMillis {
+    UnixMillis(system_clock().0 + AHEAD.load(Ordering::SeqCst))
+}
+
 async fn eventually(what: &str, wanted: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !wanted() {
@@ -171,6 +178,34 @@ async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
     let node = opened(&there);
     eventually("it is found again", || alarm(&node).is_some()).await;
     assert_eq!(node.evidence.refusals().unwrap().len(), 1);
+    node.close().await;
+    hub.close().await;
+}
+
+/// Goal (P5): what is promised in a connection that lasts for weeks is proven all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_receipts_are_proven_in_a_connection_that_lasts() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, there] = ["hub", "node"].map(|name| dir.path().join(name));
+    make_hub(&data).unwrap();
+    let hub = Hub::open(&data, catalogue().unwrap(), &LedgerOptions::default(), system_clock).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    drop(make_node(&hub, &address, &there, UNIT).await.unwrap());
+    let node = reopened(|| Ok(Node::open(&there, catalogue()?, running_clock)?));
+    node.start_sync(brisk());
+    for number in 1..4 {
+        writes(&node, number).await;
+    }
+    eventually("it is a witness", || !hub.committer.books().read().witnesses.keys.is_empty()).await;
+    hub.close_round().await.unwrap();
+    let cosigned = || hub.rounds.cosigned().0 + hub.rounds.cosigned().1 == 1;
+    eventually("it cosigns", cosigned).await;
+    assert!(node.evidence.receipts().unwrap().iter().all(|receipt| !receipt.proven), "none is an hour old");
+    AHEAD.store(3_600_001, Ordering::SeqCst);
+    hub.event("import", "x", Default::default()).await.unwrap();
+    hub.close_round().await.unwrap();
+    eventually("all are proven", || node.evidence.is_proven()).await;
+    assert_eq!(alarm(&node), None);
     node.close().await;
     hub.close().await;
 }

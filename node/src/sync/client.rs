@@ -141,6 +141,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         estranged: false,
         before: Before::default(),
         welcomed: None,
+        unanswered: None,
     };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)

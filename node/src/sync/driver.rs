@@ -37,6 +37,8 @@ pub(super) struct Driver {
     pub(super) before: Before,
     /// When the last session began, by the hub's clock, and how much of the log was held then.
     pub(super) welcomed: Option<(UnixMillis, u64)>,
+    /// Since when the hub, asked for proofs on a line that holds, has answered nothing.
+    pub(super) unanswered: Option<UnixMillis>,
 }
 
 pub(super) struct Connection {
@@ -48,6 +50,8 @@ pub(super) struct Connection {
     pub(super) answers: bool,
     /// The head the last heartbeat's checkpoint was of.
     pub(super) beaten: Option<Head>,
+    /// When it was asked for a proof last, and whether it has answered.
+    pub(super) asked: Option<(UnixMillis, bool)>,
     pub(super) task: tokio::task::JoinHandle<()>,
 }
 
@@ -90,7 +94,8 @@ impl Driver {
         }
         let (phase, acknowledged) = (self.machine.phase(), self.machine.acknowledged());
         // Without a line nothing can be said of it that was not known before.
-        let unwitnessed = (phase == Phase::Streaming).then(|| self.client.witness.alarm(now));
+        let unwitnessed = (phase == Phase::Streaming)
+            .then(|| self.client.witness.alarm(now).or_else(|| self.unanswered(now)));
         self.status.send_if_modified(|status| {
             let unwitnessed = unwitnessed.unwrap_or_else(|| status.unwitnessed.clone());
             let changed = (status.phase, status.acknowledged, &status.unwitnessed)
@@ -114,8 +119,8 @@ impl Driver {
             }
             What::Told(welcomed) => Some(welcomed),
             What::Sent { end, bytes } => Some(Event::Sent { end, bytes }),
-            What::Proof(asked, reply) => {
-                self.keep_proof(&asked, reply);
+            What::Proof(asked, answer) => {
+                self.keep_proof(&asked, answer);
                 Some(Event::Heard)
             }
             What::Renewed => {
@@ -361,8 +366,15 @@ impl Driver {
             };
             let _ = events.send(Report { generation, what: What::Lost(left) }).await;
         });
-        self.connection =
-            Some(Connection { up: None, rpc: None, admit: Some(admit), answers: false, beaten: None, task });
+        self.connection = Some(Connection {
+            up: None,
+            rpc: None,
+            admit: Some(admit),
+            answers: false,
+            beaten: None,
+            asked: None,
+            task,
+        });
     }
 
     /// Sends what this log holds of former replicas of the unit, then lets the welcome count: what the unit writes now

@@ -250,6 +250,12 @@ impl Evidence {
         self.of.lock().unproven.is_empty()
     }
 
+    /// When the first receipt was given that is not proven, by the hub's clock.
+    #[must_use]
+    pub fn unproven_since(&self) -> Option<UnixMillis> {
+        self.of.lock().unproven.first().map(|promised| promised.at)
+    }
+
     /// The next receipt to be proven. The acceptance of a later one stands for those before it: its root covers what they
     /// accepted, and it is bound to where, when and how that was.
     #[must_use]

@@ -121,6 +121,7 @@ impl Driver {
             self.keep_seen(&round.checkpoint);
         }
         self.send(wire::up::Message::Cosigned(cosigned));
+        self.ask_again();
         Ok(())
     }
 

@@ -1,29 +1,65 @@
-//! Receipts of earlier connections, proven one after the other: what a hub has logged otherwise than it promised is found here.
+//! Receipts, proven one after the other behind each greeting and in a connection that lasts: what a hub has logged otherwise than it promised is found here.
 
+use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 
 use super::driver::Driver;
 use super::proof::shown_before;
-use super::stream::{Asked, prove};
+use super::stream::{Answer, Asked, prove};
 use super::{Promised, ProofFault, RefusalLine, Roots as _, verify_proof};
+
+/// In a connection that lasts, receipts are proven once the first of them is so old, and asked for again so much later.
+const ASK_MILLIS: u64 = 3_600_000;
+/// So long a hub may leave it unsaid whether its ledger has what it gave a receipt for.
+const UNANSWERED_MILLIS: u64 = 3_600_000;
 
 impl Driver {
     /// Asks for the next proof, if there is a receipt to prove of no more than `until` entries.
-    pub(super) fn ask_proof(&self, until: u64) {
+    pub(super) fn ask_proof(&mut self, until: u64) {
+        let now = (self.client.clock)();
         let proving = self.client.evidence.to_prove().filter(|proving| proving.receipt.size <= until);
-        let rpc = self.connection.as_ref().and_then(|connection| connection.rpc.clone());
-        if let (Some(proving), Some(rpc)) = (proving, rpc) {
-            tokio::spawn(prove(rpc, Asked { proving, until }, self.generation, self.events.clone()));
+        let (Some(proving), Some(connection)) = (proving, &mut self.connection) else { return };
+        let Some(rpc) = connection.rpc.clone() else { return };
+        connection.asked = Some((now, false));
+        tokio::spawn(prove(rpc, Asked { proving, until }, self.generation, self.events.clone()));
+    }
+
+    /// Asks for what is still to be proven in a connection that lasts.
+    pub(super) fn ask_again(&mut self) {
+        let now = (self.client.clock)();
+        let is_old = |at: UnixMillis| now.since(at) >= ASK_MILLIS;
+        let asked = self.connection.as_ref().and_then(|connection| connection.asked);
+        let is_due = self.client.evidence.unproven_since().is_some_and(is_old);
+        if is_due && asked.is_none_or(|(at, answered)| answered && is_old(at)) {
+            self.ask_proof(self.client.evidence.last_receipt().map_or(0, |receipt| receipt.size));
         }
     }
 
+    /// What people must hear of a hub that leaves unsaid whether it has what it gave receipts for.
+    pub(super) fn unanswered(&self, now: UnixMillis) -> Option<String> {
+        self.unanswered.filter(|since| now.since(*since) >= UNANSWERED_MILLIS).map(|_| {
+            "tỉnh không trả lời khi được hỏi chứng minh biên nhận, đã hơn một giờ; hãy gọi tỉnh · \
+             the province has not answered for more than an hour when asked to prove its receipts; call the province"
+                .to_owned()
+        })
+    }
+
     /// Keeps the proof of a receipt, and asks for the next; a hub that cannot give one has broken its promise.
-    pub(super) fn keep_proof(&self, asked: &Asked, reply: Result<wire::ProveReply, String>) {
-        let index = asked.proving.receipt.ledger_index;
-        let kept = match reply {
-            Ok(reply) => self.proven(asked, &reply),
-            Err(reason) => Err(reason),
+    pub(super) fn keep_proof(&mut self, asked: &Asked, answer: Answer) {
+        if let Some((_, answered)) = self.connection.as_mut().and_then(|connection| connection.asked.as_mut())
+        {
+            *answered = true;
+        }
+        let kept = match answer {
+            Answer::Shown(reply) => self.proven(asked, &reply),
+            Answer::Denied(reason) => Err(reason),
+            Answer::Nothing => {
+                self.unanswered.get_or_insert((self.client.clock)());
+                return;
+            }
         };
+        self.unanswered = None;
+        let index = asked.proving.receipt.ledger_index;
         let alarm = kept.err().map(|reason| {
             tracing::error!(reason, ledger_index = index, "a receipt is not proven");
             format!(

@@ -28,7 +28,7 @@ pub(super) enum What {
         end: u64,
         bytes: usize,
     },
-    Proof(Asked, Result<wire::ProveReply, String>),
+    Proof(Asked, Answer),
     Lost(Left),
     /// The certificate is another now: the line is made again with it.
     Renewed,
@@ -109,13 +109,22 @@ pub(super) type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::
 /// A proof must come within this.
 pub(super) const PROVE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What a hub says that is asked for a proof.
+pub(super) enum Answer {
+    Shown(Box<wire::ProveReply>),
+    /// It has none.
+    Denied(String),
+    /// Nothing that says so either way.
+    Nothing,
+}
+
 /// A proof that is asked for, and how far those go that are asked for in this connection, entries of the log.
 pub(super) struct Asked {
     pub(super) proving: Proving,
     pub(super) until: u64,
 }
 
-/// Asks for the proof of a receipt of an earlier connection. A line that breaks proves nothing, either way.
+/// Asks for the proof of a receipt. A line that breaks proves nothing, either way.
 pub(super) async fn prove(
     mut rpc: Rpc<Channel>,
     asked: Asked,
@@ -127,19 +136,19 @@ pub(super) async fn prove(
     let mut request =
         tonic::Request::new(wire::ProveRequest { ledger_index: receipt.ledger_index, known_size });
     request.set_timeout(PROVE_TIMEOUT);
-    let reply = match rpc.prove(request).await {
-        Ok(reply) => Ok(reply.into_inner()),
+    let answer = match rpc.prove(request).await {
+        Ok(reply) => Answer::Shown(Box::new(reply.into_inner())),
         Err(status)
             if matches!(
                 status.code(),
                 Code::NotFound | Code::Internal | Code::DataLoss | Code::OutOfRange
             ) =>
         {
-            Err(status.message().to_owned())
+            Answer::Denied(status.message().to_owned())
         }
-        Err(_) => return,
+        Err(_) => Answer::Nothing,
     };
-    let _ = events.send(Report { generation, what: What::Proof(asked, reply) }).await;
+    let _ = events.send(Report { generation, what: What::Proof(asked, answer) }).await;
 }
 
 /// Connects. Where the hub was not trusted the last time, the newest authority is asked for first; a certificate that has
