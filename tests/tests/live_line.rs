@@ -50,7 +50,7 @@ async fn each_role_has_its_calls() {
 
     let identity = NodeIdentity::load(&folder).unwrap().unwrap();
     let mut rpc = SyncClient::new(connect(&identity).await.unwrap());
-    let prove = rpc.prove(wire::ProveRequest { ledger_index: 0, known_size: None }).await.unwrap_err();
+    let prove = rpc.prove(wire::ProveRequest::default()).await.unwrap_err();
     let refill = rpc.refill(wire::RefillRequest::default()).await.unwrap_err();
     let renew =
         rpc.renew(wire::RenewRequest { csr: vec![1].into(), proof: Vec::new().into() }).await.unwrap_err();
@@ -108,8 +108,9 @@ async fn p9_a_communes_calls_reach_its_own_unit_only() {
     let (own, others) = (there.identity.replica(), shared.node.identity.replica());
     let mut rpc = SyncClient::new(connect(&there.identity).await.unwrap());
     let (mut proven, mut refused) = (0, 0);
-    for ledger_index in 0..shared.hub().head().size + 2 {
-        match rpc.prove(wire::ProveRequest { ledger_index, known_size: None }).await {
+    let ledger_size = shared.hub().head().size;
+    for ledger_index in 0..ledger_size + 2 {
+        match rpc.prove(wire::ProveRequest { ledger_index, ledger_size, known_size: None }).await {
             Ok(_) => proven += 1,
             Err(status) => {
                 assert_eq!(status.code(), Code::NotFound, "as of what is not there: {status}");

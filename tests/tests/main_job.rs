@@ -185,7 +185,7 @@ async fn p9_tokens_and_revocation() {
     assert_eq!(hub.dataset.totals().records, 1);
     // One that goes on as if it had not been told is let in to nothing.
     let mut rpc = SyncClient::new(connect(&NodeIdentity::load(&one).unwrap().unwrap()).await.unwrap());
-    let refused = rpc.prove(wire::ProveRequest { ledger_index: 0, known_size: None }).await.unwrap_err();
+    let refused = rpc.prove(wire::ProveRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
 }
 

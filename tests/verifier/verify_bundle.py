@@ -540,7 +540,9 @@ class Bundle:
             place, verdict = reader.u16(), reader.take(1)[0]
             need(not verdicts or place > max(verdicts), "an acceptance", "its verdicts are out of order")
             need(verdict <= 2, "an acceptance", "an unknown verdict")
-            verdicts[place] = (verdict, reader.take(1)[0] if verdict == 2 else None)
+            reason = reader.take(1)[0] if verdict == 2 else None
+            need(reason is None or 1 <= reason <= 10, "an acceptance", "an unknown reason of quarantine")
+            verdicts[place] = (verdict, reason)
         batches = self.accepted.setdefault(replica, {})
         held, chain = max(((batch["size"], batch["chain"]) for batch in batches.values()), default=(0, bytes(32)))
         follows = first == held and size > held and before == chain

@@ -19,35 +19,32 @@ use tonic::Status;
 use crate::app::Hub;
 use crate::pki::Enrolled;
 
-/// The acceptance that is asked for, if it is of the caller's unit, with its path to the current checkpoint, and what it is
-/// bound to.
+/// The acceptance that is asked for, if it is of the caller's unit, with its path to the checkpoint of the size that is asked for, and
+/// what it is bound to.
 pub(super) async fn prove(
     hub: &Arc<Hub>,
     caller: Enrolled,
     asked: &wire::ProveRequest,
 ) -> Result<wire::ProveReply, Status> {
-    let (index, known_size) = (asked.ledger_index, asked.known_size);
+    let (index, known_size, size) = (asked.ledger_index, asked.known_size, asked.ledger_size);
+    if index >= size || size > hub.head().size {
+        return Err(unknown());
+    }
     let (reader, prover) = (Arc::clone(hub), Arc::clone(hub));
-    let found = beside(move || acceptance(&reader, &caller, index)).await?;
-    let (entry, acceptance) = found;
+    let (entry, acceptance) = beside(move || acceptance(&reader, &caller, index)).await?;
     let before = match known_size.filter(|known| *known < acceptance.first.0) {
         Some(known) => before(hub, &acceptance, known).await?,
         None => Vec::new(),
     };
     beside(move || {
-        let head = prover.head();
-        let path = inclusion_proof(prover.hashes.as_ref(), index, head.size).ok_or_else(unknown)?;
-        let checkpoint = prover.ledger_checkpoint_at(head).map_err(|error| failed(&error))?;
+        let path = inclusion_proof(prover.hashes.as_ref(), index, size).ok_or_else(unknown)?;
         let digest = |hash: Digest| Bytes::copy_from_slice(&hash);
-        Ok(wire::ProveReply { entry, path: path.into_iter().map(digest).collect(), checkpoint, before })
+        Ok(wire::ProveReply { entry, path: path.into_iter().map(digest).collect(), before })
     })
     .await
 }
 
 fn acceptance(hub: &Hub, caller: &Enrolled, index: u64) -> Result<(Bytes, Acceptance), Status> {
-    if index >= hub.head().size {
-        return Err(unknown());
-    }
     let mut scan = hub.reader.clone().scan(Sequence(index));
     let (_, frame) = scan.next().ok_or_else(unknown)?.map_err(|error| failed(&error))?;
     let Ok(Payload::Accepted { entry, .. }) = Payload::parse(&frame.payload) else { return Err(unknown()) };
@@ -67,7 +64,10 @@ async fn before(hub: &Arc<Hub>, of: &Acceptance, known: u64) -> Result<Vec<wire:
             hub.committer.flush().await;
         }
         let (reader, replica, range) = (Arc::clone(hub), of.replica, (known, of.first.0));
-        let links = beside(move || links(&reader, &replica.0, range)).await?;
+        let (begins, links) = beside(move || links(&reader, &replica.0, range)).await?;
+        if begins.is_some_and(|begins| begins != known) {
+            return Err(Status::invalid_argument("no acceptance ends at what is said to be known"));
+        }
         if links.last().map(|link| link.size) == Some(of.first.0) {
             let told = |link: Link| wire::AcceptedBefore {
                 ledger_index: link.index,
@@ -81,15 +81,16 @@ async fn before(hub: &Arc<Hub>, of: &Acceptance, known: u64) -> Result<Vec<wire:
     Err(Status::data_loss("the acceptances before it are not found"))
 }
 
-/// Those the view has, of the batches that begin in a range.
-fn links(hub: &Hub, replica: &[u8; 16], (from, to): (u64, u64)) -> Result<Vec<Link>, Status> {
-    let mut frames = Vec::new();
+/// Those the view has, of the batches that begin in a range; and where the first of them begins.
+fn links(hub: &Hub, replica: &[u8; 16], (from, to): (u64, u64)) -> Result<(Option<u64>, Vec<Link>), Status> {
+    let (mut begins, mut frames) = (None, Vec::new());
     let scanned = hub.dataset.view().scan_prefix(Keyspace::Index, replica, &mut |key, at| {
         let first = key.get(16..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
         let at = at.try_into().ok().map(u64::from_be_bytes);
         if let (Some(first), Some(at)) = (first, at)
             && (from..to).contains(&first)
         {
+            begins = begins.or(Some(first));
             frames.push(FramePosition::unpack(at));
         }
         first.is_some_and(|first| first < to) && frames.len() <= PROVEN_BEFORE_MAX
@@ -107,13 +108,15 @@ fn links(hub: &Hub, replica: &[u8; 16], (from, to): (u64, u64)) -> Result<Vec<Li
         let acceptance = Acceptance::of(&entry).map_err(|error| failed(&error))?;
         Ok(acceptance.link(entry.header.dot.sequence.0))
     };
-    frames.into_iter().map(link).collect()
+    let links = frames.into_iter().map(link).collect::<Result<_, _>>()?;
+    Ok((begins, links))
 }
 
 async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
-    aside(work).await.map_err(|error| Status::internal(error.to_string()))?
+    // It is going down.
+    aside(work).await.map_err(|error| Status::unavailable(error.to_string()))?
 }
 
 fn unknown() -> Status {

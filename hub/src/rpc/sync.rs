@@ -7,7 +7,7 @@ use futures::Stream;
 use lienthong_node::rpc::sync::sync_server::Sync;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::wire::sync as wire;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -22,18 +22,23 @@ use crate::app::Hub;
 use crate::pki::{Enrolled, PeerIdentity};
 use crate::rights::may_call;
 
+const PROOFS_MAX: usize = 4;
+
 /// Serves synchronisation for a hub.
 pub struct SyncService {
     hub: Arc<Hub>,
     refills: Refills,
     sessions: Sessions,
+    /// Proofs that are made at a time: one may read thousands of the ledger's frames.
+    proofs: Semaphore,
 }
 
 impl SyncService {
     /// The service of a hub.
     #[must_use]
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, refills: Refills::default(), sessions: Sessions::default() }
+        let proofs = Semaphore::new(PROOFS_MAX);
+        Self { hub, refills: Refills::default(), sessions: Sessions::default(), proofs }
     }
 
     /// Asked on every call: the certificate alone is not enough, and each role has its calls.
@@ -120,6 +125,7 @@ impl Sync for SyncService {
         request: Request<wire::ProveRequest>,
     ) -> Result<Response<wire::ProveReply>, Status> {
         let enrolled = self.authorise(&request, "Prove")?;
+        let _turn = self.proofs.acquire().await;
         prove(&self.hub, enrolled, request.get_ref()).await.map(Response::new)
     }
 

@@ -196,7 +196,8 @@ async fn ask(identity: &NodeIdentity, clock: fn() -> UnixMillis) -> Said {
         Ok(channel) => channel,
         Err(error) => return failed(error.to_string()),
     };
-    let mut request = tonic::Request::new(wire::ProveRequest { ledger_index: u64::MAX, known_size: None });
+    let mut request =
+        tonic::Request::new(wire::ProveRequest { ledger_index: u64::MAX, ..Default::default() });
     request.set_timeout(STEP_TIMEOUT);
     match Rpc::new(channel).prove(request).await {
         Ok(_) => failed("an answer where none can be".to_owned()),

@@ -142,6 +142,7 @@ pub fn run(client: SyncClient, stop: CancellationToken) -> (SyncHandle, tokio::t
         before: Before::default(),
         welcomed: None,
         unanswered: None,
+        unproven_alarm: None,
     };
     let task = tokio::spawn(driver.run(inbox, nudged, stop));
     (SyncHandle { status, nudge }, task)

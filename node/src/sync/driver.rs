@@ -37,8 +37,10 @@ pub(super) struct Driver {
     pub(super) before: Before,
     /// When the last session began, by the hub's clock, and how much of the log was held then.
     pub(super) welcomed: Option<(UnixMillis, u64)>,
-    /// Since when the hub, asked for proofs on a line that holds, has answered nothing.
+    /// Since when the hub, asked for proofs, has answered nothing.
     pub(super) unanswered: Option<UnixMillis>,
+    /// What people were told of a receipt that is not proven.
+    pub(super) unproven_alarm: Option<String>,
 }
 
 pub(super) struct Connection {
@@ -94,8 +96,7 @@ impl Driver {
         }
         let (phase, acknowledged) = (self.machine.phase(), self.machine.acknowledged());
         // Without a line nothing can be said of it that was not known before.
-        let unwitnessed = (phase == Phase::Streaming)
-            .then(|| self.client.witness.alarm(now).or_else(|| self.unanswered(now)));
+        let unwitnessed = (phase == Phase::Streaming).then(|| self.client.witness.alarm(now));
         self.status.send_if_modified(|status| {
             let unwitnessed = unwitnessed.unwrap_or_else(|| status.unwitnessed.clone());
             let changed = (status.phase, status.acknowledged, &status.unwitnessed)
@@ -130,6 +131,7 @@ impl Driver {
             What::Lost(left) => {
                 tracing::debug!(reason = left.reason, "the connection to the hub is lost");
                 self.introduces = left.stranger;
+                self.left_unsaid();
                 self.before = Before { ended: left.ended, untrusted: left.untrusted };
                 self.status.send_modify(|status| status.fault = Some(left.reason));
                 if left.fenced {

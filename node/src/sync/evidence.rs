@@ -256,15 +256,17 @@ impl Evidence {
         self.of.lock().unproven.first().map(|promised| promised.at)
     }
 
-    /// The next receipt to be proven. The acceptance of a later one stands for those before it: its root covers what they
+    /// The next receipt to be proven, of no more than `until` entries and by a ledger of `ledger` entries. The acceptance of a later one stands for those before it: its root covers what they
     /// accepted, and it is bound to where, when and how that was.
     #[must_use]
-    pub fn to_prove(&self) -> Option<Proving> {
+    pub fn to_prove(&self, until: u64, ledger: u64) -> Option<Proving> {
         let of = self.of.lock();
         // Where none was proven, what came before the first receipt there is can only be believed.
         let at_once = if of.proven.is_some() { PROVEN_AT_ONCE } else { 1 };
-        let (receipt, between) = of.unproven.get(..at_once.min(of.unproven.len()))?.split_last()?;
-        Some(Proving { receipt: *receipt, known: of.proven, between: between.to_vec() })
+        let is_due = |promised: &&Acknowledged| promised.size <= until && promised.ledger_index < ledger;
+        let mut between: Vec<Acknowledged> =
+            of.unproven.iter().take_while(is_due).take(at_once).copied().collect();
+        Some(Proving { receipt: between.pop()?, known: of.proven, between })
     }
 
     /// The receipt of so many entries.

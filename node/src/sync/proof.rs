@@ -1,9 +1,9 @@
 //! The proof of a receipt: the acceptance the hub promised stands in its ledger, and is bound to those it had promised before.
 
 use lienthong_proto::bytes::Malformed;
-use lienthong_proto::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::cosignature::verify_cosignature;
-use lienthong_proto::entry::{Entry, Part};
+use lienthong_proto::entry::{Entry, EntryKind, Part};
 use lienthong_proto::event::{Acceptance, FIRST_ACCEPTED, Link};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
@@ -24,12 +24,15 @@ pub enum ProofFault {
     /// The entry stands elsewhere, or something of it is withheld.
     #[error("the acceptance is not the one that was asked for")]
     Other,
-    /// The ledger's checkpoint is not signed by the ledger.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
     /// The path does not lead to the ledger's root.
     #[error(transparent)]
     Proof(#[from] ProofError),
+    /// The acceptance is of a form this program does not know.
+    #[error("the acceptance at {index} is of another version of the program")]
+    Unknown {
+        /// Its place.
+        index: u64,
+    },
     /// The ledger says otherwise what was accepted.
     #[error(
         "the receipt of {size} entries of this log was given for another acceptance than the ledger has at {index}"
@@ -75,10 +78,10 @@ pub struct Promised<'a> {
     pub replica: ReplicaId,
     /// Our root at the size of the receipt to be proven.
     pub root: Digest,
-    /// The ledger's name in checkpoints.
-    pub ledger_origin: &'a str,
-    /// The ledger's key.
-    pub ledger_key: [u8; 32],
+    /// The ledger's checkpoint that was seen, and proven to go on from all seen before.
+    pub ledger: &'a Checkpoint,
+    /// As the ledger signed it.
+    pub note: &'a str,
 }
 
 /// Checks the hub's proof of a receipt, and by it those between it and the one proven last.
@@ -86,19 +89,20 @@ pub struct Promised<'a> {
 /// # Errors
 /// [`ProofFault`]: the hub could not show what it promised.
 pub fn verify_proof(promised: Promised<'_>, reply: &wire::ProveReply) -> Result<ProofLine, ProofFault> {
-    let Promised { asked, replica, root, ledger_origin, ledger_key } = promised;
+    let Promised { asked, replica, root, ledger, note } = promised;
     let Acknowledged { size, ledger_index: index, at } = asked.receipt;
     let entry = Entry::decode(&reply.entry)?;
-    let signed = SignedCheckpoint::verify(reply.checkpoint.as_bytes(), ledger_origin, ledger_key)?;
     let step = |step: &bytes::Bytes| step.as_ref().try_into().map_err(|_| Malformed("a step of the path"));
     let path: Vec<Digest> = reply.path.iter().map(step).collect::<Result<_, _>>()?;
-    let ledger = signed.checkpoint();
     verify_inclusion(&entry.leaf_hash(), index, ledger.size, &path, &ledger.root)?;
     let whole = entry.parts().iter().all(|part| matches!(part, Part::Open { .. }));
     if !whole || entry.header.dot.sequence != Sequence(index) {
         return Err(ProofFault::Other);
     }
-    let acceptance = Acceptance::of(&entry).map_err(|_| ProofFault::Contradicts { size, index })?;
+    if entry.header.kind != EntryKind::Acceptance {
+        return Err(ProofFault::Contradicts { size, index });
+    }
+    let acceptance = Acceptance::of(&entry).map_err(|_| ProofFault::Unknown { index })?;
     if (acceptance.replica, acceptance.size, acceptance.root, acceptance.at) != (replica, size, root, at) {
         return Err(ProofFault::Contradicts { size, index });
     }
@@ -109,7 +113,7 @@ pub fn verify_proof(promised: Promised<'_>, reply: &wire::ProveReply) -> Result<
         size,
         entry: hex::encode(&reply.entry),
         path: path.iter().map(hex::encode).collect(),
-        checkpoint: reply.checkpoint.clone(),
+        checkpoint: note.to_owned(),
         before: before.iter().map(kept).collect(),
         ledger: None,
     })
@@ -184,7 +188,6 @@ pub fn verify_receipt(
 mod tests {
     use std::collections::BTreeMap;
 
-    use lienthong_proto::hash::{Signer as _, SigningKey};
     use lienthong_proto::ids::Dot;
     use lienthong_proto::merkle::{Frontier, inclusion_proof};
     use lienthong_proto::verdict::Verdict;
@@ -193,12 +196,6 @@ mod tests {
 
     const OWN: ReplicaId = ReplicaId([1; 16]);
     const LEDGER: ReplicaId = ReplicaId([9; 16]);
-    const ORIGIN: &str = "ledger.example/9";
-
-    fn key() -> SigningKey {
-        SigningKey::from_seed(&[3; 32]).unwrap()
-    }
-
     fn root(size: u64) -> Digest {
         [u8::try_from(size).unwrap(); 32]
     }
@@ -221,7 +218,7 @@ mod tests {
     }
 
     /// What a hub answers of the last of them, with those before it from one place on.
-    fn reply(acceptances: &[Acceptance], from: usize) -> wire::ProveReply {
+    fn reply(acceptances: &[Acceptance], from: usize) -> (wire::ProveReply, Checkpoint) {
         let mut tree = Frontier::new();
         let mut leaves = Vec::new();
         let mut entry = Vec::new();
@@ -233,19 +230,19 @@ mod tests {
             entry = bytes;
         }
         let size = acceptances.len() as u64;
-        let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: tree.root(), roll: None };
+        let seen = Checkpoint { origin: "ledger.example/9".to_owned(), size, root: tree.root(), roll: None };
         let path = inclusion_proof(leaves.as_slice(), size - 1, size).unwrap();
         let shown = |(index, acceptance): (u64, &Acceptance)| {
             let Link { index, size, at, verdicts } = acceptance.link(index);
             wire::AcceptedBefore { ledger_index: index, size, at_millis: at.0, verdicts: verdicts.into() }
         };
         let before = (0..).zip(acceptances).skip(from).map(shown);
-        wire::ProveReply {
+        let reply = wire::ProveReply {
             entry: entry.into(),
             path: path.into_iter().map(|hash| hash.to_vec().into()).collect(),
-            checkpoint: checkpoint.sign(&key()).unwrap().to_string(),
             before: before.take(acceptances.len() - 1 - from).collect(),
-        }
+        };
+        (reply, seen)
     }
 
     fn promised(index: u64, (size, at): (u64, u64)) -> Acknowledged {
@@ -261,9 +258,12 @@ mod tests {
         Proving { receipt: promised(3, TAKEN[3]), known, between: between.collect() }
     }
 
-    fn judge(asked: &Proving, reply: &wire::ProveReply) -> Result<ProofLine, ProofFault> {
-        let (root, ledger_key) = (root(asked.receipt.size), key().public_key());
-        verify_proof(Promised { asked, replica: OWN, root, ledger_origin: ORIGIN, ledger_key }, reply)
+    fn judge(
+        asked: &Proving,
+        (reply, ledger): &(wire::ProveReply, Checkpoint),
+    ) -> Result<ProofLine, ProofFault> {
+        let (root, note) = (root(asked.receipt.size), "signed");
+        verify_proof(Promised { asked, replica: OWN, root, ledger, note }, reply)
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!((said.at.0, found.at.0), (200, 199));
         // One that shows what it promised shows what its ledger is not bound to.
         let mut hidden = reply(&dated, 1);
-        hidden.before[0].at_millis = 200;
+        hidden.0.before[0].at_millis = 200;
         assert!(matches!(judge(&asked(), &hidden), Err(ProofFault::Unbound { index: 3 })));
         let together = ledger(&[TAKEN[0], TAKEN[2], TAKEN[3]]);
         let at_two = Proving { receipt: promised(2, TAKEN[3]), ..asked() };
@@ -313,7 +313,7 @@ mod tests {
         ];
         for (number, change) in changes.iter().enumerate() {
             let mut changed = sound.clone();
-            change(&mut changed);
+            change(&mut changed.0);
             assert!(matches!(judge(&asked(), &changed), Err(ProofFault::Unbound { .. })), "{number}");
         }
         let other = Proving { known: Some((3, [8; 32])), ..asked() };
@@ -341,11 +341,12 @@ mod tests {
                 Err(ProofFault::Contradicts { size: 12, index: 3 })
             ));
         }
-        let mut unsigned = reply(&ledger(&TAKEN), 1);
-        unsigned.checkpoint = unsigned.checkpoint.replace("\n4\n", "\n5\n");
-        assert!(matches!(judge(&asked(), &unsigned), Err(ProofFault::Checkpoint(_))));
+        // All as promised, in another tree than the one that was seen.
+        let dated = ledger(&[TAKEN[0], (5, 199), TAKEN[2], TAKEN[3]]);
+        let two = (reply(&ledger(&TAKEN), 1).0, reply(&dated, 1).1);
+        assert!(matches!(judge(&asked(), &two), Err(ProofFault::Proof(_))));
         let mut nowhere = reply(&ledger(&TAKEN), 1);
-        nowhere.path.pop();
+        nowhere.0.path.pop();
         assert!(matches!(judge(&asked(), &nowhere), Err(ProofFault::Proof(_))));
     }
 }

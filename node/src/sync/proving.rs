@@ -6,7 +6,7 @@ use lienthong_proto::wire::sync as wire;
 use super::driver::Driver;
 use super::proof::shown_before;
 use super::stream::{Answer, Asked, prove};
-use super::{Promised, ProofFault, RefusalLine, Roots as _, verify_proof};
+use super::{Promised, ProofFault, ProofLine, RefusalLine, Roots as _, verify_proof};
 
 /// In a connection that lasts, receipts are proven once the first of them is so old, and asked for again so much later.
 const ASK_MILLIS: u64 = 3_600_000;
@@ -17,11 +17,12 @@ impl Driver {
     /// Asks for the next proof, if there is a receipt to prove of no more than `until` entries.
     pub(super) fn ask_proof(&mut self, until: u64) {
         let now = (self.client.clock)();
-        let proving = self.client.evidence.to_prove().filter(|proving| proving.receipt.size <= until);
+        let Some(seen) = self.seen() else { return };
+        let proving = self.client.evidence.to_prove(until, seen.0.size);
         let (Some(proving), Some(connection)) = (proving, &mut self.connection) else { return };
         let Some(rpc) = connection.rpc.clone() else { return };
         connection.asked = Some((now, false));
-        tokio::spawn(prove(rpc, Asked { proving, until }, self.generation, self.events.clone()));
+        tokio::spawn(prove(rpc, Asked { proving, until, seen }, self.generation, self.events.clone()));
     }
 
     /// Asks for what is still to be proven in a connection that lasts.
@@ -30,17 +31,35 @@ impl Driver {
         let is_old = |at: UnixMillis| now.since(at) >= ASK_MILLIS;
         let asked = self.connection.as_ref().and_then(|connection| connection.asked);
         let is_due = self.client.evidence.unproven_since().is_some_and(is_old);
-        if is_due && asked.is_none_or(|(at, answered)| answered && is_old(at)) {
+        if is_due && asked.is_none_or(|(at, _)| is_old(at)) {
             self.ask_proof(self.client.evidence.last_receipt().map_or(0, |receipt| receipt.size));
         }
     }
 
-    /// What people must hear of a hub that leaves unsaid whether it has what it gave receipts for.
-    pub(super) fn unanswered(&self, now: UnixMillis) -> Option<String> {
-        self.unanswered.filter(|since| now.since(*since) >= UNANSWERED_MILLIS).map(|_| {
-            "tỉnh không trả lời khi được hỏi chứng minh biên nhận, đã hơn một giờ; hãy gọi tỉnh · \
-             the province has not answered for more than an hour when asked to prove its receipts; call the province"
-                .to_owned()
+    /// The line ends: what it was asked for last it may have left unsaid.
+    pub(super) fn left_unsaid(&mut self) {
+        if self.connection.as_ref().is_some_and(|connection| matches!(connection.asked, Some((_, false)))) {
+            self.note_unanswered();
+        }
+    }
+
+    /// A hub that leaves it unsaid for long whether it has what it gave receipts for gets no cosignature.
+    fn note_unanswered(&mut self) {
+        let now = (self.client.clock)();
+        let since = *self.unanswered.get_or_insert(now);
+        if now.since(since) >= UNANSWERED_MILLIS {
+            self.found_unproven(Some(format!(
+                "the province has not proven its receipts when asked, since {}",
+                since.rfc3339()
+            )));
+        }
+    }
+
+    /// Whether that is news.
+    fn found_unproven(&self, fault: Option<String>) -> bool {
+        self.client.witness.found_unproven(fault).unwrap_or_else(|error| {
+            tracing::error!(%error, "what was judged of a proof cannot be kept");
+            true
         })
     }
 
@@ -50,54 +69,56 @@ impl Driver {
         {
             *answered = true;
         }
-        let kept = match answer {
+        let index = asked.proving.receipt.ledger_index;
+        let proof = match answer {
             Answer::Shown(reply) => self.proven(asked, &reply),
-            Answer::Denied(reason) => Err(reason),
-            Answer::Nothing => {
-                self.unanswered.get_or_insert((self.client.clock)());
-                return;
+            Answer::Denied(reason) => {
+                self.found_unproven(Some(format!("entry {index}: {reason}")));
+                Err(reason)
             }
+            Answer::Nothing => return self.note_unanswered(),
         };
         self.unanswered = None;
-        let index = asked.proving.receipt.ledger_index;
-        let alarm = kept.err().map(|reason| {
-            tracing::error!(reason, ledger_index = index, "a receipt is not proven");
-            format!(
-                "tỉnh chưa chứng minh được biên nhận số {index}: {reason} · the province has not proven receipt {index}: {reason}"
-            )
-        });
-        let goes_on = alarm.is_none();
-        self.status.send_modify(|status| status.alarm = alarm);
-        if goes_on {
-            self.ask_proof(asked.until);
+        match proof.map(|proof| self.client.evidence.keep_proof(proof)) {
+            Ok(Ok(())) => {
+                if let Some(alarm) = self.unproven_alarm.take() {
+                    self.status.send_if_modified(|status| {
+                        status.alarm.take_if(|standing| *standing == alarm).is_some()
+                    });
+                }
+                self.ask_proof(asked.until);
+            }
+            Ok(Err(error)) => tracing::error!(%error, "a proof cannot be kept"),
+            Err(reason) => {
+                tracing::error!(reason, ledger_index = index, "a receipt is not proven");
+                let alarm = format!(
+                    "tỉnh chưa chứng minh được biên nhận số {index}: {reason} · the province has not proven receipt {index}: {reason}"
+                );
+                self.status.send_modify(|status| status.alarm = Some(alarm.clone()));
+                self.unproven_alarm = Some(alarm);
+            }
         }
     }
 
-    fn proven(&self, asked: &Asked, reply: &wire::ProveReply) -> Result<(), String> {
+    fn proven(&self, asked: &Asked, reply: &wire::ProveReply) -> Result<ProofLine, String> {
         let client = &self.client;
-        let (ledger, receipt) = (client.identity.ledger(), asked.proving.receipt);
+        let (ledger, note) = &asked.seen;
+        let size = asked.proving.receipt.size;
         let promised = Promised {
             asked: &asked.proving,
             replica: client.identity.replica(),
-            root: client.builder.root_at(receipt.size).unwrap_or([0; 32]),
-            ledger_origin: ledger.origin.as_str(),
-            ledger_key: ledger.key,
+            root: client.builder.root_at(size).unwrap_or([0; 32]),
+            ledger,
+            note,
         };
         let proof = verify_proof(promised, reply);
-        let fault = proof.as_ref().err().map(|fault| fault.to_string());
-        let news = client.witness.found_unproven(fault).unwrap_or_else(|error| {
-            tracing::error!(%error, "what was judged of a proof cannot be kept");
-            true
-        });
-        match proof {
-            Ok(proof) => client.evidence.keep_proof(proof).map_err(|fault| fault.to_string()),
-            Err(fault) => {
-                if news {
-                    self.keep_false_acceptance(&fault, asked, reply);
-                }
-                Err(fault.to_string())
+        let news = self.found_unproven(proof.as_ref().err().map(ProofFault::to_string));
+        proof.map_err(|fault| {
+            if news {
+                self.keep_false_acceptance(&fault, asked, reply);
             }
-        }
+            fault.to_string()
+        })
     }
 
     /// Keeps what shows that the hub has logged otherwise than it promised.
@@ -112,7 +133,7 @@ impl Driver {
             at: (self.client.clock)().0,
             reason: fault.to_string(),
             known: known.and_then(|receipt| serde_json::to_string(&receipt).ok()).unwrap_or_default(),
-            shown: reply.checkpoint.clone(),
+            shown: asked.seen.1.clone(),
             roll: Some((hex::encode(&reply.entry), reply.path.iter().map(hex::encode).collect())),
             before: shown_before(reply),
             ..RefusalLine::default()

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, oneshot};
 use tonic::transport::Channel;
-use tonic::{Code, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::calls::take_feed;
 use super::{Event, OutBatch, Proving};
@@ -118,10 +119,13 @@ pub(super) enum Answer {
     Nothing,
 }
 
-/// A proof that is asked for, and how far those go that are asked for in this connection, entries of the log.
+/// A proof that is asked for.
 pub(super) struct Asked {
     pub(super) proving: Proving,
+    /// How far those go that are asked for in this connection, entries of the log.
     pub(super) until: u64,
+    /// The ledger's checkpoint that was seen, and its note: in it the acceptance must stand.
+    pub(super) seen: (Checkpoint, String),
 }
 
 /// Asks for the proof of a receipt. A line that breaks proves nothing, either way.
@@ -133,10 +137,12 @@ pub(super) async fn prove(
 ) {
     let Proving { receipt, known, .. } = &asked.proving;
     let known_size = known.map(|(size, _)| size);
-    let mut request =
-        tonic::Request::new(wire::ProveRequest { ledger_index: receipt.ledger_index, known_size });
+    let (ledger_index, ledger_size) = (receipt.ledger_index, asked.seen.0.size);
+    let mut request = tonic::Request::new(wire::ProveRequest { ledger_index, known_size, ledger_size });
     request.set_timeout(PROVE_TIMEOUT);
-    let answer = match rpc.prove(request).await {
+    // Its headers alone are no answer.
+    let answered = tokio::time::timeout(PROVE_TIMEOUT, rpc.prove(request)).await;
+    let answer = match answered.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer came"))) {
         Ok(reply) => Answer::Shown(Box::new(reply.into_inner())),
         Err(status)
             if matches!(
