@@ -1,7 +1,7 @@
 //! What a hub has promised by receipts is what its ledger must say: of each batch, not of the last one only.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use lienthong_hub::ledger::LedgerOptions;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::dataset::Payload;
 use lienthong_node::identity::NodeIdentity;
+use lienthong_node::sync::RefusalLine;
 use lienthong_proto::batch;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::Sequence;
@@ -85,28 +86,32 @@ fn entries(node: &Node) -> Vec<Vec<u8>> {
     found
 }
 
-/// Goal (P5, P9): when something was handed in is what its receipt says. A hub that gives receipts and keeps another ledger,
-/// in which one batch is dated five minutes earlier, stands where it said it would, and holds every entry: the next connection of
-/// the node finds it out, people hear of it at both ends, what shows it is kept, and the ledger has one witness less.
-///
-/// Method: the other ledger is made by the hub's own program, from its own folder and the node's log, batch by batch.
-#[tokio::test(flavor = "multi_thread")]
-async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
-    let dir = tempfile::tempdir().unwrap();
-    let [data, other, there] = ["hub", "other", "node"].map(|name| dir.path().join(name));
+/// A hub that gave a node receipts, and keeps another ledger.
+struct Lied {
+    hub: Arc<Hub>,
+    /// Of the node.
+    folder: PathBuf,
+    /// When the second batch was taken, by its receipt and by the ledger.
+    taken: (UnixMillis, UnixMillis),
+}
+
+/// Made by the hub's own program, from its own folder and the node's log: batch by batch, the second one dated five minutes earlier;
+/// or, where the last receipt is to be `denied`, all in one batch behind the place it has.
+async fn lied(dir: &Path, denied: bool) -> Lied {
+    let [data, other, folder] = ["hub", "other", "node"].map(|name| dir.join(name));
     make_hub(&data).unwrap();
     let begun = system_clock().0;
     let at = |time: u64| NOW.store(time, Ordering::SeqCst);
     at(begun);
     let hub = Hub::open(&data, catalogue().unwrap(), &LedgerOptions::default(), standing_clock).unwrap();
     let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
-    let node = make_node(&hub, &address, &there, UNIT).await.unwrap();
+    let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
     node.start_sync(brisk());
     writes(&node, 1).await;
     eventually("it is a witness", || !hub.committer.books().read().witnesses.keys.is_empty()).await;
     node.close().await;
     drop(node);
-    let node = opened(&there);
+    let node = opened(&folder);
     let proven = || node.evidence.receipts().unwrap().iter().any(|receipt| receipt.proven);
     eventually("the first receipt is proven", proven).await;
     node.close().await;
@@ -115,7 +120,7 @@ async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
     copy_folder(&data, &other).unwrap();
 
     let hub = started(&data, &address).await;
-    let node = opened(&there);
+    let node = opened(&folder);
     for number in 2..4 {
         at(begun + 600_000 * u64::from(number));
         writes(&node, number).await;
@@ -126,10 +131,10 @@ async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
     drop((node, hub));
 
     let hub = started(&other, &address).await;
-    let mut peer = Peer::of(NodeIdentity::load(&there).unwrap().unwrap());
+    let mut peer = Peer::of(NodeIdentity::load(&folder).unwrap().unwrap());
     let replica = peer.identity.replica();
-    let held = |hub: &Hub| hub.committer.books().read().replicas[&replica].frontier.size();
-    let before = held(&hub);
+    let held = |hub: &Hub| hub.committer.books().read().replicas[&replica].clone();
+    let before = held(&hub).frontier.size();
     let push = |peer: &mut Peer, size: u64| {
         for bytes in &entries[peer.frontier.size() as usize..size as usize] {
             peer.frontier.push(Entry::decode(bytes).unwrap().leaf_hash());
@@ -140,10 +145,11 @@ async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
     peer.entries.clear();
     let (up, mut down) = peer.greeted(4).await;
     let behind: Vec<_> = receipts.iter().filter(|receipt| receipt.size > before).collect();
-    let dated = UnixMillis(behind[0].at - 300_000);
-    for (number, receipt) in behind.iter().enumerate() {
+    let (first, last) = (behind[0], *behind.last().unwrap());
+    let dated = UnixMillis(first.at - 300_000);
+    for (number, receipt) in behind.iter().enumerate().skip(if denied { behind.len() - 1 } else { 0 }) {
         at(if number == 0 { dated.0 } else { receipt.at });
-        while hub.head().size < receipt.ledger_index {
+        while hub.head().size < receipt.ledger_index + u64::from(denied) {
             hub.event("import", "x", Default::default()).await.unwrap();
         }
         push(&mut peer, receipt.size);
@@ -151,35 +157,45 @@ async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
         up.send(say(wire::up::Message::Batch(batch))).await.unwrap();
         received(&mut down, receipt.size).await;
     }
-    drop((up, down));
-    let last = behind.last().unwrap();
-    let books = hub.committer.books().read().replicas[&replica].clone();
-    assert_eq!(
-        (books.frontier.size(), books.ledger_index, books.at.0),
-        (last.size, last.ledger_index, last.at)
-    );
+    let now = held(&hub);
+    assert_eq!((now.frontier.size(), now.at.0), (last.size, last.at));
+    assert_eq!(now.ledger_index, last.ledger_index + u64::from(denied));
+    Lied { hub, folder, taken: (UnixMillis(first.at), dated) }
+}
 
-    let node = opened(&there);
-    eventually("it is found", || alarm(&node).is_some()).await;
-    let told = alarm(&node).unwrap();
-    let (promised, logged) = (UnixMillis(behind[0].at).rfc3339(), dated.rfc3339());
-    assert!(told.contains(&promised) && told.contains(&logged), "{told}");
-    let kept = node.evidence.refusals().unwrap();
-    assert!(
-        kept.len() == 1 && !kept[0].before.is_empty() && kept[0].known.contains("cosignature"),
-        "{kept:#?}"
-    );
-    hub.close_round().await.unwrap();
-    let refused = || hub.refusals.standing().values().any(|why| why.reason.contains(&logged));
-    eventually("the hub is told", refused).await;
-    node.close().await;
-    drop(node);
-    // What was found once is not forgotten by a restart.
-    let node = opened(&there);
-    eventually("it is found again", || alarm(&node).is_some()).await;
-    assert_eq!(node.evidence.refusals().unwrap().len(), 1);
-    node.close().await;
-    hub.close().await;
+/// Goal (P5, P9): when something was handed in is what its receipt says. A hub that gives receipts and keeps another ledger, which
+/// holds every entry and stands where it said it would: the next connection of the node finds it out, people hear of it at both ends,
+/// what shows it is kept, and the ledger has one witness less. So it is where the hub has nothing to show.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
+    for denied in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let Lied { hub, folder, taken: (promised, logged) } = lied(dir.path(), denied).await;
+        let said = if denied {
+            vec!["no acceptance of this unit".to_owned()]
+        } else {
+            vec![logged.rfc3339(), promised.rfc3339()]
+        };
+        let node = opened(&folder);
+        eventually("it is found", || alarm(&node).is_some()).await;
+        let told = alarm(&node).unwrap();
+        assert!(said.iter().all(|said| told.contains(said)), "{told}");
+        let kept = node.evidence.refusals().unwrap();
+        let shown = |line: &RefusalLine| !line.before.is_empty() && line.known.contains("cosignature");
+        assert!(kept.len() == usize::from(!denied) && kept.iter().all(shown), "{kept:#?}");
+        hub.close_round().await.unwrap();
+        let refused = || hub.refusals.standing().values().any(|why| why.reason.contains(&said[0]));
+        eventually("the hub is told", refused).await;
+        assert_eq!(hub.rounds.cosigned(), (0, 0));
+        node.close().await;
+        drop(node);
+        // What was found once is not forgotten by a restart.
+        let node = opened(&folder);
+        eventually("it is found again", || alarm(&node).is_some()).await;
+        assert_eq!(node.evidence.refusals().unwrap().len(), usize::from(!denied));
+        node.close().await;
+        hub.close().await;
+    }
 }
 
 /// Goal (P5): what is promised in a connection that lasts for weeks is proven all the same.
