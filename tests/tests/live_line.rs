@@ -118,6 +118,16 @@ async fn p9_a_communes_calls_reach_its_own_unit_only() {
             }
         }
     }
+    // A size at which none of its batches ends is known to nobody.
+    let held = shared.hub().committer.books().read().replicas[&own].clone();
+    for known_size in 1..held.frontier.size() {
+        let ledger_index = held.ledger_index;
+        let asked = wire::ProveRequest { ledger_index, ledger_size, known_size: Some(known_size) };
+        match rpc.prove(asked).await {
+            Ok(reply) => assert!(reply.into_inner().before.iter().all(|link| link.size > known_size)),
+            Err(status) => assert_eq!(status.code(), Code::InvalidArgument, "{known_size}: {status}"),
+        }
+    }
     assert!(proven >= 1 && refused > proven, "{proven} proven, {refused} refused");
     let mut refilled = async |replica: &[u8]| {
         let request = wire::RefillRequest { replica: replica.to_vec().into() };

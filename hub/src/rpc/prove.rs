@@ -64,8 +64,8 @@ async fn before(hub: &Arc<Hub>, of: &Acceptance, known: u64) -> Result<Vec<wire:
             hub.committer.flush().await;
         }
         let (reader, replica, range) = (Arc::clone(hub), of.replica, (known, of.first.0));
-        let (begins, links) = beside(move || links(&reader, &replica.0, range)).await?;
-        if begins.is_some_and(|begins| begins != known) {
+        let (begins, is_all, links) = beside(move || links(&reader, &replica.0, range)).await?;
+        if begins.map_or(is_all, |begins| begins != known) {
             return Err(Status::invalid_argument("no acceptance ends at what is said to be known"));
         }
         if links.last().map(|link| link.size) == Some(of.first.0) {
@@ -81,9 +81,13 @@ async fn before(hub: &Arc<Hub>, of: &Acceptance, known: u64) -> Result<Vec<wire:
     Err(Status::data_loss("the acceptances before it are not found"))
 }
 
-/// Those the view has, of the batches that begin in a range; and where the first of them begins.
-fn links(hub: &Hub, replica: &[u8; 16], (from, to): (u64, u64)) -> Result<(Option<u64>, Vec<Link>), Status> {
-    let (mut begins, mut frames) = (None, Vec::new());
+/// Those the view has, of the batches that begin in a range; where the first of them begins, and whether it has all of them.
+fn links(
+    hub: &Hub,
+    replica: &[u8; 16],
+    (from, to): (u64, u64),
+) -> Result<(Option<u64>, bool, Vec<Link>), Status> {
+    let (mut begins, mut is_all, mut frames) = (None, false, Vec::new());
     let scanned = hub.dataset.view().scan_prefix(Keyspace::Index, replica, &mut |key, at| {
         let first = key.get(16..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
         let at = at.try_into().ok().map(u64::from_be_bytes);
@@ -93,6 +97,7 @@ fn links(hub: &Hub, replica: &[u8; 16], (from, to): (u64, u64)) -> Result<(Optio
             begins = begins.or(Some(first));
             frames.push(FramePosition::unpack(at));
         }
+        is_all |= first.is_some_and(|first| first >= to);
         first.is_some_and(|first| first < to) && frames.len() <= PROVEN_BEFORE_MAX
     });
     scanned.map_err(|error| failed(&error))?;
@@ -109,7 +114,7 @@ fn links(hub: &Hub, replica: &[u8; 16], (from, to): (u64, u64)) -> Result<(Optio
         Ok(acceptance.link(entry.header.dot.sequence.0))
     };
     let links = frames.into_iter().map(link).collect::<Result<_, _>>()?;
-    Ok((begins, links))
+    Ok((begins, is_all, links))
 }
 
 async fn beside<T: Send + 'static>(
