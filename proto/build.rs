@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=catalogue");
     let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("catalogue");
     let mut list = String::from("&[\n");
-    for folder in ["codes", "records", "units"] {
+    for folder in ["", "codes", "records", "units"] {
         let mut files: Vec<_> = std::fs::read_dir(root.join(folder))?
             .collect::<Result<Vec<_>, _>>()?
             .iter()
@@ -33,7 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             };
             if name.ends_with(".toml") || name.ends_with(".csv") {
-                writeln!(list, "({:?}, include_str!({:?})),", format!("{folder}/{name}"), path)?;
+                let place = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+                writeln!(list, "({place:?}, include_str!({path:?})),")?;
             }
         }
     }

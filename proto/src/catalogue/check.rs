@@ -83,7 +83,7 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
     let known = |name: &String| {
         scope
             .iter()
-            .find(|field| field.name == name.strip_suffix("__year").unwrap_or(name))
+            .find(|field| field.name == met_by(name).0)
             .ok_or_else(|| format!("không có trường {name} · there is no field {name}"))
     };
     if let Some(field) = &rule.field {
@@ -100,6 +100,15 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
             by.iter().try_for_each(|name| known(name).map(|_| ()))
         }
         Cross::Agrees { by, field } => by.iter().chain([field]).try_for_each(|name| known(name).map(|_| ())),
+        Cross::Apart { by, from, to } => {
+            by.iter().try_for_each(|name| known(name).map(|_| ()))?;
+            for name in [from, to] {
+                if known(name)?.kind != FieldKind::Date {
+                    return Err(format!("{name} không phải ngày · {name} is no date"));
+                }
+            }
+            Ok(())
+        }
         Cross::Acyclic { by, to } => [by, to].into_iter().try_for_each(|name| known(name).map(|_| ())),
         Cross::Ranks { by, order } => {
             by.iter().try_for_each(|name| known(name).map(|_| ()))?;
@@ -164,7 +173,7 @@ fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching)
     };
     for (their_field, my_fields) in &matching.by {
         if their_field != "_id" {
-            plain(theirs, their_field)?;
+            plain(theirs, met_by(their_field).0)?;
         }
         for name in my_fields.names().iter().filter(|name| *name != "_id") {
             match name.split_once('/') {
@@ -175,7 +184,7 @@ fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching)
                     }
                 }
                 None => {
-                    plain(mine, name)?;
+                    plain(mine, met_by(name).0)?;
                 }
             }
         }
@@ -193,6 +202,22 @@ fn check_matching(catalogue: &Catalogue, mine: &RecordType, matching: &Matching)
 fn plain<'a>(declared: &'a RecordType, name: &str) -> Result<&'a super::Field, String> {
     let found = declared.fields.iter().find(|field| field.name == name);
     found.ok_or_else(|| format!("{0} không có trường {name} · {0} has no field {name}", declared.name))
+}
+
+/// What records meet by: a field's value, or something of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MetBy {
+    Value,
+    /// The year it speaks of.
+    Year,
+    /// The unit in which the place it names is today.
+    Commune,
+}
+
+/// The field that a name records meet by is of.
+pub(crate) fn met_by(name: &str) -> (&str, MetBy) {
+    let of = |suffix: &str, by: MetBy| name.strip_suffix(suffix).map(|field| (field, by));
+    of("__year", MetBy::Year).or_else(|| of("__commune", MetBy::Commune)).unwrap_or((name, MetBy::Value))
 }
 
 /// What is wrong with a rule.

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::{Code, CodeList, Field, FieldKind, RecordType, Unit, UnitKind};
+use super::{Calendar, Code, CodeList, Field, FieldKind, RecordType, Unit, Units};
 use crate::hash::{Digest, sha256};
-use crate::ids::UnitCode;
 use crate::text::{fold, in_both};
 
 static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
@@ -16,6 +15,7 @@ pub struct Catalogue {
     types: BTreeMap<String, RecordType>,
     codes: BTreeMap<String, CodeList>,
     units: Units,
+    calendar: Calendar,
     digest: Digest,
 }
 
@@ -72,7 +72,7 @@ impl Catalogue {
         Self::load(Self::embedded_files().into_iter().chain(files))
     }
 
-    /// Loads `records/*.toml`, `codes/*.toml` and `units/*.csv`.
+    /// Loads `records/*.toml`, `codes/*.toml`, `units/*.csv` and `calendar.toml`.
     ///
     /// # Errors
     /// [`CatalogueError`] naming the file at fault.
@@ -82,6 +82,7 @@ impl Catalogue {
             types: BTreeMap::new(),
             codes: BTreeMap::new(),
             units: Units::default(),
+            calendar: Calendar::default(),
             digest: digest_of(&files),
         };
         for (path, text) in &files {
@@ -106,8 +107,10 @@ impl Catalogue {
                     )));
                 }
                 catalogue.codes.insert(parsed.name.clone(), parsed);
+            } else if path == "calendar.toml" {
+                catalogue.calendar = Calendar::read(text).map_err(fault)?;
             } else if path.starts_with("units/") {
-                catalogue.units.read(stem, text).map_err(fault)?;
+                catalogue.units.read(path, text).map_err(fault)?;
             } else {
                 return Err(fault("không ở thư mục nào đã biết · is in no known folder".to_owned()));
             }
@@ -260,25 +263,28 @@ impl Catalogue {
         &self.units
     }
 
+    /// The working days.
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
     /// The same with these units added, or called so by now. The digest is that of the files.
     #[must_use]
     pub fn with_units(&self, units: impl IntoIterator<Item = Unit>) -> Self {
         let mut catalogue = self.clone();
-        for unit in units {
-            match catalogue.units.own.get_mut(&unit.code) {
-                Some(known) => known.name = unit.name,
-                None => drop(catalogue.units.own.insert(unit.code.clone(), unit)),
-            }
-        }
+        catalogue.units.add(units);
         catalogue
     }
 
     /// `files` with the units of the province as this catalogue has them.
     #[must_use]
     pub fn files_with_its_units(&self, files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let own = |path: &String| path.starts_with("units/") && path != ELSEWHERE;
-        let mut files: BTreeMap<String, String> =
-            files.iter().filter(|(path, _)| !own(path)).map(|(p, t)| (p.clone(), t.clone())).collect();
+        let mut files: BTreeMap<String, String> = files
+            .iter()
+            .filter(|(path, _)| !Units::is_own(path))
+            .map(|(p, t)| (p.clone(), t.clone()))
+            .collect();
         files.insert("units/units.csv".to_owned(), self.units.to_csv());
         files
     }
@@ -343,124 +349,9 @@ fn digest_of(files: &BTreeMap<String, String>) -> Digest {
     sha256(&[&super::bundle::plain(files)])
 }
 
-/// The kinds of units as a file names them.
-const KINDS: [(UnitKind, &str); 4] = [
-    (UnitKind::Province, "tỉnh"),
-    (UnitKind::Commune, "xã"),
-    (UnitKind::Ward, "phường"),
-    (UnitKind::Affiliated, "trực thuộc"),
-];
-
-fn kind_word(kind: UnitKind) -> Option<&'static str> {
-    KINDS.iter().find(|(known, _)| *known == kind).map(|(_, word)| *word)
-}
-
-/// The units of other provinces.
-const ELSEWHERE: &str = "units/viet_nam.csv";
-
-/// The units of the province, and the names of all others for telling them.
-#[derive(Debug, Clone, Default)]
-pub struct Units {
-    own: BTreeMap<UnitCode, Unit>,
-    elsewhere: BTreeMap<String, (String, String)>,
-}
-
-impl Units {
-    /// A unit of the province.
-    #[must_use]
-    pub fn get(&self, code: &UnitCode) -> Option<&Unit> {
-        self.own.get(code)
-    }
-
-    /// The unit that a code stands for, or that has a cell of that code: `11953.07` is a chi bộ of `11953`.
-    #[must_use]
-    pub fn holding(&self, code: &UnitCode) -> Option<&Unit> {
-        let base = code.as_str().split('.').next().unwrap_or_default();
-        base.parse().ok().and_then(|base| self.own.get(&base))
-    }
-
-    /// All units of the province, by code.
-    pub fn iter(&self) -> impl Iterator<Item = &Unit> {
-        self.own.values()
-    }
-
-    /// The units a commune code of before 1/7/2025 went into.
-    #[must_use]
-    pub fn by_old_code(&self, code: &str) -> Vec<&Unit> {
-        let had = |codes: &[String]| codes.iter().any(|old| old == code);
-        self.own.values().filter(|unit| had(&unit.old_codes) || had(&unit.partial_old_codes)).collect()
-    }
-
-    /// Name and province of a commune outside the province.
-    #[must_use]
-    pub fn elsewhere(&self, code: &str) -> Option<(&str, &str)> {
-        let known = self.own.keys().any(|own| own.as_str() == code);
-        let found = self.elsewhere.get(code).map(|(name, province)| (name.as_str(), province.as_str()));
-        if known { None } else { found }
-    }
-
-    /// What people call a unit: "Phường Phố Hiến", "Xã Tân Hưng".
-    #[must_use]
-    pub fn title(&self, code: &UnitCode) -> String {
-        let Some(unit) = self.own.get(code) else {
-            return code.to_string();
-        };
-        match unit.kind {
-            UnitKind::Commune => format!("Xã {}", unit.name),
-            UnitKind::Ward => format!("Phường {}", unit.name),
-            UnitKind::Province | UnitKind::Affiliated | UnitKind::Agency => unit.name.clone(),
-        }
-    }
-
-    /// As a file of units has them.
-    fn to_csv(&self) -> String {
-        let mut rows = csv::Writer::from_writer(Vec::new());
-        let head = ["code", "kind", "name", "old_codes", "partial_old_codes"];
-        let written = rows.write_record(head).and_then(|()| {
-            self.own.values().filter_map(|unit| Some((unit, kind_word(unit.kind)?))).try_for_each(
-                |(unit, kind)| {
-                    let (old, partial) = (unit.old_codes.join(" "), unit.partial_old_codes.join(" "));
-                    rows.write_record([unit.code.as_str(), kind, &unit.name, &old, &partial])
-                },
-            )
-        });
-        // Into memory nothing fails.
-        let bytes = written.ok().and_then(|()| rows.into_inner().ok()).unwrap_or_default();
-        String::from_utf8(bytes).unwrap_or_default()
-    }
-
-    fn read(&mut self, stem: &str, text: &str) -> Result<(), String> {
-        let mut rows = csv::Reader::from_reader(text.as_bytes());
-        for row in rows.records() {
-            let row = row.map_err(|error| error.to_string())?;
-            let cell = |index: usize| row.get(index).unwrap_or_default().to_owned();
-            if stem == "viet_nam" {
-                self.elsewhere.insert(cell(0), (cell(1), cell(4)));
-                continue;
-            }
-            let code: UnitCode = cell(0).parse().map_err(|error| format!("{}: {error}", cell(0)))?;
-            let word = cell(1);
-            let kind = KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind);
-            let kind = kind
-                .ok_or_else(|| format!("{code}: không có loại {word:?} · {code}: unknown kind {word:?}"))?;
-            let list = |text: String| text.split_whitespace().map(str::to_owned).collect();
-            let unit = Unit {
-                code: code.clone(),
-                name: cell(2),
-                kind,
-                old_codes: list(cell(3)),
-                partial_old_codes: list(cell(4)),
-            };
-            if self.own.insert(code.clone(), unit).is_some() {
-                return Err(format!("đơn vị {code} có hai lần · unit {code} stands twice"));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::UnitKind;
     use super::*;
 
     fn embedded() -> &'static Catalogue {

@@ -5,17 +5,23 @@
 //! `[course]`: see [`Course`].
 
 mod bundle;
+mod calendar;
 pub(crate) mod check;
 mod check_course;
 mod course;
 mod handover;
 mod loader;
 mod model;
+mod places;
 mod rule;
+mod units;
 
 pub use bundle::{Bundle, BundleError, Published};
+pub use calendar::Calendar;
 pub use course::{Course, Lock, Passage, Reopening};
 pub use handover::{Handover, Held};
-pub use loader::{Catalogue, CatalogueError, Units};
+pub use loader::{Catalogue, CatalogueError};
 pub use model::*;
+pub use places::Places;
 pub use rule::*;
+pub use units::{FormerCommune, Units};

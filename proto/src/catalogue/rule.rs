@@ -41,15 +41,19 @@ pub struct Rule {
     pub message: Label,
 }
 
-/// A day that must not pass while the rule's condition holds.
+/// A day that must not pass while the rule's condition holds: so many days after another, and so many working days
+/// after that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Late {
     /// The date field it counts from.
     pub after: String,
-    /// So many days later is the last good day.
+    /// Days.
     #[serde(default)]
     pub days: u32,
+    /// Working days, by the catalogue's [`super::Calendar`].
+    #[serde(default)]
+    pub working_days: u32,
 }
 
 /// Steps of a chain that is followed to see whether it comes back: more than any organisation has above it.
@@ -62,11 +66,23 @@ pub const CHAIN_MAX: usize = 16;
 pub enum Cross {
     /// No other record (for which `when` holds too) has the same values in these fields.
     Unique {
-        /// The fields; `x__year` is the year that field `x` speaks of.
+        /// The fields; `x__year` is the year that field `x` speaks of, `x__commune` the unit in which the place that it
+        /// names is today ([`super::Places`]).
         by: Vec<String>,
         /// Only among the records of the same unit.
         #[serde(default)]
         in_unit: bool,
+    },
+    /// The period of no other record (for which `when` holds too) with the same values in these fields has a day in
+    /// common with this one's.
+    Apart {
+        /// The fields they share.
+        by: Vec<String>,
+        /// The date field of a period's first day.
+        from: String,
+        /// The date field of the day on which it is over; while that is absent, it goes on. A period that ends on the day it
+        /// begins has that day.
+        to: String,
     },
     /// All records (for which `when` holds too) that have the same values in these fields agree in another.
     Agrees {

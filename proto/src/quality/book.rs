@@ -11,14 +11,16 @@ use super::mark::Mark;
 use super::plan::{ExpectationPlan, TypePlan};
 use super::{Count, Index, Judgement, Subject};
 use crate::bytes::{Malformed, Reader};
-use crate::catalogue::{Catalogue, CatalogueError, Dimension, Label, Severity, Unit, Units};
+use crate::catalogue::{
+    Calendar, Catalogue, CatalogueError, Dimension, Label, Places, Severity, Unit, Units,
+};
 use crate::hash::{Digest, sha256};
 use crate::ids::UnitCode;
 use crate::value::{civil, days_of};
 
 /// The engine's own version: it changes whenever equal arguments may give another judgement, or what is kept of
 /// one has another form.
-const ENGINE: &[u8] = b"lienthong quality 5";
+const ENGINE: &[u8] = b"lienthong quality 6";
 
 /// A rule's place in its rule book. It means nothing beside another book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +88,8 @@ pub struct Gap {
 pub struct RuleBook {
     pub(super) env: Arc<Env>,
     pub(super) units: Units,
+    pub(super) places: Places,
+    pub(super) calendar: Calendar,
     pub(super) types: BTreeMap<String, TypePlan>,
     rules: Vec<RuleInfo>,
     /// What an index outside the book leads to.
@@ -121,6 +125,8 @@ impl RuleBook {
         Ok(Self {
             env: compiled.env,
             units: catalogue.units().clone(),
+            places: Places::of(catalogue.units()),
+            calendar: catalogue.calendar().clone(),
             types: compiled.types,
             rules: compiled.rules,
             unknown: RuleInfo {

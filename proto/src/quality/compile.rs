@@ -103,7 +103,8 @@ impl<'a> Compiler<'a> {
                     return Err("`late` thuộc chiều song · `late` is of the dimension song".to_owned());
                 }
                 blame.insert(0, late.after.clone());
-                Some(Judge::Late { after: late.after.clone(), days: days_of(late.days) })
+                let (after, days) = (late.after.clone(), days_of(late.days));
+                Some(Judge::Late { after, days, working_days: late.working_days })
             }
             (None, Some(Cross::OneUnit {})) => Some(Judge::OneUnit),
             (None, Some(_)) => None,
@@ -167,6 +168,16 @@ impl<'a> Compiler<'a> {
                 let name = format!("ranks|{}|{by_names}|{order_names}|{when}", declared.name);
                 let order = order.iter().map(|field| self.order(declared, field)).collect();
                 Look::Ranks { index: MarkIndex::named(&name), by: by.clone(), order }
+            }
+            Cross::Apart { by, from, to } => {
+                let when = rule.when.as_deref().unwrap_or_default();
+                let named = |part: &str| {
+                    let (name, by) = (&declared.name, by.join(","));
+                    MarkIndex::named(&format!("apart|{part}|{name}|{by}|{from}|{to}|{when}"))
+                };
+                let (under, blocks) = (named("under"), named("blocks"));
+                let (from, to) = (from.clone(), to.clone());
+                Look::Apart(ApartPlan { under, blocks, by: by.clone(), from, to })
             }
             Cross::Acyclic { by, to } => {
                 let when = rule.when.as_deref().unwrap_or_default();
@@ -373,6 +384,7 @@ fn field_of(cross: &Cross) -> Option<String> {
         Cross::Resolves { field } | Cross::Agrees { field, .. } => Some(field.clone()),
         Cross::Ranks { order, .. } => order.first().cloned(),
         Cross::Acyclic { to, .. } => Some(to.clone()),
+        Cross::Apart { from, .. } => Some(from.clone()),
         Cross::Exists(matching) | Cross::Absent(matching) | Cross::Counts(matching) => {
             let mut mine = matching.by.values().flat_map(|mine| mine.names());
             matching.equals.clone().or_else(|| mine.find(|name| *name != "_id").cloned())

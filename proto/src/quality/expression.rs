@@ -3,7 +3,8 @@
 //! Every declared field is bound, absent ones as null; dates are days since 1970, instants milliseconds, codes,
 //! units and decimals text, references hexadecimal text; items are lists of maps. `today` and `this_year` are
 //! bound too; `x__year` is the year that field `x` speaks of, `x__start` the first day of it, `x__adult` the day on which
-//! somebody born on `x` is 18. In a rule over each item, the item's subfields come before the record's fields.
+//! somebody born on `x` is 18, `x__workday` the number of the last working day until `x` ([`Calendar::number`]), `x__before` that of the last before it. In a
+//! rule over each item, the item's subfields come before the record's fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use cel::context::VariableResolver;
 use cel::{Context, Env, Program};
 
 use super::plain::{Plain, Term};
+use crate::catalogue::Calendar;
 use crate::rules::adult_on;
 use crate::value::{Value, civil, days_of};
 
@@ -144,9 +146,12 @@ fn is_clock(name: &str) -> bool {
     matches!(name, "today" | "this_year")
 }
 
-/// The field behind `x__year`, `x__start` and `x__adult`.
+/// The field behind a name that stands for something of its value.
 fn base(name: &str) -> &str {
-    ["__year", "__start", "__adult"].into_iter().find_map(|of| name.strip_suffix(of)).unwrap_or(name)
+    ["__year", "__start", "__adult", "__workday", "__before"]
+        .into_iter()
+        .find_map(|of| name.strip_suffix(of))
+        .unwrap_or(name)
 }
 
 /// The variables that `exists`, `all` and their kin bind.
@@ -168,6 +173,7 @@ pub(super) struct Scope<'a> {
     pub(super) item: Option<(&'a Item<'a>, &'a BTreeSet<String>)>,
     pub(super) today: i32,
     pub(super) this_year: i16,
+    pub(super) calendar: &'a Calendar,
 }
 
 impl Scope<'_> {
@@ -189,12 +195,18 @@ impl Scope<'_> {
             "this_year" => return Some(Some(i64::from(self.this_year))),
             _ => {}
         }
+        let day = |name: &str| match self.value(name) {
+            Some(Value::Date(day)) => Some(*day),
+            _ => None,
+        };
         if let Some(born) = name.strip_suffix("__adult") {
-            let adult = match self.value(born) {
-                Some(Value::Date(day)) => adult_on(*day),
-                _ => None,
-            };
-            return Some(adult.map(i64::from));
+            return Some(day(born).and_then(adult_on).map(i64::from));
+        }
+        if let Some(name) = name.strip_suffix("__workday") {
+            return Some(day(name).map(|day| i64::from(self.calendar.number(day))));
+        }
+        if let Some(name) = name.strip_suffix("__before") {
+            return Some(day(name).map(|day| i64::from(self.calendar.number(day.saturating_sub(1)))));
         }
         let year = self.value(base(name)).and_then(year_of);
         if name.ends_with("__year") {

@@ -10,6 +10,7 @@ use super::fields::fault_of;
 use super::mark::{MarkIndex, Probe, Tuple};
 use super::plan::*;
 use super::{Deadline, Defect, Expect, Judgement, RuleBook, RuleIndex, Subject};
+use crate::catalogue::check::{MetBy, met_by};
 use crate::catalogue::{Class, Dimension, FieldKind};
 use crate::rules::{CitizenFault, CitizenNumber};
 use crate::text::{fold, fold_name};
@@ -299,13 +300,13 @@ impl<'a> Sheet<'a> {
                 Outcome::Fails => false,
                 Outcome::Undefined => return,
             },
-            Judge::Late { after, days } => {
+            Judge::Late { after, days, working_days } => {
                 let value = match item {
                     Some((_, _, values)) => values.get(after.as_str()).copied(),
                     None => subject.value(after),
                 };
                 if let Some(Value::Date(day)) = value {
-                    let last = day.saturating_add(*days);
+                    let last = self.book.calendar.after(day.saturating_add(*days), *working_days);
                     self.out.deadlines.push(Deadline { last, rule: rule.rule, field: blamed() });
                 }
                 return;
@@ -368,7 +369,8 @@ impl<'a> Sheet<'a> {
             self.again_next_year();
         }
         let (known, values, items) = (&self.plan.names, &self.subject.values, &self.items);
-        let scope = Scope { known, values, items, item, today: self.today, this_year: self.this_year };
+        let (today, this_year, calendar) = (self.today, self.this_year, &self.book.calendar);
+        let scope = Scope { known, values, items, item, today, this_year, calendar };
         let outcome = condition.evaluate(&self.book.env, &scope);
         if outcome == Outcome::Undefined {
             self.out.not_evaluated = self.out.not_evaluated.saturating_add(1);
@@ -402,9 +404,18 @@ impl<'a> Sheet<'a> {
         }
         let subject = self.subject;
         let folded = self.folded.entry((name, bare));
-        let text = || match name.strip_suffix("__year") {
-            Some(field) => subject.value(field).and_then(year_of).map(|year| year.to_string()),
-            None => subject.value(name).and_then(|value| key_text(value, bare)),
+        let places = &self.book.places;
+        let (field, by) = met_by(name);
+        let text = || {
+            let value = subject.value(field)?;
+            match by {
+                MetBy::Value => key_text(value, bare),
+                MetBy::Year => year_of(value).map(|year| year.to_string()),
+                MetBy::Commune => match value {
+                    Value::Text(place) => places.unit(place).map(|unit| fold_name(unit.as_str())),
+                    _ => None,
+                },
+            }
         };
         folded.or_insert_with(text).as_deref()
     }

@@ -1,11 +1,12 @@
 //! Where a rule across records looks, for one record: at which marks, and what must be there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::expression::year_of;
 use super::judge::{Sheet, key_text};
 use super::mark::{Mark, MarkIndex};
+use super::periods::{Block, Period};
 use super::plan::*;
 use super::shingles::{bands, shingles};
 use super::{Expect, Meeting, RuleBook, Subject};
@@ -67,6 +68,7 @@ impl<'a> Sheet<'a> {
                 self.out.marks.extend(&marks);
                 Some((vec![own], Expect::AtMost(0)))
             }
+            Look::Apart(plan) => self.apart(plan),
             Look::Acyclic { index, by, to } => {
                 let own = self.tuple(*index, by, false)?.mark();
                 let next = self.tuple(*index, to, false)?.mark();
@@ -89,6 +91,30 @@ impl<'a> Sheet<'a> {
             }
             Look::Matching(matching) => self.matching(matching),
         }
+    }
+
+    /// A period meets another where a block of one lies in a block of the other: at every block its own lie in nobody has
+    /// a block, and in its own blocks lies nobody else.
+    fn apart(&mut self, plan: &'a ApartPlan) -> Option<(Vec<Mark>, Expect)> {
+        let day = |name: &str| match self.subject.value(name) {
+            Some(Value::Date(day)) => Some(*day),
+            _ => None,
+        };
+        let period = Period::of(day(&plan.from)?, day(&plan.to))?;
+        let mut marks = |index: MarkIndex, blocks: &BTreeSet<Block>| -> Option<Vec<Mark>> {
+            let mark = |block: &Block| {
+                let mut tuple = self.tuple(index, &plan.by, false)?;
+                tuple.add(&block.name());
+                Some(tuple.mark())
+            };
+            blocks.iter().map(mark).collect()
+        };
+        let (blocks, around) = (period.blocks(), period.around());
+        let (own, own_under) = (marks(plan.blocks, &blocks)?, marks(plan.under, &blocks)?);
+        let (others, around_under) = (marks(plan.blocks, &around)?, marks(plan.under, &around)?);
+        self.out.marks.extend(own.iter().chain(&own_under).chain(&around_under));
+        let most = u32::try_from(own_under.len()).unwrap_or(u32::MAX);
+        Some(([own_under, others].concat(), Expect::AtMost(most)))
     }
 
     /// Every rank up to its own, from the lowest on.

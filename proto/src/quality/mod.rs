@@ -38,6 +38,7 @@ mod judgement;
 mod look;
 mod mark;
 mod memory;
+mod periods;
 mod plain;
 mod plan;
 mod score;

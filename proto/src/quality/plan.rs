@@ -93,7 +93,7 @@ pub(super) struct RulePlan {
 #[derive(Debug)]
 pub(super) enum Judge {
     Holds(Expression),
-    Late { after: String, days: i32 },
+    Late { after: String, days: i32, working_days: u32 },
     OneUnit,
 }
 
@@ -117,6 +117,8 @@ pub(super) enum Look {
     Agrees { shared: MarkIndex, index: MarkIndex, by: Vec<String>, field: String },
     /// At the mark of its own rank, which those above it publish.
     Ranks { index: MarkIndex, by: Vec<String>, order: Vec<OrderPlan> },
+    /// At the blocks of days of its period and those around them.
+    Apart(ApartPlan),
     /// At the mark it leads to, and at what that leads to; it publishes the mark of where it stands.
     Acyclic { index: MarkIndex, by: Vec<String>, to: Vec<String> },
     /// At the marks of a text's bands, which it publishes.
@@ -125,6 +127,18 @@ pub(super) enum Look {
     Referred { index: MarkIndex, field: String },
     /// At what another type publishes.
     Matching(MatchPlan),
+}
+
+/// Periods that must have no day in common: see [`super::periods`].
+#[derive(Debug)]
+pub(super) struct ApartPlan {
+    /// Every block that a period's blocks lie in, themselves among them.
+    pub(super) under: MarkIndex,
+    /// The blocks of a period.
+    pub(super) blocks: MarkIndex,
+    pub(super) by: Vec<String>,
+    pub(super) from: String,
+    pub(super) to: String,
 }
 
 /// A code field that ranks, and its codes from the lowest on.

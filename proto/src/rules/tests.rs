@@ -75,6 +75,7 @@ fn each_class_has_its_case() {
         ("ngay_sinh", "05/01/2080", "DATE_FUTURE"),
         ("ma_xa", "99999", "CODE_UNKNOWN"),
         ("ma_xa", "11956", "CODE_OLD"),
+        ("ma_xa", "Xã Quảng Châu", "CODE_OLD"),
         ("ma_xa", "00004", "CODE_OUTSIDE"),
         ("ma_xa", "11977", "UNIT_FOREIGN"),
         ("gioi_tinh", "khác", "ENUM_UNKNOWN"),

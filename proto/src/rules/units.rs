@@ -9,6 +9,10 @@ use super::Finding;
 /// What people write before a unit's name, folded; no unit's own name begins so.
 const KINDS: [&str; 6] = ["dang uy ", "dang bo ", "xa ", "phuong ", "x ", "p "];
 const NAME_SHOWN_CHARS_MAX: usize = 80;
+/// The same of communes of before, marks kept.
+const FORMER_KINDS: [&str; 8] = ["xã ", "phường ", "thị trấn ", "x. ", "p. ", "tt. ", "x.", "p."];
+/// Communes of before with one name that are told.
+const FORMER_SHOWN_MAX: usize = 5;
 
 /// The cell that names a row's unit beside its code: no field, only held against the code.
 pub const UNIT_NAME: &str = "ten_xa";
@@ -42,15 +46,19 @@ pub(super) fn parse_unit(catalogue: &Catalogue, column: &str, text: &str) -> Res
         let en = format!("{code} is {name} in {province}, not in this province: check the code");
         return Err(Finding::new("CODE_OUTSIDE", Some(column), vi, en).with_value(text));
     }
-    let former = units.by_old_code(&code);
-    if !former.is_empty() {
-        let names = former.iter().map(|u| format!("{} ({})", u.name, u.code)).collect::<Vec<_>>().join(", ");
-        let vi = format!("{code} là mã trước 1/7/2025; mã mới: {names}");
-        let en = format!("{code} is a code of before 1/7/2025; now: {names}");
+    let now = units.by_old_code(&code);
+    if !now.is_empty() {
+        let names = listed(&now);
+        let was = units.former(&code).map(|former| format!(" ({})", former.title())).unwrap_or_default();
+        let vi = format!("{code} là mã trước 1/7/2025{was}; mã mới: {names}");
+        let en = format!("{code} is a code of before 1/7/2025{was}; now: {names}");
         return Err(Finding::new("CODE_OLD", Some(column), vi, en).with_value(text));
     }
     if let Some(unit) = by_name(catalogue, text) {
         return Ok(unit.code.clone());
+    }
+    if let Some((vi, en)) = former_name(units, text) {
+        return Err(Finding::new("CODE_OLD", Some(column), vi, en).with_value(text));
     }
     let vi = format!("không có đơn vị nào mang mã hoặc tên “{text}”: ghi mã 5 số của xã, phường");
     let en = format!("no unit has the code or name {text:?}: write the commune's 5-digit code");
@@ -70,6 +78,28 @@ pub fn unit_fault(units: &Units, code: &UnitCode) -> Option<&'static str> {
     } else {
         Some("CODE_UNKNOWN")
     }
+}
+
+/// Units with their codes.
+fn listed(units: &[&Unit]) -> String {
+    units.iter().map(|unit| format!("{} ({})", unit.name, unit.code)).collect::<Vec<_>>().join(", ")
+}
+
+/// Of a name that only communes of before 1/7/2025 had, what each has become.
+fn former_name(units: &Units, text: &str) -> Option<(String, String)> {
+    let wanted = fold_name(text);
+    let codes =
+        units.former_named(FORMER_KINDS.iter().find_map(|kind| wanted.strip_prefix(kind)).unwrap_or(&wanted));
+    let became = |code: &&str| {
+        let former = units.former(code)?;
+        Some(format!("{} → {}", former.title(), listed(&units.by_old_code(code))))
+    };
+    let known: Vec<String> = codes.iter().take(FORMER_SHOWN_MAX).filter_map(became).collect();
+    let known = if known.is_empty() { return None } else { known.join("; ") };
+    Some((
+        format!("là tên trước 1/7/2025: {known}; ghi mã 5 số mới"),
+        format!("a name of before 1/7/2025: {known}; write the 5-digit code of today"),
+    ))
 }
 
 fn by_name<'a>(catalogue: &'a Catalogue, text: &str) -> Option<&'a Unit> {
@@ -123,8 +153,7 @@ fn succession(units: &Units, code: &UnitCode) -> (String, String) {
     if now.iter().all(|unit| unit.code == *code) {
         return Default::default();
     }
-    let names =
-        now.iter().map(|unit| format!("{} ({})", unit.name, unit.code)).collect::<Vec<_>>().join(", ");
+    let names = listed(&now);
     (
         format!("; nếu là mã trước 1/7/2025 thì mã mới: {names}"),
         format!("; if it is a code of before 1/7/2025, it is now: {names}"),

@@ -172,9 +172,13 @@ fn a_change_names_those_who_must_be_looked_at_again() {
 
 #[test]
 fn a_judgement_is_small() {
-    let sizes: Vec<usize> =
-        good_world().values().map(|subject| BOOK.judge(subject, TODAY).encode().len()).collect();
-    assert!(sizes.iter().all(|size| *size <= 900), "{sizes:?}");
+    // A period of which others must be clear is some sixty marks; a unit has a handful of posts.
+    let most = |subject: &Subject| if subject.record_type == "can_bo" { 2_500 } else { 900 };
+    let sizes: Vec<(usize, usize)> = good_world()
+        .values()
+        .map(|subject| (BOOK.judge(subject, TODAY).encode().len(), most(subject)))
+        .collect();
+    assert!(sizes.iter().all(|(size, most)| size <= most), "{sizes:?}");
     assert!(BOOK.judge(good_world().get(&id(1)).unwrap(), TODAY).encode().len() <= 400);
 }
 

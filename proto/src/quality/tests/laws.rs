@@ -275,7 +275,8 @@ fn both_ways(subject: &Subject) -> (usize, usize) {
         let none = Item::new();
         let item = each.map(|each| (items[each].values().next().unwrap_or(&none), &plan.fields[each].names));
         let (known, values) = (&plan.names, &subject.values);
-        let scope = Scope { known, values, items: &items, item, today: TODAY, this_year: 2026 };
+        let calendar = &BOOK.calendar;
+        let scope = Scope { known, values, items: &items, item, today: TODAY, this_year: 2026, calendar };
         all += 1;
         if let Some(outcome) = condition.shortly(&scope) {
             short += 1;

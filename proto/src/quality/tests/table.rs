@@ -218,7 +218,13 @@ const RECORDS: &[Case] = &[
     ("DT_GIAI_QUYET", 9, &["#9: ngay_giai_quyet=2026-01-01"], &[]),
     ("DT_HAN", 9, &["#9: han_giai_quyet=2026-01-01"], &[]),
     ("DT_VAO_SO", 9, &["#9: ngay_vao_so=2026-01-09"], &["#9: ngay_vao_so=2026-01-10"]),
-    // Received on a Thursday, a Friday and a Saturday.
+    // Received on a Thursday, a Friday and a Saturday, and the day before Tết.
+    (
+        "DT_VAO_SO_CHAM",
+        9,
+        &["#9: tinh_trang=DANG_XU_LY|ngay_nhan=2026-02-13|ngay_vao_so=2026-02-24"],
+        &["#9: tinh_trang=DANG_XU_LY|ngay_nhan=2026-02-13|ngay_vao_so=2026-02-23"],
+    ),
     (
         "DT_VAO_SO_CHAM",
         9,
@@ -240,8 +246,9 @@ const RECORDS: &[Case] = &[
     (
         "DT_90_NGAY",
         9,
-        &["#9: tinh_trang=DANG_XU_LY|ngay_thu_ly=2026-07-19"],
-        &["#9: tinh_trang=DANG_XU_LY|ngay_thu_ly=2026-07-20"],
+        // Three days off for 2 September, one of them worked before.
+        &["#9: tinh_trang=DANG_XU_LY|ngay_thu_ly=2026-07-15"],
+        &["#9: tinh_trang=DANG_XU_LY|ngay_thu_ly=2026-07-16"],
     ),
     (
         "DT_90_NGAY",
@@ -385,17 +392,50 @@ const CROSS: &[Case] = &[
     ),
     ("CB_DANG_VIEN", 3, &["#3: dang_vien_id=#99"], &[]),
     ("CB_CON_SH", 3, &["#1: tinh_trang=KHAI_TRU"], &[]),
+    // In post since 2025-07-01.
     (
         "CB_CHU_NHIEM",
         3,
-        &["+can_bo #90: don_vi=11953|chuc_danh=CHU_NHIEM"],
-        &["+can_bo #90: don_vi=11953|chuc_danh=CHU_NHIEM|den_ngay=2026-01-01"],
+        &["+can_bo #90: don_vi=11953|chuc_danh=CHU_NHIEM|tu_ngay=2024-01-01"],
+        &["+can_bo #90: don_vi=11953|chuc_danh=CHU_NHIEM|tu_ngay=2024-01-01|den_ngay=2025-07-01"],
+    ),
+    (
+        "CB_CHU_NHIEM",
+        3,
+        &["+can_bo #90: don_vi=11953|chuc_danh=CHU_NHIEM|tu_ngay=2024-01-01|den_ngay=2025-07-02"],
+        &["+can_bo #90: don_vi=11953|chuc_danh=UY_VIEN|tu_ngay=2024-01-01|den_ngay=2025-07-02"],
+    ),
+    (
+        "CB_CHU_NHIEM",
+        3,
+        &["#3: den_ngay=2026-01-01", "+can_bo #90: don_vi=11953|chuc_danh=CHU_NHIEM|tu_ngay=2025-12-31"],
+        &["#3: den_ngay=2026-01-01", "+can_bo #90: don_vi=11953|chuc_danh=CHU_NHIEM|tu_ngay=2026-01-01"],
     ),
     (
         "CB_TRUNG",
         3,
-        &["+can_bo #90: dang_vien_id=#1|don_vi=11953"],
-        &["+can_bo #90: dang_vien_id=#1|don_vi=11977"],
+        &["+can_bo #90: dang_vien_id=#1|don_vi=11953|tu_ngay=2026-01-01"],
+        &["+can_bo #90: dang_vien_id=#1|don_vi=11977|tu_ngay=2026-01-01"],
+    ),
+    (
+        "CB_TRUNG",
+        3,
+        &["+can_bo #90: dang_vien_id=#1|don_vi=11953|tu_ngay=2020-01-01|den_ngay=2026-01-01"],
+        &["+can_bo #90: dang_vien_id=#1|don_vi=11953|tu_ngay=2020-01-01|den_ngay=2025-06-30"],
+    ),
+    // 11953 is where Hiến Nam is today, and it had Lam Sơn's neighbour An Tảo too.
+    (
+        "CB_QUE_QUAN",
+        3,
+        &["#1: que_quan=An Tảo, thành phố Hưng Yên, tỉnh Hưng Yên"],
+        &["#1: que_quan=Quảng Châu, thành phố Hưng Yên, tỉnh Hưng Yên"],
+    ),
+    ("CB_QUE_QUAN", 3, &["#1: que_quan=Phường Phố Hiến, Hưng Yên"], &["#1: que_quan=Hưng Yên"]),
+    (
+        "CB_QUE_QUAN",
+        3,
+        &["#1: que_quan=Hiến Nam, TP Hưng Yên"],
+        &["#1: que_quan=Hiến Nam, TP Hưng Yên", "#3: chuc_danh=UY_VIEN"],
     ),
     (
         "CT_MOT_KY",
