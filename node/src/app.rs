@@ -258,7 +258,7 @@ impl Node {
         witness.turn_to(&identity.ledger(), clock()).map_err(io("the witness's key"))?;
         let view = Arc::clone(replica.dataset().view());
         let resealer = Resealer::new(data, replica.reader().clone(), view);
-        let evidence = Evidence::open(data, identity.ledger_mark())?;
+        let evidence = Evidence::open(data, identity.known_ledger())?;
         let superseded = CancellationToken::new();
         // What the program of then did not know to be forbidden, this one may.
         let told = evidence.notices()?;

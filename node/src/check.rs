@@ -35,7 +35,7 @@ use crate::lock::DataLock;
 use crate::log::{self, Frame, HashFile, LogReader};
 use crate::replica::{feed_taken, log_dir};
 use crate::store::{SledView, View as _};
-use crate::sync::Evidence;
+use crate::sync::{Evidence, KnownLedger};
 
 /// Faults named one by one; more are only counted.
 const FAULTS_MAX: usize = 100;
@@ -126,7 +126,7 @@ impl Judge<'_> {
 
 /// What the hub gave in return, as a node keeps it; nothing at a hub.
 fn evidence(data: &Path) -> Option<Evidence> {
-    data.join("receipts.jsonl").exists().then(|| Evidence::open(data, None).ok()).flatten()
+    data.join("receipts.jsonl").exists().then(|| Evidence::open(data, KnownLedger::default()).ok()).flatten()
 }
 
 /// Sizes and roots the hub has confirmed.

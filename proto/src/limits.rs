@@ -32,8 +32,8 @@ pub const BATCH_BYTES_AIM: usize = 512 * 1024;
 pub const UNIT_REPLICAS_MAX: usize = 350;
 /// Further keys of receipts a ledger names: one a month for twenty years, and what a node keeps of them stays small.
 pub const RECEIPT_KEYS_MAX: usize = 256;
-/// Acceptances of one log that are shown with the proof of a later one: more than can be on their way when a line breaks.
-pub const PROVEN_BEFORE_MAX: usize = 8_192;
+/// Acceptances of one log that one answer shows with the proof of a later one; who asks goes on behind the last of them.
+pub const PROVEN_BEFORE_MAX: usize = 1_024;
 /// Ranges in one question of a reconciliation: with 256 parts each, the answer stays below a third of a MiB.
 pub const RECONCILE_RANGES_MAX: usize = 64;
 /// Records a range may hold to be listed one by one: about what the sums of its parts would take.

@@ -378,6 +378,20 @@ async fn p6_one_successor_and_no_other() {
     let mut first = place.serve("first").await.unwrap();
     in_step(&node).await.unwrap();
     assert_eq!(records(&first).await, 12);
+    // Each batch that the backup held stands in it with the date that its receipt had said.
+    let lines = |name: &str| -> Vec<Json> {
+        let text = std::fs::read_to_string(place.path("node").join(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let proof = || lines("proofs.jsonl").into_iter().find(|proof| !proof["ledger"].is_null());
+    eventually("the successor proves what it holds", async || proof().is_some()).await;
+    let proof = proof().unwrap();
+    let told: Vec<&Json> = proof["before"].as_array().unwrap().iter().map(|link| &link[2]).collect();
+    let former: Vec<Json> =
+        lines("receipts.jsonl").into_iter().filter(|line| line["ledger"].is_null()).collect();
+    let (first_taken, taken) = (&former[0]["at"], former.len());
+    assert!(told.contains(&first_taken) && told.len() + 2 >= taken, "{told:?} {former:?}");
+    assert!(node.status().await.unwrap()["alarm"].is_null());
     first.stop().await.unwrap();
     node.stop().await.unwrap();
     node.restart().await.unwrap();

@@ -11,10 +11,11 @@ use lienthong_hub::ledger::LedgerOptions;
 use lienthong_node::app::{Node, system_clock};
 use lienthong_node::dataset::Payload;
 use lienthong_node::identity::NodeIdentity;
-use lienthong_node::sync::RefusalLine;
+use lienthong_node::sync::{ProofLine, RefusalLine};
 use lienthong_proto::batch;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::ids::Sequence;
+use lienthong_proto::limits::PROVEN_BEFORE_MAX;
 use lienthong_proto::time::UnixMillis;
 use lienthong_proto::wire::sync as wire;
 use lienthong_tests::peer::{Peer, received, say};
@@ -196,6 +197,45 @@ async fn p5_p9_an_earlier_batch_is_logged_as_its_receipt_says() {
         node.close().await;
         hub.close().await;
     }
+}
+
+/// Goal (P5): of what a node was given no receipts for, it is shown all there is, however much. Method: its log is sent entry by
+/// entry by another program of its name, more batches than one answer shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_what_came_before_the_first_receipt_is_shown_piece_by_piece() {
+    const WRITTEN: u32 = PROVEN_BEFORE_MAX as u32 + 10;
+    let dir = tempfile::tempdir().unwrap();
+    let [data, folder] = ["hub", "node"].map(|name| dir.path().join(name));
+    make_hub(&data).unwrap();
+    let hub = Hub::open(&data, catalogue().unwrap(), &LedgerOptions::default(), system_clock).unwrap();
+    let address = hub.listen("127.0.0.1:0").await.unwrap().to_string();
+    let node = make_node(&hub, &address, &folder, UNIT).await.unwrap();
+    let drafts =
+        (0..WRITTEN).map(|number| member(UNIT, &format!("033070{number:06}"), "Nguyễn Văn An").unwrap());
+    node.write(drafts.collect()).await;
+    let entries = entries(&node);
+    node.close().await;
+    drop(node);
+    let mut peer = Peer::of(NodeIdentity::load(&folder).unwrap().unwrap());
+    let (up, mut down) = peer.greeted(64).await;
+    let sent = async {
+        for bytes in &entries {
+            peer.frontier.push(Entry::decode(bytes).unwrap().leaf_hash());
+            peer.entries.push(bytes.clone());
+            up.send(say(wire::up::Message::Batch(peer.batch()))).await.unwrap();
+        }
+    };
+    tokio::join!(sent, received(&mut down, entries.len() as u64));
+    drop((up, down));
+
+    let node = opened(&folder);
+    eventually("all is proven", || node.evidence.last_receipt().is_some() && node.evidence.is_proven()).await;
+    assert_eq!(alarm(&node), None);
+    let proofs = std::fs::read_to_string(folder.join("proofs.jsonl")).unwrap();
+    let proof: ProofLine = serde_json::from_str(proofs.lines().next().unwrap()).unwrap();
+    assert!(proof.before.len() > PROVEN_BEFORE_MAX, "{}", proof.before.len());
+    node.close().await;
+    hub.close().await;
 }
 
 /// Goal (P5): what is promised in a connection that lasts for weeks is proven all the same.

@@ -19,6 +19,9 @@ use tonic::Status;
 use crate::app::Hub;
 use crate::pki::Enrolled;
 
+/// Bytes of verdicts that one answer holds, but for those of one acceptance.
+const PROVEN_BYTES_AIM: usize = 1 << 20;
+
 /// The acceptance that is asked for, if it is of the caller's unit, with its path to the checkpoint of the size that is asked for, and
 /// what it is bound to.
 pub(super) async fn prove(
@@ -56,7 +59,7 @@ fn acceptance(hub: &Hub, caller: &Enrolled, index: u64) -> Result<(Bytes, Accept
     Ok((Bytes::copy_from_slice(entry), acceptance))
 }
 
-/// The acceptances of its log before this one, from `known` entries on.
+/// The acceptances of its log before this one, from `known` entries on: all, or as many as one answer holds.
 async fn before(hub: &Arc<Hub>, of: &Acceptance, known: u64) -> Result<Vec<wire::AcceptedBefore>, Status> {
     // The last batches may not be in the view yet.
     for flushed in [false, true] {
@@ -64,11 +67,12 @@ async fn before(hub: &Arc<Hub>, of: &Acceptance, known: u64) -> Result<Vec<wire:
             hub.committer.flush().await;
         }
         let (reader, replica, range) = (Arc::clone(hub), of.replica, (known, of.first.0));
-        let (begins, is_all, links) = beside(move || links(&reader, &replica.0, range)).await?;
+        let Shown { begins, is_all, is_cut, links } =
+            beside(move || links(&reader, &replica.0, range)).await?;
         if begins.map_or(is_all, |begins| begins != known) {
             return Err(Status::invalid_argument("no acceptance ends at what is said to be known"));
         }
-        if links.last().map(|link| link.size) == Some(of.first.0) {
+        if is_cut || links.last().map(|link| link.size) == Some(of.first.0) {
             let told = |link: Link| wire::AcceptedBefore {
                 ledger_index: link.index,
                 size: link.size,
@@ -81,12 +85,18 @@ async fn before(hub: &Arc<Hub>, of: &Acceptance, known: u64) -> Result<Vec<wire:
     Err(Status::data_loss("the acceptances before it are not found"))
 }
 
-/// Those the view has, of the batches that begin in a range; where the first of them begins, and whether it has all of them.
-fn links(
-    hub: &Hub,
-    replica: &[u8; 16],
-    (from, to): (u64, u64),
-) -> Result<(Option<u64>, bool, Vec<Link>), Status> {
+/// Acceptances of the batches that begin in a range, as the view has them.
+struct Shown {
+    /// Where the first of them begins.
+    begins: Option<u64>,
+    /// The view has all of them.
+    is_all: bool,
+    /// There are more than one answer holds.
+    is_cut: bool,
+    links: Vec<Link>,
+}
+
+fn links(hub: &Hub, replica: &[u8; 16], (from, to): (u64, u64)) -> Result<Shown, Status> {
     let (mut begins, mut is_all, mut frames) = (None, false, Vec::new());
     let scanned = hub.dataset.view().scan_prefix(Keyspace::Index, replica, &mut |key, at| {
         let first = key.get(16..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
@@ -101,9 +111,8 @@ fn links(
         first.is_some_and(|first| first < to) && frames.len() <= PROVEN_BEFORE_MAX
     });
     scanned.map_err(|error| failed(&error))?;
-    if frames.len() > PROVEN_BEFORE_MAX {
-        return Err(Status::out_of_range(format!("more than {PROVEN_BEFORE_MAX} acceptances are asked for")));
-    }
+    let mut is_cut = frames.len() > PROVEN_BEFORE_MAX;
+    frames.truncate(PROVEN_BEFORE_MAX);
     let link = |at: FramePosition| {
         let frame = hub.reader.frame(at).map_err(|error| failed(&error))?;
         let Ok(Payload::Accepted { entry, .. }) = Payload::parse(&frame.payload) else {
@@ -113,8 +122,17 @@ fn links(
         let acceptance = Acceptance::of(&entry).map_err(|error| failed(&error))?;
         Ok(acceptance.link(entry.header.dot.sequence.0))
     };
-    let links = frames.into_iter().map(link).collect::<Result<_, _>>()?;
-    Ok((begins, is_all, links))
+    let (mut links, mut bytes) = (Vec::new(), 0);
+    for frame in frames {
+        if bytes > PROVEN_BYTES_AIM {
+            is_cut = true;
+            break;
+        }
+        let link = link(frame)?;
+        bytes += link.verdicts.len();
+        links.push(link);
+    }
+    Ok(Shown { begins, is_all, is_cut, links })
 }
 
 async fn beside<T: Send + 'static>(

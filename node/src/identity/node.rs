@@ -8,8 +8,9 @@ use lienthong_proto::authority::AuthorityError;
 use lienthong_proto::checkpoint::Origin;
 use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey, sha256};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
+use lienthong_proto::note::Note;
 use lienthong_proto::receipt_key::{Asked, ReceiptKey, ReceiptKeys, receipt_seconds};
-use lienthong_proto::succession::{self, Ledger, SuccessionError};
+use lienthong_proto::succession::{self, Ledger, Succession, SuccessionError};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::RwLock;
 use rcgen::CertificateParams;
@@ -21,6 +22,7 @@ use super::certified::{Certified, KEY, next_key, settle};
 use super::renew::{Renewal, renewal_message};
 use super::trusted::Trusted;
 use super::{Way, read_private, write_private};
+use crate::sync::KnownLedger;
 
 /// What enrolment settled; kept as JSON.
 #[derive(Clone, Serialize, Deserialize)]
@@ -315,6 +317,22 @@ impl NodeIdentity {
     pub fn ledger_mark(&self) -> Option<ReplicaId> {
         let known = self.known.read();
         (!known.successions.is_empty()).then(|| known.ledger.origin.replica())
+    }
+
+    /// The ledger, and how much of the one before was taken over into it, as its statement of succession says.
+    #[must_use]
+    pub fn known_ledger(&self) -> KnownLedger {
+        let known = self.known.read();
+        let stated = |note: &String| {
+            let note = Note::parse(note.as_bytes()).ok()?;
+            Succession::parse(note.text()).ok()
+        };
+        let former = known.successions.last().and_then(stated).map(|last| {
+            let mark = (known.successions.len() > 1).then(|| last.former.origin.replica());
+            (mark, last.known.map_or(0, |head| head.size))
+        });
+        let mark = (!known.successions.is_empty()).then(|| known.ledger.origin.replica());
+        KnownLedger { mark, former }
     }
 
     /// Where signed statements of succession lead from the ledger known; nothing is settled by asking.

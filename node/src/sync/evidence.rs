@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::entry::Entry;
-use lienthong_proto::event::Acceptance;
+use lienthong_proto::event::{Acceptance, FIRST_ACCEPTED};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::ReplicaId;
 use lienthong_proto::note::Note;
@@ -65,11 +65,21 @@ pub struct ProofLine {
 pub struct Proving {
     /// What it promised.
     pub receipt: Acknowledged,
-    /// The entries of our log up to the acceptance that was proven last, and what the next one must say of all up to there;
-    /// nothing if none was.
-    pub known: Option<(u64, Digest)>,
+    /// The entries of our log up to the acceptance that was proven last, and what the next one must say of all up to there.
+    pub known: (u64, Digest),
     /// What was promised between.
     pub between: Vec<Acknowledged>,
+    /// Sizes and times that the ledger before had promised, and that were taken over into this one; those behind what is known.
+    pub carried: Vec<(u64, UnixMillis)>,
+}
+
+/// The ledger known now, and the one it took over from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KnownLedger {
+    /// What is kept of it is marked so; nothing for the one of enrolment.
+    pub mark: Option<ReplicaId>,
+    /// The mark of the one before, and how many of its entries were taken over, by the statement of succession.
+    pub former: Option<(Option<ReplicaId>, u64)>,
 }
 
 /// Something the hub tells this unit.
@@ -146,6 +156,8 @@ struct OfLedger {
     ledger: Option<ReplicaId>,
     /// As of the acceptance proven last.
     proven: Option<(u64, Digest)>,
+    /// What the ledger before had promised and was taken over: sizes and times.
+    carried: BTreeMap<u64, UnixMillis>,
     /// The receipts behind it.
     unproven: Vec<Acknowledged>,
     notice_cursor: u64,
@@ -192,12 +204,12 @@ const PROVEN_AT_ONCE: usize = 128;
 const SEEN: &str = "ledger.checkpoint";
 
 impl Evidence {
-    /// Opens the evidence of a data folder, of which `ledger` is the one known now; a line cut by a crash is dropped
+    /// Opens the evidence of a data folder, with the ledger known now; a line cut by a crash is dropped
     /// (the hub sends it again).
     ///
     /// # Errors
     /// [`EvidenceError`] if the files cannot be opened.
-    pub fn open(data: &Path, ledger: Option<ReplicaId>) -> Result<Self, EvidenceError> {
+    pub fn open(data: &Path, ledger: KnownLedger) -> Result<Self, EvidenceError> {
         let receipts = opened(data, RECEIPTS)?;
         let proofs = opened(data, PROOFS)?;
         let notices = opened(data, NOTICES)?;
@@ -216,13 +228,23 @@ impl Evidence {
     ///
     /// # Errors
     /// [`EvidenceError`] if the files cannot be read.
-    pub fn turn_to(&self, ledger: Option<ReplicaId>) -> Result<(), EvidenceError> {
+    pub fn turn_to(&self, known: KnownLedger) -> Result<(), EvidenceError> {
+        let KnownLedger { mark: ledger, former } = known;
         let proofs: Vec<ProofLine> = sound(&self.proofs.lock())?;
         let receipts: Vec<ReceiptLine> = sound(&self.receipts.lock())?;
         let notices: Vec<NoticeLine> = sound(&self.notices.lock())?;
         let mut of = OfLedger { ledger, ..OfLedger::default() };
+        if let Some((former, entries)) = former {
+            let told = proofs.iter().filter(|proof| proof.ledger == former);
+            let told = told.flat_map(|proof| &proof.before).map(|(index, size, at, _)| (*index, *size, *at));
+            let promised = receipts.iter().filter(|receipt| receipt.ledger == former);
+            let promised = promised.map(|receipt| (receipt.ledger_index, receipt.size, receipt.at));
+            let taken_over = told.chain(promised).filter(|(index, ..)| *index < entries);
+            of.carried = taken_over.map(|(_, size, at)| (size, UnixMillis(at))).collect();
+        }
         of.proven = proofs.iter().rfind(|proof| proof.ledger == ledger).and_then(ProofLine::chain);
         let proven = of.proven.map_or(0, |(size, _)| size);
+        of.carried.retain(|size, _| *size > proven);
         for receipt in receipts.into_iter().filter(|receipt| receipt.ledger == ledger) {
             of.unproven.extend(Some(receipt.promised()).filter(|promised| promised.size > proven));
             of.last_receipt = Some(receipt);
@@ -261,12 +283,12 @@ impl Evidence {
     #[must_use]
     pub fn to_prove(&self, until: u64, ledger: u64) -> Option<Proving> {
         let of = self.of.lock();
-        // Where none was proven, what came before the first receipt there is can only be believed.
-        let at_once = if of.proven.is_some() { PROVEN_AT_ONCE } else { 1 };
         let is_due = |promised: &&Acknowledged| promised.size <= until && promised.ledger_index < ledger;
         let mut between: Vec<Acknowledged> =
-            of.unproven.iter().take_while(is_due).take(at_once).copied().collect();
-        Some(Proving { receipt: between.pop()?, known: of.proven, between })
+            of.unproven.iter().take_while(is_due).take(PROVEN_AT_ONCE).copied().collect();
+        let (receipt, known) = (between.pop()?, of.proven.unwrap_or((0, FIRST_ACCEPTED)));
+        let carried = of.carried.range(..=receipt.size).map(|(size, at)| (*size, *at)).collect();
+        Some(Proving { receipt, known, between, carried })
     }
 
     /// The receipt of so many entries.
@@ -290,6 +312,7 @@ impl Evidence {
         add(&mut self.proofs.lock(), &proof, true)?;
         of.proven = proof.chain();
         of.unproven.retain(|promised| promised.size > proof.size);
+        of.carried.retain(|size, _| *size > proof.size);
         Ok(())
     }
 

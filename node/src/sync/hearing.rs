@@ -35,7 +35,7 @@ impl Driver {
                 let notes =
                     welcome.successor.as_ref().map(|successor| &successor.notes[..]).unwrap_or_default();
                 identity.succeed(notes).map_err(|error| error.to_string())?;
-                evidence.turn_to(identity.ledger_mark()).map_err(|error| error.to_string())?;
+                evidence.turn_to(identity.known_ledger()).map_err(|error| error.to_string())?;
                 self.unanswered = None;
                 let now = (client.clock)();
                 client.witness.turn_to(&identity.ledger(), now).map_err(|error| error.to_string())?;

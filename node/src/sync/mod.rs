@@ -20,7 +20,9 @@ mod witness;
 pub use batches::{BatchBuilder, BatchFault, OutBatch};
 pub use calls::feed_piece;
 pub use client::{SyncClient, SyncHandle, SyncStatus, run};
-pub use evidence::{Evidence, EvidenceError, NoticeLine, ProofLine, Proving, ReceiptLine, RefusalLine};
+pub use evidence::{
+    Evidence, EvidenceError, KnownLedger, NoticeLine, ProofLine, Proving, ReceiptLine, RefusalLine,
+};
 pub use ledger::{LedgerFault, SUCCESSION, Welcomed, judge, judge_known};
 pub use machine::{Action, Backoff, Event, Machine, Phase, Roots, Settings};
 pub use proof::{Promised, ProofFault, verify_proof, verify_receipt};

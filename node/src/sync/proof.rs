@@ -4,7 +4,7 @@ use lienthong_proto::bytes::Malformed;
 use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::cosignature::verify_cosignature;
 use lienthong_proto::entry::{Entry, EntryKind, Part};
-use lienthong_proto::event::{Acceptance, FIRST_ACCEPTED, Link};
+use lienthong_proto::event::{Acceptance, Link};
 use lienthong_proto::hash::Digest;
 use lienthong_proto::ids::{ReplicaId, Sequence};
 use lienthong_proto::merkle::{ProofError, verify_inclusion};
@@ -53,6 +53,19 @@ pub enum ProofFault {
         promised: Acknowledged,
         /// By the ledger.
         found: Option<Acknowledged>,
+    },
+    /// The ledger says otherwise when something was accepted by the one before, or does not have it.
+    #[error(
+        "the ledger before had accepted {size} entries of this log at {}; this one, which took it over, {}",
+        at.rfc3339(), found.map_or_else(|| "does not say so".to_owned(), |found| format!("says {}", found.rfc3339()))
+    )]
+    Carried {
+        /// Entries of the log.
+        size: u64,
+        /// As the ledger before had said.
+        at: UnixMillis,
+        /// As this one says.
+        found: Option<UnixMillis>,
     },
     /// What is shown of before is not what the acceptance is bound to.
     #[error("the acceptance at {index} is not bound to the ones that are shown before it")]
@@ -122,9 +135,7 @@ pub fn verify_proof(promised: Promised<'_>, reply: &wire::ProveReply) -> Result<
 /// Whether an acceptance is bound to those that are shown before it, and they are what was promised.
 fn bound(asked: &Proving, acceptance: &Acceptance, before: &[Link]) -> Result<(), ProofFault> {
     let index = asked.receipt.ledger_index;
-    let first = (acceptance.first == Sequence(0)).then_some((0, FIRST_ACCEPTED));
-    // Where nothing was proven, and it is not the first, what came before can only be believed.
-    let Some((mut size, mut chain)) = asked.known.or(first) else { return Ok(()) };
+    let (mut size, mut chain) = asked.known;
     for link in before {
         if link.size <= size {
             return Err(ProofFault::Unbound { index });
@@ -139,6 +150,13 @@ fn bound(asked: &Proving, acceptance: &Acceptance, before: &[Link]) -> Result<()
         let found = found.map(|link| Acknowledged { size: link.size, ledger_index: link.index, at: link.at });
         if found != Some(*promised) {
             return Err(ProofFault::Before { promised: *promised, found });
+        }
+    }
+    for &(size, at) in &asked.carried {
+        let own = (acceptance.size == size).then_some(acceptance.at);
+        let found = before.iter().find(|link| link.size == size).map(|link| link.at).or(own);
+        if found != Some(at) {
+            return Err(ProofFault::Carried { size, at, found });
         }
     }
     Ok(())
@@ -188,6 +206,7 @@ pub fn verify_receipt(
 mod tests {
     use std::collections::BTreeMap;
 
+    use lienthong_proto::event::FIRST_ACCEPTED;
     use lienthong_proto::ids::Dot;
     use lienthong_proto::merkle::{Frontier, inclusion_proof};
     use lienthong_proto::verdict::Verdict;
@@ -254,8 +273,8 @@ mod tests {
     /// All of them promised, and the first proven.
     fn asked() -> Proving {
         let between = (1..).zip(&TAKEN[1..3]).map(|(index, taken)| promised(index, *taken));
-        let known = Some((3, ledger(&TAKEN)[0].chain(0)));
-        Proving { receipt: promised(3, TAKEN[3]), known, between: between.collect() }
+        let known = (3, ledger(&TAKEN)[0].chain(0));
+        Proving { receipt: promised(3, TAKEN[3]), known, between: between.collect(), carried: Vec::new() }
     }
 
     fn judge(
@@ -316,20 +335,43 @@ mod tests {
             change(&mut changed.0);
             assert!(matches!(judge(&asked(), &changed), Err(ProofFault::Unbound { .. })), "{number}");
         }
-        let other = Proving { known: Some((3, [8; 32])), ..asked() };
+        let other = Proving { known: (3, [8; 32]), ..asked() };
         assert!(matches!(judge(&other, &sound), Err(ProofFault::Unbound { .. })));
     }
 
-    /// Goal: the first proof begins at the beginning, or takes what came before on trust where the beginning is not known.
+    /// Goal: the first proof begins at the beginning.
     #[test]
     fn the_first_proof_begins_at_the_beginning() {
-        let first = Proving { receipt: promised(0, TAKEN[0]), known: None, between: Vec::new() };
+        let known = (0, FIRST_ACCEPTED);
+        let first =
+            Proving { receipt: promised(0, TAKEN[0]), known, between: Vec::new(), carried: Vec::new() };
         assert!(judge(&first, &reply(&ledger(&TAKEN[..1]), 0)).is_ok());
         let mut false_start = ledger(&TAKEN[..1]);
         false_start[0].before = [8; 32];
         assert!(matches!(judge(&first, &reply(&false_start, 0)), Err(ProofFault::Unbound { .. })));
-        let later = Proving { known: None, between: Vec::new(), ..asked() };
-        assert!(judge(&later, &reply(&ledger(&TAKEN), 3)).is_ok());
+        let later = Proving { known, between: Vec::new(), ..asked() };
+        assert!(judge(&later, &reply(&ledger(&TAKEN), 0)).is_ok());
+        assert!(matches!(judge(&later, &reply(&ledger(&TAKEN), 3)), Err(ProofFault::Unbound { .. })));
+    }
+
+    /// Goal: a ledger that took another over says what that had promised, of each batch with its date.
+    #[test]
+    fn p5_what_a_ledger_took_over_is_what_the_one_before_had_promised() {
+        let carried = |carried: &[(u64, u64)]| Proving {
+            known: (0, FIRST_ACCEPTED),
+            between: Vec::new(),
+            carried: carried.iter().map(|(size, at)| (*size, UnixMillis(*at))).collect(),
+            ..asked()
+        };
+        let shown = reply(&ledger(&TAKEN), 0);
+        assert!(judge(&carried(&TAKEN), &shown).is_ok());
+        let found = |promised: &[(u64, u64)]| match judge(&carried(promised), &shown) {
+            Err(ProofFault::Carried { size, found, .. }) => (size, found.map(|found| found.0)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found(&[TAKEN[0], (5, 201)]), (5, Some(200)));
+        assert_eq!(found(&[(12, 401)]), (12, Some(400)));
+        assert_eq!(found(&[(4, 100)]), (4, None));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use lienthong_proto::checkpoint::Checkpoint;
+use lienthong_proto::entry::Entry;
+use lienthong_proto::event::Acceptance;
 use lienthong_proto::wire::sync as wire;
 use tokio::sync::{mpsc, oneshot};
 use tonic::transport::Channel;
@@ -135,15 +137,8 @@ pub(super) async fn prove(
     generation: u64,
     events: mpsc::Sender<Report>,
 ) {
-    let Proving { receipt, known, .. } = &asked.proving;
-    let known_size = known.map(|(size, _)| size);
-    let (ledger_index, ledger_size) = (receipt.ledger_index, asked.seen.0.size);
-    let mut request = tonic::Request::new(wire::ProveRequest { ledger_index, known_size, ledger_size });
-    request.set_timeout(PROVE_TIMEOUT);
-    // Its headers alone are no answer.
-    let answered = tokio::time::timeout(PROVE_TIMEOUT, rpc.prove(request)).await;
-    let answer = match answered.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer came"))) {
-        Ok(reply) => Answer::Shown(Box::new(reply.into_inner())),
+    let answer = match shown(&mut rpc, &asked).await {
+        Ok(reply) => Answer::Shown(Box::new(reply)),
         Err(status)
             if matches!(
                 status.code(),
@@ -155,6 +150,32 @@ pub(super) async fn prove(
         Err(_) => Answer::Nothing,
     };
     let _ = events.send(Report { generation, what: What::Proof(asked, answer) }).await;
+}
+
+/// The proof, with all that is shown before it, piece by piece.
+async fn shown(rpc: &mut Rpc<Channel>, asked: &Asked) -> Result<wire::ProveReply, Status> {
+    let Proving { receipt, known, .. } = &asked.proving;
+    let (ledger_index, ledger_size) = (receipt.ledger_index, asked.seen.0.size);
+    let (mut known_size, mut before) = (known.0, Vec::new());
+    loop {
+        let asked = wire::ProveRequest { ledger_index, known_size: Some(known_size), ledger_size };
+        let mut request = tonic::Request::new(asked);
+        request.set_timeout(PROVE_TIMEOUT);
+        // Its headers alone are no answer.
+        let answered = tokio::time::timeout(PROVE_TIMEOUT, rpc.prove(request)).await;
+        let answered = answered.map_err(|_| Status::deadline_exceeded("no answer came"))?;
+        let mut reply = answered?.into_inner();
+        let last = reply.before.last().map_or(0, |last| last.size);
+        before.append(&mut reply.before);
+        let begins = Entry::decode(&reply.entry).and_then(|entry| Acceptance::of(&entry));
+        // What is no acceptance, or does not come nearer to it, is judged as it is.
+        let is_all = begins.map_or(true, |acceptance| last >= acceptance.first.0);
+        if is_all || last <= known_size {
+            reply.before = before;
+            return Ok(reply);
+        }
+        known_size = last;
+    }
 }
 
 /// Connects. Where the hub was not trusted the last time, the newest authority is asked for first; a certificate that has

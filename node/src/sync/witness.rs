@@ -442,7 +442,7 @@ impl Witness {
     /// # Errors
     /// The operating system's.
     pub fn found_unproven(&self, fault: Option<String>) -> std::io::Result<bool> {
-        if self.kept.lock().unproven.is_some() == fault.is_some() {
+        if self.kept.lock().unproven == fault {
             return Ok(false);
         }
         self.change(|kept| kept.unproven = fault)?;

@@ -222,7 +222,7 @@ fn start(place: &NodePlace, way: Way) -> anyhow::Result<(Running, Writer)> {
     let builder = BatchBuilder::new(reader, leaves, identity.origin(), Arc::clone(identity.log_key()));
     let witness = Witness::open(data, &identity, clock())?;
     witness.turn_to(&identity.ledger(), clock())?;
-    let evidence = Arc::new(Evidence::open(data, identity.ledger_mark())?);
+    let evidence = Arc::new(Evidence::open(data, identity.known_ledger())?);
     let (who, identity) = (place.who, Arc::new(identity));
     let granted = (place.role == Role::Auditor).then(|| receive(data, &identity, settings().retry_millis));
     let client = SyncClient {
