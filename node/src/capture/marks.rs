@@ -33,6 +33,13 @@ pub enum MarkPlace {
         /// The row.
         row: u64,
     },
+    /// In a row of a hidden sheet.
+    Hidden {
+        /// Which of the hidden sheets, from 1.
+        sheet: usize,
+        /// The row.
+        row: u64,
+    },
 }
 
 impl MarkPlace {
@@ -49,6 +56,10 @@ impl MarkPlace {
             Self::Row { sheet: Some(sheet), row } => Label {
                 vi: format!("ở trang thứ {sheet}, dòng {row}"),
                 en: format!("in sheet {sheet}, row {row}"),
+            },
+            Self::Hidden { sheet, row } => Label {
+                vi: format!("ở trang ẩn thứ {sheet}, dòng {row} (bỏ ẩn để xem)"),
+                en: format!("in hidden sheet {sheet}, row {row} (unhide it to see)"),
             },
         }
     }
@@ -188,9 +199,11 @@ pub(super) struct MarkedRow {
 
 impl MarkedRow {
     fn of(row: &Row, lettering: Lettering) -> Option<Self> {
-        if row.cells.len() > CELLS_MAX {
-            return None;
-        }
+        if row.cells.len() > CELLS_MAX { None } else { Self::of_any(row, lettering) }
+    }
+
+    /// The same of a row of any length.
+    fn of_any(row: &Row, lettering: Lettering) -> Option<Self> {
         let cells: Vec<_> = row.cells.iter().map(|(at, cell)| (*at, Told::of(cell, lettering))).collect();
         let told = |at: usize| cells.get(at).map(|(_, told)| told);
         let beside = |one: usize, other: usize| Some(told(one)?.is_listed_with(told(other)?));
@@ -244,13 +257,23 @@ impl MarkedRow {
 /// Takes from a sheet the short rows that have a mark.
 pub(super) struct MarkedRows {
     lettering: Lettering,
+    /// A longer row may begin a list of such words that goes on in short ones: so do lists beside each other that cells are
+    /// chosen from, which are what most hidden sheets are for.
+    among_lists: bool,
+    /// The last row, if it is longer and may begin one.
+    longer: Option<Row>,
     before: Option<MarkedRow>,
     found: Vec<MarkedRow>,
 }
 
 impl MarkedRows {
     pub(super) fn new(lettering: Lettering) -> Self {
-        Self { lettering, before: None, found: Vec::new() }
+        Self { lettering, among_lists: false, longer: None, before: None, found: Vec::new() }
+    }
+
+    /// Of a hidden sheet.
+    pub(super) fn hidden(lettering: Lettering) -> Self {
+        Self { among_lists: true, ..Self::new(lettering) }
     }
 
     pub(super) fn into_rows(mut self) -> Vec<MarkedRow> {
@@ -269,14 +292,19 @@ impl RowSink for MarkedRows {
     }
 
     fn row(&mut self, row: Row) -> ControlFlow<()> {
-        let Some(mut row) = MarkedRow::of(&row, self.lettering) else { return ControlFlow::Continue(()) };
+        let Some(mut marked) = MarkedRow::of(&row, self.lettering) else {
+            self.longer = Some(row).filter(|_| self.among_lists);
+            return ControlFlow::Continue(());
+        };
+        let longer = self.longer.take().and_then(|longer| MarkedRow::of_any(&longer, self.lettering));
+        marked.listed |= longer.is_some_and(|longer| marked.is_listed_below(&longer));
         if let Some(before) = &mut self.before
-            && row.is_listed_below(before)
+            && marked.is_listed_below(before)
         {
-            (before.listed, row.listed) = (true, true);
+            (before.listed, marked.listed) = (true, true);
         }
         self.keep();
-        self.before = Some(row);
+        self.before = Some(marked);
         if self.found.len() < ROWS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }

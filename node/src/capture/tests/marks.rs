@@ -81,27 +81,34 @@ fn a_mark_below_the_table_refuses_the_file() {
     assert_eq!(marked("a.csv", &text(&far)), row(2_994));
 }
 
+/// A member's list as a workbook with something more in it.
+fn book(stamp: &dyn Fn(&mut Workbook)) -> Vec<u8> {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, cells) in (0..).zip(&list(&[])) {
+        for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+            sheet.write(row, column, *cell).unwrap();
+        }
+    }
+    stamp(&mut book);
+    book.save_to_buffer().unwrap()
+}
+
 /// Goal: so does a mark on another sheet, on the page, or in old letters.
 #[test]
 fn a_mark_beside_the_table_refuses_the_file() {
-    let rows = list(&[]);
-    let book = |stamp: &dyn Fn(&mut Workbook)| {
-        let mut book = Workbook::new();
-        let sheet = book.add_worksheet();
-        for (row, cells) in (0..).zip(&rows) {
-            for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-                sheet.write(row, column, *cell).unwrap();
-            }
-        }
-        stamp(&mut book);
-        marked("a.xlsx", &book.save_to_buffer().unwrap())
-    };
+    let book = |stamp: &dyn Fn(&mut Workbook)| marked("a.xlsx", &book(stamp));
     let first = |stamp: &dyn Fn(&mut Worksheet)| book(&|book| stamp(book.worksheet_from_index(0).unwrap()));
     assert_eq!(book(&|_| {}), None);
     let cover = book(&|book| {
         book.add_worksheet().write(2, 3, "TỐI MẬT").unwrap();
     });
     assert_eq!(cover, Some(MarkPlace::Row { sheet: Some(2), row: 3 }));
+    let deep = book(&|book| {
+        book.add_worksheet();
+        book.add_worksheet().write(99, 0, "TỐI MẬT").unwrap();
+    });
+    assert_eq!(deep, Some(MarkPlace::Row { sheet: Some(3), row: 100 }), "a blank sheet is counted");
     let header = first(&|sheet| {
         sheet.set_header("&L&P&C&\"Arial,Bold\"&14MẬT");
     });
@@ -110,17 +117,59 @@ fn a_mark_beside_the_table_refuses_the_file() {
         sheet.insert_shape(0, 13, &Shape::textbox().set_text("MẬT")).unwrap();
     });
     assert_eq!(boxed, Some(MarkPlace::Page));
-    let harmless = book(&|book| {
-        book.worksheet_from_index(0).unwrap().set_header("&CBảo mật thông tin");
-        let hidden = book.add_worksheet();
-        hidden.write(0, 0, "Mật").unwrap();
-        hidden.set_hidden(true);
+    let harmless = first(&|sheet| {
+        sheet.set_header("&CBảo mật thông tin");
     });
     assert_eq!(harmless, None);
     let legacy = "Hä vµ tªn,Sè CCCD,Ngµy sinh\nNguyÔn V¨n §øc,033080000001,05/01/1980\nTrÇn ThÞ Hoa,034,1\n\nTèI MËT,,\n";
     let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(legacy);
     assert_eq!(marked("a.csv", &bytes), row(5));
     assert_eq!(marked("a.csv", legacy.as_bytes()), row(5));
+}
+
+/// Goal: a mark on a hidden sheet is one; a list of the words there, which cells are chosen from, is none.
+#[test]
+fn a_mark_on_a_hidden_sheet_refuses_the_file() {
+    let with = |rows: &[&[&str]]| {
+        book(&|book| {
+            for hidden in [true, false] {
+                book.add_worksheet().set_hidden(hidden);
+            }
+            let sheet = book.add_worksheet().set_very_hidden(true);
+            for (row, cells) in (0..).zip(rows) {
+                sheet.write_row(row, 0, cells.iter().copied()).unwrap();
+            }
+        })
+    };
+    let hidden = |row| Some(MarkPlace::Hidden { sheet: 2, row });
+    assert_eq!(marked("a.xlsx", &with(&[&["Mật"]])), hidden(1));
+    assert_eq!(marked("a.xlsx", &with(&[&["Bìa"], &["", "", "", "(TỐI MẬT)"]])), hidden(2));
+    let wide = ["a", "b", "c", "d"];
+    assert_eq!(marked("a.xlsx", &with(&[&wide, &["Tối mật"]])), hidden(2));
+    for rows in [
+        &[&["Thường"][..], &["Mật"], &["Tối mật"]][..],
+        &[&["Độ mật", "Giới", "Dân tộc", "Loại"], &["Mật", "Nam", "Kinh", "A"], &["Tối mật", "Nữ"]],
+        &[&["Bảo mật thông tin"], &["Nguyễn Thị Mật"], &["Mật khẩu"]],
+    ] {
+        assert_eq!(marked("a.xlsx", &with(rows)), None, "{rows:?}");
+    }
+    let said = FileRefusal::Classified(MarkPlace::Hidden { sheet: 2, row: 7 }).message();
+    assert!(said.vi.contains("ở trang ẩn thứ 2, dòng 7"), "{}", said.vi);
+    // Also where nothing else can be seen.
+    let mut only = Workbook::new();
+    only.add_worksheet();
+    only.add_worksheet().set_hidden(true).write(0, 0, "MẬT").unwrap();
+    let bytes = only.save_to_buffer().unwrap();
+    assert_eq!(marked("a.xlsx", &bytes), Some(MarkPlace::Hidden { sheet: 1, row: 1 }));
+    assert!(is_forbidden("a.xlsx", &bytes));
+}
+
+/// Whether a file that was handed in is not to be kept.
+fn is_forbidden(name: &str, bytes: &[u8]) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    forbidden(&open(&path).unwrap(), Catalogue::embedded().unwrap())
 }
 
 /// Goal: the word within others, a name, a count of such papers, a list of the words, and a record's own word mark no file.
