@@ -24,7 +24,7 @@ const VOWEL_BYTES_MAX: usize = 8;
 /// Where a mark stands, told without a word of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkPlace {
-    /// In a text box, or at the head or foot of the printed page.
+    /// In a text box, a note, or at the head or foot of the printed page.
     Page,
     /// In a row of a sheet.
     Row {
@@ -47,8 +47,8 @@ impl MarkPlace {
     pub(super) fn label(self) -> Label {
         match self {
             Self::Page => Label {
-                vi: "trong hộp chữ hoặc ở đầu, chân trang in".to_owned(),
-                en: "in a text box, or at the head or foot of the printed page".to_owned(),
+                vi: "trong hộp chữ, ghi chú hoặc ở đầu, chân trang in".to_owned(),
+                en: "in a text box, a note, or at the head or foot of the printed page".to_owned(),
             },
             Self::Row { sheet: None, row } => {
                 Label { vi: format!("ở dòng {row}"), en: format!("in row {row}") }
@@ -65,7 +65,7 @@ impl MarkPlace {
     }
 }
 
-/// Whether the text between two tags may be a mark.
+/// Whether a text in markup may be a mark.
 pub(super) fn may_be_mark(text: &[u8]) -> bool {
     // Numbers are most of a sheet.
     if text.len() > MARK_BYTES_MAX || text.last().is_none_or(u8::is_ascii_digit) {
@@ -76,24 +76,6 @@ pub(super) fn may_be_mark(text: &[u8]) -> bool {
         // A letter that is written as its number is left to who reads the sheet.
         text.get(stem + 1..).is_some_and(|behind| behind.starts_with("&#"))
             || is_mark(&text.replace("&quot;", " "))
-    })
-}
-
-/// The same of the head or foot of printed pages: `&amp;C&amp;"Arial,Bold"&amp;14MẬT`.
-pub(super) fn is_page_mark(text: &[u8]) -> bool {
-    if !text.starts_with(b"&amp;") || stems(text).next().is_none() {
-        return false;
-    }
-    let text = String::from_utf8_lossy(text).replace("&quot;", "\"");
-    text.split("&amp;").any(|part| {
-        let behind = match part.strip_prefix('"') {
-            Some(font) => font.split_once('"').map_or("", |(_, behind)| behind),
-            None if part.starts_with(|c: char| c.is_ascii_digit()) => {
-                part.trim_start_matches(|c: char| c.is_ascii_digit())
-            }
-            None => part.get(1..).unwrap_or_default(),
-        };
-        is_mark(behind)
     })
 }
 
@@ -132,6 +114,11 @@ fn has_marked_cell(text: &[u8]) -> bool {
     })
 }
 
+/// Whether “mật” may stand in a text, in whatever letters.
+pub(super) fn has_stem(text: &[u8]) -> bool {
+    stems(text).next().is_some()
+}
+
 /// Where “mật” may begin, in whatever letters: most texts have no such place.
 fn stems(text: &[u8]) -> impl Iterator<Item = usize> {
     memchr::memchr2_iter(b'm', b'M', text).filter(|at| {
@@ -143,8 +130,13 @@ fn stems(text: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 /// Whether a text is a mark, in Unicode or before.
-fn is_mark(text: &str) -> bool {
+pub(super) fn is_mark(text: &str) -> bool {
     is_secrecy_mark(text) || Lettering::LEGACY.iter().any(|lettering| is_secrecy_mark(&lettering.read(text)))
+}
+
+/// Whether a text is the word for what is not secret.
+pub(super) fn is_open(text: &str) -> bool {
+    matches!(fold(text).as_str(), "thuong" | "khong mat" | "khong")
 }
 
 /// What a cell of a short row says.
@@ -170,7 +162,7 @@ impl Told {
             return Self::Word(normalise(&read).to_lowercase(), true);
         }
         match fold(&read).as_str() {
-            open @ ("thuong" | "khong mat" | "khong") => Self::Word(open.to_owned(), false),
+            open if is_open(open) => Self::Word(open.to_owned(), false),
             count if !count.is_empty() && count.chars().all(|c| c.is_ascii_digit() || c == ' ') => {
                 Self::Count
             }
@@ -324,9 +316,6 @@ mod tests {
         {
             assert!(!may_be_mark(text.as_bytes()), "{text}");
         }
-        assert!(is_page_mark("&amp;C&amp;\"Times New Roman,Bold\"&amp;14TỐI MẬT".as_bytes()));
-        assert!(is_page_mark("&amp;L&amp;P&amp;RMẬT".as_bytes()));
-        assert!(!is_page_mark("&amp;CBảo mật".as_bytes()) && !is_page_mark("MẬT".as_bytes()));
     }
 
     /// Method: one text cut at every place.

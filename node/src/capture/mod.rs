@@ -56,7 +56,8 @@
 //!
 //! A mark that stands by itself is of the whole file, which is then refused ([`FileRefusal::Classified`]) before a row is taken:
 //! within the words above a table; below it or on another sheet, a hidden one too, alone or among at most three cells, as “MẬT”,
-//! “TỐI MẬT”, “TUYỆT MẬT”, “Tài liệu mật”, perhaps behind “Độ mật:”; in a text box, or at the head or foot of the printed page.
+//! “TỐI MẬT”, “TUYỆT MẬT”, “Tài liệu mật”, perhaps behind “Độ mật:”; as a line of a text box or a note, or at the head or foot of the
+//! printed page.
 //! Beside a count, among other such words (“Thường”, “Mật”, “Tối mật” below each other), or in a row that has its key, it is none.
 //!
 //! # What is not guessed
@@ -103,6 +104,7 @@ mod report;
 mod scout;
 mod shape;
 mod source;
+mod stamps;
 mod table;
 pub mod template;
 #[cfg(test)]

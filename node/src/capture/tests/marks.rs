@@ -1,7 +1,7 @@
 //! Marks of secrecy that are of the whole file, and words that are none.
 
 use lienthong_proto::catalogue::Catalogue;
-use rust_xlsxwriter::{Shape, Worksheet};
+use rust_xlsxwriter::{Note, Shape, Worksheet};
 
 use super::super::source::Source;
 use super::made::{self, Biff};
@@ -125,6 +125,64 @@ fn a_mark_beside_the_table_refuses_the_file() {
     let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(legacy);
     assert_eq!(marked("a.csv", &bytes), row(5));
     assert_eq!(marked("a.csv", legacy.as_bytes()), row(5));
+}
+
+/// Goal: a mark that a program wrote in two formats is one, and so is one in a note. Method: the library writes such
+/// runs and notes; words that only look like a mark are written the same way.
+#[test]
+fn a_mark_of_several_runs_refuses_the_file() {
+    let (plain, bold) = (CellFormat::new(), CellFormat::new().set_bold());
+    let first = |stamp: &dyn Fn(&mut Worksheet)| {
+        marked("a.xlsx", &book(&|book| stamp(book.worksheet_from_index(0).unwrap())))
+    };
+    let rich = |one: &str, other: &str| {
+        first(&|sheet| {
+            sheet.write_rich_string(3, 2, &[(&bold, one), (&plain, other)]).unwrap();
+        })
+    };
+    assert_eq!(rich("M", "ẬT"), row(4));
+    assert_eq!(rich("TỐI ", "MẬT"), row(4));
+    assert_eq!(rich("Bảo ", "mật"), None);
+    assert_eq!(rich("Nguyễn Thị ", "Mật"), None);
+    let noted = |text: &str, author: bool| {
+        first(&|sheet| {
+            let note = Note::new(text).set_author("Lan").add_author_prefix(author);
+            sheet.insert_note(1, 1, &note).unwrap();
+        })
+    };
+    assert_eq!(noted("TỐI MẬT", false), Some(MarkPlace::Page));
+    assert_eq!(noted("MẬT", true), Some(MarkPlace::Page));
+    for text in ["Bảo mật thông tin", "Nguyễn Thị Mật", "Ghi một trong:\nThường\nMật\nTối mật"]
+    {
+        assert_eq!(noted(text, true), None, "{text}");
+    }
+    let boxed = |text: &str| {
+        first(&|sheet| {
+            sheet.insert_shape(0, 13, &Shape::textbox().set_text(text)).unwrap();
+        })
+    };
+    assert_eq!(boxed("UBND XÃ\nMẬT"), Some(MarkPlace::Page));
+    for text in ["Bảo mật thông tin", "Nguyễn Thị Mật", "Thường\nMật\nTối mật"] {
+        assert_eq!(boxed(text), None, "{text}");
+    }
+    // What the library does not write: a cell that holds its own text, and another program's header.
+    let sheet = "<worksheet><sheetData><row r=\"1\"><c r=\"A1\" t=\"inlineStr\"><is><t>Số CCCD</t></is></c></row>\
+        <row r=\"3\"><c r=\"A3\" t=\"inlineStr\"><is><r><t>M</t></r><r><t>ẬT</t></r></is></c></row></sheetData></worksheet>";
+    let folder = tempfile::tempdir().unwrap();
+    let measured = |sheet: &str| {
+        let path = folder.path().join("a.xlsx");
+        std::fs::write(
+            &path,
+            made::zipped(&[("xl/workbook.xml", b""), ("xl/worksheets/sheet1.xml", sheet.as_bytes())]),
+        )
+        .unwrap();
+        let source = open(&path).unwrap();
+        (source.marks, source.stamped)
+    };
+    assert_eq!(measured(sheet), (true, false));
+    assert_eq!(measured(&sheet.replace("<t>M<", "<t>Bí m<")), (false, false));
+    let header = "<worksheet><headerFooter><firstHeader>&amp;C&amp;KFF0000M&#7852;T</firstHeader></headerFooter></worksheet>";
+    assert_eq!(measured(header), (false, true));
 }
 
 /// Goal: a mark on a hidden sheet is one; a list of the words there, which cells are chosen from, is none.
