@@ -104,6 +104,11 @@ pub fn locked(archive: &[u8]) -> Vec<u8> {
 
 /// An open document with those sheets, each the markup of its rows.
 pub fn ods(sheets: &[(&str, &str)]) -> Vec<u8> {
+    ods_printed(sheets, "")
+}
+
+/// The same with what is printed on each page, the markup of a head and a foot.
+pub fn ods_printed(sheets: &[(&str, &str)], page: &str) -> Vec<u8> {
     let table =
         |(name, rows): &(&str, &str)| format!("<table:table table:name=\"{name}\">{rows}</table:table>");
     let tables: String = sheets.iter().map(table).collect();
@@ -112,5 +117,11 @@ pub fn ods(sheets: &[(&str, &str)]) -> Vec<u8> {
          </office:spreadsheet></office:body></office:document-content>"
     );
     let kind = b"application/vnd.oasis.opendocument.spreadsheet";
-    zipped(&[("mimetype", kind), ("content.xml", content.as_bytes())])
+    let styles = format!(
+        "<?xml version=\"1.0\"?><office:document-styles><office:master-styles><style:master-page>{page}\
+         </style:master-page></office:master-styles></office:document-styles>"
+    );
+    let members =
+        [("mimetype", &kind[..]), ("content.xml", content.as_bytes()), ("styles.xml", styles.as_bytes())];
+    zipped(if page.is_empty() { &members[..2] } else { &members })
 }

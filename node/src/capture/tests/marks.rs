@@ -47,13 +47,19 @@ fn xls(rows: &[Vec<&str>]) -> Vec<u8> {
 }
 
 fn ods(rows: &[Vec<&str>]) -> Vec<u8> {
+    ods_with(rows, "", "")
+}
+
+/// With the markup of shapes before the rows, and of what is printed.
+fn ods_with(rows: &[Vec<&str>], shapes: &str, page: &str) -> Vec<u8> {
     let cell = |text: &&str| {
         format!("<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>")
     };
     let row = |cells: &Vec<&str>| {
         format!("<table:table-row>{}</table:table-row>", cells.iter().map(cell).collect::<String>())
     };
-    made::ods(&[("Trang 1", &rows.iter().map(row).collect::<String>())])
+    let rows = rows.iter().map(row).collect::<String>();
+    made::ods_printed(&[("Trang 1", &format!("{shapes}{rows}"))], page)
 }
 
 /// Goal: a mark alone in its row, or among what a list ends with, refuses the file wherever it stands, before a row is taken.
@@ -183,6 +189,63 @@ fn a_mark_of_several_runs_refuses_the_file() {
     assert_eq!(measured(&sheet.replace("<t>M<", "<t>Bí m<")), (false, false));
     let header = "<worksheet><headerFooter><firstHeader>&amp;C&amp;KFF0000M&#7852;T</firstHeader></headerFooter></worksheet>";
     assert_eq!(measured(header), (false, true));
+}
+
+/// Goal: a mark in an open document's shape or note, or on its page, refuses the file; one in a cell is of its row.
+#[test]
+fn a_mark_beside_the_cells_of_an_open_document_refuses_the_file() {
+    let split = "<text:p>T<text:span>ỐI</text:span><text:s/>M<text:span>ẬT</text:span></text:p>";
+    let placed = |inner: &str| {
+        [
+            (
+                format!(
+                    "<table:shapes><draw:frame><draw:text-box>{inner}</draw:text-box></draw:frame></table:shapes>"
+                ),
+                String::new(),
+            ),
+            (
+                format!(
+                    "<table:shapes><draw:g><draw:custom-shape><text:p>Lưu</text:p></draw:custom-shape><draw:custom-shape>{inner}<draw:enhanced-geometry/></draw:custom-shape></draw:g></table:shapes>"
+                ),
+                String::new(),
+            ),
+            (
+                format!(
+                    "<table:table-row><table:table-cell><draw:custom-shape>{inner}</draw:custom-shape></table:table-cell></table:table-row>"
+                ),
+                String::new(),
+            ),
+            (
+                format!(
+                    "<table:table-row><table:table-cell><office:annotation><dc:date/>{inner}</office:annotation></table:table-cell></table:table-row>"
+                ),
+                String::new(),
+            ),
+            (String::new(), format!("<style:header>{inner}</style:header><style:footer/>")),
+            (
+                String::new(),
+                format!(
+                    "<style:footer-first><style:region-left>{inner}</style:region-left></style:footer-first>"
+                ),
+            ),
+        ]
+    };
+    let rows = list(&[]);
+    for text in ["<text:p>MẬT</text:p>", split, "<text:p>Lan:</text:p><text:p>M&#7852;T</text:p>"] {
+        for (shapes, page) in placed(text) {
+            let bytes = ods_with(&rows, &shapes, &page);
+            assert_eq!(marked("a.ods", &bytes), Some(MarkPlace::Page), "{shapes}{page}");
+        }
+    }
+    let list = "<text:p>Thường</text:p><text:p>Mật</text:p>";
+    for text in ["<text:p>Bảo <text:span>mật</text:span></text:p>", "<text:p>Nguyễn Thị Mật</text:p>", list]
+    {
+        for (shapes, page) in placed(text) {
+            assert_eq!(marked("a.ods", &ods_with(&rows, &shapes, &page)), None, "{shapes}{page}");
+        }
+    }
+    let cell = format!("<table:table-row><table:table-cell>{split}</table:table-cell></table:table-row>");
+    assert_eq!(marked("a.ods", &ods_with(&rows, &cell, "")), row(1));
 }
 
 /// Goal: a mark on a hidden sheet is one; a list of the words there, which cells are chosen from, is none.
