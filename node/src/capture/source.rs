@@ -220,7 +220,8 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         return Ok(source);
     }
     if xls::is_compound(&head) {
-        source.extent = xls::measure(path, size)?;
+        let measured = xls::measure(path, size)?;
+        (source.extent, source.stamped) = (measured.rows, measured.stamped);
         source.format = Format::Xls;
         // Its bytes are not gone through: it is small.
         source.marks = true;

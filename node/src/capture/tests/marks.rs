@@ -37,7 +37,12 @@ fn text(rows: &[Vec<&str>]) -> Vec<u8> {
 }
 
 fn xls(rows: &[Vec<&str>]) -> Vec<u8> {
+    xls_with(rows, &|_| {})
+}
+
+fn xls_with(rows: &[Vec<&str>], stamp: &dyn Fn(&mut Biff)) -> Vec<u8> {
     let mut sheet = Biff::default();
+    stamp(&mut sheet);
     for (row, cells) in (0..).zip(rows) {
         for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
             sheet.text(row, column, cell);
@@ -246,6 +251,50 @@ fn a_mark_beside_the_cells_of_an_open_document_refuses_the_file() {
     }
     let cell = format!("<table:table-row><table:table-cell>{split}</table:table-cell></table:table-row>");
     assert_eq!(marked("a.ods", &ods_with(&rows, &cell, "")), row(1));
+}
+
+/// Goal: so does one in a text box or on the page of an old workbook, however its letters are written.
+#[test]
+fn a_mark_beside_the_cells_of_an_old_workbook_refuses_the_file() {
+    let rows = list(&[]);
+    let stamped = |stamp: &dyn Fn(&mut Biff)| marked("a.xls", &xls_with(&rows, stamp));
+    let wide = |text: &str| [&[1], &made::wide(text)[..]].concat();
+    for (expected, texts) in [
+        (Some(MarkPlace::Page), ["&C&\"Arial,Bold\"&14MẬT", "&RTỐI MẬT", "&CDo mat: Mat"]),
+        (None, ["&CBảo mật thông tin", "&LNguyễn Thị Mật&R&P", ""]),
+    ] {
+        for text in texts {
+            for kind in [0x0014, 0x0015] {
+                assert_eq!(stamped(&|sheet| sheet.head(kind, text)), expected, "{text}");
+            }
+            let more = [&[0; 38][..], &made::string("&CTrang &P"), &made::string(text)].concat();
+            assert_eq!(stamped(&|sheet| sheet.record(0x089C, &more)), expected, "{text}");
+        }
+    }
+    let page = Some(MarkPlace::Page);
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[&wide("TỐI MẬT")], 7)), page);
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[&wide("Lan:\nMẬT")], 8)), page);
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[b"\0TOI MAT"], 7)), page);
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[b"\0M\xcbT"], 3)), page, "TCVN3");
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[b"\0T", &wide("ỐI MẬT")], 7)), page, "of two records");
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[&wide("Bảo mật")], 7)), None);
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[&wide("Thường\nMật\nTối mật")], 19)), None);
+    assert_eq!(stamped(&|sheet| sheet.text_box(&[&wide("M"), b"\0"], 3)), None, "cut");
+    // Of a year when a letter was a byte.
+    for (expected, text) in [
+        (true, &b"&C&14M\xc2\xf2T"[..]),
+        (true, b"&CT\xe8i M\xcbT"),
+        (false, b"&CB\xb6o M\xcbT"),
+        (false, b""),
+    ] {
+        let mut book = Biff::default();
+        book.record(0x0809, &[0, 5, 5, 0, 0, 0, 0, 0]);
+        book.record(0x0014, &[&[u8::try_from(text.len()).unwrap()], text].concat());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.xls");
+        std::fs::write(&path, made::compound("/Book", &book.into_bytes())).unwrap();
+        assert_eq!(open(&path).unwrap().stamped, expected, "{text:?}");
+    }
 }
 
 /// Goal: a mark on a hidden sheet is one; a list of the words there, which cells are chosen from, is none.
