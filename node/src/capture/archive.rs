@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use memchr::memchr;
 
 use super::FileRefusal;
-use super::marks::{is_page_mark, may_be_mark};
+use super::stamps::Texts;
 
 const INFLATED_MAX: u64 = 2 << 30;
 const RATIO_MAX: u64 = 1_000;
@@ -28,9 +28,6 @@ const PIECES_WAITING: usize = 4;
 /// The names of tags that count are shorter.
 const TAG_NAME_MAX: usize = 24;
 
-/// As much of a text is looked at for a mark of secrecy where it comes in pieces.
-const MARKUP_MARK_MAX: usize = 1 << 10;
-
 /// What a workbook's archive holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Measured {
@@ -44,7 +41,7 @@ pub(crate) struct Measured {
     pub(crate) macros: bool,
     /// A cell may be a mark of secrecy.
     pub(crate) marks: bool,
-    /// A text box is one, or what is printed on each page.
+    /// A text box of an Office Open XML workbook is one, a note, or what is printed on each page.
     pub(crate) stamped: bool,
 }
 
@@ -75,7 +72,7 @@ pub(crate) fn measure<R: Read + Seek + Send>(file: R, packed: u64) -> Result<Mea
         measured.macros |= lower.ends_with("vbaproject.bin") || lower.starts_with("basic/");
         let strings = lower.ends_with("sharedstrings.xml");
         let markup = lower.ends_with(".xml") || lower.ends_with(".rels");
-        let (mut size, mut gauge) = (0_u64, CellGauge::default());
+        let (mut size, mut gauge) = (0_u64, CellGauge { texts: Texts::of(&lower), ..CellGauge::default() });
         let is_short = member.compressed_size() <= SHORT_MAX;
         inflate(&mut member, is_short, &mut |piece| {
             size += piece.len() as u64;
@@ -86,8 +83,8 @@ pub(crate) fn measure<R: Read + Seek + Send>(file: R, packed: u64) -> Result<Mea
             }
             if markup { gauge.feed(piece, &name) } else { Ok(()) }
         })?;
-        measured.marks |= gauge.marks;
-        measured.stamped |= gauge.page_marks || gauge.marks && lower.starts_with("xl/drawings/");
+        measured.marks |= gauge.texts.marks;
+        measured.stamped |= gauge.texts.stamped;
         if lower.starts_with("xl/worksheets/") || lower == "content.xml" {
             measured.rows += gauge.rows;
             measured.merges += gauge.merges;
@@ -157,10 +154,7 @@ struct CellGauge {
     rows: u64,
     merges: u64,
     encrypted: bool,
-    /// What of a text came in an earlier piece, as much as a mark can have.
-    begun: Vec<u8>,
-    marks: bool,
-    page_marks: bool,
+    texts: Texts,
 }
 
 impl CellGauge {
@@ -179,7 +173,7 @@ impl CellGauge {
                 }
             } else {
                 self.text += piece.len() as u64;
-                self.look(piece, end.is_some());
+                self.texts.take(piece, end.is_some());
             }
             if self.tag.max(self.text) > CELL_MAX {
                 return Err(FileRefusal::TooLarge(format!("{member} has a cell beyond {CELL_MAX} bytes")));
@@ -200,27 +194,12 @@ impl CellGauge {
         Ok(())
     }
 
-    /// Looks for a mark of secrecy in a text between tags, once the whole of it is there.
-    fn look(&mut self, piece: &[u8], ended: bool) {
-        if ended && self.begun.is_empty() {
-            self.marks |= may_be_mark(piece);
-            self.page_marks |= is_page_mark(piece);
-            return;
-        }
-        let room = MARKUP_MARK_MAX.saturating_sub(self.begun.len());
-        self.begun.extend(piece.iter().take(room));
-        if ended {
-            let text = std::mem::take(&mut self.begun);
-            self.marks |= may_be_mark(&text);
-            self.page_marks |= is_page_mark(&text);
-        }
-    }
-
     /// Ends a tag of which `head` are the first bytes.
     fn close(&mut self, head: &[u8], member: &str) -> Result<(), FileRefusal> {
         // Most tags are around a cell's value, and neither count nor end a cell.
         if matches!(head.strip_prefix(b"/").unwrap_or(head), [b'v' | b't' | b'f'] | [b'i', b's']) {
             self.tag = 0;
+            self.texts.value_tag(head);
             return Ok(());
         }
         let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
@@ -236,6 +215,7 @@ impl CellGauge {
         let name = name.strip_suffix(b"/").unwrap_or(name);
         let local =
             name.iter().rposition(|byte| *byte == b':').map_or(name, |at| name.get(at + 1..).unwrap_or(name));
+        self.texts.tag(name, local, closing);
         match local {
             b"si" if !closing => self.strings += 1,
             b"row" | b"table-row" if !closing => self.rows += 1,

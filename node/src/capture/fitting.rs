@@ -59,8 +59,9 @@ pub fn forbidden(source: &Source, catalogue: &Catalogue) -> bool {
     let titles = if source.format == Format::Jsonl {
         first_keys(source).unwrap_or_default()
     } else {
-        let Ok(scouted) = Book::open(source).and_then(|mut book| Scouted::of(source, &mut book)) else {
-            return false;
+        let scouted = match Book::open(source).and_then(|mut book| Scouted::of(source, &mut book)) {
+            Ok(scouted) => scouted,
+            Err(refusal) => return matches!(refusal, FileRefusal::Classified(_)),
         };
         let mut fits = false;
         for declared in catalogue.record_types() {

@@ -24,12 +24,19 @@ const VOWEL_BYTES_MAX: usize = 8;
 /// Where a mark stands, told without a word of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkPlace {
-    /// In a text box, or at the head or foot of the printed page.
+    /// In a text box, a note, or at the head or foot of the printed page.
     Page,
     /// In a row of a sheet.
     Row {
         /// Which of the sheets that can be seen, from 1, if there are several.
         sheet: Option<usize>,
+        /// The row.
+        row: u64,
+    },
+    /// In a row of a hidden sheet.
+    Hidden {
+        /// Which of the hidden sheets, from 1.
+        sheet: usize,
         /// The row.
         row: u64,
     },
@@ -40,8 +47,8 @@ impl MarkPlace {
     pub(super) fn label(self) -> Label {
         match self {
             Self::Page => Label {
-                vi: "trong hộp chữ hoặc ở đầu, chân trang in".to_owned(),
-                en: "in a text box, or at the head or foot of the printed page".to_owned(),
+                vi: "trong hộp chữ, ghi chú hoặc ở đầu, chân trang in".to_owned(),
+                en: "in a text box, a note, or at the head or foot of the printed page".to_owned(),
             },
             Self::Row { sheet: None, row } => {
                 Label { vi: format!("ở dòng {row}"), en: format!("in row {row}") }
@@ -50,11 +57,15 @@ impl MarkPlace {
                 vi: format!("ở trang thứ {sheet}, dòng {row}"),
                 en: format!("in sheet {sheet}, row {row}"),
             },
+            Self::Hidden { sheet, row } => Label {
+                vi: format!("ở trang ẩn thứ {sheet}, dòng {row} (bỏ ẩn để xem)"),
+                en: format!("in hidden sheet {sheet}, row {row} (unhide it to see)"),
+            },
         }
     }
 }
 
-/// Whether the text between two tags may be a mark.
+/// Whether a text in markup may be a mark.
 pub(super) fn may_be_mark(text: &[u8]) -> bool {
     // Numbers are most of a sheet.
     if text.len() > MARK_BYTES_MAX || text.last().is_none_or(u8::is_ascii_digit) {
@@ -65,24 +76,6 @@ pub(super) fn may_be_mark(text: &[u8]) -> bool {
         // A letter that is written as its number is left to who reads the sheet.
         text.get(stem + 1..).is_some_and(|behind| behind.starts_with("&#"))
             || is_mark(&text.replace("&quot;", " "))
-    })
-}
-
-/// The same of the head or foot of printed pages: `&amp;C&amp;"Arial,Bold"&amp;14MẬT`.
-pub(super) fn is_page_mark(text: &[u8]) -> bool {
-    if !text.starts_with(b"&amp;") || stems(text).next().is_none() {
-        return false;
-    }
-    let text = String::from_utf8_lossy(text).replace("&quot;", "\"");
-    text.split("&amp;").any(|part| {
-        let behind = match part.strip_prefix('"') {
-            Some(font) => font.split_once('"').map_or("", |(_, behind)| behind),
-            None if part.starts_with(|c: char| c.is_ascii_digit()) => {
-                part.trim_start_matches(|c: char| c.is_ascii_digit())
-            }
-            None => part.get(1..).unwrap_or_default(),
-        };
-        is_mark(behind)
     })
 }
 
@@ -121,6 +114,11 @@ fn has_marked_cell(text: &[u8]) -> bool {
     })
 }
 
+/// Whether “mật” may stand in a text, in whatever letters.
+pub(super) fn has_stem(text: &[u8]) -> bool {
+    stems(text).next().is_some()
+}
+
 /// Where “mật” may begin, in whatever letters: most texts have no such place.
 fn stems(text: &[u8]) -> impl Iterator<Item = usize> {
     memchr::memchr2_iter(b'm', b'M', text).filter(|at| {
@@ -132,8 +130,13 @@ fn stems(text: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 /// Whether a text is a mark, in Unicode or before.
-fn is_mark(text: &str) -> bool {
+pub(super) fn is_mark(text: &str) -> bool {
     is_secrecy_mark(text) || Lettering::LEGACY.iter().any(|lettering| is_secrecy_mark(&lettering.read(text)))
+}
+
+/// Whether a text is the word for what is not secret.
+pub(super) fn is_open(text: &str) -> bool {
+    matches!(fold(text).as_str(), "thuong" | "khong mat" | "khong")
 }
 
 /// What a cell of a short row says.
@@ -159,7 +162,7 @@ impl Told {
             return Self::Word(normalise(&read).to_lowercase(), true);
         }
         match fold(&read).as_str() {
-            open @ ("thuong" | "khong mat" | "khong") => Self::Word(open.to_owned(), false),
+            open if is_open(open) => Self::Word(open.to_owned(), false),
             count if !count.is_empty() && count.chars().all(|c| c.is_ascii_digit() || c == ' ') => {
                 Self::Count
             }
@@ -188,9 +191,11 @@ pub(super) struct MarkedRow {
 
 impl MarkedRow {
     fn of(row: &Row, lettering: Lettering) -> Option<Self> {
-        if row.cells.len() > CELLS_MAX {
-            return None;
-        }
+        if row.cells.len() > CELLS_MAX { None } else { Self::of_any(row, lettering) }
+    }
+
+    /// The same of a row of any length.
+    fn of_any(row: &Row, lettering: Lettering) -> Option<Self> {
         let cells: Vec<_> = row.cells.iter().map(|(at, cell)| (*at, Told::of(cell, lettering))).collect();
         let told = |at: usize| cells.get(at).map(|(_, told)| told);
         let beside = |one: usize, other: usize| Some(told(one)?.is_listed_with(told(other)?));
@@ -244,13 +249,23 @@ impl MarkedRow {
 /// Takes from a sheet the short rows that have a mark.
 pub(super) struct MarkedRows {
     lettering: Lettering,
+    /// A longer row may begin a list of such words that goes on in short ones: so do lists beside each other that cells are
+    /// chosen from, which are what most hidden sheets are for.
+    among_lists: bool,
+    /// The last row, if it is longer and may begin one.
+    longer: Option<Row>,
     before: Option<MarkedRow>,
     found: Vec<MarkedRow>,
 }
 
 impl MarkedRows {
     pub(super) fn new(lettering: Lettering) -> Self {
-        Self { lettering, before: None, found: Vec::new() }
+        Self { lettering, among_lists: false, longer: None, before: None, found: Vec::new() }
+    }
+
+    /// Of a hidden sheet.
+    pub(super) fn hidden(lettering: Lettering) -> Self {
+        Self { among_lists: true, ..Self::new(lettering) }
     }
 
     pub(super) fn into_rows(mut self) -> Vec<MarkedRow> {
@@ -269,14 +284,19 @@ impl RowSink for MarkedRows {
     }
 
     fn row(&mut self, row: Row) -> ControlFlow<()> {
-        let Some(mut row) = MarkedRow::of(&row, self.lettering) else { return ControlFlow::Continue(()) };
+        let Some(mut marked) = MarkedRow::of(&row, self.lettering) else {
+            self.longer = Some(row).filter(|_| self.among_lists);
+            return ControlFlow::Continue(());
+        };
+        let longer = self.longer.take().and_then(|longer| MarkedRow::of_any(&longer, self.lettering));
+        marked.listed |= longer.is_some_and(|longer| marked.is_listed_below(&longer));
         if let Some(before) = &mut self.before
-            && row.is_listed_below(before)
+            && marked.is_listed_below(before)
         {
-            (before.listed, row.listed) = (true, true);
+            (before.listed, marked.listed) = (true, true);
         }
         self.keep();
-        self.before = Some(row);
+        self.before = Some(marked);
         if self.found.len() < ROWS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
@@ -296,9 +316,6 @@ mod tests {
         {
             assert!(!may_be_mark(text.as_bytes()), "{text}");
         }
-        assert!(is_page_mark("&amp;C&amp;\"Times New Roman,Bold\"&amp;14TỐI MẬT".as_bytes()));
-        assert!(is_page_mark("&amp;L&amp;P&amp;RMẬT".as_bytes()));
-        assert!(!is_page_mark("&amp;CBảo mật".as_bytes()) && !is_page_mark("MẬT".as_bytes()));
     }
 
     /// Method: one text cut at every place.

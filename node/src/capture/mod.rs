@@ -42,7 +42,7 @@
 //! Limits: the header's first row is one of a sheet's first 30; a row holds at most 512 cells. Every column of the key
 //! must be there, or the file is refused (`COLUMN_MISSING`); another required column that is missing is said once. Two
 //! columns of one field refuse the file. Of all sheets that can be seen, those are read that have the key columns and
-//! at least half as many fields as the best one; a hidden sheet is said and not read. A column that names nothing is
+//! at least half as many fields as the best one; a hidden sheet is said, and only looked through for a mark of secrecy. A column that names nothing is
 //! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
 //!
 //! Below the header, rows that number the columns, the header once more, totals, notes, signatures with the names below
@@ -55,8 +55,9 @@
 //! (`#N/A`), is refused (`CLASSIFIED`), and nothing of it is kept.
 //!
 //! A mark that stands by itself is of the whole file, which is then refused ([`FileRefusal::Classified`]) before a row is taken:
-//! within the words above a table; below it or on another sheet that can be seen, alone or among at most three cells, as “MẬT”,
-//! “TỐI MẬT”, “TUYỆT MẬT”, “Tài liệu mật”, perhaps behind “Độ mật:”; in a text box, or at the head or foot of the printed page.
+//! within the words above a table; below it or on another sheet, a hidden one too, alone or among at most three cells, as “MẬT”,
+//! “TỐI MẬT”, “TUYỆT MẬT”, “Tài liệu mật”, perhaps behind “Độ mật:”; as a line of a text box or a note, or at the head or foot of the
+//! printed page.
 //! Beside a count, among other such words (“Thường”, “Mật”, “Tối mật” below each other), or in a row that has its key, it is none.
 //!
 //! # What is not guessed
@@ -103,6 +104,7 @@ mod report;
 mod scout;
 mod shape;
 mod source;
+mod stamps;
 mod table;
 pub mod template;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
 use super::source::{COLUMNS_MAX, Merge, Row, RowSink, Sheet};
+use super::stamps::is_stamp;
 use super::xlsx::UNRECKONED;
 use super::{FileRefusal, RawCell};
 
@@ -19,6 +20,10 @@ const ROWS_REPEATED_MAX: u64 = 1_000;
 const ROWS_MAX: u64 = 1 << 20;
 const COLUMNS_REPEATED_MAX: u32 = 1 << 14;
 
+const CONTENT: &str = "content.xml";
+/// Where the head and foot of the printed pages stand.
+const STYLES: &str = "styles.xml";
+
 type Fault = quick_xml::Error;
 
 /// Runs `read` over the document's content.
@@ -26,11 +31,23 @@ fn with_content<T>(
     path: &Path,
     read: impl FnOnce(&mut dyn BufRead) -> Result<T, Fault>,
 ) -> Result<T, FileRefusal> {
+    with_member(path, CONTENT, read)?.ok_or_else(|| FileRefusal::Corrupt("no content".to_owned()))
+}
+
+/// Runs `read` over a member of the archive, if it is there.
+fn with_member<T>(
+    path: &Path,
+    name: &str,
+    read: impl FnOnce(&mut dyn BufRead) -> Result<T, Fault>,
+) -> Result<Option<T>, FileRefusal> {
     let broken = |error: zip::result::ZipError| FileRefusal::Corrupt(error.to_string());
     let mut archive = zip::ZipArchive::new(BufReader::new(File::open(path)?)).map_err(broken)?;
-    let content = archive.by_name("content.xml").map_err(broken)?;
-    read(&mut BufReader::with_capacity(64 << 10, content))
-        .map_err(|error| FileRefusal::Corrupt(error.to_string()))
+    let member = match archive.by_name(name) {
+        Err(zip::result::ZipError::FileNotFound) => return Ok(None),
+        found => found.map_err(broken)?,
+    };
+    let read = read(&mut BufReader::with_capacity(64 << 10, member));
+    read.map(Some).map_err(|error| FileRefusal::Corrupt(error.to_string()))
 }
 
 fn reader(content: &mut dyn BufRead) -> Reader<&mut dyn BufRead> {
@@ -82,6 +99,90 @@ pub(crate) fn merges(path: &Path, sheet: &str) -> Result<Vec<Merge>, FileRefusal
 /// Runs `sink` over a table's rows.
 pub(crate) fn rows(path: &Path, sheet: &str, sink: &mut dyn RowSink) -> Result<(), FileRefusal> {
     with_content(path, |content| table(content, sheet, sink, &mut |_| {}))
+}
+
+/// Whether a text box or shape, a note, or what is printed on each page is a mark of secrecy.
+pub(crate) fn stamped(path: &Path) -> Result<bool, FileRefusal> {
+    for member in [CONTENT, STYLES] {
+        if with_member(path, member, has_stamp)? == Some(true) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has_stamp(member: &mut dyn BufRead) -> Result<bool, Fault> {
+    let (mut reader, mut buffer) = (reader(member), Vec::new());
+    let mut text = Paragraphs::default();
+    let mut depth = 0_u32;
+    loop {
+        let event = reader.read_event_into(&mut buffer)?;
+        match &event {
+            Event::Start(tag) if is_beside(tag.name().as_ref()) => depth += 1,
+            Event::End(tag) if is_beside(tag.name().as_ref()) => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 && is_stamp(&std::mem::take(&mut text).text) {
+                    return Ok(true);
+                }
+            }
+            Event::Eof => return Ok(false),
+            event if depth > 0 => text.take(event)?,
+            _ => {}
+        }
+        buffer.clear();
+    }
+}
+
+/// Whether what an element holds is no cell's: a shape, a text box, a note, the head or foot of a page.
+fn is_beside(name: &str) -> bool {
+    // A group is no shape: each of its own is one for itself.
+    name == "office:annotation"
+        || name.starts_with("draw:") && name != "draw:g"
+        || name.starts_with("style:header")
+        || name.starts_with("style:footer")
+}
+
+/// The text of paragraphs, one below the other.
+#[derive(Default)]
+struct Paragraphs {
+    text: String,
+    count: u32,
+}
+
+impl Paragraphs {
+    fn take(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+        match event {
+            Event::Start(tag) => match tag.name().as_ref() {
+                "text:p" => {
+                    if self.count > 0 {
+                        self.push("\n");
+                    }
+                    self.count += 1;
+                }
+                "text:s" => self.push(" "),
+                "text:tab" => self.push("\t"),
+                "text:line-break" => self.push("\n"),
+                _ => {}
+            },
+            Event::Text(piece) if self.count > 0 => self.push(&piece.xml10_content()),
+            Event::CData(piece) if self.count > 0 => self.push(&piece.xml10_content()),
+            Event::GeneralRef(reference) if self.count > 0 => {
+                if let Some(letter) = reference.resolve_char_ref()? {
+                    self.push(letter.encode_utf8(&mut [0; 4]));
+                } else if let Some(letter) = quick_xml::escape::resolve_predefined_entity(reference) {
+                    self.push(letter);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, piece: &str) {
+        if self.text.len() < TEXT_MAX {
+            self.text.push_str(piece);
+        }
+    }
 }
 
 struct Everything;
@@ -192,43 +293,25 @@ fn read_cell(reader: &mut Reader<&mut dyn BufRead>, tag: &BytesStart<'_>) -> Res
         "boolean" => attribute(tag, "office:boolean-value")?.map(|yes| RawCell::Boolean(yes == "true")),
         _ => attribute(tag, "office:string-value")?.filter(|text| !text.is_empty()).map(RawCell::Text),
     };
-    let (mut text, mut buffer) = (String::new(), Vec::new());
-    // Notes beside a cell have paragraphs of their own.
-    let (mut paragraphs, mut notes) = (0_u32, 0_u32);
+    let (mut said, mut buffer) = (Paragraphs::default(), Vec::new());
+    // Notes beside a cell, and shapes that hang on it, have paragraphs of their own.
+    let mut beside = 0_u32;
     loop {
-        match reader.read_event_into(&mut buffer)? {
-            Event::Start(tag) => match tag.name().as_ref() {
-                "office:annotation" => notes += 1,
-                "text:p" if notes == 0 => {
-                    if paragraphs > 0 {
-                        push(&mut text, "\n");
-                    }
-                    paragraphs += 1;
-                }
-                "text:s" if notes == 0 => push(&mut text, " "),
-                "text:tab" if notes == 0 => push(&mut text, "\t"),
-                "text:line-break" if notes == 0 => push(&mut text, "\n"),
-                _ => {}
-            },
-            Event::Text(piece) if notes == 0 && paragraphs > 0 => push(&mut text, &piece.xml10_content()),
-            Event::CData(piece) if notes == 0 && paragraphs > 0 => push(&mut text, &piece.xml10_content()),
-            Event::GeneralRef(reference) if notes == 0 && paragraphs > 0 => {
-                if let Some(letter) = reference.resolve_char_ref()? {
-                    push(&mut text, letter.encode_utf8(&mut [0; 4]));
-                } else if let Some(letter) = quick_xml::escape::resolve_predefined_entity(&reference) {
-                    push(&mut text, letter);
-                }
-            }
+        let event = reader.read_event_into(&mut buffer)?;
+        match &event {
+            Event::Start(tag) if is_beside(tag.name().as_ref()) => beside += 1,
             Event::End(tag) => match tag.name().as_ref() {
-                "office:annotation" => notes = notes.saturating_sub(1),
                 "table:table-cell" | "table:covered-table-cell" => break,
+                name if is_beside(name) => beside = beside.saturating_sub(1),
                 _ => {}
             },
             Event::Eof => break,
+            event if beside == 0 => said.take(event)?,
             _ => {}
         }
         buffer.clear();
     }
+    let text = said.text;
     if error {
         return Ok(RawCell::Error(text));
     }
@@ -236,12 +319,6 @@ fn read_cell(reader: &mut Reader<&mut dyn BufRead>, tag: &BytesStart<'_>) -> Res
         return Ok(RawCell::Error(UNRECKONED.to_owned()));
     }
     Ok(value.unwrap_or(RawCell::Text(text)))
-}
-
-fn push(text: &mut String, piece: &str) {
-    if text.len() < TEXT_MAX {
-        text.push_str(piece);
-    }
 }
 
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>, Fault> {

@@ -86,18 +86,19 @@ impl Layout {
 /// The first rows of every sheet that can be seen.
 pub(crate) struct Scouted {
     sheets: Vec<ScoutedSheet>,
+    /// The names of those that cannot.
     hidden: Vec<String>,
     lettering: Lettering,
     /// Where each sheet's letters are read the same: it is ours, or its bytes are of one lettering.
     letters: Option<Letters>,
     macros: bool,
     epoch_1904: Option<bool>,
-    /// A text box is a mark of secrecy, or what is printed on each page.
-    stamped: bool,
 }
 
 struct ScoutedSheet {
     name: String,
+    /// Which it is of those that can be seen, or of the hidden ones, from 1.
+    number: usize,
     rows: Vec<Row>,
     merges: Vec<Merge>,
     traces: Traces,
@@ -107,34 +108,39 @@ struct ScoutedSheet {
 
 impl Scouted {
     /// Looks through a file.
+    ///
+    /// # Errors
+    /// [`FileRefusal::Classified`] where it is marked whatever it is of; another one if it cannot be read.
     pub(crate) fn of(source: &Source, book: &mut Book<'_>) -> Result<Self, FileRefusal> {
+        if source.stamped {
+            return Err(FileRefusal::Classified(MarkPlace::Page));
+        }
         let mut census = LetteringCensus::default();
         let (mut sheets, mut hidden) = (Vec::new(), Vec::new());
+        let (mut seen, mut unseen) = (0, 0);
         for sheet in book.sheets()? {
+            let number = if sheet.hidden { &mut unseen } else { &mut seen };
+            *number += 1;
+            let number = *number;
             let mut scout = Scout {
                 rows: Vec::new(),
+                any: false,
                 census: &mut census,
                 traces: Traces::default(),
                 known: source.text.lettering != Lettering::Unicode,
             };
             // A sheet that is no table (a chart) is passed over; a broken one shows when its rows are read.
             let Ok(()) = book.rows(&sheet.name, &mut scout) else { continue };
-            let Scout { rows, traces, .. } = scout;
-            if rows.is_empty() {
+            let Scout { rows, traces, any, .. } = scout;
+            if !any {
                 continue;
             }
             if sheet.hidden {
-                // The lists that our own templates choose from are nobody's records.
-                if sheet.name != LISTS {
-                    hidden.push(sheet.name);
-                }
+                hidden.push((number, sheet.name));
                 continue;
             }
             let merges = if source.merges { book.merges(&sheet.name)? } else { Vec::new() };
-            sheets.push(ScoutedSheet { name: sheet.name, rows, merges, traces, marked: Vec::new() });
-        }
-        if sheets.is_empty() {
-            return Err(FileRefusal::Empty);
+            sheets.push(ScoutedSheet { name: sheet.name, number, rows, merges, traces, marked: Vec::new() });
         }
         // We write Unicode: a sign that could be a letter of another encoding is none in our own exports.
         let ours = sheets.iter().flat_map(|sheet| &sheet.rows).any(|row| exported(&titles(row)).is_some());
@@ -143,14 +149,22 @@ impl Scouted {
             Lettering::Unicode => (census.decide().ok_or(FileRefusal::Encoding)?, None),
             known => (known, Some(Letters::Legacy(known))),
         };
-        for sheet in sheets.iter_mut().filter(|_| source.marks) {
-            let mut marked = MarkedRows::new(lettering);
-            // A break shows when its rows are read.
-            let _ = book.rows(&sheet.name, &mut marked);
-            sheet.marked = marked.into_rows();
+        for (number, name) in hidden.iter().filter(|_| source.marks) {
+            let marked = marked_rows(book, name, MarkedRows::hidden(lettering));
+            if let Some(row) = marked.iter().find(|row| row.is_of_file()).map(|row| row.number) {
+                return Err(FileRefusal::Classified(MarkPlace::Hidden { sheet: *number, row }));
+            }
         }
-        let (macros, epoch_1904, stamped) = (source.macros, book.epoch_1904(), source.stamped);
-        Ok(Self { sheets, hidden, lettering, letters, macros, epoch_1904, stamped })
+        if sheets.is_empty() {
+            return Err(FileRefusal::Empty);
+        }
+        for sheet in sheets.iter_mut().filter(|_| source.marks) {
+            sheet.marked = marked_rows(book, &sheet.name, MarkedRows::new(lettering));
+        }
+        // The lists that our own templates choose from are nobody's records.
+        let hidden = hidden.into_iter().map(|(_, name)| name).filter(|name| name != LISTS).collect();
+        let (macros, epoch_1904) = (source.macros, book.epoch_1904());
+        Ok(Self { sheets, hidden, lettering, letters, macros, epoch_1904 })
     }
 
     /// The texts of the rows a header may stand in, also as they read in the file's lettering.
@@ -178,12 +192,9 @@ impl Scouted {
     }
 
     fn first_marked(&self, row_of: impl Fn(&ScoutedSheet) -> Option<u64>) -> Option<MarkPlace> {
-        if self.stamped {
-            return Some(MarkPlace::Page);
-        }
         let several = self.sheets.len() > 1;
-        (1..).zip(&self.sheets).find_map(|(number, sheet)| {
-            Some(MarkPlace::Row { sheet: several.then_some(number), row: row_of(sheet)? })
+        self.sheets.iter().find_map(|sheet| {
+            Some(MarkPlace::Row { sheet: several.then_some(sheet.number), row: row_of(sheet)? })
         })
     }
 
@@ -263,8 +274,17 @@ impl Scouted {
     }
 }
 
+/// What stands in a sheet's short rows with a mark of secrecy.
+fn marked_rows(book: &mut Book<'_>, sheet: &str, mut marked: MarkedRows) -> Vec<MarkedRow> {
+    // A break shows when its rows are read.
+    let _ = book.rows(sheet, &mut marked);
+    marked.into_rows()
+}
+
 struct Scout<'a> {
     rows: Vec<Row>,
+    /// There is a row, be it below the first ones.
+    any: bool,
     census: &'a mut LetteringCensus,
     traces: Traces,
     /// The lettering is that of the file's bytes.
@@ -278,6 +298,7 @@ impl RowSink for Scout<'_> {
 
     fn row(&mut self, row: Row) -> ControlFlow<()> {
         self.traces.note(&row, self.census);
+        self.any = true;
         let number = row.number;
         if number <= HEADER_WITHIN + 1 {
             self.rows.push(row);

@@ -85,7 +85,7 @@ pub struct Source {
     pub(crate) merges: bool,
     /// A cell may be a mark of secrecy.
     pub(crate) marks: bool,
-    /// A text box is one, or what is printed on each page.
+    /// A text box is one, a note, or what is printed on each page.
     pub(crate) stamped: bool,
 }
 
@@ -214,10 +214,14 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         (source.extent, source.macros) = (measured.rows, measured.macros);
         source.merges = measured.merges > 0;
         (source.marks, source.stamped) = (measured.marks, measured.stamped);
+        if measured.ods && measured.marks {
+            source.stamped = ods::stamped(path)?;
+        }
         return Ok(source);
     }
     if xls::is_compound(&head) {
-        source.extent = xls::measure(path, size)?;
+        let measured = xls::measure(path, size)?;
+        (source.extent, source.stamped) = (measured.rows, measured.stamped);
         source.format = Format::Xls;
         // Its bytes are not gone through: it is small.
         source.marks = true;

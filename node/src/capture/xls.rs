@@ -9,6 +9,7 @@ use std::path::Path;
 use calamine::{Data, DataType as _, Reader as _, Xls, XlsError};
 
 use super::source::{COLUMNS_MAX, Merge, Row, RowSink, Sheet};
+use super::stamps::{is_page_stamp, is_stamp};
 use super::xlsx::serial;
 use super::{FileRefusal, RawCell};
 
@@ -25,6 +26,18 @@ const FILE_PASS: u16 = 0x002F;
 const FORMULAS: [u16; 3] = [0x0006, 0x0206, 0x0406];
 /// Blank, number, label, boolean, multiple numbers, RK, string of the table, rich string.
 const CELLS: [u16; 9] = [0x0203, 0x0204, 0x0205, 0x00BD, 0x027E, 0x00FD, 0x00D6, 0x0003, 0x0004];
+/// Of a file of 1997 or later, the first bytes of what begins a part of it.
+const VERSION_8: [u8; 2] = [0x00, 0x06];
+const HEADER: u16 = 0x0014;
+const FOOTER: u16 = 0x0015;
+const HEADERS_MORE: u16 = 0x089C;
+/// Before its texts stand what it is of, its flags and their lengths.
+const HEADERS_MORE_FROM: usize = 38;
+/// A text box or a note; its text is in the records that continue it.
+const TEXT_BOX: u16 = 0x01B6;
+const CONTINUE: u16 = 0x003C;
+/// As much of such a text is looked at, beyond what one record holds.
+const BOX_TEXT_MAX: usize = 4 << 10;
 
 pub(crate) type Workbook = Xls<BufReader<File>>;
 
@@ -33,8 +46,17 @@ pub(crate) fn is_compound(head: &[u8]) -> bool {
     head.starts_with(&[0xd0, 0xcf, 0x11, 0xe0])
 }
 
-/// Refuses what is no workbook, is encrypted, or would need too much memory; returns its rows, roughly.
-pub(crate) fn measure(path: &Path, size: u64) -> Result<u64, FileRefusal> {
+/// What an old workbook holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Rows of all sheets, roughly.
+    pub(crate) rows: u64,
+    /// A text box is a mark of secrecy, a note, or what is printed on each page.
+    pub(crate) stamped: bool,
+}
+
+/// Refuses what is no workbook, is encrypted, or would need too much memory.
+pub(crate) fn measure(path: &Path, size: u64) -> Result<Measured, FileRefusal> {
     if size > FILE_MAX {
         return Err(FileRefusal::TooLarge(format!("{size} bytes")));
     }
@@ -76,10 +98,10 @@ impl Span {
     }
 }
 
-fn walk(stream: &[u8]) -> Result<u64, FileRefusal> {
+fn walk(stream: &[u8]) -> Result<Measured, FileRefusal> {
     let (mut cells, mut formulas) = (Span::default(), Span::default());
     let (mut area, mut rows) = (0, 0);
-    let mut at = 0;
+    let (mut at, mut stamps) = (0, Stamps::default());
     loop {
         let number = |from: usize| {
             let pair = stream.get(from..from + 2)?;
@@ -95,6 +117,7 @@ fn walk(stream: &[u8]) -> Result<u64, FileRefusal> {
         let Some((kind, length)) = record else { break };
         let (start, end) = (at + 4, at + 4 + usize::from(length));
         let place = number(start).zip(number(start + 2));
+        stamps.note(kind, stream.get(start..end.min(stream.len())).unwrap_or_default());
         match (kind, place) {
             (FILE_PASS, Some((scheme, _))) if scheme != 0 => return Err(FileRefusal::Encrypted),
             (DIMENSIONS, _) => declared(stream.get(start..end).unwrap_or_default())?,
@@ -111,7 +134,90 @@ fn walk(stream: &[u8]) -> Result<u64, FileRefusal> {
     if area > CELLS_MAX {
         return Err(FileRefusal::TooLarge(format!("its cells span {area} places")));
     }
-    Ok(rows)
+    Ok(Measured { rows, stamped: stamps.seen })
+}
+
+/// Watches records go by for a mark of secrecy beside the cells.
+#[derive(Default)]
+struct Stamps {
+    /// Texts are of one byte a letter, and of no other: the file is of before 1997.
+    is_narrow: bool,
+    /// What of a text box or a note went by, and how many letters of it are to come.
+    text: String,
+    left: usize,
+    seen: bool,
+}
+
+impl Stamps {
+    fn note(&mut self, kind: u16, record: &[u8]) {
+        match kind {
+            CONTINUE if self.left > 0 => self.go_on(record),
+            _ => self.end(),
+        }
+        match kind {
+            _ if BOF.contains(&kind) => self.is_narrow = !record.starts_with(&VERSION_8),
+            TEXT_BOX if !self.is_narrow => {
+                let count = record.get(10..).and_then(|behind| behind.first_chunk::<2>());
+                self.left = count.map_or(0, |count| usize::from(u16::from_le_bytes(*count)));
+            }
+            HEADER | FOOTER if self.is_narrow => {
+                let text = record.get(1..).unwrap_or_default();
+                let read =
+                    [encoding_rs::WINDOWS_1252, encoding_rs::WINDOWS_1258].map(|code| code.decode(text).0);
+                self.seen |= read.iter().any(|text| is_page_stamp(text));
+            }
+            HEADER | FOOTER => self.heads(record),
+            // Those of the first page and of even ones.
+            HEADERS_MORE => self.heads(record.get(HEADERS_MORE_FROM..).unwrap_or_default()),
+            _ => {}
+        }
+    }
+
+    /// Judges what is printed, text after text: a count of letters, how wide they are, and them.
+    fn heads(&mut self, mut record: &[u8]) {
+        while let Some(([low, high, flags], behind)) = record.split_first_chunk::<3>() {
+            let count = usize::from(u16::from_le_bytes([*low, *high]));
+            let (text, read) = letters(*flags, behind, count);
+            self.seen |= is_page_stamp(&text);
+            record = behind.get(read..).unwrap_or_default();
+        }
+    }
+
+    /// Takes what a record more has of a text; each says for itself how wide its letters are.
+    fn go_on(&mut self, record: &[u8]) {
+        let Some((flags, behind)) = record.split_first() else { return };
+        let (text, read) = letters(*flags, behind, self.left);
+        let count = if flags & 1 == 0 { read } else { read / 2 };
+        self.left = self.left.saturating_sub(count);
+        if self.text.len() < BOX_TEXT_MAX {
+            self.text.push_str(&text);
+        }
+        if self.left == 0 {
+            self.end();
+        }
+    }
+
+    /// Judges a text of which no more comes.
+    fn end(&mut self) {
+        if !self.text.is_empty() {
+            self.seen |= is_stamp(&std::mem::take(&mut self.text));
+        }
+        self.left = 0;
+    }
+}
+
+/// As many letters as are there, of one byte or two as a flag says, and how many bytes they are.
+fn letters(flags: u8, bytes: &[u8], count: usize) -> (String, usize) {
+    if flags & 1 == 0 {
+        let bytes = bytes.get(..count).unwrap_or(bytes);
+        return (bytes.iter().map(|byte| char::from(*byte)).collect(), bytes.len());
+    }
+    let bytes = bytes.get(..count * 2).unwrap_or(bytes);
+    let units = bytes.chunks_exact(2).filter_map(|pair| pair.first_chunk::<2>());
+    let units = units.map(|pair| u16::from_le_bytes(*pair));
+    let text =
+        char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    (text, bytes.len())
 }
 
 /// The size a sheet declares is reserved by the reader before it has seen a cell.
@@ -195,5 +301,38 @@ fn raw(cell: &Data) -> RawCell {
         Data::DateTime(at) => serial(at),
         Data::DateTimeIso(text) | Data::DurationIso(text) => RawCell::Iso(text.clone()),
         Data::Error(error) => RawCell::Error(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stream(records: &[(u16, Vec<u8>)]) -> Vec<u8> {
+        let mut stream = Vec::new();
+        for (kind, data) in records {
+            stream.extend(kind.to_le_bytes());
+            stream.extend(u16::try_from(data.len()).unwrap().to_le_bytes());
+            stream.extend(data);
+        }
+        stream
+    }
+
+    proptest! {
+        /// Goal: records that say anything are walked to their end, or to where the file is cut.
+        #[test]
+        fn no_records_break_the_walk(
+            records in vec((prop::sample::select(vec![
+                0x0809_u16, HEADER, FOOTER, HEADERS_MORE, TEXT_BOX, CONTINUE, DIMENSIONS, 0x0203, 0x00BD,
+            ]), vec(any::<u8>(), 0..60)), 0..20),
+            cut in 0_usize..400,
+        ) {
+            let stream = stream(&records);
+            let _ = walk(&stream);
+            let _ = walk(stream.get(..cut).unwrap_or(&stream));
+        }
     }
 }

@@ -31,7 +31,8 @@ const ODS: &str = "<table:table-row table:number-rows-repeated=\"3\"><table:tabl
     <table:table-cell office:value-type=\"string\"><text:p>Số CCCD</text:p></table:table-cell>\
     <table:table-cell office:value-type=\"string\"><text:p>Ngày sinh</text:p></table:table-cell></table:table-row>\
     <table:table-row><table:table-cell office:value-type=\"string\"><office:annotation><text:p>ghi chú</text:p></office:annotation><text:p>Nguyễn<text:s/>Văn A</text:p></table:table-cell>\
-    <table:table-cell office:value-type=\"string\"><text:p>033</text:p></table:table-cell>\
+    <table:table-cell office:value-type=\"string\"><text:p>033</text:p>\
+    <draw:frame><draw:text-box><text:p>hộp chữ</text:p></draw:text-box></draw:frame></table:table-cell>\
     <table:table-cell office:value-type=\"date\" office:date-value=\"1980-01-02\"><text:p>02/01/80</text:p></table:table-cell></table:table-row>\
     <table:table-row><table:table-cell office:value-type=\"string\"><text:p>Trần &amp; B</text:p></table:table-cell>\
     <table:table-cell office:value-type=\"float\" office:value=\"34\"><text:p>034</text:p></table:table-cell></table:table-row>\
@@ -50,6 +51,7 @@ fn an_open_document_gives_its_rows() {
     let (_, rows, raw) = take("a.ods", &ods(ODS));
     assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [5, 6]);
     assert!(raw[0].contains(&("ho_ten".to_owned(), RawCell::Text("Nguyễn Văn A".to_owned()))));
+    assert!(raw[0].contains(&("so_cccd".to_owned(), RawCell::Text("033".to_owned()))));
     assert!(raw[0].contains(&("ngay_sinh".to_owned(), RawCell::Iso("1980-01-02".to_owned()))));
     assert!(raw[1].contains(&("ho_ten".to_owned(), RawCell::Text("Trần & B".to_owned()))));
     assert!(raw[1].contains(&("so_cccd".to_owned(), RawCell::Number(34.0))));

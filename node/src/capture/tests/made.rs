@@ -16,6 +16,10 @@ impl Biff {
         self.0.extend(data);
     }
 
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     pub fn text(&mut self, row: u16, column: u16, text: &str) {
         let length = u16::try_from(text.encode_utf16().count()).unwrap();
         let head = little(&[row, column, 0, length]);
@@ -25,6 +29,21 @@ impl Biff {
     /// Format 1 is a date.
     pub fn number(&mut self, row: u16, column: u16, format: u16, number: f64) {
         self.record(0x0203, &[&little(&[row, column, format])[..], &number.to_le_bytes()].concat());
+    }
+
+    /// A text box in the middle of others' records: its text continues in as many pieces as are given.
+    pub fn text_box(&mut self, pieces: &[&[u8]], letters: u16) {
+        let mut about = [0; 18];
+        about[10..12].copy_from_slice(&letters.to_le_bytes());
+        self.record(0x01B6, &about);
+        pieces.iter().for_each(|piece| self.record(0x003C, piece));
+        // How it is written.
+        self.record(0x003C, &[0; 16]);
+    }
+
+    /// What is printed at the head of each page, or by another kind at its foot.
+    pub fn head(&mut self, kind: u16, text: &str) {
+        self.record(kind, &string(text));
     }
 
     /// Makes one cell of those from one row and column to another.
@@ -37,8 +56,14 @@ fn little(numbers: &[u16]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
-fn wide(text: &str) -> Vec<u8> {
+pub fn wide(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// A text with its length before it.
+pub fn string(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.encode_utf16().count()).unwrap();
+    [&little(&[length])[..], &[1], &wide(text)].concat()
 }
 
 /// A workbook of before 2007 with those sheets.
@@ -104,6 +129,11 @@ pub fn locked(archive: &[u8]) -> Vec<u8> {
 
 /// An open document with those sheets, each the markup of its rows.
 pub fn ods(sheets: &[(&str, &str)]) -> Vec<u8> {
+    ods_printed(sheets, "")
+}
+
+/// The same with what is printed on each page, the markup of a head and a foot.
+pub fn ods_printed(sheets: &[(&str, &str)], page: &str) -> Vec<u8> {
     let table =
         |(name, rows): &(&str, &str)| format!("<table:table table:name=\"{name}\">{rows}</table:table>");
     let tables: String = sheets.iter().map(table).collect();
@@ -112,5 +142,11 @@ pub fn ods(sheets: &[(&str, &str)]) -> Vec<u8> {
          </office:spreadsheet></office:body></office:document-content>"
     );
     let kind = b"application/vnd.oasis.opendocument.spreadsheet";
-    zipped(&[("mimetype", kind), ("content.xml", content.as_bytes())])
+    let styles = format!(
+        "<?xml version=\"1.0\"?><office:document-styles><office:master-styles><style:master-page>{page}\
+         </style:master-page></office:master-styles></office:document-styles>"
+    );
+    let members =
+        [("mimetype", &kind[..]), ("content.xml", content.as_bytes()), ("styles.xml", styles.as_bytes())];
+    zipped(if page.is_empty() { &members[..2] } else { &members })
 }
