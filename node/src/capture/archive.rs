@@ -39,6 +39,8 @@ pub(crate) struct Measured {
     pub(crate) merges: u64,
     /// It carries macros; they are neither run nor kept.
     pub(crate) macros: bool,
+    /// A cell has a formula.
+    pub(crate) formulas: bool,
     /// A cell may be a mark of secrecy.
     pub(crate) marks: bool,
     /// A text box of an Office Open XML workbook is one, a note, or what is printed on each page.
@@ -88,6 +90,7 @@ pub(crate) fn measure<R: Read + Seek + Send>(file: R, packed: u64) -> Result<Mea
         if lower.starts_with("xl/worksheets/") || lower == "content.xml" {
             measured.rows += gauge.rows;
             measured.merges += gauge.merges;
+            measured.formulas |= gauge.formulas;
         }
         // The manifest of an OpenDocument archive says which of its members are encrypted.
         if gauge.encrypted && lower == "meta-inf/manifest.xml" {
@@ -153,6 +156,7 @@ struct CellGauge {
     strings: u32,
     rows: u64,
     merges: u64,
+    formulas: bool,
     encrypted: bool,
     texts: Texts,
 }
@@ -199,6 +203,7 @@ impl CellGauge {
         // Most tags are around a cell's value, and neither count nor end a cell.
         if matches!(head.strip_prefix(b"/").unwrap_or(head), [b'v' | b't' | b'f'] | [b'i', b's']) {
             self.tag = 0;
+            self.formulas |= head == b"f";
             self.texts.value_tag(head);
             return Ok(());
         }
@@ -220,6 +225,7 @@ impl CellGauge {
             b"si" if !closing => self.strings += 1,
             b"row" | b"table-row" if !closing => self.rows += 1,
             b"mergeCell" | b"covered-table-cell" if !closing => self.merges += 1,
+            b"f" => self.formulas = true,
             b"encryption-data" => self.encrypted = true,
             _ => {}
         }

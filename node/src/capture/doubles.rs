@@ -139,7 +139,9 @@ fn lower(text: &str, into: &mut String) {
         into.push_str(text);
         into.make_ascii_lowercase();
     } else {
-        into.extend(text.chars().flat_map(char::to_lowercase));
+        for c in text.chars() {
+            if c.is_ascii() { into.push(c.to_ascii_lowercase()) } else { into.extend(c.to_lowercase()) }
+        }
     }
 }
 

@@ -42,8 +42,8 @@
 //! Limits: the header's first row is one of a sheet's first 30; a row holds at most 512 cells. Every column of the key
 //! must be there, or the file is refused (`COLUMN_MISSING`); another required column that is missing is said once. Two
 //! columns of one field refuse the file. Of all sheets that can be seen, those are read that have the key columns and
-//! at least half as many fields as the best one; a hidden sheet is said, and only looked through for a mark of secrecy. A column that names nothing is
-//! said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
+//! at least half as many fields as the best one; a hidden sheet is said, and only looked through for a mark of secrecy. A
+//! column that names nothing is said with the nearest label (`COLUMN_UNKNOWN`), one of class C4 is never read (`C4_OMITTED`).
 //!
 //! Below the header, rows that number the columns, the header once more, totals, notes, signatures with the names below
 //! them, and groups are no records. They are counted and named ([`ImportReport::skipped_rows`]), so that none is missed. A

@@ -83,6 +83,7 @@ pub struct Source {
     /// It carries macros, which are neither run nor kept.
     pub macros: bool,
     pub(crate) merges: bool,
+    pub(crate) formulas: bool,
     /// A cell may be a mark of secrecy.
     pub(crate) marks: bool,
     /// A text box is one, a note, or what is printed on each page.
@@ -205,6 +206,7 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         extent: size,
         macros: false,
         merges: true,
+        formulas: false,
         marks: false,
         stamped: false,
     };
@@ -212,7 +214,7 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
         let measured = archive::measure(BufReader::new(File::open(path)?), size)?;
         source.format = if measured.ods { Format::Ods } else { Format::Xlsx };
         (source.extent, source.macros) = (measured.rows, measured.macros);
-        source.merges = measured.merges > 0;
+        (source.merges, source.formulas) = (measured.merges > 0, measured.formulas);
         (source.marks, source.stamped) = (measured.marks, measured.stamped);
         if measured.ods && measured.marks {
             source.stamped = ods::stamped(path)?;
@@ -262,7 +264,8 @@ pub fn open(path: &Path) -> Result<Source, FileRefusal> {
 
 /// A source's sheets, opened for as often as they must be gone through.
 pub(crate) enum Book<'a> {
-    Xlsx(Box<calamine::Xlsx<BufReader<File>>>),
+    /// And whether cells have formulas.
+    Xlsx(Box<calamine::Xlsx<BufReader<File>>>, bool),
     Xls(Box<xls::Workbook>),
     Ods(&'a Path),
     Text(&'a Source),
@@ -271,7 +274,10 @@ pub(crate) enum Book<'a> {
 impl<'a> Book<'a> {
     pub(crate) fn open(source: &'a Source) -> Result<Self, FileRefusal> {
         Ok(match source.format {
-            Format::Xlsx => Self::Xlsx(Box::new(xlsx::workbook(BufReader::new(File::open(&source.path)?))?)),
+            Format::Xlsx => {
+                let book = xlsx::workbook(BufReader::new(File::open(&source.path)?))?;
+                Self::Xlsx(Box::new(book), source.formulas)
+            }
             Format::Xls => Self::Xls(Box::new(xls::open(&source.path)?)),
             Format::Ods => Self::Ods(&source.path),
             Format::Csv | Format::Jsonl => Self::Text(source),
@@ -281,7 +287,7 @@ impl<'a> Book<'a> {
     /// The sheets in their order; separated text has one without a name.
     pub(crate) fn sheets(&self) -> Result<Vec<Sheet>, FileRefusal> {
         Ok(match self {
-            Self::Xlsx(book) => xlsx::sheets(book),
+            Self::Xlsx(book, _) => xlsx::sheets(book),
             Self::Xls(book) => xls::sheets(book),
             Self::Ods(path) => ods::sheets(path)?,
             Self::Text(_) => vec![Sheet { name: String::new(), hidden: false }],
@@ -291,7 +297,7 @@ impl<'a> Book<'a> {
     /// Of a workbook in which a number can be a day: whether it counts them from 1904.
     pub(crate) fn epoch_1904(&self) -> Option<bool> {
         match self {
-            Self::Xlsx(book) => Some(book.has_1904_epoch()),
+            Self::Xlsx(book, _) => Some(book.has_1904_epoch()),
             Self::Xls(book) => Some(book.has_1904_epoch()),
             // Dates of an open document are written out; what counts its days is nowhere in a number.
             Self::Ods(_) | Self::Text(_) => None,
@@ -300,7 +306,7 @@ impl<'a> Book<'a> {
 
     pub(crate) fn merges(&mut self, sheet: &str) -> Result<Vec<Merge>, FileRefusal> {
         match self {
-            Self::Xlsx(book) => xlsx::merges(book, sheet),
+            Self::Xlsx(book, _) => xlsx::merges(book, sheet),
             Self::Xls(book) => Ok(xls::merges(book, sheet)),
             Self::Ods(path) => ods::merges(path, sheet),
             Self::Text(_) => Ok(Vec::new()),
@@ -310,7 +316,7 @@ impl<'a> Book<'a> {
     /// Runs `sink` over a sheet's rows.
     pub(crate) fn rows(&mut self, sheet: &str, sink: &mut dyn RowSink) -> Result<(), FileRefusal> {
         match self {
-            Self::Xlsx(book) => xlsx::rows(book, sheet, sink),
+            Self::Xlsx(book, formulas) => xlsx::rows(book, sheet, *formulas, sink),
             Self::Xls(book) => xls::rows(book, sheet, sink),
             Self::Ods(path) => ods::rows(path, sheet, sink),
             Self::Text(source) => csv::rows(&source.text, File::open(&source.path)?, sink),

@@ -38,34 +38,65 @@ pub(crate) fn merges<R: Read + Seek>(book: &mut Xlsx<R>, sheet: &str) -> Result<
 pub(crate) fn rows<R: Read + Seek>(
     book: &mut Xlsx<R>,
     sheet: &str,
+    formulas: bool,
     sink: &mut dyn RowSink,
 ) -> Result<(), FileRefusal> {
     let mut reader = book.worksheet_cells_reader(sheet).map_err(corrupt)?;
-    let mut row = Row::default();
-    while let Some(cell) = reader.next_cell_with_formula_metadata().map_err(corrupt)? {
-        let (line, column) = cell.pos;
-        let number = u64::from(line) + 1;
-        if number != row.number {
-            if !row.cells.is_empty() && sink.row(std::mem::take(&mut row)) == ControlFlow::Break(()) {
+    let mut rows = Rows { row: Row::default(), sink };
+    if !formulas {
+        // The usual list: its cells cost a fifth less where nobody asks for formulas.
+        while let Some(cell) = reader.next_cell().map_err(corrupt)? {
+            let place = cell.get_position();
+            if rows.cell(place, || raw(cell.get_value())) == ControlFlow::Break(()) {
                 return Ok(());
             }
-            row = Row { number, cells: Vec::with_capacity(USUAL_COLUMNS), ..Row::default() };
         }
-        if row.cells.len() < COLUMNS_MAX && sink.wants(column) {
-            let raw = match (&cell.value, cell.formula) {
-                // Programs that only write formulas leave the reckoning to whoever opens the file.
-                (DataRef::Empty, Some(_)) => RawCell::Error(UNRECKONED.to_owned()),
-                (value, _) => raw(value),
-            };
-            if !raw.is_blank() {
-                row.cells.push((column, raw));
+        return rows.end();
+    }
+    while let Some(cell) = reader.next_cell_with_formula_metadata().map_err(corrupt)? {
+        let read = || match (&cell.value, &cell.formula) {
+            // Programs that only write formulas leave the reckoning to whoever opens the file.
+            (DataRef::Empty, Some(_)) => RawCell::Error(UNRECKONED.to_owned()),
+            (value, _) => raw(value),
+        };
+        if rows.cell(cell.pos, read) == ControlFlow::Break(()) {
+            return Ok(());
+        }
+    }
+    rows.end()
+}
+
+/// Cells that come one by one.
+struct Rows<'a> {
+    row: Row,
+    sink: &'a mut dyn RowSink,
+}
+
+impl Rows<'_> {
+    fn cell(&mut self, (line, column): (u32, u32), read: impl FnOnce() -> RawCell) -> ControlFlow<()> {
+        let number = u64::from(line) + 1;
+        if number != self.row.number {
+            let next = Row { number, cells: Vec::with_capacity(USUAL_COLUMNS), ..Row::default() };
+            let row = std::mem::replace(&mut self.row, next);
+            if !row.cells.is_empty() {
+                self.sink.row(row)?;
             }
         }
+        if self.row.cells.len() < COLUMNS_MAX && self.sink.wants(column) {
+            let raw = read();
+            if !raw.is_blank() {
+                self.row.cells.push((column, raw));
+            }
+        }
+        ControlFlow::Continue(())
     }
-    if !row.cells.is_empty() {
-        let _ = sink.row(row);
+
+    fn end(self) -> Result<(), FileRefusal> {
+        if !self.row.cells.is_empty() {
+            let _ = self.sink.row(self.row);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn raw(cell: &DataRef<'_>) -> RawCell {

@@ -172,6 +172,7 @@ impl Driver {
                 {
                     self.judge_date(receipt);
                 }
+                self.ask_proof(self.client.evidence.last_receipt().map_or(0, |kept| kept.size));
                 self.begins(UnixMillis(welcome.clock_millis), welcome.held_size);
                 let root = welcome.held_root.as_ref().try_into().unwrap_or([0; 32]);
                 let held = Head { size: welcome.held_size, root };

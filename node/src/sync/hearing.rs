@@ -69,7 +69,6 @@ impl Driver {
                 tokio::spawn(renew_and_say(asking, identity, clock, (events, generation)));
             }
         }
-        self.ask_proof(acknowledged);
         Ok(())
     }
 
