@@ -194,12 +194,20 @@ pub fn files(data: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     }
 }
 
-/// The files of a folder that belong to a catalogue: those of its folders `codes`, `records` and `units`.
+/// The file of a catalogue that is in none of its folders.
+const CALENDAR: &str = "calendar.toml";
+
+/// The files of a folder that belong to a catalogue: those of its folders `codes`, `records` and `units`, and `calendar.toml`.
 ///
 /// # Errors
 /// If one cannot be read.
 pub fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
+    let calendar = folder.join(CALENDAR);
+    if calendar.exists() {
+        let text = std::fs::read_to_string(&calendar).with_context(|| calendar.display().to_string())?;
+        files.insert(CALENDAR.to_owned(), text);
+    }
     for kind in ["codes", "records", "units"] {
         let Ok(entries) = std::fs::read_dir(folder.join(kind)) else { continue };
         for entry in entries {
@@ -225,6 +233,16 @@ mod tests {
         let mut files = Catalogue::embedded_files();
         files.insert(path.to_owned(), text.to_owned());
         Bundle::publish(number, &files, (ORIGIN, key)).unwrap()
+    }
+
+    #[test]
+    fn a_folder_may_hold_the_working_days_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(CALENDAR), "off = [\"2027-02-03\"]").unwrap();
+        let files = read_folder(folder.path()).unwrap();
+        let calendar = Catalogue::with_overrides(files).unwrap().calendar().clone();
+        let day = lienthong_proto::value::days_of("2027-02-02".parse().unwrap());
+        assert_eq!(calendar.after(day, 1), day + 2);
     }
 
     #[test]
