@@ -85,8 +85,7 @@ impl Hub {
         files: BTreeMap<String, String>,
     ) -> Result<(BTreeMap<String, String>, Json), Answer> {
         if files.is_empty() {
-            let reason =
-                "thư mục không có codes/, records/ hay units/ · the folder has no codes/, records/ or units/";
+            let reason = "thư mục không có codes/, records/, units/ hay calendar.toml · the folder has no codes/, records/, units/ or calendar.toml";
             return Err(Answer::refused("CATALOGUE", reason));
         }
         let before = in_force(&self.data).map_err(Answer::failed)?;

@@ -111,7 +111,7 @@ pub enum AlertsAction {
 pub enum CatalogueAction {
     /// Danh mục đang dùng · the one in force
     Show,
-    /// Thử xem tệp trong thư mục có ban hành được không: codes/*.toml, records/*.toml, units/*.csv đè lên danh mục đang dùng · whether a folder's files could be published: its codes/*.toml, records/*.toml, units/*.csv over those in force
+    /// Thử xem tệp trong thư mục có ban hành được không: codes/*.toml, records/*.toml, units/*.csv, calendar.toml đè lên danh mục đang dùng · whether a folder's files could be published: its codes/*.toml, records/*.toml, units/*.csv, calendar.toml over those in force
     Check {
         /// Thư mục · the folder
         folder: PathBuf,
