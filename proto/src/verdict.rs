@@ -88,7 +88,9 @@ impl QuarantineReason {
             Self::ForeignOwner => "bản ghi thuộc đơn vị khác; hãy gửi cho đơn vị đó hoặc báo tỉnh",
             Self::OwnerChange => "đổi đơn vị chủ quản phải qua chuyển giao; hãy báo tỉnh",
             Self::IdentityGuard => "trùng số nhưng họ tên và ngày sinh đều khác; tỉnh sẽ đối chiếu giấy tờ",
-            Self::Forbidden => "có nội dung không được đưa vào hệ thống; nội dung đó đã bị loại bỏ",
+            Self::Forbidden => {
+                "có nội dung không được đưa vào hệ thống; nội dung đó đã bị loại bỏ: chỉ ghi số vào sổ đăng ký và đơn có ẩn danh hay không"
+            }
             Self::RegisterFull => {
                 "quá nhiều máy cùng ghi một trường, hoặc bản ghi quá nhiều mục; hãy báo tỉnh"
             }
@@ -115,7 +117,9 @@ impl QuarantineReason {
             Self::IdentityGuard => {
                 "same number, but name and birth date both differ; the province will check the papers"
             }
-            Self::Forbidden => "it carried content that may not enter the system; that content was dropped",
+            Self::Forbidden => {
+                "it carried content that may not enter the system; that content was dropped: keep only the number in the register and whether the letter is anonymous"
+            }
             Self::RegisterFull => {
                 "too many machines write one field, or the record has too many items; tell the province"
             }

@@ -236,10 +236,10 @@ fn other_types(office: &Office, seen: &mut Seen) {
     let letters = "Mã đơn,Ngày nhận,Loại đơn,Người gửi,Ẩn danh,Đối tượng,Nội dung tóm tắt,Lĩnh vực,Mã xã/phường,Thẩm quyền,Cơ quan giải quyết,Tình trạng,Đơn gốc\n\
                    D1,1/2/2026,Tố cáo,x,có,Ông A,Ông A lấn chiếm đất công của thôn Đoài từ năm 2019 đến nay,Đất đai,11953,CUA_TA,UBKT,MOI,\n\
                    D2,2/2/2026,Tố cáo,x,không,Ông A,Ông A lấn chiếm đất công của thôn Đoài từ năm 2019 đến nay,Đất đai,11953,CUA_TA,UBKT,MOI,\n\
-                   D3,3/2/2026,Tố cáo,x,không,Bà B,Bà B thu tiền của dân không có biên lai trong hai năm liền,Xây dựng,11953,CUA_TA,UBKT,MOI,D9\n";
+                   D3,3/2/2026,Tố cáo,x,không,Bà B,Bà B thu tiền của dân không có biên lai trong hai năm liền (người tố cáo: Nguyễn Thị Bình),Xây dựng,11953,CUA_TA,UBKT,MOI,D9\n";
     let report = office.import("don_thu", "e.csv", letters.as_bytes());
     let warnings = seen.note(&report, "warnings");
-    for wanted in ["C4_OMITTED", "ANONYMOUS", "POSSIBLE_SAME_LETTER", "REF_UNKNOWN"] {
+    for wanted in ["C4_OMITTED", "ANONYMOUS", "POSSIBLE_SAME_LETTER", "REF_UNKNOWN", "SENDER_LIKE"] {
         assert!(warnings.iter().any(|(_, rule)| rule == wanted), "{wanted}: {warnings:?}");
     }
     let homonyms =
@@ -293,7 +293,7 @@ async fn p8_every_reason_class_is_told_to_programs() {
                CCCD_PROVINCE CCCD_CENTURY_SEX CCCD_BIRTHYEAR CCCD_PADDED DATE_INVALID DATE_FUTURE DATE_ORDER \
                AGE_UNDER_18 CODE_UNKNOWN CODE_OLD CODE_OUTSIDE CODE_NAME_MISMATCH ENUM_UNKNOWN NUM_INVALID NUM_RANGE \
                STATE_INCONSISTENT REF_UNKNOWN UNIT_FOREIGN TYPE_UNKNOWN COLUMN_UNKNOWN COLUMN_MISSING C4_OMITTED \
-               CLASSIFIED DUP_KEY_CONFLICT HOMONYM POSSIBLE_SAME_LETTER ANONYMOUS PHONE_INVALID FORMULA_LIKE";
+               CLASSIFIED DUP_KEY_CONFLICT HOMONYM POSSIBLE_SAME_LETTER ANONYMOUS SENDER_LIKE PHONE_INVALID FORMULA_LIKE";
     let missing: Vec<&str> = all.split_whitespace().filter(|rule| !seen.0.contains(*rule)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {:?}", seen.0);
 }

@@ -13,8 +13,10 @@ use crate::records::{LIMIT_MAX, Page};
 
 /// Records shown beside a unit's figures, if nobody says.
 const ROWS_SHOWN: usize = 50;
-/// Pairs looked through for one answer.
+/// Pairs of one answer; of more the likeliest.
 const PAIRS_MAX: usize = 100_000;
+/// Records that are read at once in looking for them.
+const LOOKED_AT_ONCE: usize = 1_024;
 
 /// Whether a record is the unit's, given its type, id and owner.
 type Whose<'a> = dyn FnMut(&str, RecordId, &UnitCode) -> Result<bool, QualityError> + 'a;
@@ -179,31 +181,32 @@ impl Keeper {
         let (book, dataset, catalogue) = (&*self.book()?, self.dataset(), self.catalogue());
         let index = ViewIndex { view: dataset.view().as_ref(), own: None };
         let mut items: Vec<(u8, Json)> = Vec::new();
-        let mut looked = 0;
         for name in book.record_types() {
-            let mut proposed = Vec::new();
-            self.each_kept(name, None, &mut |id, kept| {
-                if !kept.judgement.proposals.is_empty() {
-                    proposed.push((id, kept.judgement));
-                }
-                proposed.len() < PAIRS_MAX
-            })?;
-            for (id, judgement) in proposed {
-                for other in book.candidates(&id, &judgement, &index)? {
-                    looked += 1;
-                    if other <= id || looked > PAIRS_MAX {
-                        continue;
+            let mut after = None;
+            loop {
+                let mut some = Vec::new();
+                self.each_kept(name, after, &mut |id, kept| {
+                    some.push((id, kept.judgement));
+                    some.len() < LOOKED_AT_ONCE
+                })?;
+                let Some((last, _)) = some.last() else { break };
+                after = Some(*last);
+                for (id, judgement) in some.iter().filter(|(_, judgement)| !judgement.proposals.is_empty()) {
+                    let others = book.candidates(id, judgement, &index)?;
+                    for other in others.into_iter().filter(|other| other > id) {
+                        let read = |id| dataset.record(catalogue, name, id);
+                        let (Some(first), Some(second)) = (read(*id)?, read(other)?) else { continue };
+                        if !first.is_apart_from(other) {
+                            items.extend(likeness(book, &first, &second));
+                        }
                     }
-                    let read = |id| dataset.record(catalogue, name, id);
-                    let (Some(first), Some(second)) = (read(id)?, read(other)?) else { continue };
-                    if first.is_apart_from(other) {
-                        continue;
+                    if items.len() >= 2 * PAIRS_MAX {
+                        keep_likeliest(&mut items);
                     }
-                    items.extend(likeness(book, &first, &second));
                 }
             }
         }
-        items.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        keep_likeliest(&mut items);
         Ok(items.into_iter().map(|(_, item)| item).collect())
     }
 
@@ -214,6 +217,11 @@ impl Keeper {
     pub fn likeness(&self, first: &Record, second: &Record) -> Result<Option<Json>, QualityError> {
         Ok(likeness(&*self.book()?, first, second).map(|(_, item)| item))
     }
+}
+
+fn keep_likeliest(items: &mut Vec<(u8, Json)>) {
+    items.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    items.truncate(PAIRS_MAX);
 }
 
 /// The score of a pair that is probably one, and its line.

@@ -86,8 +86,8 @@ pub fn said(verified: &Verified, anchor: Anchor, catalogue: &Catalogue, tongue: 
         ),
     );
     say(
-        "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), sửa đổi nào người thu hồi chưa xem, lý do một mục chỉ được đếm mà không mở, và đơn vị không có máy nào khác. Danh sách máy trong sổ cái được máy của chính từng đơn vị đối chiếu với biên nhận trước khi ký làm chứng; đơn vị có máy không ký thì chưa xác nhận.".to_owned(),
-        "• By the hub's word, not proven: which changes are of one record (its id is this grant's own pseudonym), which edits a withdrawal had not seen, why a change is only counted and not shown, and that a unit has no further replica. The ledger's list of replicas is checked by each unit's own nodes against their receipts before they cosign; a unit none of whose nodes cosigned has not confirmed it.".to_owned(),
+        "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), sửa đổi nào người thu hồi chưa xem, lý do một mục chỉ được đếm mà không mở, tên các trường không được cấp, bản ghi nào được nhắc tới, và đơn vị không có máy nào khác. Danh sách máy trong sổ cái được máy của chính từng đơn vị đối chiếu với biên nhận trước khi ký làm chứng; đơn vị có máy không ký thì chưa xác nhận.".to_owned(),
+        "• By the hub's word, not proven: which changes are of one record (its id is this grant's own pseudonym), which edits a withdrawal had not seen, why a change is only counted and not shown, the names of fields that are not granted, which records are referred to, and that a unit has no further replica. The ledger's list of replicas is checked by each unit's own nodes against their receipts before they cosign; a unit none of whose nodes cosigned has not confirmed it.".to_owned(),
     );
     out
 }

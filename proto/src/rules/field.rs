@@ -7,7 +7,7 @@ use super::forms::{
     is_document_number, is_in_range, is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max,
 };
 use super::row::Row;
-use super::secrecy::{OPEN, SECRECY};
+use super::secrecy::{OPEN, SECRECY, is_secrecy_mark};
 use super::sender::names_a_sender;
 use super::units::parse_unit;
 use super::{CitizenFault, CitizenNumber, RawCell, messages, parse_integer, parse_money};
@@ -190,6 +190,9 @@ impl Row<'_> {
         if text.chars().count() > chars_max {
             let short: String = text.chars().take(40).collect();
             return self.refuse(name, &short, messages::too_long(chars_max));
+        }
+        if kind != FieldKind::Reference && is_secrecy_mark(&text) {
+            return self.refuse(name, "", messages::CLASSIFIED);
         }
         match field.check.as_deref() {
             Some("person_name") => return self.name(name, &text),

@@ -24,7 +24,15 @@ pub fn is_person_name(text: &str) -> bool {
     // Amid the letters of Latin stand two signs.
     let allowed = |c: char| latin(c) && !matches!(c, '×' | '÷') || matches!(c, ' ' | '\'' | '-' | '.');
     let words = text.split(' ').filter(|word| word.contains(char::is_alphabetic));
-    words.count() > 1 && !text::formula_like(text) && text.chars().all(allowed)
+    words.count() > 1 && !text::formula_like(text) && text.chars().all(allowed) && !names_several(text)
+}
+
+/// Whether a cell has two names in it, or what people are called beside their name.
+fn names_several(text: &str) -> bool {
+    let mut words = text.split(' ').map(str::to_lowercase);
+    let titled = words.clone().take(2).eq(["đồng", "chí"])
+        || words.clone().next().is_some_and(|first| first.starts_with("đ.c"));
+    titled || words.any(|word| word == "-" || word == "và")
 }
 
 /// Prefixes of mobiles of before 2018, which had 11 digits, and what they are today (DOMAIN 3.2).

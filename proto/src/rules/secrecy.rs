@@ -38,7 +38,8 @@ pub fn is_marked_classified(text: &str) -> bool {
 /// over letters only the higher ones are told from other words.
 #[must_use]
 pub fn is_secrecy_mark(text: &str) -> bool {
-    if text.len() > MARK_BYTES_MAX {
+    // Each mark has an m; most cells are told by that.
+    if text.len() > MARK_BYTES_MAX || !text.bytes().any(|byte| matches!(byte, b'm' | b'M')) {
         return false;
     }
     if text.is_ascii() {

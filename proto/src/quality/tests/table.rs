@@ -44,6 +44,14 @@ const FIELDS: &[Case] = &[
     ),
     ("CONFLICT_OPEN", 1, &["#1: !conflicted=true"], &[]),
     ("STALE", 1, &["#1: !confirmed=2025-11-22"], &["#1: !confirmed=2025-11-23"]),
+    ("STALE", 1, &["#1: !confirmed=2025-01-01"], &["#1: !confirmed=2025-01-01|tinh_trang=TU_TRAN"]),
+    ("STALE", 2, &["#2: !confirmed=2025-01-01"], &["#2: !confirmed=2025-01-01|ngay_ket_thuc=2025-02-01"]),
+    (
+        "SENDER_LIKE",
+        9,
+        &["#9: doi_tuong=Chủ tịch phường (người tố cáo: Nguyễn Thị Bình)"],
+        &["#9: doi_tuong=Ông Nguyễn Văn An"],
+    ),
     ("STALE", 9, &["#9: tinh_trang=DANG_XU_LY|!confirmed=2026-10-01"], &["#9: !confirmed=2026-01-01"]),
     (
         "STALE",
@@ -175,6 +183,7 @@ const RECORDS: &[Case] = &[
     ("KL_XONG_SAU_BAN_HANH", 7, &["#7: yeu_cau/a/ngay_hoan_thanh=2026-06-01"], &[]),
     ("KL_NGUOI_DUNG_DAU", 7, &["#7: nguoi_dung_dau="], &["#7: nguoi_dung_dau=|vi_pham="]),
     ("KL_XAC_NHAN", 7, &["#7: yeu_cau/a/xac_nhan_boi="], &[]),
+    ("KL_TU_XAC_NHAN", 7, &["#7: yeu_cau/a/xac_nhan_boi=Chi bộ thôn 1"], &[]),
     (
         "KL_RA_SOAT",
         7,
@@ -438,10 +447,16 @@ const CROSS: &[Case] = &[
         &["#1: que_quan=Hiến Nam, TP Hưng Yên", "#3: chuc_danh=UY_VIEN"],
     ),
     (
+        "CT_MOT_NAM",
+        4,
+        &["+chuong_trinh #90: chu_the=ĐẢNG ỦY PHƯỜNG PHỐ HIẾN|ky=2026"],
+        &["+chuong_trinh #90: chu_the=Đảng ủy|ky=Năm 2026"],
+    ),
+    (
         "CT_MOT_KY",
         4,
-        &["+chuong_trinh #90: chu_the=ĐẢNG ỦY PHƯỜNG PHỐ HIẾN|ky=Năm 2026"],
-        &["+chuong_trinh #90: chu_the=Đảng ủy|ky=Năm 2026"],
+        &["#4: ky=2025–2030", "+chuong_trinh #90: chu_the=ĐẢNG ỦY PHƯỜNG PHỐ HIẾN|ky=2025–2030"],
+        &["#4: ky=2025–2030", "+chuong_trinh #90: chu_the=ĐẢNG ỦY PHƯỜNG PHỐ HIẾN|ky=2030–2035"],
     ),
     ("CKT_CO_KET_LUAN", 5, &["#7: ma_cuoc=KT02"], &[]),
     ("CKT_CO_KET_LUAN", 5, &["#7: !unit=11977"], &["#7: !unit=11977", "#5: !unit=11977"]),
@@ -527,6 +542,12 @@ const CROSS: &[Case] = &[
         &["+xac_minh_ts #90: ke_hoach=03-KH/UBKT|ma_xa=11953|can_cu=NGAU_NHIEN|bien_ban_boc_tham=bb01"],
     ),
     ("KYL_DU_BI", 8, &["#8: hinh_thuc=CACH_CHUC", "#31: tinh_trang=DU_BI"], &["#8: hinh_thuc=CACH_CHUC"]),
+    (
+        "KYL_DIEN_DANG_UY",
+        8,
+        &["#8: hinh_thuc=CACH_CHUC|cap_qd=CO_SO", "#31: dien_quan_ly=BTVDU"],
+        &["#8: hinh_thuc=CACH_CHUC|cap_qd=XA_PHUONG", "#31: dien_quan_ly=BTVDU"],
+    ),
     (
         "KYL_DIEN_QUAN_LY",
         8,
