@@ -16,7 +16,7 @@ enum Step {
 
 /// A record of a small population in which everything meets: few names, days, cells, cases and letters.
 fn any_subject() -> impl Strategy<Value = Subject> {
-    let numbers = (0u8..12, 0usize..7, 0usize..3, 0usize..3, 0usize..3);
+    let numbers = (0u8..12, 0usize..12, 0usize..3, 0usize..3, 0usize..3);
     let picks = (0usize..3, 0usize..3, 0usize..4, any::<bool>(), any::<bool>());
     (numbers, picks).prop_map(|((number, of, a, b, c), (d, e, f, conflicted, twice))| {
         let pick = |choices: [&'static str; 3], at: usize| choices[at];
@@ -28,6 +28,8 @@ fn any_subject() -> impl Strategy<Value = Subject> {
         let year = pick(["2024", "2025", "2027"], e);
         let other = pick(["#1", "#5", "#9"], e);
         let text = pick(["cấp đất sai thẩm quyền cho ba hộ tại thôn Đoài năm 2024", "cấp đất sai thẩm quyền cho ba hộ tại thôn Đoài năm 2025", "bổ nhiệm không đúng quy trình và tiêu chuẩn trong năm"], a);
+        let day = pick(["2024-01-01", "2025-01-05", "2026-01-01"], b);
+        let (until, level) = (pick(["", "2025-01-05", "2026-06-01"], d), pick(["CO_SO", "XA_PHUONG", "TINH"], d));
         let (kind, fields) = match of {
             0 => ("dang_vien", format!("ho_ten={name}|ngay_sinh={born}|so_cccd={number_of}|chi_bo={cell}|tinh_trang={state}|dien_ke_khai=true|so_the_dang=0123456{e}")),
             1 => ("to_chuc_dang", format!("ten=Chi bộ thôn 1|ma=CB0{e}|cap=CB|ma_cha=CB0{b}|bi_thu_id={other}|so_dang_vien={d}")),
@@ -35,7 +37,12 @@ fn any_subject() -> impl Strategy<Value = Subject> {
             3 => ("cuoc_kiem_tra", format!("ma_cuoc=KT{e}|loai=KT_DHVP|trang_thai=DA_KET_LUAN|doi_tuong=A;B|so_quyet_dinh=1|ngay_quyet_dinh={born}")),
             4 => ("ket_luan", format!("so_thong_bao={d}|ma_cuoc=KT{e}|ngay_ban_hanh={born}|yeu_cau/a/han_khac_phuc={born}|yeu_cau/a/tinh_trang=DANG")),
             5 => ("don_thu", format!("doi_tuong=Chủ tịch|noi_dung={text}|tinh_trang=MOI|ngay_nhan={born}")),
-            _ => ("chuong_trinh", format!("chu_the=Đảng ủy|ky={year}|ngay={year}-01-20")),
+            6 => ("chuong_trinh", format!("chu_the=Đảng ủy|ky={year}|ngay={year}-01-20")),
+            7 => ("can_bo", format!("dang_vien_id={other}|don_vi=11953|chuc_danh=CHU_NHIEM|tu_ngay={day}|den_ngay={until}")),
+            8 => ("ky_luat", format!("doi_tuong={number_of}|loai_doi_tuong=DANG_VIEN|hinh_thuc=CACH_CHUC|cap_qd={level}|trang_thai=HIEU_LUC|so_qd={e}|ngay={day}|hieu_luc_tu={day}")),
+            9 => ("xac_minh_ts", format!("dang_vien_id={other}|ke_khai_id=#3|ke_hoach=KH{d}|can_cu=NGAU_NHIEN|bien_ban_boc_tham=BB{e}|ngay_ket_luan={day}")),
+            10 => ("chuyen_sinh_hoat", format!("dang_vien_id={other}|tu_don_vi=11953|den_don_vi=11977|ngay_gioi_thieu={day}")),
+            _ => ("dau_hieu", format!("ma=DH{e}|doi_tuong=A|noi_dung={text}|nguon=DON_THU|don_thu_id={other}|trang_thai=XAC_DINH|ngay_phat_hien={day}")),
         };
         let mut subject = subject(&format!("{kind} #{number}: {fields}"));
         subject.unit = pick(["11953", "11977", "33-CA"], b).parse().unwrap();
@@ -219,6 +226,39 @@ proptest! {
             let broken = |number: &u8| broken(&kept, &id(*number), TODAY).iter().any(|rule| rule == "TCD_VONG");
             let found: Vec<u8> = there.keys().copied().filter(broken).collect();
             prop_assert_eq!(found, on_circles(&there));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Goal: after each step those in post at one time are known, and no others. Method: each beside each.
+    #[test]
+    fn posts_at_one_time_are_kept_up(
+        steps in proptest::collection::vec((0u8..6, 0i32..60, proptest::option::of(0i32..30), 0u8..4), 1..30)
+    ) {
+        let mut kept = MemoryQuality::new(&BOOK, TODAY);
+        let mut there: BTreeMap<u8, (i32, i32)> = BTreeMap::new();
+        let day = |day: i32| crate::value::civil(20_000 + day).unwrap().to_string();
+        for (number, from, length, kind) in steps {
+            if kind == 0 {
+                there.remove(&number);
+                kept.remove(&id(number));
+            } else {
+                there.insert(number, (from, length.map_or(i32::MAX, |days| from + days.max(1))));
+                let until = length.map(|days| day(from + days)).unwrap_or_default();
+                let post = format!("don_vi=11953|chuc_danh=CHU_NHIEM|tu_ngay={}|den_ngay={until}", day(from));
+                kept.apply(subject(&format!("can_bo #{number}: {post}")));
+            }
+            let broken = |number: &u8| broken(&kept, &id(*number), TODAY).iter().any(|rule| rule == "CB_CHU_NHIEM");
+            let found: Vec<u8> = there.keys().copied().filter(broken).collect();
+            let meets = |one: &u8, other: &u8| {
+                let (a, b) = (there[one], there[other]);
+                one != other && a.0 < b.1 && b.0 < a.1
+            };
+            let meant: Vec<u8> = there.keys().copied().filter(|one| there.keys().any(|other| meets(one, other))).collect();
+            prop_assert_eq!(found, meant);
         }
     }
 }
