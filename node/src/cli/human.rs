@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use lienthong_proto::catalogue::Dimension;
+use lienthong_proto::quality::formula;
 use serde_json::Value as Json;
 
 use crate::capture::Language;
@@ -483,6 +484,11 @@ fn quality_text(body: &Json, tongue: Tongue) -> String {
     for item in body.get("items").and_then(Json::as_array).into_iter().flatten() {
         remarks(item, &format!("{}: ", text(item, "name")), &mut out, tongue);
     }
+    let of_all = (tongue.pick("chung", "total"), formula(None));
+    let _ = writeln!(out, "\n{} = {}", of_all.0, tongue.pick(&of_all.1.vi, &of_all.1.en));
+    for label in Dimension::ALL.map(|dimension| formula(Some(dimension))) {
+        let _ = writeln!(out, "{}", tongue.pick(&label.vi, &label.en));
+    }
     out
 }
 
@@ -589,5 +595,9 @@ mod tests {
         assert!(en.contains("! silent since 07:05\n") && en.contains("more: --after dang_vien/07\n"), "{en}");
         let list = quality_text(&json!({ "items": [unit] }), Tongue::Vi);
         assert!(list.contains("! Phố Hiến: im lặng từ 07:05\n"), "{list}");
+        assert!(
+            list.contains("chung = số thấp nhất trong sáu số") && list.contains("\nđúng = số giá trị"),
+            "{list}"
+        );
     }
 }
