@@ -6,6 +6,7 @@ use lienthong_proto::checkpoint::Checkpoint;
 use lienthong_proto::entry::Entry;
 use lienthong_proto::event::Acceptance;
 use lienthong_proto::wire::sync as wire;
+use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
@@ -112,6 +113,9 @@ pub(super) type Opened = (Rpc<Channel>, mpsc::Sender<wire::Up>, Streaming<wire::
 /// A proof must come within this.
 pub(super) const PROVE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes of one proof: far beyond what the batches of a log take, verdicts and all.
+const PROOF_BYTES_MAX: usize = 64 << 20;
+
 /// What a hub says that is asked for a proof.
 pub(super) enum Answer {
     Shown(Box<wire::ProveReply>),
@@ -152,11 +156,12 @@ pub(super) async fn prove(
     let _ = events.send(Report { generation, what: What::Proof(asked, answer) }).await;
 }
 
-/// The proof, with all that is shown before it, piece by piece.
+/// The proof, with all that is shown before it, piece by piece: no more acceptances than our log has entries, and no more bytes
+/// than are let in.
 async fn shown(rpc: &mut Rpc<Channel>, asked: &Asked) -> Result<wire::ProveReply, Status> {
     let Proving { receipt, known, .. } = &asked.proving;
     let (ledger_index, ledger_size) = (receipt.ledger_index, asked.seen.0.size);
-    let (mut known_size, mut before) = (known.0, Vec::new());
+    let (mut known_size, mut before, mut bytes) = (known.0, Vec::new(), 0);
     loop {
         let asked = wire::ProveRequest { ledger_index, known_size: Some(known_size), ledger_size };
         let mut request = tonic::Request::new(asked);
@@ -166,11 +171,13 @@ async fn shown(rpc: &mut Rpc<Channel>, asked: &Asked) -> Result<wire::ProveReply
         let answered = answered.map_err(|_| Status::deadline_exceeded("no answer came"))?;
         let mut reply = answered?.into_inner();
         let last = reply.before.last().map_or(0, |last| last.size);
+        bytes += reply.encoded_len();
         before.append(&mut reply.before);
         let begins = Entry::decode(&reply.entry).and_then(|entry| Acceptance::of(&entry));
         // What is no acceptance, or does not come nearer to it, is judged as it is.
         let is_all = begins.map_or(true, |acceptance| last >= acceptance.first.0);
-        if is_all || last <= known_size {
+        let too_much = before.len() as u64 > receipt.size || bytes > PROOF_BYTES_MAX;
+        if is_all || last <= known_size || too_much {
             reply.before = before;
             return Ok(reply);
         }
