@@ -127,8 +127,13 @@ async fn what_changes_at_a_commune_comes_to_the_agency() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_of_one_agency_are_both_told() {
     let shared = Shared::set().await;
-    shared.granted(MEMBERS).await;
+    shared.granted("[[share]]\ntype = 'don_thu'\nfields = ['tinh_trang']\n").await;
     let (one, two) = tokio::join!(shared.agency("one"), shared.agency("two"));
+    for agency in [&one, &two] {
+        shared.grant_at(agency, "the letters' grant", |line| line["state"] == "active").await;
+    }
+    // Both wait for this one, and are told of it at one moment.
+    shared.granted(MEMBERS).await;
     let dir = shared.province.dir.path();
     for members in 3..9 {
         let text = sheet(HERE, u32::try_from(members).unwrap());

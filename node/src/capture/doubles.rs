@@ -1,6 +1,5 @@
 //! Rows of one file that speak of the same record.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use lienthong_proto::hash::sha256;
 use lienthong_proto::value::Value;
 
 use super::cell::finding;
+use super::remembered::{Keyed, Place, Remembered, Sheets};
 use super::{Finding, RowJudgement};
 
 /// A record or an item. A million of them are remembered while a sheet is read: no byte more than it takes to tell
@@ -17,15 +17,28 @@ use super::{Finding, RowJudgement};
 type Key = [u8; 12];
 /// What a row states of it, told from what other rows state of the same: by a hash that nobody outside can aim at.
 type Content = [u8; 8];
-/// The content's hash, the row's number and its sheet's.
-type Seen = (Content, [u8; 4], u16);
+
+/// A statement, and the row that made it first.
+struct Seen {
+    key: Key,
+    content: Content,
+    place: Place,
+}
+
+impl Keyed for Seen {
+    type Key = Key;
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+}
 
 /// Remembers each good row by hashes: of its record, and of each item it states.
 pub(crate) struct Doubles<'a> {
     record_type: &'a RecordType,
-    seen: HashMap<Key, Seen>,
+    seen: Remembered<Seen>,
     contents: RandomState,
-    sheets: Vec<Arc<str>>,
+    sheets: Sheets,
 }
 
 impl<'a> Doubles<'a> {
@@ -44,42 +57,28 @@ impl<'a> Doubles<'a> {
         sheet: Option<&Arc<str>>,
         judgement: &RowJudgement,
     ) -> Result<Option<u64>, Finding> {
-        let sheet = self.sheet(sheet);
-        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        let place = self.sheets.place(row, sheet);
         let statements = self.statements(judgement);
         let (mut news, mut of) = (false, None);
         for (key, content) in &statements {
             match self.seen.get(key) {
                 None => news = true,
-                Some((other, earlier, _)) if other == content => {
-                    of = of.or(Some(u64::from(u32::from_ne_bytes(*earlier))));
-                }
-                Some((_, earlier, earlier_sheet)) => {
-                    return Err(self.conflict(u32::from_ne_bytes(*earlier), *earlier_sheet));
-                }
+                Some(seen) if seen.content == *content => of = of.or(Some(u64::from(seen.place.row()))),
+                Some(seen) => return Err(self.conflict(seen.place)),
             }
         }
         if !news {
             return Ok(of);
         }
         for (key, content) in statements {
-            self.seen.entry(key).or_insert((content, row.to_ne_bytes(), sheet));
+            self.seen.insert(Seen { key, content, place });
         }
         Ok(None)
     }
 
-    fn sheet(&mut self, sheet: Option<&Arc<str>>) -> u16 {
-        let Some(sheet) = sheet else { return u16::MAX };
-        let place = self.sheets.iter().rposition(|known| Arc::ptr_eq(known, sheet));
-        let place = place.unwrap_or_else(|| {
-            self.sheets.push(Arc::clone(sheet));
-            self.sheets.len() - 1
-        });
-        u16::try_from(place).unwrap_or(u16::MAX)
-    }
-
-    fn conflict(&self, row: u32, sheet: u16) -> Finding {
-        let (vi, en) = match self.sheets.get(usize::from(sheet)) {
+    fn conflict(&self, place: Place) -> Finding {
+        let row = place.row();
+        let (vi, en) = match self.sheets.name(place) {
             Some(sheet) => (format!(" (trang “{sheet}”)"), format!(" (sheet “{sheet}”)")),
             None => Default::default(),
         };

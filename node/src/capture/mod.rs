@@ -100,6 +100,7 @@ mod parcel;
 mod read;
 mod reading;
 mod refusal;
+pub(crate) mod remembered;
 mod report;
 mod scout;
 mod shape;

@@ -7,7 +7,7 @@
 //! Records alike are told by the marks of the rules that say so at import (`at_import` in the catalogue), among the rows
 //! before and, where the replica held records of the type when the file began, among those that were judged by then.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::{Catalogue, Class, Field, FieldKind, KeyScope, Label, RecordType};
@@ -17,11 +17,12 @@ use lienthong_proto::rules::{Finding, UnitScope};
 use lienthong_proto::value::Value;
 
 use crate::capture::RowOutcome;
+use crate::capture::remembered::{Keyed, Place, Remembered, Sheets};
 use crate::dataset::Dataset;
 use crate::quality::{Keeper, QualityError};
 use crate::replica::{Draft, meant_id};
 
-/// Marks of rows remembered, of some 20 bytes each: more than any unit has members, fewer than a million rows have.
+/// Marks of rows remembered, of some 25 bytes each: more than any unit has members, fewer than a million rows have.
 const MARKS_MAX: usize = 400_000;
 /// Rows remembered for a reference that may stand further below.
 const AWAITING_MAX: usize = 10_000;
@@ -52,12 +53,19 @@ struct Reference {
 }
 
 /// A row that left a mark.
-#[derive(Debug, Clone, Copy)]
 struct Left {
-    row: [u8; 4],
-    sheet: u16,
+    mark: [u8; 8],
+    place: Place,
     /// Two bytes tell rows of one record from others', all but once in 65,536.
     record: [u8; 2],
+}
+
+impl Keyed for Left {
+    type Key = [u8; 8];
+
+    fn key(&self) -> &[u8; 8] {
+        &self.mark
+    }
 }
 
 pub(super) struct Beside<'a> {
@@ -72,8 +80,8 @@ pub(super) struct Beside<'a> {
     book: Option<Arc<RuleBook>>,
     /// Records of the type were judged before the file began.
     is_known: bool,
-    left: HashMap<[u8; 8], Left>,
-    sheets: Vec<Arc<str>>,
+    left: Remembered<Left>,
+    sheets: Sheets,
     /// The file's records, where its rows may refer to each other.
     met: HashSet<RecordId>,
     awaiting: Vec<(RowOutcome, Vec<Reference>)>,
@@ -220,9 +228,10 @@ impl<'a> Beside<'a> {
         let other = meeting
             .marks
             .iter()
-            .find_map(|mark| self.left.get(&short(mark)).filter(|left| left.record != own).copied());
+            .find_map(|mark| self.left.get(&short(mark)).filter(|left| left.record != own))
+            .map(|left| left.place);
         let place = match other {
-            Some(left) => Some(self.place(left)),
+            Some(other) => Some(self.named(other)),
             None => self.is_held(meeting, record).then(|| Label {
                 vi: "so với bản ghi đã có".to_owned(),
                 en: "a record that is here already".to_owned(),
@@ -245,9 +254,9 @@ impl<'a> Beside<'a> {
             })
     }
 
-    fn place(&self, left: Left) -> Label {
-        let row = u32::from_ne_bytes(left.row);
-        match self.sheets.get(usize::from(left.sheet)) {
+    fn named(&self, place: Place) -> Label {
+        let row = place.row();
+        match self.sheets.name(place) {
             Some(sheet) => Label {
                 vi: format!("so với dòng {row}, trang “{sheet}”"),
                 en: format!("row {row}, sheet “{sheet}”"),
@@ -257,17 +266,10 @@ impl<'a> Beside<'a> {
     }
 
     fn leave(&mut self, row: &RowOutcome, record: [u8; 2], meeting: &Meeting) {
-        let sheet = row.sheet.as_ref().map_or(usize::MAX, |sheet| {
-            self.sheets.iter().rposition(|known| Arc::ptr_eq(known, sheet)).unwrap_or_else(|| {
-                self.sheets.push(Arc::clone(sheet));
-                self.sheets.len() - 1
-            })
-        });
-        let sheet = u16::try_from(sheet).unwrap_or(u16::MAX);
-        let row = u32::try_from(row.row).unwrap_or(u32::MAX).to_ne_bytes();
+        let place = self.sheets.place(row.row, row.sheet.as_ref());
         for mark in &meeting.marks {
             if self.left.len() < MARKS_MAX {
-                self.left.entry(short(mark)).or_insert(Left { row, sheet, record });
+                self.left.insert(Left { mark: short(mark), place, record });
             }
         }
     }
