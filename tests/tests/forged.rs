@@ -391,7 +391,8 @@ async fn unwitnessed(shared: &Shared) -> Trust {
 
 /// Goal: each receipt holds by the key of its own date, at both verifiers. After a rotation a bundle has receipts of before
 /// and behind it, and the policy of before is enough for it; the key of before signs nothing more, and the next nothing
-/// that was before it. Method: one commune writes before the rotation, one behind it; then the hub signs with the other key.
+/// that was before it. Method: one commune writes before the rotation, one behind it; then the hub signs with the other key, with one
+/// nobody knows, a second later, or not at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_by_a_key_of_another_time_is_found() {
     let shared = Shared::set().await;
@@ -428,7 +429,7 @@ async fn a_receipt_by_a_key_of_another_time_is_found() {
     let Line::Log(ledger) = &content[1] else { panic!() };
     let cut = ledger.size;
     let seeds = &hub.secrets.receipt_seeds;
-    let signed_by = |replica: ReplicaId, key: &SigningKey| {
+    let receipted = |replica: ReplicaId, receipt: &dyn Fn(&Checkpoint, u64) -> Option<String>| {
         let mut forged = content.clone();
         for line in &mut forged {
             if let Line::Log(log) = line
@@ -437,19 +438,32 @@ async fn a_receipt_by_a_key_of_another_time_is_found() {
                 let root = hub.committer.books().read().replicas[&replica].root;
                 let checkpoint = Checkpoint { origin: log.origin.clone(), size: log.size, root, roll: None };
                 let date = receipt_seconds(log.receipt.as_ref().unwrap()).unwrap();
-                log.receipt = Some(cosign(&checkpoint, date, &hub.secrets.cosigner_name(), key).unwrap());
+                log.receipt = receipt(&checkpoint, date);
             }
         }
         forged
     };
+    let name = hub.secrets.cosigner_name();
+    let by = |checkpoint: &Checkpoint, date: u64, key: &SigningKey| {
+        Some(cosign(checkpoint, date, &name, key).unwrap())
+    };
+    let stranger = SigningKey::from_seed(&[77; 32]).unwrap();
     let (early, late) = (shared.node.identity.replica(), there.identity.replica());
-    let honest = handed_over(hub, number, signed_by(early, &seeds.first()), cut).await;
-    checked(&honest, &trust, folder).unwrap();
-    for (replica, key) in [(late, seeds.first()), (early, seeds.last())] {
-        let forged = handed_over(hub, number, signed_by(replica, &key), cut).await;
+    let own = receipted(early, &|checkpoint, date| by(checkpoint, date, &seeds.first()));
+    checked(&handed_over(hub, number, own, cut).await, &trust, folder).unwrap();
+    let packs = [
+        receipted(late, &|checkpoint, date| by(checkpoint, date, &seeds.first())),
+        receipted(early, &|checkpoint, date| by(checkpoint, date, &seeds.last())),
+        receipted(early, &|checkpoint, date| by(checkpoint, date + 1, &seeds.first())),
+        receipted(early, &|checkpoint, date| by(checkpoint, date, &stranger)),
+        receipted(early, &|_, _| None),
+    ];
+    for pack in packs {
+        let forged = handed_over(hub, number, pack, cut).await;
         for trust in [&policy_before, &trust] {
             let found = refused(&forged, trust, folder);
-            assert!(found.why.contains("receipt does not hold"), "{found}");
+            let why = ["receipt does not hold", "receipt is missing"];
+            assert!(why.iter().any(|why| found.why.contains(why)), "{found}");
         }
     }
 
@@ -458,7 +472,7 @@ async fn a_receipt_by_a_key_of_another_time_is_found() {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let forgeries: Vec<PathBuf> =
         files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("forgery.")).collect();
-    assert_eq!(forgeries.len(), 4);
+    assert_eq!(forgeries.len(), 10);
     for trust in [policy_before, trust] {
         std::fs::write(&policy, trust.to_text()).unwrap();
         let bundles = [&[before.clone(), after.clone()], &forgeries[..]].concat();

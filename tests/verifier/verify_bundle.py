@@ -490,25 +490,26 @@ class Bundle:
             need(known, thing, "no such acceptance")
             head = checkpoint(known[0]["checkpoint"], Key(origin, 1, key))
             need(head[:2] == (size, known[0]["root"]), thing, "its checkpoint is another")
-            if receipt is not None:
-                text = known[0]["checkpoint"].rpartition("\n\n")[0] + "\n"
-                self.receipt(f"{text}\n{receipt}\n", receipt, thing)
+            need(receipt is not None, thing, "without the province's receipt")
+            text = known[0]["checkpoint"].rpartition("\n\n")[0] + "\n"
+            self.receipt(f"{text}\n{receipt}\n", receipt, thing, known[0]["at"] // 1000)
             log |= {"root": known[0]["root"], "at": known[0]["at"], "since": since}
         self.log = log
 
-    def receipt(self, text, line, thing):
-        """Holds by the key of its own date: the last the ledger names by then, or the one before those."""
+    def receipt(self, text, line, thing, accepted):
+        """Holds by the key of its own date, that of the acceptance: the last the ledger names by then, or the policy's."""
         match = re.fullmatch(r"— (\S+) (\S+)", line)
         need(match, thing, "malformed receipt")
         raw = unbase64(match[2])
         date = struct.unpack(">Q", raw[4:12])[0]
+        need(date == accepted, thing, "its receipt is of another time than its acceptance")
         by = [key for key in self.receipt_keys if key.name == match[1] and key.id == raw[:4]]
         in_force = [key for key in self.receipt_keys if key.since <= date]
         if in_force:
             need(in_force[-1] in by and note(text, in_force[-1:])[1], thing, "its receipt is not by the key of its date")
         else:
             need(not by, thing, "its receipt is of before its key")
-            note(text, self.policy.witnesses.values())
+            need(note(text, self.policy.witnesses.values())[1], thing, "its receipt's key is not in the policy")
 
     def on_entry(self, entry, leaf, record=None, withheld=(), refers=(), erased=0, unseen=()):
         entry, log = Entry(unbase64(entry)), self.log

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use clap::Args;
 use lienthong_proto::catalogue::Catalogue;
 use lienthong_proto::disclosure::Trust;
-use lienthong_proto::note::{Algorithm, Verifier};
 use serde_json::json;
 
 use super::export::{ExportFormat, Sheet};
@@ -151,7 +150,5 @@ fn enrolled(data: &Path) -> anyhow::Result<Trust> {
     let identity = NodeIdentity::load(data)?.context(
         "cần --trust CHÍNH_SÁCH (máy này chưa ghi danh) · --trust POLICY is needed (this machine is not enrolled)",
     )?;
-    let ledger = identity.ledger();
-    let log = Verifier::new(ledger.origin.as_str(), Algorithm::Ed25519, ledger.key)?;
-    Ok(Trust::new(log, [], 0))
+    Ok(identity.pinned()?)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lienthong_proto::disclosure::{DeliveryReceipt, Since, Terms, Trust};
 use lienthong_proto::ids::ReplicaId;
-use lienthong_proto::note::{Algorithm, NoteError, Verifier};
+use lienthong_proto::note::NoteError;
 use lienthong_proto::time::UnixMillis;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -258,9 +258,7 @@ fn trust_of(data: &Path, identity: &NodeIdentity) -> Result<(Trust, bool), Views
     if path.exists() {
         return Ok((policy(&path)?, true));
     }
-    let ledger = identity.ledger();
-    let log = Verifier::new(ledger.origin.as_str(), Algorithm::Ed25519, ledger.key)?;
-    Ok((Trust::new(log, [], 0), false))
+    Ok((identity.pinned()?, false))
 }
 
 pub(super) fn folder(data: &Path, ledger: ReplicaId, grant: u64) -> PathBuf {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use lienthong_proto::authority::AuthorityError;
 use lienthong_proto::checkpoint::Origin;
+use lienthong_proto::disclosure::Trust;
 use lienthong_proto::hash::{BadSeed, Digest, Signer as _, SigningKey, sha256};
 use lienthong_proto::ids::{ReplicaId, UnitCode};
-use lienthong_proto::note::Note;
+use lienthong_proto::note::{Algorithm, Note, NoteError, Verifier};
 use lienthong_proto::receipt_key::{Asked, ReceiptKey, ReceiptKeys, receipt_seconds};
 use lienthong_proto::succession::{self, Ledger, Succession, SuccessionError};
 use lienthong_proto::time::UnixMillis;
@@ -388,6 +389,17 @@ impl NodeIdentity {
     #[must_use]
     pub fn cosigner_name(&self) -> String {
         cosigner_name(&self.profile.domain, &self.profile.province)
+    }
+
+    /// Whom to believe by this machine's enrolment alone: the ledger, and the key of its first receipts; no witness is asked for.
+    ///
+    /// # Errors
+    /// [`NoteError`] if a name is none to sign under.
+    pub fn pinned(&self) -> Result<Trust, NoteError> {
+        let ledger = self.ledger();
+        let log = Verifier::new(ledger.origin.as_str(), Algorithm::Ed25519, ledger.key)?;
+        let first = Verifier::new(&self.cosigner_name(), Algorithm::Cosignature, self.cosigner_key)?;
+        Ok(Trust::new(log, [], 0).with_cosigner("receipts", first))
     }
 
     /// The key that must have cosigned a receipt: that of its date.

@@ -216,14 +216,13 @@ impl Trust {
         Ok(Believed { signed, witnesses, quorum })
     }
 
-    /// Whether a cosignature line over a checkpoint holds, if its key is one this policy knows; one of an unknown key
-    /// says nothing.
+    /// Whether a cosignature line over a checkpoint holds by a key this policy names.
     #[must_use]
     pub fn cosigned(&self, checkpoint: &Checkpoint, line: &str) -> bool {
         let Ok(signature) = Signature::parse(line) else { return false };
         let known =
             self.witnesses.values().find(|key| key.name() == signature.name && key.id() == signature.id);
-        known.is_none_or(|key| verify_cosignature(line, checkpoint, *key.key(), key.name()).is_ok())
+        known.is_some_and(|key| verify_cosignature(line, checkpoint, *key.key(), key.name()).is_ok())
     }
 
     /// Whether a quorum had cosigned within a day before an instant.

@@ -9,6 +9,7 @@ use crate::disclosure::line::{LogHead, Proof};
 use crate::disclosure::{covered_edge, covered_root};
 use crate::hash::Digest;
 use crate::ids::UnitCode;
+use crate::receipt_key::receipt_seconds;
 use crate::roll::{AHEAD_MILLIS_MAX, Member, ROLL_MILLIS_MAX};
 use crate::time::UnixMillis;
 
@@ -82,10 +83,16 @@ impl Verification<'_> {
                 named.with("khác với lần nhận trong sổ cái", "it differs from its acceptance in the ledger")
             );
         }
-        if let Some(receipt) = &log.receipt
-            && !self.progress.facts.receipt_keys.hold(receipt, head, || self.trust.cosigned(head, receipt))
-        {
-            return Err(named.with("biên nhận của tỉnh không đúng", "the province's receipt does not hold"));
+        let receipt = log.receipt.as_deref().ok_or_else(|| {
+            named.with("thiếu biên nhận của tỉnh", "the province's receipt is missing")
+        })?;
+        let first = || self.trust.cosigned(head, receipt);
+        let dated = receipt_seconds(receipt) == Some(accepted.at.seconds());
+        if !dated || !self.progress.facts.receipt_keys.hold(receipt, head, first) {
+            return Err(named.with(
+                "biên nhận của tỉnh không đúng, hoặc chính sách tin cậy không nêu khóa của nó",
+                "the province's receipt does not hold, or the trust policy does not name its key",
+            ));
         }
         Ok((enrolment, accepted))
     }

@@ -6,8 +6,12 @@ use proptest::prelude::*;
 
 use self::world::*;
 use super::*;
+use crate::checkpoint::Checkpoint;
+use crate::cosignature::cosign;
+use crate::disclosure::line::LogHead;
 use crate::hash::{Digest, Signer as _, SigningKey};
 use crate::ids::ReplicaId;
+use crate::merkle::root_at;
 use crate::note::{Algorithm, Verifier};
 
 fn step() -> impl Strategy<Value = Step> {
@@ -367,4 +371,44 @@ fn p5_a_log_of_a_commune_does_not_pass_for_a_former_ledger() {
     said(LEDGER).unwrap();
     let refused = said(2).unwrap_err();
     assert!(refused.contains("the event cannot be read"), "{refused}");
+}
+
+/// Goal: what the ledger says was accepted stands under the province's receipt: one there is, of the acceptance's second, by the
+/// key that the policy names.
+#[test]
+fn p5_a_log_stands_under_the_receipt_of_its_acceptance() {
+    let said = |receipt: fn(&Checkpoint) -> Option<String>| {
+        let mut world = World::new();
+        world.take(&Step::Write { log: 1, record: 1, granted: true, kept_out: false });
+        world.take(&Step::Accept { log: 1 });
+        let size = world.held(1);
+        let root = root_at(world.logs[1].leaves.as_slice(), size).unwrap();
+        let checkpoint = Checkpoint { origin: origin(1).to_string(), size, root, roll: None };
+        let mut lines = world.deliver(&mut Given::default());
+        for line in &mut lines {
+            if let Some(Line::Log(head)) = Line::parse(line)
+                && head.accepted.is_some()
+            {
+                let receipt = receipt(&checkpoint);
+                *line = Line::Log(LogHead { receipt, ..head }).to_text();
+            }
+        }
+        Agency::default().take(&lines).map(drop).map_err(|refused| refused.to_string())
+    };
+    said(|checkpoint| Some(cosign(checkpoint, NOW.seconds(), RECEIPTS, &key(RECEIPT)).unwrap())).unwrap();
+    let refused = said(|_| None).unwrap_err();
+    assert!(refused.contains("the province's receipt is missing"), "{refused}");
+    for receipt in [
+        (|checkpoint| Some(cosign(checkpoint, NOW.seconds() + 1, RECEIPTS, &key(RECEIPT)).unwrap()))
+            as fn(&Checkpoint) -> Option<String>,
+        |checkpoint| Some(cosign(checkpoint, NOW.seconds(), RECEIPTS, &key(RECEIPT + 1)).unwrap()),
+        |checkpoint| {
+            let other = Checkpoint { size: checkpoint.size + 1, ..checkpoint.clone() };
+            Some(cosign(&other, NOW.seconds(), RECEIPTS, &key(RECEIPT)).unwrap())
+        },
+        |_| Some("— kiemtra.vn/33/receipts AAAA".to_owned()),
+    ] {
+        let refused = said(receipt).unwrap_err();
+        assert!(refused.contains("the province's receipt does not hold"), "{refused}");
+    }
 }

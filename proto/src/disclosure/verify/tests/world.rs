@@ -23,6 +23,9 @@ use crate::verdict::{QuarantineReason, Verdict};
 pub(super) const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 pub(super) const UNITS: [&str; 3] = ["33", "11953", "12004"];
 pub(super) const LEDGER: usize = 0;
+/// The key of the hub's receipts, and its name.
+pub(super) const RECEIPT: usize = 90;
+pub(super) const RECEIPTS: &str = "kiemtra.vn/33/receipts";
 pub(super) const WITNESS: &str = "w.vn";
 
 #[derive(Debug, Clone)]
@@ -419,7 +422,8 @@ impl World {
                 continue;
             }
             let accepted = (log != LEDGER).then(|| self.logs[log].accepted.last().unwrap().0 as u64);
-            lines.push(Line::Log(LogHead { origin: origin(log).to_string(), size, accepted, receipt: None }));
+            let receipt = accepted.map(|place| self.receipt(place));
+            lines.push(Line::Log(LogHead { origin: origin(log).to_string(), size, accepted, receipt }));
             let (mut cover, past) = (Cover::default(), frontier_at(self.logs[log].leaves.as_slice(), from));
             let past_shown = log == LEDGER && logs.iter().any(|log| !given.sizes.contains_key(log));
             if !past_shown {
@@ -512,6 +516,16 @@ impl World {
     }
 
     /// Whether an entry is shown, with values or without.
+    /// The hub's, for what the ledger's entry at `place` accepted.
+    fn receipt(&self, place: u64) -> String {
+        let bytes = &self.logs[LEDGER].entries[usize::try_from(place).unwrap()];
+        let acceptance = Acceptance::of(&Entry::decode(bytes).unwrap()).unwrap();
+        let (log, _) = acceptance.checkpoint.split_once('\n').unwrap();
+        let (origin, size, root) = (log.to_owned(), acceptance.size, acceptance.root);
+        let checkpoint = Checkpoint { origin, size, root, roll: None };
+        cosign(&checkpoint, acceptance.at.seconds(), RECEIPTS, &key(RECEIPT)).unwrap()
+    }
+
     fn needed(&self, log: usize, at: u64, logs: &BTreeSet<usize>, (roll, former): (usize, Hash)) -> bool {
         let entry = Entry::decode(&self.logs[log].entries[usize::try_from(at).unwrap()]).unwrap();
         let concerns = |replica: ReplicaId| logs.iter().any(|log| self::replica(*log) == replica);
@@ -545,7 +559,8 @@ pub(super) fn trust() -> Trust {
 pub(super) fn trust_in(witnesses: impl IntoIterator<Item = (String, Verifier)>, needed: usize) -> Trust {
     let name = origin(LEDGER).to_string();
     let ledger = Verifier::new(&name, Algorithm::Ed25519, key(LEDGER).public_key()).unwrap();
-    Trust::new(ledger, witnesses, needed)
+    let receipts = Verifier::new(RECEIPTS, Algorithm::Cosignature, key(RECEIPT).public_key()).unwrap();
+    Trust::new(ledger, witnesses, needed).with_cosigner("receipts", receipts)
 }
 
 /// What the agency knows: the changes of each record that stands.
