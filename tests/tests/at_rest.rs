@@ -188,8 +188,8 @@ async fn t37_no_value_stands_in_clear_at_node_or_hub() {
     assert!(got.to_string().contains("Sơn Ca"), "{got}");
     for (daemon, name) in [(&mut node, "node"), (&mut hub, "hub")] {
         let backup = sealed.place.path(&format!("{name}-backup"));
-        let backing = ["backup", backup.to_str().unwrap()];
-        let of_node = ["as-node", "backup", backup.to_str().unwrap()];
+        let backing = ["backup", backup.to_str().unwrap(), "--to", "plain"];
+        let of_node = ["as-node", "backup", backup.to_str().unwrap(), "--to", "plain"];
         sealed.place.done(if name == "hub" { &backing } else { &of_node }, name).await.unwrap();
         daemon.stop().await.unwrap();
         assert_eq!(in_clear(&sealed.place.path(name)), Vec::<String>::new());
@@ -446,7 +446,7 @@ async fn a_backup_is_encrypted_to_a_recipient_and_opened_by_nobody_else() {
     let backup = place.path("backup");
     let (folder, node_folder) = (backup.to_str().unwrap(), place.path("node-backup"));
     // One that was plain before is encrypted as a whole, and nothing plain is left of it.
-    let plain = place.done(&["backup", folder], "hub").await.unwrap();
+    let plain = place.done(&["backup", folder, "--to", "plain"], "hub").await.unwrap();
     assert!(plain["warning"].as_str().unwrap().contains("not encrypted"), "{plain}");
     assert!(!in_clear(&backup).is_empty());
     let backing = ["backup", folder, "--to", &to];
@@ -460,6 +460,8 @@ async fn a_backup_is_encrypted_to_a_recipient_and_opened_by_nobody_else() {
     let of_node = ["as-node", "backup", node_folder.to_str().unwrap(), "--to", &to];
     place.done(&of_node, "node").await.unwrap();
     assert_eq!(in_clear(&node_folder), Vec::<String>::new());
+    let said = place.refused(&["backup", folder], "hub").await.unwrap();
+    assert!(said.contains("whom to encrypt the backup to is not said"), "{said}");
     let said = place.refused(&["backup", folder, "--to", "x25519:12"], "hub").await.unwrap();
     assert!(said.contains("recipient"), "{said}");
     node.stop().await.unwrap();

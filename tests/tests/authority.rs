@@ -207,7 +207,7 @@ async fn t35_a_hub_is_made_again_after_a_rotation() {
     assert!(retired["former"].is_null(), "{retired}");
     let backup = place.path("backup");
     let backup = backup.to_str().unwrap();
-    place.done(&["backup", backup], "hub").await.unwrap();
+    place.done(&["backup", backup, "--to", "plain"], "hub").await.unwrap();
     hub.stop().await.unwrap();
 
     place.done(&place.successor(&["restore", backup]), "restored").await.unwrap();

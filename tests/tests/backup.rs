@@ -47,7 +47,7 @@ async fn p1_a_backup_is_whole_or_refused() {
             put(&node, &[person(UNIT, n, "Nguyễn Văn An")]).await.unwrap();
         }
     };
-    let backing = ["backup", to];
+    let backing = ["backup", to, "--to", "plain"];
     let (first, ()) = tokio::join!(place.done(&backing, "hub"), writing);
     let first = first.unwrap();
     in_step(&node).await.unwrap();
@@ -76,16 +76,16 @@ async fn p1_a_backup_is_whole_or_refused() {
     }
 
     // Again: what has not changed is not copied again.
-    let second = place.done(&["backup", to], "hub").await.unwrap();
+    let second = place.done(&["backup", to, "--to", "plain"], "hub").await.unwrap();
     let (copied, bytes) = (second["copied"].as_u64().unwrap(), second["bytes"].as_u64().unwrap());
     assert!(copied < bytes && second["size"].as_u64() > first["size"].as_u64(), "{second}");
-    let third = place.done(&["backup", to], "hub").await.unwrap();
+    let third = place.done(&["backup", to, "--to", "plain"], "hub").await.unwrap();
     assert!(third["copied"].as_u64().unwrap() < copied, "{third}");
 
     // A file that has rotted in the backup is copied again.
     let segment = segment_of(&backup);
     flip(&segment, 100);
-    let mended = place.done(&["backup", to], "hub").await.unwrap();
+    let mended = place.done(&["backup", to, "--to", "plain"], "hub").await.unwrap();
     assert!(mended["copied"].as_u64().unwrap() >= segment.metadata().unwrap().len(), "{mended}");
     let read = Target::new(&backup).manifest().unwrap().manifest;
     assert_eq!(Target::new(&backup).damaged(&read.files), Vec::<String>::new());
@@ -93,19 +93,28 @@ async fn p1_a_backup_is_whole_or_refused() {
     // Into itself, over something else, over another hub's backup.
     let inside = place.path("hub/backup");
     assert!(
-        place.refused(&["backup", inside.to_str().unwrap()], "hub").await.unwrap().contains("data folder")
+        place
+            .refused(&["backup", inside.to_str().unwrap(), "--to", "plain"], "hub")
+            .await
+            .unwrap()
+            .contains("data folder")
     );
     let mine = place.path("mine");
     std::fs::create_dir(&mine).unwrap();
     std::fs::write(mine.join("letter.txt"), "x").unwrap();
     assert!(
-        place.refused(&["backup", mine.to_str().unwrap()], "hub").await.unwrap().contains("neither empty")
+        place
+            .refused(&["backup", mine.to_str().unwrap(), "--to", "plain"], "hub")
+            .await
+            .unwrap()
+            .contains("neither empty")
     );
     let node_backup = place.path("node-backup");
-    let of_node = ["as-node", "backup", node_backup.to_str().unwrap()];
+    let of_node = ["as-node", "backup", node_backup.to_str().unwrap(), "--to", "plain"];
     let of_node = place.done(&of_node, "node").await.unwrap();
     assert!(of_node["size"].as_u64().unwrap() > 300, "{of_node}");
-    let other = place.refused(&["backup", node_backup.to_str().unwrap()], "hub").await.unwrap();
+    let other =
+        place.refused(&["backup", node_backup.to_str().unwrap(), "--to", "plain"], "hub").await.unwrap();
     assert!(other.contains("not of hungyen.example/33/33/"), "{other}");
     let names = Target::new(&node_backup).manifest().unwrap().manifest.files;
     assert!(
@@ -117,7 +126,7 @@ async fn p1_a_backup_is_whole_or_refused() {
     put(&node, &[person(UNIT, 400, "Lê Thị Bình")]).await.unwrap();
     in_step(&node).await.unwrap();
     std::os::unix::fs::symlink("/dev/full", backup.join("objects/part")).unwrap();
-    let said = place.refused(&["backup", to], "hub").await.unwrap();
+    let said = place.refused(&["backup", to, "--to", "plain"], "hub").await.unwrap();
     assert!(said.contains("the disk is full"), "{said}");
     hub.stop().await.unwrap();
     assert!(!backup.join("objects/part").exists(), "what was half written is gone");
@@ -125,7 +134,7 @@ async fn p1_a_backup_is_whole_or_refused() {
     assert_eq!(Some(before.size), third["size"].as_u64());
     assert_eq!(Target::new(&backup).damaged(&before.files), Vec::<String>::new());
     // Without a daemon the command opens the folder itself.
-    place.done(&["backup", to], "hub").await.unwrap();
+    place.done(&["backup", to, "--to", "plain"], "hub").await.unwrap();
 
     refusals(&place, &backup).await;
     node.stop().await.unwrap();

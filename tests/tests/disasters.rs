@@ -65,7 +65,7 @@ async fn p1_p6_a_hub_restored_from_an_older_backup_loses_nothing_acknowledged() 
     let backup = place.path("backup");
     let backup = backup.to_str().unwrap();
     let begun = Instant::now();
-    place.done(&["backup", backup], "hub").await.unwrap();
+    place.done(&["backup", backup, "--to", "plain"], "hub").await.unwrap();
     drill("backup of 80 records", begun);
     let conflicts = place.done(&["conflicts", "list"], "hub").await.unwrap();
     // Behind the backup: more of one, a third unit enrols, the province writes.
@@ -150,7 +150,7 @@ async fn p1_p6_a_hub_restored_from_an_older_backup_loses_nothing_acknowledged() 
     // And so does a backup of the new one, restored again: a chain of two.
     let backup = place.path("backup-2");
     let backup = backup.to_str().unwrap();
-    place.done(&["backup", backup], "new").await.unwrap();
+    place.done(&["backup", backup, "--to", "plain"], "new").await.unwrap();
     place.done(&place.successor(&["restore", backup]), "newer").await.unwrap();
     let hub = place.serve("newer").await.unwrap();
     let one = place.run("one").await.unwrap();
@@ -218,7 +218,7 @@ async fn p3_what_was_decided_stands_in_the_ledger_that_follows() {
     in_step(&one).await.unwrap();
     in_step(&two).await.unwrap();
     let backup = place.path("backup");
-    place.done(&["backup", backup.to_str().unwrap()], "hub").await.unwrap();
+    place.done(&["backup", backup.to_str().unwrap(), "--to", "plain"], "hub").await.unwrap();
     place.done(&place.successor(&["restore", backup.to_str().unwrap()]), "new").await.unwrap();
     drop((one, two));
     let mut new = {
@@ -341,7 +341,7 @@ async fn p6_one_successor_and_no_other() {
     place.node(&hub, "other", UNITS[1]).await.unwrap().stop().await.unwrap();
     let backup = place.path("backup");
     let backup = backup.to_str().unwrap();
-    place.done(&["backup", backup], "hub").await.unwrap();
+    place.done(&["backup", backup, "--to", "plain"], "hub").await.unwrap();
     hub.stop().await.unwrap();
     copy_folder(&place.path("hub"), &place.path("older")).unwrap();
     let mut hub = place.serve("hub").await.unwrap();
@@ -650,7 +650,7 @@ async fn p1_a_lost_node_comes_back_from_the_hub_and_its_backup() {
     put(&node, &many(UNITS[0], 10..13, "Lê Thị Bình")).await.unwrap();
     let backup = place.path("node-backup");
     let backup = backup.to_str().unwrap();
-    place.done(&["as-node", "backup", backup], "node").await.unwrap();
+    place.done(&["as-node", "backup", backup, "--to", "plain"], "node").await.unwrap();
     node.kill().await.unwrap();
     std::fs::remove_dir_all(place.path("node")).unwrap();
     hub.restart().await.unwrap();

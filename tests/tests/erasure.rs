@@ -261,7 +261,7 @@ async fn backed_up(place: &HubPlace, backup: &str) -> (Daemon, Daemon) {
     let node = place.node(&hub, "node", UNIT).await.unwrap();
     put(&node, &[person(UNIT, 1, CANARY), person(UNIT, 2, "Trần Văn Hai")]).await.unwrap();
     in_step(&node).await.unwrap();
-    place.done(&["backup", backup], "hub").await.unwrap();
+    place.done(&["backup", backup, "--to", "plain"], "hub").await.unwrap();
     (hub, node)
 }
 

@@ -281,7 +281,7 @@ async fn t35_a_hub_is_made_again_after_the_key_of_receipts_rotated() {
     assert!(before.iter().all(|key| policy.contains(key)), "{policy}");
     let backup = place.path("backup");
     let backup = backup.to_str().unwrap();
-    place.done(&["backup", backup], "hub").await.unwrap();
+    place.done(&["backup", backup, "--to", "plain"], "hub").await.unwrap();
     hub.stop().await.unwrap();
 
     let place = with_kit(&place, &old_kit);

@@ -174,7 +174,7 @@ pub enum Command {
     Backup {
         /// Thư mục đích, trên đĩa khác · the folder for it, on another disk
         to: PathBuf,
-        /// Mã hóa cho người nhận này (`key pair`) · encrypt it to this recipient (`key pair`)
+        /// Mã hóa cho người nhận này (`key pair`), hoặc `plain`: không mã hóa · encrypt it to this recipient (`key pair`), or `plain`: in clear
         #[arg(long = "to", env = "LIENTHONG_BACKUP_RECIPIENT", value_name = "RECIPIENT")]
         recipient: Option<String>,
     },

@@ -104,14 +104,23 @@ fn write_new(file: &Path, line: &str) -> anyhow::Result<()> {
     Ok(written.sync_all()?)
 }
 
-/// The recipient of backups that is given or configured; nobody for an empty text.
+/// What stands for nobody where a recipient of backups is asked for: they are not encrypted then.
+const PLAIN: &str = "plain";
+
+/// The recipient of backups that is given or configured; nobody only where that is said.
 ///
 /// # Errors
-/// If it is none.
+/// If none is given, or it is none.
 pub fn recipient(given: Option<&str>, config: &Config) -> anyhow::Result<Option<Recipient>> {
     match config.pick(given, "backup_recipient", "") {
-        none if none.is_empty() => Ok(None),
-        some => Ok(Some(some.parse()?)),
+        plain if plain == PLAIN => Ok(None),
+        none => {
+            anyhow::ensure!(
+                !none.is_empty(),
+                "chưa cho biết mã hóa bản sao lưu cho ai: --to RECIPIENT hoặc backup_recipient (tạo bằng `key pair`), hay --to plain để không mã hóa · whom to encrypt the backup to is not said: --to RECIPIENT or backup_recipient (`key pair` makes one), or --to plain to leave it in clear"
+            );
+            Ok(Some(none.parse()?))
+        }
     }
 }
 

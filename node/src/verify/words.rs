@@ -86,8 +86,8 @@ pub fn said(verified: &Verified, anchor: Anchor, catalogue: &Catalogue, tongue: 
         ),
     );
     say(
-        "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), sửa đổi nào người thu hồi chưa xem, lý do một mục chỉ được đếm mà không mở, tên các trường không được cấp, bản ghi nào được nhắc tới, và đơn vị không có máy nào khác. Danh sách máy trong sổ cái được máy của chính từng đơn vị đối chiếu với biên nhận trước khi ký làm chứng; đơn vị có máy không ký thì chưa xác nhận.".to_owned(),
-        "• By the hub's word, not proven: which changes are of one record (its id is this grant's own pseudonym), which edits a withdrawal had not seen, why a change is only counted and not shown, the names of fields that are not granted, which records are referred to, and that a unit has no further replica. The ledger's list of replicas is checked by each unit's own nodes against their receipts before they cosign; a unit none of whose nodes cosigned has not confirmed it.".to_owned(),
+        "• Theo lời máy chủ tỉnh, không phải bằng chứng: mục nào thuộc cùng một bản ghi (mã bản ghi là bí danh riêng của giấy này), sửa đổi nào người thu hồi chưa xem, một mục chỉ được đếm (không bị giữ lại) là ngoài phạm vi của giấy, tên các trường không được cấp, bản ghi nào được nhắc tới, và đơn vị không có máy nào khác. Danh sách máy trong sổ cái được máy của chính từng đơn vị đối chiếu với biên nhận trước khi ký làm chứng; đơn vị có máy không ký thì chưa xác nhận.".to_owned(),
+        "• By the hub's word, not proven: which changes are of one record (its id is this grant's own pseudonym), which edits a withdrawal had not seen, that a change only counted (and not in quarantine) is outside the grant's filter, the names of fields that are not granted, which records are referred to, and that a unit has no further replica. The ledger's list of replicas is checked by each unit's own nodes against their receipts before they cosign; a unit none of whose nodes cosigned has not confirmed it.".to_owned(),
     );
     out
 }
@@ -215,7 +215,7 @@ fn witnessed(report: &Report, anchor: Anchor, say: &mut dyn FnMut(String, String
 }
 
 fn of_log(log: &LogReport, catalogue: &Catalogue, say: &mut dyn FnMut(String, String)) {
-    let LogReport { unit, replica, size, accepted_at, complete_until, types, .. } = log;
+    let LogReport { unit, replica, size, accepted_at, complete_until, types, quarantined, .. } = log;
     let name = catalogue.units().title(unit);
     let taken = |vi: &str, en: &str| match accepted_at {
         Some(at) => (format!("{vi} {at}"), format!("{en} {at}")),
@@ -246,6 +246,16 @@ fn of_log(log: &LogReport, catalogue: &Catalogue, say: &mut dyn FnMut(String, St
         say(
             format!("    {label_vi}: {written} thay đổi, mở {shown}, chỉ đếm {withheld}; {vi}."),
             format!("    {label_en}: {written} changes, {shown} shown, {withheld} only counted; {en}."),
+        );
+    }
+    if *quarantined > 0 {
+        say(
+            format!(
+                "    Trong số chỉ đếm, {quarantined} thay đổi đang bị tỉnh giữ lại chờ xử lý: sổ cái có ghi."
+            ),
+            format!(
+                "    Of those only counted, {quarantined} are in quarantine at the province: the ledger says so."
+            ),
         );
     }
 }

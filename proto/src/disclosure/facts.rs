@@ -238,6 +238,27 @@ impl Facts {
         let (first, accepted) = self.accepted.get(&dot.replica)?.range(..=dot.sequence.0).next_back()?;
         (dot.sequence.0 < accepted.size).then_some((*first, accepted))
     }
+
+    /// What is proven of how a replica's change was taken, and when; none if its acceptance is not shown.
+    pub(super) fn standing_of(&self, dot: &Dot) -> Option<(Standing, UnixMillis)> {
+        let (first, accepted) = self.acceptance_of(dot)?;
+        let place = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
+        let standing = match (accepted.verdicts.get(&place), self.releases.get(dot)) {
+            (_, Some(proposal)) => Standing::Taken { proposal: *proposal },
+            (None | Some(Verdict::Applied), None) => Standing::Taken { proposal: false },
+            (Some(Verdict::Proposal), None) => Standing::Taken { proposal: true },
+            (Some(Verdict::Quarantined(_)), None) => Standing::Quarantined,
+        };
+        Some((standing, accepted.at))
+    }
+}
+
+/// How a change was taken.
+pub(super) enum Standing {
+    /// Into the dataset, or as a proposal to it.
+    Taken { proposal: bool },
+    /// Kept apart.
+    Quarantined,
 }
 
 /// A text of an event.

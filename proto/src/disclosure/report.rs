@@ -61,7 +61,7 @@ pub struct TypeCount {
     pub written: u64,
     /// Those whose granted values are shown.
     pub shown: u64,
-    /// Those that are only counted: outside the grant's filter, or not part of the dataset, as the hub says.
+    /// Those that are only counted: outside the grant's filter, or in quarantine.
     pub withheld: u64,
     /// How many its writer has signed for; none if it has not yet.
     pub signed_for: Option<u64>,
@@ -82,6 +82,9 @@ pub struct LogReport {
     pub accepted_at: Option<String>,
     /// Until when its writer has signed for how many changes there are, RFC 3339.
     pub complete_until: Option<String>,
+    /// Of the changes that are only counted: those that the province keeps apart, as the ledger has it. The others are outside
+    /// the grant's filter, as the hub says.
+    pub quarantined: u64,
     /// By type.
     pub types: BTreeMap<String, TypeCount>,
 }

@@ -144,11 +144,8 @@ async fn prepare(program: &Path, dir: &Path) -> anyhow::Result<Drill> {
         in_step(&node).await?;
         for (number, folder) in folders.iter().enumerate() {
             let to = folder.to_string_lossy();
-            let mut line = vec!["backup", &to];
-            if number == 1 {
-                line.extend(["--to", recipient]);
-            }
-            let made = place.done(&line, "hub").await?;
+            let to_whom = if number == 1 { recipient } else { "plain" };
+            let made = place.done(&["backup", &to, "--to", to_whom], "hub").await?;
             if round == 0 {
                 let before = folder.with_extension("before");
                 copy_folder(folder, &before)?;

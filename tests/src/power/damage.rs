@@ -215,7 +215,7 @@ async fn subjects(program: &Path, dir: &Path) -> anyhow::Result<(Vec<Subject>, H
     in_step(&two).await?;
     put(&hub, &[person(UNITS[0], 5, "Nguyễn Văn Năm")]).await?;
     in_step(&one).await?;
-    place.done(&["backup", &dir.join(BACKUP).to_string_lossy()], "hub").await?;
+    place.done(&["backup", &dir.join(BACKUP).to_string_lossy(), "--to", "plain"], "hub").await?;
     // What the backup does not have, and the node sends again.
     put(&one, &[person(UNITS[0], 60, "Trần Văn Sáu"), person(UNITS[0], 7, "Nguyễn Văn Bảy")]).await?;
     in_step(&one).await?;

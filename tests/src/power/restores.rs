@@ -65,7 +65,7 @@ pub async fn restored(program: &Path, records: u32) -> anyhow::Result<Report> {
     written(&nodes, 0, before).await?;
     let backup = place.path("backup");
     let begun = Instant::now();
-    place.done(&["backup", &backup.to_string_lossy()], "hub").await?;
+    place.done(&["backup", &backup.to_string_lossy(), "--to", "plain"], "hub").await?;
     report.backup = begun.elapsed();
     report.backup_bytes = disk_bytes(&backup);
     written(&nodes, before, records).await?;

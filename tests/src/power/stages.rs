@@ -107,7 +107,7 @@ async fn steps(program: &Path, dir: &Path) -> anyhow::Result<Vec<Step>> {
     until(&node, "the province's record", |status| status["records"] == RECORDS).await?;
     node.stop().await?;
     hub.stop().await?;
-    place.done(&["backup", &dir.join("backup").to_string_lossy()], "hub").await?;
+    place.done(&["backup", &dir.join("backup").to_string_lossy(), "--to", "plain"], "hub").await?;
     let key = dir.join("key");
     let keys = [KeyRing::generate(), KeyRing::generate()];
     lienthong_node::identity::write_private(&key, keys[0].as_bytes())?;

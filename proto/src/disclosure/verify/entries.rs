@@ -3,7 +3,7 @@
 use super::{At, Checked, Object, Verification, log_object};
 use crate::bytes::Reader;
 use crate::change::{Change, Context, Meta, Write, path};
-use crate::disclosure::facts::{Accepted, event, number};
+use crate::disclosure::facts::{Standing, event, number};
 use crate::disclosure::line::Again;
 use crate::disclosure::{Disclosed, Refused, SHOWN_OF_ALL, Share, Shown, Terms, Told, Unseen};
 use crate::entry::{Entry, EntryKind, Part};
@@ -12,7 +12,6 @@ use crate::event::{Acceptance, Event};
 use crate::ids::{Dot, RecordId, Sequence, UnitCode};
 use crate::time::Hlc;
 use crate::value::Value;
-use crate::verdict::Verdict;
 use crate::withdrawal::Edit;
 
 impl Verification<'_> {
@@ -200,7 +199,7 @@ impl Verification<'_> {
         let Some(share) = self.granted()?.share(&facts.record_type).cloned() else {
             return Err(not_granted(object));
         };
-        let (live, of_ledger) = (self.live, self.at == At::Ledger);
+        let of_ledger = self.at == At::Ledger;
         let Some(log) = &mut self.log else { return Ok(None) };
         let count = log.state.types.entry(facts.record_type.clone()).or_default();
         if facts.number != count.written {
@@ -219,9 +218,7 @@ impl Verification<'_> {
         let Some(record) = shown.record else {
             count.withheld += 1;
             let bare = entry.opened().all(|(path, _)| SHOWN_OF_ALL.contains(&path));
-            if live {
-                log.state.withheld.insert(entry.header.dot.sequence.0, shown.leaf.0);
-            }
+            log.state.withheld.insert(entry.header.dot.sequence.0, shown.leaf.0);
             let silent = shown.withheld.is_empty() && shown.refers.is_empty() && shown.unseen.is_empty();
             return if bare && silent && shown.erased == 0 {
                 Ok(None)
@@ -266,16 +263,16 @@ impl Verification<'_> {
         let (accepted, proposal) = if of_ledger {
             (meta.hlc.at(), false)
         } else {
-            let (first, accepted) = self.progress.facts.acceptance_of(&dot).ok_or_else(|| {
+            let (standing, accepted) = self.progress.facts.standing_of(&dot).ok_or_else(|| {
                 object.with("gói không cho biết tỉnh đã nhận mục này thế nào", "its acceptance is not shown")
             })?;
-            let Standing::Taken { proposal } = self.standing_of(&dot, first, accepted) else {
+            let Standing::Taken { proposal } = standing else {
                 return Err(object.with(
                     "mục đang bị giữ lại, không thuộc dữ liệu chung",
                     "it is in quarantine, no part of the dataset",
                 ));
             };
-            (accepted.at, proposal)
+            (accepted, proposal)
         };
         let effective = meta.hlc.effective(accepted);
         let writes = facts.writes(entry).ok_or_else(unread)?;
@@ -296,16 +293,6 @@ impl Verification<'_> {
 }
 
 impl Verification<'_> {
-    fn standing_of(&self, dot: &Dot, first: u64, accepted: &Accepted) -> Standing {
-        let place = u16::try_from(dot.sequence.0 - first).unwrap_or(u16::MAX);
-        match (accepted.verdicts.get(&place), self.progress.facts.releases.get(dot)) {
-            (_, Some(proposal)) => Standing::Taken { proposal: *proposal },
-            (None | Some(Verdict::Applied), None) => Standing::Taken { proposal: false },
-            (Some(Verdict::Proposal), None) => Standing::Taken { proposal: true },
-            (Some(Verdict::Quarantined(_)), None) => Standing::Quarantined,
-        }
-    }
-
     /// The edits that no withdrawal had seen, as the hub says: each once, in order, and none against what is proven of it. One
     /// that was still in quarantine under this cut counts with the delivery that shows its release.
     fn unseen(&self, unseen: &[Unseen], object: &Object) -> Checked<Vec<Edit>> {
@@ -320,8 +307,7 @@ impl Verification<'_> {
         }
         let edit = |&(replica, sequence, proposal): &Unseen| {
             let dot = Dot { replica, sequence: Sequence(sequence) };
-            let accepted = self.progress.facts.acceptance_of(&dot);
-            match accepted.map(|(first, accepted)| self.standing_of(&dot, first, accepted)) {
+            match self.progress.facts.standing_of(&dot).map(|(standing, _)| standing) {
                 Some(Standing::Quarantined) => Ok(None),
                 Some(Standing::Taken { proposal: proven }) if proven != proposal => Err(wrong()),
                 _ => Ok(Some(Edit { dot, proposal })),
@@ -334,12 +320,6 @@ impl Verification<'_> {
 /// Whether nothing of an entry is withheld.
 pub(super) fn is_open(entry: &Entry<'_>) -> bool {
     entry.parts().iter().all(|part| matches!(part, Part::Open { .. }))
-}
-
-/// What is proven of how a change was taken: whether it is a proposal, or in quarantine.
-enum Standing {
-    Taken { proposal: bool },
-    Quarantined,
 }
 
 /// Of which record a change is, whose replica wrote it, and whether that is the ledger.

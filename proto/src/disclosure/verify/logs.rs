@@ -83,9 +83,10 @@ impl Verification<'_> {
                 named.with("khác với lần nhận trong sổ cái", "it differs from its acceptance in the ledger")
             );
         }
-        let receipt = log.receipt.as_deref().ok_or_else(|| {
-            named.with("thiếu biên nhận của tỉnh", "the province's receipt is missing")
-        })?;
+        let receipt = log
+            .receipt
+            .as_deref()
+            .ok_or_else(|| named.with("thiếu biên nhận của tỉnh", "the province's receipt is missing"))?;
         let first = || self.trust.cosigned(head, receipt);
         let dated = receipt_seconds(receipt) == Some(accepted.at.seconds());
         if !dated || !self.progress.facts.receipt_keys.hold(receipt, head, first) {

@@ -182,7 +182,7 @@ impl<'a> Verification<'a> {
             access,
             accessed_at: at.rfc3339(),
             digest: hex::encode(digest.0),
-            logs: progress.logs.iter().map(LogState::report).collect(),
+            logs: progress.logs.iter().map(|log| log.report(&progress.facts)).collect(),
             erased,
         };
         Ok((report, progress))

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkpoint::Origin;
-use crate::disclosure::facts::Facts;
+use crate::disclosure::facts::{Facts, Standing};
 use crate::disclosure::report::{LogReport, TypeCount};
 use crate::disclosure::{Since, Terms};
 use crate::hash::Digest;
-use crate::ids::RecordId;
+use crate::ids::{Dot, RecordId, Sequence};
 use crate::merkle::Frontier;
 use crate::time::UnixMillis;
 
@@ -84,7 +84,7 @@ pub(super) struct LogState {
     pub(super) signed_for: Option<UnixMillis>,
     /// The place of the entry that says so.
     pub(super) signed_by: Option<u64>,
-    /// In a live view: changes that are only counted, by what commits to them.
+    /// Changes that are only counted, by what commits to them.
     pub(super) withheld: BTreeMap<u64, Digest>,
 }
 
@@ -103,8 +103,13 @@ impl LogState {
         }
     }
 
-    pub(super) fn report(&self) -> LogReport {
+    pub(super) fn report(&self, facts: &Facts) -> LogReport {
+        let is_apart = |sequence: &&u64| {
+            let dot = Dot { replica: self.origin.replica(), sequence: Sequence(**sequence) };
+            matches!(facts.standing_of(&dot), Some((Standing::Quarantined, _)))
+        };
         LogReport {
+            quarantined: self.withheld.keys().filter(is_apart).count() as u64,
             unit: self.origin.unit().clone(),
             replica: self.origin.replica(),
             origin: self.origin.to_string(),

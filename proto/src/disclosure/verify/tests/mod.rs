@@ -44,6 +44,7 @@ proptest! {
                 for log in &report.logs {
                     let count = log.types.get("ho_so").cloned().unwrap_or_default();
                     prop_assert_eq!(count.written, count.shown + count.withheld);
+                    prop_assert_eq!(log.quarantined, world.quarantined(&log.origin));
                 }
             }
         }

@@ -516,6 +516,19 @@ impl World {
     }
 
     /// Whether an entry is shown, with values or without.
+    /// Changes of the granted type in a log that are held and kept apart.
+    pub(super) fn quarantined(&self, name: &str) -> u64 {
+        let log = (0..self.logs.len()).find(|log| origin(*log).to_string() == name).unwrap();
+        let kept = self.logs[log].kept_out.range(..self.held(log)).filter(|_| log != LEDGER);
+        let is_granted = |at: u64| {
+            let entry = Entry::decode(&self.logs[log].entries[usize::try_from(at).unwrap()]).unwrap();
+            Change::of(&entry).unwrap().record_type == "ho_so"
+        };
+        kept.filter(|at| !self.released.contains(&Dot { replica: replica(log), sequence: Sequence(**at) }))
+            .filter(|at| is_granted(**at))
+            .count() as u64
+    }
+
     /// The hub's, for what the ledger's entry at `place` accepted.
     fn receipt(&self, place: u64) -> String {
         let bytes = &self.logs[LEDGER].entries[usize::try_from(place).unwrap()];
