@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lienthong_hub::app::Hub;
 use lienthong_hub::service::Request;
 use lienthong_node::app::Node;
+use lienthong_node::records::Page;
 use lienthong_node::service::{RecordsRequest, Request as NodeRequest};
 use lienthong_tests::asking::{at_hub, at_node, until};
 use lienthong_tests::{Province, acknowledged, brisk, make_node};
@@ -87,6 +88,34 @@ async fn namesakes_are_said() {
         body["imports"].as_array().unwrap().iter().all(|line| line["reasons"]["HOMONYM"] == 1),
         "{body:#}"
     );
+}
+
+/// Goal: a row that says one thing and another is said to, as judging its record will say; not where what it leaves out is in the
+/// record.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_row_says_against_itself_is_said() {
+    let Province { dir, hub, address } = Province::set().await.unwrap();
+    let node = make_node(&hub, &address, &dir.path().join("node"), UNIT).await.unwrap();
+    let desk = Desk::Commune(Arc::clone(&node));
+    let sheet = "Mã cuộc;Trạng thái;Ngày quyết định;Ngày triển khai;Ngày kết luận\n\
+                 C1;DA_KET_LUAN;01/03/2026;05/03/2026;\n\
+                 C2;DANG_TRIEN_KHAI;05/03/2026;01/03/2026;\n\
+                 C3;DA_KET_LUAN;01/03/2026;05/03/2026;20/03/2026\n";
+    let dated = desk.said(dir.path(), "cuoc_kiem_tra", sheet, "DATE_ORDER").await;
+    assert_eq!(rows(&dated), [3], "{dated:?}");
+    // Taken in again it is no less so.
+    let again = said(&desk.import(dir.path(), "cuoc_kiem_tra", sheet, false).await, "STATE_INCONSISTENT");
+    assert_eq!(rows(&again), [2], "{again:?}");
+    let next = "Mã cuộc;Trạng thái\nC1;DANG_THEO_DOI\nC3;DANG_THEO_DOI\n";
+    let stated = desk.said(dir.path(), "cuoc_kiem_tra", next, "STATE_INCONSISTENT").await;
+    assert_eq!(rows(&stated), [2], "{stated:?}");
+    node.replica.flush_blocking();
+    node.quality.settle().unwrap();
+    let defects = at_node(&node, NodeRequest::Defects { record_type: None, page: Page::default() }).await;
+    let items = defects["items"].as_array().unwrap();
+    let found: Vec<&Json> = items.iter().flat_map(|item| item["defects"].as_array().unwrap()).collect();
+    let broken = |rule: &str| found.iter().filter(|defect| defect["rule"] == rule).count();
+    assert_eq!((broken("CKT_THU_TU_NGAY"), broken("CKT_TRANG_THAI")), (1, 1), "{defects:#}");
 }
 
 /// Goal: a letter much like another is said to be so unless it names its first; one that nobody signs is said too.

@@ -6,18 +6,21 @@
 //!
 //! Records alike are told by the marks of the rules that say so at import (`at_import` in the catalogue), among the rows
 //! before and, where the replica held records of the type when the file began, among those that were judged by then.
+//!
+//! So are rows that say one thing and another, by the rules of single records that say so at import. Where it takes a value
+//! that the row does not have, its record must not have one either.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use lienthong_proto::catalogue::{Catalogue, Class, Field, FieldKind, KeyScope, Label, RecordType};
 use lienthong_proto::ids::RecordId;
-use lienthong_proto::quality::{Mark, Meeting, RuleBook, Subject};
+use lienthong_proto::quality::{Contradiction, Mark, Meeting, RuleBook, Subject};
 use lienthong_proto::rules::{Finding, UnitScope};
 use lienthong_proto::value::Value;
 
-use crate::capture::RowOutcome;
 use crate::capture::remembered::{Keyed, Place, Remembered, Sheets};
+use crate::capture::{RowOutcome, RowStatus};
 use crate::dataset::Dataset;
 use crate::quality::{Keeper, QualityError};
 use crate::replica::{Draft, meant_id};
@@ -43,6 +46,7 @@ pub struct Held<'a> {
 pub(super) struct Wanted {
     references: Vec<Reference>,
     meetings: Vec<Meeting>,
+    contradictions: Vec<Contradiction>,
 }
 
 /// A record that a row refers to: by which of the fields looked at.
@@ -152,6 +156,7 @@ impl<'a> Beside<'a> {
             let mut subject = Subject::new(draft.record_type.clone(), none, draft.owner.clone(), self.today);
             subject.values = std::mem::take(&mut draft.values);
             wanted.meetings = book.meetings(&subject, self.today);
+            wanted.contradictions = book.contradictions(&subject, self.today);
             draft.values = subject.values;
         }
         wanted
@@ -177,6 +182,11 @@ impl<'a> Beside<'a> {
         }
         if !later.is_empty() && self.awaiting.len() < AWAITING_MAX {
             self.awaiting.push((row.clone(), later));
+        }
+        for contradiction in wanted.contradictions {
+            if self.stands(row, record, &contradiction) {
+                found.extend(self.contradicted(&contradiction));
+            }
         }
         for meeting in wanted.meetings {
             found.extend(self.meet(row, record, &meeting));
@@ -220,6 +230,21 @@ impl<'a> Beside<'a> {
                 "there is no such record of “{en}”, and the row was taken all the same: import it, or mend the cell"
             ),
         ))
+    }
+
+    /// Whether the record as it is does not mend what its row says.
+    fn stands(&self, row: &RowOutcome, record: RecordId, contradiction: &Contradiction) -> bool {
+        if contradiction.absent.is_empty() || row.status == Some(RowStatus::Created) {
+            return true;
+        }
+        let held = self.held.dataset.record(self.catalogue, &self.record_type.name, record).ok().flatten();
+        held.is_none_or(|held| contradiction.absent.iter().all(|path| held.shown(path).is_none()))
+    }
+
+    fn contradicted(&self, contradiction: &Contradiction) -> Option<Finding> {
+        let message = &self.book.as_ref()?.rule(contradiction.rule).message;
+        let column = contradiction.field.as_deref().and_then(|path| path.split('/').next_back());
+        Some(Finding::new(&contradiction.class, column, message.vi.clone(), message.en.clone()))
     }
 
     fn meet(&mut self, row: &RowOutcome, record: RecordId, meeting: &Meeting) -> Option<Finding> {

@@ -5,7 +5,7 @@
 //! and written (`scribe.rs`). Rows, drafts and answers keep one order throughout.
 //!
 //! What is said of a row for what stands beside it, in its file or among the records held (`beside.rs`), is a warning:
-//! `HOMONYM`, `POSSIBLE_SAME_LETTER`, `REF_UNKNOWN`.
+//! `HOMONYM`, `POSSIBLE_SAME_LETTER`, `REF_UNKNOWN`; so is what it says against itself, by the rules of its record.
 
 mod beside;
 mod desk;

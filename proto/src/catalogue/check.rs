@@ -64,9 +64,9 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
         );
     }
     let alike = matches!(rule.cross, Some(Cross::Unique { .. } | Cross::Similar { .. }));
-    if rule.at_import.is_some() && !alike {
+    if rule.at_import.is_some() && !alike && rule.cel.is_none() {
         return Err(
-            "`at_import` đi với `unique` hay `similar` · `at_import` goes with `unique` or `similar`"
+            "`at_import` đi với `cel`, `unique` hay `similar` · `at_import` goes with `cel`, `unique` or `similar`"
                 .to_owned(),
         );
     }

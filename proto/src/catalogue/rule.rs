@@ -34,20 +34,23 @@ pub struct Rule {
     /// The field to blame; otherwise the first that the condition names.
     #[serde(default)]
     pub field: Option<String>,
-    /// The reason class under which it is said of a row already as it comes in; of `unique` and `similar` only.
+    /// The reason class under which it is said of a row already as it comes in; of `cel`, `unique` and `similar` only.
     #[serde(default)]
     pub at_import: Option<String>,
     /// What is wrong when it fails, and what to do.
     pub message: Label,
 }
 
-/// A day that must not pass while the rule's condition holds: so many days after another, and so many working days
-/// after that.
+/// A day that must not pass while the rule's condition holds: so many months after another, so many days after that, and so
+/// many working days after that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Late {
     /// The date field it counts from.
     pub after: String,
+    /// Months, as the calendar has them.
+    #[serde(default)]
+    pub months: u32,
     /// Days.
     #[serde(default)]
     pub days: u32,

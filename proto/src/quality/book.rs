@@ -71,6 +71,19 @@ pub struct Meeting {
     pub marks: Vec<Mark>,
 }
 
+/// A rule about one record that a row breaks by what it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The reason class.
+    pub class: Arc<str>,
+    /// The rule, which says what to do.
+    pub rule: RuleIndex,
+    /// The path of the value to blame.
+    pub field: Option<String>,
+    /// Paths that the rule names and the row has no value of: with what the record has there it may hold.
+    pub absent: Vec<String>,
+}
+
 /// A record that a unit should have and has not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
@@ -195,6 +208,13 @@ impl RuleBook {
     pub fn meetings(&self, subject: &Subject, today: i32) -> Vec<Meeting> {
         let plan = self.types.get(&subject.record_type);
         plan.map_or_else(Vec::new, |plan| Sheet::meetings(self, plan, subject, today))
+    }
+
+    /// What a row that comes in says against itself.
+    #[must_use]
+    pub fn contradictions(&self, subject: &Subject, today: i32) -> Vec<Contradiction> {
+        let plan = self.types.get(&subject.record_type);
+        plan.map_or_else(Vec::new, |plan| Sheet::contradictions(self, plan, subject, today))
     }
 
     /// The records that the province's units should have on a day and have not, by unit.

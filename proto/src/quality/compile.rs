@@ -103,8 +103,8 @@ impl<'a> Compiler<'a> {
                     return Err("`late` thuộc chiều song · `late` is of the dimension song".to_owned());
                 }
                 blame.insert(0, late.after.clone());
-                let (after, days) = (late.after.clone(), days_of(late.days));
-                Some(Judge::Late { after, days, working_days: late.working_days })
+                let (after, months, days) = (late.after.clone(), late.months, days_of(late.days));
+                Some(Judge::Late { after, months, days, working_days: late.working_days })
             }
             (None, Some(Cross::OneUnit {})) => Some(Judge::OneUnit),
             (None, Some(_)) => None,
@@ -130,8 +130,9 @@ impl<'a> Compiler<'a> {
             message: rule.message.clone(),
         })?;
         if let Some(judge) = judge {
-            let plan =
-                RulePlan { rule: index, severity, dimension, each: rule.each.clone(), when, judge, blame };
+            let at_import = rule.at_import.as_deref().map(Arc::from);
+            let each = rule.each.clone();
+            let plan = RulePlan { rule: index, severity, dimension, each, when, judge, blame, at_import };
             self.plan(&declared.name)?.rules.push(plan);
             return Ok(());
         }

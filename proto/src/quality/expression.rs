@@ -3,7 +3,7 @@
 //! Every declared field is bound, absent ones as null; dates are days since 1970, instants milliseconds, codes,
 //! units and decimals text, references hexadecimal text; items are lists of maps. `today` and `this_year` are
 //! bound too; `x__year` is the year that field `x` speaks of, `x__start` the first day of it, `x__adult` the day on which
-//! somebody born on `x` is 18, `x__workday` the number of the last working day until `x` ([`Calendar::number`]), `x__before` that of the last before it. In a
+//! somebody born on `x` is 18, `x__next_year` the same day of the next, `x__workday` the number of the last working day until `x` ([`Calendar::number`]), `x__before` that of the last before it. In a
 //! rule over each item, the item's subfields come before the record's fields.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use cel::{Context, Env, Program};
 
 use super::plain::{Plain, Term};
 use crate::catalogue::Calendar;
-use crate::rules::adult_on;
+use crate::rules::{adult_on, months_on};
 use crate::value::{Value, civil, days_of};
 
 /// Characters of a condition.
@@ -148,7 +148,7 @@ fn is_clock(name: &str) -> bool {
 
 /// The field behind a name that stands for something of its value.
 fn base(name: &str) -> &str {
-    ["__year", "__start", "__adult", "__workday", "__before"]
+    ["__year", "__start", "__adult", "__next_year", "__workday", "__before"]
         .into_iter()
         .find_map(|of| name.strip_suffix(of))
         .unwrap_or(name)
@@ -201,6 +201,9 @@ impl Scope<'_> {
         };
         if let Some(born) = name.strip_suffix("__adult") {
             return Some(day(born).and_then(adult_on).map(i64::from));
+        }
+        if let Some(name) = name.strip_suffix("__next_year") {
+            return Some(day(name).and_then(|day| months_on(day, 12)).map(i64::from));
         }
         if let Some(name) = name.strip_suffix("__workday") {
             return Some(day(name).map(|day| i64::from(self.calendar.number(day))));

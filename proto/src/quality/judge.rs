@@ -12,7 +12,7 @@ use super::plan::*;
 use super::{Deadline, Defect, Expect, Judgement, RuleBook, RuleIndex, Subject};
 use crate::catalogue::check::{MetBy, met_by};
 use crate::catalogue::{Class, Dimension, FieldKind};
-use crate::rules::{CitizenFault, CitizenNumber};
+use crate::rules::{CitizenFault, CitizenNumber, months_on};
 use crate::text::{fold, fold_name};
 use crate::value::{Value, civil, days_of};
 
@@ -261,14 +261,18 @@ impl<'a> Sheet<'a> {
     fn rules(&mut self) {
         let plan = self.plan;
         for rule in &plan.rules {
-            let Some(each) = &rule.each else {
-                self.rule(rule, None);
-                continue;
-            };
-            let items = self.items.get(each.as_str()).cloned().unwrap_or_default();
-            for (key, item) in &items {
-                self.rule(rule, Some((each, key, item)));
-            }
+            self.rule_on_all(rule);
+        }
+    }
+
+    pub(super) fn rule_on_all(&mut self, rule: &RulePlan) {
+        let Some(each) = &rule.each else {
+            self.rule(rule, None);
+            return;
+        };
+        let items = self.items.get(each.as_str()).cloned().unwrap_or_default();
+        for (key, item) in &items {
+            self.rule(rule, Some((each, key, item)));
         }
     }
 
@@ -300,13 +304,14 @@ impl<'a> Sheet<'a> {
                 Outcome::Fails => false,
                 Outcome::Undefined => return,
             },
-            Judge::Late { after, days, working_days } => {
+            Judge::Late { after, months, days, working_days } => {
                 let value = match item {
                     Some((_, _, values)) => values.get(after.as_str()).copied(),
                     None => subject.value(after),
                 };
                 if let Some(Value::Date(day)) = value {
-                    let last = self.book.calendar.after(day.saturating_add(*days), *working_days);
+                    let month = months_on(*day, *months).unwrap_or(*day);
+                    let last = self.book.calendar.after(month.saturating_add(*days), *working_days);
                     self.out.deadlines.push(Deadline { last, rule: rule.rule, field: blamed() });
                 }
                 return;

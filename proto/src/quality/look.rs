@@ -9,7 +9,7 @@ use super::mark::{Mark, MarkIndex};
 use super::periods::{Block, Period};
 use super::plan::*;
 use super::shingles::{bands, shingles};
-use super::{Expect, Meeting, RuleBook, Subject};
+use super::{Contradiction, Expect, Meeting, RuleBook, Subject};
 use crate::value::Value;
 
 impl<'a> Sheet<'a> {
@@ -32,6 +32,42 @@ impl<'a> Sheet<'a> {
             }
         }
         meetings
+    }
+
+    /// What a row says against itself, by the rules that are said of rows as they come in.
+    pub(super) fn contradictions(
+        book: &'a RuleBook,
+        plan: &'a TypePlan,
+        subject: &'a Subject,
+        today: i32,
+    ) -> Vec<Contradiction> {
+        let mut said = plan.rules.iter().filter_map(|rule| Some((rule, rule.at_import.as_ref()?))).peekable();
+        if said.peek().is_none() {
+            return Vec::new();
+        }
+        let mut sheet = Self::blank(book, plan, subject, today);
+        sheet.sort_items();
+        let mut found = Vec::new();
+        for (rule, class) in said {
+            sheet.rule_on_all(rule);
+            for broken in sheet.out.defects.drain(..) {
+                let item = rule.each.is_some().then(|| broken.field.as_deref()?.rsplit_once('/')).flatten();
+                let of_item = |name: &String| item.map(|(item, _)| format!("{item}/{name}"));
+                let is_there = |name: &String| {
+                    subject.value(name).is_some()
+                        || of_item(name).is_some_and(|path| subject.value(&path).is_some())
+                };
+                let absent = rule.blame.iter().filter(|name| !is_there(name));
+                let absent = absent.map(|name| of_item(name).unwrap_or_else(|| name.clone())).collect();
+                found.push(Contradiction {
+                    class: Arc::clone(class),
+                    rule: rule.rule,
+                    field: broken.field,
+                    absent,
+                });
+            }
+        }
+        found
     }
 
     /// Where a rule looks and what must be there; nothing if it does not apply. Publishes what others find there.

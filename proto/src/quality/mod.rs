@@ -51,7 +51,7 @@ mod told;
 mod waiver;
 mod written;
 
-pub use book::{Gap, Meeting, RuleBook, RuleIndex, RuleInfo, RuleKind};
+pub use book::{Contradiction, Gap, Meeting, RuleBook, RuleIndex, RuleInfo, RuleKind};
 pub use duplicates::{Agreement, Likeness, Pair, Reason, note_duplicate};
 pub use index::{Index, Upkeep};
 pub use judgement::{Deadline, Defect, Judgement, Standing};

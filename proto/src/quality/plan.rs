@@ -87,13 +87,15 @@ pub(super) struct RulePlan {
     pub(super) judge: Judge,
     /// The fields to blame: the first that is present.
     pub(super) blame: Vec<String>,
+    /// The reason class under which it is said of rows as they come in.
+    pub(super) at_import: Option<Arc<str>>,
 }
 
 /// How a rule over one record judges.
 #[derive(Debug)]
 pub(super) enum Judge {
     Holds(Expression),
-    Late { after: String, days: i32, working_days: u32 },
+    Late { after: String, months: u32, days: i32, working_days: u32 },
     OneUnit,
 }
 

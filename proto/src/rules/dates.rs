@@ -24,7 +24,13 @@ pub enum DateFault {
 
 /// The day somebody born that day is 18: who was born on 29 February is so on the 28th of a year without it.
 pub(crate) fn adult_on(born: i32) -> Option<i32> {
-    day(born)?.checked_add(jiff::Span::new().years(18)).ok().map(days_of)
+    months_on(born, 18 * 12)
+}
+
+/// The day so many months on: of a month that is shorter, its last.
+pub(crate) fn months_on(from: i32, months: u32) -> Option<i32> {
+    let span = jiff::Span::new().try_months(months).ok()?;
+    day(from)?.checked_add(span).ok().map(days_of)
 }
 
 fn civil(year: i16, month: i8, day: i8) -> Option<i32> {

@@ -20,8 +20,8 @@ mod units;
 
 pub use cell::{Finding, RawCell, RowJudgement};
 pub use citizen::{CitizenFault, CitizenNumber};
-pub(crate) use dates::adult_on;
 pub use dates::{DateFault, day_of_serial, parse_date};
+pub(crate) use dates::{adult_on, months_on};
 pub use entering::may_not_enter;
 pub use forms::{is_party_card, is_person_name, is_sha256, phone_digits, text_chars_max};
 pub use numbers::{parse_integer, parse_money};

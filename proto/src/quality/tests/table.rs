@@ -64,6 +64,13 @@ const FIELDS: &[Case] = &[
 const RECORDS: &[Case] = &[
     ("DV_CHINH_THUC", 1, &["#1: ngay_chinh_thuc=2005-01-01"], &[]),
     ("DV_DU_BI_12_THANG", 1, &["#1: ngay_chinh_thuc=2005-12-01"], &[]),
+    // 365 days, of which one is 29 February.
+    (
+        "DV_DU_BI_12_THANG",
+        1,
+        &["#1: ngay_vao_dang=2023-03-01|ngay_chinh_thuc=2024-02-29"],
+        &["#1: ngay_vao_dang=2023-03-01|ngay_chinh_thuc=2024-03-01"],
+    ),
     // The day before she is 18, and that day.
     ("DV_TUOI_VAO_DANG", 1, &["#1: ngay_vao_dang=1998-01-04"], &["#1: ngay_vao_dang=1998-01-05"]),
     (
