@@ -2,8 +2,11 @@
 //! operating system's to say: the control socket is its owner's alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use clap::CommandFactory as _;
 
 use lienthong_node::api::{self, ENDPOINTS};
 use lienthong_node::app::Node;
@@ -83,6 +86,76 @@ const TABLE: [(&str, &str, &str); 25] = [
     ("log prove", "done", "nothing there"),
     ("state digest", "done", "done"),
 ];
+
+/// What a command of a node needs: rows of the table above, at the daemon or where it opens the store itself; its folder, which is
+/// 0700 and its user's alone; or nothing of a node's.
+const COMMANDS: [(&str, &[&str]); 37] = [
+    ("enrol", FOLDER),
+    ("recover", FOLDER),
+    ("run", FOLDER),
+    ("open", &["page"]),
+    ("officer add", &["page"]),
+    ("officer list", &["page"]),
+    ("officer remove", &["page"]),
+    ("api-token create", &["api-token"]),
+    ("api-token list", &["api-token"]),
+    ("api-token revoke", &["api-token"]),
+    ("status", &["status"]),
+    ("sync", &["sync"]),
+    ("import", &["import"]),
+    ("template", NOTHING),
+    ("put", &["put"]),
+    ("record get", &["get"]),
+    ("record list", &["list"]),
+    ("record withdraw", &["withdraw"]),
+    ("record why", &["why"]),
+    ("record history", &["history"]),
+    ("export", &["list"]),
+    ("defects", &["defects"]),
+    ("grants", &["grants"]),
+    ("notices", &["notices"]),
+    ("quarantine list", &["quarantine"]),
+    ("log checkpoint", &["log checkpoint"]),
+    ("log verify", &["log verify"]),
+    ("log tally", &["log tally"]),
+    ("log receipts", &["log receipts"]),
+    ("verify", NOTHING),
+    ("receipt", NOTHING),
+    ("doctor", FOLDER),
+    ("check", FOLDER),
+    ("key new", NOTHING),
+    ("key pair", NOTHING),
+    ("key rotate", &["key rotate", "key rotate, tls"]),
+    ("backup", &["backup"]),
+];
+const FOLDER: &[&str] = &["(folder)"];
+const NOTHING: &[&str] = &[];
+/// Asked by pages, the API and other programs alone.
+const NO_COMMAND: [&str; 3] = ["edit", "log prove", "state digest"];
+
+fn leaves(command: &clap::Command, path: &str, found: &mut BTreeSet<String>) {
+    let below: Vec<_> = command.get_subcommands().filter(|below| below.get_name() != "help").collect();
+    if below.is_empty() || (!path.is_empty() && !command.is_subcommand_required_set()) {
+        found.insert(path.trim().to_owned());
+    }
+    for command in below {
+        leaves(command, &format!("{path} {}", command.get_name()), found);
+    }
+}
+
+/// Goal: a node's command without a row is noticed, and so is a row without its command; what commands ask for stands in the
+/// table of requests, and what stands there is for a command, or for the pages and the API alone.
+#[test]
+fn p9_every_command_of_a_node_has_one_row() {
+    let mut found = BTreeSet::new();
+    leaves(&lienthong_node::cli::Cli::command(), "", &mut found);
+    let rows: BTreeSet<String> = COMMANDS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!((found, rows.len()), (rows.clone(), COMMANDS.len()));
+    let asked: BTreeSet<&str> = COMMANDS.iter().flat_map(|(_, asks)| asks.iter().copied()).collect();
+    let known: BTreeSet<&str> = TABLE.iter().map(|(name, ..)| *name).chain(FOLDER.iter().copied()).collect();
+    assert_eq!(asked.difference(&known).collect::<Vec<_>>(), [&""; 0]);
+    assert_eq!(known.difference(&asked).copied().collect::<Vec<_>>(), NO_COMMAND);
+}
 
 /// Goal: a commune's node keeps its records and knows nothing of grants; an agency's shows what it is granted and writes
 /// nothing, whatever it is asked; and no request is missing from the table.
