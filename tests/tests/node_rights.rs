@@ -240,7 +240,7 @@ const PATHS: &str = "
     page GET  /state                          403 403 200 200
     page GET  /live                           403 403 200 200
     page GET  /receipt                        403 403 200 200
-    page GET  /import                         403 403 200 200
+    page GET  /import                         403 403 200 422
     page POST /import                         403 403 303 303
     page GET  /import/{id}                    403 403 200 200
     page POST /import/{id}                    403 403 303 303
@@ -249,7 +249,7 @@ const PATHS: &str = "
     page GET  /defects                        403 403 200 200
     page GET  /records                        403 403 200 200
     page GET  /records/{type}/{id}            403 403 200 200
-    page GET  /records/{type}/{id}/edit       403 403 200 200
+    page GET  /records/{type}/{id}/edit       403 403 200 422
     page POST /records/{type}/{id}/edit       403 403 303 422
     page POST /records/{type}/{id}/withdraw   403 403 303 422
     page GET  /notices                        403 403 200 200

@@ -10,6 +10,7 @@ use lienthong_proto::hash::sha256;
 use serde_json::{Map, Value as Json};
 
 use super::edit_form::{Shown, form};
+use super::granted::writes_nothing;
 use super::form::{Checked, Fields};
 use super::refusal::Refusal;
 use super::shown::{day_of, record_path};
@@ -61,6 +62,7 @@ pub(super) async fn edit(
     view: View,
     Path((name, id)): Path<(String, String)>,
 ) -> Result<Html<String>, Refusal> {
+    writes_nothing(&view)?;
     let before = before(&view, &name, &id).await?;
     Ok(form(&view, &before, &Shown::default()))
 }
@@ -70,6 +72,7 @@ pub(super) async fn save(
     Path((name, id)): Path<(String, String)>,
     Checked(fields): Checked,
 ) -> Result<Response, Refusal> {
+    writes_nothing(&view)?;
     let before = before(&view, &name, &id).await?;
     let again = |status, shown: &Shown| Ok((status, form(&view, &before, shown)).into_response());
     if fields.get("seen") != Some(before.mark().as_str()) {

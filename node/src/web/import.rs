@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::form::Checked;
+use super::granted::writes_nothing;
 use super::import_page;
 use super::receive::{Received, receive as read};
 use super::refusal::Refusal;
@@ -27,8 +28,9 @@ const AT_ONCE: Duration = Duration::from_millis(1_500);
 /// Findings listed on a page; the report has all.
 const LISTED_MAX: usize = 200;
 
-pub(super) async fn choose(view: View) -> Html<String> {
-    import_page::choose(&view)
+pub(super) async fn choose(view: View) -> Result<Html<String>, Refusal> {
+    writes_nothing(&view)?;
+    Ok(import_page::choose(&view))
 }
 
 /// Takes a file from the browser, finds out of which type it is, and reads it without writing.

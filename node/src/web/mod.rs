@@ -15,6 +15,7 @@ mod edit;
 mod edit_form;
 mod entrance;
 mod form;
+mod granted;
 mod guard;
 mod import;
 mod import_page;

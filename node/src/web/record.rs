@@ -41,7 +41,7 @@ pub(super) async fn withdraw(
         }
         Err(refusal)
             if refusal.status == axum::http::StatusCode::UNPROCESSABLE_ENTITY
-                && view.web.node.granted.is_none() =>
+                && !view.is_agency() =>
         {
             let fault = view.tongue.half(&refusal.text).to_owned();
             Ok(Err((refusal.status, page(&view, &name, &id, Some(&fault)).await?)))
@@ -57,7 +57,7 @@ async fn page(view: &View, name: &str, id: &str, fault: Option<&str>) -> Result<
     let record = view.ask_records(RecordsRequest::Get { record_type, id: key, unit: None }).await?;
     let (record_type, key) = of();
     // Of what it is granted an agency's node tells no history.
-    let history = if view.web.node.granted.is_some() {
+    let history = if view.is_agency() {
         None
     } else {
         Some(view.ask_records(RecordsRequest::History { record_type, id: key, unit: None }).await?)
@@ -73,7 +73,7 @@ async fn page(view: &View, name: &str, id: &str, fault: Option<&str>) -> Result<
         @if let Some(into) = record.get("merged_into").and_then(Json::as_str) {
             p.note.wait { (view.t("Bản ghi này được gộp vào", "This record was merged into")) " " a href=(record_path(name, into)) { (view.t("bản ghi khác", "another")) } }
         }
-        @if !own { p.note.wait { (view.t("Bản ghi do đơn vị khác quản lý: chỉ xem.", "Another unit keeps this record: it can only be read.")) } }
+        @if !own && !view.is_agency() { p.note.wait { (view.t("Bản ghi do đơn vị khác quản lý: chỉ xem.", "Another unit keeps this record: it can only be read.")) } }
         @if own && withdrawn.is_none() { p.actions { a.button href={ (place) "/edit" } { (view.t("Sửa", "Edit")) } } }
         @if any("defects") {
             section { h2 { (view.t("Cần sửa", "To mend")) } (defect_list(view, &record, Some(&place).filter(|_| own).map(String::as_str))) }

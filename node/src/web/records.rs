@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::granted;
 use super::refusal::Refusal;
 use super::shown::{cell, columns, record_path, short};
 use super::view::View;
@@ -33,8 +34,11 @@ pub(super) struct Asked {
 
 pub(super) async fn records(view: View, Query(asked): Query<Asked>) -> Result<Html<String>, Refusal> {
     let title = view.t("Bản ghi", "Records").to_owned();
-    let first = view.catalogue().record_types().find(|declared| declared.name == "dang_vien");
-    let first = first.or_else(|| view.catalogue().record_types().next());
+    let types = if view.is_agency() { Some(granted::types(&view).await?) } else { None };
+    let is_here = |declared: &&RecordType| types.as_ref().is_none_or(|types| types.contains(&declared.name));
+    let shown: Vec<&RecordType> = view.catalogue().record_types().filter(is_here).collect();
+    let first = shown.iter().copied().find(|declared| declared.name == "dang_vien");
+    let first = first.or(shown.first().copied()).or_else(|| view.catalogue().record_types().next());
     let declared = match asked.record_type.as_str() {
         "" => first.ok_or_else(Refusal::missing)?,
         name => known_type(view.catalogue(), name).map_err(|refusal| Refusal::of(&refusal))?,
@@ -49,7 +53,7 @@ pub(super) async fn records(view: View, Query(asked): Query<Asked>) -> Result<Ht
     let record_type = declared.name.clone();
     let answer = view.ask_records(RecordsRequest::List { record_type, listing }).await?;
     let body = html! {
-        (search(&view, declared, &asked))
+        (search(&view, &shown, declared, &asked))
         (table(&view, declared, &answer))
         @if let Some(next) = answer.get("next").and_then(Json::as_str) {
             form.line method="get" action="/records" {
@@ -63,28 +67,40 @@ pub(super) async fn records(view: View, Query(asked): Query<Asked>) -> Result<Ht
     Ok(view.page("/records", &title, &body))
 }
 
-fn search(view: &View, chosen: &RecordType, asked: &Asked) -> Markup {
+fn search(view: &View, types: &[&RecordType], chosen: &RecordType, asked: &Asked) -> Markup {
     html! {
         form.line method="get" action="/records" role="search" {
             label for="type" { (view.t("Loại", "Type")) }
             select id="type" name="type" {
-                @for declared in view.catalogue().record_types() {
+                @for declared in types {
                     option value=(declared.name) selected[declared.name == chosen.name] { (view.tongue.label(&declared.label)) }
                 }
             }
-            label for="q" { (view.t("Tìm (không cần dấu)", "Search (marks aside)")) }
-            input id="q" name="q" type="search" value=(asked.q);
+            // What it is granted an agency's node lists by type only.
+            @if !view.is_agency() {
+                label for="q" { (view.t("Tìm (không cần dấu)", "Search (marks aside)")) }
+                input id="q" name="q" type="search" value=(asked.q);
+            }
             label.check { input type="checkbox" name="all" value="1" checked[!asked.all.is_empty()]; (view.t("cả đã thu hồi", "withdrawn too")) }
-            button { (view.t("Tìm", "Search")) }
+            button { @if view.is_agency() { (view.t("Xem", "Show")) } @else { (view.t("Tìm", "Search")) } }
         }
     }
 }
 
+fn value_of<'a>(item: &'a Json, field: &Field) -> Option<&'a Json> {
+    item.get("fields")?.get(&field.name)
+}
+
 fn table(view: &View, declared: &RecordType, answer: &Json) -> Markup {
     let items = answer.get("items").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-    let columns = columns(declared, COLUMNS);
+    let mut columns = columns(declared, COLUMNS);
+    if view.is_agency() {
+        // What is not granted is in no record.
+        let granted = |field: &&Field| items.iter().any(|item| value_of(item, field).is_some());
+        columns = declared.fields.iter().filter(granted).take(COLUMNS).collect();
+    }
     let own = view.web.node.identity.unit().as_str();
-    let text = |item: &Json, field: &Field| Some(cell(view, field, item.get("fields")?.get(&field.name)?));
+    let text = |item: &Json, field: &Field| Some(cell(view, field, value_of(item, field)?));
     let defects = |item: &Json| item.get("defects").and_then(Json::as_array).map_or(0, Vec::len);
     let open = |item: &Json| item.get("conflicts").and_then(Json::as_array).map_or(0, Vec::len);
     html! {
@@ -100,7 +116,8 @@ fn table(view: &View, declared: &RecordType, answer: &Json) -> Markup {
                             td { @if place == 0 { a href=(path) { (text) } } @else { (text) } }
                         }
                         td {
-                            @if item.get("unit").and_then(Json::as_str) != Some(own) { span.tag { (view.t("chỉ xem, của", "read only, of")) " " (item.get("unit").and_then(Json::as_str).unwrap_or("–")) } " " }
+                            @if view.is_agency() { (item.get("unit").and_then(Json::as_str).unwrap_or("–")) " " }
+                            @else if item.get("unit").and_then(Json::as_str) != Some(own) { span.tag { (view.t("chỉ xem, của", "read only, of")) " " (item.get("unit").and_then(Json::as_str).unwrap_or("–")) } " " }
                             @if item.get("withdrawn").is_some() { span.tag { (view.t("đã thu hồi", "withdrawn")) } " " }
                             @if defects(item) > 0 { span.tag.warn { (defects(item)) " " (view.t("lỗi", "defects")) } " " }
                             @if open(item) > 0 { span.tag.bad { (view.t("có giá trị khác nhau", "values differ")) } }

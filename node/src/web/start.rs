@@ -9,6 +9,7 @@ use lienthong_proto::time::UnixMillis;
 use maud::{Markup, html};
 use serde_json::Value as Json;
 
+use super::granted;
 use super::refusal::Refusal;
 use super::shown::{dimension, instant, instant_of, number};
 use super::tasks::tasks;
@@ -33,6 +34,9 @@ pub(super) async fn state(view: View) -> Result<Html<String>, Refusal> {
 }
 
 async fn body(view: &View) -> Result<Markup, Refusal> {
+    if view.is_agency() {
+        return granted::body(view).await;
+    }
     let status = view.ask(Request::Status).await?;
     let one = Page { limit: Some(1), after: None };
     let defects = view.ask(Request::Defects { record_type: None, page: one }).await?;

@@ -72,6 +72,9 @@ const PARTS: [(&str, &str, &str); 5] = [
     ("/notices", "Tỉnh báo", "Notices"),
 ];
 
+/// Those of them that an agency's node has.
+const OF_AGENCIES: [&str; 3] = ["/", "/records", "/notices"];
+
 impl View {
     pub(super) fn t<'a>(&self, vi: &'a str, en: &'a str) -> &'a str {
         self.tongue.t(vi, en)
@@ -79,6 +82,11 @@ impl View {
 
     pub(super) fn catalogue(&self) -> &Catalogue {
         self.web.node.replica.catalogue()
+    }
+
+    /// Whether this is an agency's node, which shows what it is granted and writes nothing.
+    pub(super) fn is_agency(&self) -> bool {
+        self.web.node.granted.is_some()
     }
 
     /// Asks the node; what it refuses is a page of its own.
@@ -129,8 +137,8 @@ impl View {
             header {
                 div.brand { b { "Liên Thông" } span { (unit) } }
                 nav aria-label=(self.t("Các phần", "Parts")) {
-                    @for (path, vi, en) in PARTS {
-                        a href=(path) aria-current=[(path == part).then_some("page")] { (self.t(vi, en)) }
+                    @for (path, vi, en) in PARTS.iter().filter(|(path, ..)| !self.is_agency() || OF_AGENCIES.contains(path)) {
+                        a href=(path) aria-current=[(*path == part).then_some("page")] { (self.t(vi, en)) }
                     }
                 }
                 div.who {
