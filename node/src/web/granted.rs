@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value as Json};
 
 use super::refusal::Refusal;
-use super::shown::{instant_of, number};
+use super::shown::{day_of, instant_of, number};
 use super::tasks::{Task, tasks};
 use super::view::View;
 use crate::records::Page;
@@ -108,7 +108,7 @@ fn one(view: &View, grant: &Json) -> Markup {
             dl {
                 dt { (t("Tình trạng", "State")) } dd { (state) }
                 @if let Some(document) = text("document") { dt { (t("Văn bản", "Document")) } dd { (document) } }
-                @if let (Some(from), Some(until)) = (text("from"), text("until")) { dt { (t("Thời hạn", "Valid")) } dd { (from) " – " (until) } }
+                @if let (Some(from), Some(until)) = (text("from"), text("until")) { dt { (t("Thời hạn", "Valid")) } dd { (day_of(from)) " – " (day_of(until)) } }
                 dt { (t("Bản ghi đã nhận", "Records received")) }
                 dd {
                     @match records {
