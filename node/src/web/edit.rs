@@ -10,8 +10,8 @@ use lienthong_proto::hash::sha256;
 use serde_json::{Map, Value as Json};
 
 use super::edit_form::{Shown, form};
-use super::granted::writes_nothing;
 use super::form::{Checked, Fields};
+use super::granted::writes_nothing;
 use super::refusal::Refusal;
 use super::shown::{day_of, record_path};
 use super::view::{Tongue, View};

@@ -40,8 +40,7 @@ pub(super) async fn withdraw(
             Ok(Ok(Redirect::to(&record_path(text("type"), text("id")))))
         }
         Err(refusal)
-            if refusal.status == axum::http::StatusCode::UNPROCESSABLE_ENTITY
-                && !view.is_agency() =>
+            if refusal.status == axum::http::StatusCode::UNPROCESSABLE_ENTITY && !view.is_agency() =>
         {
             let fault = view.tongue.half(&refusal.text).to_owned();
             Ok(Err((refusal.status, page(&view, &name, &id, Some(&fault)).await?)))
