@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use lienthong_node::dataset::{Dataset, DatasetError, EntryAt};
+use lienthong_node::dataset::{Dataset, DatasetError, EntryAt, RecordState};
 use lienthong_node::store::{Batch, Keyspace, View, ViewError};
 use lienthong_proto::bytes::Malformed;
 use lienthong_proto::feed::FeedCursor;
-use lienthong_proto::ids::{RecordId, ReplicaId, UnitCode};
+use lienthong_proto::ids::{Dot, RecordId, ReplicaId, UnitCode};
 use lienthong_proto::time::UnixMillis;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -61,10 +61,24 @@ pub struct Decided<'a> {
     pub proposal: bool,
     /// Where it stands.
     pub at: EntryAt,
-    /// Who owned the record before it.
+    /// Who owned the record before it, if it says who does.
     pub before: Option<&'a UnitCode>,
+    /// It says who owns the record.
+    pub names_owner: bool,
+    /// Which it is.
+    pub dot: Dot,
     /// Where that was decided.
     pub place: FeedCursor,
+}
+
+impl Decided<'_> {
+    /// Whether by it, as it was applied to the record, a unit came to own what others had written of while nobody did: of that
+    /// nobody was told.
+    #[must_use]
+    pub fn adopts(&self, state: Option<&RecordState>) -> bool {
+        let by_others = |state: &RecordState| state.sources.keys().any(|dot| *dot != self.dot);
+        self.names_owner && !self.proposal && self.before.is_none() && state.is_some_and(by_others)
+    }
 }
 
 impl FeedIndex {
@@ -98,14 +112,14 @@ impl FeedIndex {
         decided: &Decided<'_>,
         view: &mut Batch,
     ) -> Result<(), DatasetError> {
-        let Decided { record_type, record, at, unit, accepted, proposal, before, place } = *decided;
+        let Decided { record_type, record, at, unit, accepted, proposal, before, place, .. } = *decided;
         let state = dataset.pending_state(record_type, record)?;
         let Some(owner) = state.as_ref().and_then(|state| state.owner()) else { return Ok(()) };
         let entry = || FeedEntry::Change { at, unit: unit.clone(), accepted, proposal };
         if let Some(left) = before.filter(|before| *before != owner) {
             self.note(left, place, entry(), view);
         }
-        if before.is_some_and(|before| before != owner) {
+        if before.is_some_and(|before| before != owner) || decided.adopts(state.as_deref()) {
             let record_type = record_type.to_owned();
             self.note(owner, place, FeedEntry::Enter { record_type, record }, view);
         } else {

@@ -59,6 +59,8 @@ impl Admission<'_> {
                     proposal,
                     at,
                     before,
+                    names_owner: change.unit().is_some(),
+                    dot: change.dot,
                     place: FeedCursor { ledger: ledger.0, place: index },
                 };
                 let before = if unit.is_province() { journal.owner_before(change)? } else { None };
@@ -70,7 +72,8 @@ impl Admission<'_> {
                     look_at(journal, unit, change, acceptance.at, books, view)?;
                 }
                 // What a unit writes of its own records its batch tells; the rest is told one by one.
-                if proposal || unit.is_province() || is_anothers(journal, books, unit, change)? {
+                let told = proposal || unit.is_province() || is_anothers(journal, books, unit, change)?;
+                if told || is_adopted(journal, &decided(before.as_ref()))? {
                     feed.note_change(journal.dataset(), &decided(before.as_ref()), view)?;
                 }
                 note_readings(journal, &decided(before.as_ref()), &change.writes, books, feed, view)?;
@@ -119,6 +122,15 @@ fn is_anothers(
     Ok(state.as_ref().and_then(|state| state.owner()).is_some_and(|owner| owner != unit))
 }
 
+/// Whether by the change a unit came to own a record of which it has not been told everything.
+fn is_adopted(journal: &Journal, decided: &Decided<'_>) -> Result<bool, JournalError> {
+    if !decided.names_owner {
+        return Ok(false);
+    }
+    let state = journal.dataset().pending_state(decided.record_type, decided.record)?;
+    Ok(decided.adopts(state.as_deref()))
+}
+
 /// Applies a change that was released from quarantine by the ledger's entry at `ledger`.
 ///
 /// # Errors
@@ -149,6 +161,8 @@ pub fn admit_late(
         proposal,
         at: waiting.at,
         before: before.as_ref(),
+        names_owner: change.unit().is_some(),
+        dot: change.dot,
         place: FeedCursor { ledger: ledger.0, place: 0 },
     };
     feed.note_change(journal.dataset(), &decided, view)?;

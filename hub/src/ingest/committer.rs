@@ -495,6 +495,8 @@ impl Committer {
                 proposal: false,
                 at: appended.at,
                 before: appended.before.as_ref(),
+                names_owner: appended.paths.iter().any(|written| written == path::UNIT),
+                dot: Dot { replica: self.journal.author().replica, sequence: appended.sequence },
                 place: FeedCursor { ledger: appended.sequence.0, place: 0 },
             };
             self.feed.note_change(self.journal.dataset(), &decided, &mut self.view)?;

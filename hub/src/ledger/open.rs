@@ -245,6 +245,8 @@ impl BooksReplay {
             proposal: false,
             at: EntryAt { frame: replayed.position, index: replayed.index },
             before: replayed.before.as_ref(),
+            names_owner: change.unit().is_some(),
+            dot: change.dot,
             place: FeedCursor { ledger: sequence.0, place: 0 },
         };
         self.feed.note_change(journal.dataset(), &decided, &mut self.extra)?;
