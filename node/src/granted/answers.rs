@@ -49,10 +49,7 @@ impl Views {
                     Answer::refused("RECORD_UNKNOWN", "không tìm thấy bản ghi · there is no such record")
                 })
             }
-            _ => Err(Answer::refused(
-                "AGENCY",
-                "máy của cơ quan chỉ xem và xuất dữ liệu được cấp, không ghi · an agency's node shows and exports what it is granted; it writes nothing",
-            )),
+            _ => Err(writes_nothing()),
         }
     }
 
@@ -82,6 +79,14 @@ impl Views {
         let items: Vec<Json> = items.into_iter().map(|(_, record)| record).collect();
         Ok(Answer::done(json!({ "items": items, "next": next.flatten(), "left_out": 0 })))
     }
+}
+
+/// What an agency's node says to whoever would write.
+pub(crate) fn writes_nothing() -> Answer {
+    Answer::refused(
+        "AGENCY",
+        "máy của cơ quan chỉ xem và xuất dữ liệu được cấp, không ghi · an agency's node shows and exports what it is granted; it writes nothing",
+    )
 }
 
 fn line(number: u64, known: &Known, anchored: bool) -> Json {

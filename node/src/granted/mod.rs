@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+pub(crate) use answers::writes_nothing;
 pub use kept::{KeptReader, KeptWriter};
 pub use subscriber::{Subscriber, ViewsStatus};
 pub use view::TakeError;

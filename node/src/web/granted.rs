@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::shown::{day_of, instant_of, number};
 use super::tasks::{Task, tasks};
 use super::view::View;
+use crate::granted;
 use crate::records::Page;
 use crate::service::Request;
 
@@ -50,11 +51,7 @@ pub(super) async fn body(view: &View) -> Result<Markup, Refusal> {
 
 /// An agency's node writes nothing: the pages for that are not shown there.
 pub(super) fn writes_nothing(view: &View) -> Result<(), Refusal> {
-    if !view.is_agency() {
-        return Ok(());
-    }
-    let text = "máy của cơ quan chỉ xem và xuất dữ liệu được cấp, không ghi · an agency's node shows and exports what it is granted; it writes nothing";
-    Err(Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, text))
+    if view.is_agency() { Err(Refusal::of(&granted::writes_nothing())) } else { Ok(()) }
 }
 
 /// The types of the grants that are here, by name.

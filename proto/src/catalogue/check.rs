@@ -89,10 +89,13 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
     if let Some(field) = &rule.field {
         known(field)?;
     }
-    if let Some(late) = &rule.late
-        && known(&late.after)?.kind != FieldKind::Date
-    {
-        return Err(format!("{0} không phải ngày · {0} is no date", late.after));
+    if let Some(late) = &rule.late {
+        if late.months > MONTHS_MAX {
+            return Err(format!("`late`: tối đa {MONTHS_MAX} tháng · `late`: at most {MONTHS_MAX} months"));
+        }
+        if known(&late.after)?.kind != FieldKind::Date {
+            return Err(format!("{0} không phải ngày · {0} is no date", late.after));
+        }
     }
     let Some(cross) = &rule.cross else { return Ok(()) };
     match cross {
@@ -138,6 +141,8 @@ fn check_rule(catalogue: &Catalogue, declared: &RecordType, rule: &Rule) -> Resu
 
 /// Ranks there may be: each record leaves a mark for every rank below its own.
 const RANKS_MAX: usize = 100;
+/// Months that may pass: a century.
+const MONTHS_MAX: u32 = 1_200;
 
 fn check_order(catalogue: &Catalogue, declared: &RecordType, order: &[String]) -> Result<(), String> {
     let mut ranks = 1_usize;

@@ -270,6 +270,7 @@ fn a_faulty_rule_is_named() {
         ("cross = { counts = { of = \"nho\", by = { so = \"so\" } } }", "equals"),
         ("cross = { exists = { of = \"nho\", by = { so = \"so\" }, having = \"khac == 1\" } }", "khac"),
         ("late = { after = \"so\" }", "no date"),
+        ("late = { after = \"so\", months = 1201 }", "at most 1200 months"),
         ("each = \"so\"\ncel = \"true\"", "items"),
     ] {
         let error =
